@@ -1,0 +1,90 @@
+//! The shapes on the wire.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use service_api::{CustomerId, Email, PageLimit, Text, Timestamp};
+
+/// What an operator logs in with.
+pub type Password = Text<200>;
+
+/// An operator's name and password.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Credentials {
+    /// The operator's name.
+    pub username: Text<100>,
+    /// The operator's password.
+    pub password: Password,
+}
+
+/// A token and how to use it.
+#[derive(Serialize, JsonSchema)]
+pub struct Token {
+    /// To be sent as `Authorization: Bearer …`.
+    pub access_token: String,
+    /// The same token, under the name that older clients know.
+    pub token: String,
+    /// Always `Bearer`.
+    pub token_type: String,
+    /// How long the token holds, in seconds.
+    pub expires_in: u32,
+}
+
+/// A customer, as an operator writes it.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CustomerInput {
+    /// The company's or the person's name.
+    pub name: Text<200>,
+    /// Where order papers go. No two customers share one, letter case aside.
+    pub email: Email,
+    /// How to call them, in any notation.
+    pub phone: Option<Text<40>>,
+}
+
+/// A customer.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Customer {
+    /// Given by the service.
+    pub id: CustomerId,
+    /// The company's or the person's name.
+    pub name: String,
+    /// Where order papers go.
+    pub email: String,
+    /// How to call them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phone: Option<String>,
+    /// When the customer was made.
+    pub created_at: Timestamp,
+    /// When the customer was last changed.
+    pub updated_at: Timestamp,
+    /// Counts the changes, from 1; the ETag is made from it.
+    pub version: i64,
+}
+
+/// What a service is told of a customer.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct CustomerContact {
+    /// The customer's id.
+    pub id: CustomerId,
+    /// The company's or the person's name.
+    pub name: String,
+    /// Where order papers go.
+    pub email: String,
+    /// How to call them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phone: Option<String>,
+}
+
+/// Which customers, and where in the list.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CustomerListQuery {
+    /// Words; each has to begin a word of the name or of the email address. The first eight count, and the first
+    /// 24 characters of each.
+    pub search: Option<Text<200>>,
+    /// The `next_cursor` of the page before, under the same search.
+    pub cursor: Option<Text<200>>,
+    /// How many customers at most; 20 where absent.
+    pub limit: Option<PageLimit>,
+}

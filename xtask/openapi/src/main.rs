@@ -1,0 +1,109 @@
+//! `cargo xtask openapi`: writes the documents in `specs/` from the API traits, or checks that they are up to date.
+//!
+//! This program needs the API crates and nothing behind them, so a document can be written while the servers, which
+//! are to be changed next, do not compile.
+
+mod complete;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::{Parser, Subcommand};
+use dropshot::{ApiDescription, StubContext};
+use service_api::Contract;
+use similar::TextDiff;
+
+/// Writes or checks the OpenAPI documents.
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Write specs/*.json from the API traits
+    Generate,
+    /// Fail with a diff where specs/*.json are not what the API traits say
+    Check,
+}
+
+fn main() -> Result<()> {
+    let documents = documents()?;
+    match Arguments::parse().command {
+        Command::Generate => generate(&documents),
+        Command::Check => check(&documents),
+    }
+}
+
+/// A document, and where it belongs.
+struct Document {
+    path: PathBuf,
+    text: String,
+}
+
+fn documents() -> Result<Vec<Document>> {
+    Ok(vec![
+        render(&customers_api::CONTRACT, &customers_api::customers_api_mod::stub_api_description()?)?,
+        render(&orders_api::CONTRACT, &orders_api::orders_api_mod::stub_api_description()?)?,
+        render(&orchestrator_api::CONTRACT, &orchestrator_api::orchestrator_api_mod::stub_api_description()?)?,
+    ])
+}
+
+fn render(contract: &Contract, api: &ApiDescription<StubContext>) -> Result<Document> {
+    let version = semver::Version::parse(contract.version).context("the contract's version")?;
+    let mut definition = api.openapi(contract.title, version);
+    definition.description(contract.description).license("MIT OR Apache-2.0", "https://spdx.org/licenses/");
+    let mut document = definition.json()?;
+    complete::complete(&mut document, contract).with_context(|| format!("specs/{}.json", contract.name))?;
+    let path = Path::new("specs").join(contract.name).with_extension("json");
+    Ok(Document { path, text: format!("{document:#}\n") })
+}
+
+fn generate(documents: &[Document]) -> Result<()> {
+    for document in documents {
+        let changed = current(document)? != document.text;
+        if changed {
+            std::fs::write(root().join(&document.path), &document.text)
+                .with_context(|| format!("writing {}", document.path.display()))?;
+        }
+        println!("{}: {}", document.path.display(), if changed { "written" } else { "up to date" });
+    }
+    Ok(())
+}
+
+fn check(documents: &[Document]) -> Result<()> {
+    let mut stale = 0;
+    for document in documents {
+        let current = current(document)?;
+        if current == document.text {
+            println!("{}: up to date", document.path.display());
+            continue;
+        }
+        stale += 1;
+        let checked_in = format!("{} as checked in", document.path.display());
+        println!(
+            "{}",
+            TextDiff::from_lines(&current, &document.text).unified_diff().header(&checked_in, "what the trait says")
+        );
+    }
+    if stale > 0 {
+        bail!("{stale} of {} documents are out of date: run `cargo xtask openapi generate`", documents.len());
+    }
+    Ok(())
+}
+
+/// What is checked in; empty where nothing is.
+fn current(document: &Document) -> Result<String> {
+    match std::fs::read_to_string(root().join(&document.path)) {
+        Ok(text) => Ok(text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        Err(error) => Err(error).with_context(|| format!("reading {}", document.path.display())),
+    }
+}
+
+/// The working copy in which this program runs; it may have been built in another one.
+fn root() -> PathBuf {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&package).join("../..")
+}
