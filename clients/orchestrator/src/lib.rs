@@ -1,0 +1,32 @@
+//! Typed client of the orchestrator service, generated from `specs/orchestrator.json`.
+//!
+//! Only the error codes and how an error body shows its code are written by hand.
+
+pub mod codes;
+
+mod generated {
+    #![expect(missing_docs, reason = "generated code")]
+
+    progenitor::generate_api!(
+        spec = "../../specs/orchestrator.json",
+        interface = Builder,
+        tags = Merged,
+        inner_type = outbound::Outbound,
+        pre_hook = outbound::stamp,
+        post_hook = outbound::note,
+        derives = [PartialEq],
+    );
+}
+
+pub use generated::*;
+
+impl outbound::Coded for types::Failure {
+    fn code(&self) -> Option<&str> {
+        Some(&self.error.code)
+    }
+}
+
+/// The example in the clients' README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

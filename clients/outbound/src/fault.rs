@@ -1,0 +1,99 @@
+//! What a failed call means for whoever has to decide whether to send it again.
+
+use std::fmt;
+use std::time::Duration;
+
+use progenitor_client::Error;
+
+use crate::attempt::{self, Head};
+
+/// An error body that carries a stable code.
+pub trait Coded {
+    /// The code; none where the path or the method does not exist at the other side.
+    fn code(&self) -> Option<&str>;
+}
+
+/// Why a call gave no answer that the contract promises.
+#[derive(Debug)]
+pub enum Fault<E> {
+    /// It never left: refused, no such host, no connection in time. Safe to send again.
+    NotSent,
+    /// It left, and no answer came in time. It may have been carried out.
+    TimedOut,
+    /// It left, and what came back was cut off or not understood. It may have been carried out.
+    Broken,
+    /// The other side answered with an error, or something between here and there did.
+    Answered {
+        /// The HTTP status.
+        status: u16,
+        /// How long to wait before sending it again, where the other side says so.
+        retry_after: Option<Duration>,
+        /// The error body; none where it is not as documented, as that of a gateway.
+        body: Option<E>,
+    },
+    /// The client did not send it: a value is not as the contract says.
+    Invalid(String),
+}
+
+/// Sends one call of a generated client and sorts what came of it: `outbound::send(client.health_view().send())`.
+///
+/// # Errors
+///
+/// Every answer that is not the documented success is a [`Fault`]. A generated client's own error forgets the status
+/// of an error body that it cannot read; the fault has it.
+pub async fn send<T, E>(call: impl Future<Output = Result<T, Error<E>>>) -> Result<T, Fault<E>> {
+    let (result, head) = attempt::observe(call).await;
+    result.map_err(|error| Fault::of(error, head))
+}
+
+impl<E> Fault<E> {
+    fn of(error: Error<E>, head: Option<Head>) -> Self {
+        if let Some(Head { status: status @ 400.., retry_after }) = head {
+            let body = match error {
+                Error::ErrorResponse(answer) => Some(answer.into_inner()),
+                _ => None,
+            };
+            return Self::Answered { status, retry_after, body };
+        }
+        match error {
+            Error::InvalidRequest(problem) | Error::Custom(problem) => Self::Invalid(problem),
+            Error::CommunicationError(error) if error.is_builder() => Self::Invalid(error.to_string()),
+            Error::CommunicationError(error) if error.is_connect() => Self::NotSent,
+            Error::CommunicationError(error) | Error::ResponseBodyError(error) if error.is_timeout() => Self::TimedOut,
+            _ => Self::Broken,
+        }
+    }
+
+    /// Whether the other side answered with this code: `fault.has_code(codes::EMAIL_TAKEN)`.
+    pub fn has_code(&self, code: &str) -> bool
+    where
+        E: Coded,
+    {
+        matches!(self, Self::Answered { body: Some(body), .. } if body.code() == Some(code))
+    }
+
+    /// The status of an error answer.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Answered { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+}
+
+impl<E: Coded> fmt::Display for Fault<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotSent => f.write_str("the service cannot be reached"),
+            Self::TimedOut => f.write_str("the service did not answer in time"),
+            Self::Broken => f.write_str("the answer was cut off or not understood"),
+            Self::Answered { status, body, .. } => match body.as_ref().and_then(Coded::code) {
+                Some(code) => write!(f, "the service answered {status} {code}"),
+                None => write!(f, "the service answered {status}"),
+            },
+            Self::Invalid(problem) => write!(f, "the request is not as the contract says: {problem}"),
+        }
+    }
+}
+
+impl<E: Coded + fmt::Debug> std::error::Error for Fault<E> {}
