@@ -1,0 +1,17 @@
+//! What every server here shares: settings, callers, the frame around a request, cursors, telemetry, start and stop.
+//!
+//! Nothing here knows a resource or a database. What a contract says lives in `service-api` and the API crates.
+
+pub mod auth;
+mod call;
+mod cursor;
+mod server;
+pub mod settings;
+mod telemetry;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use call::Call;
+pub use cursor::{CursorKey, Position};
+pub use server::{MAX_BODY_BYTES, RunError, Running, run, serve};
+pub use telemetry::init_logs;

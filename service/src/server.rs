@@ -1,0 +1,133 @@
+//! Starting a server, and stopping it without losing a request.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use dropshot::{ApiDescription, ConfigDropshot, HttpServer, ServerBuilder, ServerContext};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::settings::SettingError;
+use crate::telemetry;
+
+/// The largest body that is read. A full order of 100 lines takes about 5 KiB.
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
+/// How long running requests may take to end when the server stops. Somebody who never finishes sending a body would
+/// otherwise keep it alive for ever.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Why a service does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A setting is bad or missing.
+    #[error("{0}")]
+    Setting(String),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Anything else that keeps it from starting.
+    #[error("cannot start")]
+    Start(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<SettingError> for RunError {
+    fn from(error: SettingError) -> Self {
+        Self::Setting(error.to_string())
+    }
+}
+
+/// A server that answers.
+pub struct Running<C: ServerContext> {
+    http: HttpServer<C>,
+}
+
+/// Starts to answer on this address.
+pub fn serve<C: ServerContext>(
+    api: ApiDescription<C>,
+    context: C,
+    address: SocketAddr,
+) -> Result<Running<C>, RunError> {
+    let config = ConfigDropshot {
+        bind_address: address,
+        default_request_body_max_bytes: MAX_BODY_BYTES,
+        ..ConfigDropshot::default()
+    };
+    let http = ServerBuilder::new(api, context, telemetry::dropshot_logger())
+        .config(config)
+        .start()
+        .map_err(|error| RunError::Listen { address, source: Box::new(error) })?;
+    Ok(Running { http })
+}
+
+impl<C: ServerContext> Running<C> {
+    /// Where it listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.http.local_addr()
+    }
+
+    /// The base of its URLs.
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.local_addr())
+    }
+
+    /// Takes no new request, waits for the running ones, at most 10 s, and ends.
+    pub async fn close(self) {
+        match tokio::time::timeout(DRAIN, self.http.close()).await {
+            Ok(Ok(())) => tracing::info!("stopped"),
+            Ok(Err(error)) => tracing::warn!(error, "stopped with an error"),
+            Err(_) => tracing::warn!("stopped with requests that did not end in time"),
+        }
+    }
+}
+
+/// A service's whole life: starts it, waits for SIGINT or SIGTERM, drains it. A second signal ends it at once.
+pub async fn run<C: ServerContext>(name: &str, start: impl Future<Output = Result<Running<C>, RunError>>) -> ExitCode {
+    telemetry::init_logs();
+    match run_until_stopped(name, start).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{name}: {}", one_line(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run_until_stopped<C: ServerContext>(
+    name: &str,
+    start: impl Future<Output = Result<Running<C>, RunError>>,
+) -> Result<(), RunError> {
+    let mut interrupt = listen_to(SignalKind::interrupt())?;
+    let mut terminate = listen_to(SignalKind::terminate())?;
+    let server = start.await?;
+    tracing::info!(address = %server.local_addr(), "{name} is listening");
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    tracing::info!("stopping");
+    tokio::select! {
+        () = server.close() => {}
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
+fn listen_to(kind: SignalKind) -> Result<tokio::signal::unix::Signal, RunError> {
+    signal(kind).map_err(|error| RunError::Start(Box::new(error)))
+}
+
+fn one_line(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        line = format!("{line}: {error}");
+        source = error.source();
+    }
+    line
+}

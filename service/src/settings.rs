@@ -1,0 +1,143 @@
+//! Settings come from the environment. A bad or missing one is an error of one line that names it.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::str::FromStr;
+
+type Lookup<'a> = dyn Fn(&str) -> Option<String> + 'a;
+
+/// Where settings are looked up.
+pub struct Env<'a> {
+    lookup: Box<Lookup<'a>>,
+}
+
+/// What is wrong with one setting.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SettingError {
+    /// It has no value and no default.
+    #[error("{0} is not set")]
+    Missing(String),
+    /// Its value cannot be used. The value itself is not shown: it may be a secret.
+    #[error("{name}: {problem}")]
+    Invalid {
+        /// The setting.
+        name: String,
+        /// What was expected.
+        problem: String,
+    },
+}
+
+impl SettingError {
+    /// The setting has a value that cannot be used.
+    pub fn invalid(name: &str, problem: impl fmt::Display) -> Self {
+        Self::Invalid { name: name.to_owned(), problem: problem.to_string() }
+    }
+}
+
+impl Env<'static> {
+    /// The environment of this process.
+    pub fn process() -> Self {
+        Self::new(|name| std::env::var(name).ok())
+    }
+}
+
+impl<'a> Env<'a> {
+    /// Any other source, for tests.
+    pub fn new(lookup: impl Fn(&str) -> Option<String> + 'a) -> Self {
+        Self { lookup: Box::new(lookup) }
+    }
+
+    /// The value, if there is one. An empty value counts as none, as Compose passes unset variables on.
+    pub fn get(&self, name: &str) -> Option<String> {
+        (self.lookup)(name).filter(|value| !value.is_empty())
+    }
+
+    /// The value, which has to be there.
+    pub fn required(&self, name: &str) -> Result<String, SettingError> {
+        self.get(name).ok_or_else(|| SettingError::Missing(name.to_owned()))
+    }
+
+    /// The parsed value, if there is one.
+    pub fn parsed<T: FromStr<Err: fmt::Display>>(&self, name: &str) -> Result<Option<T>, SettingError> {
+        let parse = |value: String| value.parse().map_err(|problem| SettingError::invalid(name, problem));
+        self.get(name).map(parse).transpose()
+    }
+
+    /// The base of another service's URLs: `http://host:port`, without a slash at the end.
+    pub fn base_url(&self, name: &str) -> Result<String, SettingError> {
+        let value = self.required(name)?;
+        let base = value.trim_end_matches('/');
+        let host = base.strip_prefix("http://").or_else(|| base.strip_prefix("https://"));
+        match host {
+            Some(host) if !host.is_empty() && base.parse::<http::Uri>().is_ok() => Ok(base.to_owned()),
+            _ => Err(SettingError::invalid(name, "expected a URL such as http://127.0.0.1:3001")),
+        }
+    }
+}
+
+/// How strict a service is about its own settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// On somebody's own machine: callers of the orchestrator need no credentials.
+    Development,
+    /// Anywhere else.
+    Production,
+}
+
+impl Profile {
+    /// `PROFILE`: `development` or `production`, which is the default.
+    pub fn from_env(env: &Env<'_>) -> Result<Self, SettingError> {
+        match env.get("PROFILE").as_deref() {
+            None | Some("production") => Ok(Self::Production),
+            Some("development") => Ok(Self::Development),
+            Some(_) => Err(SettingError::invalid("PROFILE", "expected development or production")),
+        }
+    }
+}
+
+/// `HOST` (127.0.0.1 by default) and `PORT`: where to listen. Port 0 lets the system choose.
+pub fn bind_address(env: &Env<'_>, default_port: u16) -> Result<SocketAddr, SettingError> {
+    let host: IpAddr = env.parsed("HOST")?.unwrap_or(Ipv4Addr::LOCALHOST.into());
+    let port: u16 = env.parsed("PORT")?.unwrap_or(default_port);
+    Ok(SocketAddr::new(host, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env(name: &'static str, value: &'static str) -> Env<'static> {
+        Env::new(move |asked| (asked == name).then(|| value.to_owned()))
+    }
+
+    #[test]
+    fn a_missing_setting_is_named() {
+        let error = Env::new(|_| None).required("JWT_SECRET").unwrap_err();
+        assert_eq!(error.to_string(), "JWT_SECRET is not set");
+    }
+
+    #[test]
+    fn an_empty_setting_counts_as_missing() {
+        assert_eq!(env("JWT_SECRET", "").get("JWT_SECRET"), None);
+    }
+
+    #[test]
+    fn a_port_that_is_no_port_is_named() {
+        let error = bind_address(&env("PORT", "70000"), 1).unwrap_err();
+        assert!(error.to_string().starts_with("PORT: "), "{error}");
+    }
+
+    #[test]
+    fn a_base_url_loses_its_last_slash_and_needs_a_scheme() {
+        assert_eq!(env("A", "http://x:1/").base_url("A").unwrap(), "http://x:1");
+        for bad in ["x:1", "ftp://x", "http://", "http://a b"] {
+            assert!(env("A", bad).base_url("A").is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_profile_is_refused() {
+        assert!(Profile::from_env(&env("PROFILE", "staging")).is_err());
+        assert_eq!(Profile::from_env(&Env::new(|_| None)).unwrap(), Profile::Production);
+    }
+}
