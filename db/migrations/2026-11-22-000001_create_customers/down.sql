@@ -1,0 +1,2 @@
+DROP TABLE customer_prefixes;
+DROP TABLE customers;

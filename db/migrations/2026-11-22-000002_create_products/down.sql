@@ -1,0 +1,2 @@
+DROP TABLE product_prefixes;
+DROP TABLE products;

@@ -1,0 +1,19 @@
+-- One row per caller, operation and key. It commits together with the work it stands for: a row another connection can
+-- see is finished, unless it is `abandoned`: a caller gave the key up, and a late request under it is refused.
+-- nonce tells the claimant that it was its own INSERT that made the row.
+CREATE TABLE idempotency_keys (
+    scope           VARCHAR(64)  CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    principal       VARCHAR(100) NOT NULL,
+    `key`           VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    nonce           BINARY(16)   NOT NULL,
+    request_hash    BINARY(32)   NOT NULL,
+    status          ENUM('in_progress', 'completed', 'abandoned') NOT NULL DEFAULT 'in_progress',
+    target_type     VARCHAR(20)  NULL,
+    target_id       BIGINT       NULL,
+    response_status SMALLINT     NULL,
+    response_body   MEDIUMBLOB   NULL,
+    created_at      DATETIME(6)  NOT NULL,
+    expires_at      DATETIME(6)  NOT NULL,
+    PRIMARY KEY (scope, principal, `key`),
+    KEY ix_idempotency_keys_expiry (expires_at)
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;

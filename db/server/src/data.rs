@@ -1,0 +1,142 @@
+//! The data directory of a private server: where it is, and how it is made. Running a server on it is not done here.
+//!
+//! A directory is made under another name and renamed when complete, so that a run that was killed half way leaves
+//! nothing that looks like data.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::claim::Claim;
+use crate::program::{Engine, Program};
+use crate::server::{Durability, Error};
+
+const INCOMPLETE: &str = "incomplete";
+
+/// The options of both `initialize` and a normal start that are the same on every server.
+pub(crate) fn durability_options(engine: Engine, durability: Durability) -> &'static [&'static str] {
+    match (durability, engine) {
+        (Durability::Durable, _) => &[],
+        (Durability::Relaxed, Engine::MariaDb) => {
+            &["--innodb-flush-method=nosync", "--innodb-flush-log-at-trx-commit=0", "--skip-innodb-doublewrite"]
+        }
+        (Durability::Relaxed, Engine::MySql) => &[
+            "--innodb-flush-method=nosync",
+            "--innodb-flush-log-at-trx-commit=0",
+            "--innodb-doublewrite=OFF",
+            "--innodb-redo-log-capacity=64M",
+        ],
+    }
+}
+
+/// Makes the data directory below `directory` unless it is there, and returns its path.
+pub(crate) fn prepare(
+    program: &Program,
+    directory: &Path,
+    durability: Durability,
+    as_root: bool,
+    claim: &Claim,
+) -> Result<PathBuf, Error> {
+    refuse_other_engine(program, directory)?;
+    let data = directory.join(name(program.engine));
+    if data.exists() {
+        return Ok(data);
+    }
+    let incomplete = directory.join(INCOMPLETE);
+    if incomplete.exists() {
+        fs::remove_dir_all(&incomplete).map_err(|e| Error::io(&incomplete, e))?;
+    }
+    initialize(program, directory, durability, as_root, claim)?;
+    fs::rename(&incomplete, &data).map_err(|e| Error::io(&data, e))?;
+    Ok(data)
+}
+
+/// Removes what [`prepare`] has made, of whatever engine.
+pub(crate) fn remove(directory: &Path) -> Result<(), Error> {
+    for name in [name(Engine::MariaDb), name(Engine::MySql), INCOMPLETE] {
+        let path = directory.join(name);
+        match fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(Error::io(&path, error)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn name(engine: Engine) -> &'static str {
+    match engine {
+        Engine::MariaDb => "mariadb",
+        Engine::MySql => "mysql",
+    }
+}
+
+fn refuse_other_engine(program: &Program, directory: &Path) -> Result<(), Error> {
+    let made_by = match program.engine {
+        Engine::MariaDb => Engine::MySql,
+        Engine::MySql => Engine::MariaDb,
+    };
+    if directory.join(name(made_by)).exists() {
+        return Err(Error::OtherEngine { directory: directory.to_owned(), made_by, found: program.engine });
+    }
+    Ok(())
+}
+
+fn initialize(
+    program: &Program,
+    directory: &Path,
+    durability: Durability,
+    as_root: bool,
+    claim: &Claim,
+) -> Result<(), Error> {
+    let mut command = initializer(program, directory, as_root);
+    use_own_temporary_directory(&mut command, directory)?;
+    command.args(durability_options(program.engine, durability));
+    let lease = claim.lease().map_err(|e| Error::io(directory, e))?;
+    let output = command
+        // It reads nothing. What counts is that the next owner waits for its end.
+        .stdin(lease)
+        .output()
+        .map_err(|e| Error::io(Path::new(command.get_program()), e))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.push_str(&String::from_utf8_lossy(&output.stderr));
+    Err(Error::Initialize { program: PathBuf::from(command.get_program()), log: text.trim().to_owned() })
+}
+
+fn initializer(program: &Program, directory: &Path, as_root: bool) -> Command {
+    let Some(installer) = &program.installer else {
+        let mut command = Command::new(&program.server);
+        command.args(["--no-defaults", "--initialize-insecure"]).arg(option("--datadir=", &directory.join(INCOMPLETE)));
+        if as_root {
+            command.arg("--user=root");
+        }
+        return command;
+    };
+    let mut command = Command::new(installer);
+    command
+        .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"])
+        // The installer is a script that breaks at spaces in a path, so it never sees one. With a user it would call
+        // chown, which is not needed.
+        .arg(format!("--datadir=./{INCOMPLETE}"))
+        .current_dir(directory);
+    command
+}
+
+/// Every server empties its directory for temporary tables when it starts, also of the tables of others.
+pub(crate) fn use_own_temporary_directory(command: &mut Command, directory: &Path) -> Result<(), Error> {
+    let temporary = directory.join("tmp");
+    fs::create_dir_all(&temporary).map_err(|e| Error::io(&temporary, e))?;
+    command.env("TMPDIR", temporary);
+    Ok(())
+}
+
+/// `--name=` followed by a path, whatever bytes the path has.
+pub(crate) fn option(name: &str, path: &Path) -> OsString {
+    let mut option = OsString::from(name);
+    option.push(path);
+    option
+}

@@ -1,0 +1,128 @@
+//! The search for a server program. Installing one is not done here.
+
+use std::env;
+use std::ffi::OsStr;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Where servers are put that are not on everybody's PATH.
+const MORE_DIRECTORIES: [&str; 8] = [
+    "/usr/sbin",
+    "/usr/libexec",
+    "/usr/local/sbin",
+    "/usr/local/bin",
+    "/usr/bin",
+    "/usr/local/mysql/bin",
+    "/opt/homebrew/opt/mariadb/bin",
+    "/opt/homebrew/opt/mysql/bin",
+];
+
+/// The two kinds of server, which differ in how a data directory is made and in a few options.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// MariaDB.
+    MariaDb,
+    /// MySQL.
+    MySql,
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::MariaDb => "MariaDB",
+            Self::MySql => "MySQL",
+        })
+    }
+}
+
+/// A server program on this machine, with everything it needs to make a data directory.
+#[derive(Clone, Debug)]
+pub struct Program {
+    pub(crate) server: PathBuf,
+    pub(crate) engine: Engine,
+    version: String,
+    /// MariaDB needs a second program to make a data directory.
+    pub(crate) installer: Option<PathBuf>,
+}
+
+impl Program {
+    /// The first complete server on PATH or in the usual places, MariaDB before MySQL.
+    #[must_use]
+    pub fn find() -> Option<Self> {
+        let directories = directories();
+        ["mariadbd", "mysqld"]
+            .iter()
+            .flat_map(|name| candidates(&directories, name))
+            .find_map(|path| Self::inspect(path, &directories))
+    }
+
+    /// The path of the server program.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.server
+    }
+
+    /// Which kind of server it is.
+    #[must_use]
+    pub fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    fn inspect(server: PathBuf, directories: &[PathBuf]) -> Option<Self> {
+        let output = Command::new(&server).args(["--no-defaults", "--version"]).output().ok()?;
+        let (engine, version) = parse_version(&String::from_utf8_lossy(&output.stdout))?;
+        let installer = match engine {
+            Engine::MySql => None,
+            Engine::MariaDb => {
+                candidates(directories, "my_print_defaults").next()?;
+                Some(candidates(directories, "mariadb-install-db").next()?)
+            }
+        };
+        Some(Self { server, engine, version, installer })
+    }
+}
+
+impl fmt::Display for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.server.display();
+        write!(f, "{} {} ({path})", self.engine, self.version)
+    }
+}
+
+fn directories() -> Vec<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
+        .filter(|directory| directory.is_absolute())
+        .chain(MORE_DIRECTORIES.map(PathBuf::from))
+        .collect()
+}
+
+fn candidates(directories: &[PathBuf], name: impl AsRef<OsStr>) -> impl Iterator<Item = PathBuf> {
+    directories.iter().map(move |directory| directory.join(name.as_ref())).filter(|path| path.is_file())
+}
+
+/// Reads `/usr/sbin/mysqld  Ver 8.4.3 for Linux on x86_64 (MySQL Community Server - GPL)` and its MariaDB sister.
+fn parse_version(text: &str) -> Option<(Engine, String)> {
+    let (_, rest) = text.split_once("Ver ")?;
+    let full = rest.split_whitespace().next()?;
+    let number = full.split('-').next()?;
+    let engine = if full.contains("MariaDB") { Engine::MariaDb } else { Engine::MySql };
+    Some((engine, number.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_mariadb_from_mysql_by_the_version_line() {
+        let mariadb = "/usr/sbin/mysqld  Ver 10.11.14-MariaDB-0+deb12u2 for debian-linux-gnu";
+        let mysql = "mysqld  Ver 8.4.3 for Linux on x86_64 (MySQL Community Server - GPL)";
+        let expected = (Engine::MariaDb, "10.11.14".to_owned());
+        assert_eq!(parse_version(mariadb), Some(expected));
+        let expected = (Engine::MySql, "8.4.3".to_owned());
+        assert_eq!(parse_version(mysql), Some(expected));
+        assert_eq!(parse_version("GNU bash, version 5.2"), None);
+    }
+}

@@ -1,0 +1,353 @@
+//! The life of a private server: start, ready, end. How its data directory is made is in `data`.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::claim::Claim;
+use crate::data;
+use crate::log::{EndHook, Log, Sink};
+use crate::program::{Engine, Program};
+use crate::supervisor::{PATIENCE, Supervised, send_signal};
+
+/// Recovery after a hard end takes the longest.
+const READY_WITHIN: Duration = Duration::from_secs(120);
+const STOPPED_WITHIN: Duration = Duration::from_secs(60);
+const GREETING_WITHIN: Duration = Duration::from_secs(10);
+
+const PID_FILE: &str = "server.pid";
+
+/// Between the choice of a free port and its use somebody else may take it.
+const PORT_ATTEMPTS: u32 = 5;
+
+/// What a crash of the machine may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Nothing that was committed.
+    Durable,
+    /// Everything: nothing is ever flushed to the disk. Many times faster, for tests.
+    Relaxed,
+}
+
+/// Why a private server could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A live process runs a server on this directory.
+    #[error("{} is in use by another process that is still running: end that one first", .0.display())]
+    InUse(PathBuf),
+    /// A server of an earlier owner does not end.
+    #[error("a server of an earlier run still uses {}: end the process named in {}", .directory.display(), .pid_file.display())]
+    Leftover {
+        /// The claimed directory.
+        directory: PathBuf,
+        /// The file with the server's process id.
+        pid_file: PathBuf,
+    },
+    /// The data was made by the other kind of server.
+    #[error("the data in {} was made by {made_by}, but the server on this machine is {found}: install {made_by}, or remove that directory", .directory.display())]
+    OtherEngine {
+        /// The claimed directory.
+        directory: PathBuf,
+        /// Who made the data.
+        made_by: Engine,
+        /// What would run now.
+        found: Engine,
+    },
+    /// The data directory could not be made.
+    #[error("{} could not make a data directory:\n{log}{}", .program.display(), way_out(.log))]
+    Initialize {
+        /// The program that failed.
+        program: PathBuf,
+        /// What it said.
+        log: String,
+    },
+    /// The server ended, or was not ready in time.
+    #[error("{program} did not start:\n{log}{}", way_out(.log))]
+    NotReady {
+        /// The server.
+        program: String,
+        /// The last lines of its log.
+        log: String,
+    },
+    /// A file, directory or process could not be used.
+    #[error("{}: {source}", .path.display())]
+    Io {
+        /// What could not be used.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// What to do where the server may not do what every server does. AppArmor profiles of packages are the usual reason.
+fn way_out(log: &str) -> &'static str {
+    let forbidden = ["Permission denied", "Operation not permitted", "Errcode: 13", "error number 13", "OS errno 13"];
+    if forbidden.iter().any(|words| log.contains(words)) {
+        "\nThis system forbids it what it needs; a security profile for this program (AppArmor, SELinux) may be the reason. \
+         Set DATABASE_URL to use a server that runs already"
+    } else {
+        ""
+    }
+}
+
+impl Error {
+    fn is_taken_port(&self) -> bool {
+        // Both engines say it in these words.
+        matches!(self, Self::NotReady { log, .. } if log.contains("Bind on TCP/IP port"))
+    }
+
+    pub(crate) fn io(path: &Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        Self::Io { path, source }
+    }
+}
+
+/// How to start a server. Made by [`Launch::new`], used by [`Launch::start`].
+pub struct Launch<'a> {
+    program: &'a Program,
+    directory: PathBuf,
+    durability: Durability,
+    database: Option<String>,
+    sink: Sink,
+    on_end: EndHook,
+}
+
+impl<'a> Launch<'a> {
+    /// A server on `directory`, which is created when missing and then belongs to the server alone.
+    #[must_use]
+    pub fn new(program: &'a Program, directory: &Path, durability: Durability) -> Self {
+        Self {
+            program,
+            directory: directory.to_owned(),
+            durability,
+            database: None,
+            sink: Arc::new(|_| ()),
+            on_end: Arc::new(|| ()),
+        }
+    }
+
+    /// Also creates an empty database of this name unless it is there. Letters, digits and underscores only.
+    #[must_use]
+    pub fn database(mut self, name: &str) -> Self {
+        self.database = Some(name.to_owned());
+        self
+    }
+
+    /// Passes on every line of the server's log. It is called from a thread.
+    #[must_use]
+    pub fn on_log(mut self, sink: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.sink = Arc::new(sink);
+        self
+    }
+
+    /// Calls `hook` whenever a server process has ended and its last line was passed on, also when it was asked to end
+    /// or did not come up. It is called from a thread.
+    #[must_use]
+    pub fn on_end(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
+        self.on_end = Arc::new(hook);
+        self
+    }
+
+    /// Starts the server and returns when it accepts connections.
+    ///
+    /// # Errors
+    /// See [`Error`]; nothing runs after an error.
+    pub fn start(self) -> Result<PrivateServer, Error> {
+        let claim = claim(&self.directory)?;
+        let directory = fs::canonicalize(&self.directory).map_err(|e| Error::io(&self.directory, e))?;
+        let as_root = is_owned_by_root(&directory)?;
+        let data = data::prepare(self.program, &directory, self.durability, as_root, &claim)?;
+        let mut attempt = 1;
+        loop {
+            let port = free_port().map_err(|e| Error::io(Path::new("127.0.0.1"), e))?;
+            let command = self.command(&directory, &data, port, as_root)?;
+            match self.run(&command, port, &claim) {
+                Ok(child) => {
+                    return Ok(PrivateServer {
+                        pid: child.pid(),
+                        group: child.group(),
+                        child: Some(child),
+                        port,
+                        _claim: claim,
+                    });
+                }
+                Err(error) if error.is_taken_port() && attempt < PORT_ATTEMPTS => attempt += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn command(&self, directory: &Path, data: &Path, port: u16, as_root: bool) -> Result<Command, Error> {
+        let engine = self.program.engine;
+        let mut command = Command::new(&self.program.server);
+        command
+            .arg("--no-defaults")
+            .arg(data::option("--datadir=", data))
+            .arg(data::option("--pid-file=", &directory.join(PID_FILE)))
+            // Relative to the data directory: an absolute path would often be longer than a socket's may be.
+            .arg("--socket=server.sock")
+            .arg("--bind-address=127.0.0.1")
+            .arg(format!("--port={port}"))
+            .args(["--character-set-server=utf8mb4", "--collation-server=utf8mb4_bin"])
+            .arg("--max-connections=500")
+            .args(data::durability_options(engine, self.durability));
+        if engine == Engine::MySql {
+            // The X protocol would listen on a second port; nobody replicates from here; packages build in a directory
+            // for imports and exports that need not exist.
+            command.args(["--mysqlx=OFF", "--skip-log-bin", "--secure-file-priv=NULL"]);
+        }
+        if as_root {
+            command.arg("--user=root");
+        }
+        data::use_own_temporary_directory(&mut command, directory)?;
+        if let Some(name) = &self.database {
+            let path = directory.join("init.sql");
+            fs::write(&path, format!("CREATE DATABASE IF NOT EXISTS `{name}`;\n")).map_err(|e| Error::io(&path, e))?;
+            command.arg(data::option("--init-file=", &path));
+        }
+        Ok(command)
+    }
+
+    /// Runs the server until it is ready. An error leaves nothing running.
+    fn run(&self, command: &Command, port: u16, claim: &Claim) -> Result<Supervised, Error> {
+        let io = |e| Error::io(&self.program.server, e);
+        let lease = claim.lease().map_err(io)?;
+        let (child, output) = Supervised::spawn(command, lease, |_| ()).map_err(io)?;
+        let log = Log::read(output, Arc::clone(&self.sink), Arc::clone(&self.on_end));
+        if log.wait_until_ready(READY_WITHIN) && greets(port) {
+            return Ok(child);
+        }
+        child.stop(STOPPED_WITHIN);
+        Err(Error::NotReady { program: self.program.to_string(), log: log.tail() })
+    }
+}
+
+/// A running server that only this process uses. Dropping it ends it gracefully and waits for its end.
+pub struct PrivateServer {
+    child: Option<Supervised>,
+    pid: u32,
+    group: u32,
+    port: u16,
+    // Dropped last: the directory is free only when the server has ended.
+    _claim: Claim,
+}
+
+impl PrivateServer {
+    /// Starts a server on `directory` and returns when it accepts connections. [`Launch`] has more to choose.
+    ///
+    /// # Errors
+    /// See [`Error`]; nothing runs after an error.
+    pub fn start(program: &Program, directory: &Path, durability: Durability) -> Result<Self, Error> {
+        Launch::new(program, directory, durability).start()
+    }
+
+    /// Throws away the data in `directory`, after the end of a server that a killed owner left there.
+    ///
+    /// # Errors
+    /// When a live process uses the directory, or the data cannot be removed.
+    pub fn erase(directory: &Path) -> Result<(), Error> {
+        let _claim = claim(directory)?;
+        data::remove(directory)
+    }
+
+    /// The URL of a database on this server; it need not exist.
+    #[must_use]
+    pub fn url(&self, database: &str) -> String {
+        format!("mysql://root@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// The port on 127.0.0.1.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The process id of the server itself.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// The process group of the server and its supervisor.
+    #[must_use]
+    pub fn group(&self) -> u32 {
+        self.group
+    }
+}
+
+impl Drop for PrivateServer {
+    fn drop(&mut self) {
+        if let Some(child) = self.child.take() {
+            child.stop(STOPPED_WITHIN);
+        }
+    }
+}
+
+fn claim(directory: &Path) -> Result<Claim, Error> {
+    let io = |e| Error::io(directory, e);
+    let claim = Claim::take(directory).map_err(io)?.ok_or_else(|| Error::InUse(directory.to_owned()))?;
+    if claim.wait_for_leftovers(Duration::ZERO).map_err(io)? {
+        return Ok(claim);
+    }
+    // Its supervisor is ending it already, unless that was killed as well.
+    let pid_file = directory.join(PID_FILE);
+    if let Some(pid) = server_process(&pid_file) {
+        // It may have ended in between.
+        let _ = send_signal("TERM", pid);
+    }
+    if claim.wait_for_leftovers(PATIENCE * 2).map_err(io)? {
+        return Ok(claim);
+    }
+    let directory = directory.to_owned();
+    Err(Error::Leftover { directory, pid_file })
+}
+
+/// The process in a server's pid file, if that process has this pid file among its arguments: ids are used again.
+fn server_process(pid_file: &Path) -> Option<i64> {
+    let pid: i64 = fs::read_to_string(pid_file).ok()?.trim().parse().ok()?;
+    let arguments = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let wanted = data::option("--pid-file=", &fs::canonicalize(pid_file).ok()?);
+    arguments.split(|byte| *byte == 0).any(|argument| argument == wanted.as_encoded_bytes()).then_some(pid)
+}
+
+/// A new file belongs to the user of this process, which std cannot ask for.
+fn is_owned_by_root(directory: &Path) -> Result<bool, Error> {
+    let path = directory.join("user");
+    File::create(&path)
+        .and_then(|file| file.metadata())
+        .map(|metadata| metadata.uid() == 0)
+        .map_err(|e| Error::io(&path, e))
+}
+
+fn free_port() -> io::Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    Ok(listener.local_addr()?.port())
+}
+
+/// Whether a server of protocol version 10 answers a connection. Its greeting is a 4-byte header, then the version.
+fn greets(port: u16) -> bool {
+    let mut start = [0; 5];
+    let greeting = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).and_then(|mut stream| {
+        stream.set_read_timeout(Some(GREETING_WITHIN))?;
+        stream.read_exact(&mut start)
+    });
+    greeting.is_ok() && start[4] == 10
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_the_system_forbids_names_the_way_out() {
+        let message = |log: &str| Error::NotReady { program: "MySQL".to_owned(), log: log.to_owned() }.to_string();
+        let denied = "mysqld: Can't create file '/x/ib.log' (OS errno 13 - Permission denied)";
+        assert!(message(denied).contains("DATABASE_URL"));
+        assert_eq!(message("ibdata1 is broken"), "MySQL did not start:\nibdata1 is broken");
+    }
+}

@@ -1,0 +1,34 @@
+//! What only the server knows: its clock, and the id it gave to a new row.
+//!
+//! Business rules take the time from here and never from the machine the service runs on, so that all instances agree.
+
+use chrono::NaiveDateTime;
+use diesel::dsl::sql;
+use diesel::expression::SqlLiteral;
+use diesel::sql_types::{Bigint, Datetime};
+use diesel_async::{AsyncMysqlConnection, RunQueryDsl};
+
+use crate::error::DbError;
+
+/// The server's time, UTC, in microseconds.
+///
+/// # Errors
+///
+/// Any [`DbError`] of a plain read.
+pub async fn now(connection: &mut AsyncMysqlConnection) -> Result<NaiveDateTime, DbError> {
+    Ok(diesel::select(utc_now()).get_result(connection).await?)
+}
+
+/// The server's time as an expression, to compare columns with.
+pub fn utc_now() -> SqlLiteral<Datetime> {
+    sql("UTC_TIMESTAMP(6)")
+}
+
+/// The id that the last INSERT on this connection gave to its (first) row.
+///
+/// # Errors
+///
+/// Any [`DbError`] of a plain read.
+pub async fn last_insert_id(connection: &mut AsyncMysqlConnection) -> Result<i64, DbError> {
+    Ok(diesel::select(sql::<Bigint>("CAST(LAST_INSERT_ID() AS SIGNED)")).get_result(connection).await?)
+}

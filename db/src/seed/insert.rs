@@ -1,0 +1,107 @@
+//! Large INSERTs, written out as text.
+//!
+//! A server answers a statement of ten thousand bound parameters with a description of each of them, which takes longer
+//! than the insert itself. So the rows of the seed alone are written into the statement; their texts are quoted.
+
+use std::fmt::Write;
+
+use chrono::NaiveDateTime;
+use diesel_async::{AsyncMysqlConnection, SimpleAsyncConnection};
+
+use crate::error::DbError;
+
+/// An INSERT of any number of rows.
+pub(super) struct Insert {
+    sql: String,
+    rows: usize,
+    suffix: &'static str,
+}
+
+/// A value of a row.
+pub(super) enum Value<'a> {
+    Null,
+    Number(i64),
+    Text(&'a str),
+    Time(NaiveDateTime),
+}
+
+impl Insert {
+    /// An INSERT without rows. `target` is the table and its columns: `products (id, sku)`.
+    pub(super) fn into(target: &str) -> Self {
+        Self { sql: format!("INSERT INTO {target} VALUES "), rows: 0, suffix: "" }
+    }
+
+    /// Ends the statement with `suffix`.
+    pub(super) fn ending_with(self, suffix: &'static str) -> Self {
+        Self { suffix, ..self }
+    }
+
+    /// Adds a row.
+    pub(super) fn row(&mut self, values: &[Value<'_>]) {
+        self.sql.push_str(if self.rows == 0 { "(" } else { ",(" });
+        for (position, value) in values.iter().enumerate() {
+            if position > 0 {
+                self.sql.push(',');
+            }
+            self.value(value);
+        }
+        self.sql.push(')');
+        self.rows += 1;
+    }
+
+    /// Runs it, unless it has no rows.
+    pub(super) async fn run(&self, connection: &mut AsyncMysqlConnection) -> Result<(), DbError> {
+        if self.rows > 0 {
+            connection.batch_execute(&format!("{}{}", self.sql, self.suffix)).await?;
+        }
+        Ok(())
+    }
+
+    fn value(&mut self, value: &Value<'_>) {
+        // Writing to a string does not fail.
+        let _ = match value {
+            Value::Null => write!(self.sql, "NULL"),
+            Value::Number(number) => write!(self.sql, "{number}"),
+            Value::Text(text) => write!(self.sql, "'{}'", text.replace('\\', "\\\\").replace('\'', "''")),
+            Value::Time(time) => write!(self.sql, "'{time}'"),
+        };
+    }
+}
+
+impl From<i64> for Value<'_> {
+    fn from(number: i64) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl<'a> From<&'a str> for Value<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<NaiveDateTime> for Value<'_> {
+    fn from(time: NaiveDateTime) -> Self {
+        Self::Time(time)
+    }
+}
+
+impl<'a, V: Into<Value<'a>>> From<Option<V>> for Value<'a> {
+    fn from(value: Option<V>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_cannot_leave_their_quotes() {
+        let mut insert = Insert::into("t (a, b)").ending_with(" END");
+        insert.row(&["it's \\".into(), 1.into()]);
+        insert.row(&[Value::Null, chrono::DateTime::UNIX_EPOCH.naive_utc().into()]);
+        let sql = "INSERT INTO t (a, b) VALUES ('it''s \\\\',1),(NULL,'1970-01-01 00:00:00')";
+        assert_eq!((insert.sql.as_str(), insert.suffix), (sql, " END"));
+    }
+}

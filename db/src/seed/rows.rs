@@ -1,0 +1,134 @@
+//! The rows that one batch of generated orders consists of.
+
+use chrono::{NaiveDateTime, TimeDelta};
+use diesel_async::AsyncMysqlConnection;
+
+use super::PRINCIPAL;
+use super::generate::{Order, Outcome};
+use super::insert::Insert;
+use super::scale::{Base, Stocked};
+use crate::error::DbError;
+
+/// The table and columns of the ledger, for whoever adds to it.
+pub(super) const MOVEMENTS: &str = "stock_movements (product_id, delta, reason, order_id, principal, created_at)";
+
+/// Everything that one transaction inserts.
+pub(super) struct Rows {
+    orders: Insert,
+    items: Insert,
+    events: Insert,
+    movements: Insert,
+}
+
+impl Rows {
+    /// The rows of `orders`, which come with their ids.
+    pub(super) fn of(orders: &[(i64, Order)], base: &Base, catalog: &[Stocked]) -> Self {
+        let mut rows = Self {
+            orders: Insert::into(
+                "orders (id, customer_id, status, total_cents, external_reference, created_at, confirmed_at, canceled_at, \
+                 version, create_principal)",
+            ),
+            items: Insert::into("order_items (order_id, product_id, sku, name, qty, unit_price_cents, subtotal_cents)"),
+            events: Insert::into(
+                "order_events (order_id, from_status, to_status, principal, correlation_id, created_at)",
+            ),
+            movements: Insert::into(MOVEMENTS),
+        };
+        for (id, order) in orders {
+            rows.add(*id, order, base, catalog);
+        }
+        rows
+    }
+
+    /// Inserts all of them: parents first.
+    pub(super) async fn insert(&self, connection: &mut AsyncMysqlConnection) -> Result<(), DbError> {
+        for insert in [&self.orders, &self.items, &self.events, &self.movements] {
+            insert.run(connection).await?;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, id: i64, order: &Order, base: &Base, catalog: &[Stocked]) {
+        let moments = Moments::of(order, base.start);
+        let total_cents = self.add_items(id, order, &moments, catalog);
+        let (status, version) = self.add_events(id, &moments);
+        self.orders.row(&[
+            id.into(),
+            (base.customer + order.customer).into(),
+            status.into(),
+            total_cents.into(),
+            order.external_reference.as_deref().into(),
+            moments.created.into(),
+            moments.confirmed.into(),
+            moments.canceled.into(),
+            version.into(),
+            PRINCIPAL.into(),
+        ]);
+    }
+
+    /// Adds the items and what they did to the stock, and returns the total.
+    fn add_items(&mut self, id: i64, order: &Order, moments: &Moments, catalog: &[Stocked]) -> i64 {
+        let mut total_cents = 0;
+        for item in &order.items {
+            let Stocked { id: product_id, sku, product, .. } = &catalog[item.product];
+            let subtotal_cents = item.qty * product.price_cents;
+            total_cents += subtotal_cents;
+            self.items.row(&[
+                id.into(),
+                (*product_id).into(),
+                sku.as_str().into(),
+                product.name.as_str().into(),
+                item.qty.into(),
+                product.price_cents.into(),
+                subtotal_cents.into(),
+            ]);
+            let taken = (-item.qty, "order", moments.created);
+            let restocked = moments.canceled.map(|at| (item.qty, "cancel", at));
+            for (delta, reason, at) in [Some(taken), restocked].into_iter().flatten() {
+                let row = [(*product_id).into(), delta.into(), reason.into(), id.into(), PRINCIPAL.into(), at.into()];
+                self.movements.row(&row);
+            }
+        }
+        total_cents
+    }
+
+    /// Adds the events, and returns the status that the last of them left and their number, which is the version.
+    fn add_events(&mut self, id: i64, moments: &Moments) -> (&'static str, i64) {
+        let mut status = None;
+        let mut version = 0;
+        for (to_status, at) in moments.steps() {
+            let row = [id.into(), status.into(), to_status.into(), PRINCIPAL.into(), PRINCIPAL.into(), at.into()];
+            self.events.row(&row);
+            status = Some(to_status);
+            version += 1;
+        }
+        (status.unwrap_or("CREATED"), version)
+    }
+}
+
+/// When an order entered each state.
+struct Moments {
+    created: NaiveDateTime,
+    confirmed: Option<NaiveDateTime>,
+    canceled: Option<NaiveDateTime>,
+}
+
+impl Moments {
+    fn of(order: &Order, start: NaiveDateTime) -> Self {
+        let created = start + TimeDelta::seconds(order.created_after);
+        let decided = created + TimeDelta::seconds(order.decided_after);
+        let (confirmed, canceled) = match order.outcome {
+            Outcome::Created => (None, None),
+            Outcome::Confirmed => (Some(decided), None),
+            Outcome::Canceled => (None, Some(decided)),
+            Outcome::ConfirmedThenCanceled => (Some(decided), Some(decided + TimeDelta::seconds(order.canceled_after))),
+        };
+        Self { created, confirmed, canceled }
+    }
+
+    fn steps(&self) -> impl Iterator<Item = (&'static str, NaiveDateTime)> {
+        let confirmed = self.confirmed.map(|at| ("CONFIRMED", at));
+        let canceled = self.canceled.map(|at| ("CANCELED", at));
+        [Some(("CREATED", self.created)), confirmed, canceled].into_iter().flatten()
+    }
+}

@@ -1,0 +1,285 @@
+//! Where the database is and how to reach it, read from the environment.
+//!
+//! Nothing is connected to here: `connect` turns these values into a connection.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use percent_encoding::percent_decode_str;
+use thiserror::Error;
+use url::Url;
+
+/// Connections in the pool when `DB_POOL_SIZE` does not say.
+pub const DEFAULT_MAX_CONNECTIONS: usize = 16;
+
+const DEFAULT_PORT: u16 = 3306;
+
+/// Where the database is, who logs in, and how many connections may be open.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DatabaseSettings {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) user: String,
+    pub(crate) password: String,
+    pub(crate) database: String,
+    pub(crate) tls: TlsMode,
+    pub(crate) tls_ca: Option<PathBuf>,
+    /// The most connections the pool opens at once.
+    pub max_connections: usize,
+}
+
+/// How the connection is protected: the modes of MySQL's own clients, by the same names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsMode {
+    /// No TLS. What an URL without `ssl-mode` means.
+    Disabled,
+    /// TLS without verification where the server offers it, plain otherwise.
+    Preferred,
+    /// TLS, but any certificate is accepted: this stops an eavesdropper, not an impostor.
+    Required,
+    /// TLS with a trusted certificate that names the host. `VERIFY_CA` asks for less in MySQL (any host name); the
+    /// TLS library has no such mode, so the stricter check serves both.
+    Verify,
+}
+
+/// A setting that is missing or cannot be used. One line that names the setting, never with a password in it.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{setting}: {problem}")]
+pub struct SettingError {
+    setting: &'static str,
+    problem: String,
+}
+
+impl SettingError {
+    fn new(setting: &'static str, problem: impl Into<String>) -> Self {
+        Self { setting, problem: problem.into() }
+    }
+}
+
+impl DatabaseSettings {
+    /// Reads `DATABASE_URL`, or else `DB_HOST`, `DB_PORT`, `DB_USER`, `DB_PASSWORD` and `DB_NAME`; and `DB_POOL_SIZE`.
+    ///
+    /// An empty value counts as absent. TLS can be asked for in the URL only: the parts connect without it.
+    ///
+    /// # Errors
+    ///
+    /// The first setting that is missing or malformed.
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingError> {
+        let get = |name: &str| lookup(name).filter(|value| !value.is_empty());
+        let mut settings = match get("DATABASE_URL") {
+            Some(url) => Self::from_url(&url)?,
+            None => Self::from_parts(&get)?,
+        };
+        if let Some(size) = get("DB_POOL_SIZE") {
+            settings.max_connections = pool_size(&size)?;
+        }
+        Ok(settings)
+    }
+
+    /// Reads an URL: `mysql://user:password@host:port/name?ssl-mode=REQUIRED&ssl-ca=/path/ca.pem`.
+    ///
+    /// # Errors
+    ///
+    /// A [`SettingError`] about `DATABASE_URL` that says which part cannot be used.
+    pub fn from_url(url: &str) -> Result<Self, SettingError> {
+        let bad = |problem: &str| SettingError::new("DATABASE_URL", problem);
+        let url = Url::parse(url).map_err(|error| bad(&format!("not an URL: {error}")))?;
+        if url.scheme() != "mysql" {
+            return Err(bad("must start with mysql://"));
+        }
+        let host = match url.host() {
+            Some(url::Host::Ipv6(address)) => address.to_string(),
+            Some(host) => host.to_string(),
+            None => return Err(bad("names no host")),
+        };
+        let database = decoded(url.path().trim_start_matches('/'));
+        if database.is_empty() {
+            return Err(bad("names no database: end it with /NAME"));
+        }
+        let (tls, tls_ca) = tls_options(&url)?;
+        Ok(Self {
+            host,
+            port: url.port().unwrap_or(DEFAULT_PORT),
+            user: decoded(url.username()),
+            password: decoded(url.password().unwrap_or_default()),
+            database,
+            tls,
+            tls_ca,
+            max_connections: DEFAULT_MAX_CONNECTIONS,
+        })
+    }
+
+    /// The name of the database.
+    #[must_use]
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// The same server and user, but another database.
+    #[must_use]
+    pub fn with_database(&self, name: &str) -> Self {
+        Self { database: name.to_owned(), ..self.clone() }
+    }
+
+    fn from_parts(get: &impl Fn(&str) -> Option<String>) -> Result<Self, SettingError> {
+        let required = |setting: &'static str| {
+            get(setting)
+                .ok_or_else(|| SettingError::new(setting, "not set, and neither is DATABASE_URL; set one of them"))
+        };
+        let port = match get("DB_PORT") {
+            Some(port) => port.parse().map_err(|_| SettingError::new("DB_PORT", "must be a number from 1 to 65535"))?,
+            None => DEFAULT_PORT,
+        };
+        Ok(Self {
+            host: required("DB_HOST")?,
+            port,
+            user: required("DB_USER")?,
+            password: get("DB_PASSWORD").unwrap_or_default(),
+            database: required("DB_NAME")?,
+            tls: TlsMode::Disabled,
+            tls_ca: None,
+            max_connections: DEFAULT_MAX_CONNECTIONS,
+        })
+    }
+}
+
+/// Shows everything but the password.
+impl fmt::Debug for DatabaseSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DatabaseSettings")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("user", &self.user)
+            .field("database", &self.database)
+            .field("tls", &self.tls)
+            .field("tls_ca", &self.tls_ca)
+            .field("max_connections", &self.max_connections)
+            .finish_non_exhaustive()
+    }
+}
+
+/// `user@host:port/database`, for messages.
+impl fmt::Display for DatabaseSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port, user, database, .. } = self;
+        write!(f, "{user}@{host}:{port}/{database}")
+    }
+}
+
+fn tls_options(url: &Url) -> Result<(TlsMode, Option<PathBuf>), SettingError> {
+    let bad = |problem: String| SettingError::new("DATABASE_URL", problem);
+    let mut mode = None;
+    let mut ca = None;
+    for (name, value) in url.query_pairs() {
+        match name.as_ref() {
+            "ssl-mode" => mode = Some(tls_mode(&value)?),
+            "ssl-ca" => ca = Some(PathBuf::from(value.as_ref())),
+            other => return Err(bad(format!("unknown parameter `{other}`; ssl-mode and ssl-ca are known"))),
+        }
+    }
+    let mode = mode.unwrap_or(TlsMode::Disabled);
+    if ca.is_some() && mode != TlsMode::Verify {
+        return Err(bad("ssl-ca needs ssl-mode=VERIFY_CA or VERIFY_IDENTITY".to_owned()));
+    }
+    Ok((mode, ca))
+}
+
+fn tls_mode(value: &str) -> Result<TlsMode, SettingError> {
+    match value.to_ascii_uppercase().as_str() {
+        "DISABLED" => Ok(TlsMode::Disabled),
+        "PREFERRED" => Ok(TlsMode::Preferred),
+        "REQUIRED" => Ok(TlsMode::Required),
+        "VERIFY_CA" | "VERIFY_IDENTITY" => Ok(TlsMode::Verify),
+        other => Err(SettingError::new(
+            "DATABASE_URL",
+            format!("unknown ssl-mode `{other}`; use DISABLED, PREFERRED, REQUIRED, VERIFY_CA or VERIFY_IDENTITY"),
+        )),
+    }
+}
+
+fn pool_size(value: &str) -> Result<usize, SettingError> {
+    value
+        .parse()
+        .ok()
+        .filter(|size| (1..=1000).contains(size))
+        .ok_or_else(|| SettingError::new("DB_POOL_SIZE", "must be a number from 1 to 1000"))
+}
+
+fn decoded(part: &str) -> String {
+    percent_decode_str(part).decode_utf8_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from(pairs: &[(&str, &str)]) -> Result<DatabaseSettings, SettingError> {
+        DatabaseSettings::from_lookup(|name| {
+            pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn an_url_and_single_settings_mean_the_same() {
+        let url = from(&[("DATABASE_URL", "mysql://app:p%40ss@db.example:3307/shop")]).unwrap();
+        let parts = from(&[
+            ("DB_HOST", "db.example"),
+            ("DB_PORT", "3307"),
+            ("DB_USER", "app"),
+            ("DB_PASSWORD", "p@ss"),
+            ("DB_NAME", "shop"),
+        ])
+        .unwrap();
+        assert_eq!(url, parts);
+        assert_eq!(url.to_string(), "app@db.example:3307/shop");
+    }
+
+    #[test]
+    fn the_url_wins_and_empty_values_count_as_absent() {
+        let both = [("DATABASE_URL", "mysql://root@[::1]/a"), ("DB_HOST", "b"), ("DB_POOL_SIZE", "4")];
+        let settings = from(&both).unwrap();
+        assert_eq!((settings.host.as_str(), settings.port, settings.max_connections), ("::1", 3306, 4));
+        assert_eq!(from(&[("DATABASE_URL", "")]).unwrap_err().setting, "DB_HOST");
+    }
+
+    #[test]
+    fn tls_modes_go_by_the_names_of_mysql() {
+        let tls =
+            |query: &str| DatabaseSettings::from_url(&format!("mysql://root@h/d?{query}")).map(|s| (s.tls, s.tls_ca));
+        assert_eq!(tls(""), Ok((TlsMode::Disabled, None)));
+        assert_eq!(tls("ssl-mode=preferred"), Ok((TlsMode::Preferred, None)));
+        assert_eq!(tls("ssl-mode=REQUIRED"), Ok((TlsMode::Required, None)));
+        assert_eq!(tls("ssl-mode=VERIFY_CA&ssl-ca=/ca.pem"), Ok((TlsMode::Verify, Some(PathBuf::from("/ca.pem")))));
+        assert_eq!(tls("ssl-mode=VERIFY_IDENTITY"), Ok((TlsMode::Verify, None)));
+        assert!(tls("ssl-mode=REQUIRED&ssl-ca=/ca.pem").unwrap_err().to_string().contains("ssl-ca needs"));
+        assert!(tls("ssl-mode=MAYBE").unwrap_err().to_string().contains("unknown ssl-mode `MAYBE`"));
+        assert!(tls("sslmode=x").unwrap_err().to_string().contains("unknown parameter `sslmode`"));
+    }
+
+    #[test]
+    fn an_error_is_one_line_that_names_the_setting_and_hides_the_password() {
+        let bad = [
+            ("DATABASE_URL", "postgres://root:hunter2@h/d"),
+            ("DATABASE_URL", "mysql://root:hunter2@h"),
+            ("DATABASE_URL", "mysql://root:hunter2@h:99999/d"),
+            ("DATABASE_URL", "hunter2"),
+        ];
+        for (name, value) in bad {
+            let error = from(&[(name, value)]).unwrap_err().to_string();
+            assert!(error.starts_with("DATABASE_URL: "), "{error}");
+            assert!(!error.contains("hunter2") && !error.contains('\n'), "{error}");
+        }
+        let good = DatabaseSettings::from_url("mysql://root:hunter2@h/d").unwrap();
+        assert!(!format!("{good:?} {good}").contains("hunter2"));
+    }
+
+    #[test]
+    fn numbers_are_checked() {
+        let url = ("DATABASE_URL", "mysql://root@h/d");
+        for size in ["0", "1001", "many", "-1"] {
+            assert_eq!(from(&[url, ("DB_POOL_SIZE", size)]).unwrap_err().setting, "DB_POOL_SIZE");
+        }
+        let parts = [("DB_HOST", "h"), ("DB_USER", "u"), ("DB_NAME", "n"), ("DB_PORT", "70000")];
+        assert_eq!(from(&parts).unwrap_err().setting, "DB_PORT");
+    }
+}

@@ -1,0 +1,237 @@
+//! The pool and its guard: no answer reaches the wrong caller, no dead connection stays.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use db::testing::TestDatabase;
+use db::{Connection, DatabaseSettings, Db, DbError, TransactionError};
+use diesel_async::SimpleAsyncConnection;
+use futures::future::join_all;
+use tokio::net::TcpListener;
+use tokio::sync::Barrier;
+use tokio::time::{Instant, timeout};
+
+use crate::support::{ROWS, execute, number, number_on};
+
+fn with_connections(database: &TestDatabase, count: usize) -> Db {
+    let mut settings = database.settings().clone();
+    settings.max_connections = count;
+    Db::connect(&settings)
+}
+
+#[tokio::test]
+async fn a_query_that_is_dropped_never_answers_the_next_caller() {
+    let database = TestDatabase::create().await;
+    let db = with_connections(&database, 1);
+    for microseconds in (0..400).step_by(8) {
+        let dropped = db.run(async |connection| number_on(connection, "SELECT 7").await);
+        let _ = timeout(Duration::from_micros(microseconds), dropped).await;
+        assert_eq!(number(&db, "SELECT 8").await, 8);
+        assert_eq!(number(&db, "SELECT 9").await, 9);
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_that_is_dropped_leaves_nothing_behind() {
+    let database = TestDatabase::create().await;
+    let db = with_connections(&database, 1);
+    execute(&db, ROWS).await.unwrap();
+    for microseconds in (0..2000).step_by(40) {
+        let dropped = db.transaction::<(), DbError>(async |connection| {
+            connection.batch_execute("UPDATE products SET stock = 1 WHERE id = 1").await?;
+            std::future::pending().await
+        });
+        let _ = timeout(Duration::from_micros(microseconds), dropped).await;
+        // Waits for the lock of the dropped transaction, if its connection has not been closed.
+        execute(&db, "UPDATE products SET stock = stock + 1 WHERE id = 1").await.unwrap();
+    }
+    assert_eq!(number(&db, "SELECT stock FROM products WHERE id = 1").await, 150);
+}
+
+#[tokio::test]
+async fn nobody_hears_of_connections_that_ended_while_they_were_idle() {
+    let database = TestDatabase::create().await;
+    let db = with_connections(&database, 16);
+    execute(&db, ROWS).await.unwrap();
+    let read = async || number(&db, "SELECT 25").await;
+    let write = async || {
+        let update = "UPDATE products SET stock = stock - 1 WHERE id = 1";
+        db.transaction::<_, DbError>(async |connection| Ok(connection.batch_execute(update).await?)).await.unwrap();
+    };
+    end_all_connections(&database, &db).await;
+    for _ in 0..25 {
+        assert_eq!(read().await, 25);
+    }
+    for _ in 0..5 {
+        write().await;
+    }
+    end_all_connections(&database, &db).await;
+    for _ in 0..5 {
+        write().await;
+    }
+    end_all_connections(&database, &db).await;
+    tokio::join!(join_all((0..40).map(|_| read())), join_all((0..40).map(|_| write())));
+    assert_eq!(number(&db, "SELECT stock FROM products WHERE id = 1").await, 100 - 50);
+}
+
+/// Opens as many connections as the pool has, and ends them all as a restart of the server would.
+async fn end_all_connections(database: &TestDatabase, db: &Db) {
+    let meet = Barrier::new(db.status().max);
+    let open = (0..db.status().max).map(|_| {
+        db.run(async |connection| {
+            let id = number_on(connection, "SELECT CONNECTION_ID()").await?;
+            meet.wait().await;
+            Ok(id)
+        })
+    });
+    let ids = join_all(open).await;
+    assert_eq!(db.status().idle, db.status().max);
+    let mut killer = database.connection().await;
+    for id in ids {
+        let kill = format!("KILL {}", id.unwrap());
+        killer.batch_execute(&kill).await.unwrap();
+        // Until the server does not know it any more.
+        while killer.batch_execute(&kill).await.is_ok() {}
+    }
+}
+
+#[tokio::test]
+async fn a_read_whose_connection_is_lost_again_and_again_gives_up() {
+    let database = TestDatabase::create().await;
+    let db = with_connections(&database, 2);
+    let attempts = AtomicUsize::new(0);
+    let read = db.run(async |connection| {
+        attempts.fetch_add(1, Ordering::Relaxed);
+        let id = number_on(connection, "SELECT CONNECTION_ID()").await?;
+        execute(database.db(), &format!("KILL {id}")).await?;
+        number_on(connection, "SELECT SLEEP(5)").await
+    });
+    assert!(matches!(read.await, Err(DbError::Unavailable { .. })));
+    assert_eq!(attempts.into_inner(), 2);
+}
+
+#[tokio::test]
+async fn a_connection_goes_back_after_an_error_of_its_statement() {
+    let database = TestDatabase::create().await;
+    let db = with_connections(&database, 1);
+    let id = number(&db, "SELECT CONNECTION_ID()").await;
+    execute(&db, "SELECT no_such_column FROM products").await.unwrap_err();
+    let refused = db.transaction::<(), DbError>(async |connection| {
+        Ok(connection.batch_execute("SELECT no_such_column FROM products").await?)
+    });
+    refused.await.unwrap_err();
+    assert_eq!(number(&db, "SELECT CONNECTION_ID()").await, id);
+    assert_eq!(db.status().open, 1);
+}
+
+#[tokio::test]
+async fn a_transaction_left_open_is_not_handed_to_the_next_caller() {
+    let database = TestDatabase::create().await;
+    let db = with_connections(&database, 1);
+    let id = number(&db, "SELECT CONNECTION_ID()").await;
+    db.run(async |connection| {
+        use diesel_async::{AsyncConnection, TransactionManager};
+        <Connection as AsyncConnection>::TransactionManager::begin_transaction(connection).await?;
+        Ok(())
+    })
+    .await
+    .unwrap();
+    assert_ne!(number(&db, "SELECT CONNECTION_ID()").await, id);
+}
+
+#[tokio::test]
+async fn a_use_that_takes_too_long_ends_with_a_timeout() {
+    let database = TestDatabase::create().await;
+    let db = with_connections(&database, 1);
+    let started = Instant::now();
+    let error = execute(&db, "DO SLEEP(15)").await.unwrap_err();
+    assert!(matches!(error, DbError::Timeout), "{error:?}");
+    assert!(started.elapsed() < Duration::from_secs(12));
+    assert_eq!(number(&db, "SELECT 5").await, 5);
+}
+
+#[tokio::test]
+async fn waiting_for_a_connection_ends_after_five_seconds() {
+    let database = TestDatabase::create().await;
+    let db = with_connections(&database, 1);
+    let busy = tokio::spawn({
+        let db = db.clone();
+        async move { execute(&db, "DO SLEEP(6)").await }
+    });
+    while db.status().open == 0 {
+        tokio::task::yield_now().await;
+    }
+    let error = execute(&db, "DO 1").await.unwrap_err();
+    assert!(error.to_string().contains("no connection became free within 5 seconds"), "{error}");
+    busy.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_is_down_is_unavailable_and_one_that_is_silent_times_out() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let db = Db::connect(&DatabaseSettings::from_url(&format!("mysql://root@127.0.0.1:{port}/x")).unwrap());
+    let started = Instant::now();
+    assert!(matches!(db.ping().await, Err(DbError::Timeout)));
+    assert!(started.elapsed() < Duration::from_millis(900));
+    drop(listener);
+    assert!(matches!(db.ping().await, Err(DbError::Unavailable { .. })));
+}
+
+#[tokio::test]
+async fn every_session_has_the_settings_that_the_statements_rely_on() {
+    let database = TestDatabase::create().await;
+    let db = database.db();
+    db.ping().await.unwrap();
+    assert_eq!(number(db, "SELECT @@innodb_lock_wait_timeout").await, 2);
+    assert_eq!(number(db, "SELECT @@time_zone = '+00:00'").await, 1);
+    assert_eq!(
+        number(db, "SELECT @@character_set_client = 'utf8mb4' AND @@character_set_results = 'utf8mb4'").await,
+        1
+    );
+    assert_eq!(number(db, "SELECT @@sql_mode LIKE '%STRICT_TRANS_TABLES%'").await, 1);
+    let mut session = database.connection().await;
+    session.batch_execute("START TRANSACTION").await.unwrap();
+    assert_eq!(number_on(&mut session, "SELECT COUNT(*) FROM products").await.unwrap(), 0);
+    execute(db, ROWS).await.unwrap();
+    assert_eq!(number_on(&mut session, "SELECT COUNT(*) FROM products").await.unwrap(), 3, "READ COMMITTED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn uses_and_transactions_can_be_spawned_with_what_they_borrow() {
+    #[derive(Debug)]
+    enum AppError {
+        Db(DbError),
+        Empty,
+    }
+    impl From<DbError> for AppError {
+        fn from(error: DbError) -> Self {
+            Self::Db(error)
+        }
+    }
+    impl TransactionError for AppError {
+        fn as_db(&self) -> Option<&DbError> {
+            match self {
+                Self::Db(error) => Some(error),
+                Self::Empty => None,
+            }
+        }
+    }
+    async fn count(connection: &mut Connection, name: &str, ids: &[i64]) -> Result<usize, AppError> {
+        db::clock::now(connection).await?;
+        if name.is_empty() { Err(AppError::Empty) } else { Ok(ids.len()) }
+    }
+    let database = TestDatabase::create().await;
+    let db = database.db().clone();
+    let task = tokio::spawn(async move {
+        let (name, ids) = (String::from("x"), vec![1, 2]);
+        let read = db.run(async |connection| Ok(count(connection, &name, &ids).await.is_ok())).await?;
+        let written = db.transaction(async |connection| count(connection, &name, &ids).await).await?;
+        assert!(matches!(
+            db.transaction(async |connection| count(connection, "", &ids).await).await,
+            Err(AppError::Empty)
+        ));
+        Ok::<_, AppError>((read, written))
+    });
+    assert_eq!(task.await.unwrap().unwrap(), (true, 2));
+}

@@ -1,0 +1,199 @@
+//! Idempotency keys: one effect, one answer, whatever happens to the requests.
+
+use std::time::Duration;
+
+use db::idempotency::{Abandoned, Claim, Found, KeyClaim, abandon, claim, complete, find, reap};
+use db::testing::TestDatabase;
+use db::{Connection, Db, DbError};
+use diesel_async::SimpleAsyncConnection;
+use futures::future::join_all;
+
+use crate::support::{ROWS, execute, number};
+
+const KEPT: Duration = Duration::from_secs(3600);
+const CONFIRM: KeyClaim<'static> =
+    KeyClaim { scope: "order_confirm", principal: "operator:ann", key: "k-1", request_hash: [7; 32] };
+
+fn answer(body: &[u8]) -> Found {
+    Found::Answer { status: 201, body: body.to_vec(), target_id: Some(42) }
+}
+
+/// Claims the key and, if it was free, takes one from stock and completes it.
+async fn request(db: &Db, key: KeyClaim<'_>) -> Result<Claim, DbError> {
+    db.transaction(async |connection| work(connection, &key).await).await
+}
+
+async fn work(connection: &mut Connection, key: &KeyClaim<'_>) -> Result<Claim, DbError> {
+    let claimed = claim(connection, key, KEPT).await?;
+    if claimed == Claim::Won {
+        connection.batch_execute("UPDATE products SET stock = stock - 1 WHERE id = 1").await?;
+        complete(connection, key, "order", 42, 201, b"{\"id\":42}").await?;
+    }
+    Ok(claimed)
+}
+
+async fn found(db: &Db, key: KeyClaim<'_>) -> Option<Found> {
+    db.run(async |connection| find(connection, &key).await).await.unwrap()
+}
+
+async fn prepared() -> TestDatabase {
+    let database = TestDatabase::create().await;
+    execute(database.db(), ROWS).await.unwrap();
+    database
+}
+
+async fn stock(db: &Db) -> i64 {
+    number(db, "SELECT stock FROM products WHERE id = 1").await
+}
+
+#[tokio::test]
+async fn the_first_request_wins_and_the_second_gets_its_answer() {
+    let database = prepared().await;
+    let db = database.db();
+    assert_eq!(found(db, CONFIRM).await, None);
+    assert_eq!(request(db, CONFIRM).await.unwrap(), Claim::Won);
+    assert_eq!(request(db, CONFIRM).await.unwrap(), Claim::Found(answer(b"{\"id\":42}")));
+    assert_eq!(found(db, CONFIRM).await, Some(answer(b"{\"id\":42}")));
+    assert_eq!(stock(db).await, 99);
+}
+
+#[tokio::test]
+async fn a_key_used_for_another_request_is_refused() {
+    let database = prepared().await;
+    let other = KeyClaim { request_hash: [8; 32], ..CONFIRM };
+    request(database.db(), CONFIRM).await.unwrap();
+    assert_eq!(request(database.db(), other).await.unwrap(), Claim::Found(Found::Reused));
+    assert_eq!(found(database.db(), other).await, Some(Found::Reused));
+}
+
+#[tokio::test]
+async fn operation_caller_and_letter_case_make_different_keys() {
+    let database = prepared().await;
+    request(database.db(), CONFIRM).await.unwrap();
+    for other in [
+        KeyClaim { scope: "order_create", ..CONFIRM },
+        KeyClaim { principal: "operator:bob", ..CONFIRM },
+        KeyClaim { key: "K-1", ..CONFIRM },
+    ] {
+        assert_eq!(request(database.db(), other).await.unwrap(), Claim::Won, "{other:?}");
+    }
+}
+
+#[tokio::test]
+async fn sixty_four_requests_at_once_have_one_winner() {
+    let database = prepared().await;
+    let db = database.db();
+    let results = join_all((0..64).map(|_| request(db, CONFIRM))).await;
+    let claims = results.into_iter().collect::<Result<Vec<_>, _>>().unwrap();
+    assert_eq!(claims.iter().filter(|claim| **claim == Claim::Won).count(), 1);
+    assert!(claims.iter().all(|claim| matches!(claim, Claim::Won) || *claim == Claim::Found(answer(b"{\"id\":42}"))));
+    assert_eq!(stock(db).await, 99);
+}
+
+#[tokio::test]
+async fn a_request_that_fails_leaves_its_key_free() {
+    let database = prepared().await;
+    let db = database.db();
+    let failed = db.transaction::<(), DbError>(async |connection| {
+        work(connection, &CONFIRM).await?;
+        Err(DbError::Timeout)
+    });
+    failed.await.unwrap_err();
+    assert_eq!(request(db, CONFIRM).await.unwrap(), Claim::Won);
+    assert_eq!(stock(db).await, 99);
+}
+
+#[tokio::test]
+async fn an_expired_answer_counts_as_absent_and_is_taken_over() {
+    let database = prepared().await;
+    let db = database.db();
+    request(db, CONFIRM).await.unwrap();
+    execute(db, "UPDATE idempotency_keys SET expires_at = UTC_TIMESTAMP(6)").await.unwrap();
+    let other = KeyClaim { request_hash: [8; 32], ..CONFIRM };
+    assert_eq!(found(db, other).await, None);
+    let results = join_all((0..16).map(|_| request(db, other))).await;
+    assert_eq!(results.iter().filter(|result| matches!(result, Ok(Claim::Won))).count(), 1, "{results:?}");
+    assert_eq!(found(db, CONFIRM).await, Some(Found::Reused));
+    assert_eq!(stock(db).await, 98);
+}
+
+#[tokio::test]
+async fn a_key_that_is_held_for_too_long_is_in_progress() {
+    let database = prepared().await;
+    let db = database.db();
+    let mut holder = database.connection().await;
+    holder.batch_execute("START TRANSACTION").await.unwrap();
+    assert_eq!(claim(&mut holder, &CONFIRM, KEPT).await.unwrap(), Claim::Won);
+    let started = std::time::Instant::now();
+    assert!(matches!(request(db, CONFIRM).await, Err(DbError::KeyInProgress)));
+    let waited = started.elapsed();
+    assert!(waited > Duration::from_secs(1) && waited < Duration::from_secs(4), "{waited:?}");
+    assert_eq!(found(db, CONFIRM).await, None, "a plain read does not wait");
+    let abandoned = db.transaction(async |connection| abandon(connection, &CONFIRM, KEPT).await).await;
+    assert!(matches!(abandoned, Err(DbError::KeyInProgress)));
+    holder.batch_execute("ROLLBACK").await.unwrap();
+    assert_eq!(request(db, CONFIRM).await.unwrap(), Claim::Won);
+}
+
+#[tokio::test]
+async fn an_abandoned_key_refuses_every_request() {
+    let database = prepared().await;
+    let db = database.db();
+    let unknown = KeyClaim { request_hash: [0; 32], ..CONFIRM };
+    for _ in 0..2 {
+        let abandoned = db.transaction(async |connection| abandon(connection, &unknown, KEPT).await).await;
+        assert_eq!(abandoned.unwrap(), Abandoned::Tombstone);
+    }
+    for late in [CONFIRM, unknown] {
+        assert_eq!(request(db, late).await.unwrap(), Claim::Found(Found::Abandoned));
+        assert_eq!(found(db, late).await, Some(Found::Abandoned));
+    }
+    assert_eq!(stock(db).await, 100);
+}
+
+#[tokio::test]
+async fn abandoning_what_was_completed_says_what_was_made() {
+    let database = prepared().await;
+    let db = database.db();
+    request(db, CONFIRM).await.unwrap();
+    let unknown = KeyClaim { request_hash: [0; 32], ..CONFIRM };
+    let abandoned = db.transaction(async |connection| abandon(connection, &unknown, KEPT).await).await.unwrap();
+    assert_eq!(abandoned, Abandoned::Completed { target_id: Some(42) });
+    assert_eq!(found(db, CONFIRM).await, Some(answer(b"{\"id\":42}")));
+}
+
+#[tokio::test]
+async fn completing_what_was_not_claimed_is_an_error() {
+    let database = prepared().await;
+    let completed =
+        database.db().transaction(async |connection| complete(connection, &CONFIRM, "order", 42, 201, b"{}").await);
+    assert!(matches!(completed.await, Err(DbError::Other(diesel::result::Error::NotFound))));
+}
+
+#[tokio::test]
+async fn bodies_come_back_byte_for_byte() {
+    let database = prepared().await;
+    let db = database.db();
+    let body = (0..=255).cycle().take(300_000).collect::<Vec<u8>>();
+    db.transaction(async |connection| {
+        claim(connection, &CONFIRM, KEPT).await?;
+        complete(connection, &CONFIRM, "order", 42, 201, &body).await
+    })
+    .await
+    .unwrap();
+    assert_eq!(found(db, CONFIRM).await, Some(answer(&body)));
+}
+
+#[tokio::test]
+async fn the_reaper_deletes_what_expired_in_batches_and_nothing_else() {
+    let database = prepared().await;
+    let db = database.db();
+    request(db, CONFIRM).await.unwrap();
+    let rows: Vec<String> =
+        (0..2_500).map(|n| format!("('s', 'p', 'k-{n}', '', '', 'completed', NOW(6), '2026-01-01')")).collect();
+    let columns = "scope, principal, `key`, nonce, request_hash, status, created_at, expires_at";
+    execute(db, &format!("INSERT INTO idempotency_keys ({columns}) VALUES {}", rows.join(", "))).await.unwrap();
+    assert_eq!(reap(db).await.unwrap(), 2_500);
+    assert_eq!(reap(db).await.unwrap(), 0);
+    assert_eq!(number(db, "SELECT COUNT(*) FROM idempotency_keys").await, 1);
+}

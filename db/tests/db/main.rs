@@ -1,0 +1,18 @@
+//! The crate against a real server: see `db::testing` for which one.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a helper of a test that cannot go on has failed the test"
+)]
+
+mod classify;
+mod guard;
+mod idempotency;
+mod migrations;
+mod prefix_index;
+mod schema;
+mod seed;
+mod support;
+mod transaction;

@@ -1,0 +1,52 @@
+//! Migrations go up, down and up again, one process at a time.
+
+use db::DatabaseSettings;
+use db::migrations::{MigrateError, down, redo, status, up};
+use db::testing::TestDatabase;
+
+use crate::support::{execute, number};
+
+async fn applied(settings: &DatabaseSettings) -> Vec<bool> {
+    status(settings).await.unwrap().into_iter().map(|migration| migration.applied).collect()
+}
+
+#[tokio::test]
+async fn every_migration_goes_down_and_up_again() {
+    let database = TestDatabase::create().await;
+    let settings = database.settings();
+    let count = applied(settings).await.len();
+    assert_eq!(applied(settings).await, vec![true; count]);
+    for left in (0..count).rev() {
+        down(settings).await.unwrap();
+        assert_eq!(applied(settings).await.iter().filter(|applied| **applied).count(), left);
+    }
+    assert!(matches!(down(settings).await, Err(MigrateError::NothingApplied)));
+    let tables = "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE()";
+    assert_eq!(number(database.db(), tables).await, 1, "only the list of migrations is left");
+    assert_eq!(up(settings).await.unwrap().len(), count);
+    assert!(up(settings).await.unwrap().is_empty());
+    assert!(redo(settings).await.unwrap().ends_with("create_idempotency_keys"));
+    assert_eq!(applied(settings).await, vec![true; count]);
+}
+
+#[tokio::test]
+async fn several_processes_may_migrate_at_once() {
+    let database = TestDatabase::create().await;
+    let settings = database.settings();
+    execute(database.db(), &format!("DROP DATABASE {}", settings.database())).await.unwrap();
+    let results = futures::future::join_all((0..4).map(|_| up(settings))).await;
+    let mut counts = results.into_iter().map(|result| result.unwrap().len()).collect::<Vec<_>>();
+    counts.sort_unstable();
+    assert_eq!(counts[..3], [0, 0, 0]);
+    assert_eq!(applied(settings).await, vec![true; counts[3]]);
+}
+
+#[tokio::test]
+async fn a_migration_that_fails_is_named() {
+    let database = TestDatabase::create().await;
+    down(database.settings()).await.unwrap();
+    execute(database.db(), "CREATE TABLE idempotency_keys (id INT)").await.unwrap();
+    let error = up(database.settings()).await.unwrap_err().to_string();
+    assert!(error.contains("create_idempotency_keys failed: ") && error.contains("already exists"), "{error}");
+    assert!(!error.contains('\n'), "{error}");
+}

@@ -1,0 +1,116 @@
+//! The search: what it finds, page by page, and what a page costs.
+
+use db::Connection;
+use db::prefix_index::{CUSTOMERS, Hits};
+use db::testing::TestDatabase;
+use diesel::QueryableByName;
+use diesel::sql_types::Text;
+use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
+
+const LIMIT: usize = 20;
+
+/// What looking at the counters costs itself, and reading the one row of a count.
+const SLACK: i64 = 20;
+
+/// Customers with these ids; all have `all`, every other one `even` or `odd`, and only every 700th has `rare`.
+async fn fill(connection: &mut Connection, ids: std::ops::RangeInclusive<i64>) {
+    let rows: Vec<String> = ids.clone().map(|id| format!("({id}, '', '')")).collect();
+    let (first, last) = ids.into_inner();
+    let words = [("all", "TRUE"), ("even", "id % 2 = 0"), ("odd", "id % 2 = 1"), ("rare", "id % 700 = 0")];
+    let mut statements = format!("INSERT INTO customers (id, name, email) VALUES {};", rows.join(", "));
+    for (word, those) in words {
+        let those = format!("id BETWEEN {first} AND {last} AND {those}");
+        let select = format!("SELECT '{word}', id FROM customers WHERE {those}");
+        statements.push_str(&format!("INSERT INTO customer_prefixes (prefix, customer_id) {select};"));
+    }
+    connection.batch_execute(&statements).await.unwrap();
+}
+
+#[derive(QueryableByName)]
+struct Counter {
+    #[diesel(sql_type = Text, column_name = "Value")]
+    value: String,
+}
+
+/// The rows and index entries that this session has read so far.
+async fn reads(connection: &mut Connection) -> i64 {
+    let counters = diesel::sql_query("SHOW SESSION STATUS LIKE 'Handler\\_read%'");
+    let counters: Vec<Counter> = counters.load(connection).await.unwrap();
+    counters.iter().map(|counter| counter.value.parse::<i64>().unwrap()).sum()
+}
+
+/// The first page, and how much was read for it.
+async fn cost(connection: &mut Connection, search: &str) -> (Hits, i64) {
+    let (before, between) = (reads(connection).await, reads(connection).await);
+    let hits = CUSTOMERS.find(connection, search, i64::MAX, LIMIT).await.unwrap();
+    let after = reads(connection).await;
+    (hits, after - between - (between - before))
+}
+
+/// All ids that a search finds, and how many pages were empty.
+async fn walk(connection: &mut Connection, search: &str, limit: usize) -> (Vec<i64>, usize) {
+    let (mut found, mut empty, mut before) = (Vec::new(), 0, i64::MAX);
+    loop {
+        let Hits { ids, next } = CUSTOMERS.find(connection, search, before, limit).await.unwrap();
+        assert!(ids.len() <= limit);
+        empty += usize::from(ids.is_empty());
+        found.extend(ids);
+        let Some(next) = next else { return (found, empty) };
+        assert!(next < before, "{search}: the list goes on");
+        before = next;
+    }
+}
+
+#[tokio::test]
+async fn what_a_page_costs_does_not_grow_with_the_table() {
+    let database = TestDatabase::create().await;
+    let mut connection = database.connection().await;
+    let mut size = 0;
+    for next_size in [300, 3_000, 12_000] {
+        fill(&mut connection, size + 1..=next_size).await;
+        size = next_size;
+        let bounds = [
+            // A page and one row more.
+            ("even", 21),
+            // The same after walking 1,000 entries of each word, and a look-up per candidate.
+            ("even all", 2_000 + 2 * 21),
+            // Nothing is found: every one of the 1,000 candidates is looked at.
+            ("even odd", 2_000 + 2_000),
+            ("even odd all", 3_000 + 3_000),
+            ("rare even", 1_000 + 3 * 20),
+        ];
+        for (search, bound) in bounds {
+            let (hits, reads) = cost(&mut connection, search).await;
+            assert!(reads <= bound + SLACK, "{size} customers, {search}: {reads} reads");
+            assert_eq!(hits.ids.is_empty(), search.contains("odd") || (search.contains("rare") && size < 700));
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_row_is_found_once_whatever_the_pages() {
+    let database = TestDatabase::create().await;
+    let mut connection = database.connection().await;
+    fill(&mut connection, 1..=4_500).await;
+    let those = |wanted: fn(&i64) -> bool| (1..=4_500).rev().filter(wanted).collect::<Vec<_>>();
+    assert_eq!(walk(&mut connection, "od", 1_000).await, (Vec::new(), 1), "only what is stored is found");
+    assert_eq!(walk(&mut connection, "odd", 100).await, (those(|id| id % 2 == 1), 0));
+    assert_eq!(walk(&mut connection, "all odd", 100).await, (those(|id| id % 2 == 1), 0));
+    assert_eq!(walk(&mut connection, "rare all even", 2).await, (those(|id| id % 700 == 0), 0));
+    assert_eq!(walk(&mut connection, "even odd", 20).await, (Vec::new(), 3), "2,250 candidates are three pages");
+    assert_eq!(walk(&mut connection, "even nothing", 20).await, (Vec::new(), 1));
+    assert_eq!(walk(&mut connection, " %", 20).await, (Vec::new(), 1));
+}
+
+#[tokio::test]
+async fn a_page_that_is_full_by_chance_is_the_last_one() {
+    let database = TestDatabase::create().await;
+    let mut connection = database.connection().await;
+    fill(&mut connection, 1..=40).await;
+    for search in ["even", "even all"] {
+        let hits = CUSTOMERS.find(&mut connection, search, i64::MAX, 20).await.unwrap();
+        assert_eq!((hits.ids.len(), hits.next), (20, None), "{search}");
+        let hits = CUSTOMERS.find(&mut connection, search, i64::MAX, 19).await.unwrap();
+        assert_eq!((hits.ids.len(), hits.next), (19, Some(4)), "{search}");
+    }
+}

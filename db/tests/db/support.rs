@@ -1,0 +1,34 @@
+//! Small things that several modules need.
+
+use db::{Connection, Db, DbError};
+use diesel::QueryableByName;
+use diesel::sql_types::BigInt;
+use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
+
+#[derive(QueryableByName)]
+struct Number {
+    #[diesel(sql_type = BigInt)]
+    n: i64,
+}
+
+/// Runs a query whose one row has one column, an integer that fits 64 bits.
+pub(crate) async fn number_on(connection: &mut Connection, sql: &str) -> Result<i64, DbError> {
+    let sql = format!("SELECT CAST(({sql}) AS SIGNED) AS n");
+    let row: Number = diesel::sql_query(sql).get_result(connection).await?;
+    Ok(row.n)
+}
+
+/// [`number_on`] through the pool.
+pub(crate) async fn number(db: &Db, sql: &str) -> i64 {
+    db.run(async |connection| number_on(connection, sql).await).await.unwrap()
+}
+
+/// Runs statements through the pool.
+pub(crate) async fn execute(db: &Db, sql: &str) -> Result<(), DbError> {
+    db.run(async |connection| Ok(connection.batch_execute(sql).await?)).await
+}
+
+/// A customer with id 1 and products with ids 1 to 3, each with a stock of 100.
+pub(crate) const ROWS: &str = "\
+    INSERT INTO customers (id, name, email, email_key) VALUES (1, 'ACME', 'ops@acme.com', 'ops@acme.com'); \
+    INSERT INTO products (id, sku, name, price_cents, stock) VALUES (1, 'a', 'A', 1, 100), (2, 'b', 'B', 1, 100), (3, 'c', 'C', 1, 100)";
