@@ -1,0 +1,77 @@
+//! The Customers API server.
+//!
+//! `http` translates between the contract and the rules, `app` is the rules, `store` is all SQL on the customers'
+//! tables. The contract itself is the `customers-api` crate.
+
+mod app;
+mod http;
+mod store;
+
+use std::net::SocketAddr;
+
+use customers_api::Password;
+use db::{DatabaseSettings, Db};
+use service::auth::{Auth, OperatorName, SecretDigest};
+use service::settings::{Env, SettingError, bind_address};
+use service::{CursorKey, RunError, Running};
+
+use app::{Customers, Login};
+use http::CustomersServer;
+
+/// What the service is told by its environment.
+pub struct Config {
+    bind_address: SocketAddr,
+    database: DatabaseSettings,
+    auth: Auth,
+    cursors: CursorKey,
+    login: Login,
+}
+
+impl Config {
+    /// From `HOST`, `PORT` (3001 by default), `DATABASE_URL` or the `DB_*` settings, `JWT_SECRET`, `SERVICE_TOKEN`,
+    /// `ADMIN_USER` and `ADMIN_PASSWORD`.
+    ///
+    /// # Errors
+    ///
+    /// Names the first setting that is bad or missing.
+    pub fn from_env(env: &Env<'_>) -> Result<Self, RunError> {
+        Ok(Self {
+            bind_address: bind_address(env, 3001)?,
+            database: DatabaseSettings::from_lookup(|name| env.get(name))
+                .map_err(|error| RunError::Setting(error.to_string()))?,
+            auth: Auth::from_env(env)?,
+            cursors: CursorKey::from_env(env)?,
+            login: login(env)?,
+        })
+    }
+}
+
+/// Names and passwords that could never be sent are refused here, not at every attempt to log in.
+fn login(env: &Env<'_>) -> Result<Login, SettingError> {
+    let user = OperatorName::try_from(env.required("ADMIN_USER")?);
+    let user = user.map_err(|problem| SettingError::invalid("ADMIN_USER", problem))?;
+    let password = Password::try_from(env.required("ADMIN_PASSWORD")?);
+    let password = password.map_err(|problem| SettingError::invalid("ADMIN_PASSWORD", problem))?;
+    Ok(Login { user: SecretDigest::of(user.as_str()), password: SecretDigest::of(password.as_str()) })
+}
+
+/// What the server keeps between requests.
+pub struct Context {
+    auth: Auth,
+    login: Login,
+    customers: Customers,
+}
+
+/// Starts to answer. The database need not be reachable yet.
+///
+/// # Errors
+///
+/// Where the address cannot be listened on.
+pub fn start(config: Config) -> Result<Running<Context>, RunError> {
+    let Config { bind_address, database, auth, cursors, login } = config;
+    let customers = Customers { db: Db::connect(&database), cursors };
+    let context = Context { auth, login, customers };
+    let api = customers_api::customers_api_mod::api_description::<CustomersServer>()
+        .map_err(|error| RunError::Start(Box::new(error)))?;
+    service::serve(api, context, bind_address)
+}

@@ -1,0 +1,164 @@
+//! All SQL on the customers' tables.
+
+use chrono::NaiveDateTime;
+use customers_api::{Customer, CustomerInput};
+use db::clock::{last_insert_id, utc_now};
+use db::prefix_index::{CUSTOMERS, Hits};
+use db::schema::customers;
+use db::{Connection, DbError};
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use service_api::{CustomerId, Email, Text};
+
+/// The key that keeps two customers from having one email address.
+pub(crate) const UNIQUE_EMAIL: &str = "uq_customers_email_key";
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = customers)]
+struct Row {
+    id: i64,
+    name: String,
+    email: String,
+    phone: Option<String>,
+    version: i64,
+    created_at: NaiveDateTime,
+    updated_at: NaiveDateTime,
+}
+
+impl From<Row> for Customer {
+    fn from(row: Row) -> Self {
+        let Row { id, name, email, phone, version, created_at, updated_at } = row;
+        Self {
+            id: CustomerId::stored(id),
+            name,
+            email,
+            phone,
+            created_at: created_at.and_utc(),
+            updated_at: updated_at.and_utc(),
+            version,
+        }
+    }
+}
+
+pub(crate) async fn insert(connection: &mut Connection, input: &CustomerInput) -> Result<CustomerId, DbError> {
+    let CustomerInput { name, email, phone } = input;
+    let row = (
+        customers::name.eq(name.as_str()),
+        customers::email.eq(email.as_str()),
+        customers::email_key.eq(email_key(email)),
+        customers::phone.eq(phone.as_ref().map(Text::as_str)),
+    );
+    diesel::insert_into(customers::table).values(row).execute(connection).await?;
+    let id = last_insert_id(connection).await?;
+    CUSTOMERS.insert(connection, id, &[name.as_str(), email.as_str()]).await?;
+    Ok(CustomerId::stored(id))
+}
+
+pub(crate) async fn find(connection: &mut Connection, id: CustomerId) -> Result<Option<Customer>, DbError> {
+    let live = customers::table.filter(customers::id.eq(id.get())).filter(customers::deleted_at.is_null());
+    let row = live.select(Row::as_select()).first(connection).await.optional()?;
+    Ok(row.map(Customer::from))
+}
+
+/// At most `limit` customers with an id below `before`, newest first.
+pub(crate) async fn page(connection: &mut Connection, before: i64, limit: usize) -> Result<Vec<Customer>, DbError> {
+    let live = customers::table.filter(customers::id.lt(before)).filter(customers::deleted_at.is_null());
+    let newest_first = live.select(Row::as_select()).order(customers::id.desc());
+    let rows: Vec<Row> = newest_first.limit(i64::try_from(limit).unwrap_or(i64::MAX)).load(connection).await?;
+    Ok(rows.into_iter().map(Customer::from).collect())
+}
+
+/// At most `limit` customers with an id below `before` that the search finds, newest first, and below which id it goes
+/// on. What is deleted before the second statement is missing from the page, but does not end the list.
+pub(crate) async fn search(
+    connection: &mut Connection,
+    search: &str,
+    before: i64,
+    limit: usize,
+) -> Result<(Vec<Customer>, Option<i64>), DbError> {
+    let Hits { ids, next } = CUSTOMERS.find(connection, search, before, limit).await?;
+    let live = customers::table.filter(customers::id.eq_any(ids)).filter(customers::deleted_at.is_null());
+    let rows: Vec<Row> = live.select(Row::as_select()).order(customers::id.desc()).load(connection).await?;
+    Ok((rows.into_iter().map(Customer::from).collect(), next))
+}
+
+/// Locks the customer's row and gives its version; none where it does not exist or is deleted.
+pub(crate) async fn lock_version(connection: &mut Connection, id: CustomerId) -> Result<Option<i64>, DbError> {
+    let live = customers::table.filter(customers::id.eq(id.get())).filter(customers::deleted_at.is_null());
+    Ok(live.select(customers::version).for_update().first(connection).await.optional()?)
+}
+
+pub(crate) async fn update(connection: &mut Connection, id: CustomerId, input: &CustomerInput) -> Result<(), DbError> {
+    let CustomerInput { name, email, phone } = input;
+    let changes = (
+        customers::name.eq(name.as_str()),
+        customers::email.eq(email.as_str()),
+        customers::email_key.eq(email_key(email)),
+        customers::phone.eq(phone.as_ref().map(Text::as_str)),
+        customers::version.eq(customers::version + 1),
+        customers::updated_at.eq(utc_now()),
+    );
+    diesel::update(customers::table.find(id.get())).set(changes).execute(connection).await?;
+    CUSTOMERS.replace(connection, id.get(), &[name.as_str(), email.as_str()]).await
+}
+
+/// Hides the customer from everything but its orders.
+pub(crate) async fn delete(connection: &mut Connection, id: CustomerId) -> Result<(), DbError> {
+    let changes = (
+        customers::email_key.eq(None::<String>),
+        customers::deleted_at.eq(utc_now().nullable()),
+        customers::version.eq(customers::version + 1),
+        customers::updated_at.eq(utc_now()),
+    );
+    diesel::update(customers::table.find(id.get())).set(changes).execute(connection).await?;
+    CUSTOMERS.replace(connection, id.get(), &[]).await
+}
+
+/// The address as uniqueness sees it: two that differ only in case have one key. Each character is folded on its own, by
+/// way of its capital, as lower-casing a text looks at the neighbours: it makes `ς` of a final `Σ` and leaves `σ` alone.
+/// A character that would become several stays as it is, so a key is as long as its address.
+fn email_key(email: &Email) -> String {
+    let folded = |c: char| {
+        let upper = single(c.to_uppercase()).unwrap_or(c);
+        single(upper.to_lowercase()).unwrap_or(upper)
+    };
+    email.as_str().chars().map(folded).collect()
+}
+
+fn single(mut characters: impl ExactSizeIterator<Item = char>) -> Option<char> {
+    characters.next().filter(|_| characters.len() == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(email: &str) -> String {
+        email_key(&Email::try_from(email.to_owned()).unwrap())
+    }
+
+    #[test]
+    fn addresses_that_differ_in_case_have_one_key() {
+        for (one, other) in [
+            ("Ops@ACME.com", "ops@acme.COM"),
+            ("JOSÉ@ex.com", "josé@ex.com"),
+            ("ΑΣ@ex.com", "ας@ex.com"),
+            ("ΑΣ@ex.com", "ασ@ex.com"),
+            ("STRAẞE@ex.com", "straße@ex.com"),
+        ] {
+            assert_eq!(key(one), key(other), "{one} {other}");
+        }
+        assert_ne!(key("jose@ex.com"), key("josé@ex.com"));
+        assert_eq!(key("Ops@ACME.com"), "ops@acme.com");
+    }
+
+    #[test]
+    fn a_key_is_as_long_as_its_address() {
+        for c in '\u{80}'..=char::MAX {
+            let email = format!("{c}@ex.com");
+            if let Ok(valid) = Email::try_from(email.clone()) {
+                assert_eq!(email_key(&valid).chars().count(), email.chars().count(), "{email}");
+            }
+        }
+    }
+}

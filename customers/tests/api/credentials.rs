@@ -1,0 +1,63 @@
+//! Who gets in.
+
+use customers_client::types::{self, Credentials};
+use outbound::Outbound;
+use service::testing::credentials_that_get_in;
+
+use crate::harness::{Harness, PASSWORD, SERVICE_TOKEN, USER, refusal, refused};
+
+const DOCUMENT: &str = include_str!("../../../specs/customers.json");
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_operation_of_the_document_refuses_whom_it_does_not_name() {
+    let harness = Harness::start().await;
+    let operator_token = harness.token().await;
+    let wrong = credentials_that_get_in(DOCUMENT, &harness.url(""), &operator_token, SERVICE_TOKEN).await.unwrap();
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_paths_give_a_token_under_both_names() {
+    let harness = Harness::start().await;
+    let credentials = || types::Credentials::builder().username(USER).password(PASSWORD);
+    let client = harness.client(Outbound::new());
+    let first = client.token_create().body(credentials()).send().await.unwrap().into_inner();
+    let second = client.token_create_login().body(credentials()).send().await.unwrap().into_inner();
+    for token in [first, second] {
+        assert_eq!(token.access_token, token.token);
+        assert_eq!((token.token_type.as_str(), token.expires_in), ("Bearer", 3600));
+        let client = harness.client(Outbound::new().bearer(&token.token));
+        assert!(client.customer_list().send().await.is_ok());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_name_and_a_wrong_password_are_answered_alike() {
+    let harness = Harness::start().await;
+    for (username, password) in [("admin", "wrong"), ("nobody", PASSWORD)] {
+        let body: Credentials = types::Credentials::builder().username(username).password(password).try_into().unwrap();
+        let answer = harness.client(Outbound::new()).token_create().body(body).send().await;
+        assert_eq!(refusal(answer), refused(401, "unauthorized"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_was_tampered_with_or_signed_otherwise_is_refused() {
+    let harness = Harness::start().await;
+    let token = harness.token().await;
+    let (head, signature) = token.rsplit_once('.').unwrap();
+    let unsigned = format!("eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.{}.", head.split('.').nth(1).unwrap());
+    let reversed: String = signature.chars().rev().collect();
+    for bad in [format!("{head}."), format!("{head}.{reversed}"), unsigned, String::new(), format!("{token}x")] {
+        let client = harness.client(Outbound::new().bearer(&bad));
+        assert_eq!(refusal(client.customer_list().send().await), refused(401, "unauthorized"), "{bad}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_says_how_to_authenticate() {
+    let harness = Harness::start().await;
+    let answer = harness.http().get(harness.url("/customers")).send().await.unwrap();
+    assert_eq!(answer.status(), 401);
+    assert_eq!(answer.headers()["www-authenticate"], "Bearer");
+}

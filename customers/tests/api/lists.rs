@@ -1,0 +1,150 @@
+//! Lists: newest first, a page at a time.
+
+use std::num::NonZeroU64;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use customers_client::Client;
+use customers_client::types::CustomerPage;
+
+use crate::harness::{Harness, make, refusal, refused};
+
+fn names(page: &CustomerPage) -> Vec<&str> {
+    page.data.iter().map(|customer| customer.name.as_str()).collect()
+}
+
+async fn make_many(client: &Client, numbers: std::ops::Range<usize>) {
+    for n in numbers {
+        make(client, &format!("Customer {n:02}"), &format!("c{n}@acme.com")).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_follow_each_other_newest_first_while_rows_are_added() {
+    let harness = Harness::start().await;
+    let client = harness.operator().await;
+    make_many(&client, 0..5).await;
+    let first = client.customer_list().limit(2u64).send().await.unwrap().into_inner();
+    assert_eq!(names(&first), ["Customer 04", "Customer 03"]);
+    make_many(&client, 5..7).await;
+    let next = |cursor: Option<String>| client.customer_list().limit(2u64).cursor(cursor.unwrap()).send();
+    let second = next(first.next_cursor).await.unwrap().into_inner();
+    assert_eq!((names(&second), second.has_more), (vec!["Customer 02", "Customer 01"], true));
+    let third = next(second.next_cursor).await.unwrap().into_inner();
+    assert_eq!((names(&third), third.has_more, &third.next_cursor), (vec!["Customer 00"], false, &None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_has_twenty_rows_unless_the_caller_says_otherwise() {
+    let harness = Harness::seeded().await;
+    let client = harness.operator().await;
+    let page = client.customer_list().send().await.unwrap();
+    assert_eq!((page.data.len(), page.has_more), (20, true));
+    assert_eq!(client.customer_list().limit(100u64).send().await.unwrap().data.len(), 60);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn empty_parameters_count_as_absent() {
+    let harness = Harness::seeded().await;
+    let token = harness.token().await;
+    let url = harness.url("/customers?search=&cursor=&limit=");
+    let answer = harness.http().get(url).bearer_auth(token).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let page: CustomerPage = answer.json().await.unwrap();
+    assert_eq!(page.data.len(), 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_word_of_a_search_has_to_begin_a_word() {
+    let harness = Harness::start().await;
+    let client = harness.operator().await;
+    make(&client, "Ångström Tools Ltd", "sales@tools.example").await;
+    make(&client, "Toolshed", "info@shed.example").await;
+    make(&client, "100% Wool", "a_b@wool.example").await;
+    let search = async |text: &str| names(&client.customer_list().search(text).send().await.unwrap()).join(", ");
+    assert_eq!(search("tool").await, "Toolshed, Ångström Tools Ltd");
+    assert_eq!(search("TOOLS").await, "Toolshed, Ångström Tools Ltd");
+    assert_eq!(search("tools ltd").await, "Ångström Tools Ltd");
+    assert_eq!(search("angst").await, "Ångström Tools Ltd");
+    assert_eq!(search("info@shed").await, "Toolshed");
+    assert_eq!(search("100").await, "100% Wool");
+    assert_eq!(search("ool").await, "");
+    for wildcard in ["%", "_", "*", "%ool", "t_ols", "\\", "'", "\" OR 1=1 --"] {
+        assert_eq!(search(wildcard).await, "", "{wildcard}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_is_paged_too_and_follows_changes() {
+    let harness = Harness::start().await;
+    let client = harness.operator().await;
+    make_many(&client, 0..5).await;
+    let first = client.customer_list().search("customer").limit(3u64).send().await.unwrap().into_inner();
+    assert_eq!(names(&first), ["Customer 04", "Customer 03", "Customer 02"]);
+    let cursor = first.next_cursor.unwrap();
+    let second = client.customer_list().search("customer").cursor(cursor).send().await.unwrap();
+    assert_eq!((names(&second), second.has_more), (vec!["Customer 01", "Customer 00"], false));
+    let renamed = customers_client::types::CustomerInput::builder().name("Renamed").email("x@acme.com");
+    client.customer_update().id(first.data[0].id).body(renamed).send().await.unwrap();
+    assert_eq!(client.customer_list().search("customer").send().await.unwrap().data.len(), 4);
+    assert_eq!(client.customer_list().search("renam").send().await.unwrap().data.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_never_ends_early_while_customers_are_deleted() {
+    let harness = Harness::start().await;
+    let client = harness.operator().await;
+    make_many(&client, 0..40).await;
+    let all = client.customer_list().limit(100u64).send().await.unwrap().into_inner().data;
+    let (gone, kept): (Vec<_>, Vec<_>) = all.into_iter().partition(|customer| customer.id.get() % 2 == 0);
+    let kept: Vec<_> = kept.iter().map(|customer| customer.id).collect();
+    let deleted = AtomicBool::new(false);
+    let delete = async {
+        for customer in gone {
+            client.customer_delete().id(customer.id).send().await.unwrap();
+        }
+        deleted.store(true, Ordering::Relaxed);
+    };
+    let walks = async {
+        while !deleted.load(Ordering::Relaxed) {
+            let mut found = walk(&client, "customer").await;
+            found.retain(|id| kept.contains(id));
+            assert_eq!(found, kept);
+        }
+    };
+    tokio::join!(delete, walks);
+    assert_eq!(walk(&client, "customer acme").await, kept);
+}
+
+/// The ids of all customers that a search finds, read two at a time.
+async fn walk(client: &Client, search: &str) -> Vec<NonZeroU64> {
+    let (mut ids, mut cursor) = (Vec::new(), None::<String>);
+    loop {
+        let request = client.customer_list().search(search).limit(2u64);
+        let request = match cursor {
+            Some(cursor) => request.cursor(cursor),
+            None => request,
+        };
+        let page = request.send().await.unwrap().into_inner();
+        assert_eq!(page.has_more, page.next_cursor.is_some());
+        ids.extend(page.data.iter().map(|customer| customer.id));
+        if !page.has_more {
+            return ids;
+        }
+        cursor = page.next_cursor;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_is_good_only_where_it_was_made() {
+    let harness = Harness::seeded().await;
+    let client = harness.operator().await;
+    let cursor = client.customer_list().limit(2u64).send().await.unwrap().into_inner().next_cursor.unwrap();
+    let invalid = refused(400, "invalid_cursor");
+    let elsewhere = client.customer_list().cursor(cursor.clone()).search("acme").send().await;
+    assert_eq!(refusal(elsewhere), invalid);
+    let mut tampered = cursor.clone().into_bytes();
+    tampered[0] = if tampered[0] == b'A' { b'B' } else { b'A' };
+    for bad in [String::from_utf8(tampered).unwrap(), "x".to_owned(), format!("{cursor}A"), "ż".to_owned()] {
+        assert_eq!(refusal(client.customer_list().cursor(bad).send().await), invalid);
+    }
+}

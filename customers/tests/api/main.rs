@@ -1,0 +1,10 @@
+//! The Customers API from outside: a real server, a real database, the generated client.
+
+#![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod bad_input;
+mod credentials;
+mod customers;
+mod harness;
+mod lists;
+mod system;
