@@ -1,0 +1,57 @@
+//! Giving a create up, for a service that does not know whether it arrived: undone if it did, refused if it still comes.
+
+use db::idempotency::{self, KeyClaim};
+use db::{Connection, clock};
+use orders_api::{AbandonOutcome, AbandonRequest, Abandoned, OrderStatus};
+use service::Call;
+use service::auth::ServiceCaller;
+
+use super::cancel::{Canceler, release};
+use super::create::SCOPE;
+use super::orders::{lock, view};
+use super::{Orders, OrdersError};
+use crate::store::orders;
+
+impl Orders {
+    /// Cancels the order that this service made under this key, unless it was confirmed, and sees to it that none is
+    /// made under it later. Doing so again changes nothing.
+    pub(crate) async fn abandon(
+        &self,
+        call: &Call,
+        service: &ServiceCaller,
+        request: &AbandonRequest,
+    ) -> Result<Abandoned, OrdersError> {
+        let (principal, key) = (service.principal(), request.create_key.as_str());
+        // Whatever the create asked for, it is given up.
+        let claim = KeyClaim { scope: SCOPE, principal: &principal, key, request_hash: [0; 32] };
+        let by = Canceler { principal: &principal, correlation_id: call.correlation_id() };
+        self.db
+            .transaction(async |connection| {
+                idempotency::abandon(connection, &claim, self.key_retention).await?;
+                abandon_order(connection, &claim, &by).await
+            })
+            .await
+    }
+}
+
+/// The key's row is locked, so no create under this key is running.
+async fn abandon_order(
+    connection: &mut Connection,
+    claim: &KeyClaim<'_>,
+    by: &Canceler<'_>,
+) -> Result<Abandoned, OrdersError> {
+    let Some((made, _)) = orders::find_created_under(connection, claim.principal, claim.key).await? else {
+        return Ok(Abandoned { outcome: AbandonOutcome::NeverCreated, order: None });
+    };
+    let order = lock(connection, made.id, None).await?;
+    if order.status == OrderStatus::Created {
+        let now = clock::now(connection).await?;
+        release(connection, &order, now, by).await?;
+    }
+    let order = view(connection, order.id).await?;
+    let outcome = match order.status {
+        OrderStatus::Confirmed => AbandonOutcome::Confirmed,
+        OrderStatus::Created | OrderStatus::Canceled => AbandonOutcome::Canceled,
+    };
+    Ok(Abandoned { outcome, order: Some(order) })
+}

@@ -1,0 +1,142 @@
+//! Canceling an order: final, and the stock comes back, once.
+
+use chrono::{NaiveDateTime, TimeDelta};
+use db::{Connection, DbError, clock};
+use orders_api::{Order, OrderItem, OrderStatus, OrderSummary};
+use service::Call;
+use service::auth::Caller;
+use service_api::{IdempotencyKey, IfMatch, OrderId};
+
+use super::once::{Answered, Change, claim};
+use super::orders::{lock, view};
+use super::{Orders, OrdersError, reason};
+use crate::store::events::{self, Event};
+use crate::store::ledger::{self, Entry};
+use crate::store::{orders, products};
+
+/// The operation, as far as idempotency keys are concerned.
+const SCOPE: &str = "order.cancel";
+/// For how long a confirmed order can still be canceled, the last moment included.
+const WINDOW: TimeDelta = TimeDelta::minutes(10);
+
+impl Orders {
+    /// Cancels an order; one that is canceled already stays as it is.
+    pub(crate) async fn cancel(
+        &self,
+        call: &Call,
+        caller: &Caller,
+        id: OrderId,
+        key: Option<&IdempotencyKey>,
+        if_match: Option<&IfMatch>,
+    ) -> Result<Answered, OrdersError> {
+        let principal = caller.principal();
+        let claim = key.map(|key| claim(SCOPE, &principal, key, &id)).transpose()?;
+        if let Some(claim) = &claim
+            && let Some(answer) = self.replay(claim).await?
+        {
+            return Ok(answer);
+        }
+        let by = Canceler { principal: &principal, correlation_id: call.correlation_id() };
+        self.once(claim.as_ref(), &Cancel { id, if_match, by }).await
+    }
+}
+
+/// Who cancels, and as part of which piece of work.
+pub(super) struct Canceler<'c> {
+    pub(super) principal: &'c str,
+    pub(super) correlation_id: &'c str,
+}
+
+struct Cancel<'c> {
+    id: OrderId,
+    if_match: Option<&'c IfMatch>,
+    by: Canceler<'c>,
+}
+
+impl Change for Cancel<'_> {
+    const STATUS: u16 = 200;
+
+    async fn apply(&self, connection: &mut Connection) -> Result<Order, OrdersError> {
+        let order = lock(connection, self.id, self.if_match).await?;
+        if order.status != OrderStatus::Canceled {
+            let now = clock::now(connection).await?;
+            check_window(&order, now)?;
+            release(connection, &order, now, &self.by).await?;
+        }
+        view(connection, self.id).await
+    }
+}
+
+/// An order that was never confirmed can be canceled at any time.
+fn check_window(order: &OrderSummary, now: NaiveDateTime) -> Result<(), OrdersError> {
+    match order.confirmed_at {
+        Some(confirmed_at) if now - confirmed_at.naive_utc() > WINDOW => Err(OrdersError::CancelWindowPassed),
+        _ => Ok(()),
+    }
+}
+
+/// Cancels an order whose row is locked and which is not canceled yet, and gives its stock back.
+pub(super) async fn release(
+    connection: &mut Connection,
+    order: &OrderSummary,
+    at: NaiveDateTime,
+    by: &Canceler<'_>,
+) -> Result<(), OrdersError> {
+    let Canceler { principal, correlation_id } = *by;
+    orders::set_canceled(connection, order.id, order.status, at).await?;
+    give_stock_back(connection, order.id, principal).await?;
+    let (from, to) = (Some(order.status), OrderStatus::Canceled);
+    let canceled = Event { order_id: order.id, from, to, principal, correlation_id, at };
+    Ok(events::append(connection, &canceled).await?)
+}
+
+/// By ascending product, as everywhere, so that nobody waits for anybody in a circle.
+async fn give_stock_back(connection: &mut Connection, id: OrderId, principal: &str) -> Result<(), DbError> {
+    let items = orders::items(connection, id).await?;
+    for item in &items {
+        products::return_stock(connection, item.product_id, item.qty).await?;
+    }
+    let entries: Vec<_> = items.iter().map(|item| given_back(item, id, principal)).collect();
+    ledger::append(connection, &entries).await
+}
+
+fn given_back<'e>(item: &OrderItem, order_id: OrderId, principal: &'e str) -> Entry<'e> {
+    Entry {
+        product_id: item.product_id,
+        delta: item.qty,
+        reason: reason::CANCEL,
+        reference: None,
+        order_id: Some(order_id),
+        principal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use orders_api::OrderSummary;
+    use service_api::CustomerId;
+
+    use super::*;
+
+    fn confirmed(ago: TimeDelta, now: NaiveDateTime) -> OrderSummary {
+        OrderSummary {
+            id: OrderId::stored(1),
+            customer_id: CustomerId::stored(1),
+            status: OrderStatus::Confirmed,
+            total_cents: 0,
+            external_reference: None,
+            created_at: now.and_utc(),
+            confirmed_at: Some((now - ago).and_utc()),
+            canceled_at: None,
+            version: 2,
+        }
+    }
+
+    #[test]
+    fn the_window_ends_after_its_last_microsecond() {
+        let now = chrono::DateTime::UNIX_EPOCH.naive_utc() + TimeDelta::days(20_000);
+        assert!(check_window(&confirmed(WINDOW, now), now).is_ok());
+        let passed = check_window(&confirmed(WINDOW + TimeDelta::microseconds(1), now), now);
+        assert!(matches!(passed, Err(OrdersError::CancelWindowPassed)));
+    }
+}

@@ -1,0 +1,160 @@
+//! Why something was not done, and the one place where this service chooses codes for it.
+
+use std::time::Duration;
+
+use db::{DbError, TransactionError};
+use orders_api::{
+    CANCEL_WINDOW_PASSED, CUSTOMER_NOT_FOUND, CUSTOMER_SERVICE_TIMEOUT, CUSTOMER_SERVICE_UNAVAILABLE,
+    IDEMPOTENCY_KEY_ABANDONED, INSUFFICIENT_STOCK, ORDER_CANCELED, ORDER_NOT_FOUND, PRODUCT_NOT_FOUND, SKU_TAKEN,
+    STOCK_CHANGED, STOCK_OUT_OF_RANGE, TOTAL_CHANGED, TOTAL_OUT_OF_RANGE,
+};
+use service_api::{CustomerId, Detail, Failure, ProductId, codes};
+
+use crate::customers::CustomerFault;
+
+/// When a caller may come back after a passing failure.
+const SOON: Duration = Duration::from_secs(1);
+
+/// Why something was not done to a product or an order.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OrdersError {
+    #[error("{field}: {problem}")]
+    Invalid { field: &'static str, problem: String },
+    #[error("some products do not exist")]
+    ProductsNotFound(Vec<ProductId>),
+    #[error("another product has this sku")]
+    SkuTaken,
+    #[error("the stock would leave its limits")]
+    StockOutOfRange { product: ProductId, available: i64 },
+    #[error("the stock is not what the caller saw")]
+    StockChanged { product: ProductId, available: i64 },
+    #[error("there is not enough on the shelf")]
+    InsufficientStock(Vec<Shortage>),
+    #[error("the order costs {total_cents} cents now")]
+    TotalChanged { total_cents: i64 },
+    #[error("the total is too large a number")]
+    TotalOutOfRange,
+    #[error("there is no such customer")]
+    CustomerNotFound(CustomerId),
+    #[error("the customer could not be checked")]
+    CustomerNotChecked(#[source] CustomerFault),
+    #[error("there is no such order")]
+    OrderNotFound,
+    #[error("the order was canceled")]
+    OrderCanceled,
+    #[error("the order was confirmed too long ago to be canceled")]
+    CancelWindowPassed,
+    #[error("it is at version {current}")]
+    VersionChanged { current: i64 },
+    #[error("the idempotency key belongs to a request with other content")]
+    KeyReused,
+    #[error("the caller gave this idempotency key up")]
+    KeyAbandoned,
+    #[error("not readable or writable as JSON")]
+    Json(#[from] serde_json::Error),
+    #[error(transparent)]
+    Database(#[from] DbError),
+}
+
+/// A product of which there is less than was ordered.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Shortage {
+    pub(crate) product: ProductId,
+    pub(crate) requested: i64,
+    pub(crate) available: i64,
+}
+
+impl OrdersError {
+    /// A keyed operation was called without a key.
+    pub(crate) fn key_required() -> Self {
+        Self::Invalid { field: "X-Idempotency-Key", problem: "is required".to_owned() }
+    }
+}
+
+impl TransactionError for OrdersError {
+    fn as_db(&self) -> Option<&DbError> {
+        match self {
+            Self::Database(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<CustomerFault> for OrdersError {
+    fn from(fault: CustomerFault) -> Self {
+        match fault {
+            CustomerFault::NotFound(id) => Self::CustomerNotFound(id),
+            fault => Self::CustomerNotChecked(fault),
+        }
+    }
+}
+
+/// The one place where this service chooses codes, and with them statuses.
+impl From<OrdersError> for Failure {
+    fn from(error: OrdersError) -> Self {
+        use OrdersError as E;
+        let message = error.to_string();
+        match error {
+            E::Invalid { field, problem } => Self::invalid_field(field, problem),
+            E::ProductsNotFound(ids) => {
+                Self { details: ids.into_iter().map(product).collect(), ..Self::new(PRODUCT_NOT_FOUND, message) }
+            }
+            E::SkuTaken => Self::new(SKU_TAKEN, message).with(Detail::field("sku", "belongs to another product")),
+            E::StockOutOfRange { product, available } => {
+                Self::new(STOCK_OUT_OF_RANGE, message).with(stock(product, available))
+            }
+            E::StockChanged { product, available } => Self::new(STOCK_CHANGED, message).with(stock(product, available)),
+            E::InsufficientStock(shortages) => {
+                Self { details: shortages.iter().map(shortage).collect(), ..Self::new(INSUFFICIENT_STOCK, message) }
+            }
+            E::TotalChanged { total_cents } => {
+                Self::new(TOTAL_CHANGED, message).with(Detail { total_cents: Some(total_cents), ..Detail::default() })
+            }
+            E::TotalOutOfRange => Self::new(TOTAL_OUT_OF_RANGE, message),
+            E::CustomerNotFound(id) => Self::new(CUSTOMER_NOT_FOUND, message)
+                .with(Detail::field("customer_id", format!("there is no customer {id}"))),
+            E::CustomerNotChecked(fault) => customer_not_checked(fault, message),
+            E::OrderNotFound => Self::new(ORDER_NOT_FOUND, message),
+            E::OrderCanceled => Self::new(ORDER_CANCELED, message),
+            E::CancelWindowPassed => Self::new(CANCEL_WINDOW_PASSED, message),
+            E::VersionChanged { current } => Self::precondition_failed(current),
+            E::KeyReused => Self::new(codes::IDEMPOTENCY_KEY_REUSED, message),
+            E::KeyAbandoned => Self::new(IDEMPOTENCY_KEY_ABANDONED, message),
+            E::Json(error) => Self::internal(error),
+            E::Database(error) => database(error),
+        }
+    }
+}
+
+fn database(error: DbError) -> Failure {
+    match error {
+        DbError::Unavailable { .. } | DbError::Timeout | DbError::Deadlock | DbError::LockTimeout => {
+            Failure::unavailable(error)
+        }
+        DbError::OutcomeUnknown => Failure::outcome_unknown(error),
+        DbError::KeyInProgress => Failure::new(codes::IDEMPOTENCY_IN_PROGRESS, error.to_string()).retry_after(SOON),
+        DbError::Unique { .. } | DbError::ForeignKey { .. } | DbError::Check { .. } | DbError::Other(_) => {
+            Failure::internal(error)
+        }
+    }
+}
+
+fn customer_not_checked(fault: CustomerFault, message: String) -> Failure {
+    let code = match fault {
+        CustomerFault::TimedOut => CUSTOMER_SERVICE_TIMEOUT,
+        CustomerFault::NotFound(_) | CustomerFault::Unavailable(_) => CUSTOMER_SERVICE_UNAVAILABLE,
+    };
+    Failure::new(code, message).retry_after(SOON).caused_by(fault)
+}
+
+fn product(id: ProductId) -> Detail {
+    Detail { product_id: Some(id.get()), ..Detail::default() }
+}
+
+fn stock(id: ProductId, available: i64) -> Detail {
+    Detail { available: Some(available), ..product(id) }
+}
+
+fn shortage(shortage: &Shortage) -> Detail {
+    Detail { requested: Some(shortage.requested), ..stock(shortage.product, shortage.available) }
+}

@@ -1,0 +1,29 @@
+//! The rules: what may be done to products and orders, and when. Knows neither HTTP nor SQL.
+//!
+//! `create`, `confirm`, `cancel`, `abandon` and `expire` change orders, `orders` reads them, `products` is everything
+//! about products, `once` carries a change out under an idempotency key.
+
+mod abandon;
+mod cancel;
+mod confirm;
+mod create;
+mod error;
+mod expire;
+mod once;
+mod orders;
+mod products;
+
+pub(crate) use error::OrdersError;
+pub(crate) use expire::expire;
+pub(crate) use once::Answered;
+pub(crate) use orders::Orders;
+pub(crate) use products::Products;
+
+/// What a stock movement is for. An operator's own reasons are any others.
+mod reason {
+    pub(super) const INITIAL: &str = "initial";
+    pub(super) const SET: &str = "set";
+    pub(super) const ORDER: &str = "order";
+    pub(super) const CANCEL: &str = "cancel";
+    pub(super) const RESERVED: [&str; 4] = [INITIAL, SET, ORDER, CANCEL];
+}

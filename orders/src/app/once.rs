@@ -1,0 +1,136 @@
+//! A change of an order, carried out at most once per idempotency key.
+//!
+//! The key, the change and its answer commit together. What was refused or failed leaves nothing behind and is looked
+//! at anew when the caller comes back; what succeeded is answered from then on with the bytes of the first answer.
+
+use db::idempotency::{self, Claim, Found, KeyClaim};
+use db::{Connection, DbError};
+use orders_api::Order;
+use serde::{Deserialize, Serialize};
+use service_api::{IdempotencyKey, OrderId};
+use sha2::{Digest, Sha256};
+
+use super::{Orders, OrdersError};
+
+/// What is kept of an order with its key.
+const TARGET: &str = "order";
+/// How often a change is carried out again whose COMMIT was not answered and did not happen.
+const MAX_REPEATS: u32 = 2;
+
+/// A change that makes an order, or leads it from one state to the next.
+pub(super) trait Change: Sync {
+    /// Under which HTTP status its answer is sent and kept.
+    const STATUS: u16;
+
+    /// Carries the change out, within a transaction that this one may run again from its start.
+    fn apply(&self, connection: &mut Connection) -> impl Future<Output = Result<Order, OrdersError>> + Send;
+}
+
+/// The answer to a change: an order, as the bytes that are sent and kept.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) id: OrderId,
+    pub(crate) version: i64,
+    pub(crate) json: Vec<u8>,
+    /// Whether an earlier request with the same key was answered like this.
+    pub(crate) replayed: bool,
+}
+
+/// What the headers of an answer need of an order that was kept as bytes.
+#[derive(Deserialize)]
+struct Kept {
+    id: OrderId,
+    version: i64,
+}
+
+impl Answered {
+    fn first(order: &Order) -> Result<Self, serde_json::Error> {
+        Ok(Self { id: order.id, version: order.version, json: serde_json::to_vec(order)?, replayed: false })
+    }
+
+    /// The answer that is known by the order alone, because its bytes are kept no longer.
+    pub(super) fn rebuilt(order: &Order) -> Result<Self, serde_json::Error> {
+        Ok(Self { replayed: true, ..Self::first(order)? })
+    }
+
+    fn kept(json: Vec<u8>) -> Result<Self, serde_json::Error> {
+        let Kept { id, version } = serde_json::from_slice(&json)?;
+        Ok(Self { id, version, json, replayed: true })
+    }
+
+    fn found(found: Found) -> Result<Self, OrdersError> {
+        match found {
+            Found::Answer { body, .. } => Ok(Self::kept(body)?),
+            Found::Reused => Err(OrdersError::KeyReused),
+            Found::Abandoned => Err(OrdersError::KeyAbandoned),
+        }
+    }
+}
+
+impl Orders {
+    /// The answer that an earlier request with this key got, without waiting for one that still runs.
+    pub(super) async fn replay(&self, claim: &KeyClaim<'_>) -> Result<Option<Answered>, OrdersError> {
+        let found = self.db.run(async |connection| idempotency::find(connection, claim).await).await?;
+        found.map(Answered::found).transpose()
+    }
+
+    /// Carries the change out, once per key if there is a key.
+    pub(super) async fn once<C: Change>(
+        &self,
+        claim: Option<&KeyClaim<'_>>,
+        change: &C,
+    ) -> Result<Answered, OrdersError> {
+        let mut repeats = 0;
+        loop {
+            let outcome = self.db.transaction(async |connection| self.attempt(connection, claim, change).await).await;
+            let Some(claim) = claim.filter(|_| is_unknown(&outcome) && repeats < MAX_REPEATS) else {
+                return outcome;
+            };
+            // Nobody knows whether COMMIT arrived, but the key's row tells: it committed with everything else.
+            match self.replay(claim).await {
+                Ok(Some(answer)) => return Ok(answer),
+                Ok(None) => repeats += 1,
+                Err(OrdersError::Database(error)) => {
+                    tracing::warn!(%error, "cannot find out whether a change was committed");
+                    return outcome;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn attempt<C: Change>(
+        &self,
+        connection: &mut Connection,
+        claim: Option<&KeyClaim<'_>>,
+        change: &C,
+    ) -> Result<Answered, OrdersError> {
+        let Some(claim) = claim else {
+            return Ok(Answered::first(&change.apply(connection).await?)?);
+        };
+        match idempotency::claim(connection, claim, self.key_retention).await? {
+            Claim::Found(found) => Answered::found(found),
+            Claim::Won => {
+                let answer = Answered::first(&change.apply(connection).await?)?;
+                let (id, json) = (answer.id.get(), &answer.json);
+                idempotency::complete(connection, claim, TARGET, id, C::STATUS, json).await?;
+                Ok(answer)
+            }
+        }
+    }
+}
+
+fn is_unknown(outcome: &Result<Answered, OrdersError>) -> bool {
+    matches!(outcome, Err(OrdersError::Database(DbError::OutcomeUnknown)))
+}
+
+/// The claim of this caller on a key for this request, which is hashed as it was understood, not as it was written.
+pub(super) fn claim<'k>(
+    scope: &'static str,
+    principal: &'k str,
+    key: &'k IdempotencyKey,
+    request: &impl Serialize,
+) -> Result<KeyClaim<'k>, serde_json::Error> {
+    let request_hash = Sha256::digest(serde_json::to_vec(request)?).into();
+    Ok(KeyClaim { scope, principal, key: key.as_str(), request_hash })
+}

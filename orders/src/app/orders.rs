@@ -1,0 +1,95 @@
+//! The orders, and how they are read.
+
+use std::time::Duration;
+
+use db::{Connection, Db};
+use orders_api::{Order, OrderEvent, OrderListQuery, OrderLookupQuery, OrderSummary};
+use service::auth::{Caller, Operator, ServiceCaller};
+use service::{CursorKey, Position};
+use service_api::{Failure, IfMatch, OrderId, Page};
+
+use super::OrdersError;
+use crate::customers::CustomersService;
+use crate::store::{events, orders};
+
+const LIST: &str = "orders";
+
+/// The orders.
+pub(crate) struct Orders {
+    pub(crate) db: Db,
+    pub(crate) cursors: CursorKey,
+    pub(crate) customers: CustomersService,
+    /// How long the answer to an idempotency key is kept.
+    pub(crate) key_retention: Duration,
+    /// How long an order made by a service holds its stock without being confirmed.
+    pub(crate) reservation: Duration,
+}
+
+impl Orders {
+    pub(crate) async fn view(&self, _: &Caller, id: OrderId) -> Result<Order, OrdersError> {
+        let order = self.db.run(async |connection| orders::find(connection, id).await).await?;
+        order.ok_or(OrdersError::OrderNotFound)
+    }
+
+    pub(crate) async fn list(&self, _: &Operator, query: &OrderListQuery) -> Result<Page<OrderSummary>, Failure> {
+        let filters = filters(query).map_err(OrdersError::from)?;
+        let after = match &query.cursor {
+            Some(cursor) => Some(self.cursors.open(LIST, &filters, cursor.as_str())?),
+            None => None,
+        };
+        let limit = query.limit.unwrap_or_default();
+        let rows = self.db.run(async |connection| orders::page(connection, query, after, limit.get() + 1).await);
+        let rows = rows.await.map_err(OrdersError::from)?;
+        Ok(Page::cut(rows, limit, |last| self.cursors.seal(LIST, &filters, position(last))))
+    }
+
+    /// All of the order's events on one page.
+    pub(crate) async fn events(&self, _: &Operator, id: OrderId) -> Result<Page<OrderEvent>, OrdersError> {
+        let data = self.db.run(async |connection| events::of_order(connection, id).await).await?;
+        // Every order has an event of its creation.
+        if data.is_empty() {
+            Err(OrdersError::OrderNotFound)
+        } else {
+            Ok(Page { data, next_cursor: None, has_more: false })
+        }
+    }
+
+    /// The order that this service made under this key.
+    pub(crate) async fn lookup(&self, service: &ServiceCaller, query: &OrderLookupQuery) -> Result<Order, OrdersError> {
+        let (principal, key) = (service.principal(), query.create_key.as_str());
+        let found = self.db.run(async |connection| orders::find_created_under(connection, &principal, key).await);
+        found.await?.map(|(order, _)| order).ok_or(OrdersError::OrderNotFound)
+    }
+
+    pub(crate) async fn ready(&self) -> Result<(), OrdersError> {
+        Ok(self.db.ping().await?)
+    }
+}
+
+/// Locks an order until the end of the transaction, if it is at a version that the caller accepts.
+pub(super) async fn lock(
+    connection: &mut Connection,
+    id: OrderId,
+    if_match: Option<&IfMatch>,
+) -> Result<OrderSummary, OrdersError> {
+    let order = orders::lock(connection, id).await?.ok_or(OrdersError::OrderNotFound)?;
+    match if_match {
+        Some(wanted) if !wanted.allows(order.version) => Err(OrdersError::VersionChanged { current: order.version }),
+        _ => Ok(order),
+    }
+}
+
+/// The order as it stands now, within the transaction.
+pub(super) async fn view(connection: &mut Connection, id: OrderId) -> Result<Order, OrdersError> {
+    orders::find(connection, id).await?.ok_or(OrdersError::OrderNotFound)
+}
+
+/// What a cursor of the list is bound to: everything that is asked for but the place and the size of the page.
+fn filters(query: &OrderListQuery) -> Result<Vec<u8>, serde_json::Error> {
+    let OrderListQuery { status, from, to, customer_id, external_reference, cursor: _, limit: _ } = query;
+    serde_json::to_vec(&(status, from, to, customer_id, external_reference))
+}
+
+fn position(order: &OrderSummary) -> Position {
+    Position { sort: order.created_at.timestamp_micros(), id: order.id.get() }
+}

@@ -1,0 +1,181 @@
+//! What may be done to products and their stock. The stock is the sum of its ledger at any moment: whatever changes the
+//! one enters the other, in one transaction.
+
+use std::ops::RangeInclusive;
+
+use db::{Connection, Db, DbError};
+use orders_api::{
+    NewProduct, NewStockAdjustment, Product, ProductListQuery, ProductPatch, StockMovement, StockMovementListQuery,
+};
+use service::auth::Operator;
+use service::{CursorKey, Position};
+use service_api::{Failure, IfMatch, Page, ProductId, Stock, Text};
+
+use super::{OrdersError, reason};
+use crate::store::ledger::{self, Entry};
+use crate::store::products;
+
+const LIST: &str = "products";
+const LEDGER: &str = "stock_adjustments";
+const ALLOWED_STOCK: RangeInclusive<i64> = Stock::MIN..=Stock::MAX;
+
+/// The products.
+pub(crate) struct Products {
+    pub(crate) db: Db,
+    pub(crate) cursors: CursorKey,
+}
+
+impl Products {
+    pub(crate) async fn create(&self, operator: &Operator, new: &NewProduct) -> Result<Product, OrdersError> {
+        let principal = operator.principal();
+        self.db
+            .transaction(async |connection| {
+                let id = products::insert(connection, new).await.map_err(sku_taken)?;
+                let first = (id, new.stock.get(), reason::INITIAL);
+                record(connection, first, None, &principal).await?;
+                view(connection, id).await
+            })
+            .await
+    }
+
+    pub(crate) async fn view(&self, _: &Operator, id: ProductId) -> Result<Product, OrdersError> {
+        let product = self.db.run(async |connection| products::find(connection, id).await).await?;
+        product.ok_or_else(|| not_found(id))
+    }
+
+    pub(crate) async fn list(&self, _: &Operator, query: &ProductListQuery) -> Result<Page<Product>, Failure> {
+        let search = query.search.as_ref().map(Text::as_str);
+        let filters = search.unwrap_or_default().as_bytes();
+        let before = match &query.cursor {
+            Some(cursor) => self.cursors.open(LIST, filters, cursor.as_str())?.id,
+            None => i64::MAX,
+        };
+        let limit = query.limit.unwrap_or_default();
+        let seal = |id: i64| self.cursors.seal(LIST, filters, at(id));
+        let Some(search) = search else {
+            let rows = self.db.run(async |connection| products::page(connection, before, limit.get() + 1).await).await;
+            return Ok(Page::cut(rows.map_err(OrdersError::from)?, limit, |last| seal(last.id.get())));
+        };
+        let found = self.db.run(async |connection| products::search(connection, search, before, limit.get()).await);
+        let (rows, next) = found.await.map_err(OrdersError::from)?;
+        Ok(Page::new(rows, next.map(seal)))
+    }
+
+    /// Changes what is given. An absolute stock enters the ledger as the difference to the stock before it.
+    pub(crate) async fn update(
+        &self,
+        operator: &Operator,
+        id: ProductId,
+        if_match: Option<&IfMatch>,
+        patch: &ProductPatch,
+    ) -> Result<Product, OrdersError> {
+        if patch.name.is_none() && patch.price_cents.is_none() && patch.stock.is_none() {
+            let problem = "at least one of name, price_cents and stock is required".to_owned();
+            return Err(OrdersError::Invalid { field: "name", problem });
+        }
+        let principal = operator.principal();
+        self.db
+            .transaction(async |connection| {
+                let seen = products::lock(connection, id).await?.ok_or_else(|| not_found(id))?;
+                check_unchanged(&seen, if_match, patch)?;
+                products::update(connection, &seen, patch).await?;
+                let delta = patch.stock.map_or(0, |stock| stock.get() - seen.stock);
+                record(connection, (id, delta, reason::SET), None, &principal).await?;
+                view(connection, id).await
+            })
+            .await
+    }
+
+    pub(crate) async fn adjust_stock(
+        &self,
+        operator: &Operator,
+        id: ProductId,
+        adjustment: &NewStockAdjustment,
+    ) -> Result<StockMovement, OrdersError> {
+        check_adjustment(adjustment)?;
+        let NewStockAdjustment { delta, reason, reference } = adjustment;
+        let reference = reference.as_ref().map(Text::as_str);
+        let principal = operator.principal();
+        self.db
+            .transaction(async |connection| {
+                if !products::add_stock(connection, id, delta.get(), ALLOWED_STOCK).await? {
+                    let available = view(connection, id).await?.stock;
+                    return Err(OrdersError::StockOutOfRange { product: id, available });
+                }
+                record(connection, (id, delta.get(), reason.as_str()), reference, &principal).await?;
+                Ok(ledger::last_appended(connection).await?)
+            })
+            .await
+    }
+
+    pub(crate) async fn ledger(
+        &self,
+        operator: &Operator,
+        id: ProductId,
+        query: &StockMovementListQuery,
+    ) -> Result<Page<StockMovement>, Failure> {
+        let filters = id.get().to_be_bytes();
+        let before = match &query.cursor {
+            Some(cursor) => self.cursors.open(LEDGER, &filters, cursor.as_str())?.id,
+            None => i64::MAX,
+        };
+        let limit = query.limit.unwrap_or_default();
+        let rows = self.db.run(async |connection| ledger::page(connection, id, before, limit.get() + 1).await);
+        let rows = rows.await.map_err(OrdersError::from)?;
+        if rows.is_empty() {
+            self.view(operator, id).await?;
+        }
+        Ok(Page::cut(rows, limit, |last| self.cursors.seal(LEDGER, &filters, at(last.id))))
+    }
+}
+
+async fn view(connection: &mut Connection, id: ProductId) -> Result<Product, OrdersError> {
+    products::find(connection, id).await?.ok_or_else(|| not_found(id))
+}
+
+/// Enters an operator's change of the stock into the ledger, if it is one.
+async fn record(
+    connection: &mut Connection,
+    (product_id, delta, reason): (ProductId, i64, &str),
+    reference: Option<&str>,
+    principal: &str,
+) -> Result<(), DbError> {
+    if delta == 0 {
+        return Ok(());
+    }
+    ledger::append(connection, &[Entry { product_id, delta, reason, reference, order_id: None, principal }]).await
+}
+
+fn check_unchanged(seen: &Product, if_match: Option<&IfMatch>, patch: &ProductPatch) -> Result<(), OrdersError> {
+    if if_match.is_some_and(|wanted| !wanted.allows(seen.version)) {
+        return Err(OrdersError::VersionChanged { current: seen.version });
+    }
+    if patch.expected_stock.is_some_and(|expected| expected.get() != seen.stock) {
+        return Err(OrdersError::StockChanged { product: seen.id, available: seen.stock });
+    }
+    Ok(())
+}
+
+fn check_adjustment(adjustment: &NewStockAdjustment) -> Result<(), OrdersError> {
+    if adjustment.delta.get() == 0 {
+        return Err(OrdersError::Invalid { field: "delta", problem: "expected a number other than 0".to_owned() });
+    }
+    if reason::RESERVED.contains(&adjustment.reason.as_str()) {
+        let problem = format!("{} are reserved", reason::RESERVED.join(", "));
+        return Err(OrdersError::Invalid { field: "reason", problem });
+    }
+    Ok(())
+}
+
+fn not_found(id: ProductId) -> OrdersError {
+    OrdersError::ProductsNotFound(vec![id])
+}
+
+fn sku_taken(error: DbError) -> OrdersError {
+    if error.is_unique(products::UNIQUE_SKU) { OrdersError::SkuTaken } else { error.into() }
+}
+
+/// A position in a list that is sorted by id alone.
+fn at(id: i64) -> Position {
+    Position { sort: id, id }
+}

@@ -1,0 +1,93 @@
+//! Asks the customers service whether a customer exists. Nothing of its answer but that is used, and no connection to
+//! the database is held meanwhile.
+
+use std::time::Duration;
+
+use customers_client::types::Error as ErrorBody;
+use customers_client::{Client, codes};
+use outbound::{Fault, Outbound};
+use rand::Rng;
+use service::settings::Env;
+use service::{Call, RunError};
+use service_api::CustomerId;
+
+const CONNECT_LIMIT: Duration = Duration::from_millis(500);
+const CALL_LIMIT: Duration = Duration::from_secs(2);
+/// How often a failed call is sent again. Reading a customer changes nothing, so that is always safe.
+const MAX_RETRIES: u32 = 2;
+/// The longest pause before the first retry; it doubles with the second.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+
+/// The customers service, from here.
+pub(crate) struct CustomersService {
+    base: String,
+    token: String,
+    http: reqwest::Client,
+}
+
+/// Why a customer could not be vouched for.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CustomerFault {
+    #[error("there is no customer {0}")]
+    NotFound(CustomerId),
+    #[error("the customers service failed: {0}")]
+    Unavailable(String),
+    #[error("the customers service did not answer in time")]
+    TimedOut,
+}
+
+impl CustomersService {
+    /// From `CUSTOMERS_API_BASE` and `SERVICE_TOKEN`.
+    pub(crate) fn from_env(env: &Env<'_>) -> Result<Self, RunError> {
+        let http = outbound::http_client(CONNECT_LIMIT, CALL_LIMIT);
+        Ok(Self {
+            base: env.base_url("CUSTOMERS_API_BASE")?,
+            token: env.required("SERVICE_TOKEN")?,
+            http: http.map_err(|error| RunError::Start(Box::new(error)))?,
+        })
+    }
+
+    /// Makes sure that there is such a customer, on behalf of this call.
+    pub(crate) async fn check(&self, call: &Call, id: CustomerId) -> Result<(), CustomerFault> {
+        let outbound =
+            Outbound::new().bearer(&self.token).correlation_id(call.correlation_id()).traceparent(call.traceparent());
+        let client = Client::new_with_client(&self.base, self.http.clone(), outbound);
+        let mut retries = 0;
+        loop {
+            let Err(fault) = outbound::send(client.internal_customer_view().id(id.get().unsigned_abs()).send()).await
+            else {
+                return Ok(());
+            };
+            if retries == MAX_RETRIES || !may_pass(&fault) {
+                return Err(customer_fault(&fault, id));
+            }
+            tokio::time::sleep(pause(retries)).await;
+            retries += 1;
+        }
+    }
+}
+
+/// Whether the same call may succeed in a moment. One that took its full time is not made again: the caller waits.
+fn may_pass(fault: &Fault<ErrorBody>) -> bool {
+    match fault {
+        Fault::NotSent | Fault::Broken => true,
+        Fault::Answered { status, .. } => *status >= 500,
+        Fault::TimedOut | Fault::Invalid(_) => false,
+    }
+}
+
+fn customer_fault(fault: &Fault<ErrorBody>, id: CustomerId) -> CustomerFault {
+    match fault {
+        fault if fault.has_code(codes::CUSTOMER_NOT_FOUND) => CustomerFault::NotFound(id),
+        Fault::TimedOut => CustomerFault::TimedOut,
+        Fault::Answered { status, .. } => CustomerFault::Unavailable(format!("it answered {status}")),
+        Fault::NotSent => CustomerFault::Unavailable("it cannot be reached".to_owned()),
+        Fault::Broken => CustomerFault::Unavailable("its answer was cut off or not understood".to_owned()),
+        Fault::Invalid(problem) => CustomerFault::Unavailable(problem.clone()),
+    }
+}
+
+/// A random time below a limit that doubles, so that those who failed together do not come back together.
+fn pause(retry: u32) -> Duration {
+    rand::rng().random_range(Duration::ZERO..FIRST_PAUSE * 2_u32.pow(retry))
+}

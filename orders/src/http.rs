@@ -1,0 +1,243 @@
+//! Between the contract and the rules: reads the request, asks who is calling, calls the rules once, wraps what they
+//! give. The only file of this crate that knows dropshot.
+
+use dropshot::{HttpResponseCreated, HttpResponseHeaders, HttpResponseOk, RequestContext};
+use orders_api::{
+    AbandonRequest, Abandoned, Error, NewOrder, NewProduct, NewStockAdjustment, Order, OrderEvent, OrderListQuery,
+    OrderLookupQuery, OrderSummary, OrdersApi, Product, ProductListQuery, ProductPatch, StockMovement,
+    StockMovementListQuery,
+};
+use service::Call;
+use service_api::{
+    Answer, ChangedHeaders, Conditional, ConditionalKeyRequired, ConditionalKeyed, CreatedAnswer, CreatedHeaders,
+    CreatedWith, EntityHeaders, Failure, Headers, Health, JsonBody, Keyed, KeyedCreatedHeaders, OkAnswer, OkWith,
+    OrderId, Page, PathId, ProductId, QueryParams, Readiness, etag, replayed,
+};
+
+use crate::Context;
+use crate::app::Answered;
+
+pub(crate) enum OrdersServer {}
+
+impl OrdersApi for OrdersServer {
+    type Context = Context;
+
+    async fn product_create(
+        rqctx: RequestContext<Context>,
+        body: JsonBody<NewProduct>,
+    ) -> Result<CreatedWith<Product, CreatedHeaders>, Error> {
+        let (call, context) = (Call::new(&rqctx), rqctx.context());
+        let work = async {
+            let operator = context.auth.operator(&call)?;
+            let product = context.products.create(&operator, &body.checked()?).await?;
+            let location = format!("/products/{}", product.id);
+            let headers = CreatedHeaders { location, etag: etag(product.version) };
+            Answer::of(HttpResponseHeaders::new(HttpResponseCreated(product), headers))
+        };
+        call.answer(work).await
+    }
+
+    async fn product_update(
+        rqctx: RequestContext<Context>,
+        id: PathId<ProductId>,
+        headers: Headers<Conditional>,
+        body: JsonBody<ProductPatch>,
+    ) -> Result<OkWith<Product, EntityHeaders>, Error> {
+        let (call, context) = (Call::new(&rqctx), rqctx.context());
+        let work = async {
+            let operator = context.auth.operator(&call)?;
+            let (id, if_match, patch) = (id.checked()?, headers.checked()?, body.checked()?);
+            shown_product(context.products.update(&operator, id, if_match.as_ref(), &patch).await?)
+        };
+        call.answer(work).await
+    }
+
+    async fn product_view(
+        rqctx: RequestContext<Context>,
+        id: PathId<ProductId>,
+    ) -> Result<OkWith<Product, EntityHeaders>, Error> {
+        let (call, context) = (Call::new(&rqctx), rqctx.context());
+        let work = async {
+            let operator = context.auth.operator(&call)?;
+            shown_product(context.products.view(&operator, id.checked()?).await?)
+        };
+        call.answer(work).await
+    }
+
+    async fn product_list(
+        rqctx: RequestContext<Context>,
+        query: QueryParams<ProductListQuery>,
+    ) -> Result<OkAnswer<Page<Product>>, Error> {
+        let (call, context) = (Call::new(&rqctx), rqctx.context());
+        let work = async {
+            let operator = context.auth.operator(&call)?;
+            Answer::ok(context.products.list(&operator, &query.checked()?).await?)
+        };
+        call.answer(work).await
+    }
+
+    async fn stock_adjustment_create(
+        rqctx: RequestContext<Context>,
+        id: PathId<ProductId>,
+        body: JsonBody<NewStockAdjustment>,
+    ) -> Result<CreatedAnswer<StockMovement>, Error> {
+        let (call, context) = (Call::new(&rqctx), rqctx.context());
+        let work = async {
+            let operator = context.auth.operator(&call)?;
+            let (id, adjustment) = (id.checked()?, body.checked()?);
+            let movement = context.products.adjust_stock(&operator, id, &adjustment).await?;
+            Answer::created(movement)
+        };
+        call.answer(work).await
+    }
+
+    async fn stock_adjustment_list(
+        rqctx: RequestContext<Context>,
+        id: PathId<ProductId>,
+        query: QueryParams<StockMovementListQuery>,
+    ) -> Result<OkAnswer<Page<StockMovement>>, Error> {
+        let (call, context) = (Call::new(&rqctx), rqctx.context());
+        let work = async {
+            let operator = context.auth.operator(&call)?;
+            let (id, query) = (id.checked()?, query.checked()?);
+            Answer::ok(context.products.ledger(&operator, id, &query).await?)
+        };
+        call.answer(work).await
+    }
+
+    async fn order_create(
+        rqctx: RequestContext<Context>,
+        headers: Headers<Keyed>,
+        body: JsonBody<NewOrder>,
+    ) -> Result<CreatedWith<Order, KeyedCreatedHeaders>, Error> {
+        let (call, context) = (Call::new(&rqctx), rqctx.context());
+        let work = async {
+            let caller = context.auth.caller(&call)?;
+            let (key, new) = (headers.checked()?, body.checked()?);
+            let order = context.orders.create(&call, &caller, key.as_ref(), &new).await?;
+            let headers = KeyedCreatedHeaders {
+                location: format!("/orders/{}", order.id),
+                etag: etag(order.version),
+                idempotent_replayed: replayed(order.replayed),
+            };
+            Answer::saved(order.json, headers)
+        };
+        call.answer(work).await
+    }
+
+    async fn order_view(
+        rqctx: RequestContext<Context>,
+        id: PathId<OrderId>,
+    ) -> Result<OkWith<Order, EntityHeaders>, Error> {
+        let (call, context) = (Call::new(&rqctx), rqctx.context());
+        let work = async {
+            let caller = context.auth.caller(&call)?;
+            shown_order(context.orders.view(&caller, id.checked()?).await?)
+        };
+        call.answer(work).await
+    }
+
+    async fn order_list(
+        rqctx: RequestContext<Context>,
+        query: QueryParams<OrderListQuery>,
+    ) -> Result<OkAnswer<Page<OrderSummary>>, Error> {
+        let (call, context) = (Call::new(&rqctx), rqctx.context());
+        let work = async {
+            let operator = context.auth.operator(&call)?;
+            Answer::ok(context.orders.list(&operator, &query.checked()?).await?)
+        };
+        call.answer(work).await
+    }
+
+    async fn order_confirm(
+        rqctx: RequestContext<Context>,
+        id: PathId<OrderId>,
+        headers: Headers<ConditionalKeyRequired>,
+    ) -> Result<OkWith<Order, ChangedHeaders>, Error> {
+        let (call, context) = (Call::new(&rqctx), rqctx.context());
+        let work = async {
+            let caller = context.auth.caller(&call)?;
+            let (id, (key, if_match)) = (id.checked()?, headers.checked()?);
+            changed(context.orders.confirm(&call, &caller, id, &key, if_match.as_ref()).await?)
+        };
+        call.answer(work).await
+    }
+
+    async fn order_cancel(
+        rqctx: RequestContext<Context>,
+        id: PathId<OrderId>,
+        headers: Headers<ConditionalKeyed>,
+    ) -> Result<OkWith<Order, ChangedHeaders>, Error> {
+        let (call, context) = (Call::new(&rqctx), rqctx.context());
+        let work = async {
+            let caller = context.auth.caller(&call)?;
+            let (id, (key, if_match)) = (id.checked()?, headers.checked()?);
+            changed(context.orders.cancel(&call, &caller, id, key.as_ref(), if_match.as_ref()).await?)
+        };
+        call.answer(work).await
+    }
+
+    async fn order_event_list(
+        rqctx: RequestContext<Context>,
+        id: PathId<OrderId>,
+    ) -> Result<OkAnswer<Page<OrderEvent>>, Error> {
+        let (call, context) = (Call::new(&rqctx), rqctx.context());
+        let work = async {
+            let operator = context.auth.operator(&call)?;
+            Answer::ok(context.orders.events(&operator, id.checked()?).await?)
+        };
+        call.answer(work).await
+    }
+
+    async fn internal_order_abandon(
+        rqctx: RequestContext<Context>,
+        body: JsonBody<AbandonRequest>,
+    ) -> Result<OkAnswer<Abandoned>, Error> {
+        let (call, context) = (Call::new(&rqctx), rqctx.context());
+        let work = async {
+            let service = context.auth.service(&call)?;
+            Answer::ok(context.orders.abandon(&call, &service, &body.checked()?).await?)
+        };
+        call.answer(work).await
+    }
+
+    async fn internal_order_lookup(
+        rqctx: RequestContext<Context>,
+        query: QueryParams<OrderLookupQuery>,
+    ) -> Result<OkWith<Order, EntityHeaders>, Error> {
+        let (call, context) = (Call::new(&rqctx), rqctx.context());
+        let work = async {
+            let service = context.auth.service(&call)?;
+            shown_order(context.orders.lookup(&service, &query.checked()?).await?)
+        };
+        call.answer(work).await
+    }
+
+    async fn health_view(rqctx: RequestContext<Context>) -> Result<OkAnswer<Health>, Error> {
+        let work = async { Answer::ok(Health { status: "ok".to_owned() }) };
+        Call::new(&rqctx).answer(work).await
+    }
+
+    async fn readiness_view(rqctx: RequestContext<Context>) -> Result<OkAnswer<Readiness>, Error> {
+        let work = async {
+            rqctx.context().orders.ready().await?;
+            Answer::ok(Readiness { status: "ready".to_owned() })
+        };
+        Call::new(&rqctx).answer(work).await
+    }
+}
+
+fn shown_product(product: Product) -> Result<OkWith<Product, EntityHeaders>, Failure> {
+    let headers = EntityHeaders { etag: etag(product.version) };
+    Answer::of(HttpResponseHeaders::new(HttpResponseOk(product), headers))
+}
+
+fn shown_order(order: Order) -> Result<OkWith<Order, EntityHeaders>, Failure> {
+    let headers = EntityHeaders { etag: etag(order.version) };
+    Answer::of(HttpResponseHeaders::new(HttpResponseOk(order), headers))
+}
+
+fn changed(order: Answered) -> Result<OkWith<Order, ChangedHeaders>, Failure> {
+    let headers = ChangedHeaders { etag: etag(order.version), idempotent_replayed: replayed(order.replayed) };
+    Answer::saved(order.json, headers)
+}

@@ -1,0 +1,101 @@
+//! The Orders API server.
+//!
+//! `http` translates between the contract and the rules, `app` is the rules, `store` is all SQL on the tables of
+//! products and orders, `customers` asks the customers service, `background` is what the server does unasked. The
+//! contract itself is the `orders-api` crate.
+
+mod app;
+mod background;
+mod customers;
+mod http;
+mod store;
+
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use db::{DatabaseSettings, Db};
+use service::auth::Auth;
+use service::settings::{Env, SettingError, bind_address};
+use service::{CursorKey, RunError, Running};
+use tokio::task::JoinSet;
+
+use app::{Orders, Products};
+use customers::CustomersService;
+use http::OrdersServer;
+
+/// Keys are kept for at least a day, so that whoever was cut off can still ask, and at most for a year.
+const RETENTION_HOURS: RangeInclusive<u64> = 24..=8760;
+/// A reservation outlives the caller's retries, and blocks nobody's stock for more than a day.
+const RESERVATION_SECONDS: RangeInclusive<u64> = 60..=86_400;
+
+/// What the service is told by its environment.
+pub struct Config {
+    bind_address: SocketAddr,
+    database: DatabaseSettings,
+    auth: Auth,
+    cursors: CursorKey,
+    customers: CustomersService,
+    key_retention: Duration,
+    reservation: Duration,
+}
+
+impl Config {
+    /// From `HOST`, `PORT` (3002 by default), `DATABASE_URL` or the `DB_*` settings, `JWT_SECRET`, `SERVICE_TOKEN`,
+    /// `CUSTOMERS_API_BASE`, `IDEMPOTENCY_RETENTION_HOURS` (72 by default) and `RESERVATION_SECONDS` (900 by default).
+    ///
+    /// # Errors
+    ///
+    /// Names the first setting that is bad or missing.
+    pub fn from_env(env: &Env<'_>) -> Result<Self, RunError> {
+        let retention_hours = number(env, "IDEMPOTENCY_RETENTION_HOURS", 72, RETENTION_HOURS)?;
+        let reservation_seconds = number(env, "RESERVATION_SECONDS", 900, RESERVATION_SECONDS)?;
+        let database = DatabaseSettings::from_lookup(|name| env.get(name));
+        Ok(Self {
+            bind_address: bind_address(env, 3002)?,
+            database: database.map_err(|error| RunError::Setting(error.to_string()))?,
+            auth: Auth::from_env(env)?,
+            cursors: CursorKey::from_env(env)?,
+            customers: CustomersService::from_env(env)?,
+            key_retention: Duration::from_secs(retention_hours * 3600),
+            reservation: Duration::from_secs(reservation_seconds),
+        })
+    }
+}
+
+fn number(env: &Env<'_>, name: &str, default: u64, allowed: RangeInclusive<u64>) -> Result<u64, SettingError> {
+    let number = env.parsed(name)?.unwrap_or(default);
+    if allowed.contains(&number) {
+        Ok(number)
+    } else {
+        let (least, most) = allowed.into_inner();
+        Err(SettingError::invalid(name, format!("expected a number from {least} to {most}")))
+    }
+}
+
+/// What the server keeps between requests.
+pub struct Context {
+    auth: Auth,
+    products: Products,
+    orders: Orders,
+    /// Held, so that it ends with the server.
+    _background: JoinSet<()>,
+}
+
+/// Starts to answer, to end reservations and to forget expired keys, until the server is closed or dropped. Neither the
+/// database nor the customers service need be reachable yet.
+///
+/// # Errors
+///
+/// Where the address cannot be listened on.
+pub fn start(config: Config) -> Result<Running<Context>, RunError> {
+    let Config { bind_address, database, auth, cursors, customers, key_retention, reservation } = config;
+    let db = Db::connect(&database);
+    let background = background::start(&db);
+    let products = Products { db: db.clone(), cursors: cursors.clone() };
+    let orders = Orders { db, cursors, customers, key_retention, reservation };
+    let context = Context { auth, products, orders, _background: background };
+    let api = orders_api::orders_api_mod::api_description::<OrdersServer>()
+        .map_err(|error| RunError::Start(Box::new(error)))?;
+    service::serve(api, context, bind_address)
+}

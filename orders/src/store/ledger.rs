@@ -1,0 +1,90 @@
+//! The ledger of the stock: append-only.
+
+use chrono::NaiveDateTime;
+use db::clock::last_insert_id;
+use db::schema::stock_movements;
+use db::{Connection, DbError};
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use orders_api::StockMovement;
+use service_api::{OrderId, ProductId};
+
+use super::limit;
+
+/// One entry to be made.
+pub(crate) struct Entry<'e> {
+    pub(crate) product_id: ProductId,
+    pub(crate) delta: i64,
+    pub(crate) reason: &'e str,
+    pub(crate) reference: Option<&'e str>,
+    pub(crate) order_id: Option<OrderId>,
+    pub(crate) principal: &'e str,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = stock_movements)]
+struct Row {
+    id: i64,
+    product_id: i64,
+    delta: i64,
+    reason: String,
+    reference: Option<String>,
+    order_id: Option<i64>,
+    principal: String,
+    created_at: NaiveDateTime,
+}
+
+impl From<Row> for StockMovement {
+    fn from(row: Row) -> Self {
+        let Row { id, product_id, delta, reason, reference, order_id, principal, created_at } = row;
+        Self {
+            id,
+            product_id: ProductId::stored(product_id),
+            delta,
+            reason,
+            reference,
+            order_id: order_id.map(OrderId::stored),
+            principal,
+            created_at: created_at.and_utc(),
+        }
+    }
+}
+
+/// Adds entries, at least one.
+pub(crate) async fn append(connection: &mut Connection, entries: &[Entry<'_>]) -> Result<(), DbError> {
+    let rows: Vec<_> = entries
+        .iter()
+        .map(|entry| {
+            (
+                stock_movements::product_id.eq(entry.product_id.get()),
+                stock_movements::delta.eq(entry.delta),
+                stock_movements::reason.eq(entry.reason),
+                stock_movements::reference.eq(entry.reference),
+                stock_movements::order_id.eq(entry.order_id.map(OrderId::get)),
+                stock_movements::principal.eq(entry.principal),
+            )
+        })
+        .collect();
+    diesel::insert_into(stock_movements::table).values(rows).execute(connection).await?;
+    Ok(())
+}
+
+/// The entry that this connection added last.
+pub(crate) async fn last_appended(connection: &mut Connection) -> Result<StockMovement, DbError> {
+    let id = last_insert_id(connection).await?;
+    let row: Row = stock_movements::table.find(id).select(Row::as_select()).first(connection).await?;
+    Ok(row.into())
+}
+
+/// At most `rows` entries of this product with an id below `before`, newest first.
+pub(crate) async fn page(
+    connection: &mut Connection,
+    product: ProductId,
+    before: i64,
+    rows: usize,
+) -> Result<Vec<StockMovement>, DbError> {
+    let ours = stock_movements::table.filter(stock_movements::product_id.eq(product.get()));
+    let newest_first = ours.filter(stock_movements::id.lt(before)).order(stock_movements::id.desc());
+    let rows: Vec<Row> = newest_first.limit(limit(rows)).select(Row::as_select()).load(connection).await?;
+    Ok(rows.into_iter().map(StockMovement::from).collect())
+}

@@ -1,0 +1,283 @@
+//! The orders and their items.
+
+use chrono::{DateTime, NaiveDateTime};
+use db::clock::{last_insert_id, utc_now};
+use db::schema::{order_items, orders};
+use db::{Connection, DbError};
+use diesel::expression::SqlLiteral;
+use diesel::prelude::*;
+use diesel::sql_types::Datetime;
+use diesel_async::RunQueryDsl;
+use orders_api::{Order, OrderItem, OrderListQuery, OrderStatus, OrderSummary};
+use service::Position;
+use service_api::{CustomerId, OrderId, ProductId, Timestamp};
+
+use super::status::Status;
+use super::{exactly_one, limit};
+
+/// The key that keeps one idempotency key from making two orders.
+pub(crate) const UNIQUE_CREATE_KEY: &str = "uq_orders_create_key";
+/// The key that keeps orders from naming customers that do not exist.
+pub(crate) const CUSTOMER_EXISTS: &str = "fk_orders_customer";
+
+/// An order to be stored, without its items.
+#[derive(Insertable)]
+#[diesel(table_name = orders)]
+pub(crate) struct NewRow<'o> {
+    pub(crate) customer_id: i64,
+    pub(crate) total_cents: i64,
+    pub(crate) external_reference: Option<&'o str>,
+    pub(crate) created_at: NaiveDateTime,
+    pub(crate) reserved_until: Option<NaiveDateTime>,
+    pub(crate) create_principal: &'o str,
+    pub(crate) create_key: Option<&'o str>,
+    pub(crate) create_hash: Option<&'o [u8]>,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = orders)]
+struct Row {
+    id: i64,
+    customer_id: i64,
+    status: Status,
+    total_cents: i64,
+    external_reference: Option<String>,
+    created_at: NaiveDateTime,
+    confirmed_at: Option<NaiveDateTime>,
+    canceled_at: Option<NaiveDateTime>,
+    version: i64,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = order_items)]
+struct ItemRow {
+    product_id: i64,
+    sku: String,
+    name: String,
+    qty: i64,
+    unit_price_cents: i64,
+    subtotal_cents: i64,
+}
+
+impl From<Row> for OrderSummary {
+    fn from(row: Row) -> Self {
+        let Row {
+            id,
+            customer_id,
+            status,
+            total_cents,
+            external_reference,
+            created_at,
+            confirmed_at,
+            canceled_at,
+            version,
+        } = row;
+        Self {
+            id: OrderId::stored(id),
+            customer_id: CustomerId::stored(customer_id),
+            status: status.0,
+            total_cents,
+            external_reference,
+            created_at: created_at.and_utc(),
+            confirmed_at: confirmed_at.map(|at| at.and_utc()),
+            canceled_at: canceled_at.map(|at| at.and_utc()),
+            version,
+        }
+    }
+}
+
+impl From<ItemRow> for OrderItem {
+    fn from(row: ItemRow) -> Self {
+        let ItemRow { product_id, sku, name, qty, unit_price_cents, subtotal_cents } = row;
+        Self { product_id: ProductId::stored(product_id), sku, name, qty, unit_price_cents, subtotal_cents }
+    }
+}
+
+/// Stores a new order, CREATED, with its items.
+pub(crate) async fn insert(
+    connection: &mut Connection,
+    order: &NewRow<'_>,
+    items: &[OrderItem],
+) -> Result<OrderId, DbError> {
+    diesel::insert_into(orders::table).values(order).execute(connection).await?;
+    let id = last_insert_id(connection).await?;
+    let rows: Vec<_> = items
+        .iter()
+        .map(|item| {
+            (
+                order_items::order_id.eq(id),
+                order_items::product_id.eq(item.product_id.get()),
+                order_items::sku.eq(&item.sku),
+                order_items::name.eq(&item.name),
+                order_items::qty.eq(item.qty),
+                order_items::unit_price_cents.eq(item.unit_price_cents),
+                order_items::subtotal_cents.eq(item.subtotal_cents),
+            )
+        })
+        .collect();
+    diesel::insert_into(order_items::table).values(rows).execute(connection).await?;
+    Ok(OrderId::stored(id))
+}
+
+pub(crate) async fn find(connection: &mut Connection, id: OrderId) -> Result<Option<Order>, DbError> {
+    let row: Option<Row> = orders::table.find(id.get()).select(Row::as_select()).first(connection).await.optional()?;
+    let Some(row) = row else { return Ok(None) };
+    let items = items(connection, id).await?;
+    Ok(Some(with_items(row.into(), items)))
+}
+
+/// The order that this caller made under this idempotency key, and the hash of the request that made it.
+pub(crate) async fn find_created_under(
+    connection: &mut Connection,
+    principal: &str,
+    key: &str,
+) -> Result<Option<(Order, Option<Vec<u8>>)>, DbError> {
+    let made = orders::table.filter(orders::create_principal.eq(principal)).filter(orders::create_key.eq(key));
+    let found = made.select((orders::id, orders::create_hash)).first(connection).await.optional()?;
+    let Some((id, hash)) = found else { return Ok(None) };
+    Ok(find(connection, OrderId::stored(id)).await?.map(|order| (order, hash)))
+}
+
+/// What was ordered, by ascending product.
+pub(crate) async fn items(connection: &mut Connection, id: OrderId) -> Result<Vec<OrderItem>, DbError> {
+    let ours = order_items::table.filter(order_items::order_id.eq(id.get()));
+    let rows: Vec<ItemRow> =
+        ours.order(order_items::product_id.asc()).select(ItemRow::as_select()).load(connection).await?;
+    Ok(rows.into_iter().map(OrderItem::from).collect())
+}
+
+fn with_items(order: OrderSummary, items: Vec<OrderItem>) -> Order {
+    let OrderSummary {
+        id,
+        customer_id,
+        status,
+        total_cents,
+        external_reference,
+        created_at,
+        confirmed_at,
+        canceled_at,
+        version,
+    } = order;
+    Order {
+        id,
+        customer_id,
+        status,
+        total_cents,
+        external_reference,
+        created_at,
+        confirmed_at,
+        canceled_at,
+        version,
+        items,
+    }
+}
+
+/// Locks the order's row.
+pub(crate) async fn lock(connection: &mut Connection, id: OrderId) -> Result<Option<OrderSummary>, DbError> {
+    let row: Option<Row> =
+        orders::table.find(id.get()).select(Row::as_select()).for_update().first(connection).await.optional()?;
+    Ok(row.map(OrderSummary::from))
+}
+
+/// At most `rows` orders that are CREATED past their reservation, the oldest reservation first, after this one. Locks
+/// nothing: a lock taken by way of this index would come in the opposite order of those of a confirm.
+pub(crate) async fn expired(
+    connection: &mut Connection,
+    after: Option<(NaiveDateTime, OrderId)>,
+    rows: usize,
+) -> Result<Vec<(NaiveDateTime, OrderId)>, DbError> {
+    let until = orders::reserved_until.assume_not_null();
+    let mut expired = orders::table.filter(is_expired()).select((until, orders::id)).into_boxed();
+    if let Some((at, id)) = after {
+        // The first condition alone lets the index start in the right place.
+        expired = expired.filter(until.ge(at)).filter(until.gt(at).or(orders::id.gt(id.get())));
+    }
+    let oldest_first = expired.order((orders::reserved_until.asc(), orders::id.asc()));
+    let rows: Vec<(NaiveDateTime, i64)> = oldest_first.limit(limit(rows)).load(connection).await?;
+    Ok(rows.into_iter().map(|(until, id)| (until, OrderId::stored(id))).collect())
+}
+
+/// Locks the order's row if it is CREATED past its reservation, and if nobody else has locked it.
+pub(crate) async fn lock_expired(connection: &mut Connection, id: OrderId) -> Result<Option<OrderSummary>, DbError> {
+    let expired = orders::table.find(id.get()).filter(is_expired()).select(Row::as_select());
+    let row: Option<Row> = expired.for_update().skip_locked().first(connection).await.optional()?;
+    Ok(row.map(OrderSummary::from))
+}
+
+/// CREATED, with a reservation that has passed. An order without one never gets there.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn is_expired() -> _ {
+    let (created, now): (Status, SqlLiteral<Datetime>) = (Status(OrderStatus::Created), utc_now());
+    orders::status.eq(created).and(orders::reserved_until.assume_not_null().le(now))
+}
+
+/// CREATED becomes CONFIRMED; from anywhere else it is an error.
+pub(crate) async fn set_confirmed(connection: &mut Connection, id: OrderId, at: NaiveDateTime) -> Result<(), DbError> {
+    let created = orders::table.find(id.get()).filter(orders::status.eq(Status(OrderStatus::Created)));
+    let changes = (
+        orders::status.eq(Status(OrderStatus::Confirmed)),
+        orders::confirmed_at.eq(at),
+        orders::reserved_until.eq(None::<NaiveDateTime>),
+        orders::version.eq(orders::version + 1),
+    );
+    exactly_one(diesel::update(created).set(changes).execute(connection).await?)
+}
+
+/// An order in this state becomes CANCELED; from any other it is an error.
+pub(crate) async fn set_canceled(
+    connection: &mut Connection,
+    id: OrderId,
+    from: OrderStatus,
+    at: NaiveDateTime,
+) -> Result<(), DbError> {
+    let cancelable = orders::table.find(id.get()).filter(orders::status.eq(Status(from)));
+    let changes = (
+        orders::status.eq(Status(OrderStatus::Canceled)),
+        orders::canceled_at.eq(at),
+        orders::reserved_until.eq(None::<NaiveDateTime>),
+        orders::version.eq(orders::version + 1),
+    );
+    exactly_one(diesel::update(cancelable).set(changes).execute(connection).await?)
+}
+
+/// At most `rows` orders that the query asks for, newest first, after this position.
+pub(crate) async fn page(
+    connection: &mut Connection,
+    query: &OrderListQuery,
+    after: Option<Position>,
+    rows: usize,
+) -> Result<Vec<OrderSummary>, DbError> {
+    let mut orders = orders::table.select(Row::as_select()).into_boxed();
+    if let Some(status) = query.status {
+        orders = orders.filter(orders::status.eq(Status(status)));
+    }
+    if let Some(from) = query.from {
+        orders = orders.filter(orders::created_at.ge(storable(from)));
+    }
+    if let Some(to) = query.to {
+        orders = orders.filter(orders::created_at.lt(storable(to)));
+    }
+    if let Some(customer) = query.customer_id {
+        orders = orders.filter(orders::customer_id.eq(customer.get()));
+    }
+    if let Some(reference) = &query.external_reference {
+        orders = orders.filter(orders::external_reference.eq(reference.as_str()));
+    }
+    if let Some(Position { sort, id }) = after {
+        let at = storable(DateTime::from_timestamp_micros(sort).unwrap_or_default());
+        // The first condition alone lets the index start in the right place.
+        orders = orders.filter(orders::created_at.le(at)).filter(orders::created_at.lt(at).or(orders::id.lt(id)));
+    }
+    let newest_first = orders.order((orders::created_at.desc(), orders::id.desc()));
+    let rows: Vec<Row> = newest_first.limit(limit(rows)).load(connection).await?;
+    Ok(rows.into_iter().map(OrderSummary::from).collect())
+}
+
+/// The moment as a DATETIME(6) can hold it. Anything that a caller names beyond its range is before or after every
+/// order in any case, and so are the ends of the range.
+fn storable(moment: Timestamp) -> NaiveDateTime {
+    const YEAR_1000: i64 = -30_610_224_000_000_000;
+    const YEAR_9999: i64 = 253_370_764_800_000_000;
+    let micros = moment.timestamp_micros().clamp(YEAR_1000, YEAR_9999);
+    DateTime::from_timestamp_micros(micros).unwrap_or_default().naive_utc()
+}

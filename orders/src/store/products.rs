@@ -1,0 +1,154 @@
+//! The products and their stock. The stock changes only by statements that check it while they change it.
+
+use std::ops::RangeInclusive;
+
+use chrono::NaiveDateTime;
+use db::clock::{last_insert_id, utc_now};
+use db::prefix_index::{Hits, PRODUCTS};
+use db::schema::products;
+use db::{Connection, DbError};
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use orders_api::{NewProduct, Product, ProductPatch};
+use service_api::{PriceCents, ProductId, Stock, Text};
+
+use super::{exactly_one, limit};
+
+/// The key that keeps two products from having one sku.
+pub(crate) const UNIQUE_SKU: &str = "uq_products_sku";
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = products)]
+struct Row {
+    id: i64,
+    sku: String,
+    name: String,
+    price_cents: i64,
+    stock: i64,
+    version: i64,
+    created_at: NaiveDateTime,
+    updated_at: NaiveDateTime,
+}
+
+impl From<Row> for Product {
+    fn from(row: Row) -> Self {
+        let Row { id, sku, name, price_cents, stock, version, created_at, updated_at } = row;
+        Self {
+            id: ProductId::stored(id),
+            sku,
+            name,
+            price_cents,
+            stock,
+            created_at: created_at.and_utc(),
+            updated_at: updated_at.and_utc(),
+            version,
+        }
+    }
+}
+
+pub(crate) async fn insert(connection: &mut Connection, new: &NewProduct) -> Result<ProductId, DbError> {
+    let NewProduct { sku, name, price_cents, stock } = new;
+    let row = (
+        products::sku.eq(sku.as_str()),
+        products::name.eq(name.as_str()),
+        products::price_cents.eq(price_cents.get()),
+        products::stock.eq(stock.get()),
+    );
+    diesel::insert_into(products::table).values(row).execute(connection).await?;
+    let id = last_insert_id(connection).await?;
+    PRODUCTS.insert(connection, id, &[sku.as_str(), name.as_str()]).await?;
+    Ok(ProductId::stored(id))
+}
+
+pub(crate) async fn find(connection: &mut Connection, id: ProductId) -> Result<Option<Product>, DbError> {
+    let row = products::table.find(id.get()).select(Row::as_select()).first(connection).await.optional()?;
+    Ok(row.map(Product::from))
+}
+
+/// Locks the product's row.
+pub(crate) async fn lock(connection: &mut Connection, id: ProductId) -> Result<Option<Product>, DbError> {
+    let row = products::table.find(id.get()).select(Row::as_select()).for_update().first(connection).await;
+    Ok(row.optional()?.map(Product::from))
+}
+
+/// Locks those of the products that exist, one after the other in the order of `ids`, and gives them. One statement for
+/// all of them would leave the order of the locks to the server.
+pub(crate) async fn lock_all(
+    connection: &mut Connection,
+    ids: impl Iterator<Item = ProductId>,
+) -> Result<Vec<Product>, DbError> {
+    let mut products = Vec::new();
+    for id in ids {
+        products.extend(lock(connection, id).await?);
+    }
+    Ok(products)
+}
+
+/// At most `rows` products with an id below `before`, newest first.
+pub(crate) async fn page(connection: &mut Connection, before: i64, rows: usize) -> Result<Vec<Product>, DbError> {
+    let newest_first = products::table.filter(products::id.lt(before)).order(products::id.desc());
+    let rows: Vec<Row> = newest_first.limit(limit(rows)).select(Row::as_select()).load(connection).await?;
+    Ok(rows.into_iter().map(Product::from).collect())
+}
+
+/// At most `rows` products with an id below `before` that the search finds, newest first, and below which id it goes
+/// on. What is gone by the second statement is missing from the page, but does not end the list.
+pub(crate) async fn search(
+    connection: &mut Connection,
+    search: &str,
+    before: i64,
+    rows: usize,
+) -> Result<(Vec<Product>, Option<i64>), DbError> {
+    let Hits { ids, next } = PRODUCTS.find(connection, search, before, rows).await?;
+    let found = products::table.filter(products::id.eq_any(ids)).order(products::id.desc());
+    let rows: Vec<Row> = found.select(Row::as_select()).load(connection).await?;
+    Ok((rows.into_iter().map(Product::from).collect(), next))
+}
+
+#[derive(AsChangeset)]
+#[diesel(table_name = products)]
+struct Changes<'p> {
+    name: Option<&'p str>,
+    price_cents: Option<i64>,
+    stock: Option<i64>,
+}
+
+/// Changes what the patch gives of a product that is locked and was seen like this.
+pub(crate) async fn update(connection: &mut Connection, seen: &Product, patch: &ProductPatch) -> Result<(), DbError> {
+    let changes = Changes {
+        name: patch.name.as_ref().map(Text::as_str),
+        price_cents: patch.price_cents.map(PriceCents::get),
+        stock: patch.stock.map(Stock::get),
+    };
+    let as_seen = products::table.find(seen.id.get()).filter(products::stock.eq(seen.stock));
+    let changes = (changes, products::version.eq(products::version + 1), products::updated_at.eq(utc_now()));
+    exactly_one(diesel::update(as_seen).set(changes).execute(connection).await?)?;
+    match &patch.name {
+        Some(name) => PRODUCTS.replace(connection, seen.id.get(), &[&seen.sku, name.as_str()]).await,
+        None => Ok(()),
+    }
+}
+
+/// Adds to the stock, or takes from it, if it stays within these limits. Says whether it did; it does not, either,
+/// where there is no such product.
+pub(crate) async fn add_stock(
+    connection: &mut Connection,
+    id: ProductId,
+    delta: i64,
+    limits: RangeInclusive<i64>,
+) -> Result<bool, DbError> {
+    let (least, most) = limits.into_inner();
+    let fitting = products::table.find(id.get()).filter((products::stock + delta).between(least, most));
+    let changes = (
+        products::stock.eq(products::stock + delta),
+        products::version.eq(products::version + 1),
+        products::updated_at.eq(utc_now()),
+    );
+    Ok(diesel::update(fitting).set(changes).execute(connection).await? == 1)
+}
+
+/// Gives back what was taken, however much was delivered since: this has no upper limit.
+pub(crate) async fn return_stock(connection: &mut Connection, id: ProductId, qty: i64) -> Result<(), DbError> {
+    let returned = add_stock(connection, id, qty, 0..=i64::MAX).await?;
+    exactly_one(usize::from(returned))
+}

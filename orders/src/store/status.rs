@@ -1,0 +1,39 @@
+//! An order's status as its ENUM columns hold it.
+
+use diesel::backend::Backend;
+use diesel::deserialize::{self, FromSql, FromSqlRow};
+use diesel::expression::AsExpression;
+use diesel::mysql::{Mysql, MysqlValue};
+use diesel::serialize::{self, Output, ToSql};
+use diesel::sql_types::Text;
+use orders_api::OrderStatus;
+
+#[derive(Debug, Clone, Copy, FromSqlRow, AsExpression)]
+#[diesel(sql_type = Text)]
+pub(super) struct Status(pub(super) OrderStatus);
+
+impl FromSql<Text, Mysql> for Status {
+    fn from_sql(value: MysqlValue<'_>) -> deserialize::Result<Self> {
+        let text = <String as FromSql<Text, Mysql>>::from_sql(value)?;
+        match text.as_str() {
+            "CREATED" => Ok(Self(OrderStatus::Created)),
+            "CONFIRMED" => Ok(Self(OrderStatus::Confirmed)),
+            "CANCELED" => Ok(Self(OrderStatus::Canceled)),
+            other => Err(format!("unknown order status {other}").into()),
+        }
+    }
+}
+
+impl ToSql<Text, Mysql> for Status
+where
+    Mysql: Backend,
+{
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Mysql>) -> serialize::Result {
+        let text = match self.0 {
+            OrderStatus::Created => "CREATED",
+            OrderStatus::Confirmed => "CONFIRMED",
+            OrderStatus::Canceled => "CANCELED",
+        };
+        <str as ToSql<Text, Mysql>>::to_sql(text, out)
+    }
+}

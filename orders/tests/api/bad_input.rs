@@ -1,0 +1,270 @@
+//! Bad input gets a clear error that names the field, and writes nothing.
+
+use reqwest::{Method, RequestBuilder};
+use serde_json::Value;
+
+use crate::books;
+use crate::harness::{Harness, SERVICE_TOKEN, operator_token};
+
+/// A server with product 1, of which there are ten, and order 1.
+struct Target(Harness);
+
+impl Target {
+    async fn start() -> Self {
+        let harness = Harness::start().await;
+        let product = harness.product("A", 10).await;
+        harness.order(&[(product, 1)]).await;
+        Self(harness)
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.0.http().request(method, self.0.url(path)).bearer_auth(operator_token("ann"))
+    }
+
+    fn send(&self, method: Method, path: &str, body: &str) -> RequestBuilder {
+        self.request(method, path).header("content-type", "application/json").body(body.to_owned())
+    }
+
+    /// Each case is a body and the field that is wrong in it.
+    async fn refuses(&self, method: Method, path: &str, cases: &[(&str, &str)]) {
+        for (body, field) in cases {
+            assert_eq!(told(self.send(method.clone(), path, body)).await, invalid(field), "{body}");
+        }
+        self.is_untouched().await;
+    }
+
+    async fn is_untouched(&self) {
+        for (table, rows) in [("products", 1), ("orders", 1), ("stock_movements", 2), ("idempotency_keys", 0)] {
+            let count = self.0.number(&format!("SELECT COUNT(*) AS n FROM {table}")).await;
+            assert_eq!(count, rows, "{table}");
+        }
+        books::check(&self.0).await;
+    }
+}
+
+/// Status, code and the named field of an error answer.
+async fn told(request: RequestBuilder) -> (u16, String, String) {
+    let answer = request.send().await.unwrap();
+    let status = answer.status().as_u16();
+    let body: Value = answer.json().await.unwrap();
+    assert!(!body["request_id"].as_str().unwrap().is_empty(), "{body}");
+    assert!(!body["message"].as_str().unwrap().is_empty(), "{body}");
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    (status, text(&body["error_code"]), text(&body["details"][0]["field"]))
+}
+
+fn invalid(field: &str) -> (u16, String, String) {
+    (400, "invalid_request".to_owned(), field.to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_is_not_as_documented_is_refused_by_the_name_of_its_field() {
+    let target = Target::start().await;
+    let many = format!(r#"{{"customer_id":1,"items":[{}]}}"#, vec![r#"{"product_id":1,"qty":1}"#; 101].join(","));
+    let long = format!(
+        r#"{{"customer_id":1,"items":[{{"product_id":1,"qty":1}}],"external_reference":"{}"}}"#,
+        "x".repeat(101)
+    );
+    let cases = [
+        (r#"{"items":[{"product_id":1,"qty":1}]}"#, "customer_id"),
+        (r#"{"customer_id":0,"items":[{"product_id":1,"qty":1}]}"#, "customer_id"),
+        (r#"{"customer_id":"1","items":[{"product_id":1,"qty":1}]}"#, "customer_id"),
+        (r#"{"customer_id":1.5,"items":[{"product_id":1,"qty":1}]}"#, "customer_id"),
+        (r#"{"customer_id":9223372036854775808,"items":[{"product_id":1,"qty":1}]}"#, "customer_id"),
+        (r#"{"customer_id":null,"items":[{"product_id":1,"qty":1}]}"#, "customer_id"),
+        (r#"{"customer_id":1}"#, "items"),
+        (r#"{"customer_id":1,"items":[]}"#, "items"),
+        (r#"{"customer_id":1,"items":{}}"#, "items"),
+        (&many, "items"),
+        (r#"{"customer_id":1,"items":[{"qty":1}]}"#, "items[0].product_id"),
+        (r#"{"customer_id":1,"items":[{"product_id":1,"qty":1},{"product_id":-1,"qty":1}]}"#, "items[1].product_id"),
+        (r#"{"customer_id":1,"items":[{"product_id":1}]}"#, "items[0].qty"),
+        (r#"{"customer_id":1,"items":[{"product_id":1,"qty":0}]}"#, "items[0].qty"),
+        (r#"{"customer_id":1,"items":[{"product_id":1,"qty":-1}]}"#, "items[0].qty"),
+        (r#"{"customer_id":1,"items":[{"product_id":1,"qty":1000001}]}"#, "items[0].qty"),
+        (r#"{"customer_id":1,"items":[{"product_id":1,"qty":1.0}]}"#, "items[0].qty"),
+        (r#"{"customer_id":1,"items":[{"product_id":1,"qty":1e3}]}"#, "items[0].qty"),
+        (r#"{"customer_id":1,"items":[{"product_id":1,"qty":true}]}"#, "items[0].qty"),
+        (r#"{"customer_id":1,"items":[{"product_id":1,"qty":99999999999999999999}]}"#, "items[0].qty"),
+        (r#"{"customer_id":1,"items":[{"product_id":1,"qty":1,"price":1}]}"#, "items[0].price"),
+        (r#"{"customer_id":1,"items":[{"product_id":1,"qty":1,"qty":2}]}"#, "items[0].qty"),
+        (r#"{"customer_id":1,"items":[{"product_id":1,"qty":1}],"expected_total_cents":"1"}"#, "expected_total_cents"),
+        (r#"{"customer_id":1,"items":[{"product_id":1,"qty":1}],"external_reference":""}"#, "external_reference"),
+        (&long, "external_reference"),
+        (
+            r#"{"customer_id":1,"items":[{"product_id":1,"qty":1}],"external_reference":"a\u0000b"}"#,
+            "external_reference",
+        ),
+        (r#"{"customer_id":1,"items":[{"product_id":1,"qty":1}],"status":"CONFIRMED"}"#, "status"),
+        (r#"{"customer_id":1,"customer_id":2,"items":[{"product_id":1,"qty":1}]}"#, "customer_id"),
+        (r#"{"customer_id":1,"items":[{"product_id":1,"qty":1}]} trailing"#, ""),
+        (r#"{"customer_id":1,"items":[{"product_id":1,"qty":1}]}{}"#, ""),
+        (r#"{"customer_id":1,"items":[{"product_id":1,"qty":1}]"#, ""),
+        ("[]", ""),
+        ("[1,[[2,3]],null,null]", ""),
+        (r#"{"customer_id":1,"items":[[1,3]]}"#, "items[0]"),
+        ("null", ""),
+        ("", ""),
+    ];
+    target.refuses(Method::POST, "/orders", &cases).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_product_that_is_not_as_documented_is_refused_by_the_name_of_its_field() {
+    let target = Target::start().await;
+    let long_sku = format!(r#"{{"sku":"{}","name":"N","price_cents":1,"stock":1}}"#, "x".repeat(65));
+    let long_name = format!(r#"{{"sku":"S","name":"{}","price_cents":1,"stock":1}}"#, "x".repeat(201));
+    let cases = [
+        (r#"{"name":"N","price_cents":1,"stock":1}"#, "sku"),
+        (r#"{"sku":" S","name":"N","price_cents":1,"stock":1}"#, "sku"),
+        (r#"{"sku":"é","name":"N","price_cents":1,"stock":1}"#, "sku"),
+        (&long_sku, "sku"),
+        (r#"{"sku":"S","price_cents":1,"stock":1}"#, "name"),
+        (r#"{"sku":"S","name":"  ","price_cents":1,"stock":1}"#, "name"),
+        (&long_name, "name"),
+        (r#"{"sku":"S","name":"N","stock":1}"#, "price_cents"),
+        (r#"{"sku":"S","name":"N","price_cents":-1,"stock":1}"#, "price_cents"),
+        (r#"{"sku":"S","name":"N","price_cents":10000000001,"stock":1}"#, "price_cents"),
+        (r#"{"sku":"S","name":"N","price_cents":1}"#, "stock"),
+        (r#"{"sku":"S","name":"N","price_cents":1,"stock":-1}"#, "stock"),
+        (r#"{"sku":"S","name":"N","price_cents":1,"stock":1000000001}"#, "stock"),
+        (r#"{"sku":"S","name":"N","price_cents":1,"stock":1,"id":7}"#, "id"),
+    ];
+    target.refuses(Method::POST, "/products", &cases).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_a_product_that_is_not_as_documented_is_refused_by_the_name_of_its_field() {
+    let target = Target::start().await;
+    let cases = [
+        (r#"{"stock":-1}"#, "stock"),
+        (r#"{"price_cents":1.5}"#, "price_cents"),
+        (r#"{"name":""}"#, "name"),
+        (r#"{"stock":1,"expected_stock":-1}"#, "expected_stock"),
+        (r#"{"sku":"NEW"}"#, "sku"),
+        ("{}", "name"),
+    ];
+    target.refuses(Method::PATCH, "/products/1", &cases).await;
+    let cases = [
+        (r#"{"reason":"count"}"#, "delta"),
+        (r#"{"delta":1}"#, "reason"),
+        (r#"{"delta":1000000001,"reason":"count"}"#, "delta"),
+        (r#"{"delta":1,"reason":""}"#, "reason"),
+        (r#"{"delta":1,"reason":"count","reference":""}"#, "reference"),
+        (r#"{"delta":1,"reason":"count","order_id":1}"#, "order_id"),
+    ];
+    target.refuses(Method::POST, "/products/1/stock-adjustments", &cases).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_abandon_that_is_not_as_documented_is_refused() {
+    let target = Target::start().await;
+    for (body, field) in
+        [("{}", "create_key"), (r#"{"create_key":""}"#, "create_key"), (r#"{"create_key":"k","x":1}"#, "x")]
+    {
+        let request = target.0.http().post(target.0.url("/internal/orders/abandon")).bearer_auth(SERVICE_TOKEN);
+        assert_eq!(told(request.body(body)).await, invalid(field), "{body}");
+    }
+    let lookup = target.0.http().get(target.0.url("/internal/orders/lookup")).bearer_auth(SERVICE_TOKEN);
+    assert_eq!(told(lookup).await, invalid("create_key"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_over_the_limit_is_told_413_and_bytes_that_are_no_text_400() {
+    let target = Target::start().await;
+    let body = format!(r#"{{"customer_id":1,"items":[],"external_reference":"{}"}}"#, "x".repeat(70_000));
+    let (status, code, _) = told(target.send(Method::POST, "/orders", &body)).await;
+    assert_eq!((status, code.as_str()), (413, "payload_too_large"));
+    let bytes = target.request(Method::POST, "/orders").body(vec![b'{', b'"', 0xff, 0xfe, b'"', b'}']);
+    assert_eq!(told(bytes).await.0, 400);
+    target.is_untouched().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_json_is_taken() {
+    let target = Target::start().await;
+    let body = r#"{"customer_id":1,"items":[{"product_id":1,"qty":1}]}"#;
+    for other in ["text/plain", "application/x-www-form-urlencoded", "application/xml"] {
+        let request = target.request(Method::POST, "/orders").header("content-type", other).body(body);
+        let (status, code, field) = told(request).await;
+        assert_eq!((status, code.as_str(), field.as_str()), (415, "unsupported_media_type", "Content-Type"), "{other}");
+    }
+    target.is_untouched().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_that_is_none_is_refused() {
+    let target = Target::start().await;
+    for id in ["0", "-1", "1.5", "+1", "x", "9223372036854775808", "99999999999999999999999", "%00", "1%20", "é"] {
+        for (method, path) in [
+            (Method::GET, format!("/products/{id}")),
+            (Method::PATCH, format!("/products/{id}")),
+            (Method::GET, format!("/products/{id}/stock-adjustments")),
+            (Method::POST, format!("/products/{id}/stock-adjustments")),
+            (Method::GET, format!("/orders/{id}")),
+            (Method::GET, format!("/orders/{id}/events")),
+            (Method::POST, format!("/orders/{id}/confirm")),
+            (Method::POST, format!("/orders/{id}/cancel")),
+        ] {
+            assert_eq!(told(target.send(method, &path, "{}")).await, invalid("id"), "{path}");
+        }
+    }
+    target.is_untouched().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn query_parameters_are_checked_by_name() {
+    let target = Target::start().await;
+    let cases = [
+        ("/orders?limit=0", "limit"),
+        ("/orders?limit=101", "limit"),
+        ("/orders?status=created", "status"),
+        ("/orders?status=SHIPPED", "status"),
+        ("/orders?from=yesterday", "from"),
+        ("/orders?to=2026-13-01T00:00:00Z", "to"),
+        ("/orders?customer_id=0", "customer_id"),
+        ("/orders?customer_id=9223372036854775808", "customer_id"),
+        ("/orders?external_reference=%20", "external_reference"),
+        ("/orders?status=CREATED&status=CREATED", "status"),
+        ("/orders?offset=5", "offset"),
+        ("/products?limit=ten", "limit"),
+        ("/products?search=a&search=b", "search"),
+        ("/products?q=a", "q"),
+        ("/products/1/stock-adjustments?limit=-1", "limit"),
+        ("/products/1/stock-adjustments?reason=order", "reason"),
+    ];
+    for (path, field) in cases {
+        assert_eq!(told(target.request(Method::GET, path)).await, invalid(field), "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_text_can_be_searched_for_and_referred_to() {
+    let target = Target::start().await;
+    for text in ["株式会社", "🦀", "e\u{301}", "\u{202e}rtl", "' OR 1=1 --", "\u{fffd}", "\u{10ffff}", "%", "\\"]
+    {
+        for (path, name) in [("/products", "search"), ("/orders", "external_reference")] {
+            let answer = target.request(Method::GET, path).query(&[(name, text)]).send().await.unwrap();
+            assert_eq!(answer.status(), 200, "{text}");
+        }
+        let new = serde_json::json!({
+            "customer_id": 1, "items": [{"product_id": 1, "qty": 1}], "external_reference": text
+        });
+        let made: Value =
+            target.send(Method::POST, "/orders", &new.to_string()).send().await.unwrap().json().await.unwrap();
+        assert_eq!(made["external_reference"], text);
+        let found = target.request(Method::GET, "/orders").query(&[("external_reference", text)]).send().await.unwrap();
+        assert_eq!(found.json::<Value>().await.unwrap()["data"][0]["id"], made["id"], "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_header_is_named() {
+    let target = Target::start().await;
+    let confirm = |name: &str, value: &str| target.request(Method::POST, "/orders/1/confirm").header(name, value);
+    let with_key = |value: &str| confirm("If-Match", value).header("X-Idempotency-Key", "k");
+    assert_eq!(told(confirm("X-Idempotency-Key", "a b")).await, invalid("X-Idempotency-Key"));
+    assert_eq!(told(with_key("v1")).await, invalid("If-Match"));
+    assert_eq!(told(with_key("\"v1")).await, invalid("If-Match"));
+    target.is_untouched().await;
+}

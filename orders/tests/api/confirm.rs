@@ -1,0 +1,215 @@
+//! Confirming an order: exactly once.
+
+use std::num::NonZeroU64;
+
+use insta::assert_json_snapshot;
+use orders_client::types::OrderStatus;
+use serde_json::{Value, json};
+
+use crate::books;
+use crate::harness::{Harness, SERVICE_TOKEN, is_replay, operator_token, refusal, refused, refused_with};
+
+async fn order(harness: &Harness) -> NonZeroU64 {
+    let product = harness.product("A", 10).await;
+    harness.order(&[(product, 1)]).await.id
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_created_order_becomes_confirmed() {
+    let harness = Harness::start().await;
+    let id = order(&harness).await;
+    let answer = harness.operator().order_confirm().id(id).x_idempotency_key("k").send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.headers()["etag"], "\"v2\"");
+    let confirmed = answer.into_inner();
+    assert!(confirmed.confirmed_at.unwrap() > confirmed.created_at);
+    assert_eq!(harness.operator().order_view().id(id).send().await.unwrap().into_inner(), confirmed);
+    let mut body = serde_json::to_value(&confirmed).unwrap();
+    for time in ["created_at", "confirmed_at"] {
+        body[time] = "TIME".into();
+    }
+    assert_json_snapshot!(body);
+    books::check(&harness).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_key_again_is_answered_with_the_same_bytes() {
+    let harness = Harness::start().await;
+    let path = format!("/orders/{}/confirm", order(&harness).await);
+    let first = harness.post(&path, "k", "").await;
+    assert_eq!((first.status, first.replayed), (200, false));
+    for ignored in ["", "{}", "not json", r#"{"a":1}"#] {
+        let again = harness.post(&path, "k", ignored).await;
+        assert_eq!((again.status, again.replayed, &again.body), (200, true, &first.body));
+    }
+    books::check(&harness).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_confirmed_order_stays_as_it_is_under_another_key() {
+    let harness = Harness::start().await;
+    let id = order(&harness).await;
+    let confirm = |key: &'static str| harness.operator().order_confirm().id(id).x_idempotency_key(key).send();
+    let first = confirm("k1").await.unwrap().into_inner();
+    let second = confirm("k2").await.unwrap();
+    assert!(!is_replay(&second));
+    assert_eq!(second.into_inner(), first);
+    assert!(is_replay(&confirm("k2").await.unwrap()));
+    books::check(&harness).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_required() {
+    let harness = Harness::start().await;
+    let url = harness.url(&format!("/orders/{}/confirm", order(&harness).await));
+    for token in [operator_token("ann"), SERVICE_TOKEN.to_owned()] {
+        let answer = harness.http().post(&url).bearer_auth(token).send().await.unwrap();
+        assert_eq!(answer.status(), 400);
+        let body: Value = answer.json().await.unwrap();
+        assert_eq!(
+            (&body["error_code"], &body["details"][0]["field"]),
+            (&json!("invalid_request"), &json!("X-Idempotency-Key"))
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_was_used_for_another_order_is_refused() {
+    let harness = Harness::start().await;
+    let product = harness.product("A", 10).await;
+    let (one, other) = (harness.order(&[(product, 1)]).await.id, harness.order(&[(product, 1)]).await.id);
+    let confirm = |id| harness.operator().order_confirm().id::<NonZeroU64>(id).x_idempotency_key("k").send();
+    confirm(one).await.unwrap();
+    assert_eq!(refusal(confirm(other).await), refused(422, "idempotency_key_reused"));
+    let untouched = harness.operator().order_view().id(other).send().await.unwrap();
+    assert_eq!((untouched.status, untouched.version), (OrderStatus::Created, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_is_not_kept() {
+    let harness = Harness::start().await;
+    let id = order(&harness).await;
+    let confirm =
+        |id, key: &'static str| harness.operator().order_confirm().id::<NonZeroU64>(id).x_idempotency_key(key).send();
+    let unknown = NonZeroU64::new(i64::MAX as u64).unwrap();
+    assert_eq!(refusal(confirm(unknown, "k").await), refused(404, "order_not_found"));
+    harness.operator().order_cancel().id(id).send().await.unwrap();
+    assert_eq!(refusal(confirm(id, "k").await), refused(409, "order_canceled"));
+    assert_eq!(harness.number("SELECT COUNT(*) AS n FROM idempotency_keys").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_does_not_bring_a_canceled_order_back() {
+    let harness = Harness::start().await;
+    let id = order(&harness).await;
+    let client = harness.operator();
+    let confirm = |key: &'static str| client.order_confirm().id(id).x_idempotency_key(key).send();
+    let confirmed = confirm("k").await.unwrap().into_inner();
+    client.order_cancel().id(id).send().await.unwrap();
+    let replay = confirm("k").await.unwrap();
+    assert!(is_replay(&replay));
+    assert_eq!(replay.into_inner(), confirmed);
+    assert_eq!(refusal(confirm("k2").await), refused(409, "order_canceled"));
+    assert_eq!(client.order_view().id(id).send().await.unwrap().status, OrderStatus::Canceled);
+    books::check(&harness).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stored_answer_is_not_given_to_a_stranger() {
+    let harness = Harness::start().await;
+    let id = order(&harness).await;
+    harness.operator().order_confirm().id(id).x_idempotency_key("k").send().await.unwrap();
+    let stranger = harness.client(outbound::Outbound::new().bearer("nobody"));
+    let answer = stranger.order_confirm().id(id).x_idempotency_key("k").send().await;
+    assert_eq!(refusal(answer), refused(401, "unauthorized"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_key_runs_again_and_changes_nothing() {
+    let harness = Harness::start().await;
+    let id = order(&harness).await;
+    let confirm = || harness.operator().order_confirm().id(id).x_idempotency_key("k").send();
+    let first = confirm().await.unwrap().into_inner();
+    harness.sql("UPDATE idempotency_keys SET expires_at = UTC_TIMESTAMP(6)").await;
+    let again = confirm().await.unwrap();
+    assert!(!is_replay(&again));
+    assert_eq!(again.into_inner(), first);
+    assert!(is_replay(&confirm().await.unwrap()));
+    books::check(&harness).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_kept_for_three_days() {
+    let harness = Harness::start().await;
+    let id = order(&harness).await;
+    harness.operator().order_confirm().id(id).x_idempotency_key("k").send().await.unwrap();
+    let hours = "SELECT TIMESTAMPDIFF(HOUR, created_at, expires_at) AS n FROM idempotency_keys";
+    assert_eq!(harness.number(hours).await, 72);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_the_caller_did_not_see_is_refused_but_not_on_a_replay() {
+    let harness = Harness::start().await;
+    let id = order(&harness).await;
+    let confirm =
+        |tag: &'static str| harness.operator().order_confirm().id(id).x_idempotency_key("k").if_match(tag).send();
+    let error = refused_with(confirm("\"v2\"").await);
+    assert_eq!((error.status().as_u16(), error.error_code.as_deref()), (412, Some("precondition_failed")));
+    assert!(error.details[0].message.as_deref().unwrap().contains("\"v1\""), "{error:?}");
+    assert_eq!(confirm("\"v1\"").await.unwrap().version, 2);
+    assert!(is_replay(&confirm("\"v1\"").await.unwrap()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_before_the_commit_leaves_nothing_and_the_same_key_works_afterwards() {
+    let harness = Harness::start().await;
+    let id = order(&harness).await;
+    let confirm = || harness.operator().order_confirm().id(id).x_idempotency_key("k").send();
+    let broken = "CREATE TRIGGER broken BEFORE UPDATE ON idempotency_keys FOR EACH ROW \
+                  SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'forced by a test'";
+    harness.sql(broken).await;
+    let error = refused_with(confirm().await);
+    assert_eq!((error.status().as_u16(), error.error_code.as_deref()), (500, Some("internal")));
+    assert!(!format!("{error:?}").contains("forced"));
+    assert_eq!(harness.operator().order_view().id(id).send().await.unwrap().status, OrderStatus::Created);
+    harness.sql("DROP TRIGGER broken").await;
+    assert!(!is_replay(&confirm().await.unwrap()));
+    books::check(&harness).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deadlock_is_tried_again_and_the_caller_does_not_notice() {
+    let harness = Harness::start().await;
+    let id = order(&harness).await;
+    // Fails twice on every connection: variables outlive the transaction.
+    let deadlocks = "CREATE TRIGGER deadlocks BEFORE INSERT ON order_events FOR EACH ROW BEGIN \
+                     SET @failed = COALESCE(@failed, 0) + 1; \
+                     IF @failed <= 2 THEN SIGNAL SQLSTATE '40001' SET MESSAGE_TEXT = \
+                     'Deadlock found when trying to get lock; try restarting transaction'; END IF; END";
+    harness.sql(deadlocks).await;
+    let answer = harness.operator().order_confirm().id(id).x_idempotency_key("k").send().await.unwrap();
+    assert_eq!((answer.version, is_replay(&answer)), (2, false));
+    books::check(&harness).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_whose_first_request_still_runs_is_in_progress() {
+    let harness = Harness::start().await;
+    let id = order(&harness).await;
+    let mut running = harness.database.connection().await;
+    diesel_async::SimpleAsyncConnection::batch_execute(
+        &mut running,
+        "START TRANSACTION; INSERT INTO idempotency_keys (scope, principal, `key`, nonce, request_hash, created_at, \
+         expires_at) VALUES ('order.confirm', 'operator:ann', 'k', REPEAT('n', 16), REPEAT('h', 32), \
+         UTC_TIMESTAMP(6), UTC_TIMESTAMP(6) + INTERVAL 1 DAY)",
+    )
+    .await
+    .unwrap();
+    let confirm = || harness.operator().order_confirm().id(id).x_idempotency_key("k").send();
+    let error = refused_with(confirm().await);
+    assert_eq!((error.status().as_u16(), error.error_code.as_deref()), (409, Some("idempotency_in_progress")));
+    assert_eq!(error.headers()["retry-after"], "1");
+    drop(running);
+    assert!(!is_replay(&confirm().await.unwrap()));
+    books::check(&harness).await;
+}

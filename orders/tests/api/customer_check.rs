@@ -1,0 +1,189 @@
+//! The customers service has to know the customer of a new order. Where it cannot say, nothing is done.
+
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use orders_client::Client;
+use outbound::Outbound;
+
+use crate::books;
+use crate::fake_customers::{FakeCustomers, Mood, SECRET};
+use crate::harness::{Harness, SERVICE_TOKEN, is_replay, new_order, refusal, refused, refused_with};
+
+async fn nothing_was_done(harness: &Harness) {
+    for table in ["orders", "idempotency_keys"] {
+        assert_eq!(harness.number(&format!("SELECT COUNT(*) AS n FROM {table}")).await, 0, "{table}");
+    }
+    assert_eq!(harness.number("SELECT COUNT(*) AS n FROM stock_movements WHERE reason = 'order'").await, 0);
+    books::check(harness).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customer_that_is_unknown_or_deleted_is_not_found() {
+    let harness = Harness::start().await;
+    let product = harness.product("A", 10).await;
+    let unknown = new_order(&[(product, 1)]).customer_id(77u64);
+    let error = refused_with(harness.operator().order_create().body(unknown).send().await);
+    assert_eq!((error.status().as_u16(), error.error_code.as_deref()), (404, Some("customer_not_found")));
+    assert_eq!(error.details[0].field.as_deref(), Some("customer_id"));
+    harness.sql("UPDATE customers SET deleted_at = UTC_TIMESTAMP(6), email_key = NULL").await;
+    let deleted = harness.operator().order_create().body(new_order(&[(product, 1)])).send().await;
+    assert_eq!(refusal(deleted), refused(404, "customer_not_found"));
+    nothing_was_done(&harness).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customer_that_only_the_customers_service_knows_is_not_found() {
+    let customers = FakeCustomers::start();
+    let harness = Harness::beside(&customers.base_url()).await;
+    let product = harness.product("A", 10).await;
+    let elsewhere = new_order(&[(product, 1)]).customer_id(77u64);
+    let answer = harness.operator().order_create().x_idempotency_key("k").body(elsewhere).send().await;
+    assert_eq!(refusal(answer), refused(404, "customer_not_found"));
+    assert_eq!(harness.stock(product).await, 10);
+    nothing_was_done(&harness).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customers_service_that_fails_to_the_end_is_unavailable_and_tells_nothing() {
+    let customers = FakeCustomers::start();
+    let harness = Harness::beside(&customers.base_url()).await;
+    let product = harness.product("A", 10).await;
+    let create = || harness.operator().order_create().x_idempotency_key("k").body(new_order(&[(product, 1)])).send();
+    let cases = [
+        (Mood::Status(500), 3),
+        (Mood::Failing(9), 3),
+        (Mood::Babbling, 3),
+        (Mood::Status(401), 1),
+        (Mood::Status(403), 1),
+        (Mood::Status(404), 1),
+    ];
+    for (mood, attempts) in cases {
+        customers.be(mood);
+        let before = customers.calls().len();
+        let error = refused_with(create().await);
+        assert_eq!(
+            (error.status().as_u16(), error.error_code.as_deref()),
+            (503, Some("customer_service_unavailable")),
+            "{mood:?}"
+        );
+        assert_eq!(error.headers()["retry-after"], "1");
+        assert!(!format!("{error:?}").contains(SECRET), "{mood:?}");
+        assert_eq!(customers.calls().len() - before, attempts, "{mood:?}");
+    }
+    nothing_was_done(&harness).await;
+    customers.be(Mood::Well);
+    assert!(!is_replay(&create().await.unwrap()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customers_service_that_is_silent_is_given_up_after_two_seconds() {
+    let customers = FakeCustomers::start();
+    let harness = Harness::beside(&customers.base_url()).await;
+    let product = harness.product("A", 10).await;
+    customers.be(Mood::Silent);
+    let started = Instant::now();
+    let answer = harness.operator().order_create().body(new_order(&[(product, 1)])).send().await;
+    assert_eq!(refusal(answer), refused(504, "customer_service_unavailable"));
+    assert!((Duration::from_secs(2)..Duration::from_secs(4)).contains(&started.elapsed()), "{:?}", started.elapsed());
+    assert_eq!(customers.calls().len(), 1);
+    nothing_was_done(&harness).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customers_service_that_is_not_there_is_unavailable() {
+    let harness = Harness::beside("http://127.0.0.1:1").await;
+    let product = harness.product("A", 10).await;
+    let answer = harness.operator().order_create().body(new_order(&[(product, 1)])).send().await;
+    assert_eq!(refusal(answer), refused(503, "customer_service_unavailable"));
+    nothing_was_done(&harness).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customers_service_that_fails_twice_is_asked_again() {
+    let customers = FakeCustomers::start();
+    let harness = Harness::beside(&customers.base_url()).await;
+    let product = harness.product("A", 10).await;
+    customers.be(Mood::Failing(2));
+    harness.order(&[(product, 1)]).await;
+    assert_eq!(customers.calls().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customers_service_that_is_silent_holds_up_nothing_else() {
+    let customers = FakeCustomers::start();
+    let harness = Harness::beside(&customers.base_url()).await;
+    let product = harness.product("A", 10).await;
+    let made = harness.order(&[(product, 1)]).await;
+    customers.be(Mood::Silent);
+    // More of them than there are connections to the database.
+    let client = harness.operator();
+    let creates =
+        futures::future::join_all((0..40).map(|_| client.order_create().body(new_order(&[(product, 1)])).send()));
+    let confirm = async {
+        let started = Instant::now();
+        let confirmed = client.order_confirm().id(made.id).x_idempotency_key("k").send().await.unwrap();
+        (confirmed.version, started.elapsed())
+    };
+    let (created, (version, took)) = tokio::join!(creates, confirm);
+    assert_eq!(version, 2);
+    assert!(took < Duration::from_secs(2), "the confirm waited for the creates: {took:?}");
+    for answer in created {
+        assert_eq!(refusal(answer).0, 504);
+    }
+    books::check(&harness).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_transaction_is_open_while_the_customers_service_is_silent() {
+    let customers = FakeCustomers::start();
+    let harness = Harness::beside(&customers.base_url()).await;
+    let product = harness.product("A", 10).await;
+    customers.be(Mood::Held);
+    let create = harness.operator().order_create().x_idempotency_key("k").body(new_order(&[(product, 1)])).send();
+    let mut create = pin!(create);
+    let looks = async {
+        customers.holds_a_call().await;
+        harness.no_transaction_uses(&["idempotency_keys", "order_items", "orders", "products"]).await;
+        harness.sql("UPDATE products SET price_cents = 101").await;
+    };
+    tokio::select! {
+        answer = &mut create => panic!("answered while the customers service was silent: {answer:?}"),
+        () = looks => {}
+    }
+    customers.release();
+    assert_eq!(create.await.unwrap().total_cents, 101);
+    books::check(&harness).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_service_shows_its_own_token_and_passes_the_ids_on() {
+    let customers = FakeCustomers::start();
+    let harness = Harness::beside(&customers.base_url()).await;
+    let product = harness.product("A", 10).await;
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let outbound = Outbound::new().bearer(SERVICE_TOKEN).correlation_id("req-789").traceparent(Some(trace));
+    let client: Client = harness.client(outbound);
+    client.order_create().x_idempotency_key("k").body(new_order(&[(product, 1)])).send().await.unwrap();
+    let seen = customers.calls();
+    assert_eq!(seen[0]["authorization"], format!("Bearer {SERVICE_TOKEN}"));
+    assert_eq!(
+        (&seen[0]["x-correlation-id"], &seen[0]["traceparent"]),
+        (&"req-789".parse().unwrap(), &trace.parse().unwrap())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_needs_no_customers_service_no_customer_and_no_old_price() {
+    let customers = FakeCustomers::start();
+    let harness = Harness::beside(&customers.base_url()).await;
+    let product = harness.product("A", 10).await;
+    let body = format!(r#"{{"customer_id":1,"items":[{{"product_id":{product},"qty":2}}]}}"#);
+    let first = harness.post("/orders", "k", &body).await;
+    assert_eq!((first.status, first.replayed), (201, false));
+    harness.sql("UPDATE products SET price_cents = 999; UPDATE customers SET deleted_at = UTC_TIMESTAMP(6)").await;
+    customers.be(Mood::Silent);
+    let again = harness.post("/orders", "k", &body).await;
+    assert_eq!((again.status, again.replayed, again.body), (201, true, first.body));
+    assert_eq!(customers.calls().len(), 1);
+}

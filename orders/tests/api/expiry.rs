@@ -1,0 +1,214 @@
+//! What the server does unasked: it ends reservations that have passed, and forgets keys that have expired.
+//!
+//! A server begins with both, so a test that needs them now starts another one.
+
+use std::num::NonZeroU64;
+use std::time::{Duration, Instant};
+
+use diesel_async::SimpleAsyncConnection;
+use futures::future::join_all;
+use orders::Context;
+use orders_client::types::{Order, OrderStatus};
+use service::Running;
+use tokio::runtime::Runtime;
+
+use crate::books;
+use crate::harness::{Harness, new_order, refusal, refused};
+
+const CREATED: &str = "SELECT COUNT(*) AS n FROM orders WHERE status = 'CREATED'";
+const EXPIRED: &str = "SELECT COUNT(*) AS n FROM order_events WHERE principal = 'system:expiry'";
+const NOT_LOCKED: &str = "SELECT COUNT(*) AS n FROM orders FOR UPDATE SKIP LOCKED";
+/// A transaction that waits for a lock does so for several times 2 seconds before it gives up.
+const GIVES_UP: Duration = Duration::from_secs(5);
+
+/// An order whose stock is reserved for some time.
+async fn reserved(harness: &Harness, key: &str, lines: &[(NonZeroU64, i64)]) -> Order {
+    let answer = harness.service().order_create().x_idempotency_key(key).body(new_order(lines)).send().await;
+    answer.unwrap().into_inner()
+}
+
+async fn reserved_many(harness: &Harness, count: usize, lines: &[(NonZeroU64, i64)]) -> Vec<Order> {
+    let keys: Vec<_> = (0..count).map(|n| format!("k{n}")).collect();
+    join_all(keys.iter().map(|key| reserved(harness, key, lines))).await
+}
+
+/// Lets the reservation end so many seconds ago.
+async fn let_pass(harness: &Harness, order: &Order, seconds: u32) {
+    let until = format!("UTC_TIMESTAMP(6) - INTERVAL {seconds} SECOND");
+    harness.sql(&format!("UPDATE orders SET reserved_until = {until} WHERE id = {}", order.id)).await;
+}
+
+async fn let_all_pass(harness: &Harness) {
+    let passed = "UPDATE orders SET reserved_until = UTC_TIMESTAMP(6) - INTERVAL 1 SECOND";
+    harness.sql(&format!("{passed} WHERE reserved_until IS NOT NULL")).await;
+}
+
+async fn status(harness: &Harness, order: &Order) -> OrderStatus {
+    harness.operator().order_view().id(order.id).send().await.unwrap().status
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_is_not_confirmed_in_time_is_canceled_and_its_stock_comes_back() {
+    let harness = Harness::start().await;
+    let (a, b) = (harness.product("A", 10).await, harness.product("B", 5).await);
+    let order = reserved(&harness, "k", &[(b, 5), (a, 3)]).await;
+    let_pass(&harness, &order, 1).await;
+    // By the server that made it, at its next look.
+    harness.becomes(CREATED, 0).await;
+    let client = harness.operator();
+    let expired = client.order_view().id(order.id).send().await.unwrap().into_inner();
+    assert_eq!((expired.status, expired.version, expired.canceled_at.is_some()), (OrderStatus::Canceled, 2, true));
+    assert_eq!((harness.stock(a).await, harness.stock(b).await), (10, 5));
+    let events = client.order_event_list().id(order.id).send().await.unwrap().into_inner().data;
+    assert_eq!((events[0].principal.as_str(), events[0].to_status), ("system:expiry", OrderStatus::Canceled));
+    assert!(events[0].correlation_id.starts_with("expiry-"));
+    let late = client.order_confirm().id(order.id).x_idempotency_key("late").send().await;
+    assert_eq!(refusal(late), refused(409, "order_canceled"));
+    books::check(&harness).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_that_are_confirmed_or_made_by_operators_or_still_reserved_do_not_expire() {
+    let harness = Harness::start().await;
+    let a = harness.product("A", 10).await;
+    let (own, confirmed) = (harness.order(&[(a, 1)]).await, reserved(&harness, "c", &[(a, 1)]).await);
+    let (running, passed) = (reserved(&harness, "r", &[(a, 1)]).await, reserved(&harness, "p", &[(a, 1)]).await);
+    harness.operator().order_confirm().id(confirmed.id).x_idempotency_key("k").send().await.unwrap();
+    // Even if it kept its reservation.
+    let_pass(&harness, &confirmed, 9).await;
+    // The last of those that could expire: when its turn has come, so has that of the others.
+    let_pass(&harness, &passed, 1).await;
+    harness.becomes(EXPIRED, 1).await;
+    assert_eq!(status(&harness, &passed).await, OrderStatus::Canceled);
+    assert_eq!(status(&harness, &confirmed).await, OrderStatus::Confirmed);
+    assert_eq!(status(&harness, &own).await, OrderStatus::Created);
+    assert_eq!(status(&harness, &running).await, OrderStatus::Created);
+    assert_eq!(harness.stock(a).await, 7);
+    books::check(&harness).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_confirms_against_expiry_leave_each_order_confirmed_or_canceled() {
+    let harness = Harness::start().await;
+    let a = harness.product("A", 100).await;
+    let orders = reserved_many(&harness, 100, &[(a, 1)]).await;
+    let_all_pass(&harness).await;
+    let confirm = async |order: &Order| {
+        let key = format!("confirm-{}", order.id);
+        let answer = harness.service().order_confirm().id(order.id).x_idempotency_key(key).send().await;
+        match answer {
+            Ok(confirmed) => assert_eq!(confirmed.status, OrderStatus::Confirmed),
+            refusal_of_expired => assert_eq!(refusal(refusal_of_expired), refused(409, "order_canceled")),
+        }
+    };
+    let _expiring = harness.another_server();
+    // The other end first, so that both have something left when they meet.
+    join_all(orders.iter().rev().map(confirm)).await;
+    assert_eq!(harness.number(CREATED).await, 0);
+    let confirmed = harness.number("SELECT COUNT(*) AS n FROM orders WHERE status = 'CONFIRMED'").await;
+    assert_eq!(harness.number(EXPIRED).await, 100 - confirmed);
+    assert_eq!(harness.stock(a).await, 100 - confirmed);
+    books::check(&harness).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_on_one_database_cancel_each_order_once_and_all_of_them_in_one_run() {
+    let mut harness = Harness::start().await;
+    let (a, b) = (harness.product("A", 200).await, harness.product("B", 200).await);
+    // More than are looked for at a time.
+    reserved_many(&harness, 120, &[(a, 1), (b, 1)]).await;
+    harness.close().await;
+    let_all_pass(&harness).await;
+    let _expiring = [harness.another_server(), harness.another_server()];
+    harness.becomes(CREATED, 0).await;
+    assert_eq!(harness.number(EXPIRED).await, 120);
+    let runs = "SELECT COUNT(DISTINCT correlation_id) AS n FROM order_events WHERE principal = 'system:expiry'";
+    assert!(harness.number(runs).await <= 2, "more than one run of each");
+    assert_eq!(harness.number("SELECT COUNT(*) AS n FROM products WHERE stock = 200").await, 2);
+    books::check(&harness).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_somebody_works_on_holds_up_no_other() {
+    let mut harness = Harness::start().await;
+    let a = harness.product("A", 10).await;
+    let (first, second) = (reserved(&harness, "1", &[(a, 1)]).await, reserved(&harness, "2", &[(a, 1)]).await);
+    harness.close().await;
+    let_pass(&harness, &first, 9).await;
+    let_pass(&harness, &second, 1).await;
+    let mut at_work = harness.database.connection().await;
+    at_work.batch_execute(&format!("BEGIN; SELECT id FROM orders WHERE id = {} FOR UPDATE", first.id)).await.unwrap();
+    let started = Instant::now();
+    let _expiring = harness.another_server();
+    harness.becomes(EXPIRED, 1).await;
+    assert!(started.elapsed() < GIVES_UP, "the first was waited for");
+    assert_eq!(
+        harness.number("SELECT id AS n FROM orders WHERE status = 'CANCELED'").await,
+        second.id.get().cast_signed()
+    );
+    at_work.batch_execute("COMMIT").await.unwrap();
+    harness.becomes(EXPIRED, 2).await;
+    books::check(&harness).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn expired_keys_are_forgotten_and_live_ones_are_not() {
+    let harness = Harness::start().await;
+    let a = harness.product("A", 10).await;
+    let orders = reserved_many(&harness, 4, &[(a, 1)]).await;
+    harness.sql("UPDATE idempotency_keys SET expires_at = UTC_TIMESTAMP(6) WHERE `key` IN ('k0', 'k1')").await;
+    let _reaping = harness.another_server();
+    harness.becomes("SELECT COUNT(*) AS n FROM idempotency_keys WHERE `key` IN ('k0', 'k1')", 0).await;
+    assert_eq!(harness.number("SELECT COUNT(*) AS n FROM idempotency_keys WHERE `key` IN ('k2', 'k3')").await, 2);
+    for (n, order) in orders.iter().enumerate() {
+        assert_eq!(reserved(&harness, &format!("k{n}"), &[(a, 1)]).await.id, order.id, "the order outlives its key");
+    }
+    books::check(&harness).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_closed_in_the_middle_of_it_leaves_no_task_and_the_order_as_it_was() {
+    let mut harness = Harness::start().await;
+    let a = harness.product("A", 10).await;
+    let order = reserved(&harness, "k", &[(a, 3)]).await;
+    harness.close().await;
+    let_pass(&harness, &order, 1).await;
+    let mut in_the_way = harness.database.connection().await;
+    in_the_way.batch_execute(&format!("BEGIN; SELECT id FROM products WHERE id = {a} FOR UPDATE")).await.unwrap();
+    let runtime = Runtime::new().unwrap();
+    let server = start_on(&runtime, &harness);
+    harness.becomes(NOT_LOCKED, 0).await;
+    server.close().await;
+    has_no_tasks(&runtime).await;
+    harness.becomes(NOT_LOCKED, 1).await;
+    in_the_way.batch_execute("COMMIT").await.unwrap();
+    assert_eq!((harness.number(CREATED).await, harness.number("SELECT stock AS n FROM products").await), (1, 7));
+    books::check(&harness).await;
+    runtime.shutdown_background();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_dropped_leaves_no_task() {
+    let harness = Harness::start().await;
+    let runtime = Runtime::new().unwrap();
+    drop(start_on(&runtime, &harness));
+    has_no_tasks(&runtime).await;
+    runtime.shutdown_background();
+}
+
+/// A server whose tasks are the only ones of the runtime.
+fn start_on(runtime: &Runtime, harness: &Harness) -> Running<Context> {
+    let _entered = runtime.enter();
+    let server = harness.another_server();
+    assert!(runtime.metrics().num_alive_tasks() > 0);
+    server
+}
+
+/// An aborted task ends when its thread comes to it, so this may take a moment.
+async fn has_no_tasks(runtime: &Runtime) {
+    let started = Instant::now();
+    while runtime.metrics().num_alive_tasks() > 0 {
+        assert!(started.elapsed() < Duration::from_secs(4), "{} are left", runtime.metrics().num_alive_tasks());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

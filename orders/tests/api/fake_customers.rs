@@ -1,0 +1,196 @@
+//! A customers service that knows every customer, and fails on command.
+
+use std::sync::{Arc, Mutex};
+
+use customers_api::{
+    Credentials, Customer, CustomerContact, CustomerInput, CustomerListQuery, CustomersApi, Error, Token,
+};
+use dropshot::{Body, HttpResponse, HttpResponseDeleted, RequestContext};
+use http::HeaderMap;
+use service::{Call, Running};
+use service_api::{
+    Answer, Conditional, CreatedHeaders, CreatedWith, CustomerId, EntityHeaders, Failure, Headers, Health, JsonBody,
+    OkAnswer, OkWith, Page, PathId, QueryParams, Readiness,
+};
+use tokio::sync::Notify;
+
+/// How it behaves.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Mood {
+    /// Knows the customer.
+    Well,
+    /// Answers with this status and a secret.
+    Status(u16),
+    /// Answers so often with 503, and is well again.
+    Failing(u32),
+    /// Never answers.
+    Silent,
+    /// Answers what is no JSON.
+    Babbling,
+    /// Knows the customer, but says so only after it was told to.
+    Held,
+}
+
+#[derive(Clone)]
+pub(crate) struct State {
+    mood: Arc<Mutex<Mood>>,
+    calls: Arc<Mutex<Vec<HeaderMap>>>,
+    arrived: Arc<Notify>,
+    release: Arc<Notify>,
+}
+
+/// The running fake.
+pub(crate) struct FakeCustomers {
+    server: Running<State>,
+    state: State,
+}
+
+/// What is in the body of a failure and must not reach anybody.
+pub(crate) const SECRET: &str = "the-secret-of-the-customers-service";
+
+impl FakeCustomers {
+    pub(crate) fn start() -> Self {
+        let mood = Arc::new(Mutex::new(Mood::Well));
+        let state = State { mood, calls: Arc::default(), arrived: Arc::default(), release: Arc::default() };
+        let api = customers_api::customers_api_mod::api_description::<Fake>().expect("the contract is sound");
+        let address = "127.0.0.1:0".parse().expect("an address");
+        let server = service::serve(api, state.clone(), address).expect("the fake starts");
+        Self { server, state }
+    }
+
+    pub(crate) fn base_url(&self) -> String {
+        self.server.base_url()
+    }
+
+    pub(crate) fn be(&self, mood: Mood) {
+        *self.state.mood.lock().unwrap() = mood;
+    }
+
+    /// Waits until a call is held.
+    pub(crate) async fn holds_a_call(&self) {
+        self.state.arrived.notified().await;
+    }
+
+    /// Lets the call that is held go on.
+    pub(crate) fn release(&self) {
+        self.state.release.notify_one();
+    }
+
+    /// The headers of every call until now.
+    pub(crate) fn calls(&self) -> Vec<HeaderMap> {
+        self.state.calls.lock().unwrap().clone()
+    }
+}
+
+impl State {
+    /// Notes the call down and gives the mood it meets.
+    fn meet(&self, headers: &HeaderMap) -> Mood {
+        self.calls.lock().unwrap().push(headers.clone());
+        let mut mood = self.mood.lock().unwrap();
+        let met = *mood;
+        if let Mood::Failing(times) = met {
+            *mood = if times > 1 { Mood::Failing(times - 1) } else { Mood::Well };
+        }
+        met
+    }
+}
+
+enum Fake {}
+
+impl CustomersApi for Fake {
+    type Context = State;
+
+    async fn internal_customer_view(
+        rqctx: RequestContext<State>,
+        id: PathId<CustomerId>,
+    ) -> Result<OkAnswer<CustomerContact>, Error> {
+        let work = async {
+            let id = id.checked()?;
+            match rqctx.context().meet(rqctx.request.headers()) {
+                Mood::Well => Answer::ok(contact(id)),
+                Mood::Status(status) => Ok(Answer::new(response(status, &format!(r#"{{"message":"{SECRET}"}}"#)))),
+                Mood::Failing(_) => Ok(Answer::new(response(503, SECRET))),
+                Mood::Silent => std::future::pending().await,
+                Mood::Held => {
+                    rqctx.context().arrived.notify_one();
+                    rqctx.context().release.notified().await;
+                    Answer::ok(contact(id))
+                }
+                Mood::Babbling => Ok(Answer::new(response(200, SECRET))),
+            }
+        };
+        Call::new(&rqctx).answer(work).await
+    }
+
+    async fn token_create(rqctx: RequestContext<State>, _: JsonBody<Credentials>) -> Result<OkAnswer<Token>, Error> {
+        not_faked(&rqctx).await
+    }
+
+    async fn token_create_login(
+        rqctx: RequestContext<State>,
+        _: JsonBody<Credentials>,
+    ) -> Result<OkAnswer<Token>, Error> {
+        not_faked(&rqctx).await
+    }
+
+    async fn customer_create(
+        rqctx: RequestContext<State>,
+        _: JsonBody<CustomerInput>,
+    ) -> Result<CreatedWith<Customer, CreatedHeaders>, Error> {
+        not_faked(&rqctx).await
+    }
+
+    async fn customer_view(
+        rqctx: RequestContext<State>,
+        _: PathId<CustomerId>,
+    ) -> Result<OkWith<Customer, EntityHeaders>, Error> {
+        not_faked(&rqctx).await
+    }
+
+    async fn customer_list(
+        rqctx: RequestContext<State>,
+        _: QueryParams<CustomerListQuery>,
+    ) -> Result<OkAnswer<Page<Customer>>, Error> {
+        not_faked(&rqctx).await
+    }
+
+    async fn customer_update(
+        rqctx: RequestContext<State>,
+        _: PathId<CustomerId>,
+        _: Headers<Conditional>,
+        _: JsonBody<CustomerInput>,
+    ) -> Result<OkWith<Customer, EntityHeaders>, Error> {
+        not_faked(&rqctx).await
+    }
+
+    async fn customer_delete(
+        rqctx: RequestContext<State>,
+        _: PathId<CustomerId>,
+        _: Headers<Conditional>,
+    ) -> Result<Answer<HttpResponseDeleted>, Error> {
+        not_faked(&rqctx).await
+    }
+
+    async fn health_view(rqctx: RequestContext<State>) -> Result<OkAnswer<Health>, Error> {
+        not_faked(&rqctx).await
+    }
+
+    async fn readiness_view(rqctx: RequestContext<State>) -> Result<OkAnswer<Readiness>, Error> {
+        not_faked(&rqctx).await
+    }
+}
+
+async fn not_faked<R: HttpResponse>(rqctx: &RequestContext<State>) -> Result<Answer<R>, Error> {
+    Call::new(rqctx).answer(async { Err(Failure::internal("the fake only knows customers")) }).await
+}
+
+fn contact(id: CustomerId) -> CustomerContact {
+    CustomerContact { id, name: "ACME".to_owned(), email: "ops@acme.com".to_owned(), phone: None }
+}
+
+fn response(status: u16, body: &str) -> http::Response<Body> {
+    let mut response = http::Response::new(Body::from(body.to_owned()));
+    *response.status_mut() = http::StatusCode::from_u16(status).expect("a status");
+    response.headers_mut().insert("content-type", "application/json".parse().expect("a content type"));
+    response
+}

@@ -1,0 +1,278 @@
+//! A server of its own for each test, on a database of its own, beside a customers service of its own.
+
+use std::num::NonZeroU64;
+use std::time::{Duration, Instant};
+
+use db::testing::TestDatabase;
+use diesel::QueryableByName;
+use diesel::sql_types::BigInt;
+use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
+use orders::{Config, Context};
+use orders_client::{Client, Error, ResponseValue, types};
+use outbound::Outbound;
+use service::Running;
+use service::auth::Auth;
+use service::settings::Env;
+
+use crate::connection_loss::Proxy;
+
+pub(crate) const SERVICE_TOKEN: &str = "service-token-of-the-tests";
+const JWT_SECRET: &str = "jwt-secret-of-the-tests";
+/// How long to wait before looking again.
+const POLL: Duration = Duration::from_millis(20);
+/// How long anything that is waited for may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The one customer of a database that was not seeded.
+pub(crate) const CUSTOMER: u64 = 1;
+
+/// A running server. It ends with the test, unless it is closed before.
+pub(crate) struct Harness {
+    pub(crate) database: TestDatabase,
+    server: Option<Running<Context>>,
+    base_url: String,
+    customers_base: String,
+    _customers: Option<Running<customers::Context>>,
+    http: reqwest::Client,
+    operator: Client,
+    service: Client,
+}
+
+impl Harness {
+    /// With one customer and no products.
+    pub(crate) async fn start() -> Self {
+        let database = with_a_customer(TestDatabase::create().await).await;
+        Self::beside_real_customers(database)
+    }
+
+    /// With the rows of the seed.
+    pub(crate) async fn seeded() -> Self {
+        Self::beside_real_customers(TestDatabase::seeded().await)
+    }
+
+    /// With one customer, whom the customers service at this address is asked about.
+    pub(crate) async fn beside(customers_base: &str) -> Self {
+        let database = with_a_customer(TestDatabase::create().await).await;
+        let config = config(database.url(), customers_base);
+        Self::on(database, config, None, customers_base)
+    }
+
+    /// With one customer, and a proxy between the server and its database. Until something is asked of the server, it
+    /// sends no COMMIT from here on: its first look for expired keys is over.
+    pub(crate) async fn behind_a_proxy() -> (Self, Proxy) {
+        let database = with_a_customer(TestDatabase::create().await).await;
+        database.connection().await.batch_execute(EXPIRED_KEY).await.expect("the key is made");
+        let proxy = Proxy::start(database.url()).await;
+        let customers = real_customers(&database);
+        let (config, base) = (config(proxy.database_url(), &customers.base_url()), customers.base_url());
+        let harness = Self::on(database, config, Some(customers), &base);
+        harness.becomes("SELECT COUNT(*) AS n FROM idempotency_keys", 0).await;
+        (harness, proxy)
+    }
+
+    fn beside_real_customers(database: TestDatabase) -> Self {
+        let customers = real_customers(&database);
+        let (config, base) = (config(database.url(), &customers.base_url()), customers.base_url());
+        Self::on(database, config, Some(customers), &base)
+    }
+
+    fn on(
+        database: TestDatabase,
+        config: Config,
+        customers: Option<Running<customers::Context>>,
+        customers_base: &str,
+    ) -> Self {
+        let server = orders::start(config).expect("the server starts");
+        let (base_url, customers_base) = (server.base_url(), customers_base.to_owned());
+        let http = outbound::http_client(Duration::from_secs(2), Duration::from_secs(60)).expect("TLS can be set up");
+        let client = |token: &str| Client::new_with_client(&base_url, http.clone(), Outbound::new().bearer(token));
+        let (operator, service) = (client(&operator_token("ann")), client(SERVICE_TOKEN));
+        let server = Some(server);
+        Self { database, server, base_url, customers_base, _customers: customers, http, operator, service }
+    }
+
+    /// One more server on the same database.
+    pub(crate) fn another_server(&self) -> Running<Context> {
+        orders::start(config(self.database.url(), &self.customers_base)).expect("the server starts")
+    }
+
+    /// Closes the server. The database can still be looked at.
+    pub(crate) async fn close(&mut self) {
+        self.server.take().expect("the server was not closed before").close().await;
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base_url)
+    }
+
+    pub(crate) fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
+    pub(crate) fn client(&self, outbound: Outbound) -> Client {
+        Client::new_with_client(&self.base_url, self.http.clone(), outbound)
+    }
+
+    pub(crate) fn operator(&self) -> &Client {
+        &self.operator
+    }
+
+    pub(crate) fn service(&self) -> &Client {
+        &self.service
+    }
+
+    /// A product that exists from now on, at 100 cents.
+    pub(crate) async fn product(&self, sku: &str, stock: i64) -> NonZeroU64 {
+        let new = types::NewProduct::builder().sku(sku).name(format!("Product {sku}")).price_cents(100).stock(stock);
+        self.operator().product_create().body(new).send().await.expect("the product is made").id
+    }
+
+    pub(crate) async fn stock(&self, id: NonZeroU64) -> i64 {
+        self.operator().product_view().id(id).send().await.expect("the product is there").stock
+    }
+
+    /// An order of the customer that exists from now on.
+    pub(crate) async fn order(&self, lines: &[(NonZeroU64, i64)]) -> types::Order {
+        let answer = self.operator().order_create().body(new_order(lines)).send().await;
+        answer.expect("the order is made").into_inner()
+    }
+
+    pub(crate) async fn confirmed(&self, lines: &[(NonZeroU64, i64)]) -> types::Order {
+        let id = self.order(lines).await.id;
+        let answer = self.operator().order_confirm().id(id).x_idempotency_key(format!("confirm-{id}")).send().await;
+        answer.expect("the order is confirmed").into_inner()
+    }
+
+    /// Changes the database behind the server's back.
+    pub(crate) async fn sql(&self, statements: &str) {
+        let mut connection = self.database.connection().await;
+        connection.batch_execute(statements).await.expect("the statements are good");
+    }
+
+    /// The one number that a query gives as `n`.
+    pub(crate) async fn number(&self, query: &str) -> i64 {
+        let mut connection = self.database.connection().await;
+        let row: Number = diesel::sql_query(query).get_result(&mut connection).await.expect("the query is good");
+        row.n
+    }
+
+    /// Waits until this is the one number that the query gives.
+    pub(crate) async fn becomes(&self, query: &str, wanted: i64) {
+        let started = Instant::now();
+        loop {
+            let n = self.number(query).await;
+            if n == wanted {
+                return;
+            }
+            assert!(started.elapsed() < PATIENCE, "after {PATIENCE:?} still {n} instead of {wanted}: {query}");
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Fails if a transaction is open that has so much as read from one of these tables: locking a whole table waits for
+    /// the end of every such transaction.
+    pub(crate) async fn no_transaction_uses(&self, tables: &[&str]) {
+        let locks: Vec<_> = tables.iter().map(|table| format!("{table} WRITE")).collect();
+        self.sql(&format!("SET lock_wait_timeout = 1; LOCK TABLES {}; UNLOCK TABLES", locks.join(", "))).await;
+    }
+
+    /// A POST whose answer's bytes matter.
+    pub(crate) async fn post(&self, path: &str, key: &str, json: &str) -> Raw {
+        let request =
+            self.http.post(self.url(path)).bearer_auth(operator_token("ann")).header("x-idempotency-key", key);
+        let answer = request.body(json.to_owned()).send().await.expect("an answer comes");
+        let replayed = answer.headers().contains_key("idempotent-replayed");
+        Raw { status: answer.status().as_u16(), replayed, body: answer.text().await.expect("the body is text") }
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Raw {
+    pub(crate) status: u16,
+    pub(crate) replayed: bool,
+    pub(crate) body: String,
+}
+
+#[derive(QueryableByName)]
+struct Number {
+    #[diesel(sql_type = BigInt)]
+    n: i64,
+}
+
+/// A key that no request can have, long past its time.
+const EXPIRED_KEY: &str = "INSERT INTO idempotency_keys (scope, principal, `key`, nonce, request_hash, status, \
+     created_at, expires_at) VALUES ('test', 'test', 'k', REPEAT('n', 16), REPEAT('h', 32), 'completed', \
+     UTC_TIMESTAMP(6) - INTERVAL 4 DAY, UTC_TIMESTAMP(6) - INTERVAL 1 DAY)";
+
+fn real_customers(database: &TestDatabase) -> Running<customers::Context> {
+    let config = customers::Config::from_env(&env(database.url(), "http://unused")).expect("the settings are good");
+    customers::start(config).expect("the customers service starts")
+}
+
+async fn with_a_customer(database: TestDatabase) -> TestDatabase {
+    let insert =
+        "INSERT INTO customers (id, name, email, email_key) VALUES (1, 'ACME', 'ops@acme.com', 'ops@acme.com')";
+    database.connection().await.batch_execute(insert).await.expect("the customer is made");
+    database
+}
+
+/// A token as the customers service issues it.
+pub(crate) fn operator_token(name: &str) -> String {
+    let auth = Auth::from_env(&env("", "")).expect("the settings are good");
+    auth.tokens().issue(name).expect("the token is signed")
+}
+
+pub(crate) fn config(database_url: &str, customers_base: &str) -> Config {
+    Config::from_env(&env(database_url, customers_base)).expect("the settings are good")
+}
+
+/// The settings of a test's servers. Port 0 lets the system choose.
+pub(crate) fn env<'e>(database_url: &'e str, customers_base: &'e str) -> Env<'e> {
+    Env::new(move |name| {
+        let value = match name {
+            "PORT" => "0",
+            "DATABASE_URL" => database_url,
+            "CUSTOMERS_API_BASE" => customers_base,
+            "JWT_SECRET" => JWT_SECRET,
+            "SERVICE_TOKEN" => SERVICE_TOKEN,
+            "ADMIN_USER" | "ADMIN_PASSWORD" => "admin",
+            _ => return None,
+        };
+        Some(value.to_owned())
+    })
+}
+
+/// An order of the customer, to be made.
+pub(crate) fn new_order(lines: &[(NonZeroU64, i64)]) -> types::builder::NewOrder {
+    let item = |(product, qty): &(NonZeroU64, i64)| {
+        types::NewOrderItem::builder().product_id(*product).qty(u64::try_from(*qty).unwrap()).try_into().unwrap()
+    };
+    let items: Vec<types::NewOrderItem> = lines.iter().map(item).collect();
+    types::NewOrder::builder().customer_id(CUSTOMER).items(items)
+}
+
+/// The status and the code of an error answer.
+pub(crate) fn refusal<T: std::fmt::Debug>(
+    result: Result<ResponseValue<T>, Error<types::Error>>,
+) -> (u16, Option<String>) {
+    let error = refused_with(result);
+    (error.status().as_u16(), error.into_inner().error_code)
+}
+
+/// An error answer of the contract.
+pub(crate) fn refused_with<T: std::fmt::Debug>(
+    result: Result<ResponseValue<T>, Error<types::Error>>,
+) -> ResponseValue<types::Error> {
+    match result.expect_err("the request is refused") {
+        Error::ErrorResponse(answer) => answer,
+        other => panic!("expected an error of the contract, got {other:?}"),
+    }
+}
+
+pub(crate) fn refused(status: u16, code: &str) -> (u16, Option<String>) {
+    (status, Some(code.to_owned()))
+}
+
+/// Whether the answer is one that an earlier request got.
+pub(crate) fn is_replay<T>(answer: &ResponseValue<T>) -> bool {
+    answer.headers().get("idempotent-replayed").is_some_and(|value| value == "true")
+}

@@ -1,0 +1,129 @@
+//! Products: made, changed, read.
+
+use insta::assert_json_snapshot;
+use orders_client::types::{self, ProductPatch, ProductPatchName};
+
+use crate::books;
+use crate::harness::{Harness, refusal, refused, refused_with};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_product_is_answered_with_its_place_and_version() {
+    let harness = Harness::start().await;
+    let client = harness.operator();
+    let new = types::NewProduct::builder().sku("WIDGET-1").name("Widget").price_cents(129_900).stock(25);
+    let answer = client.product_create().body(new).send().await.unwrap();
+    assert_eq!(answer.status(), 201);
+    assert_eq!(answer.headers()["location"], format!("/products/{}", answer.id));
+    assert_eq!(answer.headers()["etag"], "\"v1\"");
+    let mut body = serde_json::to_value(&*answer).unwrap();
+    for field in ["created_at", "updated_at"] {
+        body[field] = "TIME".into();
+    }
+    assert_json_snapshot!(body);
+    let viewed = client.product_view().id(answer.id).send().await.unwrap();
+    assert_eq!(viewed.headers()["etag"], "\"v1\"");
+    assert_eq!(viewed.into_inner(), answer.into_inner());
+    books::check(&harness).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sku_belongs_to_one_product_and_its_case_counts() {
+    let harness = Harness::start().await;
+    harness.product("Widget", 1).await;
+    let new = |sku: &str| types::NewProduct::builder().sku(sku).name("Other").price_cents(1).stock(5);
+    let error = refused_with(harness.operator().product_create().body(new("Widget")).send().await);
+    assert_eq!((error.status().as_u16(), error.error_code.as_deref()), (409, Some("sku_taken")));
+    assert_eq!(error.details[0].field.as_deref(), Some("sku"));
+    assert!(harness.operator().product_create().body(new("WIDGET")).send().await.is_ok());
+    books::check(&harness).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn text_of_any_language_comes_back_as_it_was_given() {
+    let harness = Harness::start().await;
+    let client = harness.operator();
+    for (n, name) in ["Żółć & Söhne", "株式会社", "🦀 \"quoted\" 'n' \\ %_", "e\u{301}", " spaced "].iter().enumerate()
+    {
+        let new = types::NewProduct::builder().sku(format!("S{n}")).name(*name).price_cents(0).stock(0);
+        let id = client.product_create().body(new).send().await.unwrap().id;
+        assert_eq!(client.product_view().id(id).send().await.unwrap().name, *name);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_is_given_changes() {
+    let harness = Harness::start().await;
+    let id = harness.product("A", 5).await;
+    let client = harness.operator();
+    let patch = |patch: types::builder::ProductPatch| client.product_update().id(id).body(patch).send();
+    let named = patch(ProductPatch::builder().name("New".parse::<ProductPatchName>().unwrap())).await.unwrap();
+    assert_eq!(named.headers()["etag"], "\"v2\"");
+    assert_eq!((named.name.as_str(), named.price_cents, named.stock, named.version), ("New", 100, 5, 2));
+    assert!(named.updated_at > named.created_at);
+    let priced = patch(ProductPatch::builder().price_cents(0)).await.unwrap();
+    assert_eq!((priced.name.as_str(), priced.price_cents, priced.stock, priced.version), ("New", 0, 5, 3));
+    let stocked = patch(ProductPatch::builder().stock(9)).await.unwrap();
+    assert_eq!((stocked.price_cents, stocked.stock, stocked.version), (0, 9, 4));
+    books::check(&harness).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_nothing_is_refused() {
+    let harness = Harness::start().await;
+    let id = harness.product("A", 5).await;
+    for nothing in [ProductPatch::builder(), ProductPatch::builder().expected_stock(5)] {
+        let answer = harness.operator().product_update().id(id).body(nothing).send().await;
+        assert_eq!(refusal(answer), refused(400, "invalid_request"));
+    }
+    assert_eq!(harness.operator().product_view().id(id).send().await.unwrap().version, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_holds_only_for_the_version_that_the_caller_saw() {
+    let harness = Harness::start().await;
+    let id = harness.product("A", 5).await;
+    let update = |tag: &str| {
+        harness.operator().product_update().id(id).if_match(tag).body(ProductPatch::builder().stock(9)).send()
+    };
+    let error = refused_with(update("\"v2\"").await);
+    assert_eq!((error.status().as_u16(), error.error_code.as_deref()), (412, Some("precondition_failed")));
+    assert!(error.details[0].message.as_deref().unwrap().contains("\"v1\""));
+    harness.order(&[(id, 1)]).await;
+    assert_eq!(refusal(update("\"v1\"").await).0, 412, "an order changes the stock, and with it the version");
+    assert_eq!(update("\"v2\"").await.unwrap().stock, 9);
+    assert_eq!(update("*").await.unwrap().version, 4);
+    books::check(&harness).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stock_that_the_caller_did_not_see_is_not_overwritten() {
+    let harness = Harness::start().await;
+    let id = harness.product("A", 5).await;
+    let set = |expected: i64| {
+        let patch = ProductPatch::builder().stock(9).price_cents(7).expected_stock(expected);
+        harness.operator().product_update().id(id).body(patch).send()
+    };
+    let error = refused_with(set(4).await);
+    assert_eq!((error.status().as_u16(), error.error_code.as_deref()), (409, Some("stock_changed")));
+    assert_eq!(error.details[0].available, Some(5));
+    let unchanged = harness.operator().product_view().id(id).send().await.unwrap();
+    assert_eq!((unchanged.stock, unchanged.price_cents, unchanged.version), (5, 100, 1));
+    assert_eq!(set(5).await.unwrap().stock, 9);
+    assert_eq!(refusal(set(5).await), refused(409, "stock_changed"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_product_that_is_not_there_is_not_found() {
+    let harness = Harness::start().await;
+    let client = harness.operator();
+    let gone = || i64::MAX as u64;
+    let error = refused_with(client.product_view().id(gone()).send().await);
+    assert_eq!((error.status().as_u16(), error.error_code.as_deref()), (404, Some("product_not_found")));
+    assert_eq!(error.details[0].product_id, Some(i64::MAX));
+    let not_found = refused(404, "product_not_found");
+    let update = client.product_update().id(gone()).body(ProductPatch::builder().stock(1)).send().await;
+    assert_eq!(refusal(update), not_found);
+    let adjustment = types::NewStockAdjustment::builder().delta(1).reason("count");
+    assert_eq!(refusal(client.stock_adjustment_create().id(gone()).body(adjustment).send().await), not_found);
+    assert_eq!(refusal(client.stock_adjustment_list().id(gone()).send().await), not_found);
+}

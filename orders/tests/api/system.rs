@@ -1,0 +1,86 @@
+//! Settings, health, readiness, correlation, and what happens without a database.
+
+use orders::Config;
+use service::settings::Env;
+
+use crate::harness::{Harness, config, env, operator_token};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_healthy_service_says_so_to_anyone() {
+    let harness = Harness::start().await;
+    let client = harness.client(outbound::Outbound::new());
+    assert_eq!(client.health_view().send().await.unwrap().status, "ok");
+    assert_eq!(client.readiness_view().send().await.unwrap().status, "ready");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_its_database_a_service_is_alive_but_not_ready() {
+    let server = orders::start(config("mysql://root@127.0.0.1:1/nothing", "http://127.0.0.1:1")).unwrap();
+    let http = reqwest::Client::new();
+    let get = async |path: &str| {
+        let request = http.get(format!("{}{path}", server.base_url())).bearer_auth(operator_token("ann"));
+        request.send().await.unwrap()
+    };
+    assert_eq!(get("/health").await.status(), 200);
+    for path in ["/ready", "/orders", "/products/1"] {
+        let answer = get(path).await;
+        assert_eq!(answer.status(), 503, "{path}");
+        assert_eq!(answer.headers()["retry-after"], "1");
+        let body: serde_json::Value = answer.json().await.unwrap();
+        assert_eq!(body["error_code"], "unavailable");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_correlation_id_is_echoed_on_every_answer_and_made_where_absent() {
+    let harness = Harness::start().await;
+    for (path, status) in [("/orders", 200), ("/orders/999999", 404), ("/orders/x", 400)] {
+        let get = || harness.http().get(harness.url(path)).bearer_auth(operator_token("ann"));
+        let answer = get().header("x-correlation-id", "req-789").send().await.unwrap();
+        assert_eq!(
+            (answer.status().as_u16(), answer.headers()["x-correlation-id"].as_bytes()),
+            (status, &b"req-789"[..])
+        );
+        let made = get().send().await.unwrap();
+        assert_eq!(made.headers()["x-correlation-id"], made.headers()["x-request-id"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_path_and_an_unknown_method_are_told() {
+    let harness = Harness::start().await;
+    let answer = harness.http().get(harness.url("/nothing")).send().await.unwrap();
+    assert_eq!(answer.status(), 404);
+    assert!(answer.json::<serde_json::Value>().await.unwrap()["message"].is_string());
+    for path in ["/orders", "/products", "/orders/1"] {
+        assert_eq!(harness.http().delete(harness.url(path)).send().await.unwrap().status(), 405, "{path}");
+    }
+}
+
+#[test]
+fn a_bad_setting_is_named() {
+    let with = |name: &'static str, value: &'static str| {
+        let good = |asked: &str| env("mysql://root@127.0.0.1:1/x", "http://127.0.0.1:1").get(asked);
+        let env = Env::new(move |asked| if asked == name { Some(value.to_owned()) } else { good(asked) });
+        Config::from_env(&env).map(|_| ()).map_err(|error| error.to_string())
+    };
+    assert_eq!(with("PORT", "0"), Ok(()));
+    let bad = [
+        ("PORT", "x"),
+        ("CUSTOMERS_API_BASE", "localhost:3001"),
+        ("CUSTOMERS_API_BASE", ""),
+        ("DATABASE_URL", "postgres://x"),
+        ("JWT_SECRET", ""),
+        ("SERVICE_TOKEN", ""),
+        ("IDEMPOTENCY_RETENTION_HOURS", "23"),
+        ("IDEMPOTENCY_RETENTION_HOURS", "for ever"),
+        ("RESERVATION_SECONDS", "0"),
+    ];
+    for (name, value) in bad {
+        let line = with(name, value).unwrap_err();
+        assert!(line.starts_with(name) && !line.contains('\n'), "{name}={value}: {line}");
+    }
+    for (name, value) in [("IDEMPOTENCY_RETENTION_HOURS", "24"), ("RESERVATION_SECONDS", "86400")] {
+        assert_eq!(with(name, value), Ok(()));
+    }
+}
