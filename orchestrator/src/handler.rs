@@ -1,0 +1,138 @@
+//! What both fronts answer with: from who is calling and what was sent to the status and the bytes.
+//!
+//! Nothing here knows which front a request came through.
+
+use std::sync::OnceLock;
+
+use orchestrator_api::{
+    Compensated, CreateAndConfirm as Request, FailureBody, FailureReason, Outcome, Step as StepName, Success,
+};
+use service::Call;
+use service::auth::{Auth, Caller};
+use service::settings::Profile;
+use service_api::{CreatedAnswer, Failure, Health, OkAnswer, OrderId, Readiness, codes};
+
+use crate::cause::{self, Standing};
+use crate::create_and_confirm::CreateAndConfirm;
+use crate::saga;
+use crate::upstreams::Upstreams;
+use crate::wire;
+
+/// What is kept between requests.
+pub struct Orchestrator {
+    pub(crate) auth: Auth,
+    pub(crate) profile: Profile,
+    pub(crate) upstreams: Upstreams,
+}
+
+/// What a failure body says besides the failure itself.
+struct Report {
+    standing: Standing,
+    order_id: Option<OrderId>,
+}
+
+impl Orchestrator {
+    /// The operation itself.
+    pub(crate) async fn create_and_confirm(
+        &self,
+        call: &Call,
+        body: Result<Request, Failure>,
+    ) -> CreatedAnswer<Success> {
+        let correlation_id = correlation_id(call, body.as_ref().ok());
+        let report = OnceLock::new();
+        let work = async {
+            let principal = self.principal(call)?;
+            let data = self.carry_out(call, &principal, &body?, &report).await?;
+            let correlation_id = correlation_id.clone();
+            CreatedAnswer::created(Success { success: true, correlation_id, data })
+        };
+        call.answer_or(work, |failure| failure_body(&correlation_id, failure, report.get())).await
+    }
+
+    /// Whether the process answers.
+    pub(crate) async fn health(&self, call: &Call) -> OkAnswer<Health> {
+        let work = async { OkAnswer::ok(Health { status: "ok".to_owned() }) };
+        call.answer_or(work, |failure| failure_body(call.correlation_id(), failure, None)).await
+    }
+
+    /// Whether the service can work.
+    pub(crate) async fn readiness(&self, call: &Call) -> OkAnswer<Readiness> {
+        let work = async {
+            self.upstreams.ready(call).await?;
+            OkAnswer::ok(Readiness { status: "ready".to_owned() })
+        };
+        call.answer_or(work, |failure| failure_body(call.correlation_id(), failure, None)).await
+    }
+
+    /// Under which name the caller's keys are kept. On a developer's machine nobody has to show who they are.
+    fn principal(&self, call: &Call) -> Result<String, Failure> {
+        let caller = match self.profile {
+            Profile::Production => Some(self.auth.caller(call)?),
+            Profile::Development => self.auth.caller_if_any(call)?,
+        };
+        Ok(caller.as_ref().map_or_else(|| "anonymous".to_owned(), Caller::principal))
+    }
+
+    async fn carry_out(
+        &self,
+        call: &Call,
+        principal: &str,
+        request: &Request,
+        report: &OnceLock<Report>,
+    ) -> Result<Outcome, Failure> {
+        let mut saga = CreateAndConfirm::new(&self.upstreams, call, principal, request);
+        let ended = saga::run(&mut saga, self.upstreams.policy().deadlines()).await;
+        let Err(failed) = ended else {
+            return saga.outcome().ok_or_else(|| Failure::internal("the saga ended without an order"));
+        };
+        let (failure, standing) = cause::tell(&failed);
+        let order_id = saga.order_id().and_then(wire::order_id);
+        tracing::warn!(
+            step = ?failed.step,
+            attempts = failed.attempts,
+            undone = ?failed.undone,
+            order_id = order_id.map(OrderId::get),
+            code = failure.code.name,
+            "the saga failed"
+        );
+        let _ = report.set(Report { standing, order_id });
+        Err(failure)
+    }
+}
+
+/// The body's correlation id, else the header's, else the request's. One that no header can carry is still shown in the
+/// answer's body.
+fn correlation_id(call: &Call, body: Option<&Request>) -> String {
+    let given = body.and_then(|body| body.correlation_id.as_ref());
+    if let Some(id) = given {
+        call.correlate(id.as_str());
+    }
+    given.map_or(call.correlation_id(), |id| id.as_str()).to_owned()
+}
+
+/// Without a report nothing was done. The exception is a defect of ours, of which nobody knows when it struck: there the
+/// same key finds out what was done.
+fn failure_body(correlation_id: &str, failure: &Failure, report: Option<&Report>) -> FailureBody {
+    let defect = failure.code == codes::INTERNAL;
+    let before_any_step = Standing {
+        step: StepName::Input,
+        attempts: 0,
+        compensated: if defect { Compensated::Pending } else { Compensated::NotNeeded },
+        safe_to_retry: failure.code.status >= 500,
+    };
+    let (Standing { step, attempts, compensated, safe_to_retry }, order_id) = match report {
+        Some(Report { standing, order_id }) => (standing, *order_id),
+        None => (&before_any_step, None),
+    };
+    let reason = FailureReason {
+        code: failure.code.name.to_owned(),
+        message: failure.message.clone(),
+        step: *step,
+        attempts: *attempts,
+        order_id,
+        compensated: *compensated,
+        safe_to_retry: *safe_to_retry,
+        details: failure.details.clone(),
+    };
+    FailureBody::new(correlation_id, failure.code.status, reason)
+}

@@ -1,0 +1,89 @@
+//! Create-and-confirm as a saga, behind a local server and AWS Lambda.
+//!
+//! `saga` runs steps and takes them back, `create_and_confirm` is the steps, `retry` and `upstreams` send their calls,
+//! `cause` says what a failure means. `handler` decides every answer; `local` and `lambda` only carry requests to it.
+//! The contract itself is the `orchestrator-api` crate. There is no store: the orders service keeps all state.
+
+mod cause;
+mod create_and_confirm;
+mod handler;
+pub mod lambda;
+mod local;
+mod retry;
+mod saga;
+mod upstreams;
+mod wire;
+
+use std::net::SocketAddr;
+
+use service::auth::Auth;
+use service::settings::{Env, Profile, bind_address};
+use service::{RunError, Running};
+
+use local::LocalServer;
+use upstreams::Upstreams;
+
+pub use handler::Orchestrator;
+pub use retry::Policy;
+
+/// What the service is told by its environment.
+pub struct Config {
+    bind_address: SocketAddr,
+    auth: Auth,
+    profile: Profile,
+    service_token: String,
+    customers_base: String,
+    orders_base: String,
+    /// How long the work may take and how it is tried again.
+    pub policy: Policy,
+}
+
+impl Config {
+    /// From `HOST`, `PORT` (3003 by default), `JWT_SECRET`, `SERVICE_TOKEN`, `CUSTOMERS_API_BASE`, `ORDERS_API_BASE` and
+    /// `PROFILE`.
+    ///
+    /// # Errors
+    ///
+    /// Names the first setting that is bad or missing.
+    pub fn from_env(env: &Env<'_>) -> Result<Self, RunError> {
+        Ok(Self {
+            bind_address: bind_address(env, 3003)?,
+            auth: Auth::from_env(env)?,
+            profile: Profile::from_env(env)?,
+            service_token: env.required("SERVICE_TOKEN")?,
+            customers_base: env.base_url("CUSTOMERS_API_BASE")?,
+            orders_base: env.base_url("ORDERS_API_BASE")?,
+            policy: Policy::default(),
+        })
+    }
+}
+
+impl Orchestrator {
+    /// Ready to answer. The services behind it need not be reachable yet.
+    ///
+    /// # Errors
+    ///
+    /// Where no TLS can be set up on this machine.
+    pub fn new(config: Config) -> Result<Self, RunError> {
+        let Config { bind_address: _, auth, profile, service_token, customers_base, orders_base, policy } = config;
+        if profile == Profile::Development {
+            tracing::warn!("PROFILE is development: callers without credentials are let in");
+        }
+        let upstreams = Upstreams::new(customers_base, orders_base, service_token, policy);
+        let upstreams = upstreams.map_err(|error| RunError::Start(Box::new(error)))?;
+        Ok(Self { auth, profile, upstreams })
+    }
+}
+
+/// Starts to answer on a port.
+///
+/// # Errors
+///
+/// Where the address cannot be listened on.
+pub fn start(config: Config) -> Result<Running<Orchestrator>, RunError> {
+    let address = config.bind_address;
+    let orchestrator = Orchestrator::new(config)?;
+    let api = orchestrator_api::orchestrator_api_mod::api_description::<LocalServer>()
+        .map_err(|error| RunError::Start(Box::new(error)))?;
+    service::serve(api, orchestrator, address)
+}

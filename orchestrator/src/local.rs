@@ -1,0 +1,29 @@
+//! The front for one's own machine and for containers: dropshot on a port.
+
+use dropshot::RequestContext;
+use orchestrator_api::{CreateAndConfirm, FailureBody, OrchestratorApi, Success};
+use service::Call;
+use service_api::{CreatedAnswer, Health, JsonBody, OkAnswer, Readiness};
+
+use crate::handler::Orchestrator;
+
+pub(crate) enum LocalServer {}
+
+impl OrchestratorApi for LocalServer {
+    type Context = Orchestrator;
+
+    async fn order_create_and_confirm(
+        rqctx: RequestContext<Orchestrator>,
+        body: JsonBody<CreateAndConfirm>,
+    ) -> Result<CreatedAnswer<Success>, FailureBody> {
+        Ok(rqctx.context().create_and_confirm(&Call::new(&rqctx), body.checked()).await)
+    }
+
+    async fn health_view(rqctx: RequestContext<Orchestrator>) -> Result<OkAnswer<Health>, FailureBody> {
+        Ok(rqctx.context().health(&Call::new(&rqctx)).await)
+    }
+
+    async fn readiness_view(rqctx: RequestContext<Orchestrator>) -> Result<OkAnswer<Readiness>, FailureBody> {
+        Ok(rqctx.context().readiness(&Call::new(&rqctx)).await)
+    }
+}

@@ -1,0 +1,16 @@
+//! Runs the orchestrator from its environment: as a function where AWS Lambda says so, else as a local server.
+
+use std::process::ExitCode;
+
+use orchestrator::{Config, lambda, start};
+use service::settings::Env;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let config = || Config::from_env(&Env::process());
+    if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_some() {
+        lambda::run(config).await
+    } else {
+        service::run("orchestrator", async { start(config()?) }).await
+    }
+}

@@ -1,0 +1,69 @@
+//! Who may call.
+
+use service::auth::Auth;
+use service::testing::credentials_that_get_in;
+
+use crate::world::{PATH, Reply, SERVICE_TOKEN, World, order, settings};
+
+async fn post(world: &World, authorization: Option<&str>) -> Reply {
+    let mut request = reqwest::Client::new().post(format!("{}{PATH}", world.base_url)).json(&order("a"));
+    if let Some(authorization) = authorization {
+        request = request.header("authorization", authorization);
+    }
+    Reply::to(request).await
+}
+
+fn operator(name: &str) -> String {
+    let auth = Auth::from_env(&settings("production", "", "")).unwrap();
+    format!("Bearer {}", auth.tokens().issue(name).unwrap())
+}
+
+const BAD: [&str; 4] = ["Bearer wrong", "Bearer ", "Basic YWRtaW46YWRtaW4=", "the-service-token"];
+
+#[tokio::test]
+async fn strangers_are_turned_away_before_anything_is_done() {
+    let world = World::new().await;
+    for authorization in BAD.map(Some).into_iter().chain([None]) {
+        let reply = post(&world, authorization).await;
+        reply.failed(401, "unauthorized", "input", "not_needed", false);
+        assert_eq!(reply.headers["www-authenticate"], "Bearer");
+    }
+    assert_eq!(world.customers.seen(), [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn every_operation_lets_in_whom_its_document_names_and_nobody_else() {
+    let world = World::new().await;
+    let document = include_str!("../../../specs/orchestrator.json");
+    let operator = operator("ann");
+    let operator = operator.strip_prefix("Bearer ").unwrap();
+    let wrong = credentials_that_get_in(document, &world.base_url, operator, SERVICE_TOKEN).await.unwrap();
+    assert_eq!(wrong, [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn operators_and_services_may_call() {
+    let world = World::new().await;
+    post(&world, Some(&operator("ann"))).await.succeeded();
+    post(&world, Some(&format!("Bearer {SERVICE_TOKEN}"))).await.succeeded();
+}
+
+#[tokio::test]
+async fn two_callers_may_use_one_key_for_two_orders() {
+    let world = World::new().await;
+    post(&world, Some(&operator("ann"))).await.succeeded();
+    post(&world, Some(&operator("bob"))).await.succeeded();
+    post(&world, Some(&operator("ann"))).await.succeeded();
+    assert_eq!(world.shop().orders.len(), 2);
+}
+
+#[tokio::test]
+async fn only_on_a_developers_machine_nobody_has_to_say_who_they_are() {
+    let world = World::in_profile("development").await;
+    post(&world, None).await.succeeded();
+    for authorization in BAD {
+        post(&world, Some(authorization)).await.failed(401, "unauthorized", "input", "not_needed", false);
+    }
+    post(&world, Some(&operator("ann"))).await.succeeded();
+    assert_eq!(world.shop().orders.len(), 2);
+}

@@ -1,0 +1,72 @@
+//! A customers service that knows customer 1 and nothing else.
+
+use customers_api::{
+    CUSTOMER_NOT_FOUND, Credentials, Customer, CustomerContact, CustomerInput, CustomerListQuery, CustomersApi, Error,
+    Token,
+};
+use dropshot::{
+    HttpError, HttpResponseCreated, HttpResponseDeleted, HttpResponseHeaders, HttpResponseOk, RequestContext,
+};
+use service::auth::Auth;
+use service::{Call, Running};
+use service_api::{
+    Answer, Conditional, CreatedHeaders, CustomerId, EntityHeaders, Failure, Headers, Health, JsonBody, OkAnswer, Page,
+    PathId, QueryParams, Readiness,
+};
+
+pub(crate) struct FakeCustomers {
+    auth: Auth,
+}
+
+pub(crate) fn start(auth: Auth) -> Running<FakeCustomers> {
+    let api = customers_api::customers_api_mod::api_description::<Server>().unwrap();
+    service::serve(api, FakeCustomers { auth }, "127.0.0.1:0".parse().unwrap()).unwrap()
+}
+
+enum Server {}
+
+macro_rules! not_faked {
+    ($($name:ident($($argument:ty),*) -> $answer:ty;)+) => {
+        $(async fn $name(_: RequestContext<FakeCustomers>, $(_: $argument),*) -> Result<Answer<$answer>, Error> {
+            Err(HttpError::for_internal_error("not faked".to_owned()).into())
+        })+
+    };
+}
+
+impl CustomersApi for Server {
+    type Context = FakeCustomers;
+
+    async fn internal_customer_view(
+        rqctx: RequestContext<FakeCustomers>,
+        id: PathId<CustomerId>,
+    ) -> Result<OkAnswer<CustomerContact>, Error> {
+        let call = Call::new(&rqctx);
+        let work = async {
+            rqctx.context().auth.service(&call)?;
+            let id = id.checked()?;
+            if id.get() != 1 {
+                return Err(Failure::new(CUSTOMER_NOT_FOUND, "there is no such customer"));
+            }
+            let (name, email) = ("ACME".to_owned(), "ops@acme.com".to_owned());
+            OkAnswer::ok(CustomerContact { id, name, email, phone: None })
+        };
+        call.answer(work).await
+    }
+
+    async fn readiness_view(rqctx: RequestContext<FakeCustomers>) -> Result<OkAnswer<Readiness>, Error> {
+        let work = async { OkAnswer::ok(Readiness { status: "ready".to_owned() }) };
+        Call::new(&rqctx).answer(work).await
+    }
+
+    not_faked! {
+        token_create(JsonBody<Credentials>) -> HttpResponseOk<Token>;
+        token_create_login(JsonBody<Credentials>) -> HttpResponseOk<Token>;
+        customer_create(JsonBody<CustomerInput>) -> HttpResponseHeaders<HttpResponseCreated<Customer>, CreatedHeaders>;
+        customer_view(PathId<CustomerId>) -> HttpResponseHeaders<HttpResponseOk<Customer>, EntityHeaders>;
+        customer_list(QueryParams<CustomerListQuery>) -> HttpResponseOk<Page<Customer>>;
+        customer_update(PathId<CustomerId>, Headers<Conditional>, JsonBody<CustomerInput>)
+            -> HttpResponseHeaders<HttpResponseOk<Customer>, EntityHeaders>;
+        customer_delete(PathId<CustomerId>, Headers<Conditional>) -> HttpResponseDeleted;
+        health_view() -> HttpResponseOk<Health>;
+    }
+}

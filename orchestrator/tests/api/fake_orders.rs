@@ -1,0 +1,287 @@
+//! An orders service in memory: one product, orders, keys. It keeps what its contract promises of keys, versions and
+//! stock, and counts what it did.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+
+use dropshot::{HttpError, HttpResponseCreated, HttpResponseHeaders, HttpResponseOk, RequestContext};
+use orders_api::{
+    AbandonOutcome, AbandonRequest, Abandoned, Error, IDEMPOTENCY_KEY_ABANDONED, INSUFFICIENT_STOCK, NewOrder,
+    NewProduct, NewStockAdjustment, ORDER_CANCELED, ORDER_NOT_FOUND, Order, OrderEvent, OrderItem, OrderListQuery,
+    OrderLookupQuery, OrderStatus, OrderSummary, OrdersApi, PRODUCT_NOT_FOUND, Product, ProductListQuery, ProductPatch,
+    StockMovement, StockMovementListQuery,
+};
+use service::auth::Auth;
+use service::{Call, Running};
+use service_api::{
+    Answer, ChangedHeaders, Conditional, ConditionalKeyRequired, ConditionalKeyed, CreatedAnswer, CreatedHeaders,
+    Detail, EntityHeaders, Failure, Headers, Health, IdempotencyKey, IfMatch, JsonBody, Keyed, KeyedCreatedHeaders,
+    OkAnswer, OrderId, Page, PathId, ProductId, QueryParams, Readiness, Timestamp, codes, etag, replayed,
+};
+
+/// The only product, its price and its first stock.
+pub(crate) const PRODUCT: i64 = 2;
+pub(crate) const PRICE_CENTS: i64 = 129_900;
+pub(crate) const FIRST_STOCK: i64 = 50;
+
+/// What the service keeps, for tests to look at.
+#[derive(Default)]
+pub(crate) struct Shop {
+    pub(crate) taken: i64,
+    pub(crate) orders: BTreeMap<i64, Order>,
+    pub(crate) confirmations: usize,
+    pub(crate) cancelations: usize,
+    created: HashMap<String, (serde_json::Value, Vec<u8>)>,
+    changed: HashMap<String, Vec<u8>>,
+    made_under: HashMap<String, i64>,
+    abandoned: HashSet<String>,
+}
+
+pub(crate) struct FakeOrders {
+    auth: Auth,
+    shop: Arc<Mutex<Shop>>,
+}
+
+pub(crate) fn start(auth: Auth, shop: Arc<Mutex<Shop>>) -> Running<FakeOrders> {
+    let api = orders_api::orders_api_mod::api_description::<Server>().unwrap();
+    service::serve(api, FakeOrders { auth, shop }, "127.0.0.1:0".parse().unwrap()).unwrap()
+}
+
+impl Shop {
+    pub(crate) fn stock(&self) -> i64 {
+        FIRST_STOCK - self.taken
+    }
+
+    /// The status of the only order.
+    pub(crate) fn only_order(&self) -> OrderStatus {
+        assert_eq!(self.orders.len(), 1, "expected one order");
+        self.orders.values().next().unwrap().status
+    }
+
+    /// Does what an operator does who cancels every order.
+    pub(crate) fn cancel_all(&mut self) {
+        for id in self.orders.keys().copied().collect::<Vec<_>>() {
+            self.cancel(id);
+        }
+    }
+
+    fn create(&mut self, key: &IdempotencyKey, wanted: &NewOrder) -> Result<(Vec<u8>, bool), Failure> {
+        let request = serde_json::to_value(wanted).unwrap();
+        if self.abandoned.contains(key.as_str()) {
+            return Err(Failure::new(IDEMPOTENCY_KEY_ABANDONED, "given up"));
+        }
+        match self.created.get(key.as_str()) {
+            Some((first, _)) if *first != request => return Err(Failure::new(codes::IDEMPOTENCY_KEY_REUSED, "reused")),
+            Some((_, saved)) => return Ok((saved.clone(), true)),
+            None => {}
+        }
+        let order = self.new_order(wanted)?;
+        let saved = serde_json::to_vec(&order).unwrap();
+        self.made_under.insert(key.as_str().to_owned(), order.id.get());
+        self.created.insert(key.as_str().to_owned(), (request, saved.clone()));
+        self.orders.insert(order.id.get(), order);
+        Ok((saved, false))
+    }
+
+    fn new_order(&mut self, wanted: &NewOrder) -> Result<Order, Failure> {
+        let line = &wanted.items.as_slice()[0];
+        let (product_id, qty) = (line.product_id, line.qty.get());
+        if product_id.get() != PRODUCT {
+            let detail = Detail { product_id: Some(product_id.get()), ..Detail::default() };
+            return Err(Failure::new(PRODUCT_NOT_FOUND, "there is no such product").with(detail));
+        }
+        if qty > self.stock() {
+            let (product_id, available) = (Some(PRODUCT), Some(self.stock()));
+            let detail = Detail { product_id, requested: Some(qty), available, ..Detail::default() };
+            return Err(Failure::new(INSUFFICIENT_STOCK, "there is not enough").with(detail));
+        }
+        self.taken += qty;
+        let subtotal_cents = PRICE_CENTS * qty;
+        let (sku, name) = ("sku".to_owned(), "name".to_owned());
+        Ok(Order {
+            id: OrderId::stored(101 + i64::try_from(self.orders.len()).unwrap()),
+            customer_id: wanted.customer_id,
+            status: OrderStatus::Created,
+            total_cents: subtotal_cents,
+            external_reference: None,
+            created_at: Timestamp::default(),
+            confirmed_at: None,
+            canceled_at: None,
+            version: 1,
+            items: vec![OrderItem { product_id, sku, name, qty, unit_price_cents: PRICE_CENTS, subtotal_cents }],
+        })
+    }
+
+    fn confirm(&mut self, id: i64) -> Result<(), Failure> {
+        let order = self.orders.get_mut(&id).ok_or_else(|| Failure::new(ORDER_NOT_FOUND, "no such order"))?;
+        match order.status {
+            OrderStatus::Canceled => return Err(Failure::new(ORDER_CANCELED, "the order was canceled")),
+            OrderStatus::Confirmed => {}
+            OrderStatus::Created => {
+                order.status = OrderStatus::Confirmed;
+                order.confirmed_at = Some(Timestamp::default());
+                order.version += 1;
+                self.confirmations += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn cancel(&mut self, id: i64) {
+        let order = self.orders.get_mut(&id).unwrap();
+        if order.status != OrderStatus::Canceled {
+            order.status = OrderStatus::Canceled;
+            order.version += 1;
+            self.cancelations += 1;
+            self.taken -= order.items[0].qty;
+        }
+    }
+
+    fn abandon(&mut self, key: &str) -> Abandoned {
+        self.abandoned.insert(key.to_owned());
+        let Some(&id) = self.made_under.get(key) else {
+            return Abandoned { outcome: AbandonOutcome::NeverCreated, order: None };
+        };
+        let confirmed = self.orders[&id].status == OrderStatus::Confirmed;
+        if !confirmed {
+            self.cancel(id);
+        }
+        let outcome = if confirmed { AbandonOutcome::Confirmed } else { AbandonOutcome::Canceled };
+        Abandoned { outcome, order: Some(self.orders[&id].clone()) }
+    }
+}
+
+enum Server {}
+
+type Ok<T, H> = Answer<HttpResponseHeaders<HttpResponseOk<T>, H>>;
+type Created<T, H> = Answer<HttpResponseHeaders<HttpResponseCreated<T>, H>>;
+
+macro_rules! not_faked {
+    ($($name:ident($($argument:ty),*) -> $answer:ty;)+) => {
+        $(async fn $name(_: RequestContext<FakeOrders>, $(_: $argument),*) -> Result<$answer, Error> {
+            Err(HttpError::for_internal_error("not faked".to_owned()).into())
+        })+
+    };
+}
+
+impl OrdersApi for Server {
+    type Context = FakeOrders;
+
+    async fn order_create(
+        rqctx: RequestContext<FakeOrders>,
+        headers: Headers<Keyed>,
+        body: JsonBody<NewOrder>,
+    ) -> Result<Created<Order, KeyedCreatedHeaders>, Error> {
+        let (call, fake) = (Call::new(&rqctx), rqctx.context());
+        let work = async {
+            fake.auth.service(&call)?;
+            let key = headers.checked()?.ok_or_else(|| Failure::invalid_field("X-Idempotency-Key", "is missing"))?;
+            let (saved, again) = fake.shop.lock().unwrap().create(&key, &body.checked()?)?;
+            let headers = KeyedCreatedHeaders {
+                location: "/orders/101".to_owned(),
+                etag: etag(1),
+                idempotent_replayed: replayed(again),
+            };
+            Answer::saved(saved, headers)
+        };
+        call.answer(work).await
+    }
+
+    async fn order_view(
+        rqctx: RequestContext<FakeOrders>,
+        id: PathId<OrderId>,
+    ) -> Result<Ok<Order, EntityHeaders>, Error> {
+        let (call, fake) = (Call::new(&rqctx), rqctx.context());
+        let work = async {
+            fake.auth.service(&call)?;
+            let order = fake.shop.lock().unwrap().orders.get(&id.checked()?.get()).cloned();
+            let order = order.ok_or_else(|| Failure::new(ORDER_NOT_FOUND, "no such order"))?;
+            let headers = EntityHeaders { etag: etag(order.version) };
+            Answer::of(HttpResponseHeaders::new(HttpResponseOk(order), headers))
+        };
+        call.answer(work).await
+    }
+
+    async fn order_confirm(
+        rqctx: RequestContext<FakeOrders>,
+        id: PathId<OrderId>,
+        headers: Headers<ConditionalKeyRequired>,
+    ) -> Result<Ok<Order, ChangedHeaders>, Error> {
+        change(rqctx, id, headers.checked().map(|(key, if_match)| (Some(key), if_match)), Shop::confirm).await
+    }
+
+    async fn order_cancel(
+        rqctx: RequestContext<FakeOrders>,
+        id: PathId<OrderId>,
+        headers: Headers<ConditionalKeyed>,
+    ) -> Result<Ok<Order, ChangedHeaders>, Error> {
+        change(rqctx, id, headers.checked(), |shop, id| {
+            shop.cancel(id);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn internal_order_abandon(
+        rqctx: RequestContext<FakeOrders>,
+        body: JsonBody<AbandonRequest>,
+    ) -> Result<OkAnswer<Abandoned>, Error> {
+        let (call, fake) = (Call::new(&rqctx), rqctx.context());
+        let work = async {
+            fake.auth.service(&call)?;
+            let abandoned = fake.shop.lock().unwrap().abandon(body.checked()?.create_key.as_str());
+            OkAnswer::ok(abandoned)
+        };
+        call.answer(work).await
+    }
+
+    async fn readiness_view(rqctx: RequestContext<FakeOrders>) -> Result<OkAnswer<Readiness>, Error> {
+        let work = async { OkAnswer::ok(Readiness { status: "ready".to_owned() }) };
+        Call::new(&rqctx).answer(work).await
+    }
+
+    not_faked! {
+        product_create(JsonBody<NewProduct>) -> Created<Product, CreatedHeaders>;
+        product_update(PathId<ProductId>, Headers<Conditional>, JsonBody<ProductPatch>) -> Ok<Product, EntityHeaders>;
+        product_view(PathId<ProductId>) -> Ok<Product, EntityHeaders>;
+        product_list(QueryParams<ProductListQuery>) -> OkAnswer<Page<Product>>;
+        stock_adjustment_create(PathId<ProductId>, JsonBody<NewStockAdjustment>)
+            -> CreatedAnswer<StockMovement>;
+        stock_adjustment_list(PathId<ProductId>, QueryParams<StockMovementListQuery>)
+            -> OkAnswer<Page<StockMovement>>;
+        order_list(QueryParams<OrderListQuery>) -> OkAnswer<Page<OrderSummary>>;
+        order_event_list(PathId<OrderId>) -> OkAnswer<Page<OrderEvent>>;
+        internal_order_lookup(QueryParams<OrderLookupQuery>) -> Ok<Order, EntityHeaders>;
+        health_view() -> OkAnswer<Health>;
+    }
+}
+
+/// A change under a key: the version is checked, and the first answer is kept.
+async fn change(
+    rqctx: RequestContext<FakeOrders>,
+    id: PathId<OrderId>,
+    headers: Result<(Option<IdempotencyKey>, Option<IfMatch>), Failure>,
+    change: impl Fn(&mut Shop, i64) -> Result<(), Failure> + Send,
+) -> Result<Ok<Order, ChangedHeaders>, Error> {
+    let (call, fake) = (Call::new(&rqctx), rqctx.context());
+    let work = async {
+        fake.auth.service(&call)?;
+        let (id, (key, if_match)) = (id.checked()?.get(), headers?);
+        let key = key.ok_or_else(|| Failure::invalid_field("X-Idempotency-Key", "is missing"))?;
+        let mut shop = fake.shop.lock().unwrap();
+        let saved = shop.changed.get(key.as_str()).cloned();
+        let again = saved.is_some();
+        let current = shop.orders.get(&id).map_or(0, |order| order.version);
+        let answer = match (saved, if_match) {
+            (Some(saved), _) => saved,
+            (None, Some(wanted)) if !wanted.allows(current) => return Err(Failure::precondition_failed(current)),
+            _ => {
+                change(&mut shop, id)?;
+                serde_json::to_vec(&shop.orders[&id]).unwrap()
+            }
+        };
+        shop.changed.insert(key.as_str().to_owned(), answer.clone());
+        Answer::saved(answer, ChangedHeaders { etag: etag(current), idempotent_replayed: replayed(again) })
+    };
+    call.answer(work).await
+}

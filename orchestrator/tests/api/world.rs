@@ -1,0 +1,161 @@
+//! One orchestrator, the fakes behind it, and the lines between them.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use orchestrator::{Config, Orchestrator, Policy};
+use serde_json::{Value, json};
+use service::Running;
+use service::auth::Auth;
+use service::settings::Env;
+
+use crate::fake_customers::{self, FakeCustomers};
+use crate::fake_orders::{self, FakeOrders, Shop};
+use crate::line::Line;
+
+pub(crate) const SERVICE_TOKEN: &str = "the-service-token";
+pub(crate) const PATH: &str = "/orchestrator/create-and-confirm-order";
+
+/// Short enough for a test, and long enough for a busy machine to answer in.
+pub(crate) const POLICY: Policy = Policy {
+    total: Duration::from_secs(10),
+    undo: Duration::from_secs(5),
+    attempt: Duration::from_millis(500),
+    connect: Duration::from_millis(400),
+    attempts: 4,
+    first_pause: Duration::from_millis(1),
+    longest_pause: Duration::from_millis(4),
+};
+
+pub(crate) struct World {
+    pub(crate) customers: Line,
+    pub(crate) orders: Line,
+    pub(crate) base_url: String,
+    http: reqwest::Client,
+    shop: Arc<Mutex<Shop>>,
+    _running: (Running<FakeCustomers>, Running<FakeOrders>, Running<Orchestrator>),
+}
+
+/// What came back.
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) text: String,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        Self::start("production", POLICY).await
+    }
+
+    pub(crate) async fn in_profile(profile: &'static str) -> Self {
+        Self::start(profile, POLICY).await
+    }
+
+    pub(crate) async fn with_policy(policy: Policy) -> Self {
+        Self::start("production", policy).await
+    }
+
+    async fn start(profile: &'static str, policy: Policy) -> Self {
+        let shop = Arc::<Mutex<Shop>>::default();
+        let auth = || Auth::from_env(&settings(profile, "", "")).unwrap();
+        let (customers, orders) = (fake_customers::start(auth()), fake_orders::start(auth(), Arc::clone(&shop)));
+        let customers_line = Line::to(customers.local_addr()).await;
+        let orders_line = Line::to(orders.local_addr()).await;
+        let mut config = config(profile, &customers_line.base_url(), &orders_line.base_url());
+        config.policy = policy;
+        let orchestrator = orchestrator::start(config).unwrap();
+        Self {
+            customers: customers_line,
+            orders: orders_line,
+            base_url: orchestrator.base_url(),
+            http: reqwest::Client::new(),
+            shop,
+            _running: (customers, orders, orchestrator),
+        }
+    }
+
+    /// Another orchestrator before the same services, without a port.
+    pub(crate) fn function(&self) -> Orchestrator {
+        self.function_in_profile("production")
+    }
+
+    pub(crate) fn function_in_profile(&self, profile: &'static str) -> Orchestrator {
+        Orchestrator::new(config(profile, &self.customers.base_url(), &self.orders.base_url())).unwrap()
+    }
+
+    pub(crate) fn shop(&self) -> MutexGuard<'_, Shop> {
+        self.shop.lock().unwrap()
+    }
+
+    /// Sends the body as a service.
+    pub(crate) async fn send(&self, body: &Value) -> Reply {
+        let request = self.http.post(format!("{}{PATH}", self.base_url)).bearer_auth(SERVICE_TOKEN).json(body);
+        Reply::to(request).await
+    }
+
+    /// Orders 3 pieces under this key.
+    pub(crate) async fn order(&self, key: &str) -> Reply {
+        self.send(&order(key)).await
+    }
+}
+
+/// 3 pieces under this key.
+pub(crate) fn order(key: &str) -> Value {
+    let items = json!([{ "product_id": fake_orders::PRODUCT, "qty": 3 }]);
+    json!({ "customer_id": 1, "items": items, "idempotency_key": key, "correlation_id": "req-789" })
+}
+
+impl Reply {
+    pub(crate) async fn to(request: reqwest::RequestBuilder) -> Self {
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Self { status, headers, text: response.text().await.unwrap() }
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    }
+
+    /// The status and the parts of the failure that a program decides by.
+    #[track_caller]
+    pub(crate) fn failed(&self, status: u16, code: &str, step: &str, compensated: &str, safe_to_retry: bool) {
+        let error = &self.json()["error"];
+        let found = (self.status, &error["code"], &error["step"], &error["compensated"], &error["safe_to_retry"]);
+        let expected = (status, &json!(code), &json!(step), &json!(compensated), &json!(safe_to_retry));
+        assert_eq!(found, expected, "{}", self.text);
+        assert_eq!(self.json()["success"], false);
+    }
+
+    /// The order is confirmed.
+    #[track_caller]
+    pub(crate) fn succeeded(&self) {
+        assert_eq!(self.status, 201, "{}", self.text);
+        assert_eq!(self.json()["data"]["order"]["status"], "CONFIRMED");
+    }
+
+    pub(crate) fn attempts(&self) -> Value {
+        self.json()["error"]["attempts"].clone()
+    }
+}
+
+pub(crate) fn config(profile: &'static str, customers: &str, orders: &str) -> Config {
+    let mut config = Config::from_env(&settings(profile, customers, orders)).unwrap();
+    config.policy = POLICY;
+    config
+}
+
+pub(crate) fn settings<'a>(profile: &'static str, customers: &'a str, orders: &'a str) -> Env<'a> {
+    Env::new(move |name| {
+        let value = match name {
+            "PORT" => "0",
+            "JWT_SECRET" => "a secret for tests only",
+            "SERVICE_TOKEN" => SERVICE_TOKEN,
+            "PROFILE" => profile,
+            "CUSTOMERS_API_BASE" => customers,
+            "ORDERS_API_BASE" => orders,
+            _ => return None,
+        };
+        Some(value.to_owned())
+    })
+}
