@@ -1,0 +1,175 @@
+//! The command line. What the commands do is in the other files.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Runs, migrates, seeds and tests the whole system
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask", disable_help_subcommand = true)]
+#[command(after_help = "Examples:
+  cargo xtask up                  start everything here, Ctrl-C ends it
+  cargo xtask up --detach         start everything in the background
+  cargo xtask test                all tests on a private database server
+  cargo xtask openapi generate    write specs/ after a change of an API trait")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start a database, migrate and seed it, and run the three services
+    Up(UpArgs),
+    /// End the `up` that is running, and wait for its end
+    Down,
+    /// Run database migrations
+    #[command(after_help = WHICH_DATABASE)]
+    Migrate {
+        #[arg(value_enum, default_value_t = MigrateAction::Up)]
+        action: MigrateAction,
+        #[command(flatten)]
+        install: Install,
+    },
+    /// Fill the database with sample data; a second time changes nothing
+    #[command(after_help = WHICH_DATABASE)]
+    Seed {
+        /// Also append this many generated orders, with customers and products for them
+        #[arg(long, value_name = "ORDERS")]
+        scale: Option<u32>,
+        #[command(flatten)]
+        install: Install,
+    },
+    /// Write db/schema.sql from the migrations, or check it
+    #[command(after_help = WHICH_DATABASE)]
+    Schema {
+        #[arg(value_enum)]
+        action: FileAction,
+        #[command(flatten)]
+        install: Install,
+    },
+    /// Write specs/ from the API traits, or check them
+    Openapi {
+        #[arg(value_enum)]
+        action: FileAction,
+    },
+    /// Run all tests on a private database server
+    Test(TestArgs),
+}
+
+const WHICH_DATABASE: &str = "The database is DATABASE_URL; else the one of the running `up`; else `up`'s database, \
+                              started for the time of the command.";
+
+#[derive(Args, Debug)]
+#[command(after_help = "The database is the first of: DATABASE_URL; a mysqld or mariadbd of this machine, run as a \
+private server with its data in .local/up/data; the mysql service of docker-compose.yml, \
+in a container of this working copy alone; on Debian and Ubuntu as root, a server package that is installed now.
+
+The services listen on HOST (127.0.0.1) and on CUSTOMERS_PORT (3001), ORDERS_PORT (3002) and ORCHESTRATOR_PORT (3003). \
+JWT_SECRET, SERVICE_TOKEN, ADMIN_USER, ADMIN_PASSWORD and PROFILE are taken from the environment, with defaults for \
+development.
+
+Examples:
+  cargo xtask up
+  cargo xtask up --reset
+  CUSTOMERS_PORT=4001 cargo xtask up --detach
+  cargo xtask up --database-url mysql://root:secret@127.0.0.1:3306/backoffice")]
+pub(crate) struct UpArgs {
+    /// Throw the data of earlier runs away first (never that of a DATABASE_URL)
+    #[arg(long)]
+    pub(crate) reset: bool,
+    /// Return when everything is ready; the log goes to .local/up/up.log
+    #[arg(long)]
+    pub(crate) detach: bool,
+    #[command(flatten)]
+    pub(crate) install: Install,
+    /// The database to use, as mysql://USER:PASSWORD@HOST:PORT/NAME; it is created if it is missing
+    #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
+    pub(crate) database_url: Option<String>,
+    /// Report progress to the process that started this one.
+    #[arg(long, hide = true)]
+    pub(crate) relay: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cargo xtask test
+  cargo xtask test -- --package orders confirming
+  cargo xtask test --database-url mysql://root:secret@127.0.0.1:3306/test")]
+pub(crate) struct TestArgs {
+    /// The server to use; its user must be allowed to create databases
+    #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
+    pub(crate) database_url: Option<String>,
+    #[command(flatten)]
+    pub(crate) install: Install,
+    /// Arguments for `cargo test`; without a --package all packages are tested
+    #[arg(last = true, value_name = "ARGS")]
+    pub(crate) args: Vec<String>,
+}
+
+/// What every command has that may have to install a server.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct Install {
+    /// Never install a server package
+    #[arg(long)]
+    pub(crate) no_install: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum MigrateAction {
+    /// Apply what is missing
+    Up,
+    /// Show which migrations are applied
+    Status,
+    /// Revert the latest migration; the data in its tables is lost
+    Down,
+    /// Revert and apply the latest migration; the data in its tables is lost
+    Redo,
+}
+
+impl MigrateAction {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Status => "status",
+            Self::Down => "down",
+            Self::Redo => "redo",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum FileAction {
+    /// Write the files
+    Generate,
+    /// Fail when the files are not what would be written
+    Check,
+}
+
+impl FileAction {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Generate => "generate",
+            Self::Check => "check",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn arguments_after_the_dashes_go_to_cargo_test() {
+        let cli = Cli::parse_from(["xtask", "test", "--", "--package", "orders"]);
+        let Command::Test(args) = cli.command else {
+            panic!("not the test command: {cli:?}");
+        };
+        assert_eq!(args.args, ["--package", "orders"]);
+    }
+}

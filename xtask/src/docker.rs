@@ -1,0 +1,151 @@
+//! The `mysql` service of docker-compose.yml, through the `docker` program.
+//!
+//! Each working copy has Compose projects of its own, one for `up` and one for `test`. So a container that somebody
+//! else started is never stopped or removed, and what was left behind by a killed run is surely of this working copy.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+
+use crate::{process, workspace};
+
+/// All but what a URL never has to encode.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Starts the service, says where it listens, shows its log, and removes its container at the end; `$1` are more options
+/// for that. A shell runs its trap only between commands, or while it waits. `docker compose logs` would go on after
+/// the end of the service.
+const SCRIPT: &str = r#"
+remove() { docker compose down $1 >/dev/null 2>&1; }
+trap 'kill "$child"; wait "$child"; remove "$1"; exit' TERM
+docker compose up --detach --wait mysql </dev/null &
+child=$!
+if ! wait "$child"; then
+    docker compose logs --tail 15 mysql
+    remove "$1"
+    exit 1
+fi
+echo "$2 $(docker compose port mysql 3306)"
+docker logs --follow --tail 0 "$(docker compose ps --quiet mysql)" &
+child=$!
+wait "$child"
+remove "$1"
+"#;
+
+/// What the script says in front of the address, once the service is healthy.
+const LISTENING: &str = "xtask: mysql listens on";
+
+/// A Compose project of this working copy.
+#[derive(Clone, Debug)]
+pub(crate) struct Project {
+    name: String,
+    /// Whether the data goes with the container.
+    throw_away: bool,
+}
+
+impl Project {
+    /// The project for one purpose: `up`, or `test`.
+    pub(crate) fn new(purpose: &str, throw_away: bool) -> Self {
+        let name = project_name(workspace::root().as_os_str().as_encoded_bytes(), purpose);
+        Self { name, throw_away }
+    }
+
+    /// Runs the service until it is asked to end. See [`listening`].
+    pub(crate) fn run(&self) -> Command {
+        let options = if self.throw_away { "--volumes" } else { "" };
+        let mut command = Command::new("sh");
+        command.args(["-c", SCRIPT, "sh", options, LISTENING]);
+        self.prepare(command)
+    }
+
+    /// Removes the service with its data.
+    pub(crate) fn remove(&self) -> Result<()> {
+        let output = self.compose(&["down", "--volumes"]).output().context("cannot run docker")?;
+        if !output.status.success() {
+            bail!("cannot reset the mysql service: {}", String::from_utf8_lossy(&output.stderr).trim());
+        }
+        Ok(())
+    }
+
+    /// The URL of the database at an address, for the root user: tests and checks create databases.
+    pub(crate) fn url(&self, address: &str) -> Result<String> {
+        // With all variables filled in, also those from a file `.env`.
+        let output = self.compose(&["config", "--format", "json"]).output().context("cannot run docker")?;
+        if !output.status.success() {
+            bail!("docker-compose.yml: {}", String::from_utf8_lossy(&output.stderr).trim());
+        }
+        let config = serde_json::from_slice(&output.stdout).context("cannot read docker-compose.yml")?;
+        url_from(&config, address).context("docker-compose.yml does not say how to reach the mysql service")
+    }
+
+    fn compose(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("docker");
+        command.arg("compose").args(arguments);
+        self.prepare(command)
+    }
+
+    fn prepare(&self, mut command: Command) -> Command {
+        // With port 0 the engine takes a free one.
+        command.current_dir(workspace::root()).env("COMPOSE_PROJECT_NAME", &self.name).env("MYSQL_PORT", "0");
+        command
+    }
+}
+
+/// Whether a Docker Engine answers and Compose is there.
+pub(crate) fn is_available() -> bool {
+    process::answer(Command::new("docker").args(["info", "--format", "{{.ServerVersion}}"])).is_some()
+        && process::answer(Command::new("docker").args(["compose", "version"])).is_some()
+}
+
+/// The address at which the service listens, if this line of [`Project::run`] says it.
+pub(crate) fn listening(line: &str) -> Option<&str> {
+    line.strip_prefix(LISTENING).map(str::trim)
+}
+
+/// The same in every run, but another one in another directory: FNV-1a of its path.
+fn project_name(root: &[u8], purpose: &str) -> String {
+    let hash = root
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+    format!("backoffice-{hash:016x}-{purpose}")
+}
+
+fn url_from(config: &Value, address: &str) -> Option<String> {
+    let environment = &config["services"]["mysql"]["environment"];
+    let password = environment["MYSQL_ROOT_PASSWORD"].as_str()?;
+    let password = utf8_percent_encode(password, ENCODED);
+    let database = environment["MYSQL_DATABASE"].as_str()?;
+    Some(format!("mysql://root:{password}@{address}/{database}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_url_has_the_configured_values_with_the_password_encoded() {
+        let environment = json!({"MYSQL_ROOT_PASSWORD": "p@ss/wo-rd", "MYSQL_DATABASE": "backoffice"});
+        let config = json!({"services": {"mysql": {"environment": environment}}});
+        let expected = "mysql://root:p%40ss%2Fwo-rd@127.0.0.1:3307/backoffice";
+        assert_eq!(url_from(&config, "127.0.0.1:3307").as_deref(), Some(expected));
+        assert_eq!(url_from(&json!({}), "127.0.0.1:3307"), None);
+    }
+
+    #[test]
+    fn each_working_copy_and_purpose_has_its_project() {
+        let name = project_name(b"a", "up");
+        assert_eq!(name, "backoffice-af63dc4c8601ec8c-up");
+        assert_ne!(name, project_name(b"b", "up"));
+        assert_ne!(name, project_name(b"a", "test"));
+    }
+
+    #[test]
+    fn only_the_scripts_own_line_says_the_address() {
+        assert_eq!(listening("xtask: mysql listens on 127.0.0.1:32768"), Some("127.0.0.1:32768"));
+        assert_eq!(listening("mysqld: ready for connections. port: 3306"), None);
+    }
+}

@@ -1,0 +1,83 @@
+//! `up`: the steps from nothing to a running system, in their order. How the processes are run is in `system`.
+
+use std::env;
+use std::io::{self, Write};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Result, bail};
+
+use crate::choice::Choice;
+use crate::cli::UpArgs;
+use crate::database::Purpose;
+use crate::home::Home;
+use crate::interrupt::{self, Interrupted};
+use crate::programs::Programs;
+use crate::progress::Progress;
+use crate::services::{SERVICES, Settings};
+use crate::system::System;
+use crate::{choice, detach, programs, ready, sample, workspace};
+
+const PROGRAMS: [&str; 4] = ["db", "customers", "orders", "orchestrator"];
+
+pub(crate) fn run(args: &UpArgs) -> Result<()> {
+    let settings = Settings::read(|name| env::var(name).ok())?;
+    let home = Home::take_or_say_who(&workspace::up_directory(), "up")?;
+    if args.relay {
+        detach::empty_log()?;
+    }
+    let mut system = System::new(Some(home), Progress::new(args.relay))?;
+    let result = start(&mut system, &settings, args).and_then(|()| system.watch());
+    if let (true, Err(error)) = (args.relay, &result) {
+        // Nobody reads standard error any more; standard output is the log file.
+        let _ = writeln!(io::stdout(), "error: {error:#}");
+    }
+    system.stop();
+    if interrupt::has_killed() {
+        return Err(Interrupted.into());
+    }
+    result
+}
+
+fn start(system: &mut System, settings: &Settings, args: &UpArgs) -> Result<()> {
+    ready::check_ports(settings)?;
+    let choice = choice::choose(args.database_url.as_deref(), args.install)?;
+    if let (true, Choice::Given(_)) = (args.reset, &choice) {
+        bail!(
+            "--reset only throws away data that `up` made itself. To start over on a DATABASE_URL, drop and create \
+             the database by hand (DROP DATABASE name; CREATE DATABASE name) and run `cargo xtask up`"
+        );
+    }
+    system.progress.say(&format!("database: {choice}"));
+    system.start_database(choice, Purpose::Up { reset: args.reset })?;
+    let programs = programs::build(system, &PROGRAMS)?;
+    let url = system.database_url()?;
+    for (name, arguments) in [("migrate", &["migrate", "up"][..]), ("seed", &["seed"])] {
+        let mut command = programs.command("db", "db")?;
+        command.args(arguments).env("DATABASE_URL", &url);
+        system.progress.start(name, "running");
+        system.run(name, &command, |_| true)?;
+        system.progress.done(name, "done");
+    }
+    start_services(system, settings, &programs, &url)?;
+    system.logs.print_services();
+    let key = format!("up-{}", SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis());
+    let shown = choice::without_password(&url);
+    system.progress.say(&sample::summary(settings, &shown, &key));
+    system.progress.ready();
+    system.logs.follow();
+    Ok(())
+}
+
+fn start_services(system: &mut System, settings: &Settings, programs: &Programs, database_url: &str) -> Result<()> {
+    for service in &SERVICES {
+        let mut command = programs.command(service.name, service.name)?;
+        command.envs(settings.environment(service, database_url));
+        system.progress.start(service.name, "starting");
+        system.start_service(service, &command)?;
+    }
+    for service in &SERVICES {
+        system.wait_until_ready(service, settings.address(service))?;
+        system.progress.done(service.name, "ready");
+    }
+    Ok(())
+}

@@ -1,0 +1,36 @@
+//! Where things are in the working copy, and how cargo is called.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+
+/// Cargo says at run time in which working copy this is. The program may have been built in another one that builds in
+/// the same folder.
+static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
+    let package = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let package = PathBuf::from(package);
+    package.parent().unwrap_or(&package).to_owned()
+});
+
+/// The root of the workspace.
+pub(crate) fn root() -> &'static Path {
+    &ROOT
+}
+
+/// What `up` keeps: locks, state, log and the private server's data. Ignored by git.
+pub(crate) fn up_directory() -> PathBuf {
+    root().join(".local/up")
+}
+
+/// What `test` keeps while it runs. Ignored by git.
+pub(crate) fn test_directory() -> PathBuf {
+    root().join(".local/test")
+}
+
+/// The cargo that runs this program, in the root of the workspace.
+pub(crate) fn cargo() -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root());
+    command
+}
