@@ -4,6 +4,7 @@
 //! request again goes on where the last run stopped. Only the run that made an order takes it back; a run that found
 //! it made by another leaves it to that one, to the reservation's expiry, or to the next run with the same key.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 
 use orchestrator_api::{Customer, Order, Outcome};
@@ -183,7 +184,7 @@ impl<'a> CreateAndConfirm<'a> {
     async fn abandon(&mut self, until: Instant) -> Undo {
         let tried = self
             .upstreams
-            .ask_orders(until, async || {
+            .undo_orders(until, async || {
                 let body = types::AbandonRequest::builder().create_key(self.keys.create.as_str());
                 outbound::send(self.orders.internal_order_abandon().body(body).send()).await
             })
@@ -202,7 +203,7 @@ impl<'a> CreateAndConfirm<'a> {
     async fn cancel(&mut self, id: NonZeroU64, until: Instant) -> Undo {
         let tried = self
             .upstreams
-            .ask_orders(until, async || {
+            .undo_orders(until, async || {
                 let cancel = self.orders.order_cancel().id(id);
                 let cancel = cancel.if_match(AS_MADE).x_idempotency_key(self.keys.cancel.as_str());
                 outbound::send(cancel.send()).await
@@ -218,7 +219,7 @@ impl<'a> CreateAndConfirm<'a> {
     /// Changes nothing: finds out how the order ended, if it did.
     async fn look(&mut self, id: NonZeroU64, until: Instant) -> Undo {
         let view = async || outbound::send(self.orders.order_view().id(id).send()).await;
-        let tried = self.upstreams.ask_orders(until, view).await;
+        let tried = self.upstreams.undo_orders(until, view).await;
         let Ok(order) = tried.result else { return Undo::Failed };
         match order.status {
             OrderStatus::Created => Undo::Failed,
@@ -228,8 +229,15 @@ impl<'a> CreateAndConfirm<'a> {
     }
 
     fn completed_with(&mut self, order: Option<types::Order>) -> Undo {
-        self.confirmed = order.and_then(wire::confirmed);
-        if self.confirmed.is_some() { Undo::Completed } else { Undo::Failed }
+        match order.and_then(wire::confirmed) {
+            Some(order) if is_asked_for(&order, self.request) => {
+                self.confirmed = Some(order);
+                Undo::Completed
+            }
+            // The key was used for other content before: what is under it is not this request's.
+            Some(_) => Undo::Nothing,
+            None => Undo::Failed,
+        }
     }
 }
 
@@ -256,13 +264,26 @@ impl Saga for CreateAndConfirm<'_> {
     }
 }
 
-/// An answer given under the key, yes or no, is about every attempt under it. Any other failure leaves earlier attempts
-/// without a clear answer in doubt.
+/// Whether this is the order that the request describes; lines of one product count together.
+fn is_asked_for(order: &Order, request: &orchestrator_api::CreateAndConfirm) -> bool {
+    let mut wanted = BTreeMap::<_, i64>::new();
+    for item in request.items.as_slice() {
+        *wanted.entry(item.product_id).or_default() += item.qty.get();
+    }
+    let made: BTreeMap<_, _> = order.items.iter().map(|item| (item.product_id, item.qty)).collect();
+    order.customer_id == request.customer_id && made == wanted
+}
+
+/// A refusal is about the attempt that it answers. An earlier one without an answer may still be on its way, and may
+/// find later what this one missed: it is given up. Only what is said of the key itself is about every attempt.
 fn create_failed(fault: &OrdersFault, attempts: u32, unsure: bool) -> Halt<Cause> {
     let cause = Cause::of_create(fault);
     let (cause, then) = match cause {
         Cause::InProgress if unsure => (cause, Then::Leave(Undone::Pending)),
         Cause::InProgress => (cause, Then::Leave(Undone::Nothing)),
+        Cause::CustomerNotFound | Cause::ProductNotFound(_) | Cause::InsufficientStock(_) if unsure => {
+            (cause, Then::UndoThisToo)
+        }
         Cause::Unavailable | Cause::TimedOut | Cause::UpstreamAuth | Cause::UpstreamInvalid if unsure => {
             (Cause::CreateUnknown, Then::UndoThisToo)
         }

@@ -24,11 +24,13 @@ pub(crate) struct Upstreams {
 struct Upstream {
     base: String,
     retries: RetryBudget,
+    /// Going forward must not use up what it takes to go back.
+    undo_retries: RetryBudget,
 }
 
 impl Upstream {
     fn at(base: String) -> Self {
-        Self { base, retries: RetryBudget::full() }
+        Self { base, retries: RetryBudget::full(), undo_retries: RetryBudget::full() }
     }
 }
 
@@ -79,6 +81,14 @@ impl Upstreams {
         F: Future<Output = Result<T, Fault<E>>>,
     {
         retry::call(&self.policy, &self.orders.retries, until, send).await
+    }
+
+    /// The same, to take something back.
+    pub(crate) async fn undo_orders<T, E: Coded, F>(&self, until: Instant, send: impl Fn() -> F) -> Tried<T, E>
+    where
+        F: Future<Output = Result<T, Fault<E>>>,
+    {
+        retry::call(&self.policy, &self.orders.undo_retries, until, send).await
     }
 
     /// Whether both services are ready.

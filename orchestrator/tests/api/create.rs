@@ -112,6 +112,28 @@ async fn a_create_that_arrives_after_it_was_given_up_is_refused() {
 }
 
 #[tokio::test]
+async fn a_create_still_on_its_way_when_another_attempt_is_refused_is_given_up() {
+    let world = World::new().await;
+    world.shop().taken = FIRST_STOCK;
+    world.orders.on(CREATE, 1, Mishap::RequestStuck);
+    world.order("a").await.failed(409, "insufficient_stock", "create", "not_needed", false);
+    world.shop().taken = 0;
+    assert_eq!(world.orders.deliver_late().await, 409);
+    assert_eq!(world.shop().orders.len(), 0);
+}
+
+#[tokio::test]
+async fn the_order_of_another_request_under_the_key_is_no_success() {
+    let world = World::new().await;
+    world.order("a").await.succeeded();
+    world.orders.on(CREATE, ALWAYS, Mishap::AnswerLost);
+    let mut other = order("a");
+    other["items"][0]["qty"] = 2.into();
+    world.send(&other).await.failed(504, "create_outcome_unknown", "create", "not_needed", false);
+    assert_eq!(world.shop().only_order(), OrderStatus::Confirmed);
+}
+
+#[tokio::test]
 async fn a_create_that_surely_did_nothing_needs_no_undoing() {
     for code in ["customer_service_unavailable", "unavailable"] {
         let world = World::new().await;
