@@ -6,6 +6,7 @@
 mod complete;
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
@@ -28,9 +29,19 @@ enum Command {
     Check,
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match run(&Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("openapi: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: &Command) -> Result<()> {
     let documents = documents()?;
-    match Arguments::parse().command {
+    match command {
         Command::Generate => generate(&documents),
         Command::Check => check(&documents),
     }
