@@ -113,14 +113,14 @@ impl CustomersApi for CustomersServer {
     }
 
     async fn health_view(rqctx: RequestContext<Context>) -> Result<OkAnswer<Health>, Error> {
-        let work = async { Answer::ok(Health { status: "ok".to_owned() }) };
+        let work = async { Answer::ok(Health::ok()) };
         Call::new(&rqctx).answer(work).await
     }
 
     async fn readiness_view(rqctx: RequestContext<Context>) -> Result<OkAnswer<Readiness>, Error> {
         let work = async {
             rqctx.context().customers.ready().await?;
-            Answer::ok(Readiness { status: "ready".to_owned() })
+            Answer::ok(Readiness::ready())
         };
         Call::new(&rqctx).answer(work).await
     }

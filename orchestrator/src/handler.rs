@@ -51,7 +51,7 @@ impl Orchestrator {
 
     /// Whether the process answers.
     pub(crate) async fn health(&self, call: &Call) -> OkAnswer<Health> {
-        let work = async { OkAnswer::ok(Health { status: "ok".to_owned() }) };
+        let work = async { OkAnswer::ok(Health::ok()) };
         call.answer_or(work, |failure| failure_body(call.correlation_id(), failure, None)).await
     }
 
@@ -59,7 +59,7 @@ impl Orchestrator {
     pub(crate) async fn readiness(&self, call: &Call) -> OkAnswer<Readiness> {
         let work = async {
             self.upstreams.ready(call).await?;
-            OkAnswer::ok(Readiness { status: "ready".to_owned() })
+            OkAnswer::ok(Readiness::ready())
         };
         call.answer_or(work, |failure| failure_body(call.correlation_id(), failure, None)).await
     }

@@ -54,7 +54,7 @@ impl CustomersApi for Server {
     }
 
     async fn readiness_view(rqctx: RequestContext<FakeCustomers>) -> Result<OkAnswer<Readiness>, Error> {
-        let work = async { OkAnswer::ok(Readiness { status: "ready".to_owned() }) };
+        let work = async { OkAnswer::ok(Readiness::ready()) };
         Call::new(&rqctx).answer(work).await
     }
 

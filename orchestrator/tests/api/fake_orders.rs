@@ -236,7 +236,7 @@ impl OrdersApi for Server {
     }
 
     async fn readiness_view(rqctx: RequestContext<FakeOrders>) -> Result<OkAnswer<Readiness>, Error> {
-        let work = async { OkAnswer::ok(Readiness { status: "ready".to_owned() }) };
+        let work = async { OkAnswer::ok(Readiness::ready()) };
         Call::new(&rqctx).answer(work).await
     }
 

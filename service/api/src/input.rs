@@ -143,7 +143,7 @@ pub fn json_body<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8], limit: u
 }
 
 /// Reads one JSON document, all of it and nothing after it.
-pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let Object(value) = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
