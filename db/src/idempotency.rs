@@ -64,6 +64,8 @@ pub enum Claim {
 pub enum Abandoned {
     /// Nothing had happened under the key, and nothing will.
     Tombstone,
+    /// The key was used for another request, or given up by one: this one will never be carried out.
+    Reused,
     /// The work is done and its answer stays; the caller decides about undoing its target.
     Completed {
         /// Id of what was made or changed.
@@ -131,8 +133,8 @@ pub async fn complete(
     if updated == 1 { Ok(()) } else { Err(diesel::result::Error::NotFound.into()) }
 }
 
-/// Gives a key up, so that a late request under it is refused whatever its hash; `claim.request_hash` need not be
-/// known. Call it in a transaction. A completed key is left as it is.
+/// Gives a request up, so that it is refused when it comes late. Call it in a transaction. A completed key, and one that
+/// belongs to another request, is left as it is.
 ///
 /// # Errors
 ///
@@ -144,6 +146,7 @@ pub async fn abandon(
 ) -> Result<Abandoned, DbError> {
     let row = take(connection, claim, ABANDONED, &rand::random(), retention).await?;
     match row.status.as_str() {
+        _ if row.request_hash != claim.request_hash => Ok(Abandoned::Reused),
         COMPLETED => Ok(Abandoned::Completed { target_id: row.target_id }),
         ABANDONED => Ok(Abandoned::Tombstone),
         _ => Err(DbError::KeyInProgress),
@@ -238,8 +241,8 @@ struct Row {
 impl Row {
     fn found(self, claim: &KeyClaim<'_>) -> Result<Found, DbError> {
         match self.status.as_str() {
-            ABANDONED => Ok(Found::Abandoned),
             _ if self.request_hash != claim.request_hash => Ok(Found::Reused),
+            ABANDONED => Ok(Found::Abandoned),
             COMPLETED => Ok(Found::Answer {
                 status: self.response_status.and_then(|status| u16::try_from(status).ok()).unwrap_or(200),
                 body: self.response_body.unwrap_or_default(),

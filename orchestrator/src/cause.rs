@@ -125,8 +125,8 @@ impl Cause {
             Self::OrderCanceled => "somebody canceled the order before it was confirmed",
             Self::UpstreamAuth => "a service behind this one refused its credentials",
             Self::UpstreamInvalid => "a service behind this one refused the request or was not understood",
-            Self::Unavailable => "a service behind this one could not be reached; nothing was done",
-            Self::TimedOut => "a service behind this one did not answer in time; nothing was done",
+            Self::Unavailable => "a service behind this one could not be reached; this request did nothing",
+            Self::TimedOut => "a service behind this one did not answer in time; this request did nothing",
             Self::CreateUnknown => "whether the order was made could not be found out in time; it was given up",
             Self::NotConfirmed => "the order could not be confirmed and was canceled",
             Self::NotConfirmedInTime => "the order could not be confirmed in time and was canceled",
@@ -140,11 +140,11 @@ impl Cause {
         }
     }
 
-    /// Whether the key may still lead to a confirmed order when the same request comes again.
+    /// Whether the same request may be answered otherwise when it comes again.
     fn may_pass(&self) -> bool {
         matches!(
             self,
-            Self::InProgress | Self::UpstreamAuth | Self::UpstreamInvalid | Self::Unavailable | Self::TimedOut
+            Self::InsufficientStock(_) | Self::InProgress | Self::UpstreamAuth | Self::Unavailable | Self::TimedOut
         )
     }
 }
@@ -157,8 +157,8 @@ pub(crate) struct Standing {
     pub(crate) safe_to_retry: bool,
 }
 
-/// What the caller is told of a saga that failed.
-pub(crate) fn tell(failed: &Failed<Step, Cause>) -> (Failure, Standing) {
+/// What the caller is told of a saga that failed, and whose create was given up or not.
+pub(crate) fn tell(failed: &Failed<Step, Cause>, gave_up: bool) -> (Failure, Standing) {
     let Failed { step, attempts, cause, undone } = failed;
     let left_behind = *undone == Undone::Pending && !matches!(cause, Cause::InProgress | Cause::UpstreamAuth);
     let mut failure = if left_behind {
@@ -173,7 +173,7 @@ pub(crate) fn tell(failed: &Failed<Step, Cause>) -> (Failure, Standing) {
     };
     let safe_to_retry = match undone {
         Undone::Pending => true,
-        Undone::Nothing => cause.may_pass(),
+        Undone::Nothing => cause.may_pass() && !gave_up,
         Undone::Done => false,
     };
     if safe_to_retry {

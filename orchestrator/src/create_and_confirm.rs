@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 
 use orchestrator_api::{Customer, Order, Outcome};
+use orders_client::codes;
 use orders_client::types::{self, AbandonOutcome, OrderStatus};
 use outbound::Fault;
 use service::Call;
@@ -43,6 +44,8 @@ pub(crate) struct CreateAndConfirm<'a> {
     customer: Option<Customer>,
     made: Option<Made>,
     confirmed: Option<Order>,
+    /// Whether the create was given up, so that nothing can be made under the key any more.
+    gave_up: bool,
 }
 
 /// The order under the create key.
@@ -98,6 +101,7 @@ impl<'a> CreateAndConfirm<'a> {
             customer: None,
             made: None,
             confirmed: None,
+            gave_up: false,
         }
     }
 
@@ -110,6 +114,11 @@ impl<'a> CreateAndConfirm<'a> {
     /// The order, where it is known.
     pub(crate) fn order_id(&self) -> Option<NonZeroU64> {
         self.made.map(|made| made.id)
+    }
+
+    /// Whether the key is good for nothing any more.
+    pub(crate) fn gave_up(&self) -> bool {
+        self.gave_up
     }
 
     async fn validate(&mut self, until: Instant) -> Result<(), Halt<Cause>> {
@@ -125,7 +134,7 @@ impl<'a> CreateAndConfirm<'a> {
         self.customer = Some(result.map_err(|fault| Halt {
             attempts,
             cause: Cause::of_validate(&fault),
-            then: Then::UndoEarlier,
+            then: Then::UndoThisToo,
         })?);
         Ok(())
     }
@@ -171,8 +180,28 @@ impl<'a> CreateAndConfirm<'a> {
         Ok(())
     }
 
+    /// Asking did nothing, but an earlier run with the key may have left an order: then this one must not say that there
+    /// is none.
+    async fn look_up(&mut self, until: Instant) -> Undo<Cause> {
+        let lookup = async || {
+            let key = self.keys.create.as_str();
+            outbound::send(self.orders.internal_order_lookup().create_key(key).send()).await
+        };
+        let tried = self.upstreams.undo_orders(until, lookup).await;
+        let Ok(order) = tried.result else { return Undo::Nothing };
+        if !is_asked_for(&order, self.request) {
+            return Undo::Explained(Cause::KeyReused);
+        }
+        self.made = Some(Made { id: order.id, by: MadeBy::AnotherRun });
+        match order.status {
+            OrderStatus::Created => Undo::Failed,
+            OrderStatus::Confirmed => Undo::Nothing,
+            OrderStatus::Canceled => Undo::Explained(Cause::KeySpent),
+        }
+    }
+
     /// Takes the create back, whether or not it is known what came of it.
-    async fn undo_create(&mut self, until: Instant) -> Undo {
+    async fn undo_create(&mut self, until: Instant) -> Undo<Cause> {
         match self.made {
             None => self.abandon(until).await,
             Some(Made { id, by: MadeBy::ThisRun }) => self.cancel(id, until).await,
@@ -180,18 +209,23 @@ impl<'a> CreateAndConfirm<'a> {
         }
     }
 
-    /// Gives the create key up: an order made under it is canceled, and none will be made any more.
-    async fn abandon(&mut self, until: Instant) -> Undo {
+    /// Gives the create up: an order that it made is canceled, and it will make none any more.
+    async fn abandon(&mut self, until: Instant) -> Undo<Cause> {
+        let order = wire::new_order(self.request);
         let tried = self
             .upstreams
             .undo_orders(until, async || {
-                let body = types::AbandonRequest::builder().create_key(self.keys.create.as_str());
+                let body = types::AbandonRequest::builder().create_key(self.keys.create.as_str()).order(order.clone());
                 outbound::send(self.orders.internal_order_abandon().body(body).send()).await
             })
             .await;
-        let Ok(abandoned) = tried.result else { return Undo::Failed };
-        let types::Abandoned { outcome, order } = abandoned.into_inner();
+        let types::Abandoned { outcome, order } = match tried.result {
+            Ok(abandoned) => abandoned.into_inner(),
+            Err(fault) if fault.has_code(codes::IDEMPOTENCY_KEY_REUSED) => return Undo::Explained(Cause::KeyReused),
+            Err(_) => return Undo::Failed,
+        };
         self.made = order.as_ref().map(|order| Made { id: order.id, by: MadeBy::Unclear });
+        self.gave_up = outcome != AbandonOutcome::Confirmed;
         match outcome {
             AbandonOutcome::NeverCreated => Undo::Nothing,
             AbandonOutcome::Canceled => Undo::Done,
@@ -200,7 +234,7 @@ impl<'a> CreateAndConfirm<'a> {
     }
 
     /// Cancels the order as it was made. If it was changed since, that change decides.
-    async fn cancel(&mut self, id: NonZeroU64, until: Instant) -> Undo {
+    async fn cancel(&mut self, id: NonZeroU64, until: Instant) -> Undo<Cause> {
         let tried = self
             .upstreams
             .undo_orders(until, async || {
@@ -217,7 +251,7 @@ impl<'a> CreateAndConfirm<'a> {
     }
 
     /// Changes nothing: finds out how the order ended, if it did.
-    async fn look(&mut self, id: NonZeroU64, until: Instant) -> Undo {
+    async fn look(&mut self, id: NonZeroU64, until: Instant) -> Undo<Cause> {
         let view = async || outbound::send(self.orders.order_view().id(id).send()).await;
         let tried = self.upstreams.undo_orders(until, view).await;
         let Ok(order) = tried.result else { return Undo::Failed };
@@ -228,16 +262,9 @@ impl<'a> CreateAndConfirm<'a> {
         }
     }
 
-    fn completed_with(&mut self, order: Option<types::Order>) -> Undo {
-        match order.and_then(wire::confirmed) {
-            Some(order) if is_asked_for(&order, self.request) => {
-                self.confirmed = Some(order);
-                Undo::Completed
-            }
-            // The key was used for other content before: what is under it is not this request's.
-            Some(_) => Undo::Nothing,
-            None => Undo::Failed,
-        }
+    fn completed_with(&mut self, order: Option<types::Order>) -> Undo<Cause> {
+        self.confirmed = order.and_then(wire::confirmed);
+        if self.confirmed.is_some() { Undo::Completed } else { Undo::Failed }
     }
 }
 
@@ -255,8 +282,9 @@ impl Saga for CreateAndConfirm<'_> {
         }
     }
 
-    async fn undo(&mut self, step: Step, until: Instant) -> Undo {
+    async fn undo(&mut self, step: Step, until: Instant) -> Undo<Cause> {
         match step {
+            Step::Validate if self.customer.is_none() => self.look_up(until).await,
             Step::Create => self.undo_create(until).await,
             // Nothing to take back after asking; and whether the confirmation came through is found out with the order.
             Step::Validate | Step::Confirm => Undo::Nothing,
@@ -265,13 +293,13 @@ impl Saga for CreateAndConfirm<'_> {
 }
 
 /// Whether this is the order that the request describes; lines of one product count together.
-fn is_asked_for(order: &Order, request: &orchestrator_api::CreateAndConfirm) -> bool {
+fn is_asked_for(order: &types::Order, request: &orchestrator_api::CreateAndConfirm) -> bool {
     let mut wanted = BTreeMap::<_, i64>::new();
     for item in request.items.as_slice() {
-        *wanted.entry(item.product_id).or_default() += item.qty.get();
+        *wanted.entry(wire::positive(item.product_id.get())).or_default() += item.qty.get();
     }
     let made: BTreeMap<_, _> = order.items.iter().map(|item| (item.product_id, item.qty)).collect();
-    order.customer_id == request.customer_id && made == wanted
+    order.customer_id == wire::positive(request.customer_id.get()) && made == wanted
 }
 
 /// A refusal is about the attempt that it answers. An earlier one without an answer may still be on its way, and may

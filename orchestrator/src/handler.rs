@@ -85,7 +85,7 @@ impl Orchestrator {
         let Err(failed) = ended else {
             return saga.outcome().ok_or_else(|| Failure::internal("the saga ended without an order"));
         };
-        let (failure, standing) = cause::tell(&failed);
+        let (failure, standing) = cause::tell(&failed, saga.gave_up());
         let order_id = saga.order_id().and_then(wire::order_id);
         tracing::warn!(
             step = ?failed.step,

@@ -139,11 +139,13 @@ pub(crate) fn may_pass<E: Coded>(fault: &Fault<E>) -> bool {
 /// Of what may pass, only these say that nothing was done. A gateway's answer says nothing of the service behind it.
 fn may_have_been_carried_out<E: Coded>(fault: &Fault<E>) -> bool {
     let surely_not = matches!(fault, Fault::NotSent | Fault::Answered { status: 429, .. })
-        || [codes::UNAVAILABLE, codes::CUSTOMER_SERVICE_UNAVAILABLE, codes::IDEMPOTENCY_IN_PROGRESS]
-            .iter()
-            .any(|code| fault.has_code(code));
+        || NOTHING_DONE.iter().any(|code| fault.has_code(code));
     may_pass(fault) && !surely_not
 }
+
+/// The codes by which a service says that it did nothing and may do it in a moment.
+const NOTHING_DONE: [&str; 3] =
+    [codes::UNAVAILABLE, codes::CUSTOMER_SERVICE_UNAVAILABLE, codes::IDEMPOTENCY_IN_PROGRESS];
 
 fn retry_after<E>(fault: &Fault<E>) -> Duration {
     match fault {
@@ -208,6 +210,7 @@ mod tests {
             answered(429, "any"),
             answered(503, "unavailable"),
             answered(503, "customer_service_unavailable"),
+            answered(504, "customer_service_unavailable"),
             answered(409, "idempotency_in_progress"),
         ];
         for fault in sure {

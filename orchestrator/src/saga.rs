@@ -18,7 +18,7 @@ pub(crate) trait Saga {
     async fn run(&mut self, step: Self::Step, until: Instant) -> Result<(), Halt<Self::Cause>>;
 
     /// Takes back what a step did or may have done. Has to be right also where it did nothing.
-    async fn undo(&mut self, step: Self::Step, until: Instant) -> Undo;
+    async fn undo(&mut self, step: Self::Step, until: Instant) -> Undo<Self::Cause>;
 }
 
 /// How a step failed.
@@ -41,9 +41,11 @@ pub(crate) enum Then {
 }
 
 /// What came of taking one step back.
-pub(crate) enum Undo {
+pub(crate) enum Undo<C> {
     /// There was nothing.
     Nothing,
+    /// There was nothing, and this is why the saga has to fail.
+    Explained(C),
     /// It is taken back.
     Done,
     /// It could not be reached.
@@ -52,8 +54,8 @@ pub(crate) enum Undo {
     Completed,
 }
 
-/// What is left of a saga that failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What is left of a saga that failed, the worst last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Undone {
     /// Nothing was done.
     Nothing,
@@ -83,28 +85,35 @@ pub(crate) struct Deadlines {
 pub(crate) async fn run<S: Saga>(saga: &mut S, deadlines: Deadlines) -> Result<(), Failed<S::Step, S::Cause>> {
     for (index, &step) in S::STEPS.iter().enumerate() {
         let Err(Halt { attempts, cause, then }) = saga.run(step, deadlines.forward).await else { continue };
-        let undone = match then {
-            Then::UndoEarlier => unwind(saga, &S::STEPS[..index], deadlines.undo).await,
-            Then::UndoThisToo => unwind(saga, &S::STEPS[..=index], deadlines.undo).await,
-            Then::Leave(undone) => Some(undone),
+        let left = match then {
+            Then::UndoEarlier => unwind(saga, &S::STEPS[..index], cause, deadlines.undo).await,
+            Then::UndoThisToo => unwind(saga, &S::STEPS[..=index], cause, deadlines.undo).await,
+            Then::Leave(undone) => Some((undone, cause)),
         };
-        return undone.map_or(Ok(()), |undone| Err(Failed { step, attempts, cause, undone }));
+        return left.map_or(Ok(()), |(undone, cause)| Err(Failed { step, attempts, cause, undone }));
     }
     Ok(())
 }
 
-/// Takes the steps back, the last one first. None where the work turned out to be done.
-async fn unwind<S: Saga>(saga: &mut S, steps: &[S::Step], until: Instant) -> Option<Undone> {
+/// Takes the steps back, the last one first. Gives what is left and why the saga failed; none where the work turned out
+/// to be done.
+async fn unwind<S: Saga>(
+    saga: &mut S,
+    steps: &[S::Step],
+    mut cause: S::Cause,
+    until: Instant,
+) -> Option<(Undone, S::Cause)> {
     let mut undone = Undone::Nothing;
     for &step in steps.iter().rev() {
-        undone = match (saga.undo(step, until).await, undone) {
-            (Undo::Completed, _) => return None,
-            (Undo::Failed, _) | (_, Undone::Pending) => Undone::Pending,
-            (Undo::Done, _) | (Undo::Nothing, Undone::Done) => Undone::Done,
-            (Undo::Nothing, Undone::Nothing) => Undone::Nothing,
-        };
+        match saga.undo(step, until).await {
+            Undo::Completed => return None,
+            Undo::Nothing => {}
+            Undo::Explained(found) => cause = found,
+            Undo::Done => undone = undone.max(Undone::Done),
+            Undo::Failed => undone = Undone::Pending,
+        }
     }
-    Some(undone)
+    Some((undone, cause))
 }
 
 #[cfg(test)]
@@ -116,34 +125,39 @@ mod tests {
         fails: Option<(u8, Then)>,
         stuck: Option<u8>,
         final_since: Option<u8>,
+        explains: Option<u8>,
         done: Vec<u8>,
         log: Vec<String>,
     }
 
     impl Recorded {
         fn new(fails: Option<(u8, Then)>) -> Self {
-            Self { fails, stuck: None, final_since: None, done: Vec::new(), log: Vec::new() }
+            Self { fails, stuck: None, final_since: None, explains: None, done: Vec::new(), log: Vec::new() }
         }
 
         async fn outcome(&mut self) -> Result<(), (u8, Undone)> {
+            self.run().await.map_err(|failed| (failed.step, failed.undone))
+        }
+
+        async fn run(&mut self) -> Result<(), Failed<u8, &'static str>> {
             let now = Instant::now();
-            run(self, Deadlines { forward: now, undo: now }).await.map_err(|failed| (failed.step, failed.undone))
+            run(self, Deadlines { forward: now, undo: now }).await
         }
     }
 
     impl Saga for Recorded {
         type Step = u8;
-        type Cause = ();
+        type Cause = &'static str;
         const STEPS: &'static [u8] = &[1, 2, 3];
 
-        async fn run(&mut self, step: u8, _: Instant) -> Result<(), Halt<()>> {
+        async fn run(&mut self, step: u8, _: Instant) -> Result<(), Halt<&'static str>> {
             self.log.push(format!("run {step}"));
             match self.fails {
                 Some((failing, then)) if failing == step => {
                     if then == Then::UndoThisToo {
                         self.done.push(step);
                     }
-                    Err(Halt { attempts: 1, cause: (), then })
+                    Err(Halt { attempts: 1, cause: "it failed", then })
                 }
                 _ => {
                     self.done.push(step);
@@ -152,8 +166,11 @@ mod tests {
             }
         }
 
-        async fn undo(&mut self, step: u8, _: Instant) -> Undo {
+        async fn undo(&mut self, step: u8, _: Instant) -> Undo<&'static str> {
             self.log.push(format!("undo {step}"));
+            if self.explains == Some(step) {
+                return Undo::Explained("it was never possible");
+            }
             if self.stuck == Some(step) {
                 return Undo::Failed;
             }
@@ -204,6 +221,14 @@ mod tests {
         let mut saga = Recorded { final_since: Some(2), ..Recorded::new(Some((3, Then::UndoEarlier))) };
         assert_eq!(saga.outcome().await, Ok(()));
         assert_eq!(saga.done, [1, 2]);
+    }
+
+    #[tokio::test]
+    async fn what_is_found_out_on_the_way_back_tells_why() {
+        let mut saga = Recorded { explains: Some(3), ..Recorded::new(Some((3, Then::UndoThisToo))) };
+        let failed = saga.run().await.err().unwrap();
+        assert_eq!((failed.cause, failed.undone), ("it was never possible", Undone::Done));
+        assert_eq!(saga.log[3..], ["undo 3", "undo 2", "undo 1"]);
     }
 
     #[tokio::test]

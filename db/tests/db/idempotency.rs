@@ -14,6 +14,8 @@ const KEPT: Duration = Duration::from_secs(3600);
 const CONFIRM: KeyClaim<'static> =
     KeyClaim { scope: "order_confirm", principal: "operator:ann", key: "k-1", request_hash: [7; 32] };
 
+const OTHER: KeyClaim<'static> = KeyClaim { request_hash: [8; 32], ..CONFIRM };
+
 fn answer(body: &[u8]) -> Found {
     Found::Answer { status: 201, body: body.to_vec(), target_id: Some(42) }
 }
@@ -30,6 +32,10 @@ async fn work(connection: &mut Connection, key: &KeyClaim<'_>) -> Result<Claim, 
         complete(connection, key, "order", 42, 201, b"{\"id\":42}").await?;
     }
     Ok(claimed)
+}
+
+async fn given_up(db: &Db, key: KeyClaim<'_>) -> Abandoned {
+    db.transaction(async |connection| abandon(connection, &key, KEPT).await).await.unwrap()
 }
 
 async fn found(db: &Db, key: KeyClaim<'_>) -> Option<Found> {
@@ -136,17 +142,15 @@ async fn a_key_that_is_held_for_too_long_is_in_progress() {
 }
 
 #[tokio::test]
-async fn an_abandoned_key_refuses_every_request() {
+async fn a_request_that_was_given_up_is_refused_and_so_is_any_other_under_its_key() {
     let database = prepared().await;
     let db = database.db();
-    let unknown = KeyClaim { request_hash: [0; 32], ..CONFIRM };
     for _ in 0..2 {
-        let abandoned = db.transaction(async |connection| abandon(connection, &unknown, KEPT).await).await;
-        assert_eq!(abandoned.unwrap(), Abandoned::Tombstone);
+        assert_eq!(given_up(db, CONFIRM).await, Abandoned::Tombstone);
     }
-    for late in [CONFIRM, unknown] {
-        assert_eq!(request(db, late).await.unwrap(), Claim::Found(Found::Abandoned));
-        assert_eq!(found(db, late).await, Some(Found::Abandoned));
+    for (late, expected) in [(CONFIRM, Found::Abandoned), (OTHER, Found::Reused)] {
+        assert_eq!(request(db, late).await.unwrap(), Claim::Found(expected.clone()));
+        assert_eq!(found(db, late).await, Some(expected));
     }
     assert_eq!(stock(db).await, 100);
 }
@@ -156,10 +160,26 @@ async fn abandoning_what_was_completed_says_what_was_made() {
     let database = prepared().await;
     let db = database.db();
     request(db, CONFIRM).await.unwrap();
-    let unknown = KeyClaim { request_hash: [0; 32], ..CONFIRM };
-    let abandoned = db.transaction(async |connection| abandon(connection, &unknown, KEPT).await).await.unwrap();
-    assert_eq!(abandoned, Abandoned::Completed { target_id: Some(42) });
+    assert_eq!(given_up(db, CONFIRM).await, Abandoned::Completed { target_id: Some(42) });
     assert_eq!(found(db, CONFIRM).await, Some(answer(b"{\"id\":42}")));
+}
+
+#[tokio::test]
+async fn giving_up_leaves_alone_what_another_request_did_under_the_key() {
+    let database = prepared().await;
+    let db = database.db();
+    request(db, CONFIRM).await.unwrap();
+    assert_eq!(given_up(db, OTHER).await, Abandoned::Reused);
+    assert_eq!(found(db, CONFIRM).await, Some(answer(b"{\"id\":42}")));
+}
+
+#[tokio::test]
+async fn a_key_given_up_by_one_request_is_not_good_for_another() {
+    let database = prepared().await;
+    let db = database.db();
+    given_up(db, CONFIRM).await;
+    assert_eq!(given_up(db, OTHER).await, Abandoned::Reused);
+    assert_eq!(found(db, CONFIRM).await, Some(Found::Abandoned));
 }
 
 #[tokio::test]

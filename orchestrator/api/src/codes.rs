@@ -34,12 +34,12 @@ pub const UPSTREAM_INVALID: ErrorCode = ErrorCode::new(
     "upstream_invalid",
     "An upstream service refused the request or answered what was not understood.",
 );
-/// An upstream service could not be reached; nothing was done.
+/// An upstream service could not be reached; this request did nothing.
 pub const UPSTREAM_UNAVAILABLE: ErrorCode =
-    ErrorCode::new(503, "upstream_unavailable", "An upstream service could not be reached; nothing was done.");
-/// An upstream service did not answer in time; nothing was done.
+    ErrorCode::new(503, "upstream_unavailable", "An upstream service could not be reached; this request did nothing.");
+/// An upstream service did not answer in time; this request did nothing.
 pub const UPSTREAM_TIMEOUT: ErrorCode =
-    ErrorCode::new(504, "upstream_timeout", "An upstream service did not answer in time; nothing was done.");
+    ErrorCode::new(504, "upstream_timeout", "An upstream service did not answer in time; this request did nothing.");
 /// Whether the order was made could not be found out; it was given up.
 pub const CREATE_OUTCOME_UNKNOWN: ErrorCode = ErrorCode::new(
     504,

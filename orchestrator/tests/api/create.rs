@@ -9,6 +9,7 @@ use crate::world::{World, order};
 
 const CREATE: &str = "POST /orders";
 const CONFIRM: &str = "POST /orders/{id}/confirm";
+const CANCEL: &str = "POST /orders/{id}/cancel";
 const ABANDON: &str = "POST /internal/orders/abandon";
 
 #[tokio::test]
@@ -17,7 +18,7 @@ async fn too_little_stock_is_told_with_what_there_is() {
     let mut body = order("a");
     body["items"][0]["qty"] = json!(FIRST_STOCK + 1);
     let reply = world.send(&body).await;
-    reply.failed(409, "insufficient_stock", "create", "not_needed", false);
+    reply.failed(409, "insufficient_stock", "create", "not_needed", true);
     let detail = json!([{ "product_id": PRODUCT, "requested": FIRST_STOCK + 1, "available": FIRST_STOCK }]);
     assert_eq!(reply.json()["error"]["details"], detail);
     assert_eq!(world.orders.seen(), [CREATE]);
@@ -129,8 +130,22 @@ async fn the_order_of_another_request_under_the_key_is_no_success() {
     world.orders.on(CREATE, ALWAYS, Mishap::AnswerLost);
     let mut other = order("a");
     other["items"][0]["qty"] = 2.into();
-    world.send(&other).await.failed(504, "create_outcome_unknown", "create", "not_needed", false);
+    world.send(&other).await.failed(422, "idempotency_key_reused", "create", "not_needed", false);
     assert_eq!(world.shop().only_order(), OrderStatus::Confirmed);
+}
+
+#[tokio::test]
+async fn the_unconfirmed_order_of_another_request_under_the_key_is_not_given_up() {
+    let world = World::new().await;
+    world.orders.on(CONFIRM, 4, Mishap::RequestLost);
+    world.orders.on(CANCEL, 4, Mishap::RequestLost);
+    world.order("a").await.failed(504, "compensation_pending", "confirm", "pending", true);
+    world.orders.on(CREATE, 4, Mishap::AnswerLost);
+    let mut other = order("a");
+    other["items"][0]["qty"] = 2.into();
+    world.send(&other).await.failed(422, "idempotency_key_reused", "create", "not_needed", false);
+    assert_eq!(world.shop().only_order(), OrderStatus::Created);
+    world.order("a").await.succeeded();
 }
 
 #[tokio::test]

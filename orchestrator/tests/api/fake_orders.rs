@@ -1,7 +1,7 @@
 //! An orders service in memory: one product, orders, keys. It keeps what its contract promises of keys, versions and
 //! stock, and counts what it did.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 use dropshot::{HttpError, HttpResponseCreated, HttpResponseHeaders, HttpResponseOk, RequestContext};
@@ -34,7 +34,7 @@ pub(crate) struct Shop {
     created: HashMap<String, (serde_json::Value, Vec<u8>)>,
     changed: HashMap<String, Vec<u8>>,
     made_under: HashMap<String, i64>,
-    abandoned: HashSet<String>,
+    abandoned: HashMap<String, serde_json::Value>,
 }
 
 pub(crate) struct FakeOrders {
@@ -67,8 +67,9 @@ impl Shop {
 
     fn create(&mut self, key: &IdempotencyKey, wanted: &NewOrder) -> Result<(Vec<u8>, bool), Failure> {
         let request = serde_json::to_value(wanted).unwrap();
-        if self.abandoned.contains(key.as_str()) {
-            return Err(Failure::new(IDEMPOTENCY_KEY_ABANDONED, "given up"));
+        if let Some(first) = self.abandoned.get(key.as_str()) {
+            let code = if *first == request { IDEMPOTENCY_KEY_ABANDONED } else { codes::IDEMPOTENCY_KEY_REUSED };
+            return Err(Failure::new(code, "given up"));
         }
         match self.created.get(key.as_str()) {
             Some((first, _)) if *first != request => return Err(Failure::new(codes::IDEMPOTENCY_KEY_REUSED, "reused")),
@@ -137,17 +138,22 @@ impl Shop {
         }
     }
 
-    fn abandon(&mut self, key: &str) -> Abandoned {
-        self.abandoned.insert(key.to_owned());
+    fn abandon(&mut self, create: &AbandonRequest) -> Result<Abandoned, Failure> {
+        let (key, request) = (create.create_key.as_str(), serde_json::to_value(&create.order).unwrap());
+        let first = self.created.get(key).map(|(first, _)| first).or(self.abandoned.get(key));
+        if first.is_some_and(|first| *first != request) {
+            return Err(Failure::new(codes::IDEMPOTENCY_KEY_REUSED, "reused"));
+        }
         let Some(&id) = self.made_under.get(key) else {
-            return Abandoned { outcome: AbandonOutcome::NeverCreated, order: None };
+            self.abandoned.insert(key.to_owned(), request);
+            return Ok(Abandoned { outcome: AbandonOutcome::NeverCreated, order: None });
         };
         let confirmed = self.orders[&id].status == OrderStatus::Confirmed;
         if !confirmed {
             self.cancel(id);
         }
         let outcome = if confirmed { AbandonOutcome::Confirmed } else { AbandonOutcome::Canceled };
-        Abandoned { outcome, order: Some(self.orders[&id].clone()) }
+        Ok(Abandoned { outcome, order: Some(self.orders[&id].clone()) })
     }
 }
 
@@ -229,8 +235,24 @@ impl OrdersApi for Server {
         let (call, fake) = (Call::new(&rqctx), rqctx.context());
         let work = async {
             fake.auth.service(&call)?;
-            let abandoned = fake.shop.lock().unwrap().abandon(body.checked()?.create_key.as_str());
-            OkAnswer::ok(abandoned)
+            OkAnswer::ok(fake.shop.lock().unwrap().abandon(&body.checked()?)?)
+        };
+        call.answer(work).await
+    }
+
+    async fn internal_order_lookup(
+        rqctx: RequestContext<FakeOrders>,
+        query: QueryParams<OrderLookupQuery>,
+    ) -> Result<Ok<Order, EntityHeaders>, Error> {
+        let (call, fake) = (Call::new(&rqctx), rqctx.context());
+        let work = async {
+            fake.auth.service(&call)?;
+            let shop = fake.shop.lock().unwrap();
+            let made = shop.made_under.get(query.checked()?.create_key.as_str());
+            let order = made.map(|id| shop.orders[id].clone());
+            let order = order.ok_or_else(|| Failure::new(ORDER_NOT_FOUND, "no such order"))?;
+            let headers = EntityHeaders { etag: etag(order.version) };
+            Answer::of(HttpResponseHeaders::new(HttpResponseOk(order), headers))
         };
         call.answer(work).await
     }
@@ -251,7 +273,6 @@ impl OrdersApi for Server {
             -> OkAnswer<Page<StockMovement>>;
         order_list(QueryParams<OrderListQuery>) -> OkAnswer<Page<OrderSummary>>;
         order_event_list(PathId<OrderId>) -> OkAnswer<Page<OrderEvent>>;
-        internal_order_lookup(QueryParams<OrderLookupQuery>) -> Ok<Order, EntityHeaders>;
         health_view() -> OkAnswer<Health>;
     }
 }

@@ -106,7 +106,7 @@ async fn a_function_killed_after_the_create_is_resumed_by_the_same_key() {
 async fn stock_that_comes_back_makes_a_refused_key_good_again() {
     let world = World::new().await;
     world.shop().taken = FIRST_STOCK;
-    world.order("a").await.failed(409, "insufficient_stock", "create", "not_needed", false);
+    world.order("a").await.failed(409, "insufficient_stock", "create", "not_needed", true);
     world.shop().taken = 0;
     world.order("a").await.succeeded();
 }

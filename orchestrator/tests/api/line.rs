@@ -200,11 +200,12 @@ pub(crate) async fn read_request(client: &mut TcpStream) -> Option<Vec<u8>> {
     }
 }
 
-/// The method and the path, with `{id}` for every number.
+/// The method and the path without its query, with `{id}` for every number.
 fn kind(request: &[u8]) -> String {
     let text = String::from_utf8_lossy(request);
     let mut words = text.split(' ');
-    let (method, path) = (words.next().unwrap(), words.next().unwrap());
+    let (method, target) = (words.next().unwrap(), words.next().unwrap());
+    let path = target.split('?').next().unwrap();
     let segments = path.split('/').map(|segment| if segment.parse::<u64>().is_ok() { "{id}" } else { segment });
     format!("{method} {}", segments.collect::<Vec<_>>().join("/"))
 }

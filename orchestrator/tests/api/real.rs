@@ -128,7 +128,7 @@ async fn what_the_services_refuse_is_told() {
     assert_eq!(reply.json()["error"]["details"][0]["product_id"], unknown);
     let requested = system.first_stock + 1;
     let reply = changed("/items/0/qty", requested).await;
-    reply.failed(409, "insufficient_stock", "create", "not_needed", false);
+    reply.failed(409, "insufficient_stock", "create", "not_needed", true);
     let detail = json!([{ "product_id": PRODUCT, "requested": requested, "available": system.first_stock }]);
     assert_eq!(reply.json()["error"]["details"], detail);
     assert_eq!(system.taken().await, 0);

@@ -188,7 +188,8 @@ pub trait OrdersApi {
     /// Give up a create
     ///
     /// For a service that does not know whether its create arrived. Cancels the order made under the key where it is
-    /// still CREATED; where there is none, a create that arrives later under this key is refused.
+    /// still CREATED; where there is none, a create that arrives later under this key is refused. Where the key belongs
+    /// to a request with other content, nothing changes, and the create will never be carried out.
     #[endpoint { method = POST, path = "/internal/orders/abandon", tags = ["internal"] }]
     async fn internal_order_abandon(
         rqctx: RequestContext<Self::Context>,

@@ -157,6 +157,8 @@ pub struct OrderEvent {
 pub struct AbandonRequest {
     /// The idempotency key under which this caller sent the create.
     pub create_key: IdempotencyKey,
+    /// What that create asked for. Another order under the key is left alone.
+    pub order: NewOrder,
 }
 
 /// How a create that was given up ended.

@@ -7,28 +7,32 @@ use service::Call;
 use service::auth::ServiceCaller;
 
 use super::cancel::{Canceler, release};
-use super::create::SCOPE;
+use super::create::{create_claim, merged};
 use super::orders::{lock, view};
 use super::{Orders, OrdersError};
 use crate::store::orders;
 
 impl Orders {
-    /// Cancels the order that this service made under this key, unless it was confirmed, and sees to it that none is
-    /// made under it later. Doing so again changes nothing.
+    /// Cancels the order that this service made by this create, unless it was confirmed, and sees to it that none is
+    /// made by it later. Doing so again changes nothing.
     pub(crate) async fn abandon(
         &self,
         call: &Call,
         service: &ServiceCaller,
         request: &AbandonRequest,
     ) -> Result<Abandoned, OrdersError> {
-        let (principal, key) = (service.principal(), request.create_key.as_str());
-        // Whatever the create asked for, it is given up.
-        let claim = KeyClaim { scope: SCOPE, principal: &principal, key, request_hash: [0; 32] };
+        let AbandonRequest { create_key, order } = request;
+        let principal = service.principal();
+        let claim = create_claim(&principal, create_key, order, &merged(order.items.as_slice())?)?;
         let by = Canceler { principal: &principal, correlation_id: call.correlation_id() };
         self.db
             .transaction(async |connection| {
-                idempotency::abandon(connection, &claim, self.key_retention).await?;
-                abandon_order(connection, &claim, &by).await
+                match idempotency::abandon(connection, &claim, self.key_retention).await? {
+                    idempotency::Abandoned::Reused => Err(OrdersError::KeyReused),
+                    idempotency::Abandoned::Tombstone | idempotency::Abandoned::Completed { .. } => {
+                        abandon_order(connection, &claim, &by).await
+                    }
+                }
             })
             .await
     }
@@ -40,9 +44,13 @@ async fn abandon_order(
     claim: &KeyClaim<'_>,
     by: &Canceler<'_>,
 ) -> Result<Abandoned, OrdersError> {
-    let Some((made, _)) = orders::find_created_under(connection, claim.principal, claim.key).await? else {
+    let Some((made, hash)) = orders::find_created_under(connection, claim.principal, claim.key).await? else {
         return Ok(Abandoned { outcome: AbandonOutcome::NeverCreated, order: None });
     };
+    // The key's row had expired and could not tell.
+    if hash.as_deref() != Some(&claim.request_hash) {
+        return Err(OrdersError::KeyReused);
+    }
     let order = lock(connection, made.id, None).await?;
     if order.status == OrderStatus::Created {
         let now = clock::now(connection).await?;

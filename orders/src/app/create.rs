@@ -19,7 +19,7 @@ use crate::store::orders::{self, NewRow};
 use crate::store::products;
 
 /// The operation, as far as idempotency keys are concerned.
-pub(super) const SCOPE: &str = "order.create";
+const SCOPE: &str = "order.create";
 
 impl Orders {
     /// Makes an order, or answers with the one that this request has made before.
@@ -32,8 +32,7 @@ impl Orders {
     ) -> Result<Answered, OrdersError> {
         let principal = caller.principal();
         let lines = merged(new.items.as_slice())?;
-        let request = (new.customer_id, &lines, new.expected_total_cents, &new.external_reference);
-        let claim = key.map(|key| claim(SCOPE, &principal, key, &request)).transpose()?;
+        let claim = key.map(|key| create_claim(&principal, key, new, &lines)).transpose()?;
         if let Some(claim) = &claim {
             if let Some(answer) = self.made_before(claim).await? {
                 return Ok(answer);
@@ -74,11 +73,21 @@ impl Orders {
     }
 }
 
+/// The claim of this caller on a key for making this order.
+pub(super) fn create_claim<'k>(
+    principal: &'k str,
+    key: &'k IdempotencyKey,
+    new: &NewOrder,
+    lines: &Lines,
+) -> Result<KeyClaim<'k>, serde_json::Error> {
+    claim(SCOPE, principal, key, &(new.customer_id, lines, new.expected_total_cents, &new.external_reference))
+}
+
 /// How many pieces of which product, by ascending product.
-type Lines = BTreeMap<ProductId, i64>;
+pub(super) type Lines = BTreeMap<ProductId, i64>;
 
 /// Several lines of one product count together.
-fn merged(items: &[NewOrderItem]) -> Result<Lines, OrdersError> {
+pub(super) fn merged(items: &[NewOrderItem]) -> Result<Lines, OrdersError> {
     let mut lines = Lines::new();
     for NewOrderItem { product_id, qty } in items {
         let sum = lines.entry(*product_id).or_default();

@@ -159,9 +159,14 @@ async fn a_change_of_a_product_that_is_not_as_documented_is_refused_by_the_name_
 #[tokio::test(flavor = "multi_thread")]
 async fn an_abandon_that_is_not_as_documented_is_refused() {
     let target = Target::start().await;
-    for (body, field) in
-        [("{}", "create_key"), (r#"{"create_key":""}"#, "create_key"), (r#"{"create_key":"k","x":1}"#, "x")]
-    {
+    let cases = [
+        ("{}", "create_key"),
+        (r#"{"create_key":""}"#, "create_key"),
+        (r#"{"create_key":"k"}"#, "order"),
+        (r#"{"create_key":"k","order":{"customer_id":1,"items":[]}}"#, "order.items"),
+        (r#"{"create_key":"k","x":1}"#, "x"),
+    ];
+    for (body, field) in cases {
         let request = target.0.http().post(target.0.url("/internal/orders/abandon")).bearer_auth(SERVICE_TOKEN);
         assert_eq!(told(request.body(body)).await, invalid(field), "{body}");
     }
