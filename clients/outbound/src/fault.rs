@@ -7,6 +7,9 @@ use progenitor_client::Error;
 
 use crate::attempt::{self, Head};
 
+/// Of all conflicts, only this one ends by itself: the first request under the key is still running.
+const IDEMPOTENCY_IN_PROGRESS: &str = "idempotency_in_progress";
+
 /// An error body that carries a stable code.
 pub trait Coded {
     /// The code; none where the path or the method does not exist at the other side.
@@ -72,6 +75,32 @@ impl<E> Fault<E> {
         matches!(self, Self::Answered { body: Some(body), .. } if body.code() == Some(code))
     }
 
+    /// Whether the very same call may be answered otherwise in a moment: one that was not sent, not answered in time,
+    /// or answered with what cannot be understood; 408, 429, 500, 502, 503 and 504, whoever answers so; and 409 while
+    /// the first request under its idempotency key is running. Everything else is final.
+    ///
+    /// Only whether it can help, not whether it is allowed: a call that may have been carried out is to be sent again
+    /// only if it reads, or under the same idempotency key.
+    pub fn may_pass(&self) -> bool
+    where
+        E: Coded,
+    {
+        match self {
+            Self::NotSent | Self::TimedOut | Self::Broken => true,
+            Self::Answered { status: 408 | 429 | 500 | 502 | 503 | 504, .. } => true,
+            Self::Answered { status: 409, .. } => self.has_code(IDEMPOTENCY_IN_PROGRESS),
+            Self::Answered { .. } | Self::Invalid(_) => false,
+        }
+    }
+
+    /// How long to wait before the call is sent again, where the other side said so. It may say any length.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Answered { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
     /// The status of an error answer.
     pub fn status(&self) -> Option<u16> {
         match self {
@@ -97,3 +126,46 @@ impl<E: Coded> fmt::Display for Fault<E> {
 }
 
 impl<E: Coded + fmt::Debug> std::error::Error for Fault<E> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Body(&'static str);
+
+    impl Coded for Body {
+        fn code(&self) -> Option<&str> {
+            Some(self.0)
+        }
+    }
+
+    fn answered(status: u16, code: &'static str) -> Fault<Body> {
+        Fault::Answered { status, retry_after: None, body: Some(Body(code)) }
+    }
+
+    #[test]
+    fn what_may_pass_is_told_from_what_is_final() {
+        for fault in [Fault::NotSent, Fault::TimedOut, Fault::Broken, answered(409, IDEMPOTENCY_IN_PROGRESS)] {
+            assert!(fault.may_pass(), "{fault}");
+        }
+        assert!(!Fault::<Body>::Invalid(String::new()).may_pass());
+        let passing: Vec<_> = (400..600).filter(|status| answered(*status, "any").may_pass()).collect();
+        assert_eq!(passing, [408, 429, 500, 502, 503, 504]);
+        assert!(!answered(422, IDEMPOTENCY_IN_PROGRESS).may_pass(), "the status counts, too");
+    }
+
+    #[test]
+    fn a_gateways_answer_without_a_code_counts_by_its_status() {
+        let gateway = |status| Fault::<Body>::Answered { status, retry_after: None, body: None };
+        assert!(gateway(502).may_pass());
+        assert!(!gateway(409).may_pass());
+    }
+
+    #[test]
+    fn only_an_answer_says_when_to_come_back() {
+        let wait = Some(Duration::from_secs(3));
+        assert_eq!(Fault::<Body>::Answered { status: 503, retry_after: wait, body: None }.retry_after(), wait);
+        assert_eq!(answered(503, "any").retry_after(), None);
+        assert_eq!(Fault::<Body>::TimedOut.retry_after(), None);
+    }
+}
