@@ -10,9 +10,9 @@ use crate::settings::{DatabaseSettings, TlsMode};
 
 /// Everything that can be set goes to the server in one trip.
 ///
-/// READ COMMITTED takes no gap locks on reads and sees what others committed; a lock is waited for 2 seconds; a value
+/// READ COMMITTED takes no gap locks on reads and sees what others committed; a lock is waited for 1 second; a value
 /// that does not fit is an error, never cut.
-const SESSION: &str = "SET NAMES utf8mb4, time_zone = '+00:00', innodb_lock_wait_timeout = 2, \
+const SESSION: &str = "SET NAMES utf8mb4, time_zone = '+00:00', innodb_lock_wait_timeout = 1, \
      sql_mode = 'STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,ONLY_FULL_GROUP_BY'; \
      SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
 

@@ -94,7 +94,7 @@ pub async fn find(connection: &mut AsyncMysqlConnection, claim: &KeyClaim<'_>) -
 ///
 /// # Errors
 ///
-/// `KeyInProgress` if another transaction held the key for 2 seconds; any other [`DbError`].
+/// `KeyInProgress` if another transaction held the key for a second; any other [`DbError`].
 pub async fn claim(
     connection: &mut AsyncMysqlConnection,
     claim: &KeyClaim<'_>,
@@ -138,7 +138,7 @@ pub async fn complete(
 ///
 /// # Errors
 ///
-/// `KeyInProgress` if a request under the key is running and does not end within 2 seconds; any other [`DbError`].
+/// `KeyInProgress` if a request under the key is running and does not end within a second; any other [`DbError`].
 pub async fn abandon(
     connection: &mut AsyncMysqlConnection,
     claim: &KeyClaim<'_>,

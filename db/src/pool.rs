@@ -20,7 +20,7 @@ use diesel_async::pooled_connection::{
 };
 use diesel_async::{AsyncConnection, AsyncMysqlConnection, SimpleAsyncConnection, TransactionManager};
 use futures::FutureExt;
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 
 use crate::connect::connect;
 use crate::error::DbError;
@@ -45,6 +45,8 @@ const TRUSTED_IDLE: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub struct Db {
     pool: Pool<AsyncMysqlConnection>,
+    /// When whoever this is for goes away.
+    until: Option<Instant>,
 }
 
 /// An `AsyncFn` with a name for its future, so that a bound can say that the future moves between threads.
@@ -88,10 +90,23 @@ impl Db {
             .pre_recycle(try_when_long_idle())
             .build();
         match pool {
-            Ok(pool) => Self { pool },
+            Ok(pool) => Self { pool, until: None },
             // The only error is a time limit without a runtime, and the runtime is named above.
             Err(error) => unreachable!("{error}"),
         }
+    }
+
+    /// The same database for somebody who goes away at `deadline`: no use through this value lasts longer, not even a
+    /// wait for a connection or a lock. Only an answer to COMMIT is waited for all the same.
+    #[must_use]
+    pub fn until(&self, deadline: Instant) -> Self {
+        Self { pool: self.pool.clone(), until: Some(deadline) }
+    }
+
+    /// When something that begins now and may take so long has to end.
+    pub(crate) fn deadline(&self, limit: Duration) -> Instant {
+        let end = Instant::now() + limit;
+        self.until.map_or(end, |until| end.min(until))
     }
 
     /// Lends a connection to `work` and gives back what it returns.
@@ -103,7 +118,7 @@ impl Db {
     /// # Errors
     ///
     /// What `work` returns; `Unavailable` if no connection is free within 5 seconds or none can be opened within 2;
-    /// `Timeout` if all of it together takes longer than 10 seconds.
+    /// `Timeout` if all of it together takes longer than 10 seconds, or than [`Db::until`] says.
     pub fn run<'a, T: Send + 'a>(
         &'a self,
         work: impl for<'c> AsyncFn(&'c mut AsyncMysqlConnection) -> Result<T, DbError>
@@ -118,7 +133,7 @@ impl Db {
                 result => result,
             }
         };
-        async move { timeout(RUN_LIMIT, uses).await.unwrap_or(Err(DbError::Timeout)) }
+        async move { timeout_at(self.deadline(RUN_LIMIT).into(), uses).await.unwrap_or(Err(DbError::Timeout)) }
     }
 
     /// Asks the server for a sign of life, for a readiness check.

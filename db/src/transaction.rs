@@ -46,7 +46,8 @@ impl Db {
     /// as nobody knows what the server had done. Isolation is READ COMMITTED.
     ///
     /// All attempts together have 10 seconds, waiting for a connection and the pauses between attempts included. Ending
-    /// the last of them, by COMMIT or ROLLBACK, may take 5 seconds more.
+    /// the last of them, by COMMIT or ROLLBACK, may take 5 seconds more. What [`Db::until`] says ends both the attempts
+    /// and ROLLBACK, but not COMMIT.
     ///
     /// # Errors
     ///
@@ -67,7 +68,7 @@ impl Db {
         E: TransactionError + Send + 'a,
     {
         async move {
-            let deadline = Instant::now() + RUN_LIMIT;
+            let deadline = self.deadline(RUN_LIMIT).into();
             let mut retries = 0;
             loop {
                 let result = self.attempt(deadline, &work).await;
@@ -100,7 +101,7 @@ impl Db {
             }
             Ok(Err(error)) => {
                 // A lock timeout rolls back only its statement, so the rest is rolled back here in every case.
-                rollback(loan).await;
+                rollback(loan, self.deadline(END_LIMIT).into()).await;
                 Err(error)
             }
         }
@@ -146,8 +147,8 @@ async fn commit(mut loan: Loan) -> Result<(), DbError> {
     }
 }
 
-async fn rollback(mut loan: Loan) {
-    match timeout(END_LIMIT, Manager::rollback_transaction(loan.connection())).await {
+async fn rollback(mut loan: Loan, deadline: Instant) {
+    match timeout_at(deadline, Manager::rollback_transaction(loan.connection())).await {
         Ok(Ok(())) => loan.give_back(),
         Ok(Err(_)) => loan.lost(),
         Err(_) => {}

@@ -10,8 +10,10 @@ use rand::Rng;
 use service::settings::Env;
 use service::{Call, RunError};
 use service_api::CustomerId;
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 const CONNECT_LIMIT: Duration = Duration::from_millis(500);
+/// What any one call may take. A check may have less for all of its calls.
 const CALL_LIMIT: Duration = Duration::from_secs(2);
 /// How often a failed call is sent again. Reading a customer changes nothing, so that is always safe.
 const MAX_RETRIES: u32 = 2;
@@ -47,33 +49,34 @@ impl CustomersService {
         })
     }
 
-    /// Makes sure that there is such a customer, on behalf of this call.
-    pub(crate) async fn check(&self, call: &Call, id: CustomerId) -> Result<(), CustomerFault> {
+    /// Makes sure that there is such a customer, on behalf of this call, and says within `limit` what came of it.
+    pub(crate) async fn check(&self, call: &Call, id: CustomerId, limit: Duration) -> Result<(), CustomerFault> {
         let outbound =
             Outbound::new().bearer(&self.token).correlation_id(call.correlation_id()).traceparent(call.traceparent());
         let client = Client::new_with_client(&self.base, self.http.clone(), outbound);
+        let deadline = Instant::now() + limit;
         let mut retries = 0;
         loop {
-            let Err(fault) = outbound::send(client.internal_customer_view().id(id.get().unsigned_abs()).send()).await
-            else {
+            let request = outbound::send(client.internal_customer_view().id(id.get().unsigned_abs()).send());
+            let Err(fault) = timeout_at(deadline, request).await.unwrap_or(Err(Fault::TimedOut)) else {
                 return Ok(());
             };
-            if retries == MAX_RETRIES || !may_pass(&fault) {
-                return Err(customer_fault(&fault, id));
+            match next_attempt(&fault, retries) {
+                Some(next) if next < deadline => sleep_until(next).await,
+                _ => return Err(customer_fault(&fault, id)),
             }
-            tokio::time::sleep(pause(retries)).await;
             retries += 1;
         }
     }
 }
 
-/// Whether the same call may succeed in a moment. One that took its full time is not made again: the caller waits.
-fn may_pass(fault: &Fault<ErrorBody>) -> bool {
-    match fault {
-        Fault::NotSent | Fault::Broken => true,
-        Fault::Answered { status, .. } => *status >= 500,
-        Fault::TimedOut | Fault::Invalid(_) => false,
+/// When the call is to be sent again, if that can help.
+fn next_attempt(fault: &Fault<ErrorBody>, retries: u32) -> Option<Instant> {
+    if retries == MAX_RETRIES || !fault.may_pass() {
+        return None;
     }
+    // The other side may ask for a pause of any length.
+    Instant::now().checked_add(pause(retries).max(fault.retry_after().unwrap_or_default()))
 }
 
 fn customer_fault(fault: &Fault<ErrorBody>, id: CustomerId) -> CustomerFault {

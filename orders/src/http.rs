@@ -114,7 +114,7 @@ impl OrdersApi for OrdersServer {
         let work = async {
             let caller = context.auth.caller(&call)?;
             let (key, new) = (headers.checked()?, body.checked()?);
-            let order = context.orders.create(&call, &caller, key.as_ref(), &new).await?;
+            let order = context.orders.serving(&caller).create(&call, &caller, key.as_ref(), &new).await?;
             let headers = KeyedCreatedHeaders {
                 location: format!("/orders/{}", order.id),
                 etag: etag(order.version),
@@ -132,7 +132,7 @@ impl OrdersApi for OrdersServer {
         let (call, context) = (Call::new(&rqctx), rqctx.context());
         let work = async {
             let caller = context.auth.caller(&call)?;
-            shown_order(context.orders.view(&caller, id.checked()?).await?)
+            shown_order(context.orders.serving(&caller).view(&caller, id.checked()?).await?)
         };
         call.answer(work).await
     }
@@ -158,7 +158,7 @@ impl OrdersApi for OrdersServer {
         let work = async {
             let caller = context.auth.caller(&call)?;
             let (id, (key, if_match)) = (id.checked()?, headers.checked()?);
-            changed(context.orders.confirm(&call, &caller, id, &key, if_match.as_ref()).await?)
+            changed(context.orders.serving(&caller).confirm(&call, &caller, id, &key, if_match.as_ref()).await?)
         };
         call.answer(work).await
     }
@@ -172,7 +172,7 @@ impl OrdersApi for OrdersServer {
         let work = async {
             let caller = context.auth.caller(&call)?;
             let (id, (key, if_match)) = (id.checked()?, headers.checked()?);
-            changed(context.orders.cancel(&call, &caller, id, key.as_ref(), if_match.as_ref()).await?)
+            changed(context.orders.serving(&caller).cancel(&call, &caller, id, key.as_ref(), if_match.as_ref()).await?)
         };
         call.answer(work).await
     }
@@ -196,7 +196,7 @@ impl OrdersApi for OrdersServer {
         let (call, context) = (Call::new(&rqctx), rqctx.context());
         let work = async {
             let service = context.auth.service(&call)?;
-            Answer::ok(context.orders.abandon(&call, &service, &body.checked()?).await?)
+            Answer::ok(context.orders.for_service().abandon(&call, &service, &body.checked()?).await?)
         };
         call.answer(work).await
     }
@@ -208,7 +208,7 @@ impl OrdersApi for OrdersServer {
         let (call, context) = (Call::new(&rqctx), rqctx.context());
         let work = async {
             let service = context.auth.service(&call)?;
-            shown_order(context.orders.lookup(&service, &query.checked()?).await?)
+            shown_order(context.orders.for_service().lookup(&service, &query.checked()?).await?)
         };
         call.answer(work).await
     }

@@ -12,6 +12,7 @@ mod store;
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 use db::{DatabaseSettings, Db};
@@ -93,7 +94,7 @@ pub fn start(config: Config) -> Result<Running<Context>, RunError> {
     let db = Db::connect(&database);
     let background = background::start(&db);
     let products = Products { db: db.clone(), cursors: cursors.clone() };
-    let orders = Orders { db, cursors, customers, key_retention, reservation };
+    let orders = Orders { db, cursors, customers: Arc::new(customers), key_retention, reservation };
     let context = Context { auth, products, orders, _background: background };
     let api = orders_api::orders_api_mod::api_description::<OrdersServer>()
         .map_err(|error| RunError::Start(Box::new(error)))?;

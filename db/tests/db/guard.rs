@@ -151,6 +151,29 @@ async fn a_use_that_takes_too_long_ends_with_a_timeout() {
 }
 
 #[tokio::test]
+async fn somebody_who_goes_away_waits_neither_for_a_connection_nor_for_an_answer() {
+    let database = TestDatabase::create().await;
+    let db = with_connections(&database, 1);
+    let soon = || db.until(std::time::Instant::now() + Duration::from_millis(200));
+    let busy = tokio::spawn({
+        let db = db.clone();
+        async move { execute(&db, "DO SLEEP(2)").await }
+    });
+    while db.status().open == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert!(matches!(execute(&soon(), "DO 1").await, Err(DbError::Timeout)));
+    let begun = soon().transaction::<(), DbError>(async |_| Ok(())).await;
+    assert!(matches!(begun, Err(DbError::Timeout)), "{begun:?}");
+    assert!(!busy.is_finished(), "they waited for the connection");
+    busy.await.unwrap().unwrap();
+    let slow = async |connection: &mut Connection| Ok(connection.batch_execute("DO SLEEP(20)").await?);
+    assert!(matches!(soon().run(slow).await, Err(DbError::Timeout)));
+    assert!(matches!(soon().transaction::<(), DbError>(slow).await, Err(DbError::Timeout)));
+    assert_eq!(number(&db, "SELECT 5").await, 5, "others are not concerned");
+}
+
+#[tokio::test]
 async fn waiting_for_a_connection_ends_after_five_seconds() {
     let database = TestDatabase::create().await;
     let db = with_connections(&database, 1);
@@ -183,7 +206,7 @@ async fn every_session_has_the_settings_that_the_statements_rely_on() {
     let database = TestDatabase::create().await;
     let db = database.db();
     db.ping().await.unwrap();
-    assert_eq!(number(db, "SELECT @@innodb_lock_wait_timeout").await, 2);
+    assert_eq!(number(db, "SELECT @@innodb_lock_wait_timeout").await, 1);
     assert_eq!(number(db, "SELECT @@time_zone = '+00:00'").await, 1);
     assert_eq!(
         number(db, "SELECT @@character_set_client = 'utf8mb4' AND @@character_set_results = 'utf8mb4'").await,

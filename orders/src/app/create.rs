@@ -40,7 +40,7 @@ impl Orders {
         } else if let Caller::Service(_) = caller {
             return Err(OrdersError::key_required());
         }
-        self.customers.check(call, new.customer_id).await?;
+        self.customers.check(call, new.customer_id, Self::check_limit(caller)).await?;
         let reservation = match caller {
             Caller::Service(_) => Some(self.reservation),
             Caller::Operator(_) => None,

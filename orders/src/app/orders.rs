@@ -1,6 +1,7 @@
 //! The orders, and how they are read.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use db::{Connection, Db};
 use orders_api::{Order, OrderEvent, OrderListQuery, OrderLookupQuery, OrderSummary};
@@ -14,11 +15,20 @@ use crate::store::{events, orders};
 
 const LIST: &str = "orders";
 
-/// The orders.
+/// A service waits 2 s for an answer. What it is told within this time still reaches it: that nothing was done, say.
+const SERVICE_LIMIT: Duration = Duration::from_millis(1600);
+/// How much of that the check of a customer may take. The rest is for the database.
+const SERVICE_CHECK_LIMIT: Duration = Duration::from_secs(1);
+/// How long the check of a customer may take while a person waits: as long as a connection to the database, so that a
+/// burst is served late rather than refused.
+const OPERATOR_CHECK_LIMIT: Duration = Duration::from_secs(5);
+
+/// The orders. A clone is the same orders.
+#[derive(Clone)]
 pub(crate) struct Orders {
     pub(crate) db: Db,
     pub(crate) cursors: CursorKey,
-    pub(crate) customers: CustomersService,
+    pub(crate) customers: Arc<CustomersService>,
     /// How long the answer to an idempotency key is kept.
     pub(crate) key_retention: Duration,
     /// How long an order made by a service holds its stock without being confirmed.
@@ -26,6 +36,27 @@ pub(crate) struct Orders {
 }
 
 impl Orders {
+    /// The orders for one request of a service: whatever hangs meanwhile, it is answered before it goes away. Only an
+    /// answer to COMMIT is waited for longer, because giving up on that one would be a doubt.
+    pub(crate) fn for_service(&self) -> Self {
+        Self { db: self.db.until(Instant::now() + SERVICE_LIMIT), ..self.clone() }
+    }
+
+    /// The orders for one request of this caller.
+    pub(crate) fn serving(&self, caller: &Caller) -> Self {
+        match caller {
+            Caller::Service(_) => self.for_service(),
+            Caller::Operator(_) => self.clone(),
+        }
+    }
+
+    pub(super) fn check_limit(caller: &Caller) -> Duration {
+        match caller {
+            Caller::Service(_) => SERVICE_CHECK_LIMIT,
+            Caller::Operator(_) => OPERATOR_CHECK_LIMIT,
+        }
+    }
+
     pub(crate) async fn view(&self, _: &Caller, id: OrderId) -> Result<Order, OrdersError> {
         let order = self.db.run(async |connection| orders::find(connection, id).await).await?;
         order.ok_or(OrdersError::OrderNotFound)

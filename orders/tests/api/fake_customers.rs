@@ -23,6 +23,8 @@ pub(crate) enum Mood {
     Status(u16),
     /// Answers so often with 503, and is well again.
     Failing(u32),
+    /// Asks once to come back in so many seconds, and is well again.
+    Busy(u64),
     /// Never answers.
     Silent,
     /// Answers what is no JSON.
@@ -91,6 +93,9 @@ impl State {
         if let Mood::Failing(times) = met {
             *mood = if times > 1 { Mood::Failing(times - 1) } else { Mood::Well };
         }
+        if matches!(met, Mood::Busy(_)) {
+            *mood = Mood::Well;
+        }
         met
     }
 }
@@ -110,6 +115,11 @@ impl CustomersApi for Fake {
                 Mood::Well => Answer::ok(contact(id)),
                 Mood::Status(status) => Ok(Answer::new(response(status, &format!(r#"{{"message":"{SECRET}"}}"#)))),
                 Mood::Failing(_) => Ok(Answer::new(response(503, SECRET))),
+                Mood::Busy(seconds) => {
+                    let mut answer = response(503, SECRET);
+                    answer.headers_mut().insert("retry-after", seconds.into());
+                    Ok(Answer::new(answer))
+                }
                 Mood::Silent => std::future::pending().await,
                 Mood::Held => {
                     rqctx.context().arrived.notify_one();

@@ -155,6 +155,15 @@ impl Harness {
         row.n
     }
 
+    /// The same, of rows that no transaction has committed yet, too.
+    pub(crate) async fn uncommitted_number(&self, query: &str) -> i64 {
+        let mut connection = self.database.connection().await;
+        let look = "SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED";
+        connection.batch_execute(look).await.expect("the isolation can be set");
+        let row: Number = diesel::sql_query(query).get_result(&mut connection).await.expect("the query is good");
+        row.n
+    }
+
     /// Waits until this is the one number that the query gives.
     pub(crate) async fn becomes(&self, query: &str, wanted: i64) {
         let started = Instant::now();
@@ -164,6 +173,22 @@ impl Harness {
                 return;
             }
             assert!(started.elapsed() < PATIENCE, "after {PATIENCE:?} still {n} instead of {wanted}: {query}");
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Waits until a request has claimed a key after this moment, in microseconds, and gives when that was. It need not
+    /// have done anything more.
+    pub(crate) async fn claimed_after(&self, moment: i64) -> i64 {
+        let claimed = "SELECT COALESCE(MAX(TIMESTAMPDIFF(MICROSECOND, '2000-01-01', created_at)), 0) AS n \
+                       FROM idempotency_keys WHERE status = 'in_progress'";
+        let started = Instant::now();
+        loop {
+            let n = self.uncommitted_number(claimed).await;
+            if n > moment {
+                return n;
+            }
+            assert!(started.elapsed() < PATIENCE, "after {PATIENCE:?} nobody has claimed a key");
             tokio::time::sleep(POLL).await;
         }
     }

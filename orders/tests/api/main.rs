@@ -20,3 +20,4 @@ mod products;
 mod races;
 mod stock;
 mod system;
+mod time_limits;

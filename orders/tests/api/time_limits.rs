@@ -1,0 +1,113 @@
+//! A service waits 2 s for an answer. Whatever hangs behind this one, that service is told so in time, because one that
+//! is not told cannot know whether its order was made.
+
+use std::time::Duration;
+
+use diesel_async::SimpleAsyncConnection;
+use orders::Config;
+use orders_client::Client;
+use outbound::Outbound;
+use service::settings::Env;
+
+use crate::books;
+use crate::fake_customers::{FakeCustomers, Mood};
+use crate::harness::{
+    Harness, SERVICE_TOKEN, env, is_replay, new_order, operator_token, refusal, refused, refused_with,
+};
+
+/// A service that goes away when it is not answered in time. Every test here fails if it does.
+fn impatient(base_url: &str) -> Client {
+    let http = outbound::http_client(Duration::from_millis(500), Duration::from_secs(2)).unwrap();
+    Client::new_with_client(base_url, http, Outbound::new().bearer(SERVICE_TOKEN))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_customers_service_is_told_in_time() {
+    let customers = FakeCustomers::start();
+    let harness = Harness::beside(&customers.base_url()).await;
+    let a = harness.product("A", 10).await;
+    let client = impatient(&harness.url(""));
+    let create = || client.order_create().x_idempotency_key("k").body(new_order(&[(a, 1)])).send();
+    customers.be(Mood::Silent);
+    assert_eq!(refusal(create().await), refused(504, "customer_service_unavailable"));
+    // The pause that it asks for is longer than the time that is left.
+    customers.be(Mood::Busy(1));
+    assert_eq!(refusal(create().await), refused(503, "customer_service_unavailable"));
+    assert!(!is_replay(&create().await.unwrap()));
+    books::check(&harness).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_another_request_holds_is_told_in_time() {
+    let harness = Harness::start().await;
+    let a = harness.product("A", 10).await;
+    let id = harness.order(&[(a, 1)]).await.id;
+    let client = impatient(&harness.url(""));
+    let create = || client.order_create().x_idempotency_key("k").body(new_order(&[(a, 1)])).send();
+    let confirm = || client.order_confirm().id(id).x_idempotency_key("k").send();
+    let mut running = harness.database.connection().await;
+    let claim = "INSERT INTO idempotency_keys (scope, principal, `key`, nonce, request_hash, created_at, expires_at) \
+                 SELECT scope, 'service', 'k', REPEAT('n', 16), REPEAT('h', 32), UTC_TIMESTAMP(6), \
+                 UTC_TIMESTAMP(6) + INTERVAL 1 DAY FROM (SELECT 'order.create' AS scope UNION SELECT 'order.confirm') s";
+    running.batch_execute(&format!("BEGIN; {claim}")).await.unwrap();
+    let (created, confirmed) = tokio::join!(create(), confirm());
+    assert_eq!(refusal(created), refused(409, "idempotency_in_progress"));
+    assert_eq!(refusal(confirmed), refused(409, "idempotency_in_progress"));
+    running.batch_execute("ROLLBACK").await.unwrap();
+    assert!(!is_replay(&create().await.unwrap()) && !is_replay(&confirm().await.unwrap()));
+    books::check(&harness).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_somebody_keeps_locked_is_told_in_time() {
+    let harness = Harness::start().await;
+    let a = harness.product("A", 10).await;
+    let id = harness.order(&[(a, 1)]).await.id;
+    let client = impatient(&harness.url(""));
+    let create = || client.order_create().x_idempotency_key("k").body(new_order(&[(a, 1)])).send();
+    let confirm = || client.order_confirm().id(id).x_idempotency_key("k").send();
+    let cancel = || client.order_cancel().id(id).x_idempotency_key("k").send();
+    let mut other = harness.database.connection().await;
+    let lock = format!("SELECT id FROM orders WHERE id = {id} FOR UPDATE; SELECT id FROM products FOR UPDATE");
+    other.batch_execute(&format!("BEGIN; {lock}")).await.unwrap();
+    let (created, confirmed, canceled) = tokio::join!(create(), confirm(), cancel());
+    let errors = [refused_with(created), refused_with(confirmed), refused_with(canceled)];
+    for error in errors {
+        assert_eq!((error.status().as_u16(), error.error_code.as_deref()), (503, Some("unavailable")));
+        assert_eq!(error.headers()["retry-after"], "1");
+    }
+    other.batch_execute("ROLLBACK").await.unwrap();
+    assert!(!is_replay(&create().await.unwrap()) && !is_replay(&confirm().await.unwrap()));
+    books::check(&harness).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_without_a_free_connection_is_told_in_time() {
+    let harness = Harness::start().await;
+    let a = harness.product("A", 10).await;
+    let (id, other) = (harness.order(&[(a, 1)]).await.id, harness.order(&[(a, 1)]).await.id);
+    let with_one_connection = Env::new(|name| match name {
+        "DB_POOL_SIZE" => Some("1".to_owned()),
+        name => env(harness.database.url(), "http://127.0.0.1:1").get(name),
+    });
+    let server = orders::start(Config::from_env(&with_one_connection).unwrap()).unwrap();
+    let client = impatient(&server.base_url());
+    let slow = "CREATE TRIGGER slow AFTER INSERT ON idempotency_keys FOR EACH ROW DO SLEEP(5)";
+    harness.sql(slow).await;
+    let ann = Outbound::new().bearer(&operator_token("ann"));
+    let patient = Client::new_with_client(&server.base_url(), harness.http().clone(), ann);
+    let mut busy = std::pin::pin!(patient.order_confirm().id(id).x_idempotency_key("k").send());
+    let told = async {
+        harness.claimed_after(0).await;
+        let view = client.order_view().id(other).send();
+        let confirm = client.order_confirm().id(other).x_idempotency_key("l").send();
+        let (viewed, confirmed) = tokio::join!(view, confirm);
+        assert_eq!(refusal(viewed), refused(503, "unavailable"));
+        assert_eq!(refusal(confirmed), refused(503, "unavailable"));
+    };
+    tokio::pin!(told);
+    tokio::select! {
+        _ = &mut busy => panic!("the connection was free"),
+        () = &mut told => {}
+    }
+}
