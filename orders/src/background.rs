@@ -3,9 +3,12 @@
 //! Every server of a deployment does all of it. They need not know of each other, because rows that one of them works
 //! on are passed over by the others.
 
+use std::fmt::Debug;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use db::{Db, idempotency};
+use futures::FutureExt;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -20,29 +23,59 @@ const REAP_EVERY: Duration = Duration::from_secs(300);
 /// transaction that is open then is rolled back.
 pub(crate) fn start(db: &Db) -> JoinSet<()> {
     let mut jobs = JoinSet::new();
-    jobs.spawn(expire_orders(db.clone()));
-    jobs.spawn(reap_keys(db.clone()));
+    let (expiry, keys) = (db.clone(), db.clone());
+    jobs.spawn(repeat("cancel orders whose reservation has passed", EXPIRE_EVERY, move || {
+        let db = expiry.clone();
+        async move { expire(&db).await }
+    }));
+    jobs.spawn(repeat("delete expired idempotency keys", REAP_EVERY, move || {
+        let db = keys.clone();
+        async move { idempotency::reap(&db).await }
+    }));
     jobs
 }
 
-async fn expire_orders(db: Db) {
+/// Runs a job again and again, with a pause after each run. A run that fails or panics does not keep the next from
+/// its turn: nobody would notice a job that has ended before the stock runs out.
+async fn repeat<R, E>(job: &'static str, pause: Duration, run: impl Fn() -> R)
+where
+    R: Future<Output = Result<usize, E>>,
+    E: Debug,
+{
     loop {
-        match expire(&db).await {
-            Ok(0) => {}
-            Ok(canceled) => tracing::info!(canceled, "canceled orders whose reservation had passed"),
-            Err(error) => tracing::warn!(?error, "could not cancel all orders whose reservation has passed"),
+        match AssertUnwindSafe(run()).catch_unwind().await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(rows)) => tracing::info!(job, rows, "done"),
+            Ok(Err(error)) => tracing::warn!(job, ?error, "not everything was done"),
+            Err(_) => tracing::error!(job, "panicked"),
         }
-        sleep(EXPIRE_EVERY).await;
+        sleep(pause).await;
     }
 }
 
-async fn reap_keys(db: Db) {
-    loop {
-        match idempotency::reap(&db).await {
-            Ok(0) => {}
-            Ok(deleted) => tracing::info!(deleted, "deleted expired idempotency keys"),
-            Err(error) => tracing::warn!(?error, "could not delete all expired idempotency keys"),
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_run_that_panics_or_fails_keeps_no_later_run_from_its_turn() {
+        let (runs, third) = (AtomicUsize::new(0), Notify::new());
+        let run = async || match runs.fetch_add(1, Ordering::Relaxed) {
+            0 => panic!("forced by a test"),
+            1 => Err("forced by a test"),
+            _ => {
+                third.notify_one();
+                Ok(1)
+            }
+        };
+        tokio::select! {
+            () = repeat("test", Duration::ZERO, run) => {}
+            () = third.notified() => {}
         }
-        sleep(REAP_EVERY).await;
+        assert!(runs.into_inner() >= 3);
     }
 }
