@@ -32,6 +32,9 @@ pub struct KeyClaim<'a> {
     pub request_hash: [u8; 32],
 }
 
+/// Tells one request from every other under the same key. The same for all attempts to carry it out.
+pub type Nonce = [u8; 16];
+
 /// What an earlier request left under the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
@@ -43,6 +46,8 @@ pub enum Found {
         body: Vec<u8>,
         /// Id of what it made or changed.
         target_id: Option<i64>,
+        /// Whether it was this very request, at an attempt whose COMMIT was carried out and not answered.
+        own: bool,
     },
     /// The key was used for another request.
     Reused,
@@ -73,12 +78,16 @@ pub enum Abandoned {
     },
 }
 
-/// Looks a key up without locking anything. An expired row counts as absent.
+/// Looks a key up without locking anything, for the request that this nonce names. An expired row counts as absent.
 ///
 /// # Errors
 ///
 /// Any [`DbError`] of a plain read.
-pub async fn find(connection: &mut AsyncMysqlConnection, claim: &KeyClaim<'_>) -> Result<Option<Found>, DbError> {
+pub async fn find(
+    connection: &mut AsyncMysqlConnection,
+    claim: &KeyClaim<'_>,
+    nonce: &Nonce,
+) -> Result<Option<Found>, DbError> {
     let row = keys::table
         .find((claim.scope, claim.principal, claim.key))
         .filter(keys::expires_at.gt(utc_now()))
@@ -86,10 +95,11 @@ pub async fn find(connection: &mut AsyncMysqlConnection, claim: &KeyClaim<'_>) -
         .first(connection)
         .await
         .optional()?;
-    row.map(|row| row.found(claim)).transpose()
+    row.map(|row| row.found(claim, nonce)).transpose()
 }
 
-/// Takes the key for the transaction that runs on `connection`, or says who had it before. The row stays locked until
+/// Takes the key for the transaction that runs on `connection`, as part of the request that `nonce` names, or says who
+/// had it before. The row stays locked until
 /// the transaction ends; an expired one is taken over. The answer is kept for `retention`, counted from now.
 ///
 /// # Errors
@@ -98,11 +108,13 @@ pub async fn find(connection: &mut AsyncMysqlConnection, claim: &KeyClaim<'_>) -
 pub async fn claim(
     connection: &mut AsyncMysqlConnection,
     claim: &KeyClaim<'_>,
+    nonce: &Nonce,
     retention: Duration,
 ) -> Result<Claim, DbError> {
-    let nonce = rand::random();
-    let row = take(connection, claim, IN_PROGRESS, &nonce, retention).await?;
-    if row.nonce == nonce { Ok(Claim::Won) } else { row.found(claim).map(Claim::Found) }
+    let row = take(connection, claim, IN_PROGRESS, nonce, retention).await?;
+    // An earlier attempt of this request may have been committed since, whatever was seen of it.
+    let won = row.nonce == nonce && row.status == IN_PROGRESS;
+    if won { Ok(Claim::Won) } else { row.found(claim, nonce).map(Claim::Found) }
 }
 
 /// Stores the answer under a key that [`claim`] won in this transaction.
@@ -200,7 +212,7 @@ async fn take(
     connection: &mut AsyncMysqlConnection,
     claim: &KeyClaim<'_>,
     status: &str,
-    nonce: &[u8; 16],
+    nonce: &Nonce,
     retention: Duration,
 ) -> Result<Row, DbError> {
     let microseconds = i64::try_from(retention.as_micros()).unwrap_or(i64::MAX);
@@ -239,7 +251,7 @@ struct Row {
 }
 
 impl Row {
-    fn found(self, claim: &KeyClaim<'_>) -> Result<Found, DbError> {
+    fn found(self, claim: &KeyClaim<'_>, nonce: &Nonce) -> Result<Found, DbError> {
         match self.status.as_str() {
             _ if self.request_hash != claim.request_hash => Ok(Found::Reused),
             ABANDONED => Ok(Found::Abandoned),
@@ -247,6 +259,7 @@ impl Row {
                 status: self.response_status.and_then(|status| u16::try_from(status).ok()).unwrap_or(200),
                 body: self.response_body.unwrap_or_default(),
                 target_id: self.target_id,
+                own: self.nonce == nonce,
             }),
             // Only the transaction that claimed the row sees it in progress.
             _ => Err(DbError::KeyInProgress),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use db::idempotency::{Abandoned, Claim, Found, KeyClaim, abandon, claim, complete, find, reap};
+use db::idempotency::{Abandoned, Claim, Found, KeyClaim, Nonce, abandon, claim, complete, find, reap};
 use db::testing::TestDatabase;
 use db::{Connection, Db, DbError};
 use diesel_async::SimpleAsyncConnection;
@@ -17,16 +17,20 @@ const CONFIRM: KeyClaim<'static> =
 const OTHER: KeyClaim<'static> = KeyClaim { request_hash: [8; 32], ..CONFIRM };
 
 fn answer(body: &[u8]) -> Found {
-    Found::Answer { status: 201, body: body.to_vec(), target_id: Some(42) }
+    Found::Answer { status: 201, body: body.to_vec(), target_id: Some(42), own: false }
 }
 
 /// Claims the key and, if it was free, takes one from stock and completes it.
 async fn request(db: &Db, key: KeyClaim<'_>) -> Result<Claim, DbError> {
-    db.transaction(async |connection| work(connection, &key).await).await
+    request_as(db, key, &rand::random()).await
 }
 
-async fn work(connection: &mut Connection, key: &KeyClaim<'_>) -> Result<Claim, DbError> {
-    let claimed = claim(connection, key, KEPT).await?;
+async fn request_as(db: &Db, key: KeyClaim<'_>, nonce: &Nonce) -> Result<Claim, DbError> {
+    db.transaction(async |connection| work(connection, &key, nonce).await).await
+}
+
+async fn work(connection: &mut Connection, key: &KeyClaim<'_>, nonce: &Nonce) -> Result<Claim, DbError> {
+    let claimed = claim(connection, key, nonce, KEPT).await?;
     if claimed == Claim::Won {
         connection.batch_execute("UPDATE products SET stock = stock - 1 WHERE id = 1").await?;
         complete(connection, key, "order", 42, 201, b"{\"id\":42}").await?;
@@ -39,7 +43,7 @@ async fn given_up(db: &Db, key: KeyClaim<'_>) -> Abandoned {
 }
 
 async fn found(db: &Db, key: KeyClaim<'_>) -> Option<Found> {
-    db.run(async |connection| find(connection, &key).await).await.unwrap()
+    db.run(async |connection| find(connection, &key, &rand::random()).await).await.unwrap()
 }
 
 async fn prepared() -> TestDatabase {
@@ -97,11 +101,27 @@ async fn sixty_four_requests_at_once_have_one_winner() {
 }
 
 #[tokio::test]
+async fn a_request_that_comes_upon_its_own_work_knows_it_and_does_not_repeat_it() {
+    let database = prepared().await;
+    let db = database.db();
+    let (nonce, other) = ([1; 16], [2; 16]);
+    assert_eq!(request_as(db, CONFIRM, &nonce).await.unwrap(), Claim::Won);
+    for (nonce, expected) in [(nonce, true), (other, false)] {
+        let looked = db.run(async |connection| find(connection, &CONFIRM, &nonce).await).await.unwrap();
+        let Claim::Found(claimed) = request_as(db, CONFIRM, &nonce).await.unwrap() else { panic!("done again") };
+        for found in [looked.unwrap(), claimed] {
+            assert!(matches!(found, Found::Answer { status: 201, own, .. } if own == expected), "{found:?}");
+        }
+    }
+    assert_eq!(stock(db).await, 99);
+}
+
+#[tokio::test]
 async fn a_request_that_fails_leaves_its_key_free() {
     let database = prepared().await;
     let db = database.db();
     let failed = db.transaction::<(), DbError>(async |connection| {
-        work(connection, &CONFIRM).await?;
+        work(connection, &CONFIRM, &rand::random()).await?;
         Err(DbError::Timeout)
     });
     failed.await.unwrap_err();
@@ -129,7 +149,7 @@ async fn a_key_that_is_held_for_too_long_is_in_progress() {
     let db = database.db();
     let mut holder = database.connection().await;
     holder.batch_execute("START TRANSACTION").await.unwrap();
-    assert_eq!(claim(&mut holder, &CONFIRM, KEPT).await.unwrap(), Claim::Won);
+    assert_eq!(claim(&mut holder, &CONFIRM, &rand::random(), KEPT).await.unwrap(), Claim::Won);
     let started = std::time::Instant::now();
     assert!(matches!(request(db, CONFIRM).await, Err(DbError::KeyInProgress)));
     let waited = started.elapsed();
@@ -196,7 +216,7 @@ async fn bodies_come_back_byte_for_byte() {
     let db = database.db();
     let body = (0..=255).cycle().take(300_000).collect::<Vec<u8>>();
     db.transaction(async |connection| {
-        claim(connection, &CONFIRM, KEPT).await?;
+        claim(connection, &CONFIRM, &rand::random(), KEPT).await?;
         complete(connection, &CONFIRM, "order", 42, 201, &body).await
     })
     .await

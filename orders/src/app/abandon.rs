@@ -7,7 +7,7 @@ use service::Call;
 use service::auth::ServiceCaller;
 
 use super::cancel::{Canceler, release};
-use super::create::{create_claim, merged};
+use super::create::{keyed_create, merged};
 use super::orders::{lock, view};
 use super::{Orders, OrdersError};
 use crate::store::orders;
@@ -23,7 +23,7 @@ impl Orders {
     ) -> Result<Abandoned, OrdersError> {
         let AbandonRequest { create_key, order } = request;
         let principal = service.principal();
-        let claim = create_claim(&principal, create_key, order, &merged(order.items.as_slice())?)?;
+        let claim = keyed_create(&principal, create_key, order, &merged(order.items.as_slice())?)?.claim;
         let by = Canceler { principal: &principal, correlation_id: call.correlation_id() };
         self.db
             .transaction(async |connection| {

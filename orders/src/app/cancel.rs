@@ -7,7 +7,7 @@ use service::Call;
 use service::auth::Caller;
 use service_api::{IdempotencyKey, IfMatch, OrderId};
 
-use super::once::{Answered, Change, claim};
+use super::once::{Answered, Change, keyed};
 use super::orders::{lock, view};
 use super::{Orders, OrdersError, reason};
 use crate::store::events::{self, Event};
@@ -30,14 +30,14 @@ impl Orders {
         if_match: Option<&IfMatch>,
     ) -> Result<Answered, OrdersError> {
         let principal = caller.principal();
-        let claim = key.map(|key| claim(SCOPE, &principal, key, &id)).transpose()?;
-        if let Some(claim) = &claim
-            && let Some(answer) = self.replay(claim).await?
+        let keyed = key.map(|key| keyed(SCOPE, &principal, key, &id)).transpose()?;
+        if let Some(keyed) = &keyed
+            && let Some(answer) = self.replay(keyed).await?
         {
             return Ok(answer);
         }
         let by = Canceler { principal: &principal, correlation_id: call.correlation_id() };
-        self.once(claim.as_ref(), &Cancel { id, if_match, by }).await
+        self.once(keyed.as_ref(), &Cancel { id, if_match, by }).await
     }
 }
 

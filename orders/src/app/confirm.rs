@@ -6,7 +6,7 @@ use service::Call;
 use service::auth::Caller;
 use service_api::{IdempotencyKey, IfMatch, OrderId};
 
-use super::once::{Answered, Change, claim};
+use super::once::{Answered, Change, keyed};
 use super::orders::{lock, view};
 use super::{Orders, OrdersError};
 use crate::store::events::{self, Event};
@@ -26,12 +26,12 @@ impl Orders {
         if_match: Option<&IfMatch>,
     ) -> Result<Answered, OrdersError> {
         let principal = caller.principal();
-        let claim = claim(SCOPE, &principal, key, &id)?;
-        if let Some(answer) = self.replay(&claim).await? {
+        let keyed = keyed(SCOPE, &principal, key, &id)?;
+        if let Some(answer) = self.replay(&keyed).await? {
             return Ok(answer);
         }
         let change = Confirm { id, if_match, principal: &principal, correlation_id: call.correlation_id() };
-        self.once(Some(&claim), &change).await
+        self.once(Some(&keyed), &change).await
     }
 }
 

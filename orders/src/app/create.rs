@@ -11,7 +11,7 @@ use service::auth::Caller;
 use service_api::{CustomerId, IdempotencyKey, OrderId, ProductId, Text};
 
 use super::error::Shortage;
-use super::once::{Answered, Change, claim};
+use super::once::{Answered, Change, Keyed, keyed};
 use super::{Orders, OrdersError, reason};
 use crate::store::events::{self, Event};
 use crate::store::ledger::{self, Entry};
@@ -32,9 +32,9 @@ impl Orders {
     ) -> Result<Answered, OrdersError> {
         let principal = caller.principal();
         let lines = merged(new.items.as_slice())?;
-        let claim = key.map(|key| create_claim(&principal, key, new, &lines)).transpose()?;
-        if let Some(claim) = &claim {
-            if let Some(answer) = self.made_before(claim).await? {
+        let keyed = key.map(|key| keyed_create(&principal, key, new, &lines)).transpose()?;
+        if let Some(keyed) = &keyed {
+            if let Some(answer) = self.made_before(keyed).await? {
                 return Ok(answer);
             }
         } else if let Caller::Service(_) = caller {
@@ -46,12 +46,13 @@ impl Orders {
             Caller::Operator(_) => None,
         };
         let correlation_id = call.correlation_id();
-        let claim = claim.as_ref();
+        let keyed = keyed.as_ref();
+        let claim = keyed.map(|keyed| &keyed.claim);
         let change = Create { new, lines, claim, reservation, principal: &principal, correlation_id };
-        match (self.once(claim, &change).await, claim) {
+        match (self.once(keyed, &change).await, keyed) {
             // The key's row had expired and a second request came between our look and our INSERT.
-            (Err(OrdersError::Database(error)), Some(claim)) if error.is_unique(orders::UNIQUE_CREATE_KEY) => {
-                self.made_before(claim).await?.ok_or(error.into())
+            (Err(OrdersError::Database(error)), Some(keyed)) if error.is_unique(orders::UNIQUE_CREATE_KEY) => {
+                self.made_before(keyed).await?.ok_or(error.into())
             }
             (outcome, _) => outcome,
         }
@@ -59,11 +60,11 @@ impl Orders {
 
     /// The answer that this request got before. Where its bytes have expired, the order itself tells that it was made;
     /// it is shown as it stands now.
-    async fn made_before(&self, claim: &KeyClaim<'_>) -> Result<Option<Answered>, OrdersError> {
-        if let Some(answer) = self.replay(claim).await? {
+    async fn made_before(&self, keyed: &Keyed<'_>) -> Result<Option<Answered>, OrdersError> {
+        if let Some(answer) = self.replay(keyed).await? {
             return Ok(Some(answer));
         }
-        let KeyClaim { principal, key, request_hash, .. } = *claim;
+        let KeyClaim { principal, key, request_hash, .. } = keyed.claim;
         let made = self.db.run(async |connection| orders::find_created_under(connection, principal, key).await);
         match made.await? {
             None => Ok(None),
@@ -73,14 +74,14 @@ impl Orders {
     }
 }
 
-/// The claim of this caller on a key for making this order.
-pub(super) fn create_claim<'k>(
+/// This caller's request to make this order under a key.
+pub(super) fn keyed_create<'k>(
     principal: &'k str,
     key: &'k IdempotencyKey,
     new: &NewOrder,
     lines: &Lines,
-) -> Result<KeyClaim<'k>, serde_json::Error> {
-    claim(SCOPE, principal, key, &(new.customer_id, lines, new.expected_total_cents, &new.external_reference))
+) -> Result<Keyed<'k>, serde_json::Error> {
+    keyed(SCOPE, principal, key, &(new.customer_id, lines, new.expected_total_cents, &new.external_reference))
 }
 
 /// How many pieces of which product, by ascending product.

@@ -3,7 +3,7 @@
 //! The key, the change and its answer commit together. What was refused or failed leaves nothing behind and is looked
 //! at anew when the caller comes back; what succeeded is answered from then on with the bytes of the first answer.
 
-use db::idempotency::{self, Claim, Found, KeyClaim};
+use db::idempotency::{self, Claim, Found, KeyClaim, Nonce};
 use db::{Connection, DbError};
 use orders_api::Order;
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,13 @@ pub(super) trait Change: Sync {
 
     /// Carries the change out, within a transaction that this one may run again from its start.
     fn apply(&self, connection: &mut Connection) -> impl Future<Output = Result<Order, OrdersError>> + Send;
+}
+
+/// A request under an idempotency key.
+pub(super) struct Keyed<'k> {
+    pub(super) claim: KeyClaim<'k>,
+    /// Tells what this request did from what another one did under the same key.
+    nonce: Nonce,
 }
 
 /// The answer to a change: an order, as the bytes that are sent and kept.
@@ -53,14 +60,14 @@ impl Answered {
         Ok(Self { replayed: true, ..Self::first(order)? })
     }
 
-    fn kept(json: Vec<u8>) -> Result<Self, serde_json::Error> {
+    fn kept(json: Vec<u8>, replayed: bool) -> Result<Self, serde_json::Error> {
         let Kept { id, version } = serde_json::from_slice(&json)?;
-        Ok(Self { id, version, json, replayed: true })
+        Ok(Self { id, version, json, replayed })
     }
 
     fn found(found: Found) -> Result<Self, OrdersError> {
         match found {
-            Found::Answer { body, .. } => Ok(Self::kept(body)?),
+            Found::Answer { body, own, .. } => Ok(Self::kept(body, !own)?),
             Found::Reused => Err(OrdersError::KeyReused),
             Found::Abandoned => Err(OrdersError::KeyAbandoned),
         }
@@ -68,26 +75,23 @@ impl Answered {
 }
 
 impl Orders {
-    /// The answer that an earlier request with this key got, without waiting for one that still runs.
-    pub(super) async fn replay(&self, claim: &KeyClaim<'_>) -> Result<Option<Answered>, OrdersError> {
-        let found = self.db.run(async |connection| idempotency::find(connection, claim).await).await?;
+    /// The answer that a request with this key got, without waiting for one that still runs.
+    pub(super) async fn replay(&self, keyed: &Keyed<'_>) -> Result<Option<Answered>, OrdersError> {
+        let Keyed { claim, nonce } = keyed;
+        let found = self.db.run(async |connection| idempotency::find(connection, claim, nonce).await).await?;
         found.map(Answered::found).transpose()
     }
 
     /// Carries the change out, once per key if there is a key.
-    pub(super) async fn once<C: Change>(
-        &self,
-        claim: Option<&KeyClaim<'_>>,
-        change: &C,
-    ) -> Result<Answered, OrdersError> {
+    pub(super) async fn once<C: Change>(&self, keyed: Option<&Keyed<'_>>, change: &C) -> Result<Answered, OrdersError> {
         let mut repeats = 0;
         loop {
-            let outcome = self.db.transaction(async |connection| self.attempt(connection, claim, change).await).await;
-            let Some(claim) = claim.filter(|_| is_unknown(&outcome) && repeats < MAX_REPEATS) else {
+            let outcome = self.db.transaction(async |connection| self.attempt(connection, keyed, change).await).await;
+            let Some(keyed) = keyed.filter(|_| is_unknown(&outcome) && repeats < MAX_REPEATS) else {
                 return outcome;
             };
             // Nobody knows whether COMMIT arrived, but the key's row tells: it committed with everything else.
-            match self.replay(claim).await {
+            match self.replay(keyed).await {
                 Ok(Some(answer)) => return Ok(answer),
                 Ok(None) => repeats += 1,
                 Err(OrdersError::Database(error)) => {
@@ -102,13 +106,13 @@ impl Orders {
     async fn attempt<C: Change>(
         &self,
         connection: &mut Connection,
-        claim: Option<&KeyClaim<'_>>,
+        keyed: Option<&Keyed<'_>>,
         change: &C,
     ) -> Result<Answered, OrdersError> {
-        let Some(claim) = claim else {
+        let Some(Keyed { claim, nonce }) = keyed else {
             return Ok(Answered::first(&change.apply(connection).await?)?);
         };
-        match idempotency::claim(connection, claim, self.key_retention).await? {
+        match idempotency::claim(connection, claim, nonce, self.key_retention).await? {
             Claim::Found(found) => Answered::found(found),
             Claim::Won => {
                 let answer = Answered::first(&change.apply(connection).await?)?;
@@ -124,13 +128,14 @@ fn is_unknown(outcome: &Result<Answered, OrdersError>) -> bool {
     matches!(outcome, Err(OrdersError::Database(DbError::OutcomeUnknown)))
 }
 
-/// The claim of this caller on a key for this request, which is hashed as it was understood, not as it was written.
-pub(super) fn claim<'k>(
+/// This caller's request under a key. It is hashed as it was understood, not as it was written.
+pub(super) fn keyed<'k>(
     scope: &'static str,
     principal: &'k str,
     key: &'k IdempotencyKey,
     request: &impl Serialize,
-) -> Result<KeyClaim<'k>, serde_json::Error> {
+) -> Result<Keyed<'k>, serde_json::Error> {
     let request_hash = Sha256::digest(serde_json::to_vec(request)?).into();
-    Ok(KeyClaim { scope, principal, key: key.as_str(), request_hash })
+    let claim = KeyClaim { scope, principal, key: key.as_str(), request_hash };
+    Ok(Keyed { claim, nonce: rand::random() })
 }

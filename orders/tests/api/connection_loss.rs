@@ -1,14 +1,19 @@
 //! The connection to the database is lost in the worst moment: while a change is being committed.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use orders_client::Client;
 use orders_client::types::OrderStatus;
+use outbound::Outbound;
 use reqwest::Url;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
+use tokio::sync::Notify;
 
 use crate::books;
-use crate::harness::{Harness, is_replay, new_order, refusal, refused};
+use crate::harness::{Harness, is_replay, new_order, operator_token, refusal, refused, refused_with};
 
 /// When the connection is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,12 +22,23 @@ enum Cut {
     BeforeCommit,
     /// COMMIT is carried out and its answer does not arrive.
     AfterCommit,
+    /// COMMIT is sent and kept back, until one of the two hangs up.
+    Never,
 }
 
 /// Stands between a server and its database, and cuts one connection on command.
 pub(crate) struct Proxy {
     database_url: String,
-    cut: Arc<Mutex<Option<Cut>>>,
+    wire: Arc<Wire>,
+}
+
+#[derive(Default)]
+struct Wire {
+    cut: Mutex<Option<Cut>>,
+    /// Told when COMMIT is kept back.
+    held: Notify,
+    /// Whether new connections are closed at once.
+    refuses: AtomicBool,
 }
 
 impl Proxy {
@@ -33,9 +49,9 @@ impl Proxy {
         let address = listener.local_addr().expect("an address");
         url.set_ip_host(address.ip()).expect("an address can be the host");
         url.set_port(Some(address.port())).expect("the URL takes a port");
-        let cut = Arc::new(Mutex::new(None));
-        tokio::spawn(accept(listener, database, Arc::clone(&cut)));
-        Self { database_url: url.into(), cut }
+        let wire = Arc::new(Wire::default());
+        tokio::spawn(accept(listener, database, Arc::clone(&wire)));
+        Self { database_url: url.into(), wire }
     }
 
     pub(crate) fn database_url(&self) -> &str {
@@ -44,33 +60,45 @@ impl Proxy {
 
     /// Cuts the next connection on which COMMIT is sent.
     fn cut_next(&self, cut: Cut) {
-        *self.cut.lock().unwrap() = Some(cut);
+        *self.wire.cut.lock().unwrap() = Some(cut);
+    }
+
+    /// Closes every new connection at once, or lets new ones through again.
+    fn refuse(&self, refuses: bool) {
+        self.wire.refuses.store(refuses, Ordering::Relaxed);
     }
 
     fn has_cut(&self) -> bool {
-        self.cut.lock().unwrap().is_none()
+        self.wire.cut.lock().unwrap().is_none()
     }
 }
 
-async fn accept(listener: TcpListener, database: String, cut: Arc<Mutex<Option<Cut>>>) {
+async fn accept(listener: TcpListener, database: String, wire: Arc<Wire>) {
     while let Ok((server, _)) = listener.accept().await {
-        let (database, cut) = (database.clone(), Arc::clone(&cut));
+        if wire.refuses.load(Ordering::Relaxed) {
+            continue;
+        }
+        let (database, wire) = (database.clone(), Arc::clone(&wire));
         // Its error is a connection that ended.
-        tokio::spawn(async move { forward(server, TcpStream::connect(database).await?, &cut).await });
+        tokio::spawn(async move { forward(server, TcpStream::connect(database).await?, &wire).await });
     }
 }
 
 /// Forwards until one of the two hangs up, or until the connection is to be cut.
-async fn forward(mut server: TcpStream, mut database: TcpStream, cut: &Mutex<Option<Cut>>) -> std::io::Result<()> {
+async fn forward(mut server: TcpStream, mut database: TcpStream, wire: &Wire) -> std::io::Result<()> {
     let (mut asked, mut answered) = (vec![0; 1 << 16], vec![0; 1 << 16]);
     loop {
         tokio::select! {
             read = server.read(&mut asked) => {
                 let statement = &asked[..read?];
                 let commit = statement.windows(7).any(|bytes| bytes == b"\x03COMMIT");
-                let due = if commit { cut.lock().unwrap().take() } else { None };
+                let due = if commit { wire.cut.lock().unwrap().take() } else { None };
                 if statement.is_empty() || due == Some(Cut::BeforeCommit) {
                     return Ok(());
+                }
+                if due == Some(Cut::Never) {
+                    wire.held.notify_one();
+                    return server.read(&mut asked).await.map(drop);
                 }
                 database.write_all(statement).await?;
                 if due == Some(Cut::AfterCommit) {
@@ -91,18 +119,19 @@ async fn forward(mut server: TcpStream, mut database: TcpStream, cut: &Mutex<Opt
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_confirm_succeeds_and_happens_once() {
-    for (cut, replayed) in [(Cut::BeforeCommit, false), (Cut::AfterCommit, true)] {
+    for cut in [Cut::BeforeCommit, Cut::AfterCommit] {
         let (harness, proxy) = Harness::behind_a_proxy().await;
         let a = harness.product("A", 10).await;
         let id = harness.order(&[(a, 1)]).await.id;
         proxy.cut_next(cut);
-        let answer = harness.operator().order_confirm().id(id).x_idempotency_key("k").send().await.unwrap();
+        let confirm = || harness.operator().order_confirm().id(id).x_idempotency_key("k").send();
+        let answer = confirm().await.unwrap();
         assert!(proxy.has_cut(), "{cut:?}");
-        assert_eq!(
-            (answer.status, answer.version, is_replay(&answer)),
-            (OrderStatus::Confirmed, 2, replayed),
-            "{cut:?}"
-        );
+        assert!(!is_replay(&answer), "{cut:?}: no earlier request was answered like this");
+        assert_eq!((answer.status, answer.version), (OrderStatus::Confirmed, 2), "{cut:?}");
+        let again = confirm().await.unwrap();
+        assert!(is_replay(&again), "{cut:?}");
+        assert_eq!(again.into_inner(), answer.into_inner());
         books::check(&harness).await;
     }
 }
@@ -113,13 +142,58 @@ async fn a_create_under_a_key_succeeds_and_happens_once() {
         let (harness, proxy) = Harness::behind_a_proxy().await;
         let a = harness.product("A", 10).await;
         proxy.cut_next(cut);
-        let create = || harness.operator().order_create().x_idempotency_key("k").body(new_order(&[(a, 4)])).send();
+        let create = || harness.service().order_create().x_idempotency_key("k").body(new_order(&[(a, 4)])).send();
         let made = create().await.unwrap();
         assert!(proxy.has_cut(), "{cut:?}");
-        assert_eq!(create().await.unwrap().into_inner(), made.into_inner());
+        assert_eq!((made.status().as_u16(), is_replay(&made)), (201, false), "{cut:?}");
+        let again = create().await.unwrap();
+        assert!(is_replay(&again), "{cut:?}");
+        assert_eq!(again.into_inner(), made.into_inner());
         assert_eq!(harness.stock(a).await, 6, "{cut:?}");
         books::check(&harness).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_doubt_that_cannot_be_settled_is_told_and_the_same_key_settles_it() {
+    for (cut, happened) in [(Cut::BeforeCommit, false), (Cut::AfterCommit, true)] {
+        let (harness, proxy) = Harness::behind_a_proxy().await;
+        let a = harness.product("A", 10).await;
+        let id = harness.order(&[(a, 1)]).await.id;
+        let confirm = || harness.operator().order_confirm().id(id).x_idempotency_key("k").send();
+        proxy.cut_next(cut);
+        proxy.refuse(true);
+        let error = refused_with(confirm().await);
+        assert_eq!((error.status().as_u16(), error.error_code.as_deref()), (503, Some("outcome_unknown")), "{cut:?}");
+        assert_eq!(error.headers()["retry-after"], "1");
+        proxy.refuse(false);
+        let answer = confirm().await.unwrap();
+        assert_eq!((answer.version, is_replay(&answer)), (2, happened), "{cut:?}");
+        books::check(&harness).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_dies_with_its_rows_locked_leaves_nothing_to_unlock() {
+    let runtime = Runtime::new().unwrap();
+    let (harness, proxy) = runtime.spawn(Harness::behind_a_proxy()).await.unwrap();
+    let a = harness.product("A", 10).await;
+    let id = harness.order(&[(a, 1)]).await.id;
+    proxy.cut_next(Cut::Never);
+    let confirm = harness.operator().order_confirm().id(id).x_idempotency_key("k").send();
+    let dies = async {
+        proxy.wire.held.notified().await;
+        assert_eq!(harness.number("SELECT COUNT(*) AS n FROM orders FOR UPDATE SKIP LOCKED").await, 0);
+        runtime.shutdown_background();
+    };
+    let (unanswered, ()) = tokio::join!(confirm, dies);
+    assert!(unanswered.unwrap_err().status().is_none(), "nobody was left to answer");
+    let restarted = harness.another_server();
+    let outbound = Outbound::new().bearer(&operator_token("ann"));
+    let client = Client::new_with_client(&restarted.base_url(), reqwest::Client::new(), outbound);
+    let answer = client.order_confirm().id(id).x_idempotency_key("k").send().await.unwrap();
+    assert_eq!((answer.status, answer.version, is_replay(&answer)), (OrderStatus::Confirmed, 2, false));
+    books::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
