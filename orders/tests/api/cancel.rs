@@ -1,5 +1,6 @@
 //! Canceling an order: final, and the stock comes back, once.
 
+use diesel_async::SimpleAsyncConnection;
 use orders_client::types::{self, OrderStatus};
 
 use crate::books;
@@ -99,6 +100,19 @@ async fn what_was_taken_comes_back_even_over_the_limit_of_the_stock() {
     harness.operator().stock_adjustment_create().id(a).body(refill).send().await.unwrap();
     harness.operator().order_cancel().id(id).send().await.unwrap();
     assert_eq!(harness.stock(a).await, 1_000_000_005);
+    books::check(&harness).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_restock_violates_a_key_of_the_ledger() {
+    let harness = Harness::start().await;
+    let a = harness.product("A", 10).await;
+    let id = harness.order(&[(a, 4)]).await.id;
+    harness.operator().order_cancel().id(id).send().await.unwrap();
+    let again = "INSERT INTO stock_movements (product_id, delta, reason, order_id, principal) \
+                 SELECT product_id, delta, reason, order_id, principal FROM stock_movements WHERE reason = 'cancel'";
+    let error = harness.database.connection().await.batch_execute(again).await.unwrap_err();
+    assert!(error.to_string().contains("uq_stock_movements_once"), "{error}");
     books::check(&harness).await;
 }
 
