@@ -20,6 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("orchestrator-client", &["outbound"]),
     ("service", &["service-api"]),
     ("db-server", &[]),
+    ("invariants", &[]),
     ("db", &["db-server"]),
     ("customers", &["customers-api", "db", "service", "service-api"]),
     ("orders", &["customers-client", "db", "orders-api", "outbound", "service", "service-api"]),

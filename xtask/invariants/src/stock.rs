@@ -1,0 +1,128 @@
+//! What the stock and its ledger promise.
+
+use crate::Invariant;
+
+pub(crate) const INVARIANTS: &[Invariant] = &[
+    Invariant {
+        name: "stock-is-ledger",
+        sentence: "The stock of a product is the sum of its ledger.",
+        query: "
+            SELECT CONCAT('product ', p.id, ': stock ', p.stock, ', ledger ', COALESCE(l.total, 0))
+            FROM products p
+            LEFT JOIN (SELECT product_id, SUM(delta) AS total FROM stock_movements GROUP BY product_id) l
+                ON l.product_id = p.id
+            WHERE p.stock <> COALESCE(l.total, 0)",
+    },
+    Invariant {
+        name: "stock-not-negative",
+        sentence: "No stock is below zero.",
+        query: "SELECT CONCAT('product ', id, ': stock ', stock) FROM products WHERE stock < 0",
+    },
+    // An entry is made while its product's row is locked until COMMIT, so the ids of a product's entries follow the order
+    // in which they became true.
+    Invariant {
+        name: "ledger-never-below-zero",
+        sentence: "The ledger of a product, summed up entry by entry, is never below zero.",
+        query: "
+            SELECT CONCAT('product ', b.product_id, ': down to ', MIN(b.balance), ', first at entry ', MIN(b.id))
+            FROM (
+                SELECT id, product_id,
+                    SUM(delta) OVER (PARTITION BY product_id ORDER BY id ROWS UNBOUNDED PRECEDING) AS balance
+                FROM stock_movements
+            ) b
+            WHERE b.balance < 0
+            GROUP BY b.product_id",
+    },
+    // A product that starts without stock has no initial entry.
+    Invariant {
+        name: "initial-entry-comes-first",
+        sentence: "The ledger of a product has at most one initial entry, its first, and that one takes nothing.",
+        query: "
+            SELECT CONCAT('product ', m.product_id, ', entry ', m.id, ': ', m.delta, ', after entry ', f.entry)
+            FROM stock_movements m
+            JOIN (SELECT product_id, MIN(id) AS entry FROM stock_movements GROUP BY product_id) f
+                ON f.product_id = m.product_id
+            WHERE m.reason = 'initial' AND (m.id <> f.entry OR m.delta < 0)",
+    },
+    Invariant {
+        name: "entries-change-the-stock",
+        sentence: "Every entry of the ledger but the initial one adds or takes something.",
+        query: "
+            SELECT CONCAT('product ', product_id, ', entry ', id, ': ', reason)
+            FROM stock_movements
+            WHERE delta = 0 AND reason <> 'initial'",
+    },
+    Invariant {
+        name: "order-entries-name-orders",
+        sentence: "The entries of the ledger that name an order are those for 'order' and 'cancel'.",
+        query: "
+            SELECT CONCAT('entry ', id, ': ', reason, ', order ', COALESCE(order_id, 'none'))
+            FROM stock_movements
+            WHERE (order_id IS NOT NULL) <> (reason IN ('order', 'cancel'))",
+    },
+    Invariant {
+        name: "items-are-taken-once",
+        sentence: "The ledger takes exactly what each item orders, once, and nothing else for an order.",
+        query: "
+            SELECT CONCAT('order ', i.order_id, ', product ', i.product_id, ': ordered ', MAX(i.qty), ', taken ',
+                -COALESCE(SUM(m.delta), 0), ' by ', COUNT(m.id), ' entries')
+            FROM order_items i
+            LEFT JOIN stock_movements m
+                ON m.order_id = i.order_id AND m.product_id = i.product_id AND m.reason = 'order'
+            GROUP BY i.order_id, i.product_id
+            HAVING COUNT(m.id) <> 1 OR SUM(m.delta) <> -MAX(i.qty)
+            UNION ALL
+            SELECT CONCAT('order ', m.order_id, ', product ', m.product_id, ': entry ', m.id, ' without an item')
+            FROM stock_movements m
+            LEFT JOIN order_items i ON i.order_id = m.order_id AND i.product_id = m.product_id
+            WHERE m.reason = 'order' AND m.order_id IS NOT NULL AND i.order_id IS NULL",
+    },
+    Invariant {
+        name: "canceled-items-return-once",
+        sentence: "The ledger gives back exactly what each item of a CANCELED order took, once.",
+        query: "
+            SELECT CONCAT('order ', i.order_id, ', product ', i.product_id, ': ordered ', MAX(i.qty), ', given back ',
+                COALESCE(SUM(m.delta), 0), ' by ', COUNT(m.id), ' entries')
+            FROM orders o
+            JOIN order_items i ON i.order_id = o.id
+            LEFT JOIN stock_movements m
+                ON m.order_id = i.order_id AND m.product_id = i.product_id AND m.reason = 'cancel'
+            WHERE o.status = 'CANCELED'
+            GROUP BY i.order_id, i.product_id
+            HAVING COUNT(m.id) <> 1 OR SUM(m.delta) <> MAX(i.qty)",
+    },
+    Invariant {
+        name: "only-canceled-items-return",
+        sentence: "Nothing is given back but items of CANCELED orders.",
+        query: "
+            SELECT CONCAT('order ', m.order_id, ' (', COALESCE(o.status, 'missing'), '), product ', m.product_id,
+                ': entry ', m.id, ' gives back ', m.delta)
+            FROM stock_movements m
+            LEFT JOIN orders o ON o.id = m.order_id
+            LEFT JOIN order_items i ON i.order_id = m.order_id AND i.product_id = m.product_id
+            WHERE m.reason = 'cancel' AND m.order_id IS NOT NULL
+                AND (o.id IS NULL OR o.status <> 'CANCELED' OR i.order_id IS NULL)",
+    },
+    Invariant {
+        name: "live-orders-hold-their-stock",
+        sentence: "What a product's live orders ask for is what the ledger has taken for orders and not given back.",
+        query: "
+            SELECT CONCAT('product ', p.id, ': live orders ask for ', COALESCE(h.qty, 0), ', the ledger holds ',
+                -COALESCE(l.total, 0))
+            FROM products p
+            LEFT JOIN (
+                SELECT i.product_id, SUM(i.qty) AS qty
+                FROM order_items i
+                JOIN orders o ON o.id = i.order_id
+                WHERE o.status <> 'CANCELED'
+                GROUP BY i.product_id
+            ) h ON h.product_id = p.id
+            LEFT JOIN (
+                SELECT product_id, SUM(delta) AS total
+                FROM stock_movements
+                WHERE order_id IS NOT NULL
+                GROUP BY product_id
+            ) l ON l.product_id = p.id
+            WHERE COALESCE(h.qty, 0) <> -COALESCE(l.total, 0)",
+    },
+];
