@@ -1,4 +1,7 @@
 //! What the stock and its ledger promise.
+//!
+//! `GROUP BY product_id + 0` keeps the server from walking the ledger by product, which reads each row from another page.
+//! Reading it in its own order is ten times as fast where the ledger is larger than the server's memory.
 
 use crate::Invariant;
 
@@ -9,8 +12,11 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
         query: "
             SELECT CONCAT('product ', p.id, ': stock ', p.stock, ', ledger ', COALESCE(l.total, 0))
             FROM products p
-            LEFT JOIN (SELECT product_id, SUM(delta) AS total FROM stock_movements GROUP BY product_id) l
-                ON l.product_id = p.id
+            LEFT JOIN (
+                SELECT product_id + 0 AS product_id, SUM(delta) AS total
+                FROM stock_movements
+                GROUP BY product_id + 0
+            ) l ON l.product_id = p.id
             WHERE p.stock <> COALESCE(l.total, 0)",
     },
     Invariant {
@@ -118,10 +124,10 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
                 GROUP BY i.product_id
             ) h ON h.product_id = p.id
             LEFT JOIN (
-                SELECT product_id, SUM(delta) AS total
+                SELECT product_id + 0 AS product_id, SUM(delta) AS total
                 FROM stock_movements
                 WHERE order_id IS NOT NULL
-                GROUP BY product_id
+                GROUP BY product_id + 0
             ) l ON l.product_id = p.id
             WHERE COALESCE(h.qty, 0) <> -COALESCE(l.total, 0)",
     },
