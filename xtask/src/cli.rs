@@ -51,6 +51,9 @@ pub(crate) enum Command {
         #[arg(value_enum)]
         action: FileAction,
     },
+    /// Check that everything the books promise is true: 0 if it is, 1 if not, 2 if the database cannot be looked at
+    #[command(after_help = WHICH_DATABASE)]
+    CheckInvariants(CheckInvariantsArgs),
     /// Run all tests on a private database server
     Test(TestArgs),
 }
@@ -103,6 +106,18 @@ pub(crate) struct TestArgs {
     /// Arguments for `cargo test`; without a --package all packages are tested
     #[arg(last = true, value_name = "ARGS")]
     pub(crate) args: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CheckInvariantsArgs {
+    /// The database to look at, as mysql://USER:PASSWORD@HOST:PORT/NAME
+    #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
+    pub(crate) database_url: Option<String>,
+    /// How many violations of an invariant to show
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub(crate) examples: usize,
+    #[command(flatten)]
+    pub(crate) install: Install,
 }
 
 /// What every command has that may have to install a server.

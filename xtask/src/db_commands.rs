@@ -1,4 +1,4 @@
-//! `migrate`, `seed` and `schema`: the `db` program on the right database.
+//! `migrate`, `seed` and `schema`: the `db` program on the right database. How that is found serves others, too.
 
 use std::env;
 use std::process::ExitCode;
@@ -14,17 +14,22 @@ use crate::state::State;
 use crate::system::System;
 use crate::{process, programs, workspace};
 
+/// A program that works on a database.
+pub(crate) struct DatabaseProgram<'a> {
+    /// As which command of xtask it runs.
+    pub(crate) command: &'a str,
+    pub(crate) name: &'static str,
+    /// The folder of its package.
+    pub(crate) package: &'a str,
+    pub(crate) arguments: &'a [&'a str],
+}
+
 /// Runs `db` with these arguments, of which the first is a command of xtask as well.
 pub(crate) fn run(install: Install, arguments: &[&str]) -> Result<ExitCode> {
-    let source = Source::find(arguments[0])?;
-    let progress = Progress::new(false);
-    let (mut system, url) = match source {
-        Source::Running(url) => (System::new(None, progress)?, Some(url)),
-        Source::ToStart(home) => (System::new(Some(home), progress)?, None),
-    };
-    let code = run_db(&mut system, url, install, arguments);
-    system.stop();
-    code
+    let given = env::var("DATABASE_URL").ok();
+    let program = DatabaseProgram { command: arguments[0], name: "db", package: "db", arguments };
+    let code = run_program(given, install, &program)?;
+    Ok(code.unwrap_or(ExitCode::FAILURE))
 }
 
 pub(crate) fn seed(install: Install, scale: Option<u32>) -> Result<ExitCode> {
@@ -34,9 +39,32 @@ pub(crate) fn seed(install: Install, scale: Option<u32>) -> Result<ExitCode> {
     }
 }
 
-fn run_db(system: &mut System, url: Option<String>, install: Install, arguments: &[&str]) -> Result<ExitCode> {
-    let Some(programs) = programs::build_attached(system, "db")? else {
-        return Ok(ExitCode::FAILURE);
+/// Runs a program on the database that is given, or else on that of `up`. `None` when it does not compile.
+pub(crate) fn run_program(
+    given: Option<String>,
+    install: Install,
+    program: &DatabaseProgram<'_>,
+) -> Result<Option<ExitCode>> {
+    let source = Source::find(given, program.command)?;
+    let progress = Progress::new(false);
+    let (mut system, url) = match source {
+        Source::Running(url) => (System::new(None, progress)?, Some(url)),
+        Source::ToStart(home) => (System::new(Some(home), progress)?, None),
+    };
+    let code = build_and_run(&mut system, url, install, program);
+    system.stop();
+    code
+}
+
+fn build_and_run(
+    system: &mut System,
+    url: Option<String>,
+    install: Install,
+    program: &DatabaseProgram<'_>,
+) -> Result<Option<ExitCode>> {
+    let DatabaseProgram { name, package, arguments, .. } = *program;
+    let Some(programs) = programs::build_attached(system, name)? else {
+        return Ok(None);
     };
     let url = match url {
         Some(url) => url,
@@ -47,9 +75,9 @@ fn run_db(system: &mut System, url: Option<String>, install: Install, arguments:
             system.database_url()?
         }
     };
-    let mut command = programs.command("db", "db")?;
+    let mut command = programs.command(name, package)?;
     command.args(arguments).env("DATABASE_URL", url);
-    system.run_attached("db", &command).map(process::exit_code)
+    system.run_attached(name, &command).map(process::exit_code).map(Some)
 }
 
 enum Source {
@@ -60,9 +88,8 @@ enum Source {
 }
 
 impl Source {
-    fn find(command: &str) -> Result<Self> {
-        let given = env::var("DATABASE_URL").ok().filter(|url| !url.is_empty());
-        if let Some(url) = given {
+    fn find(given: Option<String>, command: &str) -> Result<Self> {
+        if let Some(url) = given.filter(|url| !url.is_empty()) {
             return Ok(Self::Running(url));
         }
         let directory = workspace::up_directory();

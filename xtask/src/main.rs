@@ -4,6 +4,7 @@
 //! (compiling, migrating, serving) is done by other programs that run as processes, so that xtask itself stays small.
 
 mod apt;
+mod check_invariants;
 mod choice;
 mod cli;
 mod database;
@@ -57,6 +58,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Seed { scale, install } => db_commands::seed(install, scale),
         Command::Schema { action, install } => db_commands::run(install, &["schema", action.as_str()]),
         Command::Openapi { action } => openapi::run(action),
+        Command::CheckInvariants(args) => check_invariants::run(&args),
         Command::Test(args) => test_command::run(&args),
     }
 }
