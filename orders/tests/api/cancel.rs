@@ -39,7 +39,9 @@ async fn a_confirmed_order_can_be_canceled_for_ten_minutes() {
     let too_late = harness.confirmed(&[(a, 2)]).await;
     let confirmed_ago = async |id, seconds: u32| {
         let at = format!("UTC_TIMESTAMP(6) - INTERVAL {seconds} SECOND");
-        harness.sql(&format!("UPDATE orders SET confirmed_at = {at} WHERE id = {id}")).await;
+        let tables = "orders o JOIN order_events e ON e.order_id = o.id AND e.to_status = 'CONFIRMED'";
+        let moved = format!("UPDATE {tables} SET o.confirmed_at = {at}, e.created_at = {at} WHERE o.id = {id}");
+        harness.sql(&moved).await;
     };
     confirmed_ago(within.id, 590).await;
     confirmed_ago(too_late.id, 601).await;
