@@ -9,9 +9,13 @@ use diesel_async::SimpleAsyncConnection;
 use futures::future::join_all;
 use futures::stream::{self, StreamExt};
 use orders::Context;
+use orders_client::ResponseValue;
 use orders_client::types::{Order, OrderStatus};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use service::Running;
 use tokio::runtime::Runtime;
+use tokio::time::sleep;
 
 use crate::books;
 use crate::harness::{Harness, new_order, refusal, refused};
@@ -90,28 +94,82 @@ async fn orders_that_are_confirmed_or_made_by_operators_or_still_reserved_do_not
     books::check(&harness).await;
 }
 
+/// How a race of a confirm, a cancel and expiry may end: what the confirm and the cancel were told, whether the cancel
+/// was for the order's first version only, and who changed the order.
+const LEGAL: [(&str, &str, bool, &str); 5] = [
+    ("CONFIRMED", "precondition_failed", true, "'CREATED service,CONFIRMED service'"),
+    ("order_canceled", "CANCELED", true, "'CREATED service,CANCELED operator:ann'"),
+    ("order_canceled", "precondition_failed", true, "'CREATED service,CANCELED system:expiry'"),
+    ("CONFIRMED", "CANCELED", false, "'CREATED service,CONFIRMED service,CANCELED operator:ann'"),
+    (
+        "order_canceled",
+        "CANCELED",
+        false,
+        "'CREATED service,CANCELED operator:ann','CREATED service,CANCELED system:expiry'",
+    ),
+];
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_confirms_against_expiry_leave_each_order_confirmed_or_canceled() {
+async fn five_hundred_orders_that_are_confirmed_canceled_and_expired_at_once_end_legally() {
     let harness = Harness::start().await;
-    let a = harness.product("A", 100).await;
-    let orders = reserved_many(&harness, 100, &[(a, 1)]).await;
-    let_all_pass(&harness).await;
-    let confirm = async |order: &Order| {
-        let key = format!("confirm-{}", order.id);
-        let answer = harness.service().order_confirm().id(order.id).x_idempotency_key(key).send().await;
-        match answer {
-            Ok(confirmed) => assert_eq!(confirmed.status, OrderStatus::Confirmed),
-            refusal_of_expired => assert_eq!(refusal(refusal_of_expired), refused(409, "order_canceled")),
-        }
-    };
-    let _expiring = harness.another_server();
-    // The other end first, so that both have something left when they meet.
-    join_all(orders.iter().rev().map(confirm)).await;
-    assert_eq!(harness.number(CREATED).await, 0);
-    let confirmed = harness.number("SELECT COUNT(*) AS n FROM orders WHERE status = 'CONFIRMED'").await;
-    assert_eq!(harness.number(EXPIRED).await, 100 - confirmed);
-    assert_eq!(harness.stock(a).await, 100 - confirmed);
+    let a = harness.product("A", 10_000).await;
+    let seed = rand::random();
+    eprintln!("seed {seed}");
+    let mut rng = StdRng::seed_from_u64(seed);
+    let mut ends = Vec::new();
+    for round in 0..20 {
+        let keys: Vec<_> = (0..25).map(|n| format!("k{round}-{n}")).collect();
+        let lines: Vec<_> = (0..25).map(|n| [(a, 1 + n % 3)]).collect();
+        let orders = join_all(keys.iter().zip(&lines).map(|(key, lines)| reserved(&harness, key, lines))).await;
+        let_all_pass(&harness).await;
+        let expiring = harness.another_server();
+        let races = orders.iter().map(|order| {
+            // Expiry takes the orders one by one, so that this is about when it comes to them.
+            let mut start = || Duration::from_micros(rng.random_range(0..60_000));
+            race(&harness, order, [start(), start()])
+        });
+        ends.extend(join_all(races).await);
+        expiring.close().await;
+    }
+    let mut legal = 0;
+    for (confirm, cancel, conditional, paths) in LEGAL {
+        let told = (confirm.to_owned(), cancel.to_owned(), conditional);
+        let ids: Vec<_> = ends.iter().filter(|(_, end)| *end == told).map(|(id, _)| id.to_string()).collect();
+        let ids_or_none = if ids.is_empty() { "0".to_owned() } else { ids.join(",") };
+        let went = "SELECT order_id, GROUP_CONCAT(CONCAT(to_status, ' ', principal) ORDER BY id) AS path \
+                    FROM order_events GROUP BY order_id";
+        let went =
+            format!("SELECT COUNT(*) AS n FROM ({went}) w WHERE path IN ({paths}) AND order_id IN ({ids_or_none})");
+        assert_eq!(harness.number(&went).await, i64::try_from(ids.len()).unwrap(), "{told:?}");
+        eprintln!("{} orders were told {told:?}", ids.len());
+        legal += ids.len();
+    }
+    assert_eq!((ends.len(), legal), (500, 500), "{ends:?}");
+    let kept = "SELECT CAST(COALESCE(SUM(qty), 0) AS SIGNED) AS n FROM order_items JOIN orders ON orders.id = order_id";
+    let kept = harness.number(&format!("{kept} WHERE status = 'CONFIRMED'")).await;
+    assert_eq!((harness.number(CREATED).await, harness.stock(a).await), (0, 10_000 - kept));
     books::check(&harness).await;
+}
+
+/// What the confirm and the cancel were told, each of which starts after a time of its own. Every other order is
+/// canceled only if nobody came before.
+async fn race(harness: &Harness, order: &Order, starts: [Duration; 2]) -> (NonZeroU64, (String, String, bool)) {
+    let conditional = order.id.get().is_multiple_of(2);
+    let confirm = async {
+        sleep(starts[0]).await;
+        harness.service().order_confirm().id(order.id).x_idempotency_key(format!("c{}", order.id)).send().await
+    };
+    let cancel = async {
+        sleep(starts[1]).await;
+        let cancel = harness.operator().order_cancel().id(order.id);
+        if conditional { cancel.if_match("\"v1\"").send().await } else { cancel.send().await }
+    };
+    let (confirmed, canceled) = tokio::join!(confirm, cancel);
+    let told = |answer| match answer {
+        Ok(order) => ResponseValue::<Order>::into_inner(order).status.to_string(),
+        refused => refusal(refused).1.unwrap_or_default(),
+    };
+    (order.id, (told(confirmed), told(canceled), conditional))
 }
 
 #[tokio::test(flavor = "multi_thread")]

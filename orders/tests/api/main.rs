@@ -81,6 +81,7 @@ mod harness;
 mod lists;
 mod products;
 mod races;
+mod retries;
 mod rows;
 mod stock;
 mod system;

@@ -1,0 +1,97 @@
+//! Orders that take the same products in opposite orders: nobody hears of a deadlock, and hardly a transaction has to be
+//! run again. How many are is counted from what the database layer logs, on the threads of one test alone.
+
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures::future::join_all;
+use tokio::runtime::{Builder, Runtime};
+use tracing::{Dispatch, Event, Level, Subscriber, dispatcher};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::{Context, SubscriberExt};
+
+use crate::books;
+use crate::harness::{Harness, new_order};
+
+const ORDERS: usize = 2000;
+const WORKERS: usize = 32;
+
+/// How many transactions were run again.
+#[derive(Clone, Default)]
+struct Retried(Arc<AtomicUsize>);
+
+impl Retried {
+    fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// A runtime on whose threads they are counted.
+    fn runtime(&self) -> Runtime {
+        let transactions = Targets::new().with_target("db::transaction", Level::DEBUG);
+        let counting = Dispatch::new(tracing_subscriber::registry().with(self.clone().with_filter(transactions)));
+        // For as long as the thread lives.
+        let count = move || mem::forget(dispatcher::set_default(&counting));
+        Builder::new_multi_thread().enable_all().on_thread_start(count).build().unwrap()
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Retried {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        if event.fields().any(|field| field.name() == "retries") {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+#[test]
+fn two_thousand_orders_of_two_products_in_opposite_orders_all_succeed_and_hardly_one_is_tried_again() {
+    let retried = Retried::default();
+    retried.runtime().block_on(async {
+        let harness = Harness::start().await;
+        let (a, b) = (harness.product("A", 10_000).await, harness.product("B", 10_000).await);
+        let client = harness.operator();
+        let next = AtomicUsize::new(0);
+        let worker = async || {
+            loop {
+                let n = next.fetch_add(1, Ordering::Relaxed);
+                if n >= ORDERS {
+                    return;
+                }
+                let lines = if n.is_multiple_of(2) { [(a, 1), (b, 2)] } else { [(b, 2), (a, 1)] };
+                let order = client.order_create().body(new_order(&lines)).send().await.unwrap().into_inner();
+                if n.is_multiple_of(8) {
+                    client.order_cancel().id(order.id).send().await.unwrap();
+                }
+            }
+        };
+        join_all((0..WORKERS).map(|_| worker())).await;
+        assert_eq!(harness.number("SELECT COUNT(*) AS n FROM orders").await, 2000);
+        let canceled = 2000 / 8;
+        let kept = 2000 - canceled;
+        assert_eq!((harness.stock(a).await, harness.stock(b).await), (10_000 - kept, 10_000 - 2 * kept));
+        assert!(retried.count() * 100 < ORDERS, "{} transactions were tried again", retried.count());
+        books::check(&harness).await;
+    });
+}
+
+#[test]
+fn a_transaction_that_is_tried_again_is_counted() {
+    let retried = Retried::default();
+    retried.runtime().block_on(async {
+        let harness = Harness::start().await;
+        let a = harness.product("A", 10).await;
+        harness.order(&[(a, 1)]).await;
+        assert_eq!(retried.count(), 0);
+        // Fails once on every connection: variables outlive the transaction.
+        let deadlocks = "CREATE TRIGGER deadlocks BEFORE INSERT ON order_events FOR EACH ROW BEGIN \
+                         SET @failed = COALESCE(@failed, 0) + 1; \
+                         IF @failed = 1 THEN SIGNAL SQLSTATE '40001' SET MESSAGE_TEXT = \
+                         'Deadlock found when trying to get lock; try restarting transaction'; END IF; END";
+        harness.sql(deadlocks).await;
+        harness.order(&[(a, 1)]).await;
+        assert_eq!((retried.count(), harness.stock(a).await), (1, 8));
+        books::check(&harness).await;
+    });
+}
