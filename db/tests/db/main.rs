@@ -8,6 +8,7 @@
 )]
 
 mod classify;
+mod dropped;
 mod guard;
 mod idempotency;
 mod migrations;

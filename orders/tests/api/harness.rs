@@ -69,6 +69,14 @@ impl Harness {
         (harness, proxy)
     }
 
+    /// With one customer, and so many connections to the database.
+    pub(crate) async fn with_connections(count: usize) -> Self {
+        let database = with_a_customer(TestDatabase::create().await).await;
+        let customers = real_customers(&database);
+        let (config, base) = (few_connections(count, database.url(), &customers.base_url()), customers.base_url());
+        Self::on(database, config, Some(customers), &base)
+    }
+
     fn beside_real_customers(database: TestDatabase) -> Self {
         let customers = real_customers(&database);
         let (config, base) = (config(database.url(), &customers.base_url()), customers.base_url());
@@ -196,8 +204,15 @@ impl Harness {
     /// Fails if a transaction is open that has so much as read from one of these tables: locking a whole table waits for
     /// the end of every such transaction.
     pub(crate) async fn no_transaction_uses(&self, tables: &[&str]) {
+        self.transactions_end(tables, Duration::from_secs(1)).await;
+    }
+
+    /// Waits so long for the end of every transaction that has so much as read from one of these tables, and fails if
+    /// one stays open.
+    pub(crate) async fn transactions_end(&self, tables: &[&str], patience: Duration) {
         let locks: Vec<_> = tables.iter().map(|table| format!("{table} WRITE")).collect();
-        self.sql(&format!("SET lock_wait_timeout = 1; LOCK TABLES {}; UNLOCK TABLES", locks.join(", "))).await;
+        let (seconds, locks) = (patience.as_secs(), locks.join(", "));
+        self.sql(&format!("SET lock_wait_timeout = {seconds}; LOCK TABLES {locks}; UNLOCK TABLES")).await;
     }
 
     /// A POST whose answer's bytes matter.
@@ -248,6 +263,12 @@ pub(crate) fn operator_token(name: &str) -> String {
 
 pub(crate) fn config(database_url: &str, customers_base: &str) -> Config {
     Config::from_env(&env(database_url, customers_base)).expect("the settings are good")
+}
+
+fn few_connections(count: usize, database_url: &str, customers_base: &str) -> Config {
+    let env = env(database_url, customers_base);
+    let few = Env::new(|name| if name == "DB_POOL_SIZE" { Some(count.to_string()) } else { env.get(name) });
+    Config::from_env(&few).expect("the settings are good")
 }
 
 /// The settings of a test's servers. Port 0 lets the system choose.

@@ -75,6 +75,7 @@ mod connection_loss;
 mod create;
 mod credentials;
 mod customer_check;
+mod dropped;
 mod expiry;
 mod fake_customers;
 mod harness;
