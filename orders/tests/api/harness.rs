@@ -92,8 +92,7 @@ impl Harness {
         let server = orders::start(config).expect("the server starts");
         let (base_url, customers_base) = (server.base_url(), customers_base.to_owned());
         let http = outbound::http_client(Duration::from_secs(2), Duration::from_secs(60)).expect("TLS can be set up");
-        let client = |token: &str| Client::new_with_client(&base_url, http.clone(), Outbound::new().bearer(token));
-        let (operator, service) = (client(&operator_token("ann")), client(SERVICE_TOKEN));
+        let [operator, service] = clients(&base_url, &http);
         let server = Some(server);
         Self { database, server, base_url, customers_base, _customers: customers, http, operator, service }
     }
@@ -101,6 +100,15 @@ impl Harness {
     /// One more server on the same database.
     pub(crate) fn another_server(&self) -> Running<Context> {
         orders::start(config(self.database.url(), &self.customers_base)).expect("the server starts")
+    }
+
+    /// Ends the server and goes on with another one, on the same database.
+    pub(crate) async fn restart(&mut self) {
+        self.close().await;
+        let server = self.another_server();
+        self.base_url = server.base_url();
+        [self.operator, self.service] = clients(&self.base_url, &self.http);
+        self.server = Some(server);
     }
 
     /// Closes the server. The database can still be looked at.
@@ -253,6 +261,12 @@ async fn with_a_customer(database: TestDatabase) -> TestDatabase {
         "INSERT INTO customers (id, name, email, email_key) VALUES (1, 'ACME', 'ops@acme.com', 'ops@acme.com')";
     database.connection().await.batch_execute(insert).await.expect("the customer is made");
     database
+}
+
+/// The clients of an operator and of a service.
+fn clients(base_url: &str, http: &reqwest::Client) -> [Client; 2] {
+    [operator_token("ann"), SERVICE_TOKEN.to_owned()]
+        .map(|token| Client::new_with_client(base_url, http.clone(), Outbound::new().bearer(&token)))
 }
 
 /// A token as the customers service issues it.

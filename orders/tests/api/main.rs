@@ -80,6 +80,7 @@ mod expiry;
 mod fake_customers;
 mod harness;
 mod lists;
+mod model;
 mod products;
 mod races;
 mod retries;

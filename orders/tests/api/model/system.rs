@@ -1,0 +1,235 @@
+//! The running system, driven by the model's operations. What it answers is put into the model's words here.
+
+use std::num::NonZeroU64;
+
+use orders_client::types::{self, NewStockAdjustment, ProductPatch};
+use orders_client::{Client, Error, ResponseValue};
+
+use super::operation::{Caller, Content, Operation, Tag};
+use super::shop::{Answer, Seen, Shop};
+use crate::books;
+use crate::harness::{Harness, is_replay, new_order};
+
+/// Neither a product nor an order has this number or a higher one.
+const UNKNOWN: u64 = 1_000_000;
+const RESERVED_TOO_LONG: &str =
+    "SELECT COUNT(*) AS n FROM orders WHERE status = 'CREATED' AND reserved_until <= UTC_TIMESTAMP(6)";
+
+type Sent<T> = Result<ResponseValue<T>, Error<types::Error>>;
+
+pub(super) struct System {
+    harness: Harness,
+    products: Vec<NonZeroU64>,
+    orders: Vec<NonZeroU64>,
+    /// The whole order that each operation was answered with.
+    answered: Vec<Option<types::Order>>,
+}
+
+impl System {
+    pub(super) async fn like(shop: &Shop) -> Self {
+        let harness = Harness::start().await;
+        let mut products = Vec::new();
+        for (index, product) in shop.products.iter().enumerate() {
+            products.push(harness.product(&format!("P{index}"), product.stock).await);
+        }
+        Self { harness, products, orders: Vec::new(), answered: Vec::new() }
+    }
+
+    /// Carries the operation out and checks its answer against the model, which is ahead by this operation.
+    pub(super) async fn perform(&mut self, operation: &Operation, shop: &Shop) {
+        self.answered.push(None);
+        let answer = self.answer(operation).await;
+        assert_eq!(answer, shop.answer, "the answer to {operation:?} (left) is not the model's");
+        if let Some(step) = shop.same_as {
+            assert_eq!(self.answered.last(), self.answered.get(step), "{operation:?} is not answered as it was before");
+        }
+    }
+
+    /// Checks that everything is as the model says, and the books.
+    pub(super) async fn compare(&self, shop: &Shop) {
+        books::check(&self.harness).await;
+        for (index, product) in shop.products.iter().enumerate() {
+            let view = self.harness.operator().product_view().id(self.products[index]).send().await.unwrap();
+            assert_eq!((view.stock, view.price_cents, view.version), (product.stock, product.price, product.version));
+        }
+        assert_eq!(self.orders.len(), shop.orders.len());
+        for (id, order) in self.orders.iter().zip(&shop.orders) {
+            let view = self.harness.operator().order_view().id(*id).send().await.unwrap().into_inner();
+            assert_eq!(self.seen(&view), order.seen);
+        }
+    }
+
+    async fn answer(&mut self, operation: &Operation) -> Answer {
+        match operation {
+            Operation::Create { caller, key, content } => {
+                let create = self.client(*caller).order_create().body(self.new_order(content));
+                let sent = match key {
+                    Some(key) => create.x_idempotency_key(name(*key)).send().await,
+                    None => create.send().await,
+                };
+                self.order_answer(sent)
+            }
+            Operation::Confirm { caller, key, order, tag } => {
+                let confirm = self.client(*caller).order_confirm().id(self.order_id(*order));
+                let confirm = confirm.x_idempotency_key(name(*key));
+                let sent = match etag(*tag) {
+                    Some(tag) => confirm.if_match(tag).send().await,
+                    None => confirm.send().await,
+                };
+                self.order_answer(sent)
+            }
+            Operation::Cancel { caller, key, order, tag } => {
+                let mut cancel = self.client(*caller).order_cancel().id(self.order_id(*order));
+                if let Some(key) = key {
+                    cancel = cancel.x_idempotency_key(name(*key));
+                }
+                if let Some(tag) = etag(*tag) {
+                    cancel = cancel.if_match(tag);
+                }
+                let sent = cancel.send().await;
+                self.order_answer(sent)
+            }
+            Operation::Abandon { key, content } => {
+                let order: types::NewOrder = self.new_order(content).try_into().unwrap();
+                let request = types::AbandonRequest::builder().create_key(name(*key)).order(order);
+                self.told(self.client(Caller::Service).internal_order_abandon().body(request).send().await, |ended| {
+                    let seen = ended.order.as_ref().map(|order| self.seen(order));
+                    Answer::Abandoned { outcome: ended.outcome, seen }
+                })
+            }
+            Operation::Lookup { key } => {
+                let sent = self.client(Caller::Service).internal_order_lookup().create_key(name(*key)).send().await;
+                self.order_answer(sent)
+            }
+            Operation::Adjust { product, delta } => {
+                let adjustment = NewStockAdjustment::builder().delta(*delta).reason("count");
+                let id = self.products[*product];
+                let sent = self.client(Caller::Operator).stock_adjustment_create().id(id).body(adjustment).send().await;
+                self.told(sent, |movement| Answer::Movement { delta: movement.delta })
+            }
+            Operation::SetPrice { product, price } => {
+                self.edit(*product, ProductPatch::builder().price_cents(*price), None).await
+            }
+            Operation::SetStock { product, stock, expected, tag } => {
+                self.edit(*product, ProductPatch::builder().stock(*stock).expected_stock(*expected), *tag).await
+            }
+            time_or_restart => {
+                self.pass(time_or_restart).await;
+                Answer::Nothing
+            }
+        }
+    }
+
+    async fn edit(&self, product: usize, patch: types::builder::ProductPatch, tag: Tag) -> Answer {
+        let update = self.client(Caller::Operator).product_update().id(self.products[product]).body(patch);
+        let sent = match etag(tag) {
+            Some(tag) => update.if_match(tag).send().await,
+            None => update.send().await,
+        };
+        self.told(sent, |product| Answer::Product {
+            price: product.price_cents,
+            stock: product.stock,
+            version: product.version,
+        })
+    }
+
+    /// Time passes for rows, not for clocks.
+    async fn pass(&mut self, operation: &Operation) {
+        match operation {
+            Operation::LetReservationPass { order } => {
+                let passed = "UPDATE orders SET reserved_until = UTC_TIMESTAMP(6) WHERE reserved_until IS NOT NULL";
+                self.harness.sql(&format!("{passed} AND id = {}", self.order_id(*order))).await;
+                let sweeping = self.harness.another_server();
+                self.harness.becomes(RESERVED_TOO_LONG, 0).await;
+                sweeping.close().await;
+            }
+            Operation::LetCancelWindowPass { order } => {
+                let earlier = "UPDATE orders SET confirmed_at = confirmed_at - INTERVAL 601 SECOND";
+                self.harness.sql(&format!("{earlier} WHERE id = {}", self.order_id(*order))).await;
+            }
+            Operation::LetKeyExpire { key } => {
+                let expired = "UPDATE idempotency_keys SET expires_at = UTC_TIMESTAMP(6)";
+                self.harness.sql(&format!("{expired} WHERE `key` = '{}'", name(*key))).await;
+            }
+            Operation::Restart => self.harness.restart().await,
+            other => panic!("{other:?} is a request"),
+        }
+    }
+
+    fn order_answer(&mut self, sent: Sent<types::Order>) -> Answer {
+        if let Ok(order) = &sent {
+            let made = order.status().as_u16() == 201 && !is_replay(order);
+            if made && !self.orders.contains(&order.id) {
+                self.orders.push(order.id);
+            }
+            *self.answered.last_mut().unwrap() = Some((**order).clone());
+        }
+        let (status, replayed) = sent.as_ref().map_or((0, false), |order| (order.status().as_u16(), is_replay(order)));
+        self.told(sent, |order| Answer::Order { status, replayed, seen: self.seen(order) })
+    }
+
+    /// A refusal in the model's words, or else what `success` makes of the answer.
+    fn told<T: std::fmt::Debug>(&self, sent: Sent<T>, success: impl FnOnce(&T) -> Answer) -> Answer {
+        match sent {
+            Ok(answer) => success(&answer.into_inner()),
+            Err(Error::ErrorResponse(refusal)) => {
+                let facts = refusal.details.iter().flat_map(|detail| self.facts(detail)).collect();
+                let code = refusal.error_code.clone().unwrap_or_default();
+                Answer::Refused { status: refusal.status().as_u16(), code, facts }
+            }
+            Err(other) => panic!("expected an answer of the contract, got {other:?}"),
+        }
+    }
+
+    fn facts(&self, detail: &types::Detail) -> Vec<i64> {
+        let place = |id: i64| self.products.iter().position(|known| known.get().cast_signed() == id);
+        let product = detail.product_id.map(|id| place(id).unwrap_or(self.products.len()).try_into().unwrap());
+        [product, detail.requested, detail.available, detail.total_cents].into_iter().flatten().collect()
+    }
+
+    fn seen(&self, order: &types::Order) -> Seen {
+        let place = |id: NonZeroU64| self.products.iter().position(|known| *known == id).unwrap();
+        let line = |item: &types::OrderItem| {
+            assert_eq!(item.subtotal_cents, item.qty * item.unit_price_cents);
+            (place(item.product_id), item.qty, item.unit_price_cents)
+        };
+        Seen {
+            order: self.orders.iter().position(|known| *known == order.id).expect("an order that was made"),
+            status: order.status,
+            version: order.version,
+            total: order.total_cents,
+            lines: order.items.iter().map(line).collect(),
+            was_confirmed: order.confirmed_at.is_some(),
+            was_canceled: order.canceled_at.is_some(),
+        }
+    }
+
+    fn client(&self, caller: Caller) -> &Client {
+        match caller {
+            Caller::Operator => self.harness.operator(),
+            Caller::Service => self.harness.service(),
+        }
+    }
+
+    fn order_id(&self, order: usize) -> NonZeroU64 {
+        self.orders.get(order).copied().unwrap_or_else(unknown)
+    }
+
+    fn new_order(&self, content: &Content) -> types::builder::NewOrder {
+        let id = |product: &usize| self.products.get(*product).copied().unwrap_or_else(unknown);
+        let lines: Vec<_> = content.lines.iter().map(|(product, qty)| (id(product), *qty)).collect();
+        new_order(&lines).expected_total_cents(content.expected_total)
+    }
+}
+
+fn unknown() -> NonZeroU64 {
+    UNKNOWN.try_into().unwrap()
+}
+
+fn name(key: u8) -> String {
+    format!("k{key}")
+}
+
+fn etag(tag: Tag) -> Option<String> {
+    tag.map(|version| format!("\"v{version}\""))
+}
