@@ -21,7 +21,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 async fn take_a_piece(db: &Db, n: usize) -> Result<(), DbError> {
     let key = format!("k{n}");
     let claim = KeyClaim { scope: "test", principal: "test", key: &key, request_hash: [1; 32] };
-    db.transaction(async |connection| match idempotency::claim(connection, &claim, HOUR).await? {
+    db.transaction(async |connection| match idempotency::claim(connection, &claim, &rand::random(), HOUR).await? {
         Claim::Found(_) => Ok(()),
         Claim::Won => {
             connection.batch_execute("UPDATE products SET stock = stock - 1 WHERE id = 1").await?;

@@ -62,6 +62,22 @@
 //! | reserved for 15 minutes, orders of operators for ever | `create::an_order_of_a_service_is_reserved_for_a_quarter_of_an_hour_and_an_operators_is_not` |
 //! | the sweeper | `expiry::an_order_that_is_not_confirmed_in_time_is_canceled_and_its_stock_comes_back`, `expiry::an_order_that_somebody_works_on_holds_up_no_other` |
 //! | events | `cancel::the_events_tell_who_did_what_newest_first` |
+//!
+//! What happens at once, and what happens halfway:
+//!
+//! | rule | shown by |
+//! | --- | --- |
+//! | the same key 64 times at once | `races::sixty_four_clients_with_fifty_keys_in_common_make_fifty_orders`, `races::sixty_four_confirms_under_one_key_are_one_transition` |
+//! | 64 keys at once on one order | `races::sixty_four_confirms_under_as_many_keys_are_one_transition` |
+//! | stock 100, 400 buyers of 1 | `races::four_hundred_buyers_of_a_hundred_pieces_get_a_hundred` |
+//! | (A,B) and (B,A) by 32 workers; under 1 % of transactions retried | `retries::two_thousand_orders_of_two_products_in_opposite_orders_all_succeed_and_hardly_one_is_tried_again` |
+//! | 64 cancels of one order | `races::sixty_four_cancels_are_one_restock` |
+//! | confirm, cancel and expiry at once | `expiry::five_hundred_orders_that_are_confirmed_canceled_and_expired_at_once_end_legally` |
+//! | price and stock edits against orders | `races::edits_of_price_and_stock_lose_nothing_to_orders` |
+//! | a create and its abandon at once, and an abandon that comes first | `abandon::a_create_and_its_abandon_at_once_leave_no_order_alive`, `abandon::a_create_that_never_arrived_is_refused_from_then_on` |
+//! | an abandon leaves other content alone | `abandon::the_order_of_another_request_under_the_key_is_left_alone` |
+//! | a caller hangs up, a server ends in the middle | `dropped::clients_that_hang_up_leave_every_connection_and_every_book_in_order`, `dropped::a_server_that_is_torn_down_in_the_middle_of_requests_leaves_nothing_behind` |
+//! | whatever else | `model::whatever_is_done_in_whatever_order_is_answered_as_the_model_says` |
 
 #![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -9,12 +9,16 @@ fn folder() -> PathBuf {
 }
 
 fn source(module: &str) -> String {
-    std::fs::read_to_string(folder().join(format!("{module}.rs"))).unwrap_or_default()
+    let files = [format!("{module}.rs"), format!("{module}/mod.rs")];
+    files.iter().find_map(|file| std::fs::read_to_string(folder().join(file)).ok()).unwrap_or_default()
 }
 
 fn is_test(module: &str, name: &str) -> bool {
-    let (attribute, function) = ("#[tokio::test(flavor = \"multi_thread\")]", format!("async fn {name}() {{"));
-    source(module).contains(&format!("{attribute}\n{function}"))
+    let function = format!("fn {name}() {{");
+    let source = source(module);
+    let mut pairs = source.lines().zip(source.lines().skip(1));
+    pairs
+        .any(|(attribute, line)| attribute.contains("test") && attribute.starts_with("#[") && line.ends_with(&function))
 }
 
 #[test]

@@ -144,8 +144,10 @@ impl System {
                 sweeping.close().await;
             }
             Operation::LetCancelWindowPass { order } => {
-                let earlier = "UPDATE orders SET confirmed_at = confirmed_at - INTERVAL 601 SECOND";
-                self.harness.sql(&format!("{earlier} WHERE id = {}", self.order_id(*order))).await;
+                let earlier = "UPDATE orders o JOIN order_events e ON e.order_id = o.id AND e.to_status = 'CONFIRMED' \
+                     SET o.confirmed_at = o.confirmed_at - INTERVAL 601 SECOND, e.created_at = e.created_at - INTERVAL 601 SECOND";
+                let of_this = format!("WHERE o.status = 'CONFIRMED' AND o.id = {}", self.order_id(*order));
+                self.harness.sql(&format!("{earlier} {of_this}")).await;
             }
             Operation::LetKeyExpire { key } => {
                 let expired = "UPDATE idempotency_keys SET expires_at = UTC_TIMESTAMP(6)";
