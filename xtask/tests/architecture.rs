@@ -26,6 +26,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("orders", &["customers-client", "db", "orders-api", "outbound", "service", "service-api"]),
     ("orchestrator", &["customers-client", "orchestrator-api", "orders-client", "outbound", "service", "service-api"]),
     ("xtask", &["db-server"]),
+    ("load", &["customers-client", "orchestrator-client", "orders-client", "outbound"]),
     ("xtask-openapi", &["customers-api", "orchestrator-api", "orders-api", "service-api"]),
 ];
 

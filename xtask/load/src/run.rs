@@ -1,0 +1,68 @@
+//! Starting a load and ending it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+use tokio::task::JoinSet;
+
+use crate::Targets;
+use crate::history::{History, Record};
+use crate::operations::Client;
+use crate::progress::Progress;
+use crate::session::Session;
+use crate::shop::Shop;
+
+/// Clients at work. Dropped, it stops them wherever they are.
+pub struct Load {
+    session: Arc<Session>,
+    shop: Arc<Shop>,
+    stopping: Arc<AtomicBool>,
+    clients: JoinSet<Vec<Record>>,
+}
+
+impl Load {
+    /// Makes products and customers of its own and starts so many clients on them. What each of them does follows from
+    /// the seed and from what it is told.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot log in, or cannot make its products and customers within a minute each.
+    pub async fn start(targets: Targets, seed: u64, clients: usize) -> Result<Self> {
+        let session = Arc::new(Session::new(targets).context("cannot set up HTTP")?);
+        // The same seed may run again on the same database: keys and references must be new.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let run = format!("load-{seed:x}-{:x}", now.as_micros());
+        let shop = Arc::new(Shop::open(&session, &run).await?);
+        let stopping = Arc::<AtomicBool>::default();
+        let mut load = Self { session, shop, stopping, clients: JoinSet::new() };
+        for number in 0..clients {
+            let client = Client::new(Arc::clone(&load.session), Arc::clone(&load.shop), &run, seed, number);
+            load.clients.spawn(client.work_until(Arc::clone(&load.stopping)));
+        }
+        Ok(load)
+    }
+
+    /// The figures so far.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        self.session.tally.progress()
+    }
+
+    /// Ends every operation that has begun, and gives what all clients were told. An operation that gets no definite
+    /// answer is given up 60 s after it began, plus the time of its last attempt.
+    pub async fn stop(mut self) -> History {
+        self.stopping.store(true, Ordering::Relaxed);
+        let (mut records, mut lost_clients) = (Vec::new(), Vec::new());
+        while let Some(ended) = self.clients.join_next().await {
+            match ended {
+                Ok(more) => records.extend(more),
+                Err(error) => lost_clients.push(error.to_string()),
+            }
+        }
+        let operator = format!("operator:{}", self.session.targets.admin_user);
+        let products = self.shop.products.clone();
+        History { records, products, operator, progress: self.progress(), lost_clients }
+    }
+}
