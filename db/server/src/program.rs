@@ -57,6 +57,12 @@ impl Program {
             .find_map(|path| Self::inspect(path, &directories))
     }
 
+    /// The server at this path, which needs no usual name. `None` when it is no complete server.
+    #[must_use]
+    pub fn at(path: &Path) -> Option<Self> {
+        Self::inspect(path.to_owned(), &directories())
+    }
+
     /// The path of the server program.
     #[must_use]
     pub fn path(&self) -> &Path {
