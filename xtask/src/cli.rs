@@ -1,5 +1,7 @@
 //! The command line. What the commands do is in the other files.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Runs, migrates, seeds and tests the whole system
@@ -56,6 +58,8 @@ pub(crate) enum Command {
     CheckInvariants(CheckInvariantsArgs),
     /// Run all tests on a private database server
     Test(TestArgs),
+    /// Run the whole system under load while things go wrong, and judge what is left
+    Chaos(ChaosArgs),
 }
 
 const WHICH_DATABASE: &str = "The database is DATABASE_URL; else the one of the running `up`; else `up`'s database, \
@@ -118,6 +122,36 @@ pub(crate) struct CheckInvariantsArgs {
     pub(crate) examples: usize,
     #[command(flatten)]
     pub(crate) install: Install,
+}
+
+#[derive(Args, Debug)]
+#[command(
+    after_help = "It kills, stops and restarts the services and a private database server of its own, and cuts, \
+delays and truncates the connections between them and the clients. At the end it waits until every client has its \
+answer, then checks the invariants and that nothing was lost. Ctrl-C ends it early, with a judgement. The exit code is 0 \
+only if all is well.
+
+Examples:
+  cargo xtask chaos --minutes 30
+  cargo xtask chaos --minutes 2 --seed 4711
+  cargo xtask chaos --program /usr/local/mysql/bin/mysqld"
+)]
+pub(crate) struct ChaosArgs {
+    /// How long faults are made
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1440))]
+    pub(crate) minutes: u32,
+    /// Says which faults are made, when, and what the clients do; random unless given
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// How many clients work at once
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) clients: Option<u16>,
+    /// The database server to run, a mariadbd or mysqld; the first one that is found unless given
+    #[arg(long, value_name = "PATH")]
+    pub(crate) program: Option<PathBuf>,
+    /// Keep the logs and the data even if all is well
+    #[arg(long)]
+    pub(crate) keep: bool,
 }
 
 /// What every command has that may have to install a server.

@@ -63,7 +63,7 @@ fn build_and_run(
     program: &DatabaseProgram<'_>,
 ) -> Result<Option<ExitCode>> {
     let DatabaseProgram { name, package, arguments, .. } = *program;
-    let Some(programs) = programs::build_attached(system, name)? else {
+    let Some(programs) = programs::build_attached(system, &[name])? else {
         return Ok(None);
     };
     let url = match url {

@@ -4,6 +4,7 @@
 //! (compiling, migrating, serving) is done by other programs that run as processes, so that xtask itself stays small.
 
 mod apt;
+mod chaos;
 mod check_invariants;
 mod choice;
 mod cli;
@@ -60,5 +61,6 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Openapi { action } => openapi::run(action),
         Command::CheckInvariants(args) => check_invariants::run(&args),
         Command::Test(args) => test_command::run(&args),
+        Command::Chaos(args) => chaos::run(&args),
     }
 }

@@ -11,7 +11,7 @@ use crate::{process, programs};
 
 pub(crate) fn run(action: FileAction) -> Result<ExitCode> {
     let mut system = System::new(None, Progress::new(false))?;
-    let Some(programs) = programs::build_attached(&mut system, "xtask-openapi")? else {
+    let Some(programs) = programs::build_attached(&mut system, &["xtask-openapi"])? else {
         return Ok(ExitCode::FAILURE);
     };
     let mut command = programs.command("xtask-openapi", "xtask/openapi")?;

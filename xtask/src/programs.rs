@@ -57,9 +57,9 @@ pub(crate) fn build(system: &mut System, names: &[&str]) -> Result<Programs> {
     Ok(programs)
 }
 
-/// Builds one program; cargo writes to the terminal itself. False when it does not compile.
-pub(crate) fn build_attached(system: &mut System, name: &str) -> Result<Option<Programs>> {
-    let (status, output) = system.output_attached("build", &cargo_build(&[name]))?;
+/// The same, but cargo writes to the terminal itself. `None` when something does not compile.
+pub(crate) fn build_attached(system: &mut System, names: &[&str]) -> Result<Option<Programs>> {
+    let (status, output) = system.output_attached("build", &cargo_build(names))?;
     let mut programs = Programs::default();
     output.lines().for_each(|line| programs.take(line));
     Ok(status.success().then_some(programs))

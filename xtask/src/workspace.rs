@@ -28,6 +28,11 @@ pub(crate) fn test_directory() -> PathBuf {
     root().join(".local/test")
 }
 
+/// Where each run of `chaos` has a directory of its own. Ignored by git.
+pub(crate) fn chaos_directory() -> PathBuf {
+    root().join(".local/chaos")
+}
+
 /// The cargo that runs this program, in the root of the workspace.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

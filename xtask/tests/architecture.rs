@@ -27,6 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("orchestrator", &["customers-client", "orchestrator-api", "orders-client", "outbound", "service", "service-api"]),
     ("xtask", &["db-server"]),
     ("load", &["customers-client", "orchestrator-client", "orders-client", "outbound"]),
+    ("xtask-chaos", &["db-server", "invariants", "load"]),
     ("xtask-openapi", &["customers-api", "orchestrator-api", "orders-api", "service-api"]),
 ];
 

@@ -1,0 +1,81 @@
+//! The database server of a run: started, killed, started again on the same data.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use db_server::{Durability, Launch, PrivateServer, Program};
+use nix::sys::signal::Signal;
+use tokio::task::spawn_blocking;
+
+use crate::log::Log;
+use crate::process;
+
+const NAME: &str = "backoffice";
+
+/// A server that loses nothing that was committed.
+pub(crate) struct Database {
+    program: Program,
+    directory: PathBuf,
+    log: Log,
+    server: Option<PrivateServer>,
+}
+
+impl Database {
+    /// Starts a server with an empty database below `directory`.
+    ///
+    /// # Errors
+    ///
+    /// Where it does not start.
+    pub(crate) async fn start(program: Program, directory: &Path, log: Log) -> Result<Self> {
+        let mut database = Self { program, directory: directory.join("data"), log, server: None };
+        database.start_again().await?;
+        Ok(database)
+    }
+
+    /// Starts the server on the data that it left, and returns when it accepts connections.
+    ///
+    /// # Errors
+    ///
+    /// Where it does not start.
+    pub(crate) async fn start_again(&mut self) -> Result<()> {
+        let (program, directory, log) = (self.program.clone(), self.directory.clone(), self.log.clone());
+        let start = move || {
+            let launch = Launch::new(&program, &directory, Durability::Durable).database(NAME);
+            launch.on_log(move |line| log.line(line)).start()
+        };
+        self.server = Some(spawn_blocking(start).await?.context("the database server does not start")?);
+        Ok(())
+    }
+
+    /// Kills the server with SIGKILL and waits for its end.
+    ///
+    /// # Errors
+    ///
+    /// Where it had ended before.
+    pub(crate) async fn kill(&mut self) -> Result<()> {
+        if let Some(server) = &self.server {
+            process::send(Signal::SIGKILL, server.pid())?;
+        }
+        self.stop().await
+    }
+
+    /// Ends the server in order and waits for its end.
+    ///
+    /// # Errors
+    ///
+    /// Where its end cannot be waited for.
+    pub(crate) async fn stop(&mut self) -> Result<()> {
+        let server = self.server.take();
+        spawn_blocking(|| drop(server)).await.context("the database server does not end")
+    }
+
+    /// The port on 127.0.0.1, while it runs.
+    pub(crate) fn port(&self) -> Option<u16> {
+        self.server.as_ref().map(PrivateServer::port)
+    }
+
+    /// The URL of the database, reached on this port of 127.0.0.1.
+    pub(crate) fn url(port: u16) -> String {
+        format!("mysql://root@127.0.0.1:{port}/{NAME}")
+    }
+}

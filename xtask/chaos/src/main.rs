@@ -1,0 +1,122 @@
+//! Runs the real system under load, makes faults from a seed, and judges what is left.
+//!
+//! Lives here: the command line, the directory of the run, and the exit code. `plan` says which faults are made and
+//! when, `system` has the processes and the proxies between them, `run` goes through the plan, `judge` asks what became
+//! of it. The load and the invariants are crates of their own.
+
+mod connection;
+mod database;
+mod judge;
+mod log;
+mod mysql;
+mod plan;
+mod process;
+mod proxy;
+mod report;
+mod run;
+mod system;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use tempfile::TempDir;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::report::print;
+use crate::run::Run;
+
+/// Runs the real system under load, makes faults from a seed, and judges what is left
+#[derive(Parser)]
+struct Arguments {
+    /// How long faults are made
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1440))]
+    minutes: u32,
+    /// Says which faults are made and what the clients do; random unless given
+    #[arg(long)]
+    seed: Option<u64>,
+    /// How many clients work at once
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
+    clients: u16,
+    /// The database server to run, a mariadbd or mysqld; the first one that is found unless given
+    #[arg(long, value_name = "PATH")]
+    program: Option<PathBuf>,
+    /// Keep the logs and the data even if all is well
+    #[arg(long)]
+    keep: bool,
+    /// Where the directory of the run is made
+    #[arg(long, value_name = "PATH")]
+    directory: PathBuf,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Arguments::parse()).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            print(format_args!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// True when all is well.
+async fn run(arguments: Arguments) -> Result<bool> {
+    let interrupted = listen_for_interrupts()?;
+    let program = match &arguments.program {
+        Some(path) => db_server::Program::at(path).with_context(|| format!("{} is no server", path.display()))?,
+        None => db_server::Program::find()
+            .with_context(|| format!("no database server: {}", db_server::install_command()))?,
+    };
+    let seed = arguments.seed.unwrap_or_else(rand::random);
+    let directory = make_directory(&arguments.directory, seed)?;
+    print(format_args!("seed {seed}, {} min, {program}", arguments.minutes));
+    print(format_args!("logs in {}", directory.path().display()));
+    let length = Duration::from_secs(u64::from(arguments.minutes) * 60);
+    let run = Run { seed, length, clients: arguments.clients.into(), program };
+    let result = run.run(directory.path(), interrupted).await;
+    let is_well = result.as_ref().is_ok_and(report::Summary::is_well);
+    if let Ok(summary) = &result {
+        print(summary);
+    }
+    if is_well && !arguments.keep {
+        directory.close().context("cannot remove the directory of the run")?;
+    } else {
+        print(format_args!("logs and data are kept in {}", directory.keep().display()));
+    }
+    result.map(|_| is_well)
+}
+
+fn make_directory(parent: &PathBuf, seed: u64) -> Result<TempDir> {
+    let cannot = || format!("cannot make a directory in {}", parent.display());
+    std::fs::create_dir_all(parent).with_context(cannot)?;
+    tempfile::Builder::new().prefix(&format!("{seed}-")).tempdir_in(parent).with_context(cannot)
+}
+
+/// Turns true at the first SIGINT, SIGTERM or SIGHUP. The second ends this program at once, and what it started ends
+/// with it.
+fn listen_for_interrupts() -> Result<watch::Receiver<bool>> {
+    let (sender, interrupted) = watch::channel(false);
+    let listen = |kind| signal(kind).context("cannot listen for signals");
+    let (mut int, mut term) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    let mut hangup = listen(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = int.recv() => {}
+                _ = term.recv() => {}
+                _ = hangup.recv() => {}
+            }
+            if sender.send_replace(true) {
+                print("interrupted twice; everything is ended, nothing is judged");
+                std::process::exit(130);
+            }
+            print("interrupted; the clients finish, then the run is judged");
+        }
+    });
+    Ok(interrupted)
+}
