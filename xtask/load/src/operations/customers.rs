@@ -7,7 +7,7 @@ use super::Client;
 use crate::attempt::Attempt;
 use crate::history::{Caller, Record, Request, Sent};
 use crate::operation::Operation;
-use crate::outcome::{CustomerSeen, Seen, Told};
+use crate::outcome::{CustomerSeen, Effect, Seen, Told};
 use crate::session::{Pursuit, Session};
 
 /// Beyond so many, one is deleted before another is made.
@@ -60,6 +60,9 @@ impl Client {
         let sends = session.pursue(Pursuit::of(Operation::CustomerUpdate, false), attempt).await;
         if let Some(seen) = shown(&sends) {
             self.own_customers[one] = seen.clone();
+        } else if sends.iter().any(|sent| sent.effect() == Effect::Unknown) {
+            // It may change at any time from now on: no answer about it could be judged.
+            self.own_customers.swap_remove(one);
         }
         self.keep(Record::unkeyed(Caller::Operator, Request::UpdateCustomer { id, name, email, if_match }, sends));
     }
