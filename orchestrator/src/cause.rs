@@ -140,12 +140,14 @@ impl Cause {
         }
     }
 
-    /// Whether the same request may be answered otherwise when it comes again.
+    /// Whether the same request may be answered otherwise in a moment.
     fn may_pass(&self) -> bool {
-        matches!(
-            self,
-            Self::InsufficientStock(_) | Self::InProgress | Self::UpstreamAuth | Self::Unavailable | Self::TimedOut
-        )
+        matches!(self, Self::InProgress | Self::UpstreamAuth | Self::Unavailable | Self::TimedOut)
+    }
+
+    /// Whether the same request may be answered otherwise once somebody has done something about it.
+    fn may_be_helped(&self) -> bool {
+        matches!(self, Self::InsufficientStock(_))
     }
 }
 
@@ -171,12 +173,9 @@ pub(crate) fn tell(failed: &Failed<Step, Cause>, gave_up: bool) -> (Failure, Sta
         failure.details = cause.details().to_vec();
         failure
     };
-    let safe_to_retry = match undone {
-        Undone::Pending => true,
-        Undone::Nothing => cause.may_pass() && !gave_up,
-        Undone::Done => false,
-    };
-    if safe_to_retry {
+    let key_is_good = *undone == Undone::Nothing && !gave_up;
+    let soon = *undone == Undone::Pending || key_is_good && cause.may_pass();
+    if soon {
         failure = failure.retry_after(SOON);
     }
     let standing = Standing {
@@ -191,7 +190,7 @@ pub(crate) fn tell(failed: &Failed<Step, Cause>, gave_up: bool) -> (Failure, Sta
             Undone::Done => api::Compensated::Done,
             Undone::Pending => api::Compensated::Pending,
         },
-        safe_to_retry,
+        safe_to_retry: soon || key_is_good && cause.may_be_helped(),
     };
     (failure, standing)
 }

@@ -29,7 +29,8 @@ pub(crate) fn again(outcome: &Outcome, repeatable: bool) -> Option<Duration> {
 fn may_pass(status: u16, refusal: Option<&Refusal>, repeatable: bool) -> bool {
     let Some(refusal) = refusal else { return repeatable && status >= 500 };
     match refusal.left {
-        Some(left) => left.safe_to_retry,
+        // Safe, but waiting alone brings no stock.
+        Some(left) => left.safe_to_retry && refusal.code != codes::INSUFFICIENT_STOCK,
         None if refusal.code == codes::IDEMPOTENCY_IN_PROGRESS => true,
         None if matches!(status, 408 | 429) => true,
         None => status >= 500 && (repeatable || refusal.nothing_done()),

@@ -55,6 +55,11 @@ impl Shop {
         self.products.choose(rng).map(|product| product.id).unwrap_or_default()
     }
 
+    /// One of which there is always enough.
+    pub(crate) fn plentiful_product(&self, rng: &mut impl Rng) -> u64 {
+        self.products[..PLENTIFUL].choose(rng).map(|product| product.id).unwrap_or_default()
+    }
+
     /// One of which there is never much.
     pub(crate) fn scarce_product(&self, rng: &mut impl Rng) -> u64 {
         self.products[PLENTIFUL..].choose(rng).map(|product| product.id).unwrap_or_default()

@@ -92,11 +92,12 @@ impl Client {
 
     /// One line, or two products in either order, now and then one product on two lines.
     fn lines(&mut self) -> Vec<(u64, i64)> {
-        let first =
-            if self.chance(30) { self.shop.scarce_product(&mut self.rng) } else { self.shop.product(&mut self.rng) };
+        let scarce = self.chance(30);
+        let rng = &mut self.rng;
+        let first = if scarce { self.shop.scarce_product(rng) } else { self.shop.plentiful_product(rng) };
         let mut lines = vec![(first, self.rng.random_range(1..=4))];
         if self.chance(50) {
-            lines.push((self.shop.product(&mut self.rng), self.rng.random_range(1..=4)));
+            lines.push((self.shop.plentiful_product(&mut self.rng), self.rng.random_range(1..=4)));
         }
         lines
     }
