@@ -145,3 +145,31 @@ async fn whoever_did_not_make_the_order_does_not_cancel_it() {
     assert_eq!(world.orders.seen().last().unwrap(), VIEW);
     assert_eq!(world.shop().only_order(), OrderStatus::Created);
 }
+
+#[tokio::test]
+async fn a_confirmation_in_doubt_that_another_seems_to_make_is_undone_unless_it_was_made() {
+    let rows = [(Mishap::RequestLost, OrderStatus::Canceled), (Mishap::AnswerLost, OrderStatus::Confirmed)];
+    for (mishap, left) in rows {
+        let world = World::new().await;
+        world.orders.on(CONFIRM, 1, mishap);
+        world.orders.on(CONFIRM, ALWAYS, Mishap::Error(409, "idempotency_in_progress"));
+        let reply = world.order("a").await;
+        match left {
+            OrderStatus::Confirmed => reply.succeeded(),
+            _ => reply.failed(503, "confirm_failed", "confirm", "done", false),
+        }
+        assert_eq!(world.shop().only_order(), left);
+    }
+}
+
+#[tokio::test]
+async fn an_order_that_this_run_may_not_have_made_is_not_canceled_by_it() {
+    let world = World::new().await;
+    world.orders.on(CREATE, 1, Mishap::AnswerLost);
+    world.orders.on(CONFIRM, ALWAYS, Mishap::RequestLost);
+    world.order("a").await.failed(504, "compensation_pending", "confirm", "pending", true);
+    assert_eq!(world.orders.seen().last().unwrap(), VIEW);
+    world.orders.mend();
+    world.order("a").await.succeeded();
+    assert_eq!(world.shop().only_order(), OrderStatus::Confirmed);
+}

@@ -195,3 +195,33 @@ async fn whoever_finds_another_at_work_with_the_key_leaves_everything_to_it() {
     assert_eq!(reply.headers["retry-after"], "1");
     assert_eq!(world.orders.seen(), [CREATE, CREATE, CREATE, CREATE]);
 }
+
+#[tokio::test]
+async fn whoever_lost_an_answer_and_then_finds_another_at_work_says_that_something_may_be_left() {
+    let world = World::new().await;
+    world.orders.on(CREATE, 1, Mishap::AnswerLost);
+    world.orders.on(CREATE, ALWAYS, Mishap::Error(409, "idempotency_in_progress"));
+    world.order("a").await.failed(409, "idempotency_in_progress", "create", "pending", true);
+    assert_eq!(world.orders.seen(), [CREATE, CREATE, CREATE, CREATE]);
+    world.orders.mend();
+    world.order("a").await.succeeded();
+    assert_eq!(world.shop().only_order(), OrderStatus::Confirmed);
+}
+
+#[tokio::test]
+async fn whatever_refuses_a_later_attempt_the_one_in_doubt_is_given_up() {
+    let refusals = [
+        (404, "customer_not_found", 404, "customer_not_found"),
+        (404, "product_not_found", 404, "product_not_found"),
+        (400, "invalid_request", 504, "create_outcome_unknown"),
+    ];
+    for (refused, refusal, status, code) in refusals {
+        let world = World::new().await;
+        world.orders.on(CREATE, 1, Mishap::RequestStuck);
+        world.orders.on(CREATE, ALWAYS, Mishap::Error(refused, refusal));
+        world.order("a").await.failed(status, code, "create", "not_needed", false);
+        assert_eq!(world.orders.seen(), [CREATE, CREATE, ABANDON], "{refusal}");
+        assert_eq!(world.orders.deliver_late().await, 409);
+        assert_eq!(world.shop().orders.len(), 0);
+    }
+}

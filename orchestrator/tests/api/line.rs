@@ -2,10 +2,13 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, watch};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
 
 /// For as long as the test runs.
 pub(crate) const ALWAYS: usize = usize::MAX;
@@ -29,22 +32,30 @@ pub(crate) enum Mishap {
     Error(u16, &'static str),
     /// The port closes: this request gets no answer and later ones are refused.
     PortCloses,
+    /// The port closes for so long, and opens again by itself.
+    PortClosesFor(Duration),
+    /// The service gets the request two times, one right after the other. The first answer comes back.
+    SentTwice,
+    /// The request is answered, and a copy of it is kept on the way: see [`Line::deliver_late`].
+    CopyStuck,
 }
 
 /// One end of the line; the other end is the service.
 pub(crate) struct Line {
-    address: SocketAddr,
     shared: Arc<Shared>,
 }
 
 struct Shared {
+    address: SocketAddr,
+    /// Keeps the port while it is closed. It never listens.
+    _port: TcpSocket,
+    /// What answers on the port; none while it is closed.
+    open: Mutex<Option<JoinHandle<()>>>,
     service: SocketAddr,
     orders: Mutex<Vec<Order>>,
     /// Every request, as `POST /orders/{id}/confirm`, in the order of arrival.
     seen: watch::Sender<Vec<String>>,
     stuck: Mutex<Option<Vec<u8>>>,
-    close: Notify,
-    closed: Notify,
 }
 
 struct Order {
@@ -54,23 +65,23 @@ struct Order {
 }
 
 impl Line {
-    pub(crate) async fn to(service: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+    pub(crate) fn to(service: SocketAddr) -> Self {
+        let port = bound("127.0.0.1:0".parse().unwrap());
         let shared = Arc::new(Shared {
+            address: port.local_addr().unwrap(),
+            _port: port,
+            open: Mutex::default(),
             service,
             orders: Mutex::default(),
             seen: watch::Sender::new(Vec::new()),
             stuck: Mutex::default(),
-            close: Notify::new(),
-            closed: Notify::new(),
         });
-        tokio::spawn(accept(listener, Arc::clone(&shared)));
-        Self { address, shared }
+        shared.open();
+        Self { shared }
     }
 
     pub(crate) fn base_url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.shared.address)
     }
 
     /// Lets this happen to the next `times` requests of the kind.
@@ -94,68 +105,123 @@ impl Line {
         self.shared.close().await;
     }
 
+    /// Closes the port for so long.
+    pub(crate) async fn close_for(&self, outage: Duration) {
+        self.shared.close_for(outage).await;
+    }
+
+    /// From now on every request is carried.
+    pub(crate) fn mend(&self) {
+        self.shared.orders.lock().unwrap().clear();
+        self.shared.open();
+    }
+
     /// Delivers the last request that got stuck after all, and gives the status of the answer.
     pub(crate) async fn deliver_late(&self) -> u16 {
         let request = self.shared.stuck.lock().unwrap().clone().expect("no request got stuck");
-        let answer = String::from_utf8(self.shared.carry(&request).await).unwrap();
+        let answer = String::from_utf8(self.shared.carry(&request).await.unwrap()).unwrap();
         answer.split(' ').nth(1).unwrap().parse().unwrap()
     }
 }
 
+/// A socket on a port that others of these share and nobody else gets.
+fn bound(address: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseport(true).unwrap();
+    socket.bind(address).unwrap();
+    socket
+}
+
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     loop {
-        tokio::select! {
-            accepted = listener.accept() => {
-                let (stream, _) = accepted.unwrap();
-                let shared = Arc::clone(&shared);
-                tokio::spawn(async move { shared.serve(stream).await });
-            }
-            () = shared.close.notified() => break,
-        }
+        let (stream, _) = listener.accept().await.unwrap();
+        let shared = Arc::clone(&shared);
+        tokio::spawn(async move { shared.serve(stream).await });
     }
-    drop(listener);
-    shared.closed.notify_one();
 }
 
 impl Shared {
     /// One request to a connection: so each one has to connect, and a closed port is noticed at once.
-    async fn serve(&self, mut client: TcpStream) {
+    async fn serve(self: Arc<Self>, mut client: TcpStream) {
         let Some(request) = read_request(&mut client).await else { return };
         let kind = kind(&request);
         self.seen.send_modify(|seen| seen.push(kind.clone()));
-        match self.mishap(&kind) {
-            None => {
-                let answer = self.carry(&request).await;
-                let _ = client.write_all(&answer).await;
-            }
-            Some(Mishap::RequestLost) => {}
-            Some(Mishap::AnswerLost) => drop(self.carry(&request).await),
-            Some(Mishap::RequestStuck) => {
+        let answer = match self.mishap(&kind) {
+            None => self.carry(&request).await,
+            Some(mishap) => self.suffer(mishap, request, &mut client).await,
+        };
+        if let Some(answer) = answer {
+            let _ = client.write_all(&answer).await;
+        }
+    }
+
+    /// What comes back; with none the connection ends.
+    async fn suffer(self: &Arc<Self>, mishap: Mishap, request: Vec<u8>, client: &mut TcpStream) -> Option<Vec<u8>> {
+        match mishap {
+            Mishap::RequestLost => None,
+            Mishap::AnswerLost => self.carry(&request).await.and(None),
+            Mishap::RequestStuck => {
                 *self.stuck.lock().unwrap() = Some(request);
-                wait_for_end(&mut client).await;
+                wait_for_end(client).await;
+                None
             }
-            Some(Mishap::AnswerStuck) => {
-                self.carry(&request).await;
-                wait_for_end(&mut client).await;
+            Mishap::AnswerStuck => {
+                self.carry(&request).await?;
+                wait_for_end(client).await;
+                None
             }
-            Some(Mishap::AnswerCut) => {
-                let answer = self.carry(&request).await;
-                let _ = client.write_all(&answer[..answer.len() - 20]).await;
+            Mishap::AnswerCut => {
+                self.carry(&request).await.map(|answer| answer[..answer.len().saturating_sub(20)].to_vec())
             }
-            Some(Mishap::Gateway(status)) => {
-                let _ = client.write_all(&response(status, "text/html", "<h1>Sorry</h1>")).await;
-            }
-            Some(Mishap::Error(status, code)) => {
+            Mishap::Gateway(status) => Some(response(status, "text/html", "<h1>Sorry</h1>")),
+            Mishap::Error(status, code) => {
                 let json = format!(r#"{{"request_id":"r","error_code":"{code}","message":"hidden: {code}"}}"#);
-                let _ = client.write_all(&response(status, "application/json", &json)).await;
+                Some(response(status, "application/json", &json))
             }
-            Some(Mishap::PortCloses) => self.close().await,
+            Mishap::PortCloses => {
+                self.close().await;
+                None
+            }
+            Mishap::PortClosesFor(outage) => {
+                self.close_for(outage).await;
+                None
+            }
+            Mishap::SentTwice => {
+                let answer = self.carry(&request).await;
+                self.carry(&request).await?;
+                answer
+            }
+            Mishap::CopyStuck => {
+                let answer = self.carry(&request).await;
+                *self.stuck.lock().unwrap() = Some(request);
+                answer
+            }
+        }
+    }
+
+    fn open(self: &Arc<Self>) {
+        let mut open = self.open.lock().unwrap();
+        if open.is_none() {
+            let listener = bound(self.address).listen(1024).unwrap();
+            *open = Some(tokio::spawn(accept(listener, Arc::clone(self))));
         }
     }
 
     async fn close(&self) {
-        self.close.notify_one();
-        self.closed.notified().await;
+        let open = self.open.lock().unwrap().take();
+        if let Some(open) = open {
+            open.abort();
+            let _ = open.await;
+        }
+    }
+
+    async fn close_for(self: &Arc<Self>, outage: Duration) {
+        self.close().await;
+        let line = Arc::clone(self);
+        tokio::spawn(async move {
+            sleep(outage).await;
+            line.open();
+        });
     }
 
     fn mishap(&self, kind: &str) -> Option<Mishap> {
@@ -165,16 +231,16 @@ impl Shared {
         Some(order.mishap)
     }
 
-    /// Lets the service do its work.
-    async fn carry(&self, request: &[u8]) -> Vec<u8> {
-        let mut service = TcpStream::connect(self.service).await.unwrap();
+    /// Lets the service do its work; none where it is gone.
+    async fn carry(&self, request: &[u8]) -> Option<Vec<u8>> {
+        let mut service = TcpStream::connect(self.service).await.ok()?;
         let line_end = request.windows(2).position(|pair| pair == b"\r\n").unwrap() + 2;
-        service.write_all(&request[..line_end]).await.unwrap();
-        service.write_all(b"connection: close\r\n").await.unwrap();
-        service.write_all(&request[line_end..]).await.unwrap();
+        service.write_all(&request[..line_end]).await.ok()?;
+        service.write_all(b"connection: close\r\n").await.ok()?;
+        service.write_all(&request[line_end..]).await.ok()?;
         let mut answer = Vec::new();
-        service.read_to_end(&mut answer).await.unwrap();
-        answer
+        service.read_to_end(&mut answer).await.ok()?;
+        Some(answer)
     }
 }
 

@@ -12,6 +12,7 @@ mod fronts;
 mod input;
 mod keys;
 mod line;
+mod matrix;
 mod program;
 mod real;
 mod system;

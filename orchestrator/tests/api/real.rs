@@ -36,7 +36,7 @@ impl System {
         let customers = customers::start(customers::Config::from_env(&env(&database, "")).unwrap()).unwrap();
         let customers_base = customers.base_url();
         let orders = orders::start(orders::Config::from_env(&env(&database, &customers_base)).unwrap()).unwrap();
-        let line = Line::to(orders.local_addr()).await;
+        let line = Line::to(orders.local_addr());
         let mut config = world::config("production", &customers_base, &line.base_url());
         config.policy = Policy { attempt: Policy::default().attempt, ..POLICY };
         let orchestrator = orchestrator::start(config).unwrap();

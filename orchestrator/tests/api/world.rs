@@ -60,8 +60,8 @@ impl World {
         let shop = Arc::<Mutex<Shop>>::default();
         let auth = || Auth::from_env(&settings(profile, "", "")).unwrap();
         let (customers, orders) = (fake_customers::start(auth()), fake_orders::start(auth(), Arc::clone(&shop)));
-        let customers_line = Line::to(customers.local_addr()).await;
-        let orders_line = Line::to(orders.local_addr()).await;
+        let customers_line = Line::to(customers.local_addr());
+        let orders_line = Line::to(orders.local_addr());
         let mut config = config(profile, &customers_line.base_url(), &orders_line.base_url());
         config.policy = policy;
         let orchestrator = orchestrator::start(config).unwrap();
