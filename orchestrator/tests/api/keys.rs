@@ -67,28 +67,6 @@ async fn a_key_that_was_given_up_is_spent() {
 }
 
 #[tokio::test]
-async fn the_same_key_32_times_at_once_makes_one_order() {
-    let world = World::new().await;
-    let body = order("a");
-    let mut replies = tokio::task::JoinSet::new();
-    for _ in 0..32 {
-        let request = reqwest::Client::new().post(format!("{}{}", world.base_url, crate::world::PATH));
-        replies.spawn(crate::world::Reply::to(request.bearer_auth(crate::world::SERVICE_TOKEN).json(&body)));
-    }
-    let replies = replies.join_all().await;
-    let (confirmed, others): (Vec<_>, Vec<_>) = replies.iter().partition(|reply| reply.status == 201);
-    assert!(!confirmed.is_empty());
-    assert!(confirmed.iter().all(|reply| reply.text == confirmed[0].text));
-    for other in others {
-        other.failed(409, "idempotency_in_progress", "create", "not_needed", true);
-    }
-    let undoing = ["POST /orders/{id}/cancel", "POST /internal/orders/abandon"];
-    assert!(!world.orders.seen().iter().any(|request| undoing.contains(&request.as_str())));
-    assert_eq!(world.shop().only_order(), OrderStatus::Confirmed);
-    assert_eq!(world.shop().confirmations, 1);
-}
-
-#[tokio::test]
 async fn a_function_killed_after_the_create_is_resumed_by_the_same_key() {
     let world = World::new().await;
     world.orders.on(CONFIRM, 1, Mishap::RequestStuck);

@@ -51,7 +51,7 @@ struct Shared {
     _port: TcpSocket,
     /// What answers on the port; none while it is closed.
     open: Mutex<Option<JoinHandle<()>>>,
-    service: SocketAddr,
+    service: Mutex<SocketAddr>,
     orders: Mutex<Vec<Order>>,
     /// Every request, as `POST /orders/{id}/confirm`, in the order of arrival.
     seen: watch::Sender<Vec<String>>,
@@ -71,7 +71,7 @@ impl Line {
             address: port.local_addr().unwrap(),
             _port: port,
             open: Mutex::default(),
-            service,
+            service: Mutex::new(service),
             orders: Mutex::default(),
             seen: watch::Sender::new(Vec::new()),
             stuck: Mutex::default(),
@@ -114,6 +114,11 @@ impl Line {
     pub(crate) fn mend(&self) {
         self.shared.orders.lock().unwrap().clear();
         self.shared.open();
+    }
+
+    /// Leads to another service from now on.
+    pub(crate) fn lead_to(&self, service: SocketAddr) {
+        *self.shared.service.lock().unwrap() = service;
     }
 
     /// Delivers the last request that got stuck after all, and gives the status of the answer.
@@ -233,7 +238,8 @@ impl Shared {
 
     /// Lets the service do its work; none where it is gone.
     async fn carry(&self, request: &[u8]) -> Option<Vec<u8>> {
-        let mut service = TcpStream::connect(self.service).await.ok()?;
+        let service = *self.service.lock().unwrap();
+        let mut service = TcpStream::connect(service).await.ok()?;
         let line_end = request.windows(2).position(|pair| pair == b"\r\n").unwrap() + 2;
         service.write_all(&request[..line_end]).await.ok()?;
         service.write_all(b"connection: close\r\n").await.ok()?;

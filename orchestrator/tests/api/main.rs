@@ -4,6 +4,7 @@
 #![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 mod callers;
+mod collisions;
 mod confirm;
 mod create;
 mod fake_customers;
@@ -13,8 +14,10 @@ mod input;
 mod keys;
 mod line;
 mod matrix;
+mod outages;
 mod program;
 mod real;
+mod services;
 mod system;
 mod validate;
 mod world;

@@ -1,93 +1,17 @@
 //! The real services on a seeded database, with the same accidents on the lines to them.
 
-use customers::Context as Customers;
-use db::testing::TestDatabase;
-use orchestrator::{Orchestrator, Policy};
-use orders::Context as Orders;
-use orders_client::types::{Order, OrderStatus};
-use outbound::Outbound;
-use serde_json::{Value, json};
-use service::Running;
-use service::auth::Auth;
-use service::settings::Env;
+use orders_client::types::OrderStatus;
+use serde_json::json;
 
 use crate::fake_orders::{PRICE_CENTS, PRODUCT};
-use crate::line::{ALWAYS, Line, Mishap};
-use crate::world::{self, PATH, POLICY, Reply, SERVICE_TOKEN};
+use crate::line::{ALWAYS, Mishap};
+use crate::services::System;
+use crate::world;
 
 const CREATE: &str = "POST /orders";
 const CONFIRM: &str = "POST /orders/{id}/confirm";
 const CANCEL: &str = "POST /orders/{id}/cancel";
-
-/// The whole system.
-struct System {
-    orders: Line,
-    base_url: String,
-    /// An operator, who sees everything and is cut off from nothing.
-    operator: orders_client::Client,
-    first_stock: i64,
-    _running: (Running<Customers>, Running<Orders>, Running<Orchestrator>),
-    _database: TestDatabase,
-}
-
-impl System {
-    async fn start() -> Self {
-        let database = TestDatabase::seeded().await;
-        let customers = customers::start(customers::Config::from_env(&env(&database, "")).unwrap()).unwrap();
-        let customers_base = customers.base_url();
-        let orders = orders::start(orders::Config::from_env(&env(&database, &customers_base)).unwrap()).unwrap();
-        let line = Line::to(orders.local_addr());
-        let mut config = world::config("production", &customers_base, &line.base_url());
-        config.policy = Policy { attempt: Policy::default().attempt, ..POLICY };
-        let orchestrator = orchestrator::start(config).unwrap();
-        let token = Auth::from_env(&env(&database, "")).unwrap().tokens().issue("ann").unwrap();
-        let outbound = Outbound::new().bearer(&token);
-        let operator = orders_client::Client::new_with_client(&orders.base_url(), reqwest::Client::new(), outbound);
-        let mut system = Self {
-            orders: line,
-            base_url: orchestrator.base_url(),
-            operator,
-            first_stock: 0,
-            _running: (customers, orders, orchestrator),
-            _database: database,
-        };
-        system.first_stock = system.stock().await;
-        system
-    }
-
-    fn sending(&self, body: &Value) -> impl Future<Output = Reply> + Send + use<> {
-        let request = reqwest::Client::new().post(format!("{}{PATH}", self.base_url));
-        Reply::to(request.bearer_auth(SERVICE_TOKEN).json(body))
-    }
-
-    async fn order(&self, key: &str) -> Reply {
-        self.sending(&world::order(key)).await
-    }
-
-    async fn stock(&self) -> i64 {
-        let id = u64::try_from(PRODUCT).unwrap();
-        outbound::send(self.operator.product_view().id(id).send()).await.unwrap().stock
-    }
-
-    /// How many pieces orders hold.
-    async fn taken(&self) -> i64 {
-        self.first_stock - self.stock().await
-    }
-
-    /// What became of the order that an answer speaks of.
-    async fn view(&self, id: &Value) -> Order {
-        let id = id.as_u64().unwrap();
-        outbound::send(self.operator.order_view().id(id).send()).await.unwrap().into_inner()
-    }
-}
-
-fn env<'a>(database: &'a TestDatabase, customers_base: &'a str) -> Env<'a> {
-    Env::new(move |name| match name {
-        "DATABASE_URL" => Some(database.url().to_owned()),
-        "ADMIN_USER" | "ADMIN_PASSWORD" => Some("admin".to_owned()),
-        _ => world::settings("production", customers_base, "").get(name),
-    })
-}
+const ABANDON: &str = "POST /internal/orders/abandon";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sample_request_makes_a_confirmed_order_and_again_the_same() {
@@ -126,10 +50,10 @@ async fn what_the_services_refuse_is_told() {
     let reply = changed("/items/0/product_id", unknown).await;
     reply.failed(404, "product_not_found", "create", "not_needed", false);
     assert_eq!(reply.json()["error"]["details"][0]["product_id"], unknown);
-    let requested = system.first_stock + 1;
+    let requested = system.first_stock() + 1;
     let reply = changed("/items/0/qty", requested).await;
     reply.failed(409, "insufficient_stock", "create", "not_needed", true);
-    let detail = json!([{ "product_id": PRODUCT, "requested": requested, "available": system.first_stock }]);
+    let detail = json!([{ "product_id": PRODUCT, "requested": requested, "available": system.first_stock() }]);
     assert_eq!(reply.json()["error"]["details"], detail);
     assert_eq!(system.taken().await, 0);
     system.order("a").await.succeeded();
@@ -146,6 +70,33 @@ async fn lost_requests_and_answers_make_one_confirmed_order() {
         system.order(key).await.succeeded();
     }
     assert_eq!(system.taken().await, 3 * 8);
+}
+
+/// From now on every step and every undo arrives twice, except for these failures first.
+fn all_twice_but(system: &System, first: Option<(&'static str, Mishap)>) {
+    system.orders.mend();
+    if let Some((request, mishap)) = first {
+        system.orders.on(request, 4, mishap);
+    }
+    for request in [CREATE, CONFIRM, CANCEL, ABANDON] {
+        system.orders.on(request, ALWAYS, Mishap::SentTwice);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn steps_and_undos_that_are_delivered_twice_have_one_effect() {
+    let system = System::start().await;
+    all_twice_but(&system, None);
+    system.order("a").await.succeeded();
+    all_twice_but(&system, Some((CONFIRM, Mishap::RequestLost)));
+    system.order("b").await.failed(503, "confirm_failed", "confirm", "done", false);
+    all_twice_but(&system, Some((CREATE, Mishap::AnswerLost)));
+    system.order("c").await.failed(504, "create_outcome_unknown", "create", "done", false);
+    assert_eq!(system.taken().await, 3);
+    for (status, events) in [("CREATED", 3), ("CONFIRMED", 1), ("CANCELED", 2)] {
+        let counted = format!("SELECT COUNT(*) AS n FROM order_events WHERE to_status = '{status}'");
+        assert_eq!(system.number(&counted).await, events, "{status}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -211,9 +162,8 @@ async fn an_order_that_an_operator_canceled_is_told() {
     system.orders.on(CONFIRM, 1, Mishap::RequestStuck);
     let (reply, ()) = tokio::join!(system.order("a"), async {
         system.orders.until_seen(CONFIRM).await;
-        let made = outbound::send(system.operator.order_list().send()).await.unwrap();
-        let newest = made.data.iter().max_by_key(|order| order.id).unwrap().id;
-        outbound::send(system.operator.order_cancel().id(newest).send()).await.unwrap();
+        let newest = system.newest_order().await;
+        outbound::send(system.operator().order_cancel().id(newest).send()).await.unwrap();
     });
     reply.failed(409, "order_canceled", "confirm", "done", false);
     assert_eq!(system.taken().await, 0);
@@ -235,7 +185,7 @@ async fn the_same_key_32_times_at_once_makes_one_order_also_when_answers_are_los
     for other in others {
         assert_eq!((other.status, &other.json()["error"]["code"]), (409, &json!("idempotency_in_progress")));
     }
-    let undoing = [CANCEL, "POST /internal/orders/abandon"];
+    let undoing = [CANCEL, ABANDON];
     assert!(!system.orders.seen().iter().any(|request| undoing.contains(&request.as_str())));
     assert_eq!(system.taken().await, 3);
 }
