@@ -96,8 +96,14 @@ impl Line {
 
     /// Waits for a request of the kind.
     pub(crate) async fn until_seen(&self, request: &str) {
+        self.until_seen_times(request, 1).await;
+    }
+
+    /// Waits for so many requests of the kind, counted from the start.
+    pub(crate) async fn until_seen_times(&self, request: &str, times: usize) {
         let mut seen = self.shared.seen.subscribe();
-        seen.wait_for(|seen| seen.iter().any(|other| other == request)).await.unwrap();
+        let count = |seen: &Vec<String>| seen.iter().filter(|other| *other == request).count();
+        seen.wait_for(|seen| count(seen) >= times).await.unwrap();
     }
 
     /// Closes the port: connections are refused from now on.

@@ -1,17 +1,26 @@
-//! What outlives a run: the orders server dies and comes back, the reservation passes, the customer goes. All of it with
-//! the real services.
+//! What outlives a run: the orders server dies and comes back, the reservation passes, the customer goes, somebody else
+//! holds the key. All of it with the real services.
+
+use std::time::Duration;
 
 use diesel_async::SimpleAsyncConnection;
+use orchestrator::Policy;
 use orders_client::types::OrderStatus;
 use serde_json::{Value, json};
 
-use crate::line::Mishap;
+use crate::line::{ALWAYS, Mishap};
 use crate::services::System;
-use crate::world;
+use crate::world::{self, POLICY};
 
 const VIEW: &str = "GET /internal/customers/{id}";
+const CREATE: &str = "POST /orders";
 const CONFIRM: &str = "POST /orders/{id}/confirm";
 const CANCEL: &str = "POST /orders/{id}/cancel";
+const ABANDON: &str = "POST /internal/orders/abandon";
+
+/// In their own transaction, these let nobody change or insert a key.
+const HOLD_ALL_KEYS: &str = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ; BEGIN; \
+     SELECT `key` FROM idempotency_keys FOR UPDATE";
 
 /// Leaves an order that is neither confirmed nor canceled, and gives its id.
 async fn leave_unconfirmed(system: &System) -> Value {
@@ -20,6 +29,12 @@ async fn leave_unconfirmed(system: &System) -> Value {
     let reply = system.order("a").await;
     reply.failed(504, "compensation_pending", "confirm", "pending", true);
     reply.json()["error"]["order_id"].clone()
+}
+
+#[track_caller]
+fn nothing_was_undone(system: &System) {
+    let seen = system.orders.seen();
+    assert!(!seen.iter().any(|request| [CANCEL, ABANDON].contains(&request.as_str())), "{seen:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,4 +109,39 @@ async fn an_order_left_unconfirmed_by_a_customer_who_is_gone_is_pending() {
     reply.failed(504, "compensation_pending", "validate", "pending", true);
     assert_eq!(reply.json()["error"]["order_id"], id);
     assert_eq!(system.view(&id).await.status, OrderStatus::Created);
+}
+
+/// Each attempt as long as it really is.
+const TWO_ATTEMPTS: Policy =
+    Policy { total: Duration::from_secs(15), attempt: Duration::from_secs(2), attempts: 2, ..POLICY };
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_create_key_that_another_holds_is_waited_for_and_nothing_is_undone() {
+    let system = System::with_policy(TWO_ATTEMPTS).await;
+    let mut other = system.connection().await;
+    other.batch_execute(HOLD_ALL_KEYS).await.unwrap();
+    system.order("a").await.failed(409, "idempotency_in_progress", "create", "not_needed", true);
+    let waiting = tokio::spawn(system.sending(&world::order("a")));
+    system.orders.until_seen_times(CREATE, 3).await;
+    other.batch_execute("ROLLBACK").await.unwrap();
+    waiting.await.unwrap().succeeded();
+    nothing_was_undone(&system);
+    assert_eq!(system.taken().await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_confirm_key_that_another_holds_is_waited_for_and_nothing_is_undone() {
+    let system = System::with_policy(TWO_ATTEMPTS).await;
+    system.orders.on(CONFIRM, ALWAYS, Mishap::Error(409, "idempotency_in_progress"));
+    system.order("a").await.failed(409, "idempotency_in_progress", "confirm", "not_needed", true);
+    system.orders.mend();
+    let mut other = system.connection().await;
+    other.batch_execute(HOLD_ALL_KEYS).await.unwrap();
+    let reply = system.order("a").await;
+    reply.failed(409, "idempotency_in_progress", "confirm", "not_needed", true);
+    assert_eq!(reply.json()["error"]["order_id"], json!(system.newest_order().await));
+    other.batch_execute("ROLLBACK").await.unwrap();
+    system.order("a").await.succeeded();
+    nothing_was_undone(&system);
+    assert_eq!(system.taken().await, 3);
 }
