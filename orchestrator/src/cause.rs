@@ -194,3 +194,178 @@ pub(crate) fn tell(failed: &Failed<Step, Cause>, gave_up: bool) -> (Failure, Sta
     };
     (failure, standing)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An error answer of a service, in whichever client's shape.
+    fn answered<E: From<Body>>(status: u16, code: &'static str) -> Fault<E> {
+        Fault::Answered { status, retry_after: None, body: Some(E::from(Body(code))) }
+    }
+
+    struct Body(&'static str);
+
+    impl From<Body> for orders_client::types::Error {
+        fn from(Body(code): Body) -> Self {
+            let detail = orders_client::types::Detail { available: Some(2), ..Default::default() };
+            let (message, request_id) = ("said by orders".to_owned(), String::new());
+            Self { details: vec![detail], error_code: Some(code.to_owned()), message, request_id }
+        }
+    }
+
+    impl From<Body> for customers_client::types::Error {
+        fn from(Body(code): Body) -> Self {
+            let (message, request_id) = ("said by customers".to_owned(), String::new());
+            Self { details: Vec::new(), error_code: Some(code.to_owned()), message, request_id }
+        }
+    }
+
+    /// What any fault means unless a step knows better.
+    fn anywhere<E: From<Body>>() -> [(Fault<E>, Cause); 11] {
+        [
+            (Fault::NotSent, Cause::Unavailable),
+            (Fault::Broken, Cause::Unavailable),
+            (answered(500, "internal"), Cause::Unavailable),
+            (answered(503, "unavailable"), Cause::Unavailable),
+            (Fault::TimedOut, Cause::TimedOut),
+            (answered(401, "unauthorized"), Cause::UpstreamAuth),
+            (Fault::Answered { status: 403, retry_after: None, body: None }, Cause::UpstreamAuth),
+            (answered(409, "idempotency_in_progress"), Cause::InProgress),
+            (answered(400, "invalid_request"), Cause::UpstreamInvalid),
+            (answered(404, "order_not_found"), Cause::UpstreamInvalid),
+            (Fault::Invalid(String::new()), Cause::UpstreamInvalid),
+        ]
+    }
+
+    fn refusal() -> Refusal {
+        let detail = Detail { available: Some(2), ..Detail::default() };
+        Refusal { message: "said by orders".to_owned(), details: vec![detail] }
+    }
+
+    #[test]
+    fn only_a_missing_customer_is_the_callers_fault_when_the_customer_is_asked_for() {
+        for (fault, cause) in anywhere() {
+            assert_eq!(Cause::of_validate(&fault), cause);
+        }
+        assert_eq!(Cause::of_validate(&answered(404, "customer_not_found")), Cause::CustomerNotFound);
+    }
+
+    #[test]
+    fn what_orders_says_of_a_create_is_told_on() {
+        let refusals = [
+            (404, "customer_not_found", Cause::CustomerNotFound),
+            (404, "product_not_found", Cause::ProductNotFound(refusal())),
+            (409, "insufficient_stock", Cause::InsufficientStock(refusal())),
+            (422, "idempotency_key_reused", Cause::KeyReused),
+            (409, "idempotency_key_abandoned", Cause::KeySpent),
+        ];
+        for (fault, cause) in anywhere().into_iter().chain(refusals.map(|(s, code, cause)| (answered(s, code), cause)))
+        {
+            assert_eq!(Cause::of_create(&fault), cause);
+        }
+    }
+
+    #[test]
+    fn an_order_that_was_not_confirmed_says_whether_time_was_the_reason() {
+        for (fault, cause) in anywhere() {
+            let cause = match cause {
+                Cause::Unavailable => Cause::NotConfirmed,
+                Cause::TimedOut => Cause::NotConfirmedInTime,
+                cause => cause,
+            };
+            assert_eq!(Cause::of_confirm(&fault), cause);
+        }
+        assert_eq!(Cause::of_confirm(&answered(409, "order_canceled")), Cause::OrderCanceled);
+    }
+
+    /// Every cause, its status and code, and whether the same request may be sent again if nothing was done.
+    fn all() -> [(Cause, u16, &'static str, bool); 14] {
+        [
+            (Cause::CustomerNotFound, 404, "customer_not_found", false),
+            (Cause::ProductNotFound(refusal()), 404, "product_not_found", false),
+            (Cause::InsufficientStock(refusal()), 409, "insufficient_stock", true),
+            (Cause::KeyReused, 422, "idempotency_key_reused", false),
+            (Cause::KeySpent, 409, "idempotency_key_spent", false),
+            (Cause::InProgress, 409, "idempotency_in_progress", true),
+            (Cause::OrderCanceled, 409, "order_canceled", false),
+            (Cause::UpstreamAuth, 502, "upstream_auth", true),
+            (Cause::UpstreamInvalid, 502, "upstream_invalid", false),
+            (Cause::Unavailable, 503, "upstream_unavailable", true),
+            (Cause::TimedOut, 504, "upstream_timeout", true),
+            (Cause::CreateUnknown, 504, "create_outcome_unknown", false),
+            (Cause::NotConfirmed, 503, "confirm_failed", false),
+            (Cause::NotConfirmedInTime, 504, "confirm_failed", false),
+        ]
+    }
+
+    fn told(cause: &Cause, undone: Undone, gave_up: bool) -> (Failure, Standing) {
+        let told = tell(&Failed { step: Step::Create, attempts: 3, cause: cause.clone(), undone }, gave_up);
+        assert_eq!((told.1.attempts, told.0.retry_after), (3, told.1.safe_to_retry.then_some(Duration::from_secs(1))));
+        told
+    }
+
+    #[test]
+    fn while_nothing_was_done_the_cause_decides_whether_to_send_it_again() {
+        for (cause, status, code, may_pass) in all() {
+            let (failure, standing) = told(&cause, Undone::Nothing, false);
+            assert_eq!((failure.code.status, failure.code.name), (status, code));
+            assert_eq!(
+                (standing.compensated, standing.safe_to_retry),
+                (api::Compensated::NotNeeded, may_pass),
+                "{code}"
+            );
+            assert!(!failure.message.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_key_that_was_given_up_or_whose_order_was_undone_is_not_to_be_sent_again() {
+        for (cause, status, code, _) in all() {
+            for (undone, compensated) in
+                [(Undone::Nothing, api::Compensated::NotNeeded), (Undone::Done, api::Compensated::Done)]
+            {
+                let (failure, standing) = told(&cause, undone, true);
+                assert_eq!((failure.code.status, failure.code.name), (status, code));
+                assert_eq!((standing.compensated, standing.safe_to_retry), (compensated, false), "{code}");
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_is_left_behind_is_pending_and_the_same_request_finds_out() {
+        for (cause, status, code, _) in all() {
+            let (failure, standing) = told(&cause, Undone::Pending, false);
+            // Somebody else is at work, or nobody can be told what to do: that is what the caller has to know.
+            let expected = match cause {
+                Cause::InProgress | Cause::UpstreamAuth => (status, code),
+                _ => (504, "compensation_pending"),
+            };
+            assert_eq!((failure.code.status, failure.code.name), expected);
+            assert_eq!((standing.compensated, standing.safe_to_retry), (api::Compensated::Pending, true));
+        }
+    }
+
+    #[test]
+    fn what_orders_said_of_products_is_told_and_only_that() {
+        for (cause, ..) in all() {
+            let about_products = matches!(cause, Cause::ProductNotFound(_) | Cause::InsufficientStock(_));
+            let (failure, _) = told(&cause, Undone::Nothing, false);
+            assert_eq!(failure.details == refusal().details, about_products);
+            assert_eq!(failure.message == "said by orders", about_products);
+        }
+    }
+
+    #[test]
+    fn the_step_that_failed_is_told() {
+        let rows = [
+            (Step::Validate, api::Step::Validate),
+            (Step::Create, api::Step::Create),
+            (Step::Confirm, api::Step::Confirm),
+        ];
+        for (step, told) in rows {
+            let failed = Failed { step, attempts: 1, cause: Cause::TimedOut, undone: Undone::Nothing };
+            assert_eq!(tell(&failed, false).1.step, told);
+        }
+    }
+}

@@ -241,6 +241,53 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn an_attempt_ends_at_the_latest_when_the_time_is_up() {
+        let start = Instant::now();
+        let until = start + Duration::from_secs(1);
+        let send = std::future::pending::<Result<(), Fault<Body>>>;
+        let tried = call(&Policy::default(), &RetryBudget::full(), until, send).await;
+        assert!(matches!(tried.result, Err(Fault::TimedOut)) && tried.attempts == 1);
+        assert!((1000..1010).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_attempt_in_doubt_leaves_a_doubt_whatever_comes_after_it() {
+        for later in [vec![], vec![Fault::NotSent], vec![Fault::TimedOut], vec![answered(400, "any")]] {
+            let faults = [Fault::TimedOut].into_iter().chain(later).collect();
+            assert!(attempts(LONG, faults).await.0.unsure);
+        }
+        assert!(!attempts(LONG, vec![Fault::NotSent, answered(400, "any")]).await.0.unsure);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_saga_has_15_seconds_to_go_forward_and_5_more_to_go_back() {
+        let Deadlines { forward, undo } = Policy::default().deadlines();
+        assert_eq!((forward - Instant::now(), undo - Instant::now()), (LONG, Duration::from_secs(20)));
+    }
+
+    #[test]
+    fn a_pause_has_any_length_below_a_limit_that_doubles() {
+        for (attempts, limit) in [(1, 50), (2, 100), (3, 200), (4, 400), (6, 1000), (40, 1000)] {
+            let pauses = (0..1000).map(|_| Policy::default().pause_after(attempts).as_millis());
+            let (least, most) = pauses.fold((limit, 0), |(least, most), pause| (least.min(pause), most.max(pause)));
+            // Of a thousand pauses, some lie in the lowest tenth and some in the highest.
+            assert!(least <= limit / 10 && most >= limit * 9 / 10 && most <= limit, "{attempts}: {least} to {most}");
+        }
+    }
+
+    #[test]
+    fn a_hundred_retries_are_saved_up_and_ten_calls_pay_for_one() {
+        let budget = RetryBudget::full();
+        budget.pay_in();
+        let retries = |budget: &RetryBudget| (0..1000).filter(|_| budget.take_out()).count();
+        assert_eq!(retries(&budget), 100);
+        for (calls, paid_for) in [(9, 0), (1, 1), (10, 1), (25, 2), (5, 1)] {
+            (0..calls).for_each(|_| budget.pay_in());
+            assert_eq!(retries(&budget), paid_for);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn the_other_side_decides_how_long_to_wait_while_there_is_time() {
         let busy = |seconds| Fault::Answered {
             status: 503,

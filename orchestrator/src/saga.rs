@@ -210,6 +210,13 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_step_that_did_nothing_is_not_taken_back() {
+        let mut saga = Recorded::new(Some((3, Then::UndoEarlier)));
+        assert_eq!(saga.outcome().await, Err((3, Undone::Done)));
+        assert_eq!(saga.log, ["run 1", "run 2", "run 3", "undo 2", "undo 1"]);
+    }
+
+    #[tokio::test]
     async fn a_step_that_cannot_be_taken_back_does_not_keep_the_earlier_ones() {
         let mut saga = Recorded { stuck: Some(2), ..Recorded::new(Some((3, Then::UndoEarlier))) };
         assert_eq!(saga.outcome().await, Err((3, Undone::Pending)));
