@@ -9,7 +9,6 @@ use outbound::{Coded, Fault};
 use service_api::{Detail, ErrorCode, Failure};
 
 use crate::create_and_confirm::Step;
-use crate::retry::may_pass;
 use crate::saga::{Failed, Undone};
 use crate::wire;
 
@@ -88,7 +87,7 @@ impl Cause {
             Fault::TimedOut => Self::TimedOut,
             Fault::Answered { status: 401 | 403, .. } => Self::UpstreamAuth,
             fault if fault.has_code(codes::IDEMPOTENCY_IN_PROGRESS) => Self::InProgress,
-            fault if may_pass(fault) => Self::Unavailable,
+            fault if fault.may_pass() => Self::Unavailable,
             _ => Self::UpstreamInvalid,
         }
     }
@@ -301,7 +300,9 @@ mod tests {
 
     fn told(cause: &Cause, undone: Undone, gave_up: bool) -> (Failure, Standing) {
         let told = tell(&Failed { step: Step::Create, attempts: 3, cause: cause.clone(), undone }, gave_up);
-        assert_eq!((told.1.attempts, told.0.retry_after), (3, told.1.safe_to_retry.then_some(Duration::from_secs(1))));
+        // Waiting alone brings no stock.
+        let soon = told.1.safe_to_retry && told.0.code != api::INSUFFICIENT_STOCK;
+        assert_eq!((told.1.attempts, told.0.retry_after), (3, soon.then_some(Duration::from_secs(1))));
         told
     }
 

@@ -115,10 +115,10 @@ where
             Err(fault) => fault,
         };
         unsure |= may_have_been_carried_out(&fault);
-        let pause = policy.pause_after(attempts).max(retry_after(&fault));
+        let pause = policy.pause_after(attempts).max(fault.retry_after().unwrap_or_default());
         // The other side may ask for a pause of any length.
         let in_time = Instant::now().checked_add(pause).is_some_and(|next| next < until);
-        let again = may_pass(&fault) && attempts < policy.attempts && in_time;
+        let again = fault.may_pass() && attempts < policy.attempts && in_time;
         if !again || !budget.take_out() {
             return Tried { result: Err(fault), attempts, unsure };
         }
@@ -126,33 +126,16 @@ where
     }
 }
 
-/// Whether the same call may be answered otherwise in a moment.
-pub(crate) fn may_pass<E: Coded>(fault: &Fault<E>) -> bool {
-    match fault {
-        Fault::NotSent | Fault::TimedOut | Fault::Broken => true,
-        Fault::Answered { status: 408 | 429 | 500 | 502 | 503 | 504, .. } => true,
-        Fault::Answered { .. } => fault.has_code(codes::IDEMPOTENCY_IN_PROGRESS),
-        Fault::Invalid(_) => false,
-    }
-}
-
 /// Of what may pass, only these say that nothing was done. A gateway's answer says nothing of the service behind it.
 fn may_have_been_carried_out<E: Coded>(fault: &Fault<E>) -> bool {
     let surely_not = matches!(fault, Fault::NotSent | Fault::Answered { status: 429, .. })
         || NOTHING_DONE.iter().any(|code| fault.has_code(code));
-    may_pass(fault) && !surely_not
+    fault.may_pass() && !surely_not
 }
 
 /// The codes by which a service says that it did nothing and may do it in a moment.
 const NOTHING_DONE: [&str; 3] =
     [codes::UNAVAILABLE, codes::CUSTOMER_SERVICE_UNAVAILABLE, codes::IDEMPOTENCY_IN_PROGRESS];
-
-fn retry_after<E>(fault: &Fault<E>) -> Duration {
-    match fault {
-        Fault::Answered { retry_after: Some(wait), .. } => *wait,
-        _ => Duration::ZERO,
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -56,7 +56,6 @@ mod matrix;
 mod outages;
 mod program;
 mod real;
-mod rows;
 mod services;
 mod system;
 mod validate;

@@ -100,7 +100,6 @@ mod model;
 mod products;
 mod races;
 mod retries;
-mod rows;
 mod stock;
 mod system;
 mod time_limits;
