@@ -99,8 +99,8 @@ pub async fn find(
 }
 
 /// Takes the key for the transaction that runs on `connection`, as part of the request that `nonce` names, or says who
-/// had it before. The row stays locked until
-/// the transaction ends; an expired one is taken over. The answer is kept for `retention`, counted from now.
+/// had it before. The row stays locked until the transaction ends; an expired one is taken over. The answer is kept for
+/// `retention`, counted from now.
 ///
 /// # Errors
 ///

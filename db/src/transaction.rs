@@ -21,9 +21,9 @@ const MAX_RETRIES: u32 = 5;
 /// The longest pause before the first retry; it doubles with each one.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 
-/// How long the answer to COMMIT or ROLLBACK is waited for, whatever time is left: giving up on COMMIT early would turn a
-/// slow success into a doubt, and giving up on ROLLBACK would leave the locks to whenever the server sees the connection
-/// closed.
+/// How long the answer to COMMIT or ROLLBACK is waited for. Giving up on COMMIT early would turn a slow success into a
+/// doubt, and giving up on ROLLBACK would leave the locks to whenever the server sees the connection closed; still, who has
+/// a deadline waits for ROLLBACK no longer than that.
 const END_LIMIT: Duration = Duration::from_secs(5);
 
 /// The error of a closure that runs in a transaction: the service's own, with the database's inside.

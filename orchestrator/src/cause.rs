@@ -55,6 +55,14 @@ impl Cause {
         if fault.has_code(codes::CUSTOMER_NOT_FOUND) { Self::CustomerNotFound } else { Self::of_any(fault) }
     }
 
+    /// Of looking for an order, which is there or is not: nothing else is final.
+    pub(crate) fn of_lookup(fault: &Fault<orders_client::types::Error>) -> Self {
+        match Self::of_any(fault) {
+            Self::UpstreamInvalid => Self::Unavailable,
+            cause => cause,
+        }
+    }
+
     pub(crate) fn of_create(fault: &Fault<orders_client::types::Error>) -> Self {
         let Fault::Answered { body: Some(body), .. } = fault else { return Self::of_any(fault) };
         let refusal = || Refusal {

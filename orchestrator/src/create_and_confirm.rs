@@ -1,8 +1,9 @@
 //! The saga: validate the customer, create the order, confirm it. What it takes to take each step back.
 //!
 //! The order is the saga's log, and keys derived from the caller's make every step repeatable: whoever sends the same
-//! request again goes on where the last run stopped. Only the run that made an order takes it back; a run that found
-//! it made by another leaves it to that one, to the reservation's expiry, or to the next run with the same key.
+//! request again goes on where the last run stopped. A run that found the order made by another leaves it to that one, to
+//! the reservation's expiry, or to the next run with the same key. But a run whose create stays in doubt to the end gives
+//! it up, whoever made the order: another run that is about to confirm then finds it canceled.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
@@ -188,7 +189,11 @@ impl<'a> CreateAndConfirm<'a> {
             outbound::send(self.orders.internal_order_lookup().create_key(key).send()).await
         };
         let tried = self.upstreams.undo_orders(until, lookup).await;
-        let Ok(order) = tried.result else { return Undo::Nothing };
+        let order = match tried.result {
+            Ok(order) => order.into_inner(),
+            Err(fault) if fault.has_code(codes::ORDER_NOT_FOUND) => return Undo::Nothing,
+            Err(fault) => return Undo::Explained(Cause::of_lookup(&fault)),
+        };
         if !is_asked_for(&order, self.request) {
             return Undo::Explained(Cause::KeyReused);
         }

@@ -126,11 +126,13 @@ where
     }
 }
 
-/// Of what may pass, only these say that nothing was done. A gateway's answer says nothing of the service behind it.
+/// Whether the call may have had its effect, though nobody says so. Of what may pass, only these say that nothing was done;
+/// a gateway's answer, with whatever number of its own, says nothing of the service behind it.
 fn may_have_been_carried_out<E: Coded>(fault: &Fault<E>) -> bool {
     let surely_not = matches!(fault, Fault::NotSent | Fault::Answered { status: 429, .. })
         || NOTHING_DONE.iter().any(|code| fault.has_code(code));
-    fault.may_pass() && !surely_not
+    let says_nothing = fault.may_pass() || fault.status().is_some_and(|status| status >= 500);
+    says_nothing && !surely_not
 }
 
 /// The codes by which a service says that it did nothing and may do it in a moment.
@@ -200,7 +202,8 @@ mod tests {
             assert!(!attempts(LONG, vec![fault]).await.0.unsure);
         }
         let unsure = [Fault::TimedOut, Fault::Broken, answered(503, "outcome_unknown"), answered(500, "internal")];
-        for fault in unsure {
+        let gateways = [501, 520, 561].map(|status| answered(status, "any"));
+        for fault in unsure.into_iter().chain(gateways) {
             assert!(attempts(LONG, vec![fault, Fault::NotSent]).await.0.unsure);
         }
     }

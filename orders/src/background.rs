@@ -1,7 +1,7 @@
 //! What the server does without being asked. It ends with the server: see [`start`].
 //!
-//! Every server of a deployment does all of it. They need not know of each other, because rows that one of them works
-//! on are passed over by the others.
+//! Every server of a deployment does all of it. They need not know of each other: orders that one of them works on are
+//! passed over by the others, and a key that is gone need not be deleted.
 
 use std::fmt::Debug;
 use std::panic::AssertUnwindSafe;

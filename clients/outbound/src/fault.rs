@@ -51,6 +51,11 @@ pub async fn send<T, E>(call: impl Future<Output = Result<T, Error<E>>>) -> Resu
 
 impl<E> Fault<E> {
     fn of(error: Error<E>, head: Option<Head>) -> Self {
+        // Without all of its body, nobody knows what was refused.
+        let is_cut = matches!(&error, Error::ResponseBodyError(error) if !error.is_timeout());
+        if is_cut && head.is_some_and(|head| head.status < 500) {
+            return Self::Broken;
+        }
         if let Some(Head { status: status @ 400.., retry_after }) = head {
             let body = match error {
                 Error::ErrorResponse(answer) => Some(answer.into_inner()),

@@ -225,3 +225,39 @@ async fn whatever_refuses_a_later_attempt_the_one_in_doubt_is_given_up() {
         assert_eq!(world.shop().orders.len(), 0);
     }
 }
+
+#[tokio::test]
+async fn a_gateway_with_a_number_of_its_own_leaves_a_doubt() {
+    for status in [501, 520, 561] {
+        let world = World::new().await;
+        world.orders.on(CREATE, 1, Mishap::GatewayAfterwards(status));
+        world.order("a").await.failed(504, "create_outcome_unknown", "create", "done", false);
+        assert_eq!(world.shop().stock(), FIRST_STOCK);
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_that_is_cut_off_is_no_answer() {
+    let world = World::new().await;
+    world.shop().taken = FIRST_STOCK;
+    world.orders.on(CREATE, 1, Mishap::AnswerCut);
+    world.order("a").await.failed(409, "insufficient_stock", "create", "not_needed", false);
+    assert_eq!(world.orders.seen(), [CREATE, CREATE, ABANDON]);
+}
+
+#[tokio::test]
+async fn a_create_in_doubt_to_the_end_is_given_up_whoever_made_the_order() {
+    let world = World::new().await;
+    world.orders.on(CONFIRM, 1, Mishap::RequestStuck);
+    let maker = world.order("a");
+    let other = async {
+        world.orders.until_seen(CONFIRM).await;
+        world.orders.on(CREATE, 4, Mishap::RequestLost);
+        world.order("a").await
+    };
+    let (maker, other) = tokio::join!(maker, other);
+    maker.failed(409, "order_canceled", "confirm", "done", false);
+    other.failed(504, "create_outcome_unknown", "create", "done", false);
+    let shop = world.shop();
+    assert_eq!((shop.only_order(), shop.stock()), (OrderStatus::Canceled, FIRST_STOCK));
+}

@@ -28,6 +28,8 @@ pub(crate) enum Mishap {
     AnswerCut,
     /// A gateway in between answers in a language of its own.
     Gateway(u16),
+    /// The same, after the service did its work.
+    GatewayAfterwards(u16),
     /// The service answers with an error of its own.
     Error(u16, &'static str),
     /// The port closes: this request gets no answer and later ones are refused.
@@ -185,6 +187,10 @@ impl Shared {
                 self.carry(&request).await.map(|answer| answer[..answer.len().saturating_sub(20)].to_vec())
             }
             Mishap::Gateway(status) => Some(response(status, "text/html", "<h1>Sorry</h1>")),
+            Mishap::GatewayAfterwards(status) => {
+                self.carry(&request).await?;
+                Some(response(status, "text/html", "<h1>Sorry</h1>"))
+            }
             Mishap::Error(status, code) => {
                 let json = format!(r#"{{"request_id":"r","error_code":"{code}","message":"hidden: {code}"}}"#);
                 Some(response(status, "application/json", &json))

@@ -26,9 +26,10 @@
 //! | cancel: answer lost, sent again | `confirm::a_cancelation_whose_answer_is_lost_gives_the_stock_back_once`, `real::an_order_that_cannot_be_confirmed_is_canceled_once` |
 //! | killed after the create | `keys::a_function_killed_after_the_create_is_resumed_by_the_same_key`, `outages::the_key_of_an_order_whose_reservation_has_passed_is_spent` |
 //! | the same key 32 at once | `collisions::fifty_keys_from_32_callers_at_once_are_fifty_orders`, `real::the_same_key_32_times_at_once_makes_one_order_also_when_answers_are_lost` |
-//! | no loser undoes anything | `confirm::whoever_did_not_make_the_order_does_not_cancel_it`, `confirm::an_order_that_this_run_may_not_have_made_is_not_canceled_by_it`, `create::whoever_finds_another_at_work_with_the_key_leaves_everything_to_it`, `confirm::whoever_finds_another_confirming_with_the_key_leaves_the_order_to_it` |
+//! | no loser undoes anything | `confirm::whoever_did_not_make_the_order_does_not_cancel_it`, `confirm::an_order_that_this_run_may_not_have_made_is_not_canceled_by_it`, `create::whoever_finds_another_at_work_with_the_key_leaves_everything_to_it`, `confirm::whoever_finds_another_confirming_with_the_key_leaves_the_order_to_it`; but one whose create stays in doubt gives it up, whoever made the order: `create::a_create_in_doubt_to_the_end_is_given_up_whoever_made_the_order` |
 //! | somebody else holds a key at the orders service | `outages::a_create_key_that_another_holds_is_waited_for_and_nothing_is_undone`, `outages::a_confirm_key_that_another_holds_is_waited_for_and_nothing_is_undone` |
 //! | the orders service dies | `outages::an_orders_server_that_dies_while_it_confirms_is_resolved_by_the_same_key` |
+//! | the database server dies or restarts | no test here; `cargo xtask chaos` does it |
 //! | same key, other request: 422 | `keys::another_request_under_the_same_key_is_refused`, `validate::the_key_of_another_order_is_no_good_whoever_fails`, `create::the_order_of_another_request_under_the_key_is_no_success` |
 //! | a key whose saga was undone is spent: 409 | `keys::a_key_whose_order_was_undone_is_spent`, `keys::a_key_that_was_given_up_is_spent` |
 //! | only the correlation id differs: a replay | `keys::another_correlation_id_is_no_other_request` |

@@ -126,7 +126,7 @@ const FAILING: &[Failing] = &[
     Failing { request: LOOK, mishaps: NOT_STUCK, end: "504 compensation_pending pending, Confirmed", later: "201, Confirmed" },
     Failing { request: LOOK, mishaps: STUCK, end: "504 compensation_pending pending, Confirmed", later: "201, Confirmed" },
     Failing { request: LOOKUP, mishaps: NOT_STUCK, end: "503 upstream_unavailable not_needed, no order", later: "201, Confirmed" },
-    Failing { request: LOOKUP, mishaps: STUCK, end: "503 upstream_unavailable not_needed, no order", later: "201, Confirmed" },
+    Failing { request: LOOKUP, mishaps: STUCK, end: "504 upstream_timeout not_needed, no order", later: "201, Confirmed" },
 ];
 
 /// A world in which this request is sent and something happens to it.
@@ -199,9 +199,7 @@ async fn fails_once(sent: Sent, mishap: Mishap) -> Vec<String> {
     let reply = world.order("a").await;
     let what = format!("{} {mishap:?} once", sent.request);
     let times = line(&world, sent.request).seen().iter().filter(|seen| *seen == sent.request).count();
-    // There is no order to be looked up, and a refusal is one also without its body.
-    let refused = sent.request == LOOKUP && matches!(mishap, Mishap::AnswerCut);
-    let again = (times < 2 && !refused).then(|| format!("{what}: not sent again"));
+    let again = (times < 2).then(|| format!("{what}: not sent again"));
     differing(&what, &end(&world, &reply), sent.end).into_iter().chain(again).collect()
 }
 

@@ -11,6 +11,7 @@ use service_api::{IdempotencyKey, OrderId};
 use sha2::{Digest, Sha256};
 
 use super::{Orders, OrdersError};
+use crate::store::orders;
 
 /// What is kept of an order with its key.
 const TARGET: &str = "order";
@@ -87,6 +88,7 @@ impl Orders {
         let mut repeats = 0;
         loop {
             let outcome = self.db.transaction(async |connection| self.attempt(connection, keyed, change).await).await;
+            let outcome = if repeats > 0 { outcome.map_err(still_unknown) } else { outcome };
             let Some(keyed) = keyed.filter(|_| is_unknown(&outcome) && repeats < MAX_REPEATS) else {
                 return outcome;
             };
@@ -126,6 +128,15 @@ impl Orders {
 
 fn is_unknown(outcome: &Result<Answered, OrdersError>) -> bool {
     matches!(outcome, Err(OrdersError::Database(DbError::OutcomeUnknown)))
+}
+
+/// Why a repeated change failed. Its first COMMIT may still be on its way, holding the key's row: whatever kept the repeat
+/// from the key tells nothing of it. A refusal does, as the repeat had the key; so does the order that is there already.
+fn still_unknown(error: OrdersError) -> OrdersError {
+    match error {
+        OrdersError::Database(error) if !error.is_unique(orders::UNIQUE_CREATE_KEY) => DbError::OutcomeUnknown.into(),
+        error => error,
+    }
 }
 
 /// This caller's request under a key. It is hashed as it was understood, not as it was written.

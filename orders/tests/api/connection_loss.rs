@@ -24,6 +24,8 @@ enum Cut {
     AfterCommit,
     /// COMMIT is sent and kept back, until one of the two hangs up.
     Never,
+    /// The server is hung up on, and COMMIT arrives when the test says so.
+    Late,
 }
 
 /// Stands between a server and its database, and cuts one connection on command.
@@ -37,6 +39,8 @@ struct Wire {
     cut: Mutex<Option<Cut>>,
     /// Told when COMMIT is kept back.
     held: Notify,
+    /// Lets a COMMIT arrive that is late.
+    late: Notify,
     /// Whether new connections are closed at once.
     refuses: AtomicBool,
 }
@@ -99,6 +103,12 @@ async fn forward(mut server: TcpStream, mut database: TcpStream, wire: &Wire) ->
                 if due == Some(Cut::Never) {
                     wire.held.notify_one();
                     return server.read(&mut asked).await.map(drop);
+                }
+                if due == Some(Cut::Late) {
+                    drop(server);
+                    wire.late.notified().await;
+                    database.write_all(statement).await?;
+                    return database.readable().await;
                 }
                 database.write_all(statement).await?;
                 if due == Some(Cut::AfterCommit) {
@@ -207,4 +217,18 @@ async fn a_create_without_a_key_does_not_guess() {
         assert_eq!(harness.stock(a).await, stock, "{cut:?}");
         books::check(&harness).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_comes_late_is_not_denied() {
+    let (harness, proxy) = Harness::behind_a_proxy().await;
+    let a = harness.product("A", 10).await;
+    proxy.cut_next(Cut::Late);
+    let create = || harness.service().order_create().x_idempotency_key("k").body(new_order(&[(a, 4)])).send();
+    assert_eq!(refusal(create().await), refused(503, "outcome_unknown"));
+    proxy.wire.late.notify_one();
+    harness.becomes("SELECT COUNT(*) AS n FROM orders", 1).await;
+    assert!(is_replay(&create().await.unwrap()));
+    assert_eq!(harness.stock(a).await, 6);
+    books::check(&harness).await;
 }

@@ -9,8 +9,8 @@ use diesel_async::SimpleAsyncConnection;
 use futures::future::join_all;
 use futures::stream::{self, StreamExt};
 use orders::Context;
-use orders_client::ResponseValue;
-use orders_client::types::{Order, OrderStatus};
+use orders_client::types::{self, Order, OrderStatus};
+use orders_client::{Error, ResponseValue};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use service::Running;
@@ -26,10 +26,25 @@ const NOT_LOCKED: &str = "SELECT COUNT(*) AS n FROM orders FOR UPDATE SKIP LOCKE
 /// A transaction that waits for a lock does so for six times a second before it gives up.
 const GIVES_UP: Duration = Duration::from_secs(5);
 
-/// An order whose stock is reserved for some time.
+/// An order whose stock is reserved for some time. A service is not kept waiting by a busy server: it comes back.
 async fn reserved(harness: &Harness, key: &str, lines: &[(NonZeroU64, i64)]) -> Order {
-    let answer = harness.service().order_create().x_idempotency_key(key).body(new_order(lines)).send().await;
-    answer.unwrap().into_inner()
+    let create = || harness.service().order_create().x_idempotency_key(key).body(new_order(lines)).send();
+    until_served(create).await.unwrap().into_inner()
+}
+
+/// Sends it under its key until the server is not too busy for it.
+async fn until_served<T, F>(send: impl Fn() -> F) -> Result<ResponseValue<T>, Error<types::Error>>
+where
+    F: Future<Output = Result<ResponseValue<T>, Error<types::Error>>>,
+{
+    loop {
+        let answer = send().await;
+        let status = answer.as_ref().err().and_then(Error::status);
+        if !status.is_some_and(|status| matches!(status.as_u16(), 503 | 504)) {
+            return answer;
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
 }
 
 async fn reserved_many(harness: &Harness, count: usize, lines: &[(NonZeroU64, i64)]) -> Vec<Order> {
@@ -157,7 +172,9 @@ async fn race(harness: &Harness, order: &Order, starts: [Duration; 2]) -> (NonZe
     let conditional = order.id.get().is_multiple_of(2);
     let confirm = async {
         sleep(starts[0]).await;
-        harness.service().order_confirm().id(order.id).x_idempotency_key(format!("c{}", order.id)).send().await
+        let key = format!("c{}", order.id);
+        let confirm = || harness.service().order_confirm().id(order.id).x_idempotency_key(key.as_str()).send();
+        until_served(confirm).await
     };
     let cancel = async {
         sleep(starts[1]).await;

@@ -57,7 +57,7 @@
 //! | a second restock violates a key; the stock is its ledger | `cancel::a_second_restock_violates_a_key_of_the_ledger`, `stock::the_ledger_has_everything_that_changed_the_stock_newest_first` |
 //! | the stock is never negative | `stock::the_stock_cannot_leave_its_limits`, `create::every_product_that_is_short_is_named_and_nothing_is_taken` |
 //! | lines of one product count together, in checked numbers | `create::lines_of_one_product_count_together`, `create::the_largest_order_fits_its_total` |
-//! | an absolute stock is set only over what the caller saw | `products::a_change_holds_only_for_the_version_that_the_caller_saw`, `products::a_stock_that_the_caller_did_not_see_is_not_overwritten` |
+//! | an absolute stock is set only over what the caller saw, where it says what that was | `products::a_change_holds_only_for_the_version_that_the_caller_saw`, `products::a_stock_that_the_caller_did_not_see_is_not_overwritten` |
 //! | adjustments | `stock::an_adjustment_adds_or_takes_and_is_written_down` |
 //! | reserved for 15 minutes, orders of operators for ever | `create::an_order_of_a_service_is_reserved_for_a_quarter_of_an_hour_and_an_operators_is_not` |
 //! | the sweeper | `expiry::an_order_that_is_not_confirmed_in_time_is_canceled_and_its_stock_comes_back`, `expiry::an_order_that_somebody_works_on_holds_up_no_other` |

@@ -8,7 +8,7 @@ use orders_client::types::{self, ProductPatch};
 
 use crate::books;
 use crate::fake_customers::{FakeCustomers, Mood};
-use crate::harness::{Harness, Raw, new_order};
+use crate::harness::{Harness, Raw, new_order, refusal, refused};
 
 fn all_the_same(answers: &[Raw], status: u16) {
     for answer in answers {
@@ -156,15 +156,29 @@ async fn edits_of_price_and_stock_lose_nothing_to_orders() {
     let edits = join_all(
         (0..20).map(|n| client.product_update().id(a).body(ProductPatch::builder().price_cents(100 + n)).send()),
     );
-    let (orders, adjustments, edits) = tokio::join!(orders, adjustments, edits);
+    let counts = join_all((0..10).map(|_| one_more(&harness, a)));
+    let (orders, adjustments, edits, _) = tokio::join!(orders, adjustments, edits, counts);
     assert!(
         orders.iter().all(Result::is_ok) && adjustments.iter().all(Result::is_ok) && edits.iter().all(Result::is_ok)
     );
     let product = harness.operator().product_view().id(a).send().await.unwrap().into_inner();
-    assert_eq!((product.stock, product.version), (1000 - 40 + 200, 1 + 40 + 20 + 20));
+    assert_eq!((product.stock, product.version), (1000 - 40 + 200 + 10, 1 + 40 + 20 + 20 + 10));
     for order in &orders {
         let item = &order.as_ref().unwrap().items[0];
         assert!((100..120).contains(&item.unit_price_cents));
     }
     books::check(&harness).await;
+}
+
+/// Sets the stock to one more than what was seen, until nobody came in between.
+async fn one_more(harness: &Harness, product: NonZeroU64) {
+    loop {
+        let seen = harness.stock(product).await;
+        let patch = ProductPatch::builder().stock(seen + 1).expected_stock(seen);
+        let set = harness.operator().product_update().id(product).body(patch).send().await;
+        if set.is_ok() {
+            return;
+        }
+        assert_eq!(refusal(set), refused(409, "stock_changed"));
+    }
 }
