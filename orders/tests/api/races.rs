@@ -1,7 +1,7 @@
 //! Many at once: nothing happens twice, nothing is lost, nobody hears of a deadlock.
 
 use std::num::NonZeroU64;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use orders_client::types::{self, ProductPatch};
@@ -19,12 +19,14 @@ fn all_the_same(answers: &[Raw], status: u16) {
 
 /// Sends it under its key, as a good client does, until it is neither in progress nor put off by a server that is busy.
 async fn insist(harness: &Harness, path: &str, key: &str, body: &str) -> Raw {
+    let patience = Instant::now() + Duration::from_secs(120);
     loop {
         let answer = harness.post(path, key, body).await;
         let in_progress = answer.status == 409 && answer.body.contains("\"idempotency_in_progress\"");
         if !in_progress && !matches!(answer.status, 503 | 504) {
             return answer;
         }
+        assert!(Instant::now() < patience, "still {} {}", answer.status, answer.body);
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

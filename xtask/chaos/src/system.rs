@@ -58,6 +58,8 @@ pub(crate) struct System {
     services: Vec<(Service, Mutex<Slot>)>,
     links: Vec<(Link, Proxy)>,
     http: reqwest::Client,
+    /// The longest that a service took to answer at all, of those that were started since all were ready.
+    starting: Mutex<Duration>,
     /// Turns true when nothing shall be held any longer.
     interrupted: watch::Receiver<bool>,
 }
@@ -78,7 +80,8 @@ impl System {
         let http = reqwest::Client::builder().no_proxy().timeout(ANSWER_WITHIN).pool_max_idle_per_host(0).build()?;
         let (secrets, links) = (Secrets::random(), start_links()?);
         let (services, database) = (Vec::new(), Mutex::new(database));
-        let mut system = Self { secrets, database, services, links, http, interrupted };
+        let starting = Mutex::default();
+        let mut system = Self { secrets, database, services, links, http, starting, interrupted };
         system.lead_to(Server::Database, system.database_address().await);
         for service in Service::ALL {
             let program = system.program(service, directory)?;
@@ -205,7 +208,10 @@ impl System {
 
     async fn start_service(&self, service: Service) -> Result<()> {
         let mut slot = self.slot(service)?.lock().await;
+        let launched = Instant::now();
         let (process, address) = slot.program.clone().serve().await?;
+        let mut starting = self.starting.lock().await;
+        *starting = launched.elapsed().max(*starting);
         slot.running = Some((process, address));
         self.lead_to(Server::Service(service), Some(address));
         Ok(())
@@ -239,13 +245,14 @@ impl System {
         }
     }
 
-    /// Waits until all services say that they are ready, asked directly. Gives how long that took.
+    /// Waits until all services say that they are ready, asked directly. Gives how long that took, together with the start
+    /// of those that were started anew.
     ///
     /// # Errors
     ///
     /// Where they are not ready within `patience`, or one has ended by itself.
     pub(crate) async fn ready(&self, patience: Duration) -> Result<Duration> {
-        let begin = Instant::now();
+        let (begin, started) = (Instant::now(), std::mem::take(&mut *self.starting.lock().await));
         let mut late = "";
         let all = async {
             while let Some(service) = self.first_not_ready().await? {
@@ -255,7 +262,7 @@ impl System {
             anyhow::Ok(())
         };
         match timeout(patience, all).await {
-            Ok(ready) => ready.map(|()| begin.elapsed()),
+            Ok(ready) => ready.map(|()| begin.elapsed() + started),
             Err(_) => bail!("{late} is not ready after {} s", patience.as_secs()),
         }
     }

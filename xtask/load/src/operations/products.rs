@@ -34,10 +34,10 @@ impl Client {
         self.keep(Record::unkeyed(Caller::Operator, Request::SetStock { seen, stock }, sends));
     }
 
-    /// Mostly a delivery of what is scarce.
+    /// Mostly a delivery of what is scarce, and never enough of it.
     pub(super) async fn adjust_stock(&mut self) {
         let (product, delta) = if self.chance(75) {
-            (self.shop.scarce_product(&mut self.rng), self.rng.random_range(5..=20))
+            (self.shop.scarce_product(&mut self.rng), self.rng.random_range(1..=4))
         } else {
             (self.shop.product(&mut self.rng), self.rng.random_range(-4..=-1))
         };

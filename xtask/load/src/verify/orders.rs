@@ -28,8 +28,6 @@ struct Deeds<'h> {
     made: Option<&'h Sent>,
     confirms: Vec<&'h Record>,
     cancels: Vec<&'h Record>,
-    /// An orchestrator's success showed it.
-    saga_succeeded: bool,
 }
 
 pub(super) fn check(history: &History, books: &Books, findings: &mut Findings) {
@@ -68,7 +66,6 @@ fn deeds(history: &History) -> HashMap<u64, Deeds<'_>> {
                 for sent in record.acknowledged() {
                     let Some(OrderSeen { id, .. }) = sent.order() else { continue };
                     let deed = deeds.entry(*id).or_default();
-                    deed.saga_succeeded |= matches!(record.request(), Request::CreateAndConfirm(_));
                     deed.made = deed.made.or(Some(sent));
                 }
             }
@@ -145,7 +142,8 @@ fn check_end(id: u64, order: &Order, deeds: &Deeds<'_>, sagas: &HashMap<String, 
     let expired = canceled.is_some_and(|event| event.principal == EXPIRY);
     findings.unless(!expired || order.principal == "service", EXPIRES, || format!("order {id} is {order:?}"));
     if order.status == Status::Canceled && !expired {
-        let undone = saga.is_some() && !deeds.saga_succeeded;
+        // What a saga takes back was never confirmed.
+        let undone = saga.is_some() && order.event(Status::Confirmed).is_none();
         findings.unless(undone || sent(&deeds.cancels), ENDED_BY, || format!("order {id} is {order:?}"));
     }
 }

@@ -66,7 +66,13 @@ fn check_failures(record: &Record, made: &BTreeSet<u64>, books: &Books, findings
         let is_live = books.orders.get(&id).is_none_or(Order::is_live);
         findings.unless(!is_live, UNDONE, || format!("order {id} of {} is live or missing", record.name()));
     }
-    if record.is_acknowledged() || live.is_empty() {
+    if record.is_acknowledged() {
+        return;
+    }
+    let needed_nothing = |sent| left(sent).is_some_and(|left| left.compensated == Compensated::NotNeeded);
+    let did_nothing = record.sends.iter().all(needed_nothing);
+    findings.unless(!did_nothing || made.is_empty(), NOTHING, || format!("{} made {made:?}", record.name()));
+    if live.is_empty() {
         return;
     }
     findings.unless(record.may_be_done(), NOTHING, || format!("{} left {live:?}", record.name()));

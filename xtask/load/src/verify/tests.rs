@@ -328,3 +328,26 @@ fn a_client_that_was_lost_is_named() {
     let history = History { records, products: vec![], operator, progress, lost_clients: vec!["panicked".to_owned()] };
     assert_eq!(history.judge(&nothing()), ["every client tells what it was told, but: panicked"]);
 }
+
+#[test]
+fn an_undo_that_cancels_what_was_confirmed_is_named() {
+    let mut books = with_order("x", Status::Confirmed);
+    let row = books.orders.get_mut(&7).unwrap();
+    (row.status, row.version) = (Status::Canceled, 3);
+    let (principal, correlation_id) = ("service".to_owned(), "k/0".to_owned());
+    row.events.push(Event { to: Status::Canceled, principal, correlation_id, at: 2_000 });
+    books.products.get_mut(&1).unwrap().stock = 100;
+    breaks(
+        "a confirmed order ends only by",
+        vec![record(Some("k"), saga(), vec![failed(Compensated::Done, false)])],
+        books,
+    );
+}
+
+#[test]
+fn an_order_over_which_the_orchestrator_said_nothing_is_named_also_when_it_has_expired() {
+    let mut books = with_order("x", Status::Canceled);
+    books.orders.get_mut(&7).unwrap().events[1].principal = "system:expiry".to_owned();
+    let told = vec![record(Some("k"), saga(), vec![failed(Compensated::NotNeeded, false)])];
+    breaks("where the orchestrator only ever did nothing", told, books);
+}
