@@ -6,7 +6,6 @@
 //! it up, whoever made the order: another run that is about to confirm then finds it canceled.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU64;
 
 use orchestrator_api::{Customer, Order, Outcome};
 use orders_client::codes;
@@ -52,7 +51,7 @@ pub(crate) struct CreateAndConfirm<'a> {
 /// The order under the create key.
 #[derive(Clone, Copy)]
 struct Made {
-    id: NonZeroU64,
+    id: i64,
     by: MadeBy,
 }
 
@@ -113,7 +112,7 @@ impl<'a> CreateAndConfirm<'a> {
     }
 
     /// The order, where it is known.
-    pub(crate) fn order_id(&self) -> Option<NonZeroU64> {
+    pub(crate) fn order_id(&self) -> Option<i64> {
         self.made.map(|made| made.id)
     }
 
@@ -123,7 +122,7 @@ impl<'a> CreateAndConfirm<'a> {
     }
 
     async fn validate(&mut self, until: Instant) -> Result<(), Halt<Cause>> {
-        let id = wire::positive(self.request.customer_id.get());
+        let id = self.request.customer_id.get();
         let tried = self
             .upstreams
             .ask_customers(until, async || {
@@ -239,7 +238,7 @@ impl<'a> CreateAndConfirm<'a> {
     }
 
     /// Cancels the order as it was made. If it was changed since, that change decides.
-    async fn cancel(&mut self, id: NonZeroU64, until: Instant) -> Undo<Cause> {
+    async fn cancel(&mut self, id: i64, until: Instant) -> Undo<Cause> {
         let tried = self
             .upstreams
             .undo_orders(until, async || {
@@ -256,7 +255,7 @@ impl<'a> CreateAndConfirm<'a> {
     }
 
     /// Changes nothing: finds out how the order ended, if it did.
-    async fn look(&mut self, id: NonZeroU64, until: Instant) -> Undo<Cause> {
+    async fn look(&mut self, id: i64, until: Instant) -> Undo<Cause> {
         let view = async || outbound::send(self.orders.order_view().id(id).send()).await;
         let tried = self.upstreams.undo_orders(until, view).await;
         let Ok(order) = tried.result else { return Undo::Failed };
@@ -301,10 +300,10 @@ impl Saga for CreateAndConfirm<'_> {
 fn is_asked_for(order: &types::Order, request: &orchestrator_api::CreateAndConfirm) -> bool {
     let mut wanted = BTreeMap::<_, i64>::new();
     for item in request.items.as_slice() {
-        *wanted.entry(wire::positive(item.product_id.get())).or_default() += item.qty.get();
+        *wanted.entry(item.product_id.get()).or_default() += item.qty.get();
     }
     let made: BTreeMap<_, _> = order.items.iter().map(|item| (item.product_id, item.qty)).collect();
-    order.customer_id == wire::positive(request.customer_id.get()) && made == wanted
+    order.customer_id == request.customer_id.get() && made == wanted
 }
 
 /// A refusal is about the attempt that it answers. An earlier one without an answer may still be on its way, and may

@@ -16,7 +16,6 @@ use crate::cause::{self, Standing};
 use crate::create_and_confirm::CreateAndConfirm;
 use crate::saga;
 use crate::upstreams::Upstreams;
-use crate::wire;
 
 /// What is kept between requests.
 pub struct Orchestrator {
@@ -86,7 +85,7 @@ impl Orchestrator {
             return saga.outcome().ok_or_else(|| Failure::internal("the saga ended without an order"));
         };
         let (failure, standing) = cause::tell(&failed, saga.gave_up());
-        let order_id = saga.order_id().and_then(wire::order_id);
+        let order_id = saga.order_id().and_then(|id| OrderId::try_from(id).ok());
         tracing::warn!(
             step = ?failed.step,
             attempts = failed.attempts,

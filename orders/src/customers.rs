@@ -57,7 +57,7 @@ impl CustomersService {
         let deadline = Instant::now() + limit;
         let mut retries = 0;
         loop {
-            let request = outbound::send(client.internal_customer_view().id(id.get().unsigned_abs()).send());
+            let request = outbound::send(client.internal_customer_view().id(id.get()).send());
             let Err(fault) = timeout_at(deadline, request).await.unwrap_or(Err(Fault::TimedOut)) else {
                 return Ok(());
             };

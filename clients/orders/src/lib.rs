@@ -5,17 +5,9 @@
 pub mod codes;
 
 mod generated {
-    #![expect(missing_docs, reason = "generated code")]
+    #![expect(clippy::all, clippy::restriction, clippy::pedantic, missing_docs, reason = "generated code")]
 
-    progenitor::generate_api!(
-        spec = "../../specs/orders.json",
-        interface = Builder,
-        tags = Merged,
-        inner_type = outbound::Outbound,
-        pre_hook = outbound::stamp,
-        post_hook = outbound::note,
-        derives = [PartialEq],
-    );
+    include!(concat!(env!("OUT_DIR"), "/client.rs"));
 }
 
 pub use generated::*;

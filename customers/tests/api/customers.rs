@@ -104,7 +104,7 @@ async fn a_deleted_customer_is_gone_and_its_address_is_free() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_is_told_what_it_needs_to_know() {
     let harness = Harness::seeded().await;
-    let contact = harness.service().internal_customer_view().id(1u64).send().await.unwrap();
+    let contact = harness.service().internal_customer_view().id(1).send().await.unwrap();
     assert_json_snapshot!(&*contact);
 }
 

@@ -64,5 +64,5 @@ async fn a_server_that_is_told_to_stop_takes_no_new_request() {
 async fn a_customer_that_was_never_there_is_not_found() {
     let harness = Harness::start().await;
     let client = harness.operator().await;
-    assert_eq!(refusal(client.customer_view().id(i64::MAX as u64).send().await), refused(404, "customer_not_found"));
+    assert_eq!(refusal(client.customer_view().id(i64::MAX).send().await), refused(404, "customer_not_found"));
 }

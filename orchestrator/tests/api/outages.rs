@@ -53,7 +53,7 @@ async fn an_orders_server_that_dies_while_it_confirms_is_resolved_by_the_same_ke
     system.restart_orders();
     let reply = system.order("a").await;
     reply.succeeded();
-    assert_eq!(reply.json()["data"]["order"]["id"], id.get());
+    assert_eq!(reply.json()["data"]["order"]["id"], id);
     assert_eq!(system.taken().await, 3);
     let events = format!("SELECT COUNT(*) AS n FROM order_events WHERE order_id = {id}");
     assert_eq!(system.number(&events).await, 2, "it is made once and confirmed once");

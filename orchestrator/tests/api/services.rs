@@ -1,6 +1,5 @@
 //! The whole system: the real services on a seeded database, and lines from the orchestrator to them.
 
-use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use customers::Context as Customers;
@@ -100,12 +99,11 @@ impl System {
     pub(crate) async fn delete_customer(&self) {
         let (base_url, outbound) = (self.customers_server.base_url(), Outbound::new().bearer(&self.token));
         let client = customers_client::Client::new_with_client(&base_url, self.http.clone(), outbound);
-        outbound::send(client.customer_delete().id(1_u64).send()).await.unwrap();
+        outbound::send(client.customer_delete().id(1).send()).await.unwrap();
     }
 
     async fn stock(&self) -> i64 {
-        let id = u64::try_from(PRODUCT).unwrap();
-        outbound::send(self.operator().product_view().id(id).send()).await.unwrap().stock
+        outbound::send(self.operator().product_view().id(PRODUCT).send()).await.unwrap().stock
     }
 
     pub(crate) fn first_stock(&self) -> i64 {
@@ -119,11 +117,11 @@ impl System {
 
     /// What became of the order that an answer speaks of.
     pub(crate) async fn view(&self, id: &Value) -> Order {
-        let id = id.as_u64().unwrap();
+        let id = id.as_i64().unwrap();
         outbound::send(self.operator().order_view().id(id).send()).await.unwrap().into_inner()
     }
 
-    pub(crate) async fn newest_order(&self) -> NonZeroU64 {
+    pub(crate) async fn newest_order(&self) -> i64 {
         let made = outbound::send(self.operator().order_list().send()).await.unwrap();
         made.data.iter().max_by_key(|order| order.id).unwrap().id
     }

@@ -1,7 +1,5 @@
 //! Giving a create up, and finding out what became of one.
 
-use std::num::NonZeroU64;
-
 use orders_client::types::{self, AbandonOutcome, AbandonRequest, Abandoned, OrderStatus};
 use orders_client::{Error, ResponseValue};
 use reqwest::Method;
@@ -11,14 +9,14 @@ use crate::books;
 use crate::harness::{Harness, SERVICE_TOKEN, is_replay, new_order, refusal, refused};
 
 /// Gives up a create of so many pieces.
-async fn abandon(harness: &Harness, key: &str, product: NonZeroU64, qty: i64) -> Abandoned {
+async fn abandon(harness: &Harness, key: &str, product: i64, qty: i64) -> Abandoned {
     abandoning(harness, key, product, qty).await.unwrap().into_inner()
 }
 
 async fn abandoning(
     harness: &Harness,
     key: &str,
-    product: NonZeroU64,
+    product: i64,
     qty: i64,
 ) -> Result<ResponseValue<Abandoned>, Error<types::Error>> {
     let order: types::NewOrder = new_order(&[(product, qty)]).try_into().unwrap();

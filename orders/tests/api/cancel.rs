@@ -89,7 +89,7 @@ async fn a_version_that_the_caller_did_not_see_is_refused_but_not_on_a_replay() 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_order_is_not_found() {
     let harness = Harness::start().await;
-    let answer = harness.operator().order_cancel().id(5u64).send().await;
+    let answer = harness.operator().order_cancel().id(5).send().await;
     assert_eq!(refusal(answer), refused(404, "order_not_found"));
 }
 
@@ -142,5 +142,5 @@ async fn the_events_tell_who_did_what_newest_first() {
     assert_eq!(page.data[1].correlation_id, "saga-7");
     let order = harness.operator().order_view().id(id).send().await.unwrap();
     assert_eq!((Some(page.data[0].created_at), page.data[2].created_at), (order.canceled_at, order.created_at));
-    assert_eq!(refusal(harness.operator().order_event_list().id(99u64).send().await), refused(404, "order_not_found"));
+    assert_eq!(refusal(harness.operator().order_event_list().id(99).send().await), refused(404, "order_not_found"));
 }

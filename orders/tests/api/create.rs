@@ -35,7 +35,7 @@ async fn a_new_order_takes_its_stock_and_fixes_its_prices() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_published_sample_works_on_the_seed() {
     let harness = Harness::seeded().await;
-    let (product, customer) = (2u64.try_into().unwrap(), 1u64);
+    let (product, customer) = (2, 1);
     let order = harness.operator().order_create().body(new_order(&[(product, 3)]).customer_id(customer)).send().await;
     let order = order.unwrap().into_inner();
     assert_eq!((order.total_cents, order.status), (389_700, OrderStatus::Created));
@@ -72,7 +72,7 @@ async fn every_product_that_is_short_is_named_and_nothing_is_taken() {
 async fn every_product_that_does_not_exist_is_named() {
     let harness = Harness::start().await;
     let a = harness.product("A", 1).await;
-    let (x, y) = (1000u64.try_into().unwrap(), (i64::MAX as u64).try_into().unwrap());
+    let (x, y) = (1000, i64::MAX);
     let error = refused_with(harness.operator().order_create().body(new_order(&[(y, 1), (a, 9), (x, 1)])).send().await);
     assert_eq!((error.status().as_u16(), error.error_code.as_deref()), (404, Some("product_not_found")));
     let named: Vec<_> = error.details.iter().map(|detail| detail.product_id).collect();

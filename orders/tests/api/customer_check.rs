@@ -22,7 +22,7 @@ async fn nothing_was_done(harness: &Harness) {
 async fn a_customer_that_is_unknown_or_deleted_is_not_found() {
     let harness = Harness::start().await;
     let product = harness.product("A", 10).await;
-    let unknown = new_order(&[(product, 1)]).customer_id(77u64);
+    let unknown = new_order(&[(product, 1)]).customer_id(77);
     let error = refused_with(harness.operator().order_create().body(unknown).send().await);
     assert_eq!((error.status().as_u16(), error.error_code.as_deref()), (404, Some("customer_not_found")));
     assert_eq!(error.details[0].field.as_deref(), Some("customer_id"));
@@ -37,7 +37,7 @@ async fn a_customer_that_only_the_customers_service_knows_is_not_found() {
     let customers = FakeCustomers::start();
     let harness = Harness::beside(&customers.base_url()).await;
     let product = harness.product("A", 10).await;
-    let elsewhere = new_order(&[(product, 1)]).customer_id(77u64);
+    let elsewhere = new_order(&[(product, 1)]).customer_id(77);
     let answer = harness.operator().order_create().x_idempotency_key("k").body(elsewhere).send().await;
     assert_eq!(refusal(answer), refused(404, "customer_not_found"));
     assert_eq!(harness.stock(product).await, 10);

@@ -3,7 +3,6 @@
 //!
 //! A server goes on with a request whose client has hung up. What ends a request in its middle is the end of its server.
 
-use std::num::NonZeroU64;
 use std::time::Duration;
 
 use diesel_async::SimpleAsyncConnection;
@@ -37,19 +36,19 @@ fn moments(count: usize) -> Vec<Duration> {
     (0..count).map(|_| Duration::from_micros(rng.random_range(0..30_000))).collect()
 }
 
-async fn create(client: &Client, product: NonZeroU64, n: usize) -> Option<types::Order> {
+async fn create(client: &Client, product: i64, n: usize) -> Option<types::Order> {
     let create = client.order_create().x_idempotency_key(format!("k{n}")).body(new_order(&[(product, 1)]));
     create.send().await.ok().map(orders_client::ResponseValue::into_inner)
 }
 
-async fn confirm(client: &Client, order: NonZeroU64) -> Option<types::Order> {
+async fn confirm(client: &Client, order: i64) -> Option<types::Order> {
     let confirm = client.order_confirm().id(order).x_idempotency_key(format!("c{order}"));
     confirm.send().await.ok().map(orders_client::ResponseValue::into_inner)
 }
 
 /// Everybody comes back with the key that they had: exactly one order each, the one that they were told of if they were,
 /// and all of them can be confirmed.
-async fn all_come_back(harness: &Harness, product: NonZeroU64, told: &[Option<NonZeroU64>]) {
+async fn all_come_back(harness: &Harness, product: i64, told: &[Option<i64>]) {
     assert_eq!(told.len(), REQUESTS);
     assert!(told.contains(&None), "all answers came, so nobody hung up in the middle");
     let client = harness.operator();
@@ -89,7 +88,7 @@ async fn clients_that_hang_up_leave_every_connection_and_every_book_in_order() {
 }
 
 /// A connection that keeps the product locked until it is dropped.
-async fn lock(harness: &Harness, product: NonZeroU64) -> db::Connection {
+async fn lock(harness: &Harness, product: i64) -> db::Connection {
     let mut connection = harness.database.connection().await;
     let lock = format!("BEGIN; SELECT id FROM products WHERE id = {product} FOR UPDATE");
     connection.batch_execute(&lock).await.unwrap();

@@ -1,6 +1,5 @@
 //! A server of its own for each test, on a database of its own, beside a customers service of its own.
 
-use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use db::testing::TestDatabase;
@@ -23,7 +22,7 @@ const POLL: Duration = Duration::from_millis(20);
 /// How long anything that is waited for may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The one customer of a database that was not seeded.
-pub(crate) const CUSTOMER: u64 = 1;
+pub(crate) const CUSTOMER: i64 = 1;
 
 /// A running server. It ends with the test, unless it is closed before.
 pub(crate) struct Harness {
@@ -137,22 +136,22 @@ impl Harness {
     }
 
     /// A product that exists from now on, at 100 cents.
-    pub(crate) async fn product(&self, sku: &str, stock: i64) -> NonZeroU64 {
+    pub(crate) async fn product(&self, sku: &str, stock: i64) -> i64 {
         let new = types::NewProduct::builder().sku(sku).name(format!("Product {sku}")).price_cents(100).stock(stock);
         self.operator().product_create().body(new).send().await.expect("the product is made").id
     }
 
-    pub(crate) async fn stock(&self, id: NonZeroU64) -> i64 {
+    pub(crate) async fn stock(&self, id: i64) -> i64 {
         self.operator().product_view().id(id).send().await.expect("the product is there").stock
     }
 
     /// An order of the customer that exists from now on.
-    pub(crate) async fn order(&self, lines: &[(NonZeroU64, i64)]) -> types::Order {
+    pub(crate) async fn order(&self, lines: &[(i64, i64)]) -> types::Order {
         let answer = self.operator().order_create().body(new_order(lines)).send().await;
         answer.expect("the order is made").into_inner()
     }
 
-    pub(crate) async fn confirmed(&self, lines: &[(NonZeroU64, i64)]) -> types::Order {
+    pub(crate) async fn confirmed(&self, lines: &[(i64, i64)]) -> types::Order {
         let id = self.order(lines).await.id;
         let answer = self.operator().order_confirm().id(id).x_idempotency_key(format!("confirm-{id}")).send().await;
         answer.expect("the order is confirmed").into_inner()
@@ -302,10 +301,9 @@ pub(crate) fn env<'e>(database_url: &'e str, customers_base: &'e str) -> Env<'e>
 }
 
 /// An order of the customer, to be made.
-pub(crate) fn new_order(lines: &[(NonZeroU64, i64)]) -> types::builder::NewOrder {
-    let item = |(product, qty): &(NonZeroU64, i64)| {
-        types::NewOrderItem::builder().product_id(*product).qty(u64::try_from(*qty).unwrap()).try_into().unwrap()
-    };
+pub(crate) fn new_order(lines: &[(i64, i64)]) -> types::builder::NewOrder {
+    let item =
+        |(product, qty): &(i64, i64)| types::NewOrderItem::builder().product_id(*product).qty(*qty).try_into().unwrap();
     let items: Vec<types::NewOrderItem> = lines.iter().map(item).collect();
     types::NewOrder::builder().customer_id(CUSTOMER).items(items)
 }

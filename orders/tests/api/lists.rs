@@ -1,7 +1,5 @@
 //! Lists: newest first, a page at a time.
 
-use std::num::NonZeroU64;
-
 use orders_client::types::{self, NewOrderExternalReference, OrderStatus, ProductPage, ProductPatch, ProductPatchName};
 
 use crate::harness::{CUSTOMER, Harness, new_order, operator_token, refusal, refused};
@@ -11,7 +9,7 @@ fn skus(page: &ProductPage) -> Vec<&str> {
 }
 
 /// The ids of all orders that a query finds, read three at a time.
-async fn ids(harness: &Harness, query: &str) -> Vec<u64> {
+async fn ids(harness: &Harness, query: &str) -> Vec<i64> {
     let (mut ids, mut cursor) = (Vec::new(), String::new());
     loop {
         let url = harness.url(&format!("/orders?limit=3&cursor={cursor}&{query}"));
@@ -19,7 +17,7 @@ async fn ids(harness: &Harness, query: &str) -> Vec<u64> {
         assert_eq!(answer.status(), 200, "{query}");
         let page: types::OrderSummaryPage = answer.json().await.unwrap();
         assert_eq!(page.has_more, page.next_cursor.is_some());
-        ids.extend(page.data.iter().map(|order| order.id.get()));
+        ids.extend(page.data.iter().map(|order| order.id));
         let Some(next) = page.next_cursor else { return ids };
         cursor = next;
     }
@@ -33,14 +31,14 @@ async fn orders_follow_each_other_newest_first_while_orders_are_made() {
         harness.order(&[(a, 1)]).await;
     }
     let client = harness.operator();
-    let first = client.order_list().limit(2u64).send().await.unwrap().into_inner();
+    let first = client.order_list().limit(2).send().await.unwrap().into_inner();
     for _ in 0..2 {
         harness.order(&[(a, 1)]).await;
     }
-    let next = |cursor: Option<String>| client.order_list().limit(2u64).cursor(cursor.unwrap()).send();
+    let next = |cursor: Option<String>| client.order_list().limit(2).cursor(cursor.unwrap()).send();
     let second = next(first.next_cursor).await.unwrap().into_inner();
     let third = next(second.next_cursor).await.unwrap().into_inner();
-    let seen: Vec<u64> = [first.data, second.data, third.data].iter().flatten().map(|order| order.id.get()).collect();
+    let seen: Vec<i64> = [first.data, second.data, third.data].iter().flatten().map(|order| order.id).collect();
     assert_eq!((seen, third.has_more, third.next_cursor), (vec![5, 4, 3, 2, 1], false, None));
 }
 
@@ -60,15 +58,14 @@ async fn orders_are_found_by_each_filter_and_by_all_of_them() {
     let harness = Harness::start().await;
     harness.sql("INSERT INTO customers (id, name, email) VALUES (2, 'Other', 'other@acme.com')").await;
     let a = harness.product("A", 100).await;
-    for n in 1..=6u64 {
+    for n in 1..=6 {
         let reference = if n % 3 == 0 { "PO 1%" } else { "PO 2" }.parse::<NewOrderExternalReference>().unwrap();
         let new = new_order(&[(a, 1)]).customer_id(CUSTOMER + n % 2).external_reference(reference);
         let id = harness.operator().order_create().body(new).send().await.unwrap().id;
         harness.sql(&format!("UPDATE orders SET created_at = '2026-01-0{n} 12:00:00' WHERE id = {id}")).await;
     }
-    let number = |n: u64| NonZeroU64::new(n).unwrap();
-    harness.operator().order_confirm().id(number(2)).x_idempotency_key("k").send().await.unwrap();
-    harness.operator().order_cancel().id(number(5)).send().await.unwrap();
+    harness.operator().order_confirm().id(2).x_idempotency_key("k").send().await.unwrap();
+    harness.operator().order_cancel().id(5).send().await.unwrap();
     assert_eq!(ids(&harness, "status=CONFIRMED").await, [2]);
     assert_eq!(ids(&harness, "status=CREATED").await, [6, 4, 3, 1]);
     assert_eq!(ids(&harness, "customer_id=2").await, [5, 3, 1]);
@@ -121,18 +118,18 @@ async fn a_cursor_is_good_only_where_it_was_made() {
     }
     let client = harness.operator();
     let invalid = refused(400, "invalid_cursor");
-    let cursor = client.order_list().limit(1u64).send().await.unwrap().into_inner().next_cursor.unwrap();
-    assert!(client.order_list().limit(50u64).cursor(cursor.clone()).send().await.is_ok(), "the limit may change");
+    let cursor = client.order_list().limit(1).send().await.unwrap().into_inner().next_cursor.unwrap();
+    assert!(client.order_list().limit(50).cursor(cursor.clone()).send().await.is_ok(), "the limit may change");
     let elsewhere = || client.order_list().cursor(cursor.clone());
     assert_eq!(refusal(elsewhere().status(OrderStatus::Created).send().await), invalid);
-    assert_eq!(refusal(elsewhere().customer_id(1u64).send().await), invalid);
+    assert_eq!(refusal(elsewhere().customer_id(1).send().await), invalid);
     assert_eq!(refusal(client.product_list().cursor(cursor.clone()).send().await), invalid);
     let mut tampered = cursor.clone().into_bytes();
     tampered[0] = if tampered[0] == b'A' { b'B' } else { b'A' };
     for bad in [String::from_utf8(tampered).unwrap(), "x".to_owned(), format!("{cursor}A"), "ż".to_owned()] {
         assert_eq!(refusal(client.order_list().cursor(bad).send().await), invalid);
     }
-    let products = client.product_list().limit(1u64).send().await.unwrap().into_inner().next_cursor.unwrap();
+    let products = client.product_list().limit(1).send().await.unwrap().into_inner().next_cursor.unwrap();
     assert_eq!(refusal(client.order_list().cursor(products.clone()).send().await), invalid);
     assert_eq!(refusal(client.product_list().cursor(products).search("a").send().await), invalid);
 }
@@ -144,11 +141,10 @@ async fn products_follow_each_other_newest_first_while_products_are_made() {
         harness.product(&format!("P{n}"), 1).await;
     }
     let client = harness.operator();
-    let first = client.product_list().limit(3u64).send().await.unwrap().into_inner();
+    let first = client.product_list().limit(3).send().await.unwrap().into_inner();
     assert_eq!(skus(&first), ["P4", "P3", "P2"]);
     harness.product("P5", 1).await;
-    let second =
-        client.product_list().limit(3u64).cursor(first.next_cursor.unwrap()).send().await.unwrap().into_inner();
+    let second = client.product_list().limit(3).cursor(first.next_cursor.unwrap()).send().await.unwrap().into_inner();
     assert_eq!((skus(&second), second.has_more, &second.next_cursor), (vec!["P1", "P0"], false, &None));
 }
 
@@ -156,7 +152,7 @@ async fn products_follow_each_other_newest_first_while_products_are_made() {
 async fn a_page_has_twenty_rows_unless_the_caller_says_otherwise_and_empty_parameters_count_as_absent() {
     let harness = Harness::seeded().await;
     assert_eq!(harness.operator().product_list().send().await.unwrap().data.len(), 20);
-    assert!(harness.operator().product_list().limit(100u64).send().await.unwrap().data.len() > 20);
+    assert!(harness.operator().product_list().limit(100).send().await.unwrap().data.len() > 20);
     let url = harness.url("/products?search=&cursor=&limit=");
     let answer = harness.http().get(url).bearer_auth(operator_token("ann")).send().await.unwrap();
     let page: ProductPage = answer.json().await.unwrap();
@@ -182,7 +178,7 @@ async fn every_word_of_a_search_has_to_begin_a_word() {
     for wildcard in ["%", "_", "*", "%ammer", "h_mmer", "\\", "'", "\" OR 1=1 --"] {
         assert_eq!(search(wildcard).await, "", "{wildcard}");
     }
-    let first = client.product_list().search("hm").limit(1u64).send().await.unwrap().into_inner();
+    let first = client.product_list().search("hm").limit(1).send().await.unwrap().into_inner();
     let second = client.product_list().search("hm").cursor(first.next_cursor.clone().unwrap()).send().await.unwrap();
     assert_eq!((skus(&first), skus(&second)), (vec!["HM-9"], vec!["HM-500"]));
     let renamed = ProductPatch::builder().name("Mallet".parse::<ProductPatchName>().unwrap());
@@ -199,10 +195,9 @@ async fn a_search_goes_on_after_a_page_whose_products_have_just_gone() {
     // The index still names them, as it does to a search that read it a moment ago.
     harness.sql("SET foreign_key_checks = 0; DELETE FROM products WHERE sku IN ('P4', 'P3', 'P2')").await;
     let client = harness.operator();
-    let first = client.product_list().search("product").limit(2u64).send().await.unwrap().into_inner();
+    let first = client.product_list().search("product").limit(2).send().await.unwrap().into_inner();
     assert_eq!((skus(&first), first.has_more), (vec![], true));
-    let next =
-        |cursor: Option<String>| client.product_list().search("product").limit(2u64).cursor(cursor.unwrap()).send();
+    let next = |cursor: Option<String>| client.product_list().search("product").limit(2).cursor(cursor.unwrap()).send();
     let second = next(first.next_cursor).await.unwrap().into_inner();
     assert_eq!((skus(&second), second.has_more), (vec!["P1"], true));
     let third = next(second.next_cursor).await.unwrap().into_inner();

@@ -94,8 +94,7 @@ fn read_success(body: &[u8], correlation_id: &str) -> Seen {
 
 fn read_failure(body: &[u8]) -> Option<Refusal> {
     let orchestrator::Failure { error, .. } = serde_json::from_slice(body).ok()?;
-    let order = error.order_id.map(std::num::NonZeroU64::get);
-    let left = Left { order, compensated: error.compensated, safe_to_retry: error.safe_to_retry };
+    let left = Left { order: error.order_id, compensated: error.compensated, safe_to_retry: error.safe_to_retry };
     Some(Refusal { code: error.code, left: Some(left) })
 }
 

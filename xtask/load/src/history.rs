@@ -77,28 +77,28 @@ pub(crate) enum Caller {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Request {
     Create(NewOrder),
-    Confirm { order: u64 },
-    Cancel { order: u64 },
-    ViewOrder { order: u64 },
-    FindOrder { order: u64, reference: String },
+    Confirm { order: i64 },
+    Cancel { order: i64 },
+    ViewOrder { order: i64 },
+    FindOrder { order: i64, reference: String },
     CreateAndConfirm(NewOrder),
-    SetPrice { product: u64, price_cents: i64, if_match: Option<i64> },
+    SetPrice { product: i64, price_cents: i64, if_match: Option<i64> },
     SetStock { seen: ProductSeen, stock: i64 },
-    AdjustStock { product: u64, delta: i64, reference: String },
-    ViewProduct { product: u64 },
+    AdjustStock { product: i64, delta: i64, reference: String },
+    ViewProduct { product: i64 },
     CreateCustomer { name: String, email: String },
-    UpdateCustomer { id: u64, name: String, email: String, if_match: Option<i64> },
-    DeleteCustomer { id: u64 },
-    ViewCustomer { id: u64 },
-    FindCustomer { id: u64, email: String },
+    UpdateCustomer { id: i64, name: String, email: String, if_match: Option<i64> },
+    DeleteCustomer { id: i64 },
+    ViewCustomer { id: i64 },
+    FindCustomer { id: i64, email: String },
 }
 
 /// The content of an order to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NewOrder {
-    pub(crate) customer: u64,
+    pub(crate) customer: i64,
     /// Products and quantities, line by line.
-    pub(crate) lines: Vec<(u64, i64)>,
+    pub(crate) lines: Vec<(i64, i64)>,
     /// Unique; by it an order is found that was made without a key.
     pub(crate) reference: Option<String>,
     pub(crate) expected_total_cents: Option<i64>,

@@ -1,7 +1,5 @@
 //! What one request came to: what it was told, or why it was told nothing.
 
-use std::num::NonZeroU64;
-
 use orchestrator_client::types as orchestrator;
 use orchestrator_client::types::Compensated;
 use orders_client::codes;
@@ -30,7 +28,7 @@ pub(crate) enum Seen {
     Customer(CustomerSeen),
     /// An entry of the ledger.
     Movement {
-        product: u64,
+        product: i64,
         delta: i64,
         reference: Option<String>,
     },
@@ -46,8 +44,8 @@ pub(crate) enum Seen {
 /// An order, as it was shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct OrderSeen {
-    pub(crate) id: u64,
-    pub(crate) customer: u64,
+    pub(crate) id: i64,
+    pub(crate) customer: i64,
     pub(crate) status: Status,
     pub(crate) total_cents: i64,
     pub(crate) reference: Option<String>,
@@ -69,7 +67,7 @@ pub(crate) enum Status {
 /// One line of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Item {
-    pub(crate) product: u64,
+    pub(crate) product: i64,
     pub(crate) qty: i64,
     pub(crate) unit_price_cents: i64,
 }
@@ -77,7 +75,7 @@ pub(crate) struct Item {
 /// A product, as it was shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ProductSeen {
-    pub(crate) id: u64,
+    pub(crate) id: i64,
     pub(crate) version: i64,
     pub(crate) price_cents: i64,
     pub(crate) stock: i64,
@@ -86,7 +84,7 @@ pub(crate) struct ProductSeen {
 /// A customer, as it was shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CustomerSeen {
-    pub(crate) id: u64,
+    pub(crate) id: i64,
     pub(crate) version: i64,
     pub(crate) name: String,
     pub(crate) email: String,
@@ -103,7 +101,7 @@ pub(crate) struct Refusal {
 /// How the orchestrator left things.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Left {
-    pub(crate) order: Option<u64>,
+    pub(crate) order: Option<i64>,
     pub(crate) compensated: Compensated,
     pub(crate) safe_to_retry: bool,
 }
@@ -175,10 +173,14 @@ impl From<orders::OrderStatus> for Status {
 
 impl From<orders::Order> for Seen {
     fn from(order: orders::Order) -> Self {
-        let item = |item: &orders::OrderItem| self::item(item.product_id, item.qty, item.unit_price_cents);
+        let item = |item: &orders::OrderItem| Item {
+            product: item.product_id,
+            qty: item.qty,
+            unit_price_cents: item.unit_price_cents,
+        };
         Self::Order(OrderSeen {
-            id: order.id.get(),
-            customer: order.customer_id.get(),
+            id: order.id,
+            customer: order.customer_id,
             status: order.status.into(),
             total_cents: order.total_cents,
             confirmed_at: order.confirmed_at.map(|at| at.timestamp_micros()),
@@ -191,10 +193,14 @@ impl From<orders::Order> for Seen {
 
 impl From<orchestrator::Order> for Seen {
     fn from(order: orchestrator::Order) -> Self {
-        let item = |item: &orchestrator::OrderItem| self::item(item.product_id, item.qty, item.unit_price_cents);
+        let item = |item: &orchestrator::OrderItem| Item {
+            product: item.product_id,
+            qty: item.qty,
+            unit_price_cents: item.unit_price_cents,
+        };
         Self::Order(OrderSeen {
-            id: order.id.get(),
-            customer: order.customer_id.get(),
+            id: order.id,
+            customer: order.customer_id,
             status: Status::Confirmed,
             total_cents: order.total_cents,
             reference: None,
@@ -205,20 +211,16 @@ impl From<orchestrator::Order> for Seen {
     }
 }
 
-fn item(product: NonZeroU64, qty: i64, unit_price_cents: i64) -> Item {
-    Item { product: product.get(), qty, unit_price_cents }
-}
-
 impl From<&orders::Product> for ProductSeen {
     fn from(product: &orders::Product) -> Self {
         let &orders::Product { id, version, price_cents, stock, .. } = product;
-        Self { id: id.get(), version, price_cents, stock }
+        Self { id, version, price_cents, stock }
     }
 }
 
 impl From<customers_client::types::Customer> for Seen {
     fn from(customer: customers_client::types::Customer) -> Self {
         let customers_client::types::Customer { id, version, name, email, .. } = customer;
-        Self::Customer(CustomerSeen { id: id.get(), version, name, email })
+        Self::Customer(CustomerSeen { id, version, name, email })
     }
 }

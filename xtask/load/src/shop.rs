@@ -19,8 +19,8 @@ use crate::session::Session;
 const PLENTIFUL: usize = 5;
 const SCARCE: usize = 3;
 const CUSTOMERS: usize = 3;
-const MUCH: u64 = 1_000_000;
-const LITTLE: u64 = 20;
+const MUCH: i64 = 1_000_000;
+const LITTLE: i64 = 20;
 /// How many orders are remembered for others to confirm and cancel.
 const REMEMBERED: usize = 64;
 
@@ -28,8 +28,8 @@ const REMEMBERED: usize = 64;
 pub(crate) struct Shop {
     /// As they were made.
     pub(crate) products: Vec<ProductSeen>,
-    customers: Vec<u64>,
-    recent: Mutex<VecDeque<u64>>,
+    customers: Vec<i64>,
+    recent: Mutex<VecDeque<i64>>,
 }
 
 impl Shop {
@@ -47,25 +47,25 @@ impl Shop {
         Ok(Self { products, customers, recent: Mutex::default() })
     }
 
-    pub(crate) fn customer(&self, rng: &mut impl Rng) -> u64 {
+    pub(crate) fn customer(&self, rng: &mut impl Rng) -> i64 {
         self.customers.choose(rng).copied().unwrap_or_default()
     }
 
-    pub(crate) fn product(&self, rng: &mut impl Rng) -> u64 {
+    pub(crate) fn product(&self, rng: &mut impl Rng) -> i64 {
         self.products.choose(rng).map(|product| product.id).unwrap_or_default()
     }
 
     /// One of which there is always enough.
-    pub(crate) fn plentiful_product(&self, rng: &mut impl Rng) -> u64 {
+    pub(crate) fn plentiful_product(&self, rng: &mut impl Rng) -> i64 {
         self.products[..PLENTIFUL].choose(rng).map(|product| product.id).unwrap_or_default()
     }
 
     /// One of which there is never much.
-    pub(crate) fn scarce_product(&self, rng: &mut impl Rng) -> u64 {
+    pub(crate) fn scarce_product(&self, rng: &mut impl Rng) -> i64 {
         self.products[PLENTIFUL..].choose(rng).map(|product| product.id).unwrap_or_default()
     }
 
-    pub(crate) fn remember(&self, order: u64) {
+    pub(crate) fn remember(&self, order: i64) {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         recent.push_back(order);
         if recent.len() > REMEMBERED {
@@ -74,7 +74,7 @@ impl Shop {
     }
 
     /// An order that somebody made a while ago.
-    pub(crate) fn recent_order(&self, rng: &mut impl Rng) -> Option<u64> {
+    pub(crate) fn recent_order(&self, rng: &mut impl Rng) -> Option<i64> {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         recent.make_contiguous().choose(rng).copied()
     }
@@ -93,19 +93,19 @@ async fn make<T>(attempt: impl AsyncFn() -> Result<T>) -> Result<T> {
     }
 }
 
-async fn product(session: &Session, run: &str, number: usize, stock: u64) -> Result<ProductSeen> {
+async fn product(session: &Session, run: &str, number: usize, stock: i64) -> Result<ProductSeen> {
     let client = session.orders().await.context("cannot log in")?;
     let sku = format!("{run}-{number}-{:08x}", rand::random::<u32>());
     let name = format!("Product {number} of {run}");
-    let new = NewProduct::builder().sku(sku).name(name).price_cents(1_000_u64 + number as u64).stock(stock);
+    let new = NewProduct::builder().sku(sku).name(name).price_cents(1_000 + number).stock(stock);
     let made = outbound::send(client.product_create().body(new).send()).await.context("cannot make a product")?;
     Ok(ProductSeen::from(&*made))
 }
 
-async fn customer(session: &Session, run: &str, number: usize) -> Result<u64> {
+async fn customer(session: &Session, run: &str, number: usize) -> Result<i64> {
     let client = session.customers().await.context("cannot log in")?;
     let email = format!("{run}-{number}-{:08x}@example.com", rand::random::<u32>());
     let new = CustomerInput::builder().name(format!("Customer {number} of {run}")).email(email);
     let made = outbound::send(client.customer_create().body(new).send()).await.context("cannot make a customer")?;
-    Ok(made.id.get())
+    Ok(made.id)
 }

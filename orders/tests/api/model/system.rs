@@ -1,7 +1,5 @@
 //! The running system, driven by the model's operations. What it answers is put into the model's words here.
 
-use std::num::NonZeroU64;
-
 use orders_client::types::{self, NewStockAdjustment, ProductPatch};
 use orders_client::{Client, Error, ResponseValue};
 
@@ -11,7 +9,7 @@ use crate::books;
 use crate::harness::{Harness, is_replay, new_order};
 
 /// Neither a product nor an order has this number or a higher one.
-const UNKNOWN: u64 = 1_000_000;
+const UNKNOWN: i64 = 1_000_000;
 const RESERVED_TOO_LONG: &str =
     "SELECT COUNT(*) AS n FROM orders WHERE status = 'CREATED' AND reserved_until <= UTC_TIMESTAMP(6)";
 
@@ -19,8 +17,8 @@ type Sent<T> = Result<ResponseValue<T>, Error<types::Error>>;
 
 pub(super) struct System {
     harness: Harness,
-    products: Vec<NonZeroU64>,
-    orders: Vec<NonZeroU64>,
+    products: Vec<i64>,
+    orders: Vec<i64>,
     /// The whole order that each operation was answered with.
     answered: Vec<Option<types::Order>>,
 }
@@ -184,13 +182,13 @@ impl System {
     }
 
     fn facts(&self, detail: &types::Detail) -> Vec<i64> {
-        let place = |id: i64| self.products.iter().position(|known| known.get().cast_signed() == id);
+        let place = |id: i64| self.products.iter().position(|known| *known == id);
         let product = detail.product_id.map(|id| place(id).unwrap_or(self.products.len()).try_into().unwrap());
         [product, detail.requested, detail.available, detail.total_cents].into_iter().flatten().collect()
     }
 
     fn seen(&self, order: &types::Order) -> Seen {
-        let place = |id: NonZeroU64| self.products.iter().position(|known| *known == id).unwrap();
+        let place = |id: i64| self.products.iter().position(|known| *known == id).unwrap();
         let line = |item: &types::OrderItem| {
             assert_eq!(item.subtotal_cents, item.qty * item.unit_price_cents);
             (place(item.product_id), item.qty, item.unit_price_cents)
@@ -213,19 +211,15 @@ impl System {
         }
     }
 
-    fn order_id(&self, order: usize) -> NonZeroU64 {
-        self.orders.get(order).copied().unwrap_or_else(unknown)
+    fn order_id(&self, order: usize) -> i64 {
+        self.orders.get(order).copied().unwrap_or(UNKNOWN)
     }
 
     fn new_order(&self, content: &Content) -> types::builder::NewOrder {
-        let id = |product: &usize| self.products.get(*product).copied().unwrap_or_else(unknown);
+        let id = |product: &usize| self.products.get(*product).copied().unwrap_or(UNKNOWN);
         let lines: Vec<_> = content.lines.iter().map(|(product, qty)| (id(product), *qty)).collect();
         new_order(&lines).expected_total_cents(content.expected_total)
     }
-}
-
-fn unknown() -> NonZeroU64 {
-    UNKNOWN.try_into().unwrap()
 }
 
 fn name(key: u8) -> String {

@@ -100,9 +100,9 @@ impl Client {
         let session = &self.session;
         let attempt = async || {
             let Some(client) = session.customers().await else { return Attempt::not_sent() };
-            let page = outbound::send(client.customer_list().search(email.as_str()).limit(100_u64).send()).await;
+            let page = outbound::send(client.customer_list().search(email.as_str()).limit(100).send()).await;
             // Others have names that begin alike: it may be on a later page.
-            let is_found = |page: &CustomerPage| page.has_more || page.data.iter().any(|found| found.id.get() == id);
+            let is_found = |page: &CustomerPage| page.has_more || page.data.iter().any(|found| found.id == id);
             Attempt::of(page, |page| Seen::List { found: is_found(&page) })
         };
         let sends = session.pursue(Pursuit::of(Operation::CustomerList, true), attempt).await;
@@ -116,7 +116,7 @@ impl Client {
     }
 }
 
-async fn view(session: &Session, id: u64) -> Vec<Sent> {
+async fn view(session: &Session, id: i64) -> Vec<Sent> {
     let attempt = async || {
         let Some(client) = session.customers().await else { return Attempt::not_sent() };
         Attempt::of(outbound::send(client.customer_view().id(id).send()).await, Seen::from)

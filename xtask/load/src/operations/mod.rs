@@ -27,7 +27,7 @@ pub(crate) struct Client {
     records: Vec<Record>,
     /// Customers that nobody else changes.
     own_customers: Vec<CustomerSeen>,
-    deleted_customer: Option<u64>,
+    deleted_customer: Option<i64>,
 }
 
 impl Client {
@@ -91,7 +91,7 @@ impl Client {
     }
 
     /// One line, or two products in either order, now and then one product on two lines.
-    fn lines(&mut self) -> Vec<(u64, i64)> {
+    fn lines(&mut self) -> Vec<(i64, i64)> {
         let scarce = self.chance(30);
         let rng = &mut self.rng;
         let first = if scarce { self.shop.scarce_product(rng) } else { self.shop.plentiful_product(rng) };

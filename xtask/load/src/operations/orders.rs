@@ -102,14 +102,14 @@ impl Client {
         made
     }
 
-    async fn confirm(&mut self, caller: Caller, order: u64) {
+    async fn confirm(&mut self, caller: Caller, order: i64) {
         let key = Some(self.new_name());
         self.session.tally.begin();
         let (sends, request) = self.send_and_replay(caller, Request::Confirm { order }, key.as_deref()).await;
         self.keep(Record { caller, key, requests: vec![request], sends });
     }
 
-    async fn cancel(&mut self, caller: Caller, order: u64) {
+    async fn cancel(&mut self, caller: Caller, order: i64) {
         let key = self.chance(70).then(|| self.new_name());
         self.session.tally.begin();
         let (sends, request) = self.send_and_replay(caller, Request::Cancel { order }, key.as_deref()).await;
@@ -127,7 +127,7 @@ impl Client {
         (sends, request)
     }
 
-    async fn view(&mut self, order: u64) {
+    async fn view(&mut self, order: i64) {
         self.session.tally.begin();
         let session = &self.session;
         let attempt = async || {
@@ -138,14 +138,14 @@ impl Client {
         self.keep(Record::unkeyed(Caller::Operator, Request::ViewOrder { order }, sends));
     }
 
-    async fn find(&mut self, order: u64, reference: String) {
+    async fn find(&mut self, order: i64, reference: String) {
         self.session.tally.begin();
         let session = &self.session;
         let wanted = reference.as_str();
         let attempt = async || {
             let Some(client) = session.orders().await else { return Attempt::not_sent() };
             let page = outbound::send(client.order_list().external_reference(wanted).send()).await;
-            Attempt::of(page, |page| Seen::List { found: page.data.iter().any(|found| found.id.get() == order) })
+            Attempt::of(page, |page| Seen::List { found: page.data.iter().any(|found| found.id == order) })
         };
         let sends = session.pursue(Pursuit::of(Operation::OrderList, true), attempt).await;
         self.keep(Record::unkeyed(Caller::Operator, Request::FindOrder { order, reference }, sends));
@@ -159,7 +159,7 @@ impl Client {
 
     /// What an order like this cost when this client last made one, or would cost at the first prices.
     fn last_total_of(&self, new: &NewOrder) -> Option<i64> {
-        let prices = |product: u64| {
+        let prices = |product: i64| {
             let mut orders = self.records.iter().rev().take(50).flat_map(|record| record.sends.iter());
             let last = orders.find_map(|sent| {
                 let order = sent.order()?;

@@ -52,7 +52,7 @@ impl Client {
         self.see(product).await;
     }
 
-    async fn see(&mut self, product: u64) -> Option<ProductSeen> {
+    async fn see(&mut self, product: i64) -> Option<ProductSeen> {
         self.session.tally.begin();
         let session = &self.session;
         let attempt = async || {
@@ -68,7 +68,7 @@ impl Client {
 
 async fn update(
     session: &Session,
-    product: u64,
+    product: i64,
     if_match: Option<i64>,
     patch: &orders_client::types::builder::ProductPatch,
 ) -> Vec<Sent> {
@@ -83,7 +83,7 @@ async fn update(
     session.pursue(Pursuit::of(Operation::ProductUpdate, false), attempt).await
 }
 
-async fn adjust(session: &Session, product: u64, delta: i64, reference: &str) -> Vec<Sent> {
+async fn adjust(session: &Session, product: i64, delta: i64, reference: &str) -> Vec<Sent> {
     let attempt = async || {
         let Some(client) = session.orders().await else { return Attempt::not_sent() };
         let reason = if delta > 0 { "delivery" } else { "damage" };
@@ -91,7 +91,7 @@ async fn adjust(session: &Session, product: u64, delta: i64, reference: &str) ->
         let adjustment = NewStockAdjustment::builder().delta(delta).reason(reason).reference(Some(reference));
         let sent = client.stock_adjustment_create().id(product).body(adjustment).send();
         Attempt::of(outbound::send(sent).await, |movement| Seen::Movement {
-            product: movement.product_id.get(),
+            product: movement.product_id,
             delta: movement.delta,
             reference: movement.reference,
         })

@@ -11,22 +11,22 @@ use crate::outcome::{Item, Status};
 /// The rows that matter to clients.
 #[derive(Debug, Default)]
 pub(super) struct Books {
-    pub(super) orders: HashMap<u64, Order>,
-    pub(super) products: HashMap<u64, Product>,
-    pub(super) customers: HashMap<u64, Customer>,
+    pub(super) orders: HashMap<i64, Order>,
+    pub(super) products: HashMap<i64, Product>,
+    pub(super) customers: HashMap<i64, Customer>,
     /// The operators' entries in the ledger, by their reference: product and pieces.
-    pub(super) adjustments: HashMap<String, Vec<(u64, i64)>>,
+    pub(super) adjustments: HashMap<String, Vec<(i64, i64)>>,
     /// Orders by the client's name for them.
-    pub(super) by_reference: HashMap<String, Vec<u64>>,
+    pub(super) by_reference: HashMap<String, Vec<i64>>,
     /// Orders by the piece of work that made them.
-    pub(super) by_correlation: HashMap<String, Vec<u64>>,
+    pub(super) by_correlation: HashMap<String, Vec<i64>>,
     /// Orders by caller and key.
-    pub(super) by_key: HashMap<(String, String), Vec<u64>>,
+    pub(super) by_key: HashMap<(String, String), Vec<i64>>,
 }
 
 #[derive(Debug)]
 pub(super) struct Order {
-    pub(super) customer: u64,
+    pub(super) customer: i64,
     pub(super) status: Status,
     pub(super) total_cents: i64,
     pub(super) reference: Option<String>,
@@ -102,12 +102,12 @@ impl Books {
             };
             self.orders.insert(column(&mut row, 0)?, order);
         }
-        for (order, product, qty, unit_price_cents) in connection.query::<(u64, u64, i64, i64), _>(ITEMS).await? {
+        for (order, product, qty, unit_price_cents) in connection.query::<(i64, i64, i64, i64), _>(ITEMS).await? {
             let order = self.orders.get_mut(&order);
             order.into_iter().for_each(|order| order.items.push(Item { product, qty, unit_price_cents }));
         }
         for (order, to, principal, correlation_id, at) in
-            connection.query::<(u64, String, String, String, i64), _>(EVENTS).await?
+            connection.query::<(i64, String, String, String, i64), _>(EVENTS).await?
         {
             let event = Event { to: status(&to)?, principal, correlation_id, at };
             self.orders.entry(order).and_modify(|order| order.events.push(event));
@@ -116,15 +116,15 @@ impl Books {
     }
 
     async fn read_others(&mut self, connection: &mut Conn) -> Result<()> {
-        for (id, price_cents, stock, version) in connection.query::<(u64, i64, i64, i64), _>(PRODUCTS).await? {
+        for (id, price_cents, stock, version) in connection.query::<(i64, i64, i64, i64), _>(PRODUCTS).await? {
             self.products.insert(id, Product { price_cents, stock, version });
         }
         for (id, name, email, version, deleted) in
-            connection.query::<(u64, String, String, i64, bool), _>(CUSTOMERS).await?
+            connection.query::<(i64, String, String, i64, bool), _>(CUSTOMERS).await?
         {
             self.customers.insert(id, Customer { name, email, version, deleted });
         }
-        for (reference, product, delta) in connection.query::<(String, u64, i64), _>(ADJUSTMENTS).await? {
+        for (reference, product, delta) in connection.query::<(String, i64, i64), _>(ADJUSTMENTS).await? {
             self.adjustments.entry(reference).or_default().push((product, delta));
         }
         Ok(())
@@ -160,7 +160,7 @@ impl Order {
     }
 
     /// How many pieces of which product, by ascending product.
-    pub(super) fn quantities(&self) -> Vec<(u64, i64)> {
+    pub(super) fn quantities(&self) -> Vec<(i64, i64)> {
         self.items.iter().map(|item| (item.product, item.qty)).collect()
     }
 }

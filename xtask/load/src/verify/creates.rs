@@ -36,7 +36,7 @@ pub(super) fn check(history: &History, books: &Books, findings: &mut Findings) {
 }
 
 /// When the client was told that a customer is deleted.
-fn deletions(history: &History) -> HashMap<u64, u64> {
+fn deletions(history: &History) -> HashMap<i64, u64> {
     let deletions = history.records.iter().filter_map(|record| match record.request() {
         Request::DeleteCustomer { id } => Some((*id, record.acknowledged().next()?.ended)),
         _ => None,
@@ -60,7 +60,7 @@ pub(super) fn is_asked_for(new: &NewOrder, told: &OrderSeen) -> bool {
     told.customer == new.customer && told_quantities == quantities(new)
 }
 
-pub(super) fn quantities(new: &NewOrder) -> Vec<(u64, i64)> {
+pub(super) fn quantities(new: &NewOrder) -> Vec<(i64, i64)> {
     let mut quantities = BTreeMap::new();
     for (product, qty) in &new.lines {
         *quantities.entry(*product).or_default() += qty;
@@ -89,7 +89,7 @@ fn check_customer(
     record: &Record,
     sent: &Sent,
     told: &OrderSeen,
-    deleted: &HashMap<u64, u64>,
+    deleted: &HashMap<i64, u64>,
     findings: &mut Findings,
 ) {
     let deleted_before = deleted.get(&told.customer).is_some_and(|ended| *ended < sent.started);

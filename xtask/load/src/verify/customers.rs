@@ -22,7 +22,7 @@ const ONE: &str = "an acknowledged create makes one customer, one of unknown out
 struct Life<'h>(Vec<&'h Record>);
 
 pub(super) fn check(history: &History, books: &Books, findings: &mut Findings) {
-    let mut lives = BTreeMap::<u64, Life<'_>>::new();
+    let mut lives = BTreeMap::<i64, Life<'_>>::new();
     let mut by_email = BTreeMap::<&str, usize>::new();
     for customer in books.customers.values() {
         *by_email.entry(&customer.email).or_default() += 1;
@@ -46,7 +46,7 @@ pub(super) fn check(history: &History, books: &Books, findings: &mut Findings) {
 }
 
 /// Which customer an operation was about; for a create, which it made.
-fn subject(record: &Record) -> Option<u64> {
+fn subject(record: &Record) -> Option<i64> {
     match record.request() {
         Request::CreateCustomer { .. } => record.acknowledged().find_map(shown).map(|customer| customer.id),
         Request::UpdateCustomer { id, .. } | Request::DeleteCustomer { id } | Request::ViewCustomer { id } => Some(*id),
@@ -72,7 +72,7 @@ fn check_created(record: &Record, made: usize, books: &Books, findings: &mut Fin
 }
 
 impl Life<'_> {
-    fn check_answers(&self, id: u64, findings: &mut Findings) {
+    fn check_answers(&self, id: i64, findings: &mut Findings) {
         let (mut versions, mut deleted, mut maybe_deleted) = (Vec::new(), false, false);
         for record in &self.0 {
             for sent in &record.sends {
@@ -95,7 +95,7 @@ impl Life<'_> {
         }
     }
 
-    fn check_end(&self, id: u64, customer: &Customer, findings: &mut Findings) {
+    fn check_end(&self, id: i64, customer: &Customer, findings: &mut Findings) {
         let deletes = || self.0.iter().filter(|record| matches!(record.request(), Request::DeleteCustomer { .. }));
         let must_be_gone = deletes().any(|record| record.is_acknowledged());
         let may_be_gone = deletes().any(|record| record.may_be_done());
@@ -104,7 +104,7 @@ impl Life<'_> {
         self.check_content(id, customer, findings);
     }
 
-    fn check_content(&self, id: u64, customer: &Customer, findings: &mut Findings) {
+    fn check_content(&self, id: i64, customer: &Customer, findings: &mut Findings) {
         let contents = self.0.iter().filter_map(|record| match record.request() {
             Request::CreateCustomer { name, email } | Request::UpdateCustomer { name, email, .. } => {
                 Some((record, (name, email)))

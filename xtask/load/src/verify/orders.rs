@@ -50,13 +50,13 @@ pub(super) fn check(history: &History, books: &Books, findings: &mut Findings) {
 }
 
 /// Orders of the load's products.
-fn ours<'b>(history: &History, books: &'b Books) -> impl Iterator<Item = (u64, &'b Order)> {
+fn ours<'b>(history: &History, books: &'b Books) -> impl Iterator<Item = (i64, &'b Order)> {
     let products: Vec<_> = history.products.iter().map(|product| product.id).collect();
     let is_ours = move |order: &Order| order.items.iter().any(|item| products.contains(&item.product));
     books.orders.iter().filter(move |(_, order)| is_ours(order)).map(|(id, order)| (*id, order))
 }
 
-fn deeds(history: &History) -> HashMap<u64, Deeds<'_>> {
+fn deeds(history: &History) -> HashMap<i64, Deeds<'_>> {
     let mut deeds = HashMap::<_, Deeds<'_>>::new();
     for record in &history.records {
         match record.request() {
@@ -75,7 +75,7 @@ fn deeds(history: &History) -> HashMap<u64, Deeds<'_>> {
     deeds
 }
 
-fn check_confirms(id: u64, order: &Order, deeds: &Deeds<'_>, findings: &mut Findings) {
+fn check_confirms(id: i64, order: &Order, deeds: &Deeds<'_>, findings: &mut Findings) {
     for record in &deeds.confirms {
         for told in record.acknowledged().filter_map(Sent::order) {
             let shown = told.id == id && told.status == Status::Confirmed && super::creates::is_as_told(order, told);
@@ -86,7 +86,7 @@ fn check_confirms(id: u64, order: &Order, deeds: &Deeds<'_>, findings: &mut Find
 }
 
 /// Also for an orchestrator's success.
-pub(super) fn check_confirmed(id: u64, order: &Order, told: &OrderSeen, name: &str, findings: &mut Findings) {
+pub(super) fn check_confirmed(id: i64, order: &Order, told: &OrderSeen, name: &str, findings: &mut Findings) {
     let events: Vec<_> = order.events(Status::Confirmed).collect();
     findings.unless(events.len() == 1 && order.status != Status::Created, CONFIRMED_ONCE, || {
         format!("order {id} is {:?} and has the events {:?}; told by {name}", order.status, order.events)
@@ -99,7 +99,7 @@ pub(super) fn check_confirmed(id: u64, order: &Order, told: &OrderSeen, name: &s
     findings.unless(!expired, NOT_EXPIRED, || format!("order {id} expired; told by {name}"));
 }
 
-fn check_cancels(id: u64, order: &Order, deeds: &Deeds<'_>, findings: &mut Findings) {
+fn check_cancels(id: i64, order: &Order, deeds: &Deeds<'_>, findings: &mut Findings) {
     for record in &deeds.cancels {
         for told in record.acknowledged().filter_map(Sent::order) {
             let shown = told.id == id && told.status == Status::Canceled && super::creates::is_as_told(order, told);
@@ -117,7 +117,7 @@ fn check_cancels(id: u64, order: &Order, deeds: &Deeds<'_>, findings: &mut Findi
     }
 }
 
-fn check_refusals(id: u64, order: &Order, deeds: &Deeds<'_>, findings: &mut Findings) {
+fn check_refusals(id: i64, order: &Order, deeds: &Deeds<'_>, findings: &mut Findings) {
     for record in deeds.confirms.iter().chain(&deeds.cancels) {
         for sent in &record.sends {
             let Some((_, code)) = sent.refusal() else { continue };
@@ -132,7 +132,7 @@ fn check_refusals(id: u64, order: &Order, deeds: &Deeds<'_>, findings: &mut Find
 }
 
 /// How the order came to stand where it stands.
-fn check_end(id: u64, order: &Order, deeds: &Deeds<'_>, sagas: &HashMap<String, &Record>, findings: &mut Findings) {
+fn check_end(id: i64, order: &Order, deeds: &Deeds<'_>, sagas: &HashMap<String, &Record>, findings: &mut Findings) {
     let saga = order.event(Status::Created).and_then(|event| sagas.get(&event.correlation_id));
     let sent = |records: &[&Record]| records.iter().any(|record| record.may_be_done());
     if order.events(Status::Confirmed).next().is_some() || order.status == Status::Confirmed {

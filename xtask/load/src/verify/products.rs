@@ -23,7 +23,7 @@ struct Told<'h> {
 }
 
 pub(super) fn check(history: &History, books: &Books, findings: &mut Findings) {
-    let mut told = HashMap::<u64, Told<'_>>::new();
+    let mut told = HashMap::<i64, Told<'_>>::new();
     for record in &history.records {
         let is_change = matches!(record.request(), Request::SetPrice { .. } | Request::SetStock { .. });
         if let Request::SetPrice { product, .. } = record.request() {
@@ -57,7 +57,7 @@ fn check_set(record: &Record, told: &ProductSeen, findings: &mut Findings) {
     findings.unless(matched, MATCHED, || format!("{} was told of {told:?}", record.name()));
 }
 
-fn check_versions(id: u64, told: &Told<'_>, findings: &mut Findings) {
+fn check_versions(id: i64, told: &Told<'_>, findings: &mut Findings) {
     let shown: Vec<_> = told.shown.iter().map(|(shown, _)| *shown).collect();
     for (earlier, later) in backwards(&shown) {
         findings.add(FORWARD, format!("of product {id}, {earlier:?} came before {later:?}"));

@@ -15,7 +15,7 @@ const FOUND: &str = "what was acknowledged is found in the list";
 const AHEAD: &str = "an order is at the last version that was told, or a later one";
 
 pub(super) fn check(history: &History, books: &Books, findings: &mut Findings) {
-    let mut shown = HashMap::<u64, Vec<(Shown, OrderSeen)>>::new();
+    let mut shown = HashMap::<i64, Vec<(Shown, OrderSeen)>>::new();
     for record in &history.records {
         check_read(record, books, findings);
         for sent in record.sends.iter().filter(|sent| !sent.is_replay()) {
@@ -52,7 +52,7 @@ fn check_read(record: &Record, books: &Books, findings: &mut Findings) {
     }
 }
 
-fn check_versions(id: u64, shown: &[(Shown, OrderSeen)], findings: &mut Findings) {
+fn check_versions(id: i64, shown: &[(Shown, OrderSeen)], findings: &mut Findings) {
     let times: Vec<_> = shown.iter().map(|(shown, _)| *shown).collect();
     for (earlier, later) in backwards(&times) {
         findings.add(FORWARD, format!("of order {id}, {earlier:?} came before {later:?}"));

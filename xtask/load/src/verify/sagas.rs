@@ -44,7 +44,7 @@ pub(super) fn check(history: &History, books: &Books, findings: &mut Findings) {
     }
 }
 
-fn check_told(record: &Record, sent: &Sent, books: &Books, made: &mut BTreeSet<u64>, findings: &mut Findings) {
+fn check_told(record: &Record, sent: &Sent, books: &Books, made: &mut BTreeSet<i64>, findings: &mut Findings) {
     let (Some(told), Request::CreateAndConfirm(new)) = (sent.order(), &record.requests[sent.request]) else { return };
     made.insert(told.id);
     let Some(order) = books.orders.get(&told.id) else {
@@ -59,7 +59,7 @@ fn check_told(record: &Record, sent: &Sent, books: &Books, made: &mut BTreeSet<u
     super::orders::check_confirmed(told.id, order, told, &record.name(), findings);
 }
 
-fn check_failures(record: &Record, made: &BTreeSet<u64>, books: &Books, findings: &mut Findings) {
+fn check_failures(record: &Record, made: &BTreeSet<i64>, books: &Books, findings: &mut Findings) {
     let live: Vec<_> = made.iter().filter(|id| books.orders.get(id).is_some_and(Order::is_live)).collect();
     for sent in &record.sends {
         let Some(Left { order: Some(id), compensated: Compensated::Done, .. }) = left(sent) else { continue };

@@ -34,7 +34,7 @@ impl Account {
 }
 
 pub(super) fn check(history: &History, books: &Books, findings: &mut Findings) {
-    let mut accounts = HashMap::<u64, Account>::new();
+    let mut accounts = HashMap::<i64, Account>::new();
     for record in &history.records {
         match record.request() {
             Request::AdjustStock { product, delta, reference } => {
@@ -56,7 +56,7 @@ pub(super) fn check(history: &History, books: &Books, findings: &mut Findings) {
 
 fn check_adjustment(
     record: &Record,
-    (product, delta): (u64, i64),
+    (product, delta): (i64, i64),
     reference: &str,
     books: &Books,
     findings: &mut Findings,
@@ -78,7 +78,7 @@ fn check_adjustment(
     });
 }
 
-fn held_by_orders(books: &Books) -> HashMap<u64, i64> {
+fn held_by_orders(books: &Books) -> HashMap<i64, i64> {
     let mut held = HashMap::new();
     for order in books.orders.values().filter(|order| order.is_live()) {
         for (product, qty) in order.quantities() {

@@ -278,7 +278,7 @@ fn customer(version: i64, name: &str) -> Outcome {
     told(200, Seen::Customer(CustomerSeen { id: 9, version, name: name.to_owned(), email: "e".to_owned() }))
 }
 
-fn customers(rows: &[u64]) -> Books {
+fn customers(rows: &[i64]) -> Books {
     let row = || Customer { name: "n".to_owned(), email: "e".to_owned(), version: 9, deleted: false };
     Books { customers: rows.iter().map(|id| (*id, row())).collect(), ..nothing() }
 }

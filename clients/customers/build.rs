@@ -1,0 +1,5 @@
+//! Writes the client from the document.
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    client_generator::generate("../../specs/customers.json")
+}

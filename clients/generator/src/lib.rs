@@ -1,0 +1,124 @@
+//! Writes a typed client from an OpenAPI document, for the build scripts of the clients.
+//!
+//! Here is what the clients have in common: their style, the hooks through which their requests pass, and which Rust
+//! types they speak. What is written by hand around the generated code is in each client's `lib.rs`, and in `outbound`.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::{env, fs};
+
+use openapiv3::OpenAPI;
+use progenitor::{GenerationSettings, Generator, InterfaceStyle, TagStyle, TypeImpl};
+use quote::quote;
+use schemars::schema::SchemaObject;
+use serde_json::{Map, Value};
+
+/// Writes `client.rs` into the folder for build results, from the document at `path`, as the build script sees it.
+///
+/// # Errors
+///
+/// Where the document cannot be read, or says something that a client cannot be made of.
+pub fn generate(path: &str) -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed={path}");
+    let document = fs::read_to_string(path)?;
+    let folder = PathBuf::from(env::var_os("OUT_DIR").ok_or("a build script is given OUT_DIR")?);
+    fs::write(folder.join("client.rs"), client(&document)?)?;
+    Ok(())
+}
+
+fn client(document: &str) -> Result<String, Box<dyn Error>> {
+    let settings = settings(&serde_json::from_str(document)?)?;
+    let document: OpenAPI = serde_json::from_str(document)?;
+    let client = Generator::new(&settings).generate_tokens(&document)?;
+    Ok(prettyplease::unparse(&syn::parse2(client)?))
+}
+
+fn settings(document: &Value) -> Result<GenerationSettings, Box<dyn Error>> {
+    let mut settings = GenerationSettings::new();
+    settings
+        .with_interface(InterfaceStyle::Builder)
+        .with_tag(TagStyle::Merged)
+        .with_inner_type(quote!(outbound::Outbound))
+        .with_pre_hook(quote!(outbound::stamp))
+        .with_post_hook(quote!(outbound::note))
+        .with_derive("PartialEq");
+    for (schema, plain) in plain_types(document) {
+        let impls = [TypeImpl::Default, TypeImpl::Display, TypeImpl::FromStr];
+        settings.with_conversion(serde_json::from_value::<SchemaObject>(schema)?, plain, impls.into_iter());
+    }
+    Ok(settings)
+}
+
+/// The schemas for which the generator would make types of its own, though a plain one is what people want to use: every
+/// 64-bit integer, whatever its range, and every text of which no more is said than how long it may be. The range and
+/// the length are for the server to judge. Texts with a pattern or a least length stay types that are checked when made.
+fn plain_types(document: &Value) -> Vec<(Value, &'static str)> {
+    match document {
+        Value::Object(object) => {
+            let own = plain_type(object).map(|plain| (without_notes(object), plain));
+            own.into_iter().chain(object.values().flat_map(plain_types)).collect()
+        }
+        Value::Array(values) => values.iter().flat_map(plain_types).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn plain_type(schema: &Map<String, Value>) -> Option<&'static str> {
+    let says = |word| schema.contains_key(word);
+    match schema.get("type")?.as_str()? {
+        "integer" if schema.get("format")? == "int64" => Some("i64"),
+        "string" if !["format", "enum", "pattern", "minLength"].into_iter().any(says) => Some("::std::string::String"),
+        _ => None,
+    }
+}
+
+/// The schema as the generator compares it.
+fn without_notes(schema: &Map<String, Value>) -> Value {
+    const NOTES: [&str; 5] = ["description", "title", "default", "example", "nullable"];
+    let kept = schema.iter().filter(|(word, _)| !NOTES.contains(&word.as_str()));
+    kept.map(|(word, value)| (word.clone(), value.clone())).collect::<Map<_, _>>().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// The client of a service that shows one thing with these properties.
+    fn client_of(properties: &Value) -> String {
+        let document = json!({
+            "openapi": "3.0.3",
+            "info": { "title": "Things", "version": "1.0.0" },
+            "paths": {},
+            "components": { "schemas": { "Thing": { "type": "object", "properties": properties } } },
+        });
+        client(&document.to_string()).unwrap()
+    }
+
+    #[test]
+    fn whatever_the_range_a_number_is_a_plain_one() {
+        let client = client_of(&json!({
+            "id": { "type": "integer", "format": "int64", "minimum": 1, "description": "The id.", "example": 7 },
+            "qty": { "type": "integer", "format": "int64", "minimum": 1, "maximum": 1_000_000, "nullable": true },
+            "delta": { "type": "integer", "format": "int64", "minimum": -1_000_000_000, "maximum": 1_000_000_000 },
+        }));
+        for field in ["id", "qty", "delta"] {
+            assert!(client.contains(&format!("pub {field}: ::std::option::Option<i64>")), "{field} of {client}");
+        }
+    }
+
+    #[test]
+    fn whatever_the_length_a_text_is_a_plain_one_unless_it_has_a_pattern() {
+        let client = client_of(&json!({
+            "name": { "type": "string", "maxLength": 200, "example": "ACME", "nullable": true },
+            "code": { "type": "string", "maxLength": 64, "x-extensible-enum": ["unavailable"] },
+            "sku": { "type": "string", "maxLength": 64, "minLength": 1, "pattern": "^[!-~]+$" },
+        }));
+        for (field, plain) in
+            [("name", "::std::string::String"), ("code", "::std::string::String"), ("sku", "ThingSku")]
+        {
+            assert!(client.contains(&format!("pub {field}: ::std::option::Option<{plain}>")), "{field} of {client}");
+        }
+    }
+}
