@@ -10,13 +10,12 @@ use std::collections::BTreeMap;
 use orchestrator_api::{Customer, Order, Outcome};
 use orders_client::codes;
 use orders_client::types::{self, AbandonOutcome, OrderStatus};
-use outbound::Fault;
+use outbound::{Fault, Tried};
 use service::Call;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use crate::cause::Cause;
-use crate::retry::Tried;
 use crate::saga::{Halt, Saga, Then, Undo, Undone};
 use crate::upstreams::Upstreams;
 use crate::wire;

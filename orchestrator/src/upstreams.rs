@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use outbound::{Coded, Fault, Outbound};
+use outbound::{Coded, Fault, Outbound, Tried};
 use service::Call;
 use service_api::Failure;
 use tokio::time::{Instant, timeout};
 
-use crate::retry::{self, Policy, RetryBudget, Tried};
+use crate::retry::{self, Policy, RetryBudget};
 
 /// How long both services may take to say that they are ready.
 const READY_LIMIT: Duration = Duration::from_millis(500);

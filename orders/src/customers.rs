@@ -5,20 +5,21 @@ use std::time::Duration;
 
 use customers_client::types::Error as ErrorBody;
 use customers_client::{Client, codes};
-use outbound::{Fault, Outbound};
-use rand::Rng;
+use outbound::{Fault, Outbound, Retry};
 use service::settings::Env;
 use service::{Call, RunError};
 use service_api::CustomerId;
-use tokio::time::{Instant, sleep_until, timeout_at};
 
 const CONNECT_LIMIT: Duration = Duration::from_millis(500);
 /// What any one call may take. A check may have less for all of its calls.
 const CALL_LIMIT: Duration = Duration::from_secs(2);
-/// How often a failed call is sent again. Reading a customer changes nothing, so that is always safe.
-const MAX_RETRIES: u32 = 2;
-/// The longest pause before the first retry; it doubles with the second.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const RETRY: Retry = Retry {
+    attempts: 3,
+    first_pause: Duration::from_millis(50),
+    longest_pause: Duration::from_millis(100),
+    attempt: CALL_LIMIT,
+    total: CALL_LIMIT,
+};
 
 /// The customers service, from here.
 pub(crate) struct CustomersService {
@@ -54,29 +55,10 @@ impl CustomersService {
         let outbound =
             Outbound::new().bearer(&self.token).correlation_id(call.correlation_id()).traceparent(call.traceparent());
         let client = Client::new_with_client(&self.base, self.http.clone(), outbound);
-        let deadline = Instant::now() + limit;
-        let mut retries = 0;
-        loop {
-            let request = outbound::send(client.internal_customer_view().id(id.get()).send());
-            let Err(fault) = timeout_at(deadline, request).await.unwrap_or(Err(Fault::TimedOut)) else {
-                return Ok(());
-            };
-            match next_attempt(&fault, retries) {
-                Some(next) if next < deadline => sleep_until(next).await,
-                _ => return Err(customer_fault(&fault, id)),
-            }
-            retries += 1;
-        }
+        let view = || outbound::send(client.internal_customer_view().id(id.get()).send());
+        let answer = Retry { total: limit, ..RETRY }.repeatable(view).await;
+        answer.map(drop).map_err(|fault| customer_fault(&fault, id))
     }
-}
-
-/// When the call is to be sent again, if that can help.
-fn next_attempt(fault: &Fault<ErrorBody>, retries: u32) -> Option<Instant> {
-    if retries == MAX_RETRIES || !fault.may_pass() {
-        return None;
-    }
-    // The other side may ask for a pause of any length.
-    Instant::now().checked_add(pause(retries).max(fault.retry_after().unwrap_or_default()))
 }
 
 fn customer_fault(fault: &Fault<ErrorBody>, id: CustomerId) -> CustomerFault {
@@ -88,9 +70,4 @@ fn customer_fault(fault: &Fault<ErrorBody>, id: CustomerId) -> CustomerFault {
         Fault::Broken => CustomerFault::Unavailable("its answer was cut off or not understood".to_owned()),
         Fault::Invalid(problem) => CustomerFault::Unavailable(problem.clone()),
     }
-}
-
-/// A random time below a limit that doubles, so that those who failed together do not come back together.
-fn pause(retry: u32) -> Duration {
-    rand::rng().random_range(Duration::ZERO..FIRST_PAUSE * 2_u32.pow(retry))
 }

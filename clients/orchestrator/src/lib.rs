@@ -1,6 +1,38 @@
-//! Typed client of the orchestrator service, generated from `specs/orchestrator.json`.
+//! Typed client of the orchestrator, generated from `specs/orchestrator.json`: an order made and confirmed in one call.
 //!
-//! Only the error codes and how an error body shows its code are written by hand.
+//! ```no_run
+//! use orchestrator_client::types::{CreateAndConfirm, Item};
+//! use orchestrator_client::{Client, codes};
+//! use outbound::{Outbound, Retry, send};
+//!
+//! # async fn example(service_token: &str) -> Result<(), Box<dyn std::error::Error>> {
+//! let orchestrator = Client::connect("http://127.0.0.1:3003", Outbound::new().bearer(service_token))?;
+//!
+//! // The key in the body makes it repeatable.
+//! let order = CreateAndConfirm::builder()
+//!     .customer_id(1)
+//!     .items(vec![Item { product_id: 2, qty: 3 }])
+//!     .idempotency_key("abc-123");
+//! let call = || send(orchestrator.order_create_and_confirm().body(order.clone()).send());
+//! match Retry::default().repeatable(call).await {
+//!     Ok(done) => println!("order {} is confirmed", done.data.order.id),
+//!     Err(fault) if fault.has_code(codes::INSUFFICIENT_STOCK) => println!("there is too little"),
+//!     Err(fault) => return Err(fault.into()),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A failure says of itself whether the same request may be sent again ([`types::FailureReason::safe_to_retry`]), and
+//! [`Retry`](outbound::Retry) does as it says. An answer may take 28 s, less than the shared connections wait.
+//!
+//! # Where things are
+//!
+//! [`Client`] has one method for each operation; each returns a builder of [`builder`], whose methods are the parameters.
+//! What goes in and comes out is in [`types`], what can go wrong in [`codes`] and [`Fault`]. All of it is generated from
+//! the document when the crate is built, but for `codes`, [`Client::connect`] and what an error body says of itself.
+//!
+//! [`Fault`]: outbound::Fault
 
 pub mod codes;
 
@@ -12,9 +44,19 @@ mod generated {
 
 pub use generated::*;
 
+outbound::client!("../../../specs/orchestrator.json":);
+
 impl outbound::Coded for types::Failure {
+    const NOTHING_DONE: &'static [&'static str] =
+        &[codes::UNAVAILABLE, codes::UPSTREAM_UNAVAILABLE, codes::UPSTREAM_TIMEOUT, codes::IDEMPOTENCY_IN_PROGRESS];
+
     fn code(&self) -> Option<&str> {
         Some(&self.error.code)
+    }
+
+    /// Waiting alone brings no stock.
+    fn may_pass(&self) -> Option<bool> {
+        Some(self.error.safe_to_retry && self.error.code != codes::INSUFFICIENT_STOCK)
     }
 }
 

@@ -12,8 +12,16 @@ const IDEMPOTENCY_IN_PROGRESS: &str = "idempotency_in_progress";
 
 /// An error body that carries a stable code.
 pub trait Coded {
+    /// The codes by which a service says that it did nothing and may do it in a moment.
+    const NOTHING_DONE: &'static [&'static str];
+
     /// The code; none where the path or the method does not exist at the other side.
     fn code(&self) -> Option<&str>;
+
+    /// Whether the very same call may be answered otherwise in a moment, where the service says so itself.
+    fn may_pass(&self) -> Option<bool> {
+        None
+    }
 }
 
 /// Why a call gave no answer that the contract promises.
@@ -72,30 +80,66 @@ impl<E> Fault<E> {
         }
     }
 
+    /// The code with which the other side answered: `match fault.code() { Some(codes::EMAIL_TAKEN) => …, _ => … }`.
+    pub fn code(&self) -> Option<&str>
+    where
+        E: Coded,
+    {
+        self.body().and_then(Coded::code)
+    }
+
     /// Whether the other side answered with this code: `fault.has_code(codes::EMAIL_TAKEN)`.
     pub fn has_code(&self, code: &str) -> bool
     where
         E: Coded,
     {
-        matches!(self, Self::Answered { body: Some(body), .. } if body.code() == Some(code))
+        self.code() == Some(code)
+    }
+
+    /// The error body: a message for people, details that name the field or the product, the id to find it in the logs.
+    pub fn body(&self) -> Option<&E> {
+        match self {
+            Self::Answered { body, .. } => body.as_ref(),
+            _ => None,
+        }
     }
 
     /// Whether the very same call may be answered otherwise in a moment: one that was not sent, not answered in time,
     /// or answered with what cannot be understood; 408, 429, 500, 502, 503 and 504, whoever answers so; and 409 while
-    /// the first request under its idempotency key is running. Everything else is final.
+    /// the first request under its idempotency key is running. Everything else is final. Where the body says itself
+    /// whether the call may be sent again, that decides.
     ///
-    /// Only whether it can help, not whether it is allowed: a call that may have been carried out is to be sent again
-    /// only if it reads, or under the same idempotency key.
+    /// Only whether it can help, not whether it is allowed: see [`may_have_been_carried_out`].
+    ///
+    /// [`may_have_been_carried_out`]: Self::may_have_been_carried_out
     pub fn may_pass(&self) -> bool
     where
         E: Coded,
     {
+        if let Some(may_pass) = self.body().and_then(Coded::may_pass) {
+            return may_pass;
+        }
         match self {
             Self::NotSent | Self::TimedOut | Self::Broken => true,
             Self::Answered { status: 408 | 429 | 500 | 502 | 503 | 504, .. } => true,
             Self::Answered { status: 409, .. } => self.has_code(IDEMPOTENCY_IN_PROGRESS),
             Self::Answered { .. } | Self::Invalid(_) => false,
         }
+    }
+
+    /// Whether the call may have had its effect, though nobody says so. Then it is to be sent again only if it reads, or
+    /// under the same idempotency key.
+    ///
+    /// Of what may pass, only these say that nothing was done: a call that was not sent, 429, and the codes by which a
+    /// service says so. A gateway's answer, with whatever number of its own, says nothing of the service behind it.
+    pub fn may_have_been_carried_out(&self) -> bool
+    where
+        E: Coded,
+    {
+        let surely_not = matches!(self, Self::NotSent | Self::Answered { status: 429, .. })
+            || self.code().is_some_and(|code| E::NOTHING_DONE.contains(&code));
+        let says_nothing = self.may_pass() || self.status().is_some_and(|status| status >= 500);
+        says_nothing && !surely_not
     }
 
     /// How long to wait before the call is sent again, where the other side said so. It may say any length.
@@ -121,7 +165,7 @@ impl<E: Coded> fmt::Display for Fault<E> {
             Self::NotSent => f.write_str("the service cannot be reached"),
             Self::TimedOut => f.write_str("the service did not answer in time"),
             Self::Broken => f.write_str("the answer was cut off or not understood"),
-            Self::Answered { status, body, .. } => match body.as_ref().and_then(Coded::code) {
+            Self::Answered { status, .. } => match self.code() {
                 Some(code) => write!(f, "the service answered {status} {code}"),
                 None => write!(f, "the service answered {status}"),
             },
@@ -139,8 +183,14 @@ mod tests {
     struct Body(&'static str);
 
     impl Coded for Body {
+        const NOTHING_DONE: &'static [&'static str] = &["unavailable"];
+
         fn code(&self) -> Option<&str> {
             Some(self.0)
+        }
+
+        fn may_pass(&self) -> Option<bool> {
+            self.0.strip_prefix("says ").map(|word| word == "yes")
         }
     }
 
@@ -164,6 +214,27 @@ mod tests {
         let gateway = |status| Fault::<Body>::Answered { status, retry_after: None, body: None };
         assert!(gateway(502).may_pass());
         assert!(!gateway(409).may_pass());
+    }
+
+    #[test]
+    fn what_the_body_says_of_sending_it_again_goes_before_the_status() {
+        assert!(answered(409, "says yes").may_pass());
+        assert!(!answered(504, "says no").may_pass());
+        assert!(answered(504, "says no").may_have_been_carried_out());
+    }
+
+    #[test]
+    fn a_fault_is_matched_by_its_code() {
+        let kind = |fault: Fault<Body>| match fault.code() {
+            Some("unavailable") => "busy",
+            Some(_) => "refused",
+            None => "unheard",
+        };
+        assert_eq!(kind(answered(503, "unavailable")), "busy");
+        assert_eq!(kind(answered(409, "email_taken")), "refused");
+        assert_eq!(kind(Fault::NotSent), "unheard");
+        assert_eq!(kind(Fault::Answered { status: 502, retry_after: None, body: None }), "unheard");
+        assert_eq!(answered(409, "email_taken").body().map(|body| body.0), Some("email_taken"));
     }
 
     #[test]

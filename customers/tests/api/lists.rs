@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use customers_client::Client;
 use customers_client::types::CustomerPage;
+use futures::TryStreamExt;
+use outbound::Retry;
 
 use crate::harness::{Harness, make, refusal, refused};
 
@@ -116,21 +118,8 @@ async fn a_search_never_ends_early_while_customers_are_deleted() {
 
 /// The ids of all customers that a search finds, read two at a time.
 async fn walk(client: &Client, search: &str) -> Vec<i64> {
-    let (mut ids, mut cursor) = (Vec::new(), None::<String>);
-    loop {
-        let request = client.customer_list().search(search).limit(2);
-        let request = match cursor {
-            Some(cursor) => request.cursor(cursor),
-            None => request,
-        };
-        let page = request.send().await.unwrap().into_inner();
-        assert_eq!(page.has_more, page.next_cursor.is_some());
-        ids.extend(page.data.iter().map(|customer| customer.id));
-        if !page.has_more {
-            return ids;
-        }
-        cursor = page.next_cursor;
-    }
+    let rows = client.customer_list().search(search).limit(2).rows(Retry::default());
+    rows.map_ok(|customer| customer.id).try_collect().await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

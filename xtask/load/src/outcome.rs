@@ -115,15 +115,22 @@ pub(crate) enum Effect {
 }
 
 impl Coded for Refusal {
+    const NOTHING_DONE: &'static [&'static str] = orders::Error::NOTHING_DONE;
+
     fn code(&self) -> Option<&str> {
         Some(&self.code)
+    }
+
+    /// Waiting alone brings no stock.
+    fn may_pass(&self) -> Option<bool> {
+        self.left.map(|left| left.safe_to_retry && self.code != codes::INSUFFICIENT_STOCK)
     }
 }
 
 impl Refusal {
     /// Whether a refusal that is the server's fault says that nothing was changed.
-    pub(crate) fn nothing_done(&self) -> bool {
-        [codes::UNAVAILABLE, codes::CUSTOMER_SERVICE_UNAVAILABLE].contains(&self.code.as_str())
+    fn nothing_done(&self) -> bool {
+        Self::NOTHING_DONE.contains(&self.code.as_str())
     }
 
     fn effect(&self, status: u16) -> Effect {

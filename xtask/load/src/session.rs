@@ -16,7 +16,7 @@ use crate::history::{Caller, Sent};
 use crate::operation::Operation;
 use crate::outcome::label;
 use crate::progress::Tally;
-use crate::retry::{DEADLINE, again, pause};
+use crate::retry::{DEADLINE, again};
 
 const CONNECT: Duration = Duration::from_millis(500);
 /// The servers wait up to 2 s for a key that is in use, and as long again for another service.
@@ -83,15 +83,13 @@ impl Session {
             let Attempt { outcome, body } = attempt().await;
             self.tally.answered(operation, &outcome, attempts > 0);
             attempts += 1;
-            let next = again(&outcome, repeatable);
+            let pause = again(&outcome, repeatable, attempts);
             self.forget_refused_token(&outcome).await;
             sends.push(Sent { request, sender, started, ended: self.now(), outcome, body });
-            let Some(least) = next else { return sends };
-            let wait = least.max(pause(attempts));
-            if Instant::now() + wait >= deadline {
-                return sends;
+            match pause {
+                Some(pause) if Instant::now() + pause < deadline => sleep(pause).await,
+                _ => return sends,
             }
-            sleep(wait).await;
         }
     }
 

@@ -2,17 +2,16 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use customers_client::types::CustomerInput;
 use orders_client::types::NewProduct;
+use outbound::Fault;
 use rand::Rng;
 use rand::seq::IndexedRandom;
-use tokio::time::{Instant, sleep};
 
 use crate::outcome::ProductSeen;
-use crate::retry::{DEADLINE, pause};
+use crate::retry::RETRY;
 use crate::session::Session;
 
 /// Few, so that clients get in each other's way.
@@ -37,12 +36,13 @@ impl Shop {
     pub(crate) async fn open(session: &Session, run: &str) -> Result<Self> {
         let mut products = Vec::new();
         for number in 0..PLENTIFUL + SCARCE {
-            let stock = if number < PLENTIFUL { MUCH } else { LITTLE };
-            products.push(make(async || product(session, run, number, stock).await).await?);
+            let made = RETRY.repeatable(|| product(session, run, number)).await;
+            products.push(made.context("cannot make a product")?);
         }
         let mut customers = Vec::new();
         for number in 0..CUSTOMERS {
-            customers.push(make(async || customer(session, run, number).await).await?);
+            let made = RETRY.repeatable(|| customer(session, run, number)).await;
+            customers.push(made.context("cannot make a customer")?);
         }
         Ok(Self { products, customers, recent: Mutex::default() })
     }
@@ -80,32 +80,25 @@ impl Shop {
     }
 }
 
-/// Tries until it succeeds or the deadline has passed. What was made without our knowing is never used.
-async fn make<T>(attempt: impl AsyncFn() -> Result<T>) -> Result<T> {
-    let deadline = Instant::now() + DEADLINE;
-    let mut attempts = 0;
-    loop {
-        attempts += 1;
-        match attempt().await {
-            Err(_) if Instant::now() < deadline => sleep(pause(attempts).max(Duration::from_millis(50))).await,
-            result => return result,
-        }
-    }
-}
-
-async fn product(session: &Session, run: &str, number: usize, stock: i64) -> Result<ProductSeen> {
-    let client = session.orders().await.context("cannot log in")?;
+/// Another one with each attempt: what was made without our knowing is never used.
+async fn product(
+    session: &Session,
+    run: &str,
+    number: usize,
+) -> Result<ProductSeen, Fault<orders_client::types::Error>> {
+    let client = session.orders().await.ok_or(Fault::NotSent)?;
     let sku = format!("{run}-{number}-{:08x}", rand::random::<u32>());
     let name = format!("Product {number} of {run}");
+    let stock = if number < PLENTIFUL { MUCH } else { LITTLE };
     let new = NewProduct::builder().sku(sku).name(name).price_cents(1_000 + number).stock(stock);
-    let made = outbound::send(client.product_create().body(new).send()).await.context("cannot make a product")?;
+    let made = outbound::send(client.product_create().body(new).send()).await?;
     Ok(ProductSeen::from(&*made))
 }
 
-async fn customer(session: &Session, run: &str, number: usize) -> Result<i64> {
-    let client = session.customers().await.context("cannot log in")?;
+/// The same.
+async fn customer(session: &Session, run: &str, number: usize) -> Result<i64, Fault<customers_client::types::Error>> {
+    let client = session.customers().await.ok_or(Fault::NotSent)?;
     let email = format!("{run}-{number}-{:08x}@example.com", rand::random::<u32>());
     let new = CustomerInput::builder().name(format!("Customer {number} of {run}")).email(email);
-    let made = outbound::send(client.customer_create().body(new).send()).await.context("cannot make a customer")?;
-    Ok(made.id)
+    Ok(outbound::send(client.customer_create().body(new).send()).await?.id)
 }

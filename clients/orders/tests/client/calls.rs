@@ -1,0 +1,109 @@
+//! One call: what it becomes when something goes wrong, and when it is sent again.
+
+use std::time::Duration;
+
+use orders_client::types::{NewOrder, NewOrderItem, NewProduct};
+use orders_client::{Client, codes};
+use outbound::{Fault, Outbound, Retry, send};
+
+use crate::server::{Answer, Server};
+
+const ORDER: &str = r#"{"id":7,"customer_id":1,"status":"CREATED","total_cents":5,"created_at":"2026-11-22T10:00:00Z","version":1,"items":[]}"#;
+
+fn new_order() -> NewOrder {
+    let item = NewOrderItem { product_id: 2, qty: 3 };
+    NewOrder { customer_id: 1, items: vec![item], expected_total_cents: None, external_reference: None }
+}
+
+/// What one look at an order comes to before a server that answers so.
+async fn fault(answer: Answer) -> Fault<orders_client::types::Error> {
+    let server = Server::answering([answer]).await;
+    let impatient = server.client(Outbound::new().time_limit(Duration::from_millis(200)));
+    send(impatient.order_view().id(7).send()).await.unwrap_err()
+}
+
+#[tokio::test]
+async fn a_fault_says_how_far_the_call_came() {
+    let nobody = Client::connect("http://127.0.0.1:1", Outbound::new()).unwrap();
+    assert!(matches!(send(nobody.order_view().id(7).send()).await, Err(Fault::NotSent)));
+    assert!(matches!(fault(Answer::Silence).await, Fault::TimedOut));
+    for broken in [Answer::cut(), Answer::json(200, "<html>"), Answer::json(302, ""), Answer::Bytes(String::new())] {
+        assert!(matches!(fault(broken).await, Fault::Broken));
+    }
+    let gateway = fault(Answer::with_headers(502, "Retry-After: 7\r\n", "<html>")).await;
+    assert!(gateway.body().is_none() && gateway.may_have_been_carried_out());
+    assert_eq!((gateway.status(), gateway.retry_after()), (Some(502), Some(Duration::from_secs(7))));
+}
+
+#[tokio::test]
+async fn an_error_is_matched_by_its_code_and_shows_its_details() {
+    let body = r#"{"request_id":"r-1","error_code":"insufficient_stock","message":"too little",
+                   "details":[{"product_id":2,"requested":3,"available":1}]}"#;
+    let fault = fault(Answer::json(409, body)).await;
+    assert_eq!((fault.code(), fault.may_pass()), (Some(codes::INSUFFICIENT_STOCK), false));
+    let body = fault.body().unwrap();
+    assert_eq!((body.details[0].product_id, body.details[0].available), (Some(2), Some(1)));
+    assert_eq!(fault.to_string(), "the service answered 409 insufficient_stock");
+}
+
+#[tokio::test]
+async fn what_the_contract_forbids_is_not_even_sent() {
+    let server = Server::answering([Answer::json(201, ORDER)]).await;
+    let orders = server.client(Outbound::new());
+    let fault = send(orders.order_create().x_idempotency_key("").body(new_order()).send()).await.unwrap_err();
+    assert!(matches!(fault, Fault::Invalid(_)) && !fault.may_have_been_carried_out());
+    assert!(server.seen().is_empty());
+}
+
+#[tokio::test]
+async fn what_a_client_was_given_goes_out_with_every_call() {
+    let server = Server::answering([Answer::json(200, ORDER), Answer::json(200, ORDER)]).await;
+    let outbound = Outbound::new().bearer("secret").correlation_id("req-789").traceparent(Some("00-trace-01"));
+    assert!(!format!("{outbound:?}").contains("secret"));
+    let orders = server.client(outbound);
+    for _ in 0..2 {
+        assert_eq!(send(orders.order_view().id(7).send()).await.unwrap().id, 7);
+    }
+    for request in server.seen() {
+        for header in ["authorization: Bearer secret", "x-correlation-id: req-789", "traceparent: 00-trace-01"] {
+            assert!(request.contains(header), "{request}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_create_under_a_key_is_sent_again_under_that_key_whatever_became_of_it() {
+    let unknown = Answer::refusal(503, codes::OUTCOME_UNKNOWN);
+    let server = Server::answering([Answer::cut(), unknown, Answer::json(201, ORDER)]).await;
+    let orders = server.client(Outbound::new());
+    let create = || send(orders.order_create().x_idempotency_key("key-1").body(new_order()).send());
+    assert_eq!(Retry::default().repeatable(create).await.unwrap().id, 7);
+    let seen = server.seen();
+    assert_eq!(seen.iter().filter(|request| request.contains("x-idempotency-key: key-1\r\n")).count(), 3);
+}
+
+#[tokio::test]
+async fn a_create_without_a_key_is_sent_again_only_until_it_may_have_been_carried_out() {
+    let product = || NewProduct::builder().sku("A-1").name("Anvil").price_cents(5).stock(1);
+    for (last, fault) in [
+        (Answer::cut(), "the answer was cut off or not understood"),
+        (Answer::refusal(503, codes::OUTCOME_UNKNOWN), "the service answered 503 outcome_unknown"),
+    ] {
+        let server = Server::answering([Answer::refusal(503, codes::UNAVAILABLE), last, Answer::json(201, "{}")]).await;
+        let orders = server.client(Outbound::new());
+        let create = || send(orders.product_create().body(product()).send());
+        assert_eq!(Retry::default().unrepeatable(create).await.unwrap_err().to_string(), fault);
+        assert_eq!(server.seen().len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_comes_back_within_the_attempts_has_lost_nothing() {
+    let answers = [Answer::Silence, Answer::refusal(409, codes::IDEMPOTENCY_IN_PROGRESS), Answer::json(200, ORDER)];
+    let server = Server::answering(answers).await;
+    let orders = server.client(Outbound::new());
+    let confirm = || send(orders.order_confirm().id(7).x_idempotency_key("key-2").send());
+    let impatient = Retry { attempt: Duration::from_millis(200), ..Retry::default() };
+    let tried = impatient.repeatable_if(|| true, confirm).await;
+    assert_eq!((tried.result.unwrap().id, tried.attempts, tried.unsure), (7, 3, true));
+}

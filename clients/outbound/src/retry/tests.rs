@@ -1,0 +1,170 @@
+//! Retries, on a clock that stands still until everybody waits for it.
+
+use std::cell::{Cell, RefCell};
+
+use super::*;
+
+struct Body(&'static str);
+
+impl Coded for Body {
+    const NOTHING_DONE: &'static [&'static str] = &["unavailable", "idempotency_in_progress"];
+
+    fn code(&self) -> Option<&str> {
+        Some(self.0)
+    }
+}
+
+fn answered(status: u16, code: &'static str) -> Fault<Body> {
+    Fault::Answered { status, retry_after: None, body: Some(Body(code)) }
+}
+
+fn busy(seconds: u64) -> Fault<Body> {
+    Fault::Answered { status: 503, retry_after: Some(Duration::from_secs(seconds)), body: Some(Body("unavailable")) }
+}
+
+const RETRY: Retry = Retry {
+    attempts: 4,
+    first_pause: Duration::from_millis(50),
+    longest_pause: Duration::from_secs(1),
+    attempt: Duration::from_secs(2),
+    total: Duration::from_secs(15),
+};
+
+/// A call that fails with these faults, one after the other, and then succeeds. Writes down when each attempt was made.
+struct Failing {
+    faults: RefCell<Vec<Fault<Body>>>,
+    start: Instant,
+    made: RefCell<Vec<Duration>>,
+}
+
+impl Failing {
+    fn with(faults: Vec<Fault<Body>>) -> Self {
+        Self { faults: RefCell::new(faults), start: Instant::now(), made: RefCell::default() }
+    }
+
+    async fn call(&self) -> Result<(), Fault<Body>> {
+        self.made.borrow_mut().push(self.start.elapsed());
+        let mut faults = self.faults.borrow_mut();
+        if faults.is_empty() { Ok(()) } else { Err(faults.remove(0)) }
+    }
+
+    fn attempts(&self) -> usize {
+        self.made.borrow().len()
+    }
+}
+
+/// Tries a repeatable call that fails with these faults.
+async fn tried(faults: Vec<Fault<Body>>) -> (Tried<(), Body>, Vec<Duration>) {
+    let failing = Failing::with(faults);
+    let tried = RETRY.repeatable_if(|| true, || failing.call()).await;
+    (tried, failing.made.into_inner())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_pass_is_sent_again_and_what_is_final_is_not() {
+    let passing = [408, 429, 500, 502, 503, 504].map(|status| answered(status, "any"));
+    let broken = [Fault::NotSent, Fault::TimedOut, Fault::Broken, answered(409, "idempotency_in_progress")];
+    for fault in passing.into_iter().chain(broken) {
+        let failing = Failing::with(vec![fault]);
+        assert!(RETRY.repeatable(|| failing.call()).await.is_ok());
+        assert_eq!(failing.attempts(), 2);
+    }
+    let codes = [400, 401, 403, 404, 409, 412, 422, 501].map(|status| answered(status, "any"));
+    for fault in codes.into_iter().chain([Fault::Invalid(String::new())]) {
+        let failing = Failing::with(vec![fault]);
+        assert!(RETRY.repeatable(|| failing.call()).await.is_err());
+        assert_eq!(failing.attempts(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_repeatable_is_sent_again_only_where_it_was_surely_not_carried_out() {
+    let sure = [Fault::NotSent, answered(429, "any"), busy(1), answered(409, "idempotency_in_progress")];
+    for fault in sure {
+        let failing = Failing::with(vec![fault]);
+        assert!(RETRY.unrepeatable(|| failing.call()).await.is_ok());
+        assert_eq!(failing.attempts(), 2);
+    }
+    let unsure = [Fault::TimedOut, Fault::Broken, answered(503, "outcome_unknown"), answered(500, "internal")];
+    let gateway = Fault::Answered { status: 502, retry_after: None, body: None };
+    for fault in unsure.into_iter().chain([gateway, answered(408, "any")]) {
+        let failing = Failing::with(vec![Fault::NotSent, fault]);
+        let fault = RETRY.unrepeatable(|| failing.call()).await.err().unwrap();
+        assert!(fault.may_have_been_carried_out(), "{fault}");
+        assert_eq!(failing.attempts(), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_attempt_in_doubt_leaves_a_doubt_whatever_comes_after_it() {
+    let gateways = [501, 520, 561].map(|status| answered(status, "any"));
+    for fault in [Fault::TimedOut, Fault::Broken, answered(503, "outcome_unknown")].into_iter().chain(gateways) {
+        assert!(tried(vec![fault]).await.0.unsure);
+    }
+    for later in [Fault::NotSent, Fault::TimedOut, answered(400, "any")] {
+        assert!(tried(vec![Fault::TimedOut, later]).await.0.unsure);
+    }
+    assert!(!tried(vec![Fault::NotSent, answered(400, "any")]).await.0.unsure);
+    assert!(!tried(vec![busy(0), answered(409, "idempotency_in_progress")]).await.0.unsure);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_is_sent_four_times_at_most_with_short_pauses() {
+    let (tried, made) = tried((0..9).map(|_| Fault::NotSent).collect()).await;
+    assert!(tried.result.is_err());
+    assert_eq!((tried.attempts, made.len()), (4, 4));
+    assert!(made[3] <= Duration::from_millis(50 + 100 + 200 + 3), "{made:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_grants_retries_is_asked_only_where_one_would_be_sent() {
+    let asked = Cell::new(0);
+    let granted = || {
+        asked.set(asked.get() + 1);
+        asked.get() < 3
+    };
+    let failing = Failing::with((0..9).map(|_| Fault::NotSent).collect());
+    assert_eq!(RETRY.repeatable_if(granted, || failing.call()).await.attempts, 3);
+    assert_eq!(asked.take(), 3);
+    for last in [Failing::with(vec![answered(404, "any")]), Failing::with(vec![busy(15)])] {
+        assert_eq!(RETRY.repeatable_if(granted, || last.call()).await.attempts, 1);
+    }
+    let failing = Failing::with(vec![Fault::NotSent]);
+    assert_eq!(Retry { attempts: 1, ..RETRY }.repeatable_if(granted, || failing.call()).await.attempts, 1);
+    assert_eq!(asked.get(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_without_an_answer_ends_after_its_time_or_when_all_time_is_up() {
+    let silent = std::future::pending::<Result<(), Fault<Body>>>;
+    let once = Retry { attempts: 1, ..RETRY };
+    let hurried = Retry { total: Duration::from_secs(1), ..RETRY };
+    for (retry, took) in [(once, 2000), (hurried, 1000)] {
+        let start = Instant::now();
+        let tried = retry.repeatable_if(|| true, silent).await;
+        assert!(matches!(tried.result, Err(Fault::TimedOut)) && tried.unsure && tried.attempts == 1);
+        assert!((took..took + 10).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_other_side_decides_how_long_to_wait_while_there_is_time() {
+    let (waited, made) = tried(vec![busy(3)]).await;
+    assert!(waited.result.is_ok());
+    assert!((3000..3010).contains(&made[1].as_millis()), "{made:?}");
+    for too_long in [15, u64::MAX] {
+        let (gave_up, made) = tried(vec![busy(too_long)]).await;
+        assert!(gave_up.result.is_err());
+        assert_eq!(made.len(), 1);
+    }
+}
+
+#[test]
+fn a_pause_has_any_length_below_a_limit_that_doubles() {
+    for (attempts, limit) in [(1, 50), (2, 100), (3, 200), (4, 400), (6, 1000), (40, 1000)] {
+        let pauses = (0..1000).map(|_| RETRY.pause(attempts, &Fault::<Body>::NotSent).as_millis());
+        let (least, most) = pauses.fold((limit, 0), |(least, most), pause| (least.min(pause), most.max(pause)));
+        // Of a thousand pauses, some lie in the lowest tenth and some in the highest.
+        assert!(least <= limit / 10 && most >= limit * 9 / 10 && most <= limit, "{attempts}: {least} to {most}");
+    }
+}

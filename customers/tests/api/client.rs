@@ -1,0 +1,30 @@
+//! The generated client as a stranger uses it, from a base URL and a password.
+
+use customers_client::{Client, codes, log_in};
+use futures::TryStreamExt;
+use outbound::{Fault, Outbound, Retry, send};
+
+use crate::harness::{Harness, PASSWORD, USER};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_logs_in_may_call() {
+    let harness = Harness::seeded().await;
+    let base = harness.url("/");
+    let operator = log_in(&base, USER, PASSWORD).await.unwrap();
+    let client = Client::connect(&base, operator).unwrap();
+    let rows: Vec<_> = client.customer_list().limit(7).rows(Retry::default()).try_collect().await.unwrap();
+    assert_eq!(rows.len(), 60);
+    assert!(rows.is_sorted_by(|one, next| (one.created_at, one.id) > (next.created_at, next.id)));
+    let stranger = Client::connect(&base, Outbound::new()).unwrap();
+    let fault = send(stranger.customer_view().id(1).send()).await.unwrap_err();
+    assert_eq!((fault.status(), fault.code()), (Some(401), Some(codes::UNAUTHORIZED)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_cannot_log_in_is_told_why() {
+    let harness = Harness::start().await;
+    let wrong = log_in(&harness.url(""), USER, "wrong").await.unwrap_err();
+    assert_eq!((wrong.status(), wrong.code()), (Some(401), Some(codes::UNAUTHORIZED)));
+    assert!(matches!(log_in("customers.example.com", USER, PASSWORD).await, Err(Fault::Invalid(_))));
+    assert!(matches!(log_in("http://127.0.0.1:1", USER, PASSWORD).await, Err(Fault::NotSent)));
+}
