@@ -27,10 +27,25 @@ pub fn generate(path: &str) -> Result<(), Box<dyn Error>> {
 }
 
 fn client(document: &str) -> Result<String, Box<dyn Error>> {
-    let settings = settings(&serde_json::from_str(document)?)?;
-    let document: OpenAPI = serde_json::from_str(document)?;
+    let mut document = serde_json::from_str(document)?;
+    take_any_error(&mut document);
+    let settings = settings(&document)?;
+    let document: OpenAPI = serde_json::from_value(document)?;
     let client = Generator::new(&settings).generate_tokens(&document)?;
     Ok(prettyplease::unparse(&syn::parse2(client)?))
+}
+
+/// Lets every operation fail with every status. A document lists those of today; the code that comes with one of tomorrow
+/// has to be read by a client that was built today. All errors of a service have one shape.
+fn take_any_error(document: &mut Value) {
+    let paths = document["paths"].as_object_mut().into_iter().flatten();
+    let operations = paths.filter_map(|(_, path)| path.as_object_mut()).flatten();
+    for responses in operations.filter_map(|(_, operation)| operation.get_mut("responses")?.as_object_mut()) {
+        let is_error = |status: &String| status.starts_with(['4', '5']);
+        let error = responses.iter().find(|(status, _)| is_error(status)).map(|(_, error)| error.clone());
+        responses.retain(|status, _| !is_error(status));
+        responses.extend(error.into_iter().flat_map(|error| ["4XX", "5XX"].map(|any| (any.to_owned(), error.clone()))));
+    }
 }
 
 fn settings(document: &Value) -> Result<GenerationSettings, Box<dyn Error>> {
