@@ -1,0 +1,108 @@
+//! Reads an OpenAPI document: its operations, its schemas, and whether a value is as a schema says.
+//!
+//! For whoever judges documents, or servers by their documents. It knows no service and changes nothing.
+
+mod schema;
+
+use serde_json::{Map, Value};
+
+pub use schema::{Strictness, Validator};
+
+/// The methods that an OpenAPI path may have.
+const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
+
+/// A document, read.
+#[derive(Debug, Clone)]
+pub struct Document(Value);
+
+/// One operation of a document.
+#[derive(Debug, Clone, Copy)]
+pub struct Operation<'a> {
+    /// As in the document: `/customers/{id}`.
+    pub path: &'a str,
+    /// In lower case: `get`.
+    pub method: &'a str,
+    /// What the document says of it.
+    pub value: &'a Value,
+}
+
+impl Document {
+    /// Reads a document.
+    ///
+    /// # Errors
+    ///
+    /// Where it is no JSON.
+    pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text).map(Self)
+    }
+
+    /// The document itself.
+    pub fn value(&self) -> &Value {
+        &self.0
+    }
+
+    /// Every operation, by path.
+    pub fn operations(&self) -> impl Iterator<Item = Operation<'_>> {
+        let paths = self.0["paths"].as_object().into_iter().flatten();
+        paths.flat_map(|(path, item)| {
+            let methods = item.as_object().into_iter().flatten();
+            let known = methods.filter(|(method, _)| METHODS.contains(&method.as_str()));
+            known.map(move |(method, value)| Operation { path, method, value })
+        })
+    }
+
+    /// The operation with this id.
+    pub fn operation(&self, id: &str) -> Option<Operation<'_>> {
+        self.operations().find(|operation| operation.id() == id)
+    }
+
+    /// What a value says, or what it refers to.
+    pub fn resolve<'a>(&'a self, value: &'a Value) -> &'a Value {
+        let mut value = value;
+        while let Some(target) = value["$ref"].as_str().and_then(|reference| self.target(reference)) {
+            value = target;
+        }
+        value
+    }
+
+    /// The parts of one kind: `schemas`, `responses`, `parameters`, `headers`.
+    pub fn components(&self, kind: &str) -> impl Iterator<Item = (&str, &Value)> {
+        self.0["components"][kind].as_object().into_iter().flatten().map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// Judges values by a schema of this document.
+    ///
+    /// # Errors
+    ///
+    /// Where the schema itself is wrong.
+    pub fn validator(&self, schema: &Value, strictness: Strictness) -> Result<Validator, String> {
+        Validator::new(self.0["components"].as_object().unwrap_or(&Map::new()), schema, strictness)
+    }
+
+    fn target(&self, reference: &str) -> Option<&Value> {
+        self.0.pointer(reference.strip_prefix('#')?)
+    }
+}
+
+impl<'a> Operation<'a> {
+    /// Its `operationId`; empty where there is none.
+    pub fn id(self) -> &'a str {
+        self.value["operationId"].as_str().unwrap_or_default()
+    }
+
+    /// Its parameters, which may be references.
+    pub fn parameters(self) -> impl Iterator<Item = &'a Value> {
+        self.value["parameters"].as_array().into_iter().flatten()
+    }
+
+    /// Its answers, by status; they may be references.
+    pub fn responses(self) -> impl Iterator<Item = (&'a str, &'a Value)> {
+        self.value["responses"].as_object().into_iter().flatten().map(|(status, value)| (status.as_str(), value))
+    }
+
+    /// The security schemes of which any one suffices; none where anybody may call.
+    pub fn schemes(self) -> impl Iterator<Item = &'a str> {
+        let requirements = self.value["security"].as_array().into_iter().flatten();
+        requirements.filter_map(Value::as_object).flat_map(Map::keys).map(String::as_str)
+    }
+}
