@@ -6,8 +6,6 @@ outbound::error_codes! {
     INVALID_REQUEST = "invalid_request";
     /// The credentials are missing, malformed, expired or wrong.
     UNAUTHORIZED = "unauthorized";
-    /// The caller is known but may not do this.
-    FORBIDDEN = "forbidden";
     /// The body is larger than allowed.
     PAYLOAD_TOO_LARGE = "payload_too_large";
     /// The body has to be application/json.

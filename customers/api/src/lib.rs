@@ -5,9 +5,11 @@
 mod types;
 
 use dropshot::{HttpResponseDeleted, RequestContext};
+use service_api::document::{BY_ID, BY_ID_AND_VERSION, NEXT_PAGE};
 use service_api::{
     Answer, Conditional, Contract, CreatedHeaders, CreatedWith, CustomerId, EntityHeaders, ErrorBody, ErrorCode,
-    ErrorCodes, Headers, Health, JsonBody, OkAnswer, OkWith, Page, PathId, QueryParams, Readiness, Security, codes,
+    ErrorCodes, Headers, Health, JsonBody, Link, OkAnswer, OkWith, Operation, Page, PathId, QueryParams, Readiness,
+    Security, codes,
 };
 
 pub use types::{Credentials, Customer, CustomerContact, CustomerInput, CustomerListQuery, Password, Token};
@@ -38,18 +40,26 @@ pub const CONTRACT: Contract = Contract {
     description: "Keeps the customers that orders are made for, and gives operators their tokens.",
     version: "1.0.0",
     local_url: "http://127.0.0.1:3001",
-    security: &[
-        ("token_create", Security::Anyone),
-        ("token_create_login", Security::Anyone),
-        ("customer_create", Security::Operator),
-        ("customer_view", Security::Operator),
-        ("customer_list", Security::Operator),
-        ("customer_update", Security::Operator),
-        ("customer_delete", Security::Operator),
-        ("internal_customer_view", Security::Service),
-        ("health_view", Security::Anyone),
-        ("readiness_view", Security::Anyone),
+    operations: &[
+        Operation::new("token_create", Security::Anyone, &[&[codes::UNAUTHORIZED]]),
+        Operation::new("token_create_login", Security::Anyone, &[&[codes::UNAUTHORIZED]]),
+        Operation::new("customer_create", Security::Operator, &[codes::WRITES, &[EMAIL_TAKEN]]),
+        Operation::new("customer_view", Security::Operator, &[codes::READS, &[CUSTOMER_NOT_FOUND]]),
+        Operation::new("customer_list", Security::Operator, &[codes::READS]),
+        Operation::new("customer_update", Security::Operator, &[codes::WRITES, &[CUSTOMER_NOT_FOUND, EMAIL_TAKEN]]),
+        Operation::new("customer_delete", Security::Operator, &[codes::WRITES, &[CUSTOMER_NOT_FOUND]]),
+        Operation::new("internal_customer_view", Security::Service, &[codes::READS, &[CUSTOMER_NOT_FOUND]]),
+        Operation::new("health_view", Security::Anyone, &[]),
+        Operation::new("readiness_view", Security::Anyone, &[codes::READS]),
     ],
+    links: &[
+        Link::new("customer_create", &["customer_view", "internal_customer_view"], BY_ID),
+        Link::new("customer_create", &["customer_update", "customer_delete"], BY_ID_AND_VERSION),
+        Link::new("customer_view", &["customer_update", "customer_delete"], BY_ID_AND_VERSION),
+        Link::new("customer_list", &["customer_list"], NEXT_PAGE),
+    ],
+    codes: Codes::ALL,
+    examples: include_str!("../examples.json"),
 };
 
 /// The Customers API.

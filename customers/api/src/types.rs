@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use service_api::{CustomerId, Email, PageLimit, Text, Timestamp};
+use service_api::{Cursor, CustomerId, Email, PageLimit, Text, Timestamp};
 
 /// What an operator logs in with.
 pub type Password = Text<200>;
@@ -21,10 +21,13 @@ pub struct Credentials {
 #[derive(Serialize, JsonSchema)]
 pub struct Token {
     /// To be sent as `Authorization: Bearer …`.
+    #[schemars(length(max = 2000))]
     pub access_token: String,
     /// The same token, under the name that older clients know.
+    #[schemars(length(max = 2000))]
     pub token: String,
     /// Always `Bearer`.
+    #[schemars(length(max = 20))]
     pub token_type: String,
     /// How long the token holds, in seconds.
     pub expires_in: u32,
@@ -48,17 +51,21 @@ pub struct Customer {
     /// Given by the service.
     pub id: CustomerId,
     /// The company's or the person's name.
+    #[schemars(length(max = 200))]
     pub name: String,
     /// Where order papers go.
+    #[schemars(length(max = 254))]
     pub email: String,
     /// How to call them.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 40))]
     pub phone: Option<String>,
     /// When the customer was made.
     pub created_at: Timestamp,
     /// When the customer was last changed.
     pub updated_at: Timestamp,
     /// Counts the changes, from 1; the ETag is made from it.
+    #[schemars(range(min = 1))]
     pub version: i64,
 }
 
@@ -68,11 +75,14 @@ pub struct CustomerContact {
     /// The customer's id.
     pub id: CustomerId,
     /// The company's or the person's name.
+    #[schemars(length(max = 200))]
     pub name: String,
     /// Where order papers go.
+    #[schemars(length(max = 254))]
     pub email: String,
     /// How to call them.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 40))]
     pub phone: Option<String>,
 }
 
@@ -84,7 +94,7 @@ pub struct CustomerListQuery {
     /// 24 characters of each.
     pub search: Option<Text<200>>,
     /// The `next_cursor` of the page before, under the same search.
-    pub cursor: Option<Text<200>>,
+    pub cursor: Option<Cursor>,
     /// How many customers at most; 20 where absent.
     pub limit: Option<PageLimit>,
 }

@@ -59,22 +59,21 @@ pub const COMPENSATION_PENDING: ErrorCode = ErrorCode::new(
     "The order could neither be confirmed nor canceled in time; it expires by itself, or the same key resolves it.",
 );
 
-/// Every code the orchestrator answers with.
-pub const ALL: &[&[ErrorCode]] = &[
-    codes::EVERYWHERE,
-    codes::IDEMPOTENCY,
-    &[
-        CUSTOMER_NOT_FOUND,
-        PRODUCT_NOT_FOUND,
-        INSUFFICIENT_STOCK,
-        ORDER_CANCELED,
-        IDEMPOTENCY_KEY_SPENT,
-        UPSTREAM_AUTH,
-        UPSTREAM_INVALID,
-        UPSTREAM_UNAVAILABLE,
-        UPSTREAM_TIMEOUT,
-        CREATE_OUTCOME_UNKNOWN,
-        CONFIRM_FAILED,
-        COMPENSATION_PENDING,
-    ],
+/// How create-and-confirm fails, besides what every operation with a key answers.
+pub const SAGA: &[ErrorCode] = &[
+    CUSTOMER_NOT_FOUND,
+    PRODUCT_NOT_FOUND,
+    INSUFFICIENT_STOCK,
+    ORDER_CANCELED,
+    IDEMPOTENCY_KEY_SPENT,
+    UPSTREAM_AUTH,
+    UPSTREAM_INVALID,
+    UPSTREAM_UNAVAILABLE,
+    UPSTREAM_TIMEOUT,
+    CREATE_OUTCOME_UNKNOWN,
+    CONFIRM_FAILED,
+    CONFIRM_TIMEOUT,
+    COMPENSATION_PENDING,
 ];
+/// Every code the orchestrator answers with.
+pub const ALL: &[&[ErrorCode]] = &[codes::EVERYWHERE, codes::IDEMPOTENCY, SAGA];

@@ -7,7 +7,9 @@ mod codes;
 mod types;
 
 use dropshot::RequestContext;
-use service_api::{Contract, CreatedAnswer, Health, JsonBody, OkAnswer, Readiness, Security};
+use service_api::{
+    Contract, CreatedAnswer, Health, JsonBody, OkAnswer, Operation, Readiness, Security, codes as shared,
+};
 
 pub use codes::*;
 pub use types::{
@@ -22,11 +24,14 @@ pub const CONTRACT: Contract = Contract {
     description: "Creates an order and confirms it for other systems, exactly once for each idempotency key.",
     version: "1.0.0",
     local_url: "http://127.0.0.1:3003",
-    security: &[
-        ("order_create_and_confirm", Security::OperatorOrService),
-        ("health_view", Security::Anyone),
-        ("readiness_view", Security::Anyone),
+    operations: &[
+        Operation::new("order_create_and_confirm", Security::OperatorOrService, &[shared::IDEMPOTENCY, SAGA]),
+        Operation::new("health_view", Security::Anyone, &[]),
+        Operation::new("readiness_view", Security::Anyone, &[shared::READS]),
     ],
+    links: &[],
+    codes: ALL,
+    examples: include_str!("../examples.json"),
 };
 
 /// The orchestrator.

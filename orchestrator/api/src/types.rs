@@ -5,7 +5,9 @@ use schemars::JsonSchema;
 use schemars::r#gen::SchemaGenerator;
 use schemars::schema::Schema;
 use serde::{Deserialize, Serialize};
-use service_api::{CustomerId, Detail, List, OrderId, ProductId, Qty, Text, Timestamp, code_schema};
+use service_api::{
+    CustomerId, Detail, List, OrderId, ProductId, Qty, Text, Timestamp, code_schema, details_schema, message_schema,
+};
 
 /// What to order, for whom, and under which name.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -39,6 +41,7 @@ pub struct Success {
     pub success: bool,
     /// The piece of work.
     #[serde(rename = "correlationId")]
+    #[schemars(length(max = 128))]
     pub correlation_id: String,
     /// What came of it.
     pub data: Outcome,
@@ -59,11 +62,14 @@ pub struct Customer {
     /// The customer's id.
     pub id: CustomerId,
     /// The company's or the person's name.
+    #[schemars(length(max = 200))]
     pub name: String,
     /// Where order papers go.
+    #[schemars(length(max = 254))]
     pub email: String,
     /// How to call them.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 40))]
     pub phone: Option<String>,
 }
 
@@ -83,6 +89,7 @@ pub struct Order {
     /// When it was confirmed.
     pub confirmed_at: Timestamp,
     /// What was ordered, by ascending product.
+    #[schemars(length(max = 100))]
     pub items: Vec<OrderItem>,
 }
 
@@ -140,6 +147,7 @@ pub struct FailureReason {
     #[schemars(schema_with = "codes")]
     pub code: String,
     /// For people; may change.
+    #[schemars(schema_with = "message_schema")]
     pub message: String,
     /// The step at which it failed.
     pub step: Step,
@@ -154,7 +162,7 @@ pub struct FailureReason {
     pub safe_to_retry: bool,
     /// What exactly was wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(default)]
+    #[schemars(default, schema_with = "details_schema")]
     pub details: Vec<Detail>,
 }
 
@@ -170,6 +178,7 @@ pub struct FailureBody {
     pub success: bool,
     /// The piece of work.
     #[serde(rename = "correlationId")]
+    #[schemars(length(max = 128))]
     pub correlation_id: String,
     /// Why.
     pub error: FailureReason,

@@ -23,7 +23,13 @@ pub const CUSTOMER_SERVICE_UNAVAILABLE: ErrorCode = ErrorCode::new(
     "The customer could not be checked; nothing was done, and the request may be sent again.",
 );
 /// The customers service did not answer in time.
-pub const CUSTOMER_SERVICE_TIMEOUT: ErrorCode = ErrorCode::new(504, "customer_service_unavailable", "");
+pub const CUSTOMER_SERVICE_TIMEOUT: ErrorCode = ErrorCode::new(
+    504,
+    "customer_service_unavailable",
+    "The customer could not be checked in time; nothing was done, and the request may be sent again.",
+);
+/// What comes of asking the customers service for the customer.
+pub const CUSTOMER_CHECK: &[ErrorCode] = &[CUSTOMER_NOT_FOUND, CUSTOMER_SERVICE_UNAVAILABLE, CUSTOMER_SERVICE_TIMEOUT];
 /// There is not enough on the shelf.
 pub const INSUFFICIENT_STOCK: ErrorCode = ErrorCode::new(
     409,
@@ -60,13 +66,12 @@ impl ErrorCodes for Codes {
         codes::EVERYWHERE,
         codes::RESOURCES,
         codes::IDEMPOTENCY,
+        CUSTOMER_CHECK,
         &[
             SKU_TAKEN,
             PRODUCT_NOT_FOUND,
             STOCK_OUT_OF_RANGE,
             STOCK_CHANGED,
-            CUSTOMER_NOT_FOUND,
-            CUSTOMER_SERVICE_UNAVAILABLE,
             INSUFFICIENT_STOCK,
             TOTAL_CHANGED,
             TOTAL_OUT_OF_RANGE,

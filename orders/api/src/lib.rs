@@ -7,10 +7,11 @@ mod orders;
 mod products;
 
 use dropshot::RequestContext;
+use service_api::document::{BY_ID, BY_ID_AND_VERSION, NEXT_PAGE};
 use service_api::{
     ChangedHeaders, Conditional, ConditionalKeyRequired, ConditionalKeyed, Contract, CreatedAnswer, CreatedHeaders,
-    CreatedWith, EntityHeaders, Headers, Health, JsonBody, Keyed, KeyedCreatedHeaders, OkAnswer, OkWith, OrderId, Page,
-    PathId, ProductId, QueryParams, Readiness, Security,
+    CreatedWith, EntityHeaders, ErrorCodes, Headers, Health, JsonBody, Keyed, KeyedCreatedHeaders, Link, OkAnswer,
+    OkWith, Operation, OrderId, Page, PathId, ProductId, QueryParams, Readiness, Security, codes as shared,
 };
 
 pub use codes::*;
@@ -29,24 +30,59 @@ pub const CONTRACT: Contract = Contract {
     description: "Keeps products and their stock. An order takes its stock when it is created and is confirmed exactly once.",
     version: "1.0.0",
     local_url: "http://127.0.0.1:3002",
-    security: &[
-        ("product_create", Security::Operator),
-        ("product_update", Security::Operator),
-        ("product_view", Security::Operator),
-        ("product_list", Security::Operator),
-        ("stock_adjustment_create", Security::Operator),
-        ("stock_adjustment_list", Security::Operator),
-        ("order_create", Security::OperatorOrService),
-        ("order_view", Security::OperatorOrService),
-        ("order_list", Security::Operator),
-        ("order_confirm", Security::OperatorOrService),
-        ("order_cancel", Security::OperatorOrService),
-        ("order_event_list", Security::Operator),
-        ("internal_order_abandon", Security::Service),
-        ("internal_order_lookup", Security::Service),
-        ("health_view", Security::Anyone),
-        ("readiness_view", Security::Anyone),
+    operations: &[
+        Operation::new("product_create", Security::Operator, &[shared::WRITES, &[SKU_TAKEN]]),
+        Operation::new("product_update", Security::Operator, &[shared::WRITES, &[PRODUCT_NOT_FOUND, STOCK_CHANGED]]),
+        Operation::new("product_view", Security::Operator, &[shared::READS, &[PRODUCT_NOT_FOUND]]),
+        Operation::new("product_list", Security::Operator, &[shared::READS]),
+        Operation::new(
+            "stock_adjustment_create",
+            Security::Operator,
+            &[shared::WRITES, &[PRODUCT_NOT_FOUND, STOCK_OUT_OF_RANGE]],
+        ),
+        Operation::new("stock_adjustment_list", Security::Operator, &[shared::READS, &[PRODUCT_NOT_FOUND]]),
+        Operation::new(
+            "order_create",
+            Security::OperatorOrService,
+            &[
+                shared::WRITES,
+                CUSTOMER_CHECK,
+                &[PRODUCT_NOT_FOUND, INSUFFICIENT_STOCK, TOTAL_CHANGED, TOTAL_OUT_OF_RANGE, IDEMPOTENCY_KEY_ABANDONED],
+            ],
+        ),
+        Operation::new("order_view", Security::OperatorOrService, &[shared::READS, &[ORDER_NOT_FOUND]]),
+        Operation::new("order_list", Security::Operator, &[shared::READS]),
+        Operation::new(
+            "order_confirm",
+            Security::OperatorOrService,
+            &[shared::WRITES, &[ORDER_NOT_FOUND, ORDER_CANCELED]],
+        ),
+        Operation::new(
+            "order_cancel",
+            Security::OperatorOrService,
+            &[shared::WRITES, &[ORDER_NOT_FOUND, CANCEL_WINDOW_PASSED]],
+        ),
+        Operation::new("order_event_list", Security::Operator, &[shared::READS, &[ORDER_NOT_FOUND]]),
+        Operation::new("internal_order_abandon", Security::Service, &[shared::WRITES, shared::IDEMPOTENCY]),
+        Operation::new("internal_order_lookup", Security::Service, &[shared::READS, &[ORDER_NOT_FOUND]]),
+        Operation::new("health_view", Security::Anyone, &[]),
+        Operation::new("readiness_view", Security::Anyone, &[shared::READS]),
     ],
+    links: &[
+        Link::new("product_create", &["product_view", "stock_adjustment_create", "stock_adjustment_list"], BY_ID),
+        Link::new("product_create", &["product_update"], BY_ID_AND_VERSION),
+        Link::new("product_view", &["product_update"], BY_ID_AND_VERSION),
+        Link::new("product_list", &["product_list"], NEXT_PAGE),
+        Link::new("order_create", &["order_view", "order_event_list"], BY_ID),
+        Link::new("order_create", &["order_confirm", "order_cancel"], BY_ID_AND_VERSION),
+        Link::new("order_create", &["internal_order_lookup"], &[("create_key", "$request.header.X-Idempotency-Key")]),
+        Link::new("order_confirm", &["order_view", "order_event_list"], BY_ID),
+        Link::new("order_confirm", &["order_cancel"], BY_ID_AND_VERSION),
+        Link::new("order_cancel", &["order_view", "order_event_list"], BY_ID),
+        Link::new("order_list", &["order_list"], NEXT_PAGE),
+    ],
+    codes: Codes::ALL,
+    examples: include_str!("../examples.json"),
 };
 
 /// The Orders API.

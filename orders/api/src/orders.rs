@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use service_api::{CustomerId, IdempotencyKey, List, OrderId, PageLimit, ProductId, Qty, Text, Timestamp};
+use service_api::{Cursor, CustomerId, IdempotencyKey, List, OrderId, PageLimit, ProductId, Qty, Text, Timestamp};
 
 /// Where an order stands. CANCELED is final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -55,6 +55,7 @@ pub struct Order {
     pub total_cents: i64,
     /// The caller's own name for the order.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 100))]
     pub external_reference: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
@@ -65,8 +66,10 @@ pub struct Order {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub canceled_at: Option<Timestamp>,
     /// Counts the changes, from 1; the ETag is made from it.
+    #[schemars(range(min = 1))]
     pub version: i64,
     /// What was ordered, by ascending product.
+    #[schemars(length(max = 100))]
     pub items: Vec<OrderItem>,
 }
 
@@ -76,8 +79,10 @@ pub struct OrderItem {
     /// Which product.
     pub product_id: ProductId,
     /// Its stock keeping unit.
+    #[schemars(length(max = 64))]
     pub sku: String,
     /// What it was called.
+    #[schemars(length(max = 200))]
     pub name: String,
     /// How many pieces.
     pub qty: i64,
@@ -100,6 +105,7 @@ pub struct OrderSummary {
     pub total_cents: i64,
     /// The caller's own name for the order.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 100))]
     pub external_reference: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
@@ -110,6 +116,7 @@ pub struct OrderSummary {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub canceled_at: Option<Timestamp>,
     /// Counts the changes, from 1.
+    #[schemars(range(min = 1))]
     pub version: i64,
 }
 
@@ -128,7 +135,7 @@ pub struct OrderListQuery {
     /// Only orders with exactly this reference.
     pub external_reference: Option<Text<100>>,
     /// The `next_cursor` of the page before, under the same filters.
-    pub cursor: Option<Text<200>>,
+    pub cursor: Option<Cursor>,
     /// How many orders at most; 20 where absent.
     pub limit: Option<PageLimit>,
 }
@@ -144,8 +151,10 @@ pub struct OrderEvent {
     /// Where it stands since.
     pub to_status: OrderStatus,
     /// Who did it.
+    #[schemars(length(max = 100))]
     pub principal: String,
     /// The piece of work it was part of.
+    #[schemars(length(max = 128))]
     pub correlation_id: String,
     /// When.
     pub created_at: Timestamp,

@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use service_api::{OrderId, PageLimit, PriceCents, ProductId, Sku, Stock, StockDelta, Text, Timestamp};
+use service_api::{Cursor, OrderId, PageLimit, PriceCents, ProductId, Sku, Stock, StockDelta, Text, Timestamp};
 
 /// A product, as an operator makes it.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -18,7 +18,7 @@ pub struct NewProduct {
     pub stock: Stock,
 }
 
-/// Changes of a product. At least one of name, price and stock is given.
+/// Changes of a product. What is left out stays as it is.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProductPatch {
@@ -38,8 +38,10 @@ pub struct Product {
     /// Given by the service.
     pub id: ProductId,
     /// The stock keeping unit.
+    #[schemars(length(max = 64))]
     pub sku: String,
     /// What it is called.
+    #[schemars(length(max = 200))]
     pub name: String,
     /// What one piece costs, in cents.
     pub price_cents: i64,
@@ -50,6 +52,7 @@ pub struct Product {
     /// When the product or its stock was last changed.
     pub updated_at: Timestamp,
     /// Counts the changes, from 1, those of the stock included; the ETag is made from it.
+    #[schemars(range(min = 1))]
     pub version: i64,
 }
 
@@ -61,7 +64,7 @@ pub struct ProductListQuery {
     /// 24 characters of each.
     pub search: Option<Text<200>>,
     /// The `next_cursor` of the page before, under the same search.
-    pub cursor: Option<Text<200>>,
+    pub cursor: Option<Cursor>,
     /// How many products at most; 20 where absent.
     pub limit: Option<PageLimit>,
 }
@@ -70,9 +73,9 @@ pub struct ProductListQuery {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewStockAdjustment {
-    /// Pieces added, or taken where negative.
+    /// Pieces added, or taken where negative. Not 0.
     pub delta: StockDelta,
-    /// Why: `delivery`, `count`, `damage` …
+    /// Why: `delivery`, `count`, `damage` … The words `initial`, `set`, `order` and `cancel` are the service's own.
     pub reason: Text<40>,
     /// A paper or a ticket that tells more.
     pub reference: Option<Text<100>>,
@@ -88,14 +91,17 @@ pub struct StockMovement {
     /// Pieces added, or taken where negative.
     pub delta: i64,
     /// `initial`, `set`, `order`, `cancel`, or what the operator gave.
+    #[schemars(length(max = 40))]
     pub reason: String,
     /// A paper or a ticket that tells more.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 100))]
     pub reference: Option<String>,
     /// The order that took the pieces or gave them back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order_id: Option<OrderId>,
     /// Who did it.
+    #[schemars(length(max = 100))]
     pub principal: String,
     /// When.
     pub created_at: Timestamp,
@@ -106,7 +112,7 @@ pub struct StockMovement {
 #[serde(deny_unknown_fields)]
 pub struct StockMovementListQuery {
     /// The `next_cursor` of the page before.
-    pub cursor: Option<Text<200>>,
+    pub cursor: Option<Cursor>,
     /// How many entries at most; 20 where absent.
     pub limit: Option<PageLimit>,
 }

@@ -61,7 +61,7 @@ impl Products {
         Ok(Page::new(rows, next.map(seal)))
     }
 
-    /// Changes what is given. An absolute stock enters the ledger as the difference to the stock before it.
+    /// Changes what is given, which may be nothing. An absolute stock enters the ledger as the difference to the stock before it.
     pub(crate) async fn update(
         &self,
         operator: &Operator,
@@ -69,15 +69,14 @@ impl Products {
         if_match: Option<&IfMatch>,
         patch: &ProductPatch,
     ) -> Result<Product, OrdersError> {
-        if patch.name.is_none() && patch.price_cents.is_none() && patch.stock.is_none() {
-            let problem = "at least one of name, price_cents and stock is required".to_owned();
-            return Err(OrdersError::Invalid { field: "name", problem });
-        }
         let principal = operator.principal();
         self.db
             .transaction(async |connection| {
                 let seen = products::lock(connection, id).await?.ok_or_else(|| not_found(id))?;
                 check_unchanged(&seen, if_match, patch)?;
+                if patch.name.is_none() && patch.price_cents.is_none() && patch.stock.is_none() {
+                    return Ok(seen);
+                }
                 products::update(connection, &seen, patch).await?;
                 let delta = patch.stock.map_or(0, |stock| stock.get() - seen.stock);
                 record(connection, (id, delta, reason::SET), None, &principal).await?;

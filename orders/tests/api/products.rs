@@ -68,14 +68,16 @@ async fn only_what_is_given_changes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_of_nothing_is_refused() {
+async fn a_change_of_nothing_leaves_the_product_as_it_is() {
     let harness = Harness::start().await;
     let id = harness.product("A", 5).await;
+    let before = harness.operator().product_view().id(id).send().await.unwrap().into_inner();
+    let patch = |patch: types::builder::ProductPatch| harness.operator().product_update().id(id).body(patch).send();
     for nothing in [ProductPatch::builder(), ProductPatch::builder().expected_stock(5)] {
-        let answer = harness.operator().product_update().id(id).body(nothing).send().await;
-        assert_eq!(refusal(answer), refused(400, "invalid_request"));
+        assert_eq!(patch(nothing).await.unwrap().into_inner(), before);
     }
-    assert_eq!(harness.operator().product_view().id(id).send().await.unwrap().version, 1);
+    assert_eq!(refusal(patch(ProductPatch::builder().expected_stock(4)).await), refused(409, "stock_changed"));
+    assert_eq!(harness.operator().product_view().id(id).send().await.unwrap().into_inner(), before);
 }
 
 #[tokio::test(flavor = "multi_thread")]

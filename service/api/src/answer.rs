@@ -138,6 +138,7 @@ pub fn replayed(replayed: bool) -> Option<String> {
 pub struct EntityHeaders {
     /// The resource's version, `"v7"`, to be sent back in If-Match.
     #[serde(rename = "ETag")]
+    #[schemars(length(max = 30))]
     pub etag: String,
 }
 
@@ -146,9 +147,11 @@ pub struct EntityHeaders {
 pub struct ChangedHeaders {
     /// The resource's version, `"v7"`, to be sent back in If-Match.
     #[serde(rename = "ETag")]
+    #[schemars(length(max = 30))]
     pub etag: String,
     /// `true` where this is the saved answer of an earlier request with the same key.
     #[serde(rename = "Idempotent-Replayed")]
+    #[schemars(length(max = 4))]
     pub idempotent_replayed: Option<String>,
 }
 
@@ -157,9 +160,11 @@ pub struct ChangedHeaders {
 pub struct CreatedHeaders {
     /// Where the new resource is.
     #[serde(rename = "Location")]
+    #[schemars(length(max = 100))]
     pub location: String,
     /// The resource's version, `"v1"`, to be sent back in If-Match.
     #[serde(rename = "ETag")]
+    #[schemars(length(max = 30))]
     pub etag: String,
 }
 
@@ -168,11 +173,14 @@ pub struct CreatedHeaders {
 pub struct KeyedCreatedHeaders {
     /// Where the new resource is.
     #[serde(rename = "Location")]
+    #[schemars(length(max = 100))]
     pub location: String,
     /// The resource's version, `"v1"`, to be sent back in If-Match.
     #[serde(rename = "ETag")]
+    #[schemars(length(max = 30))]
     pub etag: String,
     /// `true` where this is the saved answer of an earlier request with the same key.
     #[serde(rename = "Idempotent-Replayed")]
+    #[schemars(length(max = 4))]
     pub idempotent_replayed: Option<String>,
 }

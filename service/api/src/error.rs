@@ -6,13 +6,22 @@ use std::time::Duration;
 use dropshot::{ErrorStatusCode, HttpError, HttpResponseError};
 use schemars::JsonSchema;
 use schemars::r#gen::SchemaGenerator;
-use schemars::schema::{InstanceType, Schema, SchemaObject};
+use schemars::schema::{ArrayValidation, InstanceType, Schema, SchemaObject};
 use serde::Serialize;
 
+use crate::values::bounded_text;
 use crate::{codes, etag};
 
 /// When a caller may come back after a passing failure.
 const SOON: Duration = Duration::from_secs(1);
+/// The most characters of a request id.
+const MAX_REQUEST_ID: usize = 64;
+/// The most characters of an error code.
+const MAX_CODE: usize = 64;
+/// The most characters of a message. What the caller sent may be part of it, and may be long.
+const MAX_MESSAGE: usize = 500;
+/// The most details of a failure: one for each line of a full order.
+const MAX_DETAILS: u32 = 100;
 
 /// A stable name for one kind of failure, with the status it is always sent under.
 ///
@@ -45,9 +54,11 @@ pub trait ErrorCodes: Send + Sync + 'static {
 pub struct Detail {
     /// The field, as a path into the body (`items[0].qty`), or the name of the parameter or header.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 500))]
     pub field: Option<String>,
     /// What is wrong with it, and what was expected.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 500))]
     pub message: Option<String>,
     /// The product concerned.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,7 +77,7 @@ pub struct Detail {
 impl Detail {
     /// A field, and what is wrong with it.
     pub fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { field: Some(field.into()), message: Some(message.into()), ..Self::default() }
+        Self { field: Some(shortened(field.into())), message: Some(shortened(message.into())), ..Self::default() }
     }
 }
 
@@ -88,7 +99,8 @@ pub struct Failure {
 impl Failure {
     /// A failure with nothing but a code and a message.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), details: Vec::new(), retry_after: None, source: None }
+        let message = shortened(message.into());
+        Self { code, message, details: Vec::new(), retry_after: None, source: None }
     }
 
     /// One field of the request is not as the contract says.
@@ -141,6 +153,14 @@ impl Failure {
     pub fn caused_by(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
+    }
+}
+
+/// As much of a text as an answer has room for.
+fn shortened(text: String) -> String {
+    match text.char_indices().nth(MAX_MESSAGE) {
+        None => text,
+        Some(_) => text.chars().take(MAX_MESSAGE - 1).chain(['…']).collect(),
     }
 }
 
@@ -222,14 +242,25 @@ impl<C: ErrorCodes> JsonSchema for ErrorBody<C> {
             }
             object.properties.insert(name.to_owned(), schema.into());
         };
-        let text = generator.subschema_for::<String>();
-        property("request_id", text.clone(), Some("Names this very request in the logs."));
+        property("request_id", bounded_text(MAX_REQUEST_ID), Some("Names this very request in the logs."));
         property("error_code", code_schema(C::ALL), None);
-        property("message", text, Some("For people; may change."));
-        property("details", generator.subschema_for::<Vec<Detail>>(), Some("What exactly was wrong."));
+        property("message", bounded_text(MAX_MESSAGE), Some("For people; may change."));
+        property("details", details_schema(generator), Some("What exactly was wrong."));
         object.required.extend(["request_id", "message"].map(str::to_owned));
         schema.into()
     }
+}
+
+/// The schema of the text for people that goes with an error code.
+pub fn message_schema(_: &mut SchemaGenerator) -> Schema {
+    bounded_text(MAX_MESSAGE)
+}
+
+/// The schema of what exactly was wrong.
+pub fn details_schema(generator: &mut SchemaGenerator) -> Schema {
+    let mut schema = generator.subschema_for::<Vec<Detail>>().into_object();
+    schema.array = schema.array.map(|array| Box::new(ArrayValidation { max_items: Some(MAX_DETAILS), ..*array }));
+    schema.into()
 }
 
 /// The schema of an error code: an open list. A client compiled today must be able to read a code that is added
@@ -237,12 +268,11 @@ impl<C: ErrorCodes> JsonSchema for ErrorBody<C> {
 pub fn code_schema(codes: &[&[ErrorCode]]) -> Schema {
     let codes = || codes.iter().copied().flatten();
     let meanings = codes().map(|ErrorCode { status, name, meaning }| format!("- `{name}` ({status}): {meaning}\n"));
-    let names = codes().map(|code| code.name.into()).collect();
-    let mut schema = SchemaObject {
-        instance_type: Some(InstanceType::String.into()),
-        extensions: [("x-extensible-enum".to_owned(), serde_json::Value::Array(names))].into(),
-        ..Default::default()
-    };
+    let mut names: Vec<_> = codes().map(|code| code.name).collect();
+    // A code may be sent under two statuses, and is then listed twice in a row.
+    names.dedup();
+    let mut schema = bounded_text(MAX_CODE).into_object();
+    schema.extensions.insert("x-extensible-enum".to_owned(), names.into());
     let intro = "A stable code. More may be added.\n\n".to_owned();
     schema.metadata().description = Some(intro + meanings.collect::<String>().trim_end());
     schema.into()

@@ -7,6 +7,7 @@ use serde::Serialize;
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Health {
     /// Always `ok`.
+    #[schemars(length(max = 20))]
     pub status: String,
 }
 
@@ -21,6 +22,7 @@ impl Health {
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Readiness {
     /// Always `ready`; a service that is not ready answers 503.
+    #[schemars(length(max = 20))]
     pub status: String,
 }
 

@@ -5,7 +5,7 @@
 
 mod answer;
 pub mod codes;
-mod document;
+pub mod document;
 mod error;
 mod headers;
 mod health;
@@ -18,13 +18,13 @@ pub use answer::{
     Answer, ChangedHeaders, CreatedAnswer, CreatedHeaders, CreatedWith, EntityHeaders, KeyedCreatedHeaders, OkAnswer,
     OkWith, etag, replayed,
 };
-pub use document::{Contract, Security};
-pub use error::{Detail, ErrorBody, ErrorCode, ErrorCodes, Failure, code_schema};
+pub use document::{Contract, Link, Operation, Security};
+pub use error::{Detail, ErrorBody, ErrorCode, ErrorCodes, Failure, code_schema, details_schema, message_schema};
 pub use headers::{Conditional, ConditionalKeyRequired, ConditionalKeyed, IdempotencyKey, IfMatch, Keyed};
 pub use health::{Health, Readiness};
 pub use ids::{CustomerId, OrderId, ProductId};
 pub use input::{Headers, JsonBody, PathId, QueryParams, json_body};
-pub use page::{Page, PageLimit};
+pub use page::{Cursor, Page, PageLimit};
 pub use values::{Email, List, PriceCents, Qty, Sku, Stock, StockDelta, Text};
 
 /// The header that names one piece of work across every service it passes through.

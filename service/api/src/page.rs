@@ -5,7 +5,7 @@ use schemars::r#gen::SchemaGenerator;
 use schemars::schema::Schema;
 use serde::{Deserialize, Serialize};
 
-use crate::values::integer_schema;
+use crate::values::{bounded_text, integer_schema};
 
 /// One page of a list.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -13,8 +13,10 @@ use crate::values::integer_schema;
 pub struct Page<T> {
     /// The rows, newest first. There may be fewer than asked for, even none, although the list goes on: a search by several
     /// words looks at a bounded number of rows for each page.
+    #[schemars(length(max = 100))]
     pub data: Vec<T>,
     /// Asks for the next page; null on the last one. Opaque, and good only under the same filters.
+    #[schemars(schema_with = "cursor_or_null")]
     pub next_cursor: Option<String>,
     /// Whether there is a next page. Only this tells the end of the list, not the number of rows.
     pub has_more: bool,
@@ -33,6 +35,53 @@ impl<T> Page<T> {
         rows.truncate(limit.get());
         let next_cursor = rows.last().filter(|_| has_more).map(cursor);
         Self::new(rows, next_cursor)
+    }
+}
+
+/// Always there, unlike other optional fields of answers. `nullable` is OpenAPI's word.
+fn cursor_or_null(generator: &mut SchemaGenerator) -> Schema {
+    let mut schema = Cursor::json_schema(generator).into_object();
+    schema.extensions.insert("nullable".to_owned(), true.into());
+    schema.into()
+}
+
+/// Where a list goes on, as a caller sends it back: at most 200 characters. What it says is for the list to judge.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Cursor(String);
+
+impl Cursor {
+    const MAX: usize = 200;
+
+    /// The text itself.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Cursor {
+    type Error = String;
+
+    fn try_from(cursor: String) -> Result<Self, Self::Error> {
+        if cursor.len() <= Self::MAX {
+            Ok(Self(cursor))
+        } else {
+            Err(format!("expected at most {} characters", Self::MAX))
+        }
+    }
+}
+
+impl JsonSchema for Cursor {
+    fn is_referenceable() -> bool {
+        false
+    }
+
+    fn schema_name() -> String {
+        "Cursor".to_owned()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        bounded_text(Self::MAX)
     }
 }
 

@@ -261,6 +261,16 @@ pub(crate) fn integer_schema(min: i64, max: Option<i64>) -> Schema {
     .into()
 }
 
+/// A text of which no more is said than how long it may be.
+pub(crate) fn bounded_text(max: usize) -> Schema {
+    SchemaObject {
+        instance_type: Some(InstanceType::String.into()),
+        string: Some(Box::new(StringValidation { max_length: u32::try_from(max).ok(), ..Default::default() })),
+        ..Default::default()
+    }
+    .into()
+}
+
 pub(crate) fn text_schema(max: usize, format: Option<&str>, pattern: &str) -> Schema {
     SchemaObject {
         instance_type: Some(InstanceType::String.into()),

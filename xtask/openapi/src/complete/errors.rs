@@ -1,0 +1,110 @@
+//! How operations fail. dropshot says `4XX` and `5XX`, alike for all; here each operation gets the statuses that it
+//! answers with, and each status the codes.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use service_api::{Contract, ErrorCode, Operation, Security, codes};
+
+use super::{Object, object_in};
+
+/// Lets the operation refer to one response for each status it fails with.
+pub(super) fn document(operation: &mut Object, described: &Operation) -> Result<()> {
+    let by_status = by_status(operation, described);
+    let responses = object_in(operation, "responses")?;
+    responses.remove("4XX");
+    responses.remove("5XX");
+    for (status, codes) in by_status {
+        let reference = format!("#/components/responses/{}", name(&codes));
+        responses.insert(status.to_string(), json!({ "$ref": reference }));
+    }
+    Ok(())
+}
+
+/// Defines the responses to which the operations refer.
+pub(super) fn define(root: &mut Object, contract: &Contract) -> Result<()> {
+    let mut sets = BTreeMap::new();
+    super::each_operation(root, contract, |operation, described| {
+        sets.extend(by_status(operation, described).into_values().map(|codes| (name(&codes), codes)));
+        Ok(())
+    })?;
+    let responses = object_in(object_in(root, "components")?, "responses")?;
+    // dropshot's own: the one error shape of the service.
+    let shape = responses.values().next().context("no error response")?["content"]["application/json"].clone();
+    responses.clear();
+    responses.extend(sets.into_iter().map(|(name, codes)| (name, response(&codes, &shape))));
+    Ok(())
+}
+
+/// What follows from what the operation takes and from whom, and what the contract says of it.
+fn by_status(operation: &Object, described: &Operation) -> BTreeMap<u16, Vec<ErrorCode>> {
+    let own = described.errors.iter().copied().flatten().copied();
+    let mut by_status = BTreeMap::<_, Vec<_>>::new();
+    for code in implied(operation, described.security).into_iter().chain(own) {
+        let codes = by_status.entry(code.status).or_default();
+        if !codes.contains(&code) {
+            codes.push(code);
+        }
+    }
+    by_status
+}
+
+fn implied(operation: &Object, security: Security) -> Vec<ErrorCode> {
+    let parameters = || operation.get("parameters").and_then(Value::as_array).into_iter().flatten();
+    let takes = |name: &str| parameters().any(|parameter| parameter["name"] == name);
+    let has_body = operation.contains_key("requestBody");
+    let mut implied = vec![codes::INTERNAL];
+    // Those that are added to every operation refuse nothing.
+    if has_body || parameters().any(|parameter| parameter["name"].is_string()) {
+        implied.push(codes::INVALID_REQUEST);
+    }
+    if has_body {
+        implied.extend([codes::PAYLOAD_TOO_LARGE, codes::UNSUPPORTED_MEDIA_TYPE]);
+    }
+    if security != Security::Anyone {
+        implied.push(codes::UNAUTHORIZED);
+    }
+    if matches!(security, Security::Operator | Security::Service) {
+        implied.push(codes::FORBIDDEN);
+    }
+    if takes("cursor") {
+        implied.push(codes::INVALID_CURSOR);
+    }
+    if takes("If-Match") {
+        implied.push(codes::PRECONDITION_FAILED);
+    }
+    if takes("X-Idempotency-Key") {
+        implied.extend(codes::IDEMPOTENCY);
+    }
+    implied
+}
+
+/// `EmailTaken`; `UnavailableOrOutcomeUnknown` where a status has two codes. A code that says that something was not done
+/// in time may be sent under another status as well.
+fn name(codes: &[ErrorCode]) -> String {
+    let pascal = |word: &str| word[..1].to_uppercase() + &word[1..];
+    let names: Vec<String> = codes.iter().map(|code| code.name.split('_').map(pascal).collect()).collect();
+    let in_time = if codes.iter().any(|code| code.status == 504) { "504" } else { "" };
+    names.join("Or") + in_time
+}
+
+fn response(codes: &[ErrorCode], shape: &Value) -> Value {
+    let lines: Vec<_> = codes.iter().map(|code| format!("`{}`: {}", code.name, code.meaning)).collect();
+    let examples: Object =
+        codes.iter().map(|code| (code.name.to_owned(), json!({ "summary": code.meaning }))).collect();
+    let mut content = shape.clone();
+    content["examples"] = examples.into();
+    let mut headers = super::headers::of_every_answer();
+    if codes.contains(&codes::UNAUTHORIZED) {
+        headers.insert("WWW-Authenticate".to_owned(), json!({ "$ref": "#/components/headers/WWW-Authenticate" }));
+    }
+    if codes.iter().any(|code| matches!(code.status, 503 | 504) || *code == codes::IDEMPOTENCY_IN_PROGRESS) {
+        headers.insert("Retry-After".to_owned(), json!({ "$ref": "#/components/headers/Retry-After" }));
+    }
+    json!({
+        "description": lines.join("\n\n"),
+        "headers": headers,
+        "content": { "application/json": content },
+    })
+}
