@@ -4,6 +4,7 @@
 //! are to be changed next, do not compile.
 
 mod complete;
+mod rules;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -11,6 +12,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
 use dropshot::{ApiDescription, StubContext};
+use openapi_document::Document as Readable;
 use service_api::Contract;
 use similar::TextDiff;
 
@@ -25,7 +27,7 @@ struct Arguments {
 enum Command {
     /// Write specs/*.json from the API traits
     Generate,
-    /// Fail with a diff where specs/*.json are not what the API traits say
+    /// Fail where specs/*.json are not what the API traits say, or break a rule of all documents
     Check,
 }
 
@@ -64,7 +66,10 @@ fn documents() -> Result<Vec<Document>> {
 fn render(contract: &Contract, api: &ApiDescription<StubContext>) -> Result<Document> {
     let version = semver::Version::parse(contract.version).context("the contract's version")?;
     let mut definition = api.openapi(contract.title, version);
-    definition.description(contract.description).license("MIT OR Apache-2.0", "https://spdx.org/licenses/");
+    definition
+        .description(contract.description)
+        .contact_name("B2B orders back office")
+        .license("MIT OR Apache-2.0", "https://spdx.org/licenses/");
     let mut document = definition.json()?;
     complete::complete(&mut document, contract).with_context(|| format!("specs/{}.json", contract.name))?;
     let path = Path::new("specs").join(contract.name).with_extension("json");
@@ -98,10 +103,26 @@ fn check(documents: &[Document]) -> Result<()> {
             TextDiff::from_lines(&current, &document.text).unified_diff().header(&checked_in, "what the trait says")
         );
     }
+    let broken = broken_rules(documents)?;
     if stale > 0 {
         bail!("{stale} of {} documents are out of date: run `cargo xtask openapi generate`", documents.len());
     }
+    if broken > 0 {
+        bail!("{broken} rules are broken");
+    }
     Ok(())
+}
+
+/// Says which rules the documents break, and how many.
+fn broken_rules(documents: &[Document]) -> Result<usize> {
+    let mut broken = 0;
+    for document in documents {
+        for finding in rules::broken(&Readable::parse(&document.text)?) {
+            println!("{}: {finding}", document.path.display());
+            broken += 1;
+        }
+    }
+    Ok(broken)
 }
 
 /// What is checked in; empty where nothing is.
