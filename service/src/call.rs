@@ -116,6 +116,8 @@ impl Call {
         if let Ok(id) = HeaderValue::from_str(self.correlation_id()) {
             response.headers_mut().insert(CORRELATION_ID, id);
         }
+        #[cfg(feature = "testing")]
+        let response = crate::testing::held_to_document(&self.operation, response).await;
         Answer::new(response)
     }
 

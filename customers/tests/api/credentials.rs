@@ -4,9 +4,7 @@ use customers_client::types::{self, Credentials};
 use outbound::Outbound;
 use service::testing::credentials_that_get_in;
 
-use crate::harness::{Harness, PASSWORD, SERVICE_TOKEN, USER, refusal, refused};
-
-const DOCUMENT: &str = include_str!("../../../specs/customers.json");
+use crate::harness::{DOCUMENT, Harness, PASSWORD, SERVICE_TOKEN, USER, refusal, refused};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_operation_of_the_document_refuses_whom_it_does_not_name() {

@@ -8,7 +8,9 @@ use db::testing::TestDatabase;
 use outbound::Outbound;
 use service::Running;
 use service::settings::Env;
+use service::testing::hold_answers_to;
 
+pub(crate) const DOCUMENT: &str = include_str!("../../../specs/customers.json");
 pub(crate) const SERVICE_TOKEN: &str = "service-token-of-the-tests";
 pub(crate) const USER: &str = "admin";
 pub(crate) const PASSWORD: &str = "correct horse";
@@ -31,6 +33,7 @@ impl Harness {
     }
 
     fn on(database: TestDatabase) -> Self {
+        hold_answers_to(DOCUMENT).expect("the document can be read");
         let server = customers::start(config(database.url())).expect("the server starts");
         let http = outbound::http_client(Duration::from_secs(2), Duration::from_secs(30)).expect("TLS can be set up");
         Self { server, http, _database: database }

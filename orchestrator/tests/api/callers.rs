@@ -3,7 +3,7 @@
 use service::auth::Auth;
 use service::testing::credentials_that_get_in;
 
-use crate::world::{PATH, Reply, SERVICE_TOKEN, World, order, settings};
+use crate::world::{DOCUMENT, PATH, Reply, SERVICE_TOKEN, World, order, settings};
 
 async fn post(world: &World, authorization: Option<&str>) -> Reply {
     let mut request = reqwest::Client::new().post(format!("{}{PATH}", world.base_url)).json(&order("a"));
@@ -34,10 +34,9 @@ async fn strangers_are_turned_away_before_anything_is_done() {
 #[tokio::test]
 async fn every_operation_lets_in_whom_its_document_names_and_nobody_else() {
     let world = World::new().await;
-    let document = include_str!("../../../specs/orchestrator.json");
     let operator = operator("ann");
     let operator = operator.strip_prefix("Bearer ").unwrap();
-    let wrong = credentials_that_get_in(document, &world.base_url, operator, SERVICE_TOKEN).await.unwrap();
+    let wrong = credentials_that_get_in(DOCUMENT, &world.base_url, operator, SERVICE_TOKEN).await.unwrap();
     assert_eq!(wrong, [] as [&str; 0]);
 }
 

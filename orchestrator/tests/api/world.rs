@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use service::Running;
 use service::auth::Auth;
 use service::settings::Env;
+use service::testing::hold_answers_to;
 
 use crate::fake_customers::{self, FakeCustomers};
 use crate::fake_orders::{self, FakeOrders, Shop};
@@ -139,7 +140,10 @@ impl Reply {
     }
 }
 
+pub(crate) const DOCUMENT: &str = include_str!("../../../specs/orchestrator.json");
+
 pub(crate) fn config(profile: &'static str, customers: &str, orders: &str) -> Config {
+    hold_answers_to(DOCUMENT).unwrap();
     let mut config = Config::from_env(&settings(profile, customers, orders)).unwrap();
     config.policy = POLICY;
     config

@@ -2,9 +2,7 @@
 
 use service::testing::credentials_that_get_in;
 
-use crate::harness::{Harness, SERVICE_TOKEN, operator_token};
-
-const DOCUMENT: &str = include_str!("../../../specs/orders.json");
+use crate::harness::{DOCUMENT, Harness, SERVICE_TOKEN, operator_token};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_operation_of_the_document_refuses_whom_it_does_not_name() {

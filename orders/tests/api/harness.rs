@@ -12,9 +12,11 @@ use outbound::Outbound;
 use service::Running;
 use service::auth::Auth;
 use service::settings::Env;
+use service::testing::hold_answers_to;
 
 use crate::connection_loss::Proxy;
 
+pub(crate) const DOCUMENT: &str = include_str!("../../../specs/orders.json");
 pub(crate) const SERVICE_TOKEN: &str = "service-token-of-the-tests";
 const JWT_SECRET: &str = "jwt-secret-of-the-tests";
 /// How long to wait before looking again.
@@ -88,6 +90,7 @@ impl Harness {
         customers: Option<Running<customers::Context>>,
         customers_base: &str,
     ) -> Self {
+        hold_answers_to(DOCUMENT).expect("the document can be read");
         let server = orders::start(config).expect("the server starts");
         let (base_url, customers_base) = (server.base_url(), customers_base.to_owned());
         let http = outbound::http_client(Duration::from_secs(2), Duration::from_secs(60)).expect("TLS can be set up");

@@ -1,0 +1,191 @@
+//! Whether every answer of every test is as the document says: its status, its code, its headers, its body.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use dropshot::Body;
+use http::Response;
+use http_body_util::{BodyExt, Collected};
+use openapi_document::{Document, Strictness, Validator};
+use serde_json::Value;
+
+static DOCUMENT: OnceLock<Document> = OnceLock::new();
+/// What is expected of the answers to an operation, by status. Made when first needed, as a test sends few of them.
+static EXPECTED: Mutex<BTreeMap<Key, Arc<Expected>>> = Mutex::new(BTreeMap::new());
+
+/// An operation and a status.
+type Key = (String, u16);
+
+/// What the document says of one answer.
+struct Expected {
+    /// None where there is no body.
+    body: Option<Validator>,
+    /// Empty where it is no failure.
+    codes: Vec<String>,
+    /// Name, whether it is always there, and what its value is like.
+    headers: Vec<(String, bool, Validator)>,
+}
+
+/// From now on, every answer of this process to an operation of the document has to be as the document says. One that is
+/// not ends the process with a message: a test may well expect the failure that anything milder would look like.
+///
+/// # Errors
+///
+/// Where the document cannot be read.
+pub fn hold_answers_to(document: &str) -> Result<(), serde_json::Error> {
+    let document = Document::parse(document)?;
+    DOCUMENT.get_or_init(|| document);
+    Ok(())
+}
+
+/// The same answer, if it is as documented or nobody asked.
+pub(crate) async fn held_to_document(operation: &str, answer: Response<Body>) -> Response<Body> {
+    let Some(document) = DOCUMENT.get().filter(|document| document.operation(operation).is_some()) else {
+        return answer;
+    };
+    let (head, body) = answer.into_parts();
+    let body = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
+    let status = head.status.as_u16();
+    let problems = match expected(document, operation, status) {
+        Ok(expected) => expected.problems(&head.headers, &body),
+        Err(problem) => vec![problem],
+    };
+    if !problems.is_empty() {
+        let body = String::from_utf8_lossy(&body);
+        eprintln!("{operation} answered {status}, not as documented:\n{}\n{body}", problems.join("\n"));
+        std::process::exit(1);
+    }
+    Response::from_parts(head, body.into())
+}
+
+fn expected(document: &Document, operation: &str, status: u16) -> Result<Arc<Expected>, String> {
+    let mut known = EXPECTED.lock().unwrap_or_else(PoisonError::into_inner);
+    let key = (operation.to_owned(), status);
+    if let Some(expected) = known.get(&key) {
+        return Ok(Arc::clone(expected));
+    }
+    let expected = Arc::new(Expected::read(document, operation, status)?);
+    known.insert(key, Arc::clone(&expected));
+    Ok(expected)
+}
+
+impl Expected {
+    fn read(document: &Document, operation: &str, status: u16) -> Result<Self, String> {
+        let operation = document.operation(operation).ok_or("there is no such operation")?;
+        let answer = operation.responses().find(|(documented, _)| *documented == status.to_string());
+        let (_, answer) = answer.ok_or("the status is not documented for this operation")?;
+        let answer = document.resolve(answer);
+        let content = &answer["content"]["application/json"];
+        let schema = content.get("schema");
+        let body = schema.map(|schema| document.validator(schema, Strictness::Closed)).transpose()?;
+        let codes = content["examples"].as_object().into_iter().flatten().map(|(code, _)| code.clone()).collect();
+        let headers = answer["headers"].as_object().into_iter().flatten();
+        let headers = headers.map(|(name, header)| {
+            let header = document.resolve(header);
+            let validator = document.validator(&header["schema"], Strictness::Closed)?;
+            Ok((name.clone(), header["required"] == true, validator))
+        });
+        Ok(Self { body, codes, headers: headers.collect::<Result<_, String>>()? })
+    }
+
+    fn problems(&self, headers: &http::HeaderMap, body: &[u8]) -> Vec<String> {
+        let mut problems = self.body_problems(headers, body);
+        for (name, required, validator) in &self.headers {
+            match headers.get(name).map(|value| value.to_str().unwrap_or_default()) {
+                Some(value) => {
+                    let value = value.parse::<u32>().map_or_else(|_| value.into(), Value::from);
+                    problems.extend(validator.problems(&value).iter().map(|problem| format!("{name}: {problem}")));
+                }
+                None if *required => problems.push(format!("{name} is missing")),
+                None => {}
+            }
+        }
+        problems
+    }
+
+    fn body_problems(&self, headers: &http::HeaderMap, body: &[u8]) -> Vec<String> {
+        let Some(validator) = &self.body else {
+            return if body.is_empty() { Vec::new() } else { vec!["there is a body".to_owned()] };
+        };
+        if headers.get(http::header::CONTENT_TYPE).is_none_or(|kind| kind != "application/json") {
+            return vec!["the body is not declared as JSON".to_owned()];
+        }
+        let body: Value = match serde_json::from_slice(body) {
+            Ok(body) => body,
+            Err(error) => return vec![format!("the body is no JSON: {error}")],
+        };
+        let mut problems = validator.problems(&body);
+        let code = body["error_code"].as_str().or_else(|| body["error"]["code"].as_str());
+        if let Some(code) = code.filter(|code| !self.codes.iter().any(|documented| documented == code)) {
+            problems.push(format!("the code {code} is not documented under this status for this operation"));
+        }
+        problems
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderValue, header};
+    use serde_json::json;
+
+    use super::*;
+
+    fn problems(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> Vec<String> {
+        let tag = json!({ "required": true, "schema": { "type": "string", "maxLength": 4 } });
+        let wait = json!({ "schema": { "type": "integer", "minimum": 1 } });
+        let thing = json!({
+            "type": "object", "required": ["id"],
+            "properties": { "id": { "type": "integer" }, "note": { "type": "string", "nullable": true } },
+        });
+        let document = json!({
+            "paths": { "/things": { "get": { "operationId": "thing_view", "responses": {
+                "200": { "headers": { "ETag": tag }, "content": { "application/json": { "schema": thing } } },
+                "204": {},
+                "503": { "headers": { "Retry-After": wait }, "content": { "application/json": {
+                    "schema": { "properties": { "error_code": { "type": "string" } } },
+                    "examples": { "unavailable": {} },
+                } } },
+            } } } }
+        });
+        let document = Document::parse(&document.to_string()).unwrap();
+        let mut all = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+        for (name, value) in headers {
+            all.insert(*name, HeaderValue::from_static(value));
+        }
+        match Expected::read(&document, "thing_view", status) {
+            Ok(expected) => expected.problems(&all, body.as_bytes()),
+            Err(problem) => vec![problem],
+        }
+    }
+
+    const TAG: (&str, &str) = ("etag", "v1");
+
+    #[test]
+    fn an_answer_as_documented_has_no_problem() {
+        assert_eq!(problems(200, &[TAG], r#"{"id":1}"#), [""; 0]);
+        assert_eq!(problems(200, &[TAG], r#"{"id":1,"note":null}"#), [""; 0]);
+        assert_eq!(problems(204, &[], ""), [""; 0]);
+        assert_eq!(problems(503, &[("retry-after", "1")], r#"{"error_code":"unavailable"}"#), [""; 0]);
+    }
+
+    #[test]
+    fn whatever_is_not_documented_is_a_problem() {
+        for (status, headers, body, expected) in [
+            (404, &[][..], "{}", "the status is not documented"),
+            (200, &[], r#"{"id":1}"#, "ETag is missing"),
+            (200, &[("etag", "too long")], r#"{"id":1}"#, "ETag: "),
+            (200, &[TAG, ("content-type", "text/plain")], r#"{"id":1}"#, "the body is not declared as JSON"),
+            (200, &[TAG], "{", "the body is no JSON"),
+            (200, &[TAG], "{}", "\"id\" is a required property"),
+            (200, &[TAG], r#"{"id":"1"}"#, "/id: "),
+            (200, &[TAG], r#"{"id":null}"#, "/id: "),
+            (200, &[TAG], r#"{"id":1,"more":1}"#, "Additional properties are not allowed"),
+            (204, &[], "{}", "there is a body"),
+            (503, &[("retry-after", "0")], r#"{"error_code":"unavailable"}"#, "Retry-After: "),
+            (503, &[], r#"{"error_code":"other"}"#, "the code other is not documented"),
+        ] {
+            let problems = problems(status, headers, body);
+            assert!(problems.iter().any(|problem| problem.starts_with(expected)), "{expected}: {problems:?}");
+        }
+    }
+}
