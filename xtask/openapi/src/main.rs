@@ -1,9 +1,11 @@
-//! `cargo xtask openapi`: writes the documents in `specs/` from the API traits, or checks that they are up to date.
+//! `cargo xtask openapi`: writes the documents in `specs/` from the API traits, checks that they are up to date, or says
+//! which of their changes break clients.
 //!
 //! This program needs the API crates and nothing behind them, so a document can be written while the servers, which
 //! are to be changed next, do not compile.
 
 mod complete;
+mod diff;
 mod rules;
 
 use std::path::{Path, PathBuf};
@@ -16,7 +18,7 @@ use openapi_document::Document as Readable;
 use service_api::Contract;
 use similar::TextDiff;
 
-/// Writes or checks the OpenAPI documents.
+/// Writes, checks or compares the OpenAPI documents.
 #[derive(Parser)]
 struct Arguments {
     #[command(subcommand)]
@@ -29,6 +31,11 @@ enum Command {
     Generate,
     /// Fail where specs/*.json are not what the API traits say, or break a rule of all documents
     Check,
+    /// Fail where specs/*.json break clients of an earlier revision
+    Diff {
+        /// The revision; unless given, the last one that the main branch had before what is new here
+        revision: Option<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -42,10 +49,10 @@ fn main() -> ExitCode {
 }
 
 fn run(command: &Command) -> Result<()> {
-    let documents = documents()?;
     match command {
-        Command::Generate => generate(&documents),
-        Command::Check => check(&documents),
+        Command::Generate => generate(&documents()?),
+        Command::Check => check(&documents()?),
+        Command::Diff { revision } => diff::run(&root(), revision.as_deref()),
     }
 }
 

@@ -1,0 +1,89 @@
+//! `openapi diff`: what of the documents in `specs/` breaks clients that were made for an earlier revision.
+//!
+//! Lives here: which documents are compared, and the verdict. The revision is found by `revision`, the differences by
+//! `operations`, `exchange`, `responses` and `schema`; `report` writes them down.
+//!
+//! A client is broken when something that it sends may be refused, when it may get what it does not know, or when a name
+//! is gone that its code has from the document: of an operation or of a schema. Whatever no rule understands counts as a break.
+
+mod document;
+mod exchange;
+mod finding;
+mod limits;
+mod operations;
+mod payload;
+mod report;
+mod responses;
+mod revision;
+mod same;
+mod schema;
+mod shape;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use document::Document;
+use revision::Repository;
+
+/// The documents that are compared.
+#[derive(Clone, Copy)]
+struct Pair<'a> {
+    old: &'a Document,
+    new: &'a Document,
+}
+
+/// Compares the documents of a working copy with those at a revision, and fails where one breaks clients without a new
+/// major version.
+pub(crate) fn run(root: &Path, revision: Option<&str>) -> Result<()> {
+    let repository = Repository::new(root);
+    let Some(base) = repository.base(revision)? else {
+        println!("nothing to compare with: the history that is here does not go back before this commit");
+        return Ok(());
+    };
+    println!("compared with {base}");
+    let (old, new) = (parse(repository.documents(&base)?)?, parse(documents(root)?)?);
+    let names: BTreeSet<_> = old.keys().chain(new.keys()).collect();
+    let mut broken = Vec::new();
+    for name in names {
+        let verdict = report::document(name, old.get(name), new.get(name));
+        print!("{}", verdict.text);
+        if verdict.breaks {
+            broken.push(name.as_str());
+        }
+    }
+    if !broken.is_empty() {
+        bail!("{} breaks clients: take the change back, or raise the major version", broken.join(", "));
+    }
+    Ok(())
+}
+
+/// The texts of the documents by their paths.
+type Texts = BTreeMap<String, String>;
+
+fn documents(root: &Path) -> Result<Texts> {
+    let mut texts = Texts::new();
+    for entry in std::fs::read_dir(root.join("specs")).context("reading specs")? {
+        let path = entry?.path();
+        let name = path.file_name().map(|name| format!("specs/{}", name.display())).unwrap_or_default();
+        if name.ends_with(".json") {
+            let text = std::fs::read_to_string(&path).with_context(|| format!("reading {name}"))?;
+            texts.insert(name, text);
+        }
+    }
+    Ok(texts)
+}
+
+/// Other JSON may lie beside the documents.
+fn parse(texts: Texts) -> Result<BTreeMap<String, Document>> {
+    let documents = texts.into_iter().filter(|(_, text)| text.contains("\"openapi\""));
+    documents
+        .map(|(name, text)| {
+            let document = Document::parse(&text).with_context(|| name.clone())?;
+            Ok((name, document))
+        })
+        .collect()
+}

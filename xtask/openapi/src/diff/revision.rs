@@ -1,0 +1,97 @@
+//! The revision that the documents are compared with, and the documents there. Git is asked as a program.
+
+use std::fmt::{self, Display, Formatter};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use super::Texts;
+
+pub(super) struct Repository<'a> {
+    root: &'a Path,
+}
+
+/// A commit, and how it was chosen.
+pub(super) struct Base {
+    commit: String,
+    chosen: String,
+}
+
+impl Display for Base {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} ({})", self.commit.get(..12).unwrap_or(&self.commit), self.chosen)
+    }
+}
+
+impl<'a> Repository<'a> {
+    pub(super) fn new(root: &'a Path) -> Self {
+        Self { root }
+    }
+
+    /// The revision that is asked for, or the last one that the main branch had before what is new here. `None` where
+    /// the history does not go back so far.
+    pub(super) fn base(&self, revision: Option<&str>) -> Result<Option<Base>> {
+        match revision {
+            Some(revision) => {
+                let commit = self.commit(revision)?;
+                let commit = commit.with_context(|| format!("there is no revision {revision} in this repository"))?;
+                Ok(Some(Base { commit, chosen: revision.to_owned() }))
+            }
+            None => self.default_base(),
+        }
+    }
+
+    fn default_base(&self) -> Result<Option<Base>> {
+        let Some(head) = self.commit("HEAD")? else { return Ok(None) };
+        let Some((main, tip)) = self.main()? else { return self.first_parent("there is no main branch") };
+        match self.ask(&["merge-base", &head, &tip])? {
+            Some(commit) if commit == head => self.first_parent(&format!("HEAD is on {main}")),
+            Some(commit) => Ok(Some(Base { commit, chosen: format!("where HEAD left {main}") })),
+            None => Ok(None),
+        }
+    }
+
+    fn first_parent(&self, why: &str) -> Result<Option<Base>> {
+        let commit = self.commit("HEAD^1")?;
+        Ok(commit.map(|commit| Base { commit, chosen: format!("the parent of HEAD, as {why}") }))
+    }
+
+    fn main(&self) -> Result<Option<(&'static str, String)>> {
+        for (name, reference) in [("origin/main", "refs/remotes/origin/main"), ("main", "refs/heads/main")] {
+            if let Some(commit) = self.commit(reference)? {
+                return Ok(Some((name, commit)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn commit(&self, revision: &str) -> Result<Option<String>> {
+        let revision = format!("{revision}^{{commit}}");
+        self.ask(&["rev-parse", "--verify", "--quiet", "--end-of-options", &revision])
+    }
+
+    /// The files of `specs/` at a commit, by their paths.
+    pub(super) fn documents(&self, base: &Base) -> Result<Texts> {
+        let listed = self.ask(&["ls-tree", "--name-only", &base.commit, "specs/"])?.unwrap_or_default();
+        let names = listed.lines().filter(|name| name.ends_with(".json"));
+        names
+            .map(|name| {
+                let text = self.ask(&["show", &format!("{}:./{name}", base.commit)])?;
+                Ok((name.to_owned(), text.with_context(|| format!("reading {name} at {base}"))?))
+            })
+            .collect()
+    }
+
+    /// What git answers; `None` where it says by its exit code 1 that there is nothing.
+    fn ask(&self, arguments: &[&str]) -> Result<Option<String>> {
+        let mut git = Command::new("git");
+        git.current_dir(self.root).args(arguments).stdin(Stdio::null());
+        let output = git.output().context("cannot run git, which knows the earlier documents")?;
+        match output.status.code() {
+            Some(0) => Ok(Some(String::from_utf8(output.stdout).context("git's answer")?.trim_end().to_owned())),
+            Some(1) => Ok(None),
+            _ => bail!("git {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim_end()),
+        }
+    }
+}
