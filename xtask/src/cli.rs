@@ -11,7 +11,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
   cargo xtask up                  start everything here, Ctrl-C ends it
   cargo xtask up --detach         start everything in the background
   cargo xtask test                all tests on a private database server
-  cargo xtask openapi generate    write specs/ after a change of an API trait")]
+  cargo xtask openapi generate    write specs/ after a change of an API trait
+  cargo xtask openapi diff        say what of it breaks clients")]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -48,10 +49,10 @@ pub(crate) enum Command {
         #[command(flatten)]
         install: Install,
     },
-    /// Write specs/ from the API traits, or check them
+    /// Write specs/ from the API traits, check them, or say what their changes break
     Openapi {
-        #[arg(value_enum)]
-        action: FileAction,
+        #[command(subcommand)]
+        action: OpenapiAction,
     },
     /// Check that everything the books promise is true: 0 if it is, 1 if not, 2 if the database cannot be looked at
     #[command(after_help = WHICH_DATABASE)]
@@ -198,6 +199,35 @@ impl FileAction {
         match self {
             Self::Generate => "generate",
             Self::Check => "check",
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum OpenapiAction {
+    /// Write the files
+    Generate,
+    /// Fail when the files are not what would be written
+    Check,
+    /// Compare the files with those of an earlier revision, and fail where they break clients
+    #[command(
+        after_help = "A break is allowed where the document's major version was raised. Without a REV the files are \
+                            compared with the last ones that origin/main (or main) had before what is new here."
+    )]
+    Diff {
+        /// A revision of this repository
+        #[arg(value_name = "REV")]
+        revision: Option<String>,
+    },
+}
+
+impl OpenapiAction {
+    pub(crate) fn arguments(&self) -> Vec<&str> {
+        match self {
+            Self::Generate => vec!["generate"],
+            Self::Check => vec!["check"],
+            Self::Diff { revision: None } => vec!["diff"],
+            Self::Diff { revision: Some(revision) } => vec!["diff", "--", revision],
         }
     }
 }

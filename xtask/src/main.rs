@@ -58,7 +58,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Migrate { action, install } => db_commands::run(install, &["migrate", action.as_str()]),
         Command::Seed { scale, install } => db_commands::seed(install, scale),
         Command::Schema { action, install } => db_commands::run(install, &["schema", action.as_str()]),
-        Command::Openapi { action } => openapi::run(action),
+        Command::Openapi { action } => openapi::run(&action),
         Command::CheckInvariants(args) => check_invariants::run(&args),
         Command::Test(args) => test_command::run(&args),
         Command::Chaos(args) => chaos::run(&args),

@@ -4,17 +4,17 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::cli::FileAction;
+use crate::cli::OpenapiAction;
 use crate::progress::Progress;
 use crate::system::System;
 use crate::{process, programs};
 
-pub(crate) fn run(action: FileAction) -> Result<ExitCode> {
+pub(crate) fn run(action: &OpenapiAction) -> Result<ExitCode> {
     let mut system = System::new(None, Progress::new(false))?;
     let Some(programs) = programs::build_attached(&mut system, &["xtask-openapi"])? else {
         return Ok(ExitCode::FAILURE);
     };
     let mut command = programs.command("xtask-openapi", "xtask/openapi")?;
-    command.arg(action.as_str());
+    command.args(action.arguments());
     system.run_attached("openapi", &command).map(process::exit_code)
 }

@@ -5,7 +5,9 @@
 use std::sync::LazyLock;
 
 use anyhow::{Context, Result, bail};
+use openapiv3::OpenAPI;
 use semver::Version;
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 /// An object of a document.
@@ -32,7 +34,12 @@ pub(super) struct Operation<'a> {
 
 impl Document {
     pub(super) fn parse(text: &str) -> Result<Self> {
-        let root: Value = serde_json::from_str(text).context("it is no JSON")?;
+        Self::of(serde_json::from_str(text).context("it is no JSON")?)
+    }
+
+    pub(super) fn of(root: Value) -> Result<Self> {
+        // Whatever is of another kind than the specification says would be overlooked by the rules.
+        OpenAPI::deserialize(&root).context("it is no OpenAPI document")?;
         let version = root.pointer("/info/version").and_then(Value::as_str).context("it has no info.version")?;
         let version = Version::parse(version).with_context(|| format!("its version {version}"))?;
         let document = Self { version, root };

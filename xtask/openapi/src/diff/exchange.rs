@@ -60,8 +60,14 @@ fn parameter(pair: Pair<'_>, site: &str, old: &Object, new: &Object) -> Vec<Find
         (true, false) => vec![Finding::ok(site, "the parameter is not required any more")],
         _ => Vec::new(),
     };
+    found.extend(match (is_true(old.get("allowEmptyValue")), is_true(new.get("allowEmptyValue"))) {
+        (true, false) => Some(Finding::breaks(site, "the value must not be empty any more")),
+        (false, true) => Some(Finding::ok(site, "the value may be empty now")),
+        _ => None,
+    });
     found.extend(value(pair, site, Direction::Sent, old, new));
-    found.extend(unknown_members(pair, site, &["in", "name", "required", "schema", "style"], old, new));
+    const KNOWN: &[&str] = &["allowEmptyValue", "in", "name", "required", "schema", "style"];
+    found.extend(unknown_members(pair, site, KNOWN, old, new));
     found
 }
 

@@ -1,5 +1,8 @@
 //! What a comparison gives: changes, and what a change means for a client that was made for the old document.
 
+/// Where the schemas with a name are.
+pub(super) const SCHEMAS: &str = "#/components/schemas/";
+
 /// What a change does to the set of values that a schema describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
@@ -34,7 +37,8 @@ pub(super) struct Finding {
     pub(super) breaks: bool,
     /// The part of the operation: `parameters/query/limit`, `responses/200`.
     pub(super) site: String,
-    /// The place in the schema there, which begins at the nearest schema with a name; empty where the part itself differs.
+    /// The place in the schema there, which begins with `SCHEMAS` and the nearest name, if any has one; empty where the part
+    /// itself differs.
     pub(super) place: String,
     pub(super) what: String,
 }
@@ -46,6 +50,11 @@ impl Finding {
 
     pub(super) fn ok(site: impl Into<String>, what: impl Into<String>) -> Self {
         Self { breaks: false, ..Self::breaks(site, what) }
+    }
+
+    /// The named schema in which it was found.
+    pub(super) fn schema(&self) -> Option<&str> {
+        self.place.strip_prefix(SCHEMAS)?.split('/').next()
     }
 
     /// A change of a schema, judged by the way its values go.

@@ -25,9 +25,6 @@ pub(super) fn kind(before: Option<&Value>, now: Option<&Value>) -> Option<Told> 
 
 /// What differs in a keyword; `None` where it is not known here.
 pub(super) fn compare(key: &str, before: Option<&Value>, now: Option<&Value>) -> Option<Vec<Told>> {
-    if before == now {
-        return Some(Vec::new());
-    }
     let effect = match key {
         "format" => format(before, now),
         "minLength" | "minItems" | "minProperties" => {
@@ -40,7 +37,7 @@ pub(super) fn compare(key: &str, before: Option<&Value>, now: Option<&Value>) ->
         "x-extensible-enum" => return Some(codes(before, now)),
         _ => return None,
     };
-    Some(vec![(effect, is_and_was(key, before, now))])
+    Some(if before == now { Vec::new() } else { vec![(effect, is_and_was(key, before, now))] })
 }
 
 /// Counts of something begin with zero.
@@ -89,9 +86,7 @@ fn order(left: &Value, right: &Value) -> Option<Ordering> {
 }
 
 fn flag(before: Option<&Value>, now: Option<&Value>) -> Effect {
-    let is_flag = |value: Option<&Value>| value.is_none_or(Value::is_boolean);
     match (is_true(before), is_true(now)) {
-        _ if !is_flag(before) || !is_flag(now) => Effect::Replaces,
         (false, true) => Effect::Narrows,
         (true, false) => Effect::Widens,
         _ => Effect::Keeps,

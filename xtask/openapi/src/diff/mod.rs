@@ -56,7 +56,7 @@ pub(crate) fn run(root: &Path, revision: Option<&str>) -> Result<()> {
         }
     }
     if !broken.is_empty() {
-        bail!("{} breaks clients: take the change back, or raise the major version", broken.join(", "));
+        bail!("{} would break clients: take the change back, or raise the major version", broken.join(", "));
     }
     Ok(())
 }

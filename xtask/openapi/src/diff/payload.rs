@@ -15,8 +15,17 @@ pub(super) fn value(pair: Pair<'_>, site: &str, direction: Direction, old: &Obje
     if before != now {
         found.push(Finding::breaks(site, format!("`style` is {now}, was {before}")));
     }
-    found.extend(schemas(pair, site, direction, old, new));
+    found.extend(schemas(pair, site, direction, &without_null(old), &without_null(new)));
     found
+}
+
+/// What is written into a URL or a header is text, or absent. A null that its schema allows never arrives.
+fn without_null(value: &Object) -> Object {
+    let mut value = value.clone();
+    if let Some(schema) = value.get_mut("schema").and_then(Value::as_object_mut) {
+        schema.remove("nullable");
+    }
+    value
 }
 
 /// The style that counts where none is written.

@@ -1,5 +1,6 @@
 //! The differences of a document, written down for people, and whether they are allowed.
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Display, Formatter};
 
 use semver::Version;
@@ -41,7 +42,8 @@ fn versions(before: &Version, now: &Version) -> String {
 }
 
 fn count(all: &[Differences], breaks: bool) -> usize {
-    all.iter().flat_map(|differences| lines(&differences.found)).filter(|line| line.breaks == breaks).count()
+    let lines = all.iter().flat_map(|differences| lines(&differences.found));
+    lines.filter(|line| line.breaks == breaks).count()
 }
 
 fn summary(pair: Pair<'_>, breaks: usize, others: usize, allowed: bool) -> String {
@@ -61,7 +63,7 @@ fn several(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// Operations that differ in the same way stand above one list.
+/// Operations that differ in the same way stand above one list, and what is compatible in a named schema stands once below.
 fn write_all(text: &mut String, all: &[Differences]) {
     let mut lists: Vec<(Vec<&str>, Vec<Line>)> = Vec::new();
     for differences in all {
@@ -72,10 +74,21 @@ fn write_all(text: &mut String, all: &[Differences]) {
         }
     }
     for (headings, lines) in lists {
-        let headings = headings.iter().map(|heading| format!("  {heading}\n"));
-        let lines = lines.iter().map(|line| format!("    {line}\n"));
-        text.extend(headings.chain(lines));
+        text.extend(headings.iter().map(|heading| format!("  {heading}\n")));
+        text.extend(lines.iter().map(|line| format!("    {line}\n")));
     }
+    let shared = shared(all);
+    if !shared.is_empty() {
+        text.push_str("  the schemas\n");
+        text.extend(shared.iter().map(|(place, what)| format!("    ok: {place}: {what}\n")));
+    }
+}
+
+/// The compatible differences of the schemas with a name.
+fn shared(all: &[Differences]) -> BTreeSet<(&str, &str)> {
+    let found = all.iter().flat_map(|differences| &differences.found);
+    let compatible = found.filter(|finding| !finding.breaks && finding.schema().is_some());
+    compatible.map(|finding| (finding.place.as_str(), finding.what.as_str())).collect()
 }
 
 /// A difference, with every part of an operation in which it was found.
@@ -90,7 +103,7 @@ struct Line {
 impl Display for Line {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         let verdict = if self.breaks { "breaks" } else { "ok" };
-        write!(formatter, "{verdict}: {}", self.sites.join(", "))?;
+        write!(formatter, "{verdict}: {}", joined(&self.sites))?;
         if !self.place.is_empty() {
             write!(formatter, " at {}", self.place)?;
         }
@@ -98,22 +111,43 @@ impl Display for Line {
     }
 }
 
-/// What breaks comes first. A schema that many answers share is told once.
+/// `responses/400,404/headers/etag` for two of them.
+fn joined(sites: &[String]) -> String {
+    let mut groups: Vec<(&str, Vec<&str>, &str)> = Vec::new();
+    for site in sites {
+        let (kind, name) = site.split_once('/').unwrap_or((site, ""));
+        let (name, rest) = name.split_once('/').unwrap_or((name, ""));
+        match groups.iter_mut().find(|(other, _, tail)| (*other, *tail) == (kind, rest)) {
+            Some((_, names, _)) => names.push(name),
+            None => groups.push((kind, vec![name], rest)),
+        }
+    }
+    let paths = groups.iter().map(|(kind, names, rest)| {
+        let parts = [*kind, &names.join(","), rest];
+        parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/")
+    });
+    paths.collect::<Vec<_>>().join(", ")
+}
+
+/// What breaks comes first, and what several answers share is told once.
 fn lines(found: &[Finding]) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
-    for Finding { breaks, site, place, what } in found {
-        let same = lines.iter_mut().find(|line| (line.breaks, &line.place, &line.what) == (*breaks, place, what));
+    for Finding { breaks, site, place, what } in found.iter().map(in_short) {
+        let same = lines.iter_mut().find(|line| (line.breaks, &line.place, &line.what) == (breaks, &place, &what));
         match same {
-            Some(line) if line.sites.contains(site) => {}
-            Some(line) => line.sites.push(site.clone()),
-            None => lines.push(Line {
-                breaks: *breaks,
-                sites: vec![site.clone()],
-                place: place.clone(),
-                what: what.clone(),
-            }),
+            Some(line) if line.sites.contains(&site) => {}
+            Some(line) => line.sites.push(site),
+            None => lines.push(Line { breaks, sites: vec![site], place, what }),
         }
     }
     lines.sort_by_key(|line| !line.breaks);
     lines
+}
+
+/// The details of what is compatible in a named schema are told below.
+fn in_short(finding: &Finding) -> Finding {
+    match finding.schema() {
+        Some(schema) if !finding.breaks => Finding::ok(&finding.site, format!("{schema} differs, see below")),
+        _ => finding.clone(),
+    }
 }

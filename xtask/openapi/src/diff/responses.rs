@@ -31,6 +31,9 @@ pub(super) fn compare(pair: Pair<'_>, old: Option<&Value>, new: Option<&Value>) 
             }
         }
     }
+    let apart = now.keys().filter(|status| !before.contains_key(*status) && covering(status, &before).is_some());
+    let apart = apart.filter(|status| now.contains_key(range(status).as_str()) || now.contains_key("default"));
+    found.extend(apart.map(|status| Finding::ok(site(status), "told by itself now")));
     let (old, new) = (extensions(old), extensions(new));
     found.extend(unknown_members(pair, "responses", &[], &old, &new));
     found

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::Pair;
 use super::document::{Object, items, members, reference};
-use super::finding::{Change, Effect};
+use super::finding::{Change, Effect, SCHEMAS};
 use super::limits;
 use super::same::{not_understood, same};
 use super::shape::Shape;
@@ -34,7 +34,8 @@ impl Walk<'_> {
         let (old, new) = (Shape::of(pair.old, anything(old)), Shape::of(pair.new, anything(new)));
         self.site(place, &old, &new);
         if self.seen.insert((address(old.inner), address(new.inner))) {
-            self.keywords(new.name.unwrap_or(place), &old, &new);
+            let named = new.name.map(|name| format!("{SCHEMAS}{name}"));
+            self.keywords(named.as_deref().unwrap_or(place), &old, &new);
         }
     }
 
@@ -50,8 +51,8 @@ impl Walk<'_> {
             _ => {}
         }
         match (old.nullable, new.nullable) {
-            (false, true) => self.tell(place, Effect::Widens, "it may be null now"),
-            (true, false) => self.tell(place, Effect::Narrows, "it must not be null any more"),
+            (false, true) => self.tell(place, Effect::Widens, "null is valid now"),
+            (true, false) => self.tell(place, Effect::Narrows, "null is not valid any more"),
             _ => {}
         }
         match (old.default, new.default) {
@@ -70,11 +71,8 @@ impl Walk<'_> {
         if let Some((effect, what)) = kind {
             self.tell(place, effect, what);
         }
-        let both_objects = old.inner.is_object() && new.inner.is_object();
-        if !both_objects && old.inner != new.inner {
-            self.tell(place, Effect::Replaces, "it differs, which is not understood");
-        } else if !replaced {
-            // What else differs follows from another type.
+        // What else differs follows from another type.
+        if !replaced {
             self.values(place, old, new);
             self.properties(place, old, new);
             self.other_keywords(place, old, new);

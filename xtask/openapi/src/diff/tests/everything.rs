@@ -1,0 +1,205 @@
+//! The documents of this project, changed in every place: nothing may pass in silence.
+//!
+//! A whole document has thousands of places, so they are changed in parts of it: one schema, one operation, the rest.
+
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use super::super::Pair;
+use super::super::document::Document;
+use super::super::finding::Finding;
+use super::super::operations::compare;
+use super::super::same::is_text;
+use super::super::schema;
+use super::{Breaks, verdict};
+
+fn documents() -> Vec<(String, Value)> {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo runs the tests");
+    let texts = super::super::documents(&Path::new(&package).join("../..")).expect("the documents");
+    let documents = texts.into_iter().map(|(name, text)| (name, serde_json::from_str::<Value>(&text).expect("JSON")));
+    documents.filter(|(_, document)| document.get("openapi").is_some()).collect()
+}
+
+fn document(value: &Value) -> Document {
+    Document::of(value.clone()).expect("a document")
+}
+
+/// The pointers of all members of objects below a pointer, without those that are text for people.
+fn places(document: &Value, below: &str) -> Vec<String> {
+    let mut places = Vec::new();
+    collect(document.pointer(below).expect("a value"), below, is_map(below), &mut places);
+    places.retain(|pointer| !says_nothing(document, pointer));
+    places
+}
+
+/// Whether the keys there are names, not words of the specification.
+fn is_map(pointer: &str) -> bool {
+    const MAPS: &[&str] = &["content", "headers", "paths", "properties", "responses", "schemas", "securitySchemes"];
+    MAPS.contains(&pointer.rsplit('/').next().unwrap_or_default())
+}
+
+fn collect(value: &Value, pointer: &str, is_map: bool, places: &mut Vec<String>) {
+    match value {
+        Value::Object(members) => {
+            for (key, member) in members.iter().filter(|(key, _)| is_map || !is_text(key)) {
+                let pointer = format!("{pointer}/{}", key.replace('/', "~1"));
+                collect(member, &pointer, self::is_map(&pointer) && !is_map, places);
+                places.push(pointer);
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                collect(item, &format!("{pointer}/{index}"), false, places);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// What may change without a word: it says what holds anyway.
+fn says_nothing(document: &Value, pointer: &str) -> bool {
+    let key = pointer.rsplit('/').next().unwrap_or_default();
+    let value = document.pointer(pointer);
+    ["bearerFormat", "style"].contains(&key)
+        || key == "security" && value == Some(&json!([]))
+        || ["required", "nullable"].contains(&key) && value == Some(&json!(false))
+        // What is written into a URL or a header is never null.
+        || ["/parameters/", "/headers/"].iter().any(|of| pointer.contains(of)) && pointer.ends_with("/schema/nullable")
+}
+
+fn parent_and_key<'a>(document: &'a mut Value, pointer: &str) -> (&'a mut Map<String, Value>, String) {
+    let (parent, key) = pointer.rsplit_once('/').expect("a pointer");
+    let parent = document.pointer_mut(parent).and_then(Value::as_object_mut).expect("an object");
+    (parent, key.replace("~1", "/"))
+}
+
+fn removed(document: &Value, pointer: &str) -> Value {
+    let mut document = document.clone();
+    let (parent, key) = parent_and_key(&mut document, pointer);
+    parent.shift_remove(&key);
+    document
+}
+
+fn renamed(document: &Value, pointer: &str) -> Value {
+    let mut document = document.clone();
+    let (parent, key) = parent_and_key(&mut document, pointer);
+    let value = parent.shift_remove(&key).expect("a member");
+    parent.insert(format!("{key}Renamed"), value);
+    document
+}
+
+fn retyped(document: &Value, pointer: &str) -> Value {
+    let mut document = document.clone();
+    let value = document.pointer_mut(pointer).expect("a value");
+    *value = match value {
+        Value::String(text) => json!(format!("{text}x")),
+        Value::Number(number) => json!(number.as_f64().unwrap_or_default() + 1000.5),
+        Value::Bool(flag) => json!(!*flag),
+        _ => json!("another type"),
+    };
+    document
+}
+
+/// A way to change what a pointer leads to, and what it is called.
+type Mutation = (&'static str, fn(&Value, &str) -> Value);
+
+const MUTATIONS: &[Mutation] = &[("removed", removed), ("renamed", renamed), ("retyped", retyped)];
+
+/// Everything that is changed in silence, by what `is_told` says of the changed document.
+fn silent(value: &Value, places: &[String], is_told: impl Fn(&Document) -> bool) -> Vec<String> {
+    let changes = places.iter().flat_map(|place| MUTATIONS.iter().map(move |(how, mutate)| (place, how, mutate)));
+    let silent = changes.filter(|(place, _, mutate)| {
+        // What cannot be read any more is told, too.
+        Document::of(mutate(value, place)).is_ok_and(|new| !is_told(&new))
+    });
+    silent.map(|(place, how, _)| format!("{place} {how}")).collect()
+}
+
+fn found(old: &Document, new: &Document) -> Vec<Finding> {
+    compare(Pair { old, new }).into_iter().flat_map(|differences| differences.found).collect()
+}
+
+/// The document without what is in its schemas.
+fn hollow(document: &Value) -> Value {
+    let mut document = document.clone();
+    let schemas = document["components"]["schemas"].as_object_mut().expect("schemas");
+    schemas.values_mut().for_each(|schema| *schema = json!({"type": "object"}));
+    document
+}
+
+#[test]
+fn no_change_of_a_schema_passes_in_silence() {
+    let mut tried = 0;
+    for (name, mut value) in documents() {
+        value["paths"] = json!({});
+        let old = document(&value);
+        let schemas = value["components"]["schemas"].as_object().expect("schemas");
+        for schema in schemas.keys() {
+            let reference = json!({"$ref": format!("#/components/schemas/{schema}")});
+            let differ = |new: &Document| !schema::compare(Pair { old: &old, new }, &reference, &reference).is_empty();
+            let places = places(&value, &format!("/components/schemas/{schema}"));
+            let silent = silent(&value, &places, differ);
+            assert!(silent.is_empty(), "{name}: nothing is said about {silent:#?}");
+            assert!(!differ(&old), "{name}: {schema} differs from itself");
+            tried += places.len();
+        }
+    }
+    assert!(tried > 700, "only {tried} places: the walk does not find them");
+}
+
+#[test]
+fn no_change_of_an_operation_passes_in_silence() {
+    let mut tried = 0;
+    for (name, value) in documents() {
+        let hollow = hollow(&value);
+        for operation in document(&value).operations() {
+            let mut value = hollow.clone();
+            value["paths"] = json!({operation.path: {operation.method: operation.value}});
+            let (old, places) = (document(&value), places(&value, "/paths"));
+            let silent = silent(&value, &places, |new| !found(&old, new).is_empty());
+            assert!(silent.is_empty(), "{name}: nothing is said about {silent:#?}");
+            tried += places.len();
+        }
+    }
+    assert!(tried > 500, "only {tried} places: the walk does not find them");
+}
+
+#[test]
+fn no_change_of_what_operations_share_passes_in_silence() {
+    for (name, value) in documents() {
+        let value = hollow(&value);
+        let old = document(&value);
+        assert_eq!(found(&old, &old), [], "{name} differs from itself");
+        let elsewhere = |place: &String| {
+            let skipped = ["/paths", "/info", "/components/schemas"];
+            !skipped.iter().any(|skipped| place.starts_with(skipped)) && place != "/components"
+        };
+        let places: Vec<_> = places(&value, "").into_iter().filter(elsewhere).collect();
+        let silent = silent(&value, &places, |new| !found(&old, new).is_empty());
+        assert!(silent.is_empty(), "{name}: nothing is said about {silent:#?}");
+        assert!(places.len() > 10, "{name}: only {} places", places.len());
+    }
+}
+
+#[test]
+fn whatever_clients_have_from_a_document_breaks_them_when_it_is_gone() {
+    for (name, value) in documents() {
+        let old = document(&value);
+        let breaks = |new: Value| verdict(&found(&old, &document(&new))) == Breaks;
+        for operation in old.operations() {
+            let place = format!("/paths/{}/{}", operation.path.replace('/', "~1"), operation.method);
+            for gone in [place.clone(), format!("{place}/operationId"), format!("{place}/responses")] {
+                let mut new = value.clone();
+                let (parent, key) = parent_and_key(&mut new, &gone);
+                parent.insert(key, if gone.ends_with("Id") { json!("renamed") } else { json!({"responses": {}}) });
+                assert!(breaks(new), "{name}: {gone} is gone");
+            }
+        }
+        for schema in value["components"]["schemas"].as_object().expect("schemas").keys() {
+            let mut new = value.clone();
+            new["components"]["schemas"][schema] = json!({"type": "boolean"});
+            assert!(breaks(new), "{name}: {schema} is another one");
+        }
+    }
+}
