@@ -131,11 +131,13 @@ fn hollow(document: &Value) -> Value {
 #[test]
 fn no_change_of_a_schema_passes_in_silence() {
     let mut tried = 0;
-    for (name, mut value) in documents() {
-        value["paths"] = json!({});
-        let old = document(&value);
-        let schemas = value["components"]["schemas"].as_object().expect("schemas");
-        for schema in schemas.keys() {
+    for (name, value) in documents() {
+        for (schema, content) in value["components"]["schemas"].as_object().expect("schemas") {
+            let mut value = hollow(&value);
+            value["paths"] = json!({});
+            value["components"] = json!({"schemas": value["components"]["schemas"]});
+            value["components"]["schemas"][schema] = content.clone();
+            let old = document(&value);
             let reference = json!({"$ref": format!("#/components/schemas/{schema}")});
             let differ = |new: &Document| !schema::compare(Pair { old: &old, new }, &reference, &reference).is_empty();
             let places = places(&value, &format!("/components/schemas/{schema}"));
