@@ -51,6 +51,7 @@ fn what_narrows_breaks_who_sends_and_what_widens_breaks_who_receives() {
         ("no null, around a reference", json!({"nullable": true, "allOf": [shelf()]}), json!({"allOf": [shelf()]})),
         ("a format where there was none", string(json!({})), string(json!({"format": "date-time"}))),
         ("a smaller integer", integer(json!({"format": "int64"})), integer(json!({"format": "int32"}))),
+        ("a smaller count", integer(json!({"format": "uint64"})), integer(json!({"format": "uint32"}))),
         ("an integer without a sign", integer(json!({"format": "int64"})), integer(json!({"format": "uint32"}))),
         ("an enum where there was none", string(json!({})), string(json!({"enum": ["a"]}))),
         ("one value less", string(json!({"enum": ["a", "b"]})), string(json!({"enum": ["a"]}))),
@@ -215,6 +216,15 @@ fn two_ways_of_writing_one_thing_are_no_difference() {
             Silent,
         ),
     ]);
+}
+
+#[test]
+fn the_name_of_a_schema_is_the_one_by_which_it_is_used() {
+    let with_shelf = |schema: Value| set(&document(), "/components/schemas/Shelf", schema);
+    let another = with_shelf(json!({"allOf": [error()]}));
+    let written_out = with_shelf(document()["components"]["schemas"]["Error"].clone());
+    assert_eq!(verdict(&found(&another, &written_out)), Silent);
+    assert_eq!(verdict(&found(&written_out, &another)), Silent);
 }
 
 #[test]
