@@ -22,7 +22,7 @@ pub const CONTRACT: Contract = Contract {
     name: "orchestrator",
     title: "Orchestrator",
     description: "Creates an order and confirms it for other systems, exactly once for each idempotency key.",
-    version: "1.0.0",
+    version: "2.0.0",
     local_url: "http://127.0.0.1:3003",
     operations: &[
         Operation::new("order_create_and_confirm", Security::OperatorOrService, &[shared::IDEMPOTENCY, SAGA]),

@@ -26,6 +26,8 @@ pub(super) fn compare(pair: Pair<'_>, old: Option<&Value>, new: Option<&Value>) 
     for (status, new) in &now {
         match covering(status, &before) {
             Some(old) => found.extend(answer(pair, status, old, new)),
+            // A client takes an error that it does not know for the first of its class (RFC 9110, 15).
+            None if is_error(status) => found.push(Finding::ok(site(status), "the error is new")),
             None => {
                 found.push(Finding::breaks(site(status), "the status is new: clients may get what they do not know"));
             }
@@ -63,8 +65,8 @@ fn range(status: &str) -> String {
     status.chars().take(1).chain("XX".chars()).collect()
 }
 
-fn is_success(status: &str) -> bool {
-    !status.starts_with(['4', '5'])
+fn is_error(status: &str) -> bool {
+    status.starts_with(['4', '5'])
 }
 
 /// What becomes of a status that the new document does not tell as the old one did.
@@ -75,10 +77,10 @@ fn left_out(status: &str, before: &Answers<'_>, now: &Answers<'_>) -> Finding {
         Finding::ok(site, format!("told as {} now", told.join(", ")))
     } else if covering(status, now).is_some() {
         Finding::ok(site, "not told by itself any more")
-    } else if is_success(status) {
-        Finding::breaks(site, "the answer that clients wait for is gone")
-    } else {
+    } else if is_error(status) {
         Finding::ok(site, "the error is not answered any more")
+    } else {
+        Finding::breaks(site, "the answer that clients wait for is gone")
     }
 }
 
