@@ -18,6 +18,9 @@ use service::{CursorKey, RunError, Running};
 use app::{Customers, Login};
 use http::CustomersServer;
 
+/// What the service promises, shown under `/docs`.
+const DOCUMENT: &str = include_str!("../../specs/customers.json");
+
 /// What the service is told by its environment.
 pub struct Config {
     bind_address: SocketAddr,
@@ -73,5 +76,5 @@ pub fn start(config: Config) -> Result<Running<Context>, RunError> {
     let context = Context { auth, login, customers };
     let api = customers_api::customers_api_mod::api_description::<CustomersServer>()
         .map_err(|error| RunError::Start(Box::new(error)))?;
-    service::serve(api, context, bind_address)
+    service::serve(service::with_docs(api, DOCUMENT)?, context, bind_address)
 }

@@ -26,6 +26,9 @@ use upstreams::Upstreams;
 pub use handler::Orchestrator;
 pub use retry::Policy;
 
+/// What the service promises, shown under `/docs`.
+const DOCUMENT: &str = include_str!("../../specs/orchestrator.json");
+
 /// What the service is told by its environment.
 pub struct Config {
     bind_address: SocketAddr,
@@ -85,5 +88,5 @@ pub fn start(config: Config) -> Result<Running<Orchestrator>, RunError> {
     let orchestrator = Orchestrator::new(config)?;
     let api = orchestrator_api::orchestrator_api_mod::api_description::<LocalServer>()
         .map_err(|error| RunError::Start(Box::new(error)))?;
-    service::serve(api, orchestrator, address)
+    service::serve(service::with_docs(api, DOCUMENT)?, orchestrator, address)
 }

@@ -30,6 +30,9 @@ const RETENTION_HOURS: RangeInclusive<u64> = 24..=8760;
 /// A reservation outlives the caller's retries, and blocks nobody's stock for more than a day.
 const RESERVATION_SECONDS: RangeInclusive<u64> = 60..=86_400;
 
+/// What the service promises, shown under `/docs`.
+const DOCUMENT: &str = include_str!("../../specs/orders.json");
+
 /// What the service is told by its environment.
 pub struct Config {
     bind_address: SocketAddr,
@@ -98,5 +101,5 @@ pub fn start(config: Config) -> Result<Running<Context>, RunError> {
     let context = Context { auth, products, orders, _background: background };
     let api = orders_api::orders_api_mod::api_description::<OrdersServer>()
         .map_err(|error| RunError::Start(Box::new(error)))?;
-    service::serve(api, context, bind_address)
+    service::serve(service::with_docs(api, DOCUMENT)?, context, bind_address)
 }

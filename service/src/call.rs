@@ -97,7 +97,6 @@ impl Call {
         work: impl Future<Output = Result<Answer<R>, Failure>>,
         error_body: impl FnOnce(&Failure) -> E,
     ) -> Answer<R> {
-        let span = tracing::info_span!("request", operation = %self.operation, request_id = %self.request_id);
         let outcome = async {
             let outcome =
                 AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| Err(Failure::internal("panicked")));
@@ -107,18 +106,32 @@ impl Call {
             );
             outcome
         }
-        .instrument(span)
+        .instrument(self.span())
         .await;
-        let mut response = match outcome {
+        let response = self.correlated(match outcome {
             Ok(answer) => answer.into_response(),
             Err(failure) => error_response(&failure, &error_body(&failure)),
-        };
-        if let Ok(id) = HeaderValue::from_str(self.correlation_id()) {
-            response.headers_mut().insert(CORRELATION_ID, id);
-        }
+        });
         #[cfg(feature = "testing")]
         let response = crate::testing::held_to_document(&self.operation, response).await;
         Answer::new(response)
+    }
+
+    /// Answers with what was there before the request came.
+    pub(crate) fn deliver(&self, response: http::Response<Body>) -> http::Response<Body> {
+        self.span().in_scope(|| self.log(response.status().as_u16(), None));
+        self.correlated(response)
+    }
+
+    fn span(&self) -> tracing::Span {
+        tracing::info_span!("request", operation = %self.operation, request_id = %self.request_id)
+    }
+
+    fn correlated(&self, mut response: http::Response<Body>) -> http::Response<Body> {
+        if let Ok(id) = HeaderValue::from_str(self.correlation_id()) {
+            response.headers_mut().insert(CORRELATION_ID, id);
+        }
+        response
     }
 
     /// One line per request. Nothing personal: no path parameters, no query, no body.

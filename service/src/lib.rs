@@ -1,10 +1,12 @@
-//! What every server here shares: settings, callers, the frame around a request, cursors, telemetry, start and stop.
+//! What every server here shares: settings, callers, the frame around a request, cursors, telemetry, the page about its
+//! document, start and stop.
 //!
 //! Nothing here knows a resource or a database. What a contract says lives in `service-api` and the API crates.
 
 pub mod auth;
 mod call;
 mod cursor;
+mod docs;
 mod server;
 pub mod settings;
 mod telemetry;
@@ -13,5 +15,6 @@ pub mod testing;
 
 pub use call::Call;
 pub use cursor::{CursorKey, Position};
+pub use docs::with_docs;
 pub use server::{MAX_BODY_BYTES, RunError, Running, run, serve};
 pub use telemetry::init_logs;

@@ -32,6 +32,14 @@ async fn a_service_is_not_ready_while_one_behind_it_is_not() {
     }
 }
 
+#[tokio::test]
+async fn anyone_may_read_the_document_and_the_page_about_it() {
+    let world = World::new().await;
+    let get = async |path: &str| reqwest::get(format!("{}{path}", world.base_url)).await.unwrap();
+    assert_eq!(get("/openapi.json").await.text().await.unwrap(), include_str!("../../../specs/orchestrator.json"));
+    assert_eq!(get("/docs").await.status(), 200);
+}
+
 #[test]
 fn a_setting_that_is_missing_or_bad_is_named() {
     let problem = |customers| Config::from_env(&settings("production", customers, "http://127.0.0.1:2")).err();

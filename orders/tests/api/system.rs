@@ -14,6 +14,14 @@ async fn a_healthy_service_says_so_to_anyone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn anyone_may_read_the_document_and_the_page_about_it() {
+    let server = orders::start(config("mysql://root@127.0.0.1:1/nothing", "http://127.0.0.1:1")).unwrap();
+    let get = async |path: &str| reqwest::get(format!("{}{path}", server.base_url())).await.unwrap();
+    assert_eq!(get("/openapi.json").await.text().await.unwrap(), include_str!("../../../specs/orders.json"));
+    assert_eq!(get("/docs").await.status(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_its_database_a_service_is_alive_but_not_ready() {
     let server = orders::start(config("mysql://root@127.0.0.1:1/nothing", "http://127.0.0.1:1")).unwrap();
     let http = reqwest::Client::new();

@@ -1,0 +1,41 @@
+//! Takes the two files of Swagger UI that a page needs out of its release, as gzip files that `src/docs.rs` embeds.
+
+use std::error::Error;
+use std::io::{Cursor, Read};
+use std::path::PathBuf;
+use std::{env, fs};
+
+use utoipa_swagger_ui_vendored::SWAGGER_UI_VENDORED;
+use zip::read::ZipFile;
+use zip::{CompressionMethod, ZipArchive};
+
+const FILES: [&str; 2] = ["swagger-ui-bundle.js", "swagger-ui.css"];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=build.rs");
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
+    let mut release = ZipArchive::new(Cursor::new(SWAGGER_UI_VENDORED))?;
+    for file in FILES {
+        let end = format!("/dist/{file}");
+        let place = release.file_names_raw().position(|name| name.ends_with(end.as_bytes()));
+        let place = place.ok_or_else(|| format!("Swagger UI's release has no {end}"))?;
+        let gzip = gzip(release.by_index_raw(place)?).map_err(|error| format!("{file}: {error}"))?;
+        fs::write(out.join(format!("{file}.gz")), gzip)?;
+    }
+    Ok(())
+}
+
+/// A zip entry and a gzip file hold the same compressed stream. Only what is before and behind it differs (RFC 1952), so
+/// nothing is unpacked, here or at run time.
+fn gzip(mut entry: ZipFile<'_, Cursor<&[u8]>>) -> Result<Vec<u8>, Box<dyn Error>> {
+    const DEFLATE: u8 = 8;
+    const UNKNOWN_SYSTEM: u8 = 255;
+    if entry.compression() != CompressionMethod::DEFLATE {
+        return Err("expected a file compressed by DEFLATE".into());
+    }
+    let mut gzip = vec![0x1f, 0x8b, DEFLATE, 0, 0, 0, 0, 0, 0, UNKNOWN_SYSTEM];
+    entry.read_to_end(&mut gzip)?;
+    gzip.extend(entry.crc32().to_le_bytes());
+    gzip.extend(u32::try_from(entry.size())?.to_le_bytes());
+    Ok(gzip)
+}

@@ -1,0 +1,124 @@
+//! What a service says of itself to people: its document under `/openapi.json`, and the page that shows it, `/docs`.
+//!
+//! Every file is in the program. Swagger UI comes from its release by way of the build script; ours, in `docs/`, start it.
+//! None of this is an operation, so no document lists it. What the document says is the contract's part.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use dropshot::{ApiDescription, ApiEndpoint, ApiEndpointVersions, Body, HttpError, RequestContext, ServerContext};
+use http::{HeaderMap, Method, Response, StatusCode, header};
+
+use crate::{Call, RunError};
+
+const JSON: &str = "application/json";
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const SVG: &str = "image/svg+xml";
+
+/// The page runs its own scripts, talks to its own service and is shown in nobody's frame. The icons in Swagger UI's
+/// style sheet are `data:` URLs.
+const SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+                               connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// The same API, with its document and the page about it beside its operations.
+///
+/// # Errors
+///
+/// Where dropshot refuses a path.
+pub fn with_docs<C: ServerContext>(
+    mut api: ApiDescription<C>,
+    document: &'static str,
+) -> Result<ApiDescription<C>, RunError> {
+    for file in files(document) {
+        let file = Arc::new(file);
+        for method in [Method::GET, Method::HEAD] {
+            api.register(endpoint(method, &file)).map_err(|error| RunError::Start(Box::new(error)))?;
+        }
+    }
+    Ok(api)
+}
+
+fn files(document: &'static str) -> [File; 7] {
+    [
+        File::plain("/openapi.json", JSON, document),
+        File::plain("/docs", HTML, include_str!("docs/page.html")),
+        File::plain("/docs/page.css", CSS, include_str!("docs/page.css")),
+        File::plain("/docs/page.js", SCRIPT, include_str!("docs/page.js")),
+        File::plain("/docs/icon.svg", SVG, include_str!("docs/icon.svg")),
+        File::gzip("/docs/swagger-ui.css", CSS, include_bytes!(concat!(env!("OUT_DIR"), "/swagger-ui.css.gz"))),
+        File::gzip(
+            "/docs/swagger-ui-bundle.js",
+            SCRIPT,
+            include_bytes!(concat!(env!("OUT_DIR"), "/swagger-ui-bundle.js.gz")),
+        ),
+    ]
+}
+
+fn endpoint<C: ServerContext>(method: Method, file: &Arc<File>) -> ApiEndpoint<C> {
+    let served = file.clone();
+    let handler = move |rqctx: RequestContext<C>| {
+        let file = served.clone();
+        async move {
+            let response = file.answer(rqctx.request.headers())?;
+            Ok::<_, HttpError>(Call::new(&rqctx).deliver(response))
+        }
+    };
+    ApiEndpoint::new("docs_view".to_owned(), handler, method, JSON, file.path, ApiEndpointVersions::All).visible(false)
+}
+
+/// A file that is part of the program.
+struct File {
+    path: &'static str,
+    content_type: &'static str,
+    gzip: bool,
+    content: &'static [u8],
+    etag: String,
+}
+
+impl File {
+    fn plain(path: &'static str, content_type: &'static str, text: &'static str) -> Self {
+        let content = text.as_bytes();
+        Self { path, content_type, gzip: false, content, etag: etag(content) }
+    }
+
+    /// Sent as it is, also to who does not say that gzip is welcome: no browser is without it.
+    fn gzip(path: &'static str, content_type: &'static str, content: &'static [u8]) -> Self {
+        Self { path, content_type, gzip: true, content, etag: etag(content) }
+    }
+
+    /// The file, or 304 to who has it already.
+    fn answer(&self, request: &HeaderMap) -> http::Result<Response<Body>> {
+        let known = is_known(request, &self.etag);
+        let mut response = Response::builder()
+            .header(header::ETAG, &self.etag)
+            // To be kept, but not to be shown without having asked: the next release may say something else.
+            .header(header::CACHE_CONTROL, "no-cache")
+            .header(header::CONTENT_SECURITY_POLICY, SECURITY_POLICY)
+            .header(header::REFERRER_POLICY, "no-referrer")
+            .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
+            .header("cross-origin-resource-policy", "same-origin");
+        if known {
+            return response.status(StatusCode::NOT_MODIFIED).body(Body::empty());
+        }
+        if self.gzip {
+            response = response.header(header::CONTENT_ENCODING, "gzip");
+        }
+        response.header(header::CONTENT_TYPE, self.content_type).body(Body::with_content(self.content))
+    }
+}
+
+/// Names the content. Another build of this program may name the same content otherwise, which costs one download.
+fn etag(content: &[u8]) -> String {
+    let mut hasher = DefaultHasher::new();
+    content.hash(&mut hasher);
+    format!("\"{:016x}\"", hasher.finish())
+}
+
+/// Whether `If-None-Match` names this tag. A weak tag is as good as a strong one here (RFC 9110, 13.1.2).
+fn is_known(request: &HeaderMap, etag: &str) -> bool {
+    let values = request.get_all(header::IF_NONE_MATCH).into_iter().filter_map(|value| value.to_str().ok());
+    let mut tags = values.flat_map(|value| value.split(',')).map(str::trim);
+    tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+}
