@@ -1,4 +1,4 @@
-//! The document and its page from outside.
+//! The document and its page from outside. What the page does in a browser is `xtask/conformance/browser.mjs`.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
