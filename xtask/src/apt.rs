@@ -1,18 +1,18 @@
-//! The installation of a server package, on Debian and Ubuntu as root. Whether it may be done is decided in `choice`.
+//! The installation of packages, on Debian and Ubuntu as root. Whether it may be done is decided by who calls.
 
 use std::io::{self, BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use db_server::Program;
 use db_server::claim::Claim;
 
 use crate::process;
 
 /// A server without a service that is started by itself.
-const PACKAGES: [&str; 2] = ["mariadb-server-core", "mariadb-client-core"];
+const SERVER: [&str; 2] = ["mariadb-server-core", "mariadb-client-core"];
 
 /// The output is read to its end even when nobody here reads it any more: a broken pipe would end dpkg half way. An old
 /// package list is no reason to give up, so the second command runs in any case.
@@ -33,12 +33,18 @@ pub(crate) fn is_possible() -> bool {
         && process::answer(Command::new("apt-get").arg("--version")).is_some()
 }
 
-/// Installs a server and finds it. `detail` gets the output line by line. A signal does not cut it short: half an
-/// installation would have to be repaired by hand.
-pub(crate) fn install(detail: &dyn Fn(&str), claim: &Claim) -> Result<Program> {
+/// Installs a server and finds it. `detail` gets the output line by line.
+pub(crate) fn install_server(detail: &dyn Fn(&str), claim: &Claim) -> Result<Program> {
+    let tail = install(&SERVER, detail, claim)?;
+    Program::find().with_context(|| format!("no server program after apt-get install {}:\n{tail}", SERVER.join(" ")))
+}
+
+/// Runs `apt-get install`, and returns its last lines whether it succeeds or not: what counts is what is there afterwards.
+/// A signal does not cut it short: half an installation would have to be repaired by hand.
+pub(crate) fn install(packages: &[&str], detail: &dyn Fn(&str), claim: &Claim) -> Result<String> {
     let (output, writer) = io::pipe()?;
     let mut command = Command::new("sh");
-    command.args(["-c", SCRIPT, "sh"]).args(PACKAGES).env("DEBIAN_FRONTEND", "noninteractive");
+    command.args(["-c", SCRIPT, "sh"]).args(packages).env("DEBIAN_FRONTEND", "noninteractive");
     command
         // It reads nothing. What counts is that the next owner waits for its end.
         .stdin(claim.lease()?)
@@ -56,9 +62,5 @@ pub(crate) fn install(detail: &dyn Fn(&str), claim: &Claim) -> Result<Program> {
         lines.push(line);
     }
     child.wait()?;
-    let Some(program) = Program::find() else {
-        let tail = &lines[lines.len().saturating_sub(TAIL)..];
-        bail!("no server program after apt-get install {}:\n{}", PACKAGES.join(" "), tail.join("\n"));
-    };
-    Ok(program)
+    Ok(lines[lines.len().saturating_sub(TAIL)..].join("\n"))
 }

@@ -143,7 +143,7 @@ pub(crate) fn start(choice: Choice, start: &Start, claim: &Claim) -> Result<Data
         Choice::Given(url) => Ok(Database { url, server: Server::Foreign }),
         Choice::Private(program) => start_private(&program, start),
         Choice::Docker => start_docker(start, claim),
-        Choice::Install => start_private(&apt::install(&*start.listener.detail, claim)?, start),
+        Choice::Install => start_private(&apt::install_server(&*start.listener.detail, claim)?, start),
     }
 }
 

@@ -22,6 +22,7 @@ mod programs;
 mod progress;
 mod ready;
 mod sample;
+mod serve;
 mod services;
 mod state;
 mod system;

@@ -1,4 +1,4 @@
-//! `up`: the steps from nothing to a running system, in their order. How the processes are run is in `system`.
+//! `up`: the system that a person uses, until Ctrl-C. How its services come up is in `serve`.
 
 use std::env;
 use std::io::{self, Write};
@@ -11,13 +11,10 @@ use crate::cli::UpArgs;
 use crate::database::Purpose;
 use crate::home::Home;
 use crate::interrupt::{self, Interrupted};
-use crate::programs::Programs;
 use crate::progress::Progress;
-use crate::services::{SERVICES, Settings};
+use crate::services::Settings;
 use crate::system::System;
-use crate::{choice, detach, programs, ready, sample, workspace};
-
-const PROGRAMS: [&str; 4] = ["db", "customers", "orders", "orchestrator"];
+use crate::{choice, detach, ready, sample, serve, workspace};
 
 pub(crate) fn run(args: &UpArgs) -> Result<()> {
     let settings = Settings::read(|name| env::var(name).ok())?;
@@ -49,35 +46,12 @@ fn start(system: &mut System, settings: &Settings, args: &UpArgs) -> Result<()> 
     }
     system.progress.say(&format!("database: {choice}"));
     system.start_database(choice, Purpose::Up { reset: args.reset })?;
-    let programs = programs::build(system, &PROGRAMS)?;
-    let url = system.database_url()?;
-    for (name, arguments) in [("migrate", &["migrate", "up"][..]), ("seed", &["seed"])] {
-        let mut command = programs.command("db", "db")?;
-        command.args(arguments).env("DATABASE_URL", &url);
-        system.progress.start(name, "running");
-        system.run(name, &command, |_| true)?;
-        system.progress.done(name, "done");
-    }
-    start_services(system, settings, &programs, &url)?;
+    let url = serve::serve(system, settings)?;
     system.logs.print_services();
     let key = format!("up-{}", SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis());
     let shown = choice::without_password(&url);
     system.progress.say(&sample::summary(settings, &shown, &key));
     system.progress.ready();
     system.logs.follow();
-    Ok(())
-}
-
-fn start_services(system: &mut System, settings: &Settings, programs: &Programs, database_url: &str) -> Result<()> {
-    for service in &SERVICES {
-        let mut command = programs.command(service.name, service.name)?;
-        command.envs(settings.environment(service, database_url));
-        system.progress.start(service.name, "starting");
-        system.start_service(service, &command)?;
-    }
-    for service in &SERVICES {
-        system.wait_until_ready(service, settings.address(service))?;
-        system.progress.done(service.name, "ready");
-    }
     Ok(())
 }
