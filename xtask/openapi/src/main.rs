@@ -7,6 +7,7 @@
 mod complete;
 mod diff;
 mod rules;
+mod tour;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -63,6 +64,13 @@ struct Document {
 }
 
 fn documents() -> Result<Vec<Document>> {
+    let mut documents = services()?;
+    documents.extend(tour::documents(&documents)?);
+    Ok(documents)
+}
+
+/// The documents of the services.
+fn services() -> Result<Vec<Document>> {
     Ok(vec![
         render(&customers_api::CONTRACT, &customers_api::customers_api_mod::stub_api_description()?)?,
         render(&orders_api::CONTRACT, &orders_api::orders_api_mod::stub_api_description()?)?,
@@ -87,7 +95,10 @@ fn generate(documents: &[Document]) -> Result<()> {
     for document in documents {
         let changed = current(document)? != document.text;
         if changed {
-            std::fs::write(root().join(&document.path), &document.text)
+            let path = root().join(&document.path);
+            let written = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+            written
+                .and_then(|()| std::fs::write(&path, &document.text))
                 .with_context(|| format!("writing {}", document.path.display()))?;
         }
         println!("{}: {}", document.path.display(), if changed { "written" } else { "up to date" });
@@ -110,7 +121,7 @@ fn check(documents: &[Document]) -> Result<()> {
             TextDiff::from_lines(&current, &document.text).unified_diff().header(&checked_in, "what the trait says")
         );
     }
-    let broken = broken_rules(documents)?;
+    let broken = broken_rules(&services()?)?;
     if stale > 0 {
         bail!("{stale} of {} documents are out of date: run `cargo xtask openapi generate`", documents.len());
     }
