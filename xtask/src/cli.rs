@@ -61,6 +61,8 @@ pub(crate) enum Command {
     Test(TestArgs),
     /// Run the whole system under load while things go wrong, and judge what is left
     Chaos(ChaosArgs),
+    /// Let tools that others wrote judge the documents and the running system
+    Conformance(ConformanceArgs),
 }
 
 const WHICH_DATABASE: &str = "The database is DATABASE_URL; else the one of the running `up`; else `up`'s database, \
@@ -153,6 +155,49 @@ pub(crate) struct ChaosArgs {
     /// Keep the logs and the data even if all is well
     #[arg(long)]
     pub(crate) keep: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(
+    after_help = "The system is one of its own, freshly seeded, on free ports. The tools run on Node.js and Python; what \
+they need is installed into xtask/conformance/node_modules and .local/conformance, and Chromium by apt-get on Debian and \
+Ubuntu as root. Each step has its log in .local/conformance. The exit code is 0 only if all is well.
+
+Examples:
+  cargo xtask conformance
+  cargo xtask conformance lint
+  cargo xtask conformance postman tour
+  cargo xtask conformance attack --attack-seconds 1800"
+)]
+pub(crate) struct ConformanceArgs {
+    /// What to do; everything unless given
+    #[arg(value_enum, value_name = "STEP")]
+    pub(crate) steps: Vec<Step>,
+    /// How long the attack may last
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) attack_seconds: u32,
+    /// Install nothing, neither packages nor what the tools need
+    #[arg(long)]
+    pub(crate) no_install: bool,
+}
+
+/// In the order in which they run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum Step {
+    /// redocly and spectral find nothing in the documents
+    Lint,
+    /// Every request of the collections that Postman's converter makes is answered as documented
+    Postman,
+    /// The collection in specs/postman does the whole tour
+    Tour,
+    /// openapi-typescript takes the documents, and a script does the tour with its types
+    Typescript,
+    /// openapi-python-client takes the documents, and a script does the tour with its clients
+    Python,
+    /// schemathesis finds no answer that is not as documented
+    Attack,
+    /// The pages at /docs work in Chromium
+    Browser,
 }
 
 /// What every command has that may have to install a server.

@@ -29,24 +29,27 @@ pub(crate) enum Purpose {
     },
     /// Its data goes.
     Test,
+    /// Its data goes, too.
+    Conformance,
 }
 
 impl Purpose {
     fn durability(self) -> Durability {
         match self {
             Self::Up { .. } => Durability::Durable,
-            Self::Test => Durability::Relaxed,
+            Self::Test | Self::Conformance => Durability::Relaxed,
         }
     }
 
     fn starts_empty(self) -> bool {
-        matches!(self, Self::Test | Self::Up { reset: true })
+        !matches!(self, Self::Up { reset: false })
     }
 
     fn project(self) -> Project {
         match self {
             Self::Up { .. } => Project::new("up", false),
             Self::Test => Project::new("test", true),
+            Self::Conformance => Project::new("conformance", true),
         }
     }
 }

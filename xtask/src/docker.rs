@@ -1,6 +1,6 @@
 //! The `mysql` service of docker-compose.yml, through the `docker` program.
 //!
-//! Each working copy has Compose projects of its own, one for `up` and one for `test`. So a container that somebody
+//! Each working copy has Compose projects of its own, one for each purpose. So a container that somebody
 //! else started is never stopped or removed, and what was left behind by a killed run is surely of this working copy.
 
 use std::process::Command;
@@ -46,7 +46,7 @@ pub(crate) struct Project {
 }
 
 impl Project {
-    /// The project for one purpose: `up`, or `test`.
+    /// The project for one purpose, which is the name of a command.
     pub(crate) fn new(purpose: &str, throw_away: bool) -> Self {
         let name = project_name(workspace::root().as_os_str().as_encoded_bytes(), purpose);
         Self { name, throw_away }

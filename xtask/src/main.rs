@@ -8,6 +8,7 @@ mod chaos;
 mod check_invariants;
 mod choice;
 mod cli;
+mod conformance;
 mod database;
 mod db_commands;
 mod detach;
@@ -63,5 +64,6 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::CheckInvariants(args) => check_invariants::run(&args),
         Command::Test(args) => test_command::run(&args),
         Command::Chaos(args) => chaos::run(&args),
+        Command::Conformance(args) => conformance::run(&args),
     }
 }

@@ -132,16 +132,26 @@ impl System {
         command: &Command,
         on_line: impl Fn(&str) -> bool + Send + 'static,
     ) -> Result<()> {
+        let status = self.run_to_end(name, command, on_line)?;
+        if !status.success() {
+            bail!("{name} failed ({status}):\n{}", self.logs.tail(name, usize::MAX));
+        }
+        Ok(())
+    }
+
+    /// The same, but the program may fail: an error is only what concerns the others, too.
+    pub(crate) fn run_to_end(
+        &mut self,
+        name: &'static str,
+        command: &Command,
+        on_line: impl Fn(&str) -> bool + Send + 'static,
+    ) -> Result<ExitStatus> {
         let child = self.spawn(name, command, on_line)?;
         let status = self.wait_for_end(name);
         if status.is_err() {
             child.stop(STOPPED_WITHIN);
         }
-        let status = status?;
-        if !status.success() {
-            bail!("{name} failed ({status}):\n{}", self.logs.tail(name, usize::MAX));
-        }
-        Ok(())
+        status
     }
 
     /// Runs a program that writes to the terminal itself, to its end.

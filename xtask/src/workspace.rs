@@ -33,6 +33,12 @@ pub(crate) fn chaos_directory() -> PathBuf {
     root().join(".local/chaos")
 }
 
+/// What `conformance` keeps: its database while it runs, the log of each step, what was generated, and a Python
+/// environment. Ignored by git.
+pub(crate) fn conformance_directory() -> PathBuf {
+    root().join(".local/conformance")
+}
+
 /// The cargo that runs this program, in the root of the workspace.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
