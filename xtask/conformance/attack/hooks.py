@@ -1,0 +1,152 @@
+"""What schemathesis has to know of the services that their documents cannot say: how to get in, and which refusals of
+valid requests depend on what was stored or sent before. Which requests are made is not decided here.
+"""
+
+import atexit
+import json
+import os
+import uuid
+import zlib
+from collections import Counter
+from pathlib import Path
+
+import requests
+import schemathesis
+from hypothesis import strategies
+from schemathesis.openapi.checks import RejectedPositiveData
+
+KEY = "X-Idempotency-Key"
+
+CUSTOMERS = {"1", "2", "3"}
+
+# By error code, why a request may be refused although every part of it is as documented.
+DEPENDS_ON_STATE = {
+    # Only a list makes cursors, and each fits its own filters. An invented one is refused.
+    "invalid_cursor",
+    # If-Match names a version that is not the current one.
+    "precondition_failed",
+    # The key belongs to an earlier request with other content. Short keys are drawn again and again.
+    "idempotency_key_reused",
+}
+
+# A token lives for an hour. It is renewed well before, so that a run may last longer.
+RENEW_AFTER_SECONDS = 1200
+
+
+def chance(text):
+    """Heads or tails that fall alike whenever the same seed is played again."""
+    return zlib.crc32(text.encode(errors="replace")) % 2 == 0
+
+
+def credential(case, context):
+    """The security scheme that the case satisfies. Where two are accepted, what is sent decides between them."""
+    accepted = {name for option in context.operation.definition.raw.get("security", []) for name in option}
+    if len(accepted) < 2:
+        return next(iter(accepted), "none")
+    key = case.headers.get(KEY)
+    # A service has to send a key, which the document asks of operators neither: it depends on the caller.
+    by_service = chance(f"{case.path_parameters} {key}") and (context.operation.method == "get" or key is not None)
+    return "serviceToken" if by_service else "operatorJwt"
+
+
+@schemathesis.auth(refresh_interval=RENEW_AFTER_SECONDS, cache_by_key=credential)
+class Bearer:
+    """The token of the scheme that the case satisfies."""
+
+    def get(self, case, context):
+        match credential(case, context):
+            case "operatorJwt":
+                return log_in()
+            case "serviceToken":
+                return os.environ["SERVICE_TOKEN"]
+        return None
+
+    def set(self, case, token, context):
+        case.headers["Authorization"] = f"Bearer {token}"
+
+
+def log_in():
+    answer = requests.post(f"{os.environ['CUSTOMERS_BASE']}/auth/token", json=operator(), timeout=10)
+    answer.raise_for_status()
+    return answer.json()["access_token"]
+
+
+def operator():
+    return {"username": os.environ["ADMIN_USER"], "password": os.environ["ADMIN_PASSWORD"]}
+
+
+VERSIONS = strategies.integers(1, 4).map(lambda version: f'"v{version}"')
+schemathesis.openapi.format(
+    "entity-tags", strategies.one_of(VERSIONS, strategies.just("*"), strategies.lists(VERSIONS, min_size=2).map(", ".join))
+)
+
+
+@schemathesis.hook
+def before_load_schema(context, raw_schema):
+    """Names the format of If-Match: schemathesis makes no header that needs more than letters and digits otherwise."""
+    operations = [operation for path in raw_schema["paths"].values() for operation in path.values()]
+    for parameter in (parameter for operation in operations for parameter in operation.get("parameters", [])):
+        if parameter["name"] == "If-Match":
+            parameter["schema"]["format"] = "entity-tags"
+
+
+@schemathesis.hook
+def filter_case(context, case):
+    """Keeps the customers that orders are made for, see schemathesis.toml."""
+    deletes = case.operation.definition.raw["operationId"] == "customer_delete"
+    return not (deletes and str(case.path_parameters.get("id")) in CUSTOMERS)
+
+
+@schemathesis.hook
+def map_case(context, case):
+    """Lets half of the valid requests get further than what is drawn would: with the right
+    password, which no draw guesses; without a cursor, as only a list makes those; and with a key of its own, as those that are drawn are
+    mostly used by then.
+    """
+    if case.meta.generation.mode.is_positive and chance(f"{case.path_parameters} {case.query} {case.body}"):
+        if case.path.startswith("/auth/"):
+            case.body = operator()
+        case.query.pop("cursor", None)
+        if KEY in case.headers:
+            case.headers[KEY] = own_key(case.path, case.path_parameters, case.body)
+        if isinstance(case.body, dict) and "idempotency_key" in case.body:
+            case.body["idempotency_key"] = own_key(case.path, case.body["customer_id"], case.body["items"])
+        if isinstance(case.body, dict) and "create_key" in case.body:
+            case.body["create_key"] = own_key("/orders", {}, case.body["order"])
+    return case
+
+
+def own_key(path, path_parameters, body):
+    """What a good client does: the same work has the same key, and other work another."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{path} {path_parameters} {body}"))
+
+
+@schemathesis.hook
+def filter_failure(context, failure, case, response):
+    """Whether this is a failure: a valid request may be refused for what was stored or sent before."""
+    return not (isinstance(failure, RejectedPositiveData) and error_code(response) in DEPENDS_ON_STATE)
+
+
+def error_code(response):
+    body = response.json()
+    return body["error"]["code"] if "error" in body else body.get("error_code")
+
+
+# How many requests each operation got in each phase, and how many of them succeeded.
+sent, succeeded = Counter(), Counter()
+
+
+@schemathesis.hook
+def after_call(context, case, response):
+    step = (case.operation.label, case.meta.phase.name.value if case.meta else "probe")
+    sent[step] += 1
+    succeeded[step] += 200 <= response.status_code < 300
+
+
+@atexit.register
+def write_figures():
+    figures = [
+        {"operation": operation, "phase": phase, "sent": count, "succeeded": succeeded[operation, phase]}
+        for (operation, phase), count in sorted(sent.items())
+    ]
+    Path(os.environ["ATTACK_FIGURES"]).write_text(json.dumps(figures, indent=1))
