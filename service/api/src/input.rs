@@ -158,6 +158,10 @@ fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T, Failure> {
     let given: Vec<_> =
         query.split('&').filter(|pair| pair.split_once('=').is_some_and(|(_, value)| !value.is_empty())).collect();
     let given = given.join("&");
+    // The parser would put replacement characters in, and so take one text for another.
+    if percent_encoding::percent_decode_str(&given).decode_utf8().is_err() {
+        return Err(Failure::new(codes::INVALID_REQUEST, "the query string is not UTF-8"));
+    }
     let pairs = serde_urlencoded::Deserializer::new(form_urlencoded::parse(given.as_bytes()));
     serde_path_to_error::deserialize(pairs).map_err(|error| {
         let path = error.path().to_string();
