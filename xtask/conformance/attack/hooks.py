@@ -140,7 +140,7 @@ def filter_failure(context, failure, case, response):
 
 
 def error_code(response):
-    body = response.json()
+    body = response.json() if response.content else {}
     return body["error"]["code"] if "error" in body else body.get("error_code")
 
 
