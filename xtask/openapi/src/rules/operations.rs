@@ -33,7 +33,7 @@ fn name(id: &str, find: &mut impl FnMut(String)) {
     let words: Vec<_> = id.split('_').collect();
     let is_word = |word: &&str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
     let has_verb = words.iter().skip(1).any(|word| VERBS.contains(word));
-    if !words.iter().all(|word| is_word(&word)) || !has_verb {
+    if !words.iter().all(is_word) || !has_verb {
         find(format!("is not called noun_verb: name the method of the trait so, with one of {}", VERBS.join(", ")));
     }
 }
