@@ -3,6 +3,8 @@
 //! Here is what the clients have in common: their style, the hooks through which their requests pass, and which Rust
 //! types they speak. What is written by hand around the generated code is in each client's `lib.rs`, and in `outbound`.
 
+mod codes;
+
 use std::error::Error;
 use std::path::PathBuf;
 use std::{env, fs};
@@ -29,10 +31,10 @@ pub fn generate(path: &str) -> Result<(), Box<dyn Error>> {
 fn client(document: &str) -> Result<String, Box<dyn Error>> {
     let mut document = serde_json::from_str(document)?;
     take_any_error(&mut document);
-    let settings = settings(&document)?;
+    let (settings, codes) = (settings(&document)?, codes::module(&document));
     let document: OpenAPI = serde_json::from_value(document)?;
     let client = Generator::new(&settings).generate_tokens(&document)?;
-    Ok(prettyplease::unparse(&syn::parse2(client)?))
+    Ok(prettyplease::unparse(&syn::parse2(quote!(#client #codes))?))
 }
 
 /// Lets every operation fail with every status. A document lists those of today; the code that comes with one of tomorrow
@@ -82,7 +84,9 @@ fn plain_type(schema: &Map<String, Value>) -> Option<&'static str> {
     let says = |word| schema.contains_key(word);
     match schema.get("type")?.as_str()? {
         "integer" if schema.get("format")? == "int64" => Some("i64"),
-        "string" if !["format", "enum", "pattern", "minLength"].into_iter().any(says) => Some("::std::string::String"),
+        // The format of an email address says nothing that Rust has a type for.
+        "string" if schema.get("format").is_some_and(|format| format != "email") => None,
+        "string" if !["enum", "pattern", "minLength"].into_iter().any(says) => Some("::std::string::String"),
         _ => None,
     }
 }
@@ -135,5 +139,29 @@ mod tests {
         {
             assert!(client.contains(&format!("pub {field}: ::std::option::Option<{plain}>")), "{field} of {client}");
         }
+    }
+
+    #[test]
+    fn every_error_code_of_the_document_is_a_constant_that_says_when_it_is_sent() {
+        let client = client_of(&json!({ "code": {
+            "type": "string", "x-extensible-enum": ["not_found", "failed"],
+            "description": "A code.\n\n- `not_found` (404): It is not there.\n- `failed` (503): Not now.\n- `failed` (504): Too slow.",
+        } }));
+        for expected in ["(404): It is not there.", "pub const NOT_FOUND: &str = \"not_found\";", "(504): Too slow."] {
+            assert!(client.contains(expected), "{expected} of {client}");
+        }
+        assert_eq!(client.matches("pub const FAILED").count(), 1);
+    }
+
+    #[test]
+    fn an_operation_fails_with_every_status_whichever_are_listed() {
+        let error =
+            |name: &str| json!({ "content": { "application/json": { "schema": { "$ref": format!("#/{name}") } } } });
+        let mut document = json!({ "paths": { "/things": { "get": { "responses": {
+            "204": {}, "404": error("a"), "503": error("a"),
+        } } } } });
+        take_any_error(&mut document);
+        let responses = &document["paths"]["/things"]["get"]["responses"];
+        assert_eq!(*responses, json!({ "204": {}, "4XX": error("a"), "5XX": error("a") }));
     }
 }

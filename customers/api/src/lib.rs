@@ -38,7 +38,7 @@ pub const CONTRACT: Contract = Contract {
     name: "customers",
     title: "Customers API",
     description: "Keeps the customers that orders are made for, and gives operators their tokens.",
-    version: "1.0.0",
+    version: "1.1.0",
     local_url: "http://127.0.0.1:3001",
     operations: &[
         Operation::new("token_create", Security::Anyone, &[&[codes::UNAUTHORIZED]]),

@@ -54,7 +54,7 @@ pub struct Customer {
     #[schemars(length(max = 200))]
     pub name: String,
     /// Where order papers go.
-    #[schemars(length(max = 254))]
+    #[schemars(length(max = 254), email)]
     pub email: String,
     /// How to call them.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -78,7 +78,7 @@ pub struct CustomerContact {
     #[schemars(length(max = 200))]
     pub name: String,
     /// Where order papers go.
-    #[schemars(length(max = 254))]
+    #[schemars(length(max = 254), email)]
     pub email: String,
     /// How to call them.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -19,7 +19,8 @@ pub struct CreateAndConfirm {
     pub items: List<Item, 1, 100>,
     /// The caller's own name for this order: sent again, it never makes a second one.
     pub idempotency_key: Text<255>,
-    /// Names this piece of work in every log. Made up where absent. Not part of what makes two requests equal.
+    /// Names this piece of work; made up where absent. Not part of what makes two requests equal. In logs and headers it stands
+    /// only if all its characters are visible ASCII.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub correlation_id: Option<Text<128>>,
 }
@@ -65,7 +66,7 @@ pub struct Customer {
     #[schemars(length(max = 200))]
     pub name: String,
     /// Where order papers go.
-    #[schemars(length(max = 254))]
+    #[schemars(length(max = 254), email)]
     pub email: String,
     /// How to call them.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -83,6 +84,7 @@ pub struct Order {
     /// Always CONFIRMED.
     pub status: OrderStatus,
     /// What it costs, in cents.
+    #[schemars(range(min = 0))]
     pub total_cents: i64,
     /// When it was made.
     pub created_at: Timestamp,
@@ -107,10 +109,13 @@ pub struct OrderItem {
     /// Which product.
     pub product_id: ProductId,
     /// How many pieces.
+    #[schemars(range(min = 1))]
     pub qty: i64,
     /// What one piece cost, in cents.
+    #[schemars(range(min = 0))]
     pub unit_price_cents: i64,
     /// What the line costs, in cents.
+    #[schemars(range(min = 0))]
     pub subtotal_cents: i64,
 }
 

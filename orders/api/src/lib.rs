@@ -28,7 +28,7 @@ pub const CONTRACT: Contract = Contract {
     name: "orders",
     title: "Orders API",
     description: "Keeps products and their stock. An order takes its stock when it is created and is confirmed exactly once.",
-    version: "1.0.0",
+    version: "1.1.0",
     local_url: "http://127.0.0.1:3002",
     operations: &[
         Operation::new("product_create", Security::Operator, &[shared::WRITES, &[SKU_TAKEN]]),
@@ -73,6 +73,11 @@ pub const CONTRACT: Contract = Contract {
         Link::new("product_create", &["product_update"], BY_ID_AND_VERSION),
         Link::new("product_view", &["product_update"], BY_ID_AND_VERSION),
         Link::new("product_list", &["product_list"], NEXT_PAGE),
+        Link::new(
+            "stock_adjustment_list",
+            &["stock_adjustment_list"],
+            &[("id", "$request.path.id"), ("cursor", "$response.body#/next_cursor")],
+        ),
         Link::new("order_create", &["order_view", "order_event_list"], BY_ID),
         Link::new("order_create", &["order_confirm", "order_cancel"], BY_ID_AND_VERSION),
         Link::new("order_create", &["internal_order_lookup"], &[("create_key", "$request.header.X-Idempotency-Key")]),

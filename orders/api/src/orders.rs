@@ -52,6 +52,7 @@ pub struct Order {
     /// Where the order stands.
     pub status: OrderStatus,
     /// What it costs, in cents.
+    #[schemars(range(min = 0))]
     pub total_cents: i64,
     /// The caller's own name for the order.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,10 +86,13 @@ pub struct OrderItem {
     #[schemars(length(max = 200))]
     pub name: String,
     /// How many pieces.
+    #[schemars(range(min = 1))]
     pub qty: i64,
     /// What one piece cost, in cents.
+    #[schemars(range(min = 0))]
     pub unit_price_cents: i64,
     /// What the line costs, in cents.
+    #[schemars(range(min = 0))]
     pub subtotal_cents: i64,
 }
 
@@ -102,6 +106,7 @@ pub struct OrderSummary {
     /// Where the order stands.
     pub status: OrderStatus,
     /// What it costs, in cents.
+    #[schemars(range(min = 0))]
     pub total_cents: i64,
     /// The caller's own name for the order.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -144,6 +149,7 @@ pub struct OrderListQuery {
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct OrderEvent {
     /// Given by the service, ascending.
+    #[schemars(range(min = 1))]
     pub id: i64,
     /// Where the order stood before; absent for its creation.
     #[serde(skip_serializing_if = "Option::is_none")]

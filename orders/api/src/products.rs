@@ -44,8 +44,10 @@ pub struct Product {
     #[schemars(length(max = 200))]
     pub name: String,
     /// What one piece costs, in cents.
+    #[schemars(range(min = 0))]
     pub price_cents: i64,
     /// How many pieces there are.
+    #[schemars(range(min = 0))]
     pub stock: i64,
     /// When the product was made.
     pub created_at: Timestamp,
@@ -85,6 +87,7 @@ pub struct NewStockAdjustment {
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct StockMovement {
     /// Given by the service, ascending.
+    #[schemars(range(min = 1))]
     pub id: i64,
     /// The product whose stock changed.
     pub product_id: ProductId,

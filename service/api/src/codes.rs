@@ -20,7 +20,7 @@ pub const FORBIDDEN: ErrorCode = ErrorCode::new(403, "forbidden", "The caller is
 pub const PRECONDITION_FAILED: ErrorCode =
     ErrorCode::new(412, "precondition_failed", "If-Match names another version than the current one.");
 /// The body is over the limit.
-pub const PAYLOAD_TOO_LARGE: ErrorCode = ErrorCode::new(413, "payload_too_large", "The body is larger than allowed.");
+pub const PAYLOAD_TOO_LARGE: ErrorCode = ErrorCode::new(413, "payload_too_large", "The body is larger than 64 KiB.");
 /// The body is not JSON.
 pub const UNSUPPORTED_MEDIA_TYPE: ErrorCode =
     ErrorCode::new(415, "unsupported_media_type", "The body has to be application/json.");

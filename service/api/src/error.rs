@@ -62,15 +62,19 @@ pub struct Detail {
     pub message: Option<String>,
     /// The product concerned.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub product_id: Option<i64>,
     /// How many pieces were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub requested: Option<i64>,
     /// How many pieces there are.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
     pub available: Option<i64>,
     /// What the order costs now, in cents.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
     pub total_cents: Option<i64>,
 }
 
@@ -235,17 +239,15 @@ impl<C: ErrorCodes> JsonSchema for ErrorBody<C> {
         let mut schema = SchemaObject { instance_type: Some(InstanceType::Object.into()), ..Default::default() };
         schema.metadata().description = Some("The body of every answer that is not 2xx.".to_owned());
         let object = schema.object();
-        let mut property = |name: &str, schema: Schema, description: Option<&str>| {
+        let mut property = |name: &str, schema: Schema, description: &str| {
             let mut schema = schema.into_object();
-            if let Some(description) = description {
-                schema.metadata().description = Some(description.to_owned());
-            }
+            schema.metadata().description = Some(description.to_owned());
             object.properties.insert(name.to_owned(), schema.into());
         };
-        property("request_id", bounded_text(MAX_REQUEST_ID), Some("Names this very request in the logs."));
-        property("error_code", code_schema(C::ALL), None);
-        property("message", bounded_text(MAX_MESSAGE), Some("For people; may change."));
-        property("details", details_schema(generator), Some("What exactly was wrong."));
+        property("request_id", bounded_text(MAX_REQUEST_ID), "Names this very request in the logs.");
+        property("error_code", code_schema(C::ALL), "A stable code.");
+        property("message", bounded_text(MAX_MESSAGE), "For people; may change.");
+        property("details", details_schema(generator), "What exactly was wrong.");
         object.required.extend(["request_id", "message"].map(str::to_owned));
         schema.into()
     }
@@ -264,16 +266,12 @@ pub fn details_schema(generator: &mut SchemaGenerator) -> Schema {
 }
 
 /// The schema of an error code: an open list. A client compiled today must be able to read a code that is added
-/// tomorrow, so it stays a string. The description says when each code is sent, and under which status.
+/// tomorrow, so it stays a string. When each code is sent, whoever writes the document adds.
 pub fn code_schema(codes: &[&[ErrorCode]]) -> Schema {
-    let codes = || codes.iter().copied().flatten();
-    let meanings = codes().map(|ErrorCode { status, name, meaning }| format!("- `{name}` ({status}): {meaning}\n"));
-    let mut names: Vec<_> = codes().map(|code| code.name).collect();
+    let mut names: Vec<_> = codes.iter().copied().flatten().map(|code| code.name).collect();
     // A code may be sent under two statuses, and is then listed twice in a row.
     names.dedup();
     let mut schema = bounded_text(MAX_CODE).into_object();
     schema.extensions.insert("x-extensible-enum".to_owned(), names.into());
-    let intro = "A stable code. More may be added.\n\n".to_owned();
-    schema.metadata().description = Some(intro + meanings.collect::<String>().trim_end());
     schema.into()
 }

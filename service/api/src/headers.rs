@@ -102,8 +102,9 @@ impl JsonSchema for IfMatchHeader {
 #[expect(dead_code, reason = "read one by one, described here for the document")]
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct Keyed {
-    /// Makes the request repeatable: the same key with the same content is carried out once and answered alike.
-    /// `Idempotency-Key` is accepted as well, also with its value in quotes.
+    /// Makes the request repeatable: the same key with the same content is carried out once and answered alike, for at
+    /// least 24 hours and unless configured otherwise for 72. `Idempotency-Key` is accepted as well, also with its value in
+    /// quotes.
     #[serde(rename = "X-Idempotency-Key")]
     x_idempotency_key: Option<IdempotencyKey>,
 }
@@ -121,8 +122,9 @@ pub struct Conditional {
 #[expect(dead_code, reason = "read one by one, described here for the document")]
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct ConditionalKeyed {
-    /// Makes the request repeatable: the same key with the same content is carried out once and answered alike.
-    /// `Idempotency-Key` is accepted as well, also with its value in quotes.
+    /// Makes the request repeatable: the same key with the same content is carried out once and answered alike, for at
+    /// least 24 hours and unless configured otherwise for 72. `Idempotency-Key` is accepted as well, also with its value in
+    /// quotes.
     #[serde(rename = "X-Idempotency-Key")]
     x_idempotency_key: Option<IdempotencyKey>,
     /// The ETag of the version that the caller saw, or `*`. Another current version is answered with 412.
@@ -134,8 +136,9 @@ pub struct ConditionalKeyed {
 #[expect(dead_code, reason = "read one by one, described here for the document")]
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct ConditionalKeyRequired {
-    /// Makes the request repeatable: the same key with the same content is carried out once and answered alike.
-    /// `Idempotency-Key` is accepted as well, also with its value in quotes.
+    /// Makes the request repeatable: the same key with the same content is carried out once and answered alike, for at
+    /// least 24 hours and unless configured otherwise for 72. `Idempotency-Key` is accepted as well, also with its value in
+    /// quotes.
     #[serde(rename = "X-Idempotency-Key")]
     x_idempotency_key: IdempotencyKey,
     /// The ETag of the version that the caller saw, or `*`. Another current version is answered with 412.

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use service_api::{Contract, ErrorCode, Operation, Security, codes};
 
-use super::{Object, object_in};
+use super::{Object, members, object_in};
 
 /// Lets the operation refer to one response for each status it fails with.
 pub(super) fn document(operation: &mut Object, described: &Operation) -> Result<()> {
@@ -24,9 +24,13 @@ pub(super) fn document(operation: &mut Object, described: &Operation) -> Result<
 
 /// Defines the responses to which the operations refer.
 pub(super) fn define(root: &mut Object, contract: &Contract) -> Result<()> {
+    explain(root, contract)?;
     let mut sets = BTreeMap::new();
     super::each_operation(root, contract, |operation, described| {
-        sets.extend(by_status(operation, described).into_values().map(|codes| (name(&codes), codes)));
+        for codes in by_status(operation, described).into_values() {
+            let other = sets.insert(name(&codes), codes.clone()).filter(|other| *other != codes);
+            ensure!(other.is_none(), "two responses would be called {}", name(&codes));
+        }
         Ok(())
     })?;
     let responses = object_in(object_in(root, "components")?, "responses")?;
@@ -34,6 +38,20 @@ pub(super) fn define(root: &mut Object, contract: &Contract) -> Result<()> {
     let shape = responses.values().next().context("no error response")?["content"]["application/json"].clone();
     responses.clear();
     responses.extend(sets.into_iter().map(|(name, codes)| (name, response(&codes, &shape))));
+    Ok(())
+}
+
+/// Says in the error body what each code means, and under which status it is sent.
+fn explain(root: &mut Object, contract: &Contract) -> Result<()> {
+    let meanings = contract.codes.iter().copied().flatten();
+    let meanings: Vec<_> =
+        meanings.map(|code| format!("- `{}` ({}): {}", code.name, code.status, code.meaning)).collect();
+    let description = format!("A stable code. More may be added.\n\n{}", meanings.join("\n"));
+    let schemas = object_in(object_in(root, "components")?, "schemas")?.values_mut();
+    let properties = schemas.flat_map(|schema| members(schema, "properties"));
+    for (_, list) in properties.filter(|(_, property)| property.get("x-extensible-enum").is_some()) {
+        list["description"] = description.as_str().into();
+    }
     Ok(())
 }
 
@@ -99,7 +117,7 @@ fn response(codes: &[ErrorCode], shape: &Value) -> Value {
     if codes.contains(&codes::UNAUTHORIZED) {
         headers.insert("WWW-Authenticate".to_owned(), json!({ "$ref": "#/components/headers/WWW-Authenticate" }));
     }
-    if codes.iter().any(|code| matches!(code.status, 503 | 504) || *code == codes::IDEMPOTENCY_IN_PROGRESS) {
+    if codes.iter().any(|code| matches!(code.status, 502..=504) || *code == codes::IDEMPOTENCY_IN_PROGRESS) {
         headers.insert("Retry-After".to_owned(), json!({ "$ref": "#/components/headers/Retry-After" }));
     }
     json!({

@@ -1,7 +1,9 @@
 //! Puts the contract's examples where readers and tools look for them: at every schema, property, parameter, header and
 //! error.
 
-use anyhow::{Context, Result};
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use service_api::Contract;
 use service_api::document::EXAMPLES;
@@ -17,28 +19,29 @@ pub(super) fn add(document: &mut Value, contract: &Contract) -> Result<()> {
         all.extend(own.as_object().cloned().unwrap_or_default());
     }
     for (name, schema) in members(&mut document["components"], "schemas") {
-        exemplify(schema, examples["schemas"].get(name));
+        exemplify(schema, name, &examples["schemas"]);
     }
     for operation in operations(document) {
         items(operation, "parameters").for_each(|parameter| exemplify_parameter(parameter, &examples));
+        let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
         for response in members(operation, "responses").map(|(_, response)| response) {
-            exemplify_headers(response, &examples);
+            exemplify_headers(response, &id, &examples);
         }
     }
     let components = &mut document["components"];
-    exemplify_headers(components, &examples);
+    exemplify_headers(components, "", &examples);
     members(components, "parameters").for_each(|(_, parameter)| exemplify_parameter(parameter, &examples));
-    errors(document, &examples)
+    errors(document, &examples)?;
+    all_used(document, &own)
 }
 
-/// The whole, and each of its properties.
-fn exemplify(schema: &mut Value, example: Option<&Value>) {
-    let Some(example) = example else { return };
-    for (name, property) in members(schema, "properties") {
-        if let Some(value) = example.get(name)
-            && property.get("$ref").is_none()
-        {
-            property["example"] = value.clone();
+/// The whole, and each of its properties: as in the whole, or by itself where the whole is better without it.
+fn exemplify(schema: &mut Value, name: &str, examples: &Value) {
+    let Some(example) = examples.get(name) else { return };
+    for (property, schema) in members(schema, "properties").filter(|(_, schema)| schema.get("$ref").is_none()) {
+        let alone = examples.get(format!("{name}.{property}"));
+        if let Some(value) = example.get(property).or(alone) {
+            schema["example"] = value.clone();
         }
     }
     schema["example"] = example.clone();
@@ -51,9 +54,11 @@ fn exemplify_parameter(parameter: &mut Value, examples: &Value) {
     }
 }
 
-fn exemplify_headers(around: &mut Value, examples: &Value) {
+/// A header has the example of its operation, where it differs from that of the others.
+fn exemplify_headers(around: &mut Value, operation: &str, examples: &Value) {
     for (name, header) in members(around, "headers").filter(|(_, header)| header.get("$ref").is_none()) {
-        if let Some(example) = examples["headers"].get(name) {
+        let (examples, special) = (&examples["headers"], format!("{operation}.{name}"));
+        if let Some(example) = examples.get(special).or_else(|| examples.get(name)) {
             header["example"] = example.clone();
         }
     }
@@ -89,4 +94,24 @@ fn merge(target: &mut Value, patch: &Value) {
             _ => drop(target.insert(name.clone(), value.clone())),
         }
     }
+}
+
+/// Fails where the contract has an example of what the document has not, or has no more.
+fn all_used(document: &Value, own: &Value) -> Result<()> {
+    let components = &document["components"];
+    let codes: BTreeSet<_> = entries(&components["responses"])
+        .flat_map(|(_, response)| entries(&response["content"]["application/json"]["examples"]))
+        .map(|(code, _)| code)
+        .collect();
+    let unknown = entries(&own["schemas"])
+        .filter(|(name, _)| components["schemas"].get(name.split('.').next().unwrap_or(name)).is_none())
+        .chain(entries(&own["errors"]).filter(|(code, _)| !codes.contains(code)))
+        .map(|(name, _)| name.as_str());
+    let unknown: Vec<_> = unknown.collect();
+    ensure!(unknown.is_empty(), "the contract's examples.json shows what the document does not have: {unknown:?}");
+    Ok(())
+}
+
+fn entries(object: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    object.as_object().into_iter().flatten()
 }

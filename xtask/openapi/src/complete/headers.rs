@@ -65,6 +65,7 @@ fn headers() -> Value {
         },
         "WWW-Authenticate": {
             "description": "How to authenticate.",
+            "required": true,
             "schema": { "type": "string", "maxLength": 20 },
         },
         "X-Correlation-Id": {
@@ -74,6 +75,7 @@ fn headers() -> Value {
         },
         "X-Request-Id": {
             "description": "Names this very request in the logs.",
+            "required": true,
             "schema": { "type": "string", "maxLength": 64 },
         },
     })

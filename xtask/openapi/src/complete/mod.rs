@@ -4,6 +4,7 @@
 //! Nothing here judges: that a document is complete is for `rules` to say.
 
 mod absent;
+mod answers;
 mod enums;
 mod errors;
 mod examples;
@@ -32,6 +33,7 @@ pub(crate) fn complete(document: &mut Value, contract: &Contract) -> Result<()> 
     errors::define(root, contract)?;
     headers::define(root)?;
     links::add(root, contract)?;
+    answers::describe(document);
     enums::flatten(document);
     absent::is_not_null(document);
     examples::add(document, contract)

@@ -74,6 +74,7 @@ fn every_broken_rule_is_told_with_its_place_and_its_mending() {
             json!("Fetches it."),
             "operation thing_view: its summary is not one imperative",
         ),
+        (format!("{OPERATION}/operationId"), json!("thing_view_all"), "operation thing_view_all: is not called"),
         (format!("{OPERATION}/summary"), json!("Fetch ".repeat(20)), "operation thing_view: its summary is not one"),
         (format!("{OPERATION}/description"), json!(""), "operation thing_view: has no description"),
         (format!("{OPERATION}/tags"), json!(["things", "more"]), "operation thing_view: has 2 tags"),
