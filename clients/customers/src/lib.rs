@@ -27,7 +27,7 @@
 //! let etag = format!("\"v{}\"", seen.version);
 //! send(customers.customer_update().id(1).if_match(etag).body(renamed).send()).await?;
 //!
-//! // Every customer whose name, email or phone has a word that begins like this, newest first.
+//! // Every customer whose name or email address has a word that begins like this, newest first.
 //! let mut found = customers.customer_list().search("acme").limit(100).rows(Retry::default());
 //! while let Some(customer) = found.try_next().await? {
 //!     println!("{}", customer.name);
@@ -47,8 +47,6 @@
 //! error body says of itself.
 //!
 //! [`Fault`]: outbound::Fault
-
-pub mod codes;
 
 mod generated {
     #![expect(clippy::all, clippy::restriction, clippy::pedantic, missing_docs, reason = "generated code")]

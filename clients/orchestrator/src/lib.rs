@@ -34,8 +34,6 @@
 //!
 //! [`Fault`]: outbound::Fault
 
-pub mod codes;
-
 mod generated {
     #![expect(clippy::all, clippy::restriction, clippy::pedantic, missing_docs, reason = "generated code")]
 

@@ -28,7 +28,9 @@ pub enum ConnectError {
 ///
 /// Where `base` is no URL of http or https, or no TLS can be set up on this machine.
 pub fn connect(base: &str) -> Result<(&str, Client), ConnectError> {
-    let is_base = Url::parse(base).is_ok_and(|url| ["http", "https"].contains(&url.scheme()) && url.query().is_none());
+    let is_base = Url::parse(base).is_ok_and(|url| {
+        ["http", "https"].contains(&url.scheme()) && url.query().is_none() && url.fragment().is_none()
+    });
     if !is_base {
         return Err(ConnectError::BaseUrl(base.to_owned()));
     }

@@ -36,7 +36,6 @@
 
 mod attempt;
 mod client;
-mod codes;
 mod connect;
 mod fault;
 mod headers;

@@ -64,6 +64,13 @@ pub struct Tried<T, E> {
     pub unsure: bool,
 }
 
+/// The moment that is so far away; one that no clock can tell counts as in a year.
+fn after(time: Duration) -> Instant {
+    const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+    let now = Instant::now();
+    now.checked_add(time).unwrap_or(now + YEAR)
+}
+
 impl Retry {
     /// Sends a call that may be carried out twice without harm: one that reads, or changes something under an
     /// idempotency key, the same in each attempt. A PUT and a DELETE are repeatable, too, for whom it is enough that the
@@ -105,19 +112,18 @@ impl Retry {
     where
         F: Future<Output = Result<T, Fault<E>>>,
     {
-        let until = Instant::now() + self.total;
+        let until = after(self.total);
         let (mut attempts, mut unsure) = (0, false);
         loop {
             attempts += 1;
-            let limit = until.min(Instant::now() + self.attempt);
+            let limit = until.min(after(self.attempt));
             let fault = match timeout_at(limit, call()).await.unwrap_or(Err(Fault::TimedOut)) {
                 Ok(answer) => return Tried { result: Ok(answer), attempts, unsure },
                 Err(fault) => fault,
             };
             unsure |= fault.may_have_been_carried_out();
             let pause = self.pause(attempts, &fault);
-            // The other side may ask for a pause of any length.
-            let in_time = Instant::now().checked_add(pause).is_some_and(|next| next < until);
+            let in_time = after(pause) < until;
             if attempts >= self.attempts || !in_time || !again(&fault) {
                 return Tried { result: Err(fault), attempts, unsure };
             }
