@@ -1,6 +1,7 @@
 //! Whether every answer of every test is as the document says: its status, its code, its headers, its body.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use dropshot::Body;
@@ -16,14 +17,25 @@ static EXPECTED: Mutex<BTreeMap<Key, Arc<Expected>>> = Mutex::new(BTreeMap::new(
 /// An operation and a status.
 type Key = (String, u16);
 
+/// Headers that tell a client what to do. None is sent where the document does not say so.
+const TELLING: [&str; 5] = ["etag", "idempotent-replayed", "location", "retry-after", "www-authenticate"];
+/// dropshot adds it to every answer, after this has been looked at.
+const ADDED_LATER: &str = "X-Request-Id";
+
 /// What the document says of one answer.
 struct Expected {
     /// None where there is no body.
     body: Option<Validator>,
     /// Empty where it is no failure.
     codes: Vec<String>,
-    /// Name, whether it is always there, and what its value is like.
-    headers: Vec<(String, bool, Validator)>,
+    headers: Vec<ExpectedHeader>,
+}
+
+struct ExpectedHeader {
+    name: String,
+    is_required: bool,
+    is_number: bool,
+    value: Validator,
 }
 
 /// From now on, every answer of this process to an operation of the document has to be as the document says. One that is
@@ -52,7 +64,9 @@ pub(crate) async fn held_to_document(operation: &str, answer: Response<Body>) ->
     };
     if !problems.is_empty() {
         let body = String::from_utf8_lossy(&body);
-        eprintln!("{operation} answered {status}, not as documented:\n{}\n{body}", problems.join("\n"));
+        let problems = problems.join("\n");
+        // Not by a macro: what those print is kept until the test has ended, and this ends it.
+        let _ = writeln!(std::io::stderr(), "{operation} answered {status}, not as documented:\n{problems}\n{body}");
         std::process::exit(1);
     }
     Response::from_parts(head, body.into())
@@ -80,26 +94,31 @@ impl Expected {
         let body = schema.map(|schema| document.validator(schema, Strictness::Closed)).transpose()?;
         let codes = content["examples"].as_object().into_iter().flatten().map(|(code, _)| code.clone()).collect();
         let headers = answer["headers"].as_object().into_iter().flatten();
-        let headers = headers.map(|(name, header)| {
+        let headers = headers.filter(|(name, _)| *name != ADDED_LATER).map(|(name, header)| {
             let header = document.resolve(header);
-            let validator = document.validator(&header["schema"], Strictness::Closed)?;
-            Ok((name.clone(), header["required"] == true, validator))
+            Ok(ExpectedHeader {
+                name: name.clone(),
+                is_required: header["required"] == true,
+                is_number: header["schema"]["type"] == "integer",
+                value: document.validator(&header["schema"], Strictness::Closed)?,
+            })
         });
         Ok(Self { body, codes, headers: headers.collect::<Result<_, String>>()? })
     }
 
     fn problems(&self, headers: &http::HeaderMap, body: &[u8]) -> Vec<String> {
         let mut problems = self.body_problems(headers, body);
-        for (name, required, validator) in &self.headers {
+        for header in &self.headers {
+            let ExpectedHeader { name, is_required, .. } = header;
             match headers.get(name).map(|value| value.to_str().unwrap_or_default()) {
-                Some(value) => {
-                    let value = value.parse::<u32>().map_or_else(|_| value.into(), Value::from);
-                    problems.extend(validator.problems(&value).iter().map(|problem| format!("{name}: {problem}")));
-                }
-                None if *required => problems.push(format!("{name} is missing")),
+                Some(value) => problems.extend(header.problems(value)),
+                None if *is_required => problems.push(format!("{name} is missing")),
                 None => {}
             }
         }
+        let is_expected = |name: &str| self.headers.iter().any(|header| header.name.eq_ignore_ascii_case(name));
+        let surprising = TELLING.into_iter().filter(|name| headers.contains_key(*name) && !is_expected(name));
+        problems.extend(surprising.map(|name| format!("{name} is not documented")));
         problems
     }
 
@@ -115,11 +134,19 @@ impl Expected {
             Err(error) => return vec![format!("the body is no JSON: {error}")],
         };
         let mut problems = validator.problems(&body);
-        let code = body["error_code"].as_str().or_else(|| body["error"]["code"].as_str());
-        if let Some(code) = code.filter(|code| !self.codes.iter().any(|documented| documented == code)) {
-            problems.push(format!("the code {code} is not documented under this status for this operation"));
+        let code = body["error_code"].as_str().or_else(|| body["error"]["code"].as_str()).unwrap_or_default();
+        if !self.codes.is_empty() && !self.codes.iter().any(|documented| documented == code) {
+            problems.push(format!("the code {code:?} is not documented under this status for this operation"));
         }
         problems
+    }
+}
+
+impl ExpectedHeader {
+    fn problems(&self, value: &str) -> Vec<String> {
+        let number = self.is_number.then(|| value.parse::<u64>().ok()).flatten();
+        let problems = self.value.problems(&number.map_or_else(|| value.into(), Value::from));
+        problems.iter().map(|problem| format!("{}: {problem}", self.name)).collect()
     }
 }
 
@@ -182,7 +209,10 @@ mod tests {
             (200, &[TAG], r#"{"id":1,"more":1}"#, "Additional properties are not allowed"),
             (204, &[], "{}", "there is a body"),
             (503, &[("retry-after", "0")], r#"{"error_code":"unavailable"}"#, "Retry-After: "),
-            (503, &[], r#"{"error_code":"other"}"#, "the code other is not documented"),
+            (200, &[TAG, ("location", "/things/1")], r#"{"id":1}"#, "location is not documented"),
+            (503, &[("retry-after", "soon")], r#"{"error_code":"unavailable"}"#, "Retry-After: "),
+            (503, &[], r#"{"error_code":"other"}"#, "the code \"other\" is not documented"),
+            (503, &[], "{}", "the code \"\" is not documented"),
         ] {
             let problems = problems(status, headers, body);
             assert!(problems.iter().any(|problem| problem.starts_with(expected)), "{expected}: {problems:?}");

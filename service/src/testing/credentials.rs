@@ -27,13 +27,16 @@ pub async fn credentials_that_get_in(
             (None, open, 401),
             (Some("Bearer nobody-issued-this"), open, 401),
             (Some("Basic YWRtaW46YWRtaW4="), open, 401),
+            (Some(&*format!("Bearer {operator_token}x")), open, 401),
+            (Some(&*format!("Bearer {service_token}x")), open, 401),
             (Some(&*format!("Bearer {operator_token}")), open || takes("operatorJwt"), 403),
             (Some(&*format!("Bearer {service_token}")), open || takes("serviceToken"), 403),
         ];
         for (credentials, welcome, refusal) in attempts {
             let status = call(base_url, operation, credentials).await?;
             let refused = status == 401 || status == 403;
-            if refused == welcome && !login(operation) || refused && !welcome && status != refusal {
+            let mistaken = refused == welcome && !login(operation) || refused && !welcome && status != refusal;
+            if mistaken || status >= 500 {
                 let kind = credentials.map_or("nothing", |value| value.split(' ').next().unwrap_or_default());
                 wrong.push(format!("{} answered {status} to {kind}", operation.id()));
             }
