@@ -32,6 +32,15 @@ impl Repository {
         repository
     }
 
+    /// A clone of the last commit of a branch, as a CI system makes it.
+    fn shallow_clone(&self, branch: &str) -> Self {
+        let clone = Self(TempDir::new().expect("a folder"));
+        let source = format!("file://{}", self.0.path().display());
+        clone.git(&["clone", "--quiet", "--depth", "1", "--branch", branch, &source, "."]);
+        std::fs::create_dir_all(clone.0.path().join("xtask/openapi")).expect("a folder");
+        clone
+    }
+
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command.current_dir(self.0.path());
@@ -183,27 +192,55 @@ fn on_main_it_compares_with_the_first_parent() {
     repository.git(&["switch", "--quiet", "main"]);
     repository.git(&["merge", "--quiet", "--no-ff", "--no-edit", "work"]);
     let outcome = repository.diff(&[]);
-    outcome.fails_and_says(&format!("compared with {} (the parent of HEAD, as HEAD is on main)\n", &base[..12]));
+    let chosen = "the parent of HEAD, as HEAD is on main";
+    outcome.fails_and_says(&format!("compared with {} ({chosen})\n", &base[..12]));
     repository.git(&["branch", "--quiet", "--move", "trunk"]);
-    repository.diff(&[]).fails_and_says("(the parent of HEAD, as there is no main branch)\n");
+    let chosen = "(the parent of HEAD, as there is no main branch)\n";
+    repository.diff(&[]).fails_and_says(chosen);
 }
 
 #[test]
-fn without_a_history_there_is_nothing_to_compare_with() {
+fn the_first_commit_has_nothing_to_be_compared_with() {
     let repository = Repository::new();
     repository.write("shelves.json", &document("1.0.0", &["shelf"]));
-    repository.diff(&[]).is_fine_and_says("nothing to compare with");
+    repository.diff(&[]).is_fine_and_says("nothing to compare with: the history begins here\n");
     repository.commit();
-    repository.diff(&[]).is_fine_and_says("nothing to compare with");
+    repository.diff(&[]).is_fine_and_says("nothing to compare with: the history begins here\n");
     repository.commit();
     repository.diff(&[]).is_fine_and_says("specs/shelves.json 1.0.0: unchanged\n");
+}
 
-    let shallow = Repository(TempDir::new().expect("a folder"));
-    let source = format!("file://{}", repository.0.path().display());
-    shallow.git(&["clone", "--quiet", "--depth", "1", &source, "."]);
-    std::fs::create_dir_all(shallow.0.path().join("xtask/openapi")).expect("a folder");
-    shallow.diff(&[]).is_fine_and_says("nothing to compare with");
-    shallow.diff(&["HEAD"]).is_fine_and_says("specs/shelves.json 1.0.0: unchanged\n");
+#[test]
+fn a_part_of_the_history_is_not_enough_to_find_nothing_in() {
+    let repository = Repository::new();
+    repository.write("shelves.json", &document("1.0.0", &["shelf"]));
+    repository.commit();
+    repository.commit();
+    let main = repository.shallow_clone("main");
+    main.diff(&[]).fails_and_says("HEAD is on origin/main, and only a part of the history is here: fetch the history");
+    main.diff(&["HEAD"]).is_fine_and_says("specs/shelves.json 1.0.0: unchanged\n");
+
+    repository.git(&["switch", "--quiet", "--create", "work"]);
+    repository.commit();
+    let work = repository.shallow_clone("work");
+    work.diff(&[]).fails_and_says("there is no main branch, and only a part of the history is here");
+    work.git(&["fetch", "--quiet", "--depth", "1", "origin", "main:refs/remotes/origin/main"]);
+    work.diff(&[])
+        .fails_and_says("HEAD and origin/main have no commit in common, and only a part of the history is here");
+    let refused = work.diff(&[]).output;
+    let mending = refused.split(['(', ')']).nth(1).expect("the words how to mend it");
+    work.git(&mending.split(' ').skip(1).collect::<Vec<_>>());
+    work.diff(&[]).is_fine_and_says("(where HEAD left origin/main)\nspecs/shelves.json 1.0.0: unchanged\n");
+}
+
+#[test]
+fn a_branch_of_another_origin_needs_a_revision() {
+    let repository = Repository::new();
+    repository.write("shelves.json", &document("1.0.0", &["shelf"]));
+    repository.commit();
+    repository.git(&["switch", "--quiet", "--orphan", "other"]);
+    repository.commit();
+    repository.diff(&[]).fails_and_says("openapi: HEAD and main have no commit in common: name a revision\n");
 }
 
 #[test]

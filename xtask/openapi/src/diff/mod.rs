@@ -41,7 +41,7 @@ struct Pair<'a> {
 pub(crate) fn run(root: &Path, revision: Option<&str>) -> Result<()> {
     let repository = Repository::new(root);
     let Some(base) = repository.base(revision)? else {
-        println!("nothing to compare with: the history that is here does not go back before this commit");
+        println!("nothing to compare with: the history begins here");
         return Ok(());
     };
     println!("compared with {base}");

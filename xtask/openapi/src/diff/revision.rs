@@ -8,6 +8,9 @@ use anyhow::{Context, Result, bail};
 
 use super::Texts;
 
+/// Brings what a shallow clone lacks, also where it knows a single branch.
+const FETCH: &str = "git fetch --unshallow --tags origin main:refs/remotes/origin/main";
+
 pub(super) struct Repository<'a> {
     root: &'a Path,
 }
@@ -29,8 +32,8 @@ impl<'a> Repository<'a> {
         Self { root }
     }
 
-    /// The revision that is asked for, or the last one that the main branch had before what is new here. `None` where
-    /// the history does not go back so far.
+    /// The revision that is asked for, or what the main branch had before what is new here. `None` where nothing was
+    /// before: at the first commit, or at none.
     pub(super) fn base(&self, revision: Option<&str>) -> Result<Option<Base>> {
         match revision {
             Some(revision) => {
@@ -48,13 +51,25 @@ impl<'a> Repository<'a> {
         match self.ask(&["merge-base", &head, &tip])? {
             Some(commit) if commit == head => self.first_parent(&format!("HEAD is on {main}")),
             Some(commit) => Ok(Some(Base { commit, chosen: format!("where HEAD left {main}") })),
-            None => Ok(None),
+            None => {
+                self.check_history(&format!("HEAD and {main} have no commit in common"))?;
+                bail!("HEAD and {main} have no commit in common: name a revision")
+            }
         }
     }
 
     fn first_parent(&self, why: &str) -> Result<Option<Base>> {
+        self.check_history(why)?;
         let commit = self.commit("HEAD^1")?;
         Ok(commit.map(|commit| Base { commit, chosen: format!("the parent of HEAD, as {why}") }))
+    }
+
+    /// Whoever has only a part of the history cannot tell that there is nothing.
+    fn check_history(&self, why: &str) -> Result<()> {
+        if self.ask(&["rev-parse", "--is-shallow-repository"])?.as_deref() != Some("false") {
+            bail!("{why}, and only a part of the history is here: fetch the history ({FETCH}), or name a revision");
+        }
+        Ok(())
     }
 
     fn main(&self) -> Result<Option<(&'static str, String)>> {
