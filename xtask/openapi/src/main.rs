@@ -33,8 +33,13 @@ enum Command {
     /// Fail where specs/*.json are not what the API traits say, or break a rule of all documents
     Check,
     /// Fail where specs/*.json break clients of an earlier revision
+    ///
+    /// Unless a revision is given, a branch is compared with the commit where it left main. Main itself is compared with the
+    /// last release, the highest tag like v1.2.3 before HEAD: clients have its documents, and what came after it may still be
+    /// mended. Before the first release that is the parent of HEAD, so whoever pushes several commits at once gives the
+    /// commit that main had before.
     Diff {
-        /// The revision; unless given, the last one that the main branch had before what is new here
+        /// The revision to compare with
         revision: Option<String>,
     },
 }

@@ -182,7 +182,7 @@ fn unless_told_otherwise_it_compares_with_where_the_branch_left_main() {
 }
 
 #[test]
-fn on_main_it_compares_with_the_first_parent() {
+fn on_main_it_compares_with_the_first_parent_before_any_release() {
     let repository = Repository::new();
     repository.write("shelves.json", &document("1.0.0", &["shelf", "rack"]));
     let base = repository.commit();
@@ -192,11 +192,33 @@ fn on_main_it_compares_with_the_first_parent() {
     repository.git(&["switch", "--quiet", "main"]);
     repository.git(&["merge", "--quiet", "--no-ff", "--no-edit", "work"]);
     let outcome = repository.diff(&[]);
-    let chosen = "the parent of HEAD, as HEAD is on main";
+    let chosen = "the parent of HEAD, as HEAD is on main and nothing was released before";
     outcome.fails_and_says(&format!("compared with {} ({chosen})\n", &base[..12]));
     repository.git(&["branch", "--quiet", "--move", "trunk"]);
-    let chosen = "(the parent of HEAD, as there is no main branch)\n";
+    let chosen = "(the parent of HEAD, as there is no main branch and nothing was released before)\n";
     repository.diff(&[]).fails_and_says(chosen);
+}
+
+#[test]
+fn on_main_it_compares_with_the_last_release_whatever_came_after() {
+    let repository = Repository::new();
+    repository.write("shelves.json", &document("1.0.0", &["shelf", "rack"]));
+    let released = repository.commit();
+    for tag in ["v1.9.0", "v1.10.0-rc.1", "v1.10.0", "very-old"] {
+        repository.git(&["tag", tag]);
+    }
+    repository.write("shelves.json", &document("1.0.0", &["shelf", "box"]));
+    repository.commit();
+    // What was never released may go again.
+    repository.write("shelves.json", &document("1.0.0", &["shelf"]));
+    repository.commit();
+    // The release that is made here is not what is compared with.
+    repository.git(&["tag", "v1.11.0"]);
+    let outcome = repository.diff(&[]);
+    let chosen = format!("compared with {} (v1.10.0, the last release, as HEAD is on main)\n", &released[..12]);
+    outcome.fails_and_says(&chosen);
+    outcome.fails_and_says(": 1 break, and 0 compatible differences\n");
+    outcome.fails_and_says("GET /rack (rack_view)");
 }
 
 #[test]

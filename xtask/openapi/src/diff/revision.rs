@@ -47,9 +47,9 @@ impl<'a> Repository<'a> {
 
     fn default_base(&self) -> Result<Option<Base>> {
         let Some(head) = self.commit("HEAD")? else { return Ok(None) };
-        let Some((main, tip)) = self.main()? else { return self.first_parent("there is no main branch") };
+        let Some((main, tip)) = self.main()? else { return self.before_head("there is no main branch") };
         match self.ask(&["merge-base", &head, &tip])? {
-            Some(commit) if commit == head => self.first_parent(&format!("HEAD is on {main}")),
+            Some(commit) if commit == head => self.before_head(&format!("HEAD is on {main}")),
             Some(commit) => Ok(Some(Base { commit, chosen: format!("where HEAD left {main}") })),
             None => {
                 self.check_history(&format!("HEAD and {main} have no commit in common"))?;
@@ -58,10 +58,16 @@ impl<'a> Repository<'a> {
         }
     }
 
-    fn first_parent(&self, why: &str) -> Result<Option<Base>> {
+    /// The last release, which clients have; before any, the parent.
+    fn before_head(&self, why: &str) -> Result<Option<Base>> {
         self.check_history(why)?;
-        let commit = self.commit("HEAD^1")?;
-        Ok(commit.map(|commit| Base { commit, chosen: format!("the parent of HEAD, as {why}") }))
+        let Some(parent) = self.commit("HEAD^1")? else { return Ok(None) };
+        let Some(tag) = self.last_release(&parent)? else {
+            let chosen = format!("the parent of HEAD, as {why} and nothing was released before");
+            return Ok(Some(Base { commit: parent, chosen }));
+        };
+        let commit = self.commit(&format!("refs/tags/{tag}"))?.with_context(|| format!("reading the tag {tag}"))?;
+        Ok(Some(Base { commit, chosen: format!("{tag}, the last release, as {why}") }))
     }
 
     /// Whoever has only a part of the history cannot tell that there is nothing.
@@ -70,6 +76,13 @@ impl<'a> Repository<'a> {
             bail!("{why}, and only a part of the history is here: fetch the history ({FETCH}), or name a revision");
         }
         Ok(())
+    }
+
+    /// The tag of the highest version that a commit comes after; one of a candidate is below its version.
+    fn last_release(&self, commit: &str) -> Result<Option<String>> {
+        let list = ["tag", "--list", "v[0-9]*", "--sort=-version:refname", "--merged", commit];
+        let tags = self.ask(&[&["-c", "versionsort.suffix=-"], &list[..]].concat())?;
+        Ok(tags.unwrap_or_default().lines().next().map(str::to_owned))
     }
 
     fn main(&self) -> Result<Option<(&'static str, String)>> {
