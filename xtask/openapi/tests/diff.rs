@@ -24,6 +24,17 @@ impl Repository {
         repository
     }
 
+    /// On the branch `work`, whose only commit takes an operation away; and the commit where it left main.
+    fn with_a_break_on_a_branch() -> (Self, String) {
+        let repository = Self::new();
+        repository.write("shelves.json", &document("1.0.0", &["shelf", "rack"]));
+        let base = repository.commit();
+        repository.git(&["switch", "--quiet", "--create", "work"]);
+        repository.write("shelves.json", &document("1.0.0", &["shelf"]));
+        repository.commit();
+        (repository, base)
+    }
+
     fn without_git() -> Self {
         let repository = Self(TempDir::new().expect("a folder"));
         for folder in ["specs", "xtask/openapi"] {
@@ -160,12 +171,7 @@ fn a_new_document_is_fine_and_one_that_is_gone_is_a_break() {
 
 #[test]
 fn unless_told_otherwise_it_compares_with_where_the_branch_left_main() {
-    let repository = Repository::new();
-    repository.write("shelves.json", &document("1.0.0", &["shelf", "rack"]));
-    let base = repository.commit();
-    repository.git(&["switch", "--quiet", "--create", "work"]);
-    repository.write("shelves.json", &document("1.0.0", &["shelf"]));
-    repository.commit();
+    let (repository, base) = Repository::with_a_break_on_a_branch();
     repository.commit();
     // What main gets meanwhile is not undone here.
     repository.git(&["switch", "--quiet", "main"]);
@@ -183,12 +189,7 @@ fn unless_told_otherwise_it_compares_with_where_the_branch_left_main() {
 
 #[test]
 fn on_main_it_compares_with_the_first_parent_before_any_release() {
-    let repository = Repository::new();
-    repository.write("shelves.json", &document("1.0.0", &["shelf", "rack"]));
-    let base = repository.commit();
-    repository.git(&["switch", "--quiet", "--create", "work"]);
-    repository.write("shelves.json", &document("1.0.0", &["shelf"]));
-    repository.commit();
+    let (repository, base) = Repository::with_a_break_on_a_branch();
     repository.git(&["switch", "--quiet", "main"]);
     repository.git(&["merge", "--quiet", "--no-ff", "--no-edit", "work"]);
     let outcome = repository.diff(&[]);
