@@ -104,6 +104,11 @@ impl Outcome {
     fn fails_and_says(&self, text: &str) {
         assert!(!self.succeeded && self.output.contains(text), "no {text:?} in: {}", self.output);
     }
+
+    #[track_caller]
+    fn says_nothing_of(&self, text: &str) {
+        assert!(!self.output.contains(text), "{text:?} in: {}", self.output);
+    }
 }
 
 fn document(version: &str, operations: &[&str]) -> Value {
@@ -152,7 +157,25 @@ fn compatible_changes_and_text_are_fine() {
     repository.write("shelves.json", &document("1.0.1", &["shelf"]));
     repository.diff(&[&base]).is_fine_and_says("specs/shelves.json 1.0.1, was 1.0.0: ok, only text differs\n");
     repository.write("shelves.json", &document("1.1.0", &["shelf", "rack"]));
-    repository.diff(&[&base]).is_fine_and_says("specs/shelves.json 1.1.0, was 1.0.0: ok, 1 compatible difference\n");
+    let outcome = repository.diff(&[&base]);
+    outcome.is_fine_and_says("specs/shelves.json 1.1.0, was 1.0.0: ok, 1 compatible difference\n");
+    outcome.says_nothing_of("note");
+}
+
+#[test]
+fn a_compatible_change_without_a_minor_version_is_noted() {
+    let repository = Repository::new();
+    repository.write("shelves.json", &document("1.0.0", &["shelf"]));
+    let base = repository.commit();
+    repository.write("shelves.json", &document("1.0.0", &["shelf", "rack"]));
+    let note = "ok, 1 compatible difference\n  note: what is compatible raises the minor version";
+    repository.diff(&[&base]).is_fine_and_says(note);
+    repository.write("shelves.json", &document("1.0.7", &["shelf", "rack"]));
+    repository.diff(&[&base]).is_fine_and_says("note: what is compatible raises the minor version");
+    repository.write("shelves.json", &document("1.0.0", &["rack"]));
+    repository.diff(&[&base]).says_nothing_of("note");
+    repository.write("shelves.json", &document("1.0.0", &["shelf"]));
+    repository.diff(&[&base]).says_nothing_of("note");
 }
 
 #[test]
@@ -164,7 +187,7 @@ fn a_new_document_is_fine_and_one_that_is_gone_is_a_break() {
     repository.write("collection.json", &json!({"info": {"name": "no document"}}));
     let outcome = repository.diff(&[&base]);
     outcome.is_fine_and_says("specs/racks.json 1.0.0: ok, the document is new\n");
-    assert!(!outcome.output.contains("collection"), "{}", outcome.output);
+    outcome.says_nothing_of("collection");
     std::fs::remove_file(repository.file("shelves.json")).expect("a removed document");
     repository.diff(&[&base]).fails_and_says("specs/shelves.json: breaks, the document is gone\n");
 }

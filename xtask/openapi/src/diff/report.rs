@@ -30,11 +30,19 @@ fn compared(name: &str, pair: Pair<'_>) -> Verdict {
     let (before, now) = (&pair.old.version, &pair.new.version);
     let all = operations::compare(pair);
     let breaks = count(&all, true);
+    let others = count(&all, false);
     let allowed = breaks == 0 || now.major > before.major;
-    let summary = summary(pair, breaks, count(&all, false), allowed);
+    let summary = summary(pair, breaks, others, allowed);
     let mut text = format!("{name} {}: {summary}\n", versions(before, now));
+    if breaks == 0 && others > 0 && minor(before) == minor(now) {
+        text.push_str("  note: what is compatible raises the minor version, and this one did not\n");
+    }
     write_all(&mut text, &all);
     Verdict { text, breaks: !allowed }
+}
+
+fn minor(version: &Version) -> (u64, u64) {
+    (version.major, version.minor)
 }
 
 fn versions(before: &Version, now: &Version) -> String {
