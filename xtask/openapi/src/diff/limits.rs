@@ -103,7 +103,7 @@ fn appearance(before: Option<&Value>, now: Option<&Value>) -> Effect {
 }
 
 /// The list is open: clients are ready for one more, but match on those that they know.
-fn codes(before: Option<&Value>, now: Option<&Value>) -> Vec<Told> {
+pub(super) fn codes(before: Option<&Value>, now: Option<&Value>) -> Vec<Told> {
     if before.is_some() && now.is_none() {
         return vec![(Effect::Replaces, "the list of codes is gone".to_owned())];
     }

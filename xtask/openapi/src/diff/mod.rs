@@ -1,11 +1,12 @@
 //! `openapi diff`: what of the documents in `specs/` breaks clients that were made for an earlier revision.
 //!
 //! Lives here: which documents are compared, and the verdict. The revision is found by `revision`, the differences by
-//! `operations`, `exchange`, `responses` and `schema`; `report` writes them down.
+//! `operations`, `exchange`, `responses`, `codes` and `schema`; `report` writes them down.
 //!
 //! A client is broken when something that it sends may be refused, when it may get what it does not know, or when a name
 //! is gone that its code has from the document: of an operation or of a schema. Whatever no rule understands counts as a break.
 
+mod codes;
 mod document;
 mod exchange;
 mod finding;

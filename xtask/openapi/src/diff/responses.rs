@@ -1,4 +1,4 @@
-//! The answers of one operation: statuses, bodies and headers.
+//! The answers of one operation: statuses, bodies and headers. The codes of its errors are compared by `codes`.
 //!
 //! A status is told by itself (`404`), by its range (`4XX`) or by `default`; the closest of them counts.
 
@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::Pair;
+use super::codes;
 use super::document::{Document, Object, is_true, members, object};
 use super::finding::{Direction, Finding};
 use super::payload::{contents, value};
 use super::same::unknown_members;
 
 /// The answers by status.
-type Answers<'a> = BTreeMap<&'a str, &'a Object>;
+pub(super) type Answers<'a> = BTreeMap<&'a str, &'a Object>;
 
 pub(super) fn compare(pair: Pair<'_>, old: Option<&Value>, new: Option<&Value>) -> Vec<Finding> {
     let (before, now) = (answers(pair.old, old), answers(pair.new, new));
@@ -36,12 +37,13 @@ pub(super) fn compare(pair: Pair<'_>, old: Option<&Value>, new: Option<&Value>) 
     let apart = now.keys().filter(|status| !before.contains_key(*status) && covering(status, &before).is_some());
     let apart = apart.filter(|status| now.contains_key(range(status).as_str()) || now.contains_key("default"));
     found.extend(apart.map(|status| Finding::ok(site(status), "told by itself now")));
+    found.extend(codes::compare(&before, &now));
     let (old, new) = (extensions(old), extensions(new));
     found.extend(unknown_members(pair, "responses", &[], &old, &new));
     found
 }
 
-fn site(status: &str) -> String {
+pub(super) fn site(status: &str) -> String {
     format!("responses/{status}")
 }
 
@@ -56,7 +58,7 @@ fn extensions(responses: Option<&Value>) -> Object {
 }
 
 /// What the answers say of a status, or of every status of a range.
-fn covering<'a>(status: &str, answers: &Answers<'a>) -> Option<&'a Object> {
+pub(super) fn covering<'a>(status: &str, answers: &Answers<'a>) -> Option<&'a Object> {
     let said = [status, &range(status), "default"];
     said.iter().find_map(|status| answers.get(status).copied())
 }
@@ -65,7 +67,7 @@ fn range(status: &str) -> String {
     status.chars().take(1).chain("XX".chars()).collect()
 }
 
-fn is_error(status: &str) -> bool {
+pub(super) fn is_error(status: &str) -> bool {
     status.starts_with(['4', '5'])
 }
 
@@ -85,7 +87,7 @@ fn left_out(status: &str, before: &Answers<'_>, now: &Answers<'_>) -> Finding {
 }
 
 /// Whether this status is one of those that the old range or `default` stood for.
-fn is_of(status: &str, wide: &str, before: &Answers<'_>) -> bool {
+pub(super) fn is_of(status: &str, wide: &str, before: &Answers<'_>) -> bool {
     let stood_for = wide == range(status) || wide == "default" && !before.contains_key(range(status).as_str());
     stood_for && !before.contains_key(status)
 }

@@ -10,7 +10,7 @@ use super::Pair;
 use super::document::{Object, reference};
 use super::finding::Finding;
 
-/// Text for people. It never breaks a client.
+/// Text for people. It never breaks a client, but for the keys of an error's examples: see `codes`.
 const TEXTS: &[&str] =
     &["deprecated", "description", "example", "examples", "externalDocs", "links", "summary", "tags", "title"];
 

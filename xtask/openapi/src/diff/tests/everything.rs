@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use super::super::Pair;
-use super::super::document::Document;
+use super::super::document::{Document, Operation};
 use super::super::finding::Finding;
 use super::super::operations::compare;
 use super::super::same::is_text;
@@ -66,6 +66,18 @@ fn says_nothing(document: &Value, pointer: &str) -> bool {
         || ["required", "nullable"].contains(&key) && value == Some(&json!(false))
         // What is written into a URL or a header is never null.
         || ["/parameters/", "/headers/"].iter().any(|of| pointer.contains(of)) && pointer.ends_with("/schema/nullable")
+}
+
+/// The codes of an operation's errors, which are keys of examples: nothing else of an example means anything to a program.
+fn codes(document: &Value, operation: &Value) -> Vec<String> {
+    let answers = operation["responses"].as_object().expect("responses").values();
+    let names = answers.filter_map(|answer| answer["$ref"].as_str()?.strip_prefix('#'));
+    let codes = names.flat_map(|response| {
+        let examples = format!("{response}/content/application~1json/examples");
+        let told = document.pointer(&examples).and_then(Value::as_object).expect("examples");
+        told.keys().map(move |code| format!("{examples}/{code}"))
+    });
+    codes.collect()
 }
 
 fn parent_and_key<'a>(document: &'a mut Value, pointer: &str) -> (&'a mut Map<String, Value>, String) {
@@ -128,6 +140,13 @@ fn hollow(document: &Value) -> Value {
     document
 }
 
+/// The document with this operation only.
+fn alone(document: &Value, operation: Operation<'_>) -> Value {
+    let mut document = document.clone();
+    document["paths"] = json!({operation.path: {operation.method: operation.value}});
+    document
+}
+
 #[test]
 fn no_change_of_a_schema_passes_in_silence() {
     let mut tried = 0;
@@ -156,8 +175,7 @@ fn no_change_of_an_operation_passes_in_silence() {
     for (name, value) in documents() {
         let hollow = hollow(&value);
         for operation in document(&value).operations() {
-            let mut value = hollow.clone();
-            value["paths"] = json!({operation.path: {operation.method: operation.value}});
+            let value = alone(&hollow, operation);
             let (old, places) = (document(&value), places(&value, "/paths"));
             let silent = silent(&value, &places, |new| !found(&old, new).is_empty());
             assert!(silent.is_empty(), "{name}: nothing is said about {silent:#?}");
@@ -165,6 +183,26 @@ fn no_change_of_an_operation_passes_in_silence() {
         }
     }
     assert!(tried > 500, "only {tried} places: the walk does not find them");
+}
+
+#[test]
+fn no_code_of_an_error_goes_in_silence() {
+    let mut tried = 0;
+    for (name, value) in documents() {
+        let hollow = hollow(&value);
+        for operation in document(&value).operations() {
+            let value = alone(&hollow, operation);
+            let old = document(&value);
+            for code in codes(&value, &json!(operation.value)) {
+                for mutate in [removed, renamed] {
+                    let found = found(&old, &document(&mutate(&value, &code)));
+                    assert_eq!(verdict(&found), Breaks, "{name}: {code} of {} is gone", operation.id());
+                }
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 150, "only {tried} codes: the walk does not find them");
 }
 
 #[test]

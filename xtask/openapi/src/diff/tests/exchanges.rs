@@ -150,6 +150,57 @@ fn statuses() {
     ]);
 }
 
+/// An error with these codes.
+fn failure(codes: &[&str]) -> Value {
+    let examples: Value = codes.iter().map(|code| ((*code).to_owned(), json!({"summary": "S"}))).collect();
+    let schema = json!({"$ref": "#/components/schemas/Error"});
+    json!({"description": "D", "content": {"application/json": {"schema": schema, "examples": examples}}})
+}
+
+#[test]
+fn the_codes_of_an_error() {
+    let with = |answers: &[(&str, &[&str])]| {
+        let answers: Value = answers.iter().map(|(status, codes)| ((*status).to_owned(), failure(codes))).collect();
+        changed(&document(), &[("responses", answers)])
+    };
+    type Answers<'a> = &'a [(&'a str, &'a [&'a str])];
+    let rows: &[(&str, Answers<'_>, Answers<'_>, Verdict)] = &[
+        ("the same in another order", &[("409", &["a", "b"])], &[("409", &["b", "a"])], Silent),
+        ("one more", &[("409", &["a"])], &[("409", &["a", "b"])], Fine),
+        ("one is gone", &[("409", &["a", "b"])], &[("409", &["a"])], Breaks),
+        ("another one", &[("409", &["a"])], &[("409", &["b"])], Breaks),
+        ("listed now", &[("409", &[])], &[("409", &["a"])], Fine),
+        ("not listed any more", &[("409", &["a"])], &[("409", &[])], Breaks),
+        ("gone with its status", &[("409", &["a"]), ("422", &["b"])], &[("422", &["b"])], Fine),
+        ("under another status", &[("409", &["a"]), ("422", &["b"])], &[("409", &["b"]), ("422", &["a"])], Breaks),
+        ("under a status that had others", &[("409", &["a"]), ("422", &["b"])], &[("422", &["a", "b"])], Breaks),
+        ("under a new status", &[("409", &["a"])], &[("422", &["a"])], Breaks),
+        ("left under one of its statuses", &[("503", &["a"]), ("504", &["a"])], &[("503", &["a"])], Fine),
+        ("a range as statuses", &[("4XX", &["a", "b"])], &[("404", &["a"]), ("409", &["b"])], Fine),
+        ("a range without one of them", &[("4XX", &["a", "b"])], &[("404", &["a"])], Breaks),
+        ("a range with one more", &[("4XX", &["a"])], &[("404", &["a"]), ("409", &["b"])], Fine),
+        ("statuses as a range", &[("404", &["a"]), ("409", &["b"])], &[("4XX", &["a", "b"])], Fine),
+        ("a status left to its range, which lacks it", &[("404", &["a"])], &[("4XX", &["b"])], Breaks),
+        ("a default that lacks one", &[("default", &["a", "b"])], &[("default", &["b"])], Breaks),
+        ("a default as ranges", &[("default", &["a", "b"])], &[("4XX", &["a"]), ("5XX", &["b"])], Fine),
+        ("examples of a success", &[("200", &["a"])], &[("200", &["b"])], Silent),
+    ];
+    for (rule, old, new, expected) in rows {
+        let found = found(&with(old), &with(new));
+        assert_eq!(verdict(&found), *expected, "{rule}: {found:?}");
+    }
+}
+
+#[test]
+fn a_code_is_told_with_its_status() {
+    let changed = |codes| changed(&document(), &[("responses/409", failure(codes))]);
+    let found = found(&changed(&["a", "b"]), &changed(&["a", "c"]));
+    let told: Vec<_> = found.iter().map(|finding| (finding.breaks, &*finding.site, &*finding.what)).collect();
+    let gone = "the code \"b\" is gone, on which clients may match";
+    let new = "the code \"c\" is new in an open list";
+    assert_eq!(told, [(true, "responses/409", gone), (false, "responses/409", new)]);
+}
+
 #[test]
 fn a_status_that_is_left_to_its_range_is_compared_with_it() {
     let other = json!({"description": "D", "content": {"application/json": {"schema": {"type": "string"}}}});
