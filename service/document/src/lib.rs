@@ -11,6 +11,9 @@ pub use schema::{Strictness, Validator};
 /// The methods that an OpenAPI path may have.
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
+/// More references in a row than anybody writes: then they go round in a circle.
+const MOST_HOPS: usize = 16;
+
 /// A document, read.
 #[derive(Debug, Clone)]
 pub struct Document(Value);
@@ -22,8 +25,16 @@ pub struct Operation<'a> {
     pub path: &'a str,
     /// In lower case: `get`.
     pub method: &'a str,
+    /// What the document says of its path, and so of every operation there.
+    pub item: &'a Value,
     /// What the document says of it.
     pub value: &'a Value,
+}
+
+impl From<Value> for Document {
+    fn from(value: Value) -> Self {
+        Self(value)
+    }
 }
 
 impl Document {
@@ -45,9 +56,10 @@ impl Document {
     pub fn operations(&self) -> impl Iterator<Item = Operation<'_>> {
         let paths = self.0["paths"].as_object().into_iter().flatten();
         paths.flat_map(|(path, item)| {
+            let item = self.resolve(item);
             let methods = item.as_object().into_iter().flatten();
-            let known = methods.filter(|(method, _)| METHODS.contains(&method.as_str()));
-            known.map(move |(method, value)| Operation { path, method, value })
+            let known = methods.filter(|(method, _)| is_method(method));
+            known.map(move |(method, value)| Operation { path, method, item, value })
         })
     }
 
@@ -56,13 +68,10 @@ impl Document {
         self.operations().find(|operation| operation.id() == id)
     }
 
-    /// What a value says, or what it refers to.
+    /// What a value says, or what it refers to; the last reference where that leads nowhere, or round in a circle.
     pub fn resolve<'a>(&'a self, value: &'a Value) -> &'a Value {
-        let mut value = value;
-        while let Some(target) = value["$ref"].as_str().and_then(|reference| self.target(reference)) {
-            value = target;
-        }
-        value
+        let next = |value: &&'a Value| self.target(reference(value)?);
+        std::iter::successors(Some(value), next).take(MOST_HOPS).last().unwrap_or(value)
     }
 
     /// The parts of one kind: `schemas`, `responses`, `parameters`, `headers`.
@@ -82,6 +91,16 @@ impl Document {
     fn target(&self, reference: &str) -> Option<&Value> {
         self.0.pointer(reference.strip_prefix('#')?)
     }
+}
+
+/// Whether a key of a path is a method, and what it leads to an operation.
+pub fn is_method(key: &str) -> bool {
+    METHODS.contains(&key)
+}
+
+/// Where a value refers to, if it does.
+pub fn reference(value: &Value) -> Option<&str> {
+    value.get("$ref").and_then(Value::as_str)
 }
 
 impl<'a> Operation<'a> {
@@ -104,5 +123,33 @@ impl<'a> Operation<'a> {
     pub fn schemes(self) -> impl Iterator<Item = &'a str> {
         let requirements = self.value["security"].as_array().into_iter().flatten();
         requirements.filter_map(Value::as_object).flat_map(Map::keys).map(String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Document, reference};
+
+    #[test]
+    fn references_are_followed_to_their_end() {
+        let document = Document::from(json!({"a": {"$ref": "#/b"}, "b": {"$ref": "#/c"}, "c": {"type": "string"}}));
+        assert_eq!(document.resolve(&document.value()["a"]), &json!({"type": "string"}));
+    }
+
+    #[test]
+    fn references_without_an_end_stay_references() {
+        let document = Document::from(json!({"a": {"$ref": "#/b"}, "b": {"$ref": "#/a"}, "c": {"$ref": "#/d"}}));
+        for key in ["a", "c"] {
+            assert!(reference(document.resolve(&document.value()[key])).is_some(), "{key}");
+        }
+    }
+
+    #[test]
+    fn operations_are_found_behind_the_reference_of_a_path() {
+        let get = json!({"operationId": "shelf_view"});
+        let document = Document::from(json!({"paths": {"/a": {"$ref": "#/shared"}}, "shared": {"get": get}}));
+        assert_eq!(document.operation("shelf_view").map(|found| (found.path, found.method)), Some(("/a", "get")));
     }
 }

@@ -11,7 +11,7 @@ use super::Pair;
 use super::document::{Document, Operation, is_method, items, members, object};
 use super::exchange;
 use super::finding::Finding;
-use super::same::unknown_members;
+use super::same::{keys, unknown_members};
 
 /// What differs in the document itself, or in one operation.
 #[derive(Debug)]
@@ -45,8 +45,12 @@ fn added_operation(new: &Operation<'_>) -> Differences {
     Differences { of: heading(new), found: vec![Finding::ok("operation", "it is new")] }
 }
 
+fn place(operation: &Operation<'_>) -> String {
+    format!("{} {}", operation.method.to_uppercase(), operation.path)
+}
+
 fn heading(operation: &Operation<'_>) -> String {
-    format!("{} ({})", operation.place(), operation.id())
+    format!("{} ({})", place(operation), operation.id())
 }
 
 /// The operation at the same place; else one with the same id that was nowhere before.
@@ -55,9 +59,9 @@ fn successor<'n, 'a>(
     before: &[Operation<'_>],
     now: &'n [Operation<'a>],
 ) -> Option<(usize, &'n Operation<'a>)> {
-    let here = now.iter().enumerate().find(|(_, new)| new.is_at_the_place_of(old));
+    let here = now.iter().enumerate().find(|(_, new)| place(new) == place(old));
     here.or_else(|| {
-        let is_new = |new: &Operation<'_>| !before.iter().any(|old| old.is_at_the_place_of(new));
+        let is_new = |new: &Operation<'_>| !before.iter().any(|old| place(old) == place(new));
         now.iter().enumerate().find(|(_, new)| !old.id().is_empty() && new.id() == old.id() && is_new(new))
     })
 }
@@ -72,7 +76,7 @@ fn document(pair: Pair<'_>) -> Vec<Finding> {
 
 /// Patches of the specification do not change what the words mean.
 fn specification(pair: Pair<'_>) -> Option<Finding> {
-    let full = |document: &Document| document.root["openapi"].as_str().unwrap_or_default().to_owned();
+    let full = |document: &Document| document.root()["openapi"].as_str().unwrap_or_default().to_owned();
     let (before, now) = (full(pair.old), full(pair.new));
     let minor = |full: &str| full.splitn(3, '.').take(2).map(str::to_owned).collect::<Vec<_>>();
     let what = format!("OpenAPI {now}, was {before}");
@@ -87,7 +91,7 @@ fn specification(pair: Pair<'_>) -> Option<Finding> {
 fn servers(pair: Pair<'_>) -> Vec<Finding> {
     const SITE: &str = "servers";
     let here = Value::Array(vec![serde_json::json!({ "url": "/" })]);
-    let (before, now) = (pair.old.root.get(SITE).unwrap_or(&here), pair.new.root.get(SITE).unwrap_or(&here));
+    let (before, now) = (pair.old.root().get(SITE).unwrap_or(&here), pair.new.root().get(SITE).unwrap_or(&here));
     let named = |list, url: &Value| items(Some(list)).find(|server| server["url"] == *url);
     let mut found = Vec::new();
     for old in items(Some(before)) {
@@ -105,8 +109,8 @@ fn servers(pair: Pair<'_>) -> Vec<Finding> {
 fn operation(pair: Pair<'_>, old: Operation<'_>, new: Operation<'_>) -> Vec<Finding> {
     const KNOWN: &[&str] = &["operationId", "parameters", "requestBody", "responses", "security"];
     let mut found = Vec::new();
-    if !old.is_at_the_place_of(&new) {
-        found.push(Finding::breaks("operation", format!("it moved to {}", new.place())));
+    if place(&old) != place(&new) {
+        found.push(Finding::breaks("operation", format!("it moved to {}", place(&new))));
     }
     if old.id() != new.id() {
         let what = format!("it is {} now: the method of generated clients is renamed", new.id());
@@ -114,11 +118,11 @@ fn operation(pair: Pair<'_>, old: Operation<'_>, new: Operation<'_>) -> Vec<Find
     }
     found.extend(security(pair, old, new));
     found.extend(exchange::compare(pair, old, new));
-    found.extend(unknown_members(pair, "operation", KNOWN, old.value, new.value));
+    found.extend(unknown_members(pair, "operation", KNOWN, object(old.value), object(new.value)));
     let known_of_item = |key: &str| is_method(key) || key == "parameters";
-    let of_item: Vec<_> =
-        old.item.keys().chain(new.item.keys()).map(String::as_str).filter(|key| known_of_item(key)).collect();
-    found.extend(unknown_members(pair, "path", &of_item, old.item, new.item));
+    let (old, new) = (object(old.item), object(new.item));
+    let of_item: Vec<_> = keys(old, new).filter(|key| known_of_item(key)).collect();
+    found.extend(unknown_members(pair, "path", &of_item, old, new));
     found
 }
 
@@ -144,7 +148,7 @@ fn security(pair: Pair<'_>, old: Operation<'_>, new: Operation<'_>) -> Vec<Findi
 
 /// No alternative in the document is one without credentials.
 fn alternatives<'a>(document: &'a Document, operation: Operation<'a>) -> Vec<Alternative<'a>> {
-    let said = operation.value.get("security").or(document.root.get("security"));
+    let said = operation.value.get("security").or(document.root().get("security"));
     let alternative = |said: &'a Value| members(Some(said)).map(|(name, scopes)| (name, items(Some(scopes)).collect()));
     let all: Vec<_> = items(said).map(|said| alternative(said).collect()).collect();
     if all.is_empty() { vec![Vec::new()] } else { all }
@@ -172,7 +176,7 @@ fn caller(shown: &Alternative<'_>) -> String {
 /// How callers show what they have. The form of a bearer token is a hint for people.
 fn scheme(pair: Pair<'_>, name: &str) -> Option<Finding> {
     let said = |document: &Document| {
-        let scheme = document.root["components"]["securitySchemes"].get(name)?;
+        let scheme = document.root()["components"]["securitySchemes"].get(name)?;
         let all = members(Some(document.resolve(scheme)));
         let counts = all.filter(|(key, _)| !["bearerFormat", "description"].contains(key));
         Some(Value::Object(counts.map(|(key, value)| (key.to_owned(), value.clone())).collect()))

@@ -56,7 +56,7 @@ fn count(all: &[Differences], breaks: bool) -> usize {
 
 fn summary(pair: Pair<'_>, breaks: usize, others: usize, allowed: bool) -> String {
     match (breaks, others) {
-        (0, 0) if pair.old.root == pair.new.root => "unchanged".to_owned(),
+        (0, 0) if pair.old.root() == pair.new.root() => "unchanged".to_owned(),
         (0, 0) => "ok, only text differs".to_owned(),
         (0, others) => format!("ok, {}", several(others, "compatible difference")),
         (breaks, others) => {
