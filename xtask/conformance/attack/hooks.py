@@ -7,7 +7,7 @@ import json
 import os
 import uuid
 import zlib
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import requests
@@ -19,6 +19,12 @@ KEY = "X-Idempotency-Key"
 
 CUSTOMERS = {"1", "2", "3"}
 
+# What can be done only once, and which operation makes something to do it to. The examples all speak of number 1.
+USED_UP = {"customer_delete": "customer_create", "order_cancel": "order_create", "order_confirm": "order_create"}
+
+# No row has this number.
+NOTHING = 2**63 - 1
+
 # By error code, why a request may be refused although every part of it is as documented.
 DEPENDS_ON_STATE = {
     # Only a list makes cursors, and each fits its own filters. An invented one is refused.
@@ -28,6 +34,9 @@ DEPENDS_ON_STATE = {
     # The key belongs to an earlier request with other content. Short keys are drawn again and again.
     "idempotency_key_reused",
 }
+
+# Names that an earlier run gave are taken.
+RUN = str(uuid.uuid4())
 
 # A token lives for an hour. It is renewed well before, so that a run may last longer.
 RENEW_AFTER_SECONDS = 1200
@@ -98,6 +107,20 @@ def before_load_schema(context, raw_schema):
     for parameter in (parameter for operation in operations for parameter in operation.get("parameters", [])):
         if parameter.get("name") == "If-Match":
             parameter["schema"]["format"] = "entity-tags"
+    # A short run may look for orders, cancel and confirm them before it makes any: some are there from the start.
+    if "/internal/orders/lookup" in raw_schema["paths"]:
+        for quantity in (1, 2, 3):
+            make_order_as_service(quantity)
+
+
+def make_order_as_service(quantity):
+    order = {"customer_id": 1, "items": [{"product_id": 1, "qty": quantity}]}
+    key = own_key(RUN, {}, order)
+    headers = {"Authorization": f"Bearer {os.environ['SERVICE_TOKEN']}", KEY: key}
+    answer = requests.post(f"{os.environ['ORDERS_BASE']}/orders", json=order, headers=headers, timeout=10)
+    answer.raise_for_status()
+    made["order_create"].append(answer.json()["id"])
+    created_under.append(key)
 
 
 @schemathesis.hook
@@ -109,28 +132,65 @@ def filter_case(context, case):
 
 @schemathesis.hook
 def map_case(context, case):
-    """Lets half of the valid requests get further than what is drawn would: with the right password, which no draw
-    guesses; without a cursor, as only a list makes those; without a version, which is seldom the current one; with a
-    key of its own, as those that are drawn are mostly used by then; and, where an order is looked for, with a key that
-    made one.
-    """
+    """Lets some valid requests get further than what is drawn would."""
     # Left alone, schemathesis sends no header that is not a text.
     for name in [name for name, value in case.headers.items() if not isinstance(value, str)]:
         case.headers[name] = str(case.headers[name])
-    if case.meta.generation.mode.is_positive and chance(f"{case.path_parameters} {case.query} {case.body}"):
-        if case.path.startswith("/auth/"):
-            case.body = operator()
-        case.query.pop("cursor", None)
-        case.headers.pop("If-Match", None)
-        if KEY in case.headers:
-            case.headers[KEY] = own_key(case.path, case.path_parameters, case.body)
-        if isinstance(case.body, dict) and "idempotency_key" in case.body:
-            case.body["idempotency_key"] = own_key(case.path, case.body["customer_id"], case.body["items"])
-        if "create_key" in case.query and created_under:
-            case.query["create_key"] = created_under[-1]
+    if case.meta.generation.mode.is_positive and chance(f"{case.path_parameters} {case.query} {case.headers} {case.body}"):
+        let_further(case)
+        # The key of an order that was made, or never will be. An example would give up what the next one wants to make.
         if isinstance(case.body, dict) and "create_key" in case.body:
             case.body["create_key"] = own_key("/orders", {}, case.body["order"])
     return case
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    """Lets every example get further. A document has the same few each time, and no other hook is asked about them."""
+    if case.meta and case.meta.phase.name.value == "examples":
+        if maker := USED_UP.get(case.operation.definition.raw["operationId"]):
+            case.path_parameters["id"] = made[maker].pop() if made[maker] else NOTHING
+        let_further(case)
+
+
+def let_further(case):
+    with_what_no_draw_guesses(case)
+    without_what_is_seldom_so(case)
+    with_names_of_its_own(case)
+
+
+def with_what_no_draw_guesses(case):
+    """The right password, and the key under which an order was made where one is looked for."""
+    if case.path.startswith("/auth/"):
+        case.body = operator()
+    if "create_key" in case.query and created_under:
+        case.query["create_key"] = created_under[-1]
+
+
+def without_what_is_seldom_so(case):
+    """Only a list makes cursors; a version, a stock or a total is seldom the current one."""
+    case.query.pop("cursor", None)
+    case.headers.pop("If-Match", None)
+    if isinstance(case.body, dict):
+        for body in (case.body, case.body.get("order", {})):
+            body.pop("expected_stock", None)
+            body.pop("expected_total_cents", None)
+
+
+def with_names_of_its_own(case):
+    """Keys that are drawn are mostly used by then, and so are the sku and the email address of an example."""
+    if KEY in case.headers:
+        case.headers[KEY] = own_key(case.path, case.path_parameters, case.body)
+    if not isinstance(case.body, dict):
+        return
+    if "idempotency_key" in case.body:
+        case.body["idempotency_key"] = own_key(case.path, case.body["customer_id"], case.body["items"])
+    if "create_key" in case.body:
+        case.body["create_key"] = own_key(RUN, {}, case.body["order"])
+    if "sku" in case.body:
+        case.body["sku"] = own_key(RUN, case.path_parameters, case.body)
+    if "email" in case.body:
+        case.body["email"] = f"{own_key(RUN, case.path_parameters, case.body)}@example.com"
 
 
 def own_key(path, path_parameters, body):
@@ -149,8 +209,8 @@ def error_code(response):
     return body["error"]["code"] if "error" in body else body.get("error_code")
 
 
-# The keys under which a service made orders.
-created_under = []
+# The keys under which a service made orders, and by operation the numbers of all that was made.
+created_under, made = [], defaultdict(list)
 
 # How many requests each operation got in each phase, and how many of them succeeded.
 sent, succeeded = Counter(), Counter()
@@ -161,9 +221,11 @@ def after_call(context, case, response):
     step = (case.operation.label, case.meta.phase.name.value if case.meta else "probe")
     sent[step] += 1
     succeeded[step] += 200 <= response.status_code < 300
-    by_service = case.headers.get("Authorization") == f"Bearer {os.environ['SERVICE_TOKEN']}"
-    if case.operation.definition.raw["operationId"] == "order_create" and by_service and response.status_code == 201:
-        created_under.append(case.headers[KEY])
+    if response.status_code == 201:
+        operation = case.operation.definition.raw["operationId"]
+        made[operation].append(response.json().get("id"))
+        if operation == "order_create" and case.headers["Authorization"] == f"Bearer {os.environ['SERVICE_TOKEN']}":
+            created_under.append(case.headers[KEY])
 
 
 @atexit.register
