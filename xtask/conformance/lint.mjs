@@ -1,5 +1,5 @@
 // Two linters with their recommended rules find nothing in the documents, no warning either. Exceptions are in
-// redocly.yaml and .spectral.yaml.
+// .redocly.lint-ignore.yaml and .spectral.yaml.
 
 import { run } from "./run.mjs";
 import { documents, operations, path } from "./system.mjs";

@@ -1,5 +1,7 @@
 // The collection in specs/postman does the whole tour, twice: it has to work on the data of an earlier run.
 
+import { readFile } from "node:fs/promises";
+
 import { send } from "./newman.mjs";
 import { baseUrl, setting } from "./system.mjs";
 
@@ -17,5 +19,7 @@ const { requests, assertions, failures } = await send("tour", options, {
   username: setting("ADMIN_USER"),
   password: setting("ADMIN_PASSWORD"),
 });
+const { item: steps } = JSON.parse(await readFile(options.collection, "utf8"));
+if (requests !== steps.length * RUNS) throw new Error(`${requests} requests, but ${RUNS} runs of ${steps.length} steps`);
 console.log(`${RUNS} runs, ${requests} requests, ${assertions} assertions, ${failures} failures`);
 process.exitCode = failures === 0 ? 0 : 1;
