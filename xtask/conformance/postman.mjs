@@ -14,7 +14,7 @@ const OPTIONS = { parametersResolution: "Example", folderStrategy: "Tags" };
 /** The refusals of good examples, and why they are refused. Any other example is carried out. */
 const REFUSALS = {
   internal_order_lookup: { statuses: [404], reason: "no service makes an order under a key that stays unconfirmed" },
-  order_confirm: { statuses: [409, 412], reason: "the cancel, which stands before it in the collection, is final" },
+  order_confirm: { statuses: [412], reason: "the cancel, which stands before it in the collection, is final" },
 };
 
 /** The tests of a request, for newman. `documented` has the media type of the body of each status. */
