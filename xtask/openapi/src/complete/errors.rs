@@ -9,35 +9,32 @@ use service_api::{Contract, ErrorCode, Operation, Security, codes};
 
 use super::{Object, members, object_in};
 
-/// Lets the operation refer to one response for each status it fails with.
-pub(super) fn document(operation: &mut Object, described: &Operation) -> Result<()> {
+/// The responses to which operations refer: by name, the codes that each is sent with.
+pub(super) type Failures = BTreeMap<String, Vec<ErrorCode>>;
+
+/// Lets the operation refer to one response for each status it fails with, and notes those responses down.
+pub(super) fn document(operation: &mut Object, described: &Operation, failures: &mut Failures) -> Result<()> {
     let by_status = by_status(operation, described);
     let responses = object_in(operation, "responses")?;
     responses.remove("4XX");
     responses.remove("5XX");
     for (status, codes) in by_status {
-        let reference = format!("#/components/responses/{}", name(&codes));
-        responses.insert(status.to_string(), json!({ "$ref": reference }));
+        let name = name(&codes);
+        responses.insert(status.to_string(), json!({ "$ref": format!("#/components/responses/{name}") }));
+        let known = failures.entry(name).or_insert_with(|| codes.clone());
+        ensure!(*known == codes, "two responses would have the same name: {known:?} and {codes:?}");
     }
     Ok(())
 }
 
 /// Defines the responses to which the operations refer.
-pub(super) fn define(root: &mut Object, contract: &Contract) -> Result<()> {
+pub(super) fn define(root: &mut Object, contract: &Contract, failures: Failures) -> Result<()> {
     explain(root, contract)?;
-    let mut sets = BTreeMap::new();
-    super::each_operation(root, contract, |operation, described| {
-        for codes in by_status(operation, described).into_values() {
-            let other = sets.insert(name(&codes), codes.clone()).filter(|other| *other != codes);
-            ensure!(other.is_none(), "two responses would be called {}", name(&codes));
-        }
-        Ok(())
-    })?;
     let responses = object_in(object_in(root, "components")?, "responses")?;
     // dropshot's own: the one error shape of the service.
     let shape = responses.values().next().context("no error response")?["content"]["application/json"].clone();
     responses.clear();
-    responses.extend(sets.into_iter().map(|(name, codes)| (name, response(&codes, &shape))));
+    responses.extend(failures.into_iter().map(|(name, codes)| (name, response(&codes, &shape))));
     Ok(())
 }
 

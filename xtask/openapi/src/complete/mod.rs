@@ -25,12 +25,13 @@ pub(crate) fn complete(document: &mut Value, contract: &Contract) -> Result<()> 
     let servers = json!([{ "url": contract.local_url, "description": "As `cargo xtask up` runs it" }]);
     root.insert("servers".to_owned(), servers);
     security::schemes(root)?;
+    let mut failures = errors::Failures::new();
     each_operation(root, contract, |operation, described| {
         security::require(operation, described.security);
-        errors::document(operation, described)?;
+        errors::document(operation, described, &mut failures)?;
         headers::of_every_call(operation)
     })?;
-    errors::define(root, contract)?;
+    errors::define(root, contract, failures)?;
     headers::define(root)?;
     links::add(root, contract)?;
     answers::describe(document);

@@ -156,8 +156,6 @@ impl Answer<'_> {
             schema = next.with_context(|| format!("the answer has no {place}"))?;
         }
         let schema = self.contract.resolve(schema);
-        // A choice of texts has its type in each of them.
-        let kind = schema["type"].as_str().or_else(|| schema["oneOf"][0]["type"].as_str());
-        Ok(kind.with_context(|| format!("{place} has no type"))?.to_owned())
+        Ok(schema["type"].as_str().with_context(|| format!("{place} has no type"))?.to_owned())
     }
 }
