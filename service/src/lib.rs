@@ -16,5 +16,5 @@ pub mod testing;
 pub use call::Call;
 pub use cursor::{CursorKey, Position};
 pub use docs::with_docs;
-pub use server::{MAX_BODY_BYTES, RunError, Running, run, serve};
+pub use server::{MAX_BODY_BYTES, RunError, Running, not_stopping, run, serve};
 pub use telemetry::init_logs;
