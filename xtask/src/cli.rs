@@ -61,6 +61,8 @@ pub(crate) enum Command {
     Test(TestArgs),
     /// Run the whole system under load while things go wrong, and judge what is left
     Chaos(ChaosArgs),
+    /// Run two replicas of each service behind HAProxy under load, restart them one by one, and judge what is left
+    Rolling(RollingArgs),
     /// Let tools that others wrote judge the documents and the running system
     Conformance(ConformanceArgs),
 }
@@ -140,10 +142,36 @@ Examples:
   cargo xtask chaos --program /usr/local/mysql/bin/mysqld"
 )]
 pub(crate) struct ChaosArgs {
-    /// How long faults are made
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+#[derive(Args, Debug)]
+#[command(
+    after_help = "HAProxy runs with deploy/haproxy.cfg. It is the program that HAPROXY names, or else the one on the PATH, or \
+else it is installed by apt-get on Debian and Ubuntu as root. Everything goes through it: clients to services, and services \
+to each other. The exit code is 0 only if no client that tries again was left without an answer, the races ended as \
+promised, nothing that was acknowledged is lost, and the invariants hold.
+
+Examples:
+  cargo xtask rolling
+  cargo xtask rolling --minutes 30 --clients 16
+  cargo xtask rolling --program /usr/local/mysql/bin/mysqld"
+)]
+pub(crate) struct RollingArgs {
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    #[command(flatten)]
+    pub(crate) install: Install,
+}
+
+/// What the runs of `xtask-chaos` have in common.
+#[derive(Args, Debug)]
+pub(crate) struct RunArgs {
+    /// How long the system is disturbed
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1440))]
     pub(crate) minutes: u32,
-    /// Says which faults are made, when, and what the clients do; random unless given
+    /// Says what the clients do, and which faults are made; random unless given
     #[arg(long)]
     pub(crate) seed: Option<u64>,
     /// How many clients work at once
@@ -176,9 +204,8 @@ pub(crate) struct ConformanceArgs {
     /// How long the attack may last
     #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) attack_seconds: u32,
-    /// Install nothing, neither packages nor what the tools need
-    #[arg(long)]
-    pub(crate) no_install: bool,
+    #[command(flatten)]
+    pub(crate) install: Install,
 }
 
 /// In the order in which they run.
@@ -200,10 +227,10 @@ pub(crate) enum Step {
     Browser,
 }
 
-/// What every command has that may have to install a server.
+/// What every command has that may have to install a package.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct Install {
-    /// Never install a server package
+    /// Install nothing
     #[arg(long)]
     pub(crate) no_install: bool,
 }

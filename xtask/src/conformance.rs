@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use db_server::PrivateServer;
 
-use crate::cli::{ConformanceArgs, Install, Step};
+use crate::cli::{ConformanceArgs, Step};
 use crate::conformance::tools::{Runtime, Tools};
 use crate::database::Purpose;
 use crate::home::Home;
@@ -54,7 +54,7 @@ pub(crate) fn run(args: &ConformanceArgs) -> Result<ExitCode> {
     let settings = settings()?;
     let home = Home::take_or_say_who(&workspace::conformance_directory(), "conformance")?;
     let data = home.data();
-    let mut tools = Tools::new(&home, args.no_install);
+    let mut tools = Tools::new(&home, args.install);
     let mut system = System::new(Some(home), Progress::new(false))?;
     let result = start_and_judge(&mut system, &mut tools, &settings, args);
     system.stop();
@@ -72,7 +72,7 @@ fn start_and_judge(
     let steps = steps(&args.steps);
     tools.prepare(system, steps.iter().map(|step| program(*step).runtime))?;
     if steps.iter().any(|step| program(*step).needs_system) {
-        let choice = choice::choose(None, Install { no_install: args.no_install })?;
+        let choice = choice::choose(None, args.install)?;
         system.progress.say(&format!("database: {choice}"));
         system.start_database(choice, Purpose::Conformance)?;
         serve(system, settings)?;

@@ -28,6 +28,7 @@ mod services;
 mod state;
 mod system;
 mod test_command;
+mod tool;
 mod up;
 mod workspace;
 
@@ -64,6 +65,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::CheckInvariants(args) => check_invariants::run(&args),
         Command::Test(args) => test_command::run(&args),
         Command::Chaos(args) => chaos::run(&args),
+        Command::Rolling(args) => chaos::roll(&args),
         Command::Conformance(args) => conformance::run(&args),
     }
 }
