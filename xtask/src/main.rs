@@ -8,6 +8,7 @@ mod chaos;
 mod check_invariants;
 mod choice;
 mod cli;
+mod compose_test;
 mod conformance;
 mod database;
 mod db_commands;
@@ -65,5 +66,6 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Test(args) => test_command::run(&args),
         Command::Chaos(args) => chaos::run(&args),
         Command::Conformance(args) => conformance::run(&args),
+        Command::ComposeTest(args) => compose_test::run(&args).map(|()| ExitCode::SUCCESS),
     }
 }
