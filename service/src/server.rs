@@ -1,5 +1,7 @@
 //! Starting a server, and stopping it without losing a request.
 
+use std::env;
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,8 +12,8 @@ use service_api::Failure;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{sleep, timeout};
 
-use crate::settings::{Env, SettingError, drain_period};
-use crate::telemetry;
+use crate::settings::{Env, SettingError, bind_address, drain_period};
+use crate::{health, telemetry};
 
 /// The largest body that is read. A full order of 100 lines takes about 5 KiB.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -105,14 +107,35 @@ pub fn not_stopping() -> Result<(), Failure> {
 ///
 /// With `DRAIN_SECONDS` it goes on serving for so long after the signal, but says that it is not ready. That is the time in
 /// which a load balancer finds out and sends no more requests.
-pub async fn run<C: ServerContext>(name: &str, start: impl Future<Output = Result<Running<C>, RunError>>) -> ExitCode {
-    telemetry::init_logs();
-    match run_until_stopped(name, start).await {
+///
+/// With the argument `--health` the program starts nothing: it asks the server at `HOST` and `PORT` whether it is ready.
+pub async fn run<C: ServerContext>(
+    name: &str,
+    default_port: u16,
+    start: impl Future<Output = Result<Running<C>, RunError>>,
+) -> ExitCode {
+    match run_as_asked(name, default_port, start).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{name}: {}", one_line(&error));
+            eprintln!("{name}: {}", one_line(&*error));
             ExitCode::FAILURE
         }
+    }
+}
+
+async fn run_as_asked<C: ServerContext>(
+    name: &str,
+    default_port: u16,
+    start: impl Future<Output = Result<Running<C>, RunError>>,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<OsString> = env::args_os().skip(1).collect();
+    match arguments.as_slice() {
+        [] => {
+            telemetry::init_logs();
+            Ok(run_until_stopped(name, start).await?)
+        }
+        [only] if only == "--health" => Ok(health::ask(bind_address(&Env::process(), default_port)?).await?),
+        _ => Err("unknown arguments: --health is the only one, alone; settings come from the environment".into()),
     }
 }
 

@@ -65,6 +65,8 @@ pub(crate) enum Command {
     Rolling(RollingArgs),
     /// Let tools that others wrote judge the documents and the running system
     Conformance(ConformanceArgs),
+    /// Run the whole system by docker-compose.yml, restart and kill its containers, and judge them
+    ComposeTest(ComposeTestArgs),
 }
 
 const WHICH_DATABASE: &str = "The database is DATABASE_URL; else the one of the running `up`; else `up`'s database, \
@@ -204,6 +206,19 @@ pub(crate) struct ConformanceArgs {
     /// How long the attack may last
     #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) attack_seconds: u32,
+    #[command(flatten)]
+    pub(crate) install: Install,
+}
+
+#[derive(Args, Debug)]
+#[command(
+    after_help = "It builds the images and starts everything in a Compose project of its own, on free ports: a system that runs \
+is not disturbed. It does the tour, looks at what the containers may do, restarts and kills each of them, takes everything \
+down and up again, and checks that the data is still the same and the invariants hold. At the end, also after Ctrl-C or a \
+failure, containers, images and data are removed. The tour runs on Node.js, with packages that are installed into \
+xtask/conformance/node_modules."
+)]
+pub(crate) struct ComposeTestArgs {
     #[command(flatten)]
     pub(crate) install: Install,
 }

@@ -1,11 +1,11 @@
 //! `conformance`: a private system, and tools that others wrote to judge it. What a step does is in its own program below
 //! `xtask/conformance`; what these programs need is in `tools`.
 
-mod tools;
+pub(crate) mod tools;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
@@ -21,7 +21,7 @@ use crate::progress::Progress;
 use crate::serve::serve;
 use crate::services::{SERVICES, Settings};
 use crate::system::System;
-use crate::{choice, workspace};
+use crate::{choice, ready, workspace};
 
 /// The program of a step.
 struct Program {
@@ -98,14 +98,13 @@ fn judge(
 ) -> Result<ExitCode> {
     let mut failed = Vec::new();
     for step in steps {
-        let program = program(*step);
-        let mut command = tools.command(program.runtime)?;
-        command.arg(Path::new(tools::FOLDER).join(program.path)).envs(environment(settings));
+        let name = program(*step).name;
+        let mut command = command(tools, *step, settings)?;
         if *step == Step::Attack {
             command.arg(args.attack_seconds.to_string());
         }
-        if !run_program(system, program.name, &command)? {
-            failed.push(program.name);
+        if !run_program(system, name, &command, &workspace::conformance_directory())? {
+            failed.push(name);
         }
     }
     if !failed.is_empty() {
@@ -114,9 +113,28 @@ fn judge(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whether all is well. The figures are the last line of the program.
-fn run_program(system: &mut System, name: &'static str, command: &Command) -> Result<bool> {
-    let path = workspace::conformance_directory().join(name).with_extension("log");
+/// The tour alone, on a system that somebody else runs. It ends well or with an error.
+pub(crate) fn tour(system: &mut System, tools: &mut Tools, settings: &Settings, logs: &Path) -> Result<()> {
+    let program = program(Step::Tour);
+    tools.prepare(system, [program.runtime].into_iter())?;
+    let command = command(tools, Step::Tour, settings)?;
+    if !run_program(system, program.name, &command, logs)? {
+        bail!("the tour failed");
+    }
+    Ok(())
+}
+
+/// What runs the program of a step on a system.
+fn command(tools: &Tools, step: Step, settings: &Settings) -> Result<Command> {
+    let program = program(step);
+    let mut command = tools.command(program.runtime)?;
+    command.arg(Path::new(tools::FOLDER).join(program.path)).envs(environment(settings));
+    Ok(command)
+}
+
+/// Whether all is well. The figures are the last line of the program; all that it says is kept in `logs`.
+fn run_program(system: &mut System, name: &'static str, command: &Command, logs: &Path) -> Result<bool> {
+    let path = logs.join(name).with_extension("log");
     let log = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
     let progress = system.progress.clone();
     system.progress.start(name, "running");
@@ -148,22 +166,18 @@ fn environment(settings: &Settings) -> Vec<(String, String)> {
 
 /// Those of `up`, but on free ports, and in the profile that lets nobody in without credentials: so the documents say.
 fn settings() -> Result<Settings> {
-    // All are open at once, so that they differ.
-    let listeners = SERVICES.each_ref().map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
-    let mut ports = Vec::new();
-    for (service, listener) in SERVICES.iter().zip(listeners) {
-        let port = listener.context("no free port")?.local_addr()?.port();
-        ports.push((service.port_variable, port.to_string()));
-    }
+    let ports = ready::free_ports(SERVICES.len())?;
+    let variables = SERVICES.iter().map(|service| service.port_variable);
+    let ports = BTreeMap::from_iter(variables.zip(ports));
     Settings::read(|name| match name {
         "PROFILE" => Some("production".to_owned()),
-        _ => ports.iter().find(|(variable, _)| *variable == name).map(|(_, port)| port.clone()),
+        _ => ports.get(name).map(u16::to_string),
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeSet;
 
     use super::*;
     use crate::cli::{Cli, Command as CliCommand};

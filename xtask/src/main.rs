@@ -8,6 +8,7 @@ mod chaos;
 mod check_invariants;
 mod choice;
 mod cli;
+mod compose_test;
 mod conformance;
 mod database;
 mod db_commands;
@@ -67,5 +68,6 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Chaos(args) => chaos::run(&args),
         Command::Rolling(args) => chaos::roll(&args),
         Command::Conformance(args) => conformance::run(&args),
+        Command::ComposeTest(args) => compose_test::run(&args).map(|()| ExitCode::SUCCESS),
     }
 }

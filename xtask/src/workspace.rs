@@ -44,6 +44,11 @@ pub(crate) fn conformance_directory() -> PathBuf {
     root().join(".local/conformance")
 }
 
+/// What `compose-test` keeps: the log of the tour. Ignored by git.
+pub(crate) fn compose_test_directory() -> PathBuf {
+    root().join(".local/compose-test")
+}
+
 /// The cargo that runs this program, in the root of the workspace.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
