@@ -228,6 +228,8 @@ pub(crate) struct ComposeTestArgs {
 pub(crate) enum Step {
     /// redocly and spectral find nothing in the documents
     Lint,
+    /// cfn-lint finds nothing in deploy/, and moto's server makes all of it and deletes it again
+    Aws,
     /// Every request of the collections that Postman's converter makes is answered as documented
     Postman,
     /// The collection in specs/postman does the whole tour

@@ -41,6 +41,7 @@ impl Program {
 fn program(step: Step) -> Program {
     match step {
         Step::Lint => Program { needs_system: false, ..Program::new("lint", Runtime::Node, "lint.mjs") },
+        Step::Aws => Program { needs_system: false, ..Program::new("aws", Runtime::Python, "aws/run.py") },
         Step::Postman => Program::new("postman", Runtime::Node, "postman.mjs"),
         Step::Tour => Program::new("tour", Runtime::Node, "tour.mjs"),
         Step::Typescript => Program::new("typescript", Runtime::Node, "typescript/run.mjs"),
