@@ -48,19 +48,28 @@ release() {
 
 # The release that is running works with what this makes of the tables.
 migrate() {
-    local subnet group definition task code
+    local subnet group definition task refusal status code reason
     subnet=$(output foundation SubnetA)
     group=$(output foundation ServicesGroup)
     definition=$(output database MigrationsTask)
-    task=$(aws ecs run-task --cluster "$project" --launch-type FARGATE --task-definition "$definition" \
+    read -r task refusal < <(aws ecs run-task --cluster "$project" --launch-type FARGATE --task-definition "$definition" \
         --network-configuration "awsvpcConfiguration={subnets=[$subnet],securityGroups=[$group],assignPublicIp=DISABLED}" \
-        --output text --query 'tasks[0].taskArn')
-    aws ecs wait tasks-stopped --cluster "$project" --tasks "$task"
-    code=$(aws ecs describe-tasks --cluster "$project" --tasks "$task" --output text --query 'tasks[0].containers[0].exitCode')
-    if [ "$code" != 0 ]; then
-        echo "deploy.sh: the migrations failed, and nothing else was changed: aws logs tail /$project/migrations" >&2
-        exit 1
-    fi
+        --output text --query '[tasks[0].taskArn, failures[0].reason]')
+    [ "$task" != None ] || fail "the migrations cannot be started: $refusal"
+    while status=$(look_at "$task" lastStatus) && [ "$status" != STOPPED ]; do sleep 5; done
+    code=$(look_at "$task" 'containers[0].exitCode')
+    reason=$(look_at "$task" stoppedReason)
+    [ "$code" = 0 ] || fail "the migrations failed (exit code $code; $reason): aws logs tail /$project/migrations"
+}
+
+# look_at TASK FIELD
+look_at() {
+    aws ecs describe-tasks --cluster "$project" --tasks "$1" --output text --query "tasks[0].$2"
+}
+
+fail() {
+    echo "deploy.sh: $1. Neither the services nor the function were changed" >&2
+    exit 1
 }
 
 usage() {

@@ -64,11 +64,14 @@ impl DatabaseSettings {
     ///
     /// # Errors
     ///
-    /// The first setting that is missing or malformed.
+    /// The first setting that is missing or malformed; or one of TLS beside an URL, which would be plain for all it says.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingError> {
         let get = |name: &str| lookup(name).filter(|value| !value.is_empty());
         let mut settings = match get("DATABASE_URL") {
-            Some(url) => Self::from_url(&url)?,
+            Some(url) => {
+                no_mode_beside_url(&get)?;
+                Self::from_url(&url)?
+            }
             None => Self::from_parts(&get)?,
         };
         if let Some(size) = get("DB_POOL_SIZE") {
@@ -203,6 +206,14 @@ fn tls_mode(setting: &'static str, value: &str) -> Result<TlsMode, SettingError>
     }
 }
 
+/// An URL says by itself whether TLS is wanted.
+fn no_mode_beside_url(get: &impl Fn(&str) -> Option<String>) -> Result<(), SettingError> {
+    match ["DB_SSL_MODE", "DB_SSL_CA"].into_iter().find(|name| get(name).is_some()) {
+        Some(name) => Err(SettingError::new(name, "goes with DB_HOST; DATABASE_URL takes ?ssl-mode= and &ssl-ca=")),
+        None => Ok(()),
+    }
+}
+
 fn pool_size(value: &str) -> Result<usize, SettingError> {
     value
         .parse()
@@ -260,6 +271,14 @@ mod tests {
         assert!(tls("ssl-mode=REQUIRED&ssl-ca=/ca.pem").unwrap_err().to_string().contains("ssl-ca needs"));
         assert!(tls("ssl-mode=MAYBE").unwrap_err().to_string().contains("unknown ssl-mode `MAYBE`"));
         assert!(tls("sslmode=x").unwrap_err().to_string().contains("unknown parameter `sslmode`"));
+    }
+
+    #[test]
+    fn tls_is_not_asked_for_beside_a_url_that_would_not_listen() {
+        for name in ["DB_SSL_MODE", "DB_SSL_CA"] {
+            let error = from(&[("DATABASE_URL", "mysql://root@h/d"), (name, "REQUIRED")]).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("{name}: goes with DB_HOST")), "{error}");
+        }
     }
 
     #[test]

@@ -24,7 +24,7 @@ const CLOSED_WITHIN: Duration = Duration::from_secs(10);
 /// Whether this process was told to stop. It stops as a whole, whatever it serves.
 static STOPPING: AtomicBool = AtomicBool::new(false);
 
-/// Why a service does not run.
+/// Why a service does not run, or did not run to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// A setting is bad or missing.
@@ -38,6 +38,9 @@ pub enum RunError {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// It was told to stop a second time, before it had finished.
+    #[error("told to stop twice: requests that were running are cut off")]
+    CutOff,
     /// Anything else that keeps it from starting.
     #[error("cannot start")]
     Start(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -155,10 +158,9 @@ async fn run_until_stopped<C: ServerContext>(
         server.close().await;
     };
     tokio::select! {
-        () = stop => {}
-        () = signals.next() => {}
+        () = stop => Ok(()),
+        () = signals.next() => Err(RunError::CutOff),
     }
-    Ok(())
 }
 
 /// SIGINT and SIGTERM, from now on.

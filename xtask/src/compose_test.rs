@@ -69,7 +69,7 @@ impl Trial {
         self.system.progress.start("remove", "containers, images and data");
         let removed = self.containers.remove();
         if removed.is_ok() {
-            self.system.progress.done("remove", "nothing is left");
+            self.system.progress.done("remove", "done");
         }
         self.system.stop();
         removed
@@ -103,7 +103,7 @@ impl Trial {
                 bail!("the image of {} has a shell", service.name);
             }
         }
-        self.system.progress.done("confinement", "no root, no capabilities, nothing to write to, no shell");
+        self.system.progress.done("confinement", "no root, no capabilities, a read-only root, no shell");
         Ok(())
     }
 

@@ -21,7 +21,7 @@ use crate::progress::Progress;
 use crate::serve::serve;
 use crate::services::{SERVICES, Settings};
 use crate::system::System;
-use crate::{choice, ready, workspace};
+use crate::{choice, workspace};
 
 /// The program of a step.
 struct Program {
@@ -167,7 +167,7 @@ fn environment(settings: &Settings) -> Vec<(String, String)> {
 
 /// Those of `up`, but on free ports, and in the profile that lets nobody in without credentials: so the documents say.
 fn settings() -> Result<Settings> {
-    let ports = ready::free_ports(SERVICES.len())?;
+    let ports = db_server::free_ports(SERVICES.len())?;
     let variables = SERVICES.iter().map(|service| service.port_variable);
     let ports = BTreeMap::from_iter(variables.zip(ports));
     Settings::read(|name| match name {

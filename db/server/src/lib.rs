@@ -4,16 +4,18 @@
 //! data directory, socket and port, listens on 127.0.0.1 only and never outlives its owner, not even a killed one.
 //! Its user is `root` without a password, so it is for development and tests only.
 //!
-//! Does not live here: SQL, migrations, containers, and servers that somebody else started.
+//! Also the choice of ports for servers that are restarted. Does not live here: SQL, migrations, containers, and servers that somebody else started.
 
 pub mod claim;
 mod data;
 mod install;
 mod log;
+mod ports;
 mod program;
 mod server;
 pub mod supervisor;
 
 pub use install::install_command;
+pub use ports::free_ports;
 pub use program::{Engine, Program};
 pub use server::{Durability, Error, Launch, PrivateServer};

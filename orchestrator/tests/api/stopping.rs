@@ -66,7 +66,7 @@ async fn a_server_that_drains_is_not_ready_but_serves_until_it_is_told_again() {
     server.becomes_unready().await;
     assert_eq!((server.status("/ready").await, server.status("/health").await), (503, 200));
     server.terminate();
-    assert_eq!(server.process.wait().await.unwrap().code(), Some(0));
+    assert_eq!(server.process.wait().await.unwrap().code(), Some(1));
 }
 
 #[tokio::test]

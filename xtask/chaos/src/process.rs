@@ -21,8 +21,8 @@ use tokio::time::timeout;
 use crate::log::Log;
 
 const LISTENS_WITHIN: Duration = Duration::from_secs(30);
-/// A service finishes its requests within 10 s of SIGTERM.
-const STOPPED_WITHIN: Duration = Duration::from_secs(15);
+/// A service drains for 3 s here at most, and finishes its requests within 10 s.
+const STOPPED_WITHIN: Duration = Duration::from_secs(20);
 
 /// A program and its environment.
 #[derive(Clone)]
@@ -47,7 +47,7 @@ impl Program {
         let this = std::env::current_exe().context("cannot tell where this program is")?;
         let path = this.parent().unwrap_or(Path::new(".")).join(name);
         if !path.is_file() {
-            bail!("{} is missing: `cargo xtask chaos` builds it", path.display());
+            bail!("{} is missing: `cargo xtask` builds it", path.display());
         }
         Ok(Self { path, arguments: Vec::new(), environment: Vec::new(), log })
     }

@@ -93,7 +93,7 @@ impl Round {
         let product = self.product("confirmed", 10).await?;
         let order = self.create(&format!("{}-confirmed", self.name), product, 3).await?.id;
         let confirm = async |client: i64| {
-            let key = format!("{}-confirm-{}", self.name, client.max(CLIENTS / 2));
+            let key = format!("{}-confirm-{}", self.name, client.max(CLIENTS / 2 - 1));
             let confirm = || send(self.orders.order_confirm().id(order).x_idempotency_key(key.as_str()).send());
             patient().repeatable(confirm).await.map(ResponseValue::into_inner)
         };

@@ -1,13 +1,12 @@
 //! The system behind a balancer: a database server, HAProxy, and two replicas of each service, which reach each other
 //! through it.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use load::Targets;
-use rand::Rng;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::database::Database;
@@ -21,8 +20,6 @@ const DRAIN_SECONDS: &str = "3";
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 const READY_WITHIN: Duration = Duration::from_secs(60);
-/// Ports below those that the system gives to connections, so that nobody takes one while its replica is away.
-const PORTS: std::ops::Range<u16> = 20_000..30_000;
 
 /// One of the two processes of a service.
 pub(crate) struct Replica {
@@ -59,7 +56,7 @@ impl System {
         let database = Database::start(program, directory, Log::create(directory, "database")?).await?;
         database.prepare(directory).await?;
         let http = reqwest::Client::builder().no_proxy().timeout(ANSWER_WITHIN).pool_max_idle_per_host(0).build()?;
-        let mut ports = free_ports(3 * Service::ALL.len())?.into_iter();
+        let mut ports = db_server::free_ports(3 * Service::ALL.len())?.into_iter();
         let mut address = || ports.next().map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
         let (mut frontends, mut addresses) = (Vec::new(), Vec::new());
         for service in Service::ALL {
@@ -211,18 +208,4 @@ async fn is_ready(http: &reqwest::Client, address: SocketAddr) -> bool {
 
 fn base_url(address: &SocketAddr) -> String {
     format!("http://{address}")
-}
-
-/// So many ports on which nobody listens now.
-fn free_ports(count: usize) -> Result<Vec<u16>> {
-    // All are open at once, so that they differ.
-    let mut listeners: Vec<TcpListener> = Vec::new();
-    let mut attempts = 0..10 * count;
-    while listeners.len() < count && attempts.next().is_some() {
-        listeners.extend(TcpListener::bind((Ipv4Addr::LOCALHOST, rand::rng().random_range(PORTS))));
-    }
-    if listeners.len() < count {
-        bail!("there are no free ports from {} to {}", PORTS.start, PORTS.end);
-    }
-    listeners.iter().map(|listener| Ok(listener.local_addr()?.port())).collect()
 }

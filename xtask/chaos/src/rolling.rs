@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use load::{History, Load};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -69,7 +69,11 @@ async fn restart_all(
 ) -> Result<()> {
     let count = system.replicas.len();
     for turn in 0.. {
-        if *interrupted.borrow() || (turn >= count && journal.elapsed() >= length) {
+        let is_each_restarted = turn >= count;
+        if *interrupted.borrow() && !is_each_restarted {
+            bail!("interrupted before each replica was restarted");
+        }
+        if *interrupted.borrow() || (is_each_restarted && journal.elapsed() >= length) {
             break;
         }
         let name = system.replicas[turn % count].name.clone();
@@ -83,7 +87,7 @@ async fn restart_all(
 fn judge_races(journal: &Journal, races: Result<Races>) {
     match races {
         Ok(Races { rounds, calls }) => {
-            journal.say(format_args!("races: {rounds} rounds, {calls} calls, all as promised"))
+            journal.say(format_args!("races: {rounds} rounds, {calls} calls, all as promised"));
         }
         Err(error) => journal.violation(format!("races: {error:#}")),
     }
@@ -91,8 +95,9 @@ fn judge_races(journal: &Journal, races: Result<Races>) {
 
 /// A restart is no excuse: who tries again gets an answer.
 fn judge_answers(journal: &Journal, history: Option<&History>) {
-    let lost = history.map_or(0, History::given_up);
-    journal.say(format_args!("requests lost: {lost}"));
+    // Without a history this is said elsewhere.
+    let Some(lost) = history.map(History::given_up) else { return };
+    journal.say(format_args!("operations without an answer: {lost}"));
     if lost > 0 {
         journal.violation(format!("{lost} operations were never answered for good"));
     }

@@ -50,6 +50,8 @@ def main():
         must(str(DEPLOY / "deploy.sh"), "release", "1.0.0")
         resources(facts, missing={"Authorizer"})
         made.check(facts, "1.0.0")
+        refused(str(DEPLOY / "deploy.sh"), "release", "broken")
+        made.check_service(facts, "customers", "1.0.0")
         must(str(DEPLOY / "deploy.sh"), "customers", f"Image={made.output('foundation', 'Registry')}/customers:1.0.1")
         made.check_service(facts, "customers", "1.0.1")
         must(str(DEPLOY / "deploy.sh"), "function", "JwtIssuer=https://issuer.example", "JwtAudience=backoffice")
@@ -64,9 +66,19 @@ def main():
 
 def must(*command):
     """Runs a program that has to succeed."""
-    print("$", *(part.replace(f"{DEPLOY.parent}/", "") for part in command), flush=True)
-    if subprocess.run(command).returncode != 0:
+    if not succeeds(command):
         sys.exit(f"{command[0]} fails")
+
+
+def refused(*command):
+    """Runs a program that has to fail."""
+    if succeeds(command):
+        sys.exit(f"{' '.join(command)} has to fail")
+
+
+def succeeds(command):
+    print("$", *(part.replace(f"{DEPLOY.parent}/", "") for part in command), flush=True)
+    return subprocess.run(command).returncode == 0
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import boto3
 from moto.cloudformation.models import CloudFormationBackend
 from moto.cloudformation.parsing import ResourceMap
 from moto.core.common_models import CloudFormationModel
-from moto.ecs.models import EC2ContainerServiceBackend
+from moto.ecs.models import Container, EC2ContainerServiceBackend
 from moto.moto_api import state_manager
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
@@ -110,6 +110,16 @@ ResourceMap.build_resource_diff = differences
 ResourceMap.delete = delete
 # What a task needs is asked of its containers, also on Fargate, where the task says it.
 EC2ContainerServiceBackend._calculate_task_resource_requirements = lambda *_: {}
+make_container = Container.__init__
+
+
+def container(self, task_definition):
+    """All that a container does here is to end: badly, where its version says so."""
+    make_container(self, task_definition)
+    self.exitCode = int(self.image.endswith(":broken"))
+
+
+Container.__init__ = container
 # A task has done its work when it is looked at.
 state_manager.set_transition("ecs::task", {"progression": "immediate"})
 
@@ -292,7 +302,8 @@ def task_definition(_, properties):
 @kind("AWS::ECS::Service")
 def service(_, properties):
     client, where = aws("ecs"), properties["Cluster"]
-    made = client.create_service(**camel(properties))["service"]
+    # AWS begins with one where no number is given.
+    made = client.create_service(desiredCount=1, **camel(properties))["service"]
     arn, name = made["serviceArn"], made["serviceName"]
     return Made(arn, lambda: client.delete_service(cluster=where, service=arn, force=True), {"Name": name})
 

@@ -71,7 +71,13 @@ def check_statement(facts, where, statement):
         return set()
     actions, resources = many(statement["Action"]), many(statement["Resource"])
     facts.true(f"{where} names its actions one by one", all("*" not in action for action in actions))
-    return set(actions) if "*" in resources else set()
+    return set(actions) if any(map(is_any, resources)) else set()
+
+
+def is_any(resource):
+    """Whether it names every resource of a kind."""
+    text = resource.get("Fn::Sub", "") if isinstance(resource, dict) else resource
+    return str(text).endswith("*") and not str(text).endswith("/*")
 
 
 def check_group(facts, where, properties):

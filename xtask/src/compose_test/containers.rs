@@ -41,7 +41,7 @@ impl Containers {
     pub(crate) fn new() -> Result<Self> {
         let project = Project::new("compose-test", true);
         let names = SERVICES.iter().map(|service| service.port_variable).chain(["MYSQL_PORT"]);
-        let ports = BTreeMap::from_iter(names.zip(ready::free_ports(SERVICES.len() + 1)?));
+        let ports = BTreeMap::from_iter(names.zip(db_server::free_ports(SERVICES.len() + 1)?));
         let config = project.config()?;
         // It lets operators in, so it knows everything that a client has to know.
         let customers = &config["services"]["customers"]["environment"];
@@ -107,6 +107,10 @@ impl Containers {
 
     pub(crate) fn has_shell(&self, service: &str) -> Result<bool> {
         let output = output(&mut self.compose(&["exec", "-T", service, "/bin/sh", "-c", "true"]))?;
+        let complaint = text(&output.stderr);
+        if !output.status.success() && !complaint.contains("no such file or directory") {
+            bail!("cannot look for a shell in {service}: {}", complaint.trim());
+        }
         Ok(output.status.success())
     }
 
