@@ -13,7 +13,7 @@ mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use call::Call;
+pub use call::{Call, TRACE_ID};
 pub use cursor::{CursorKey, Position};
 pub use docs::with_docs;
 pub use server::{MAX_BODY_BYTES, RunError, Running, run, serve};
