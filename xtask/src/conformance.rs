@@ -3,6 +3,7 @@
 
 mod tools;
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};
@@ -17,6 +18,7 @@ use crate::cli::{ConformanceArgs, Install, Step};
 use crate::conformance::tools::{Runtime, Tools};
 use crate::database::Purpose;
 use crate::home::Home;
+use crate::programs::Programs;
 use crate::progress::Progress;
 use crate::serve::serve;
 use crate::services::{SERVICES, Settings};
@@ -45,6 +47,7 @@ fn program(step: Step) -> Program {
         Step::Tour => Program::new("tour", Runtime::Node, "tour.mjs"),
         Step::Typescript => Program::new("typescript", Runtime::Node, "typescript/run.mjs"),
         Step::Python => Program::new("python", Runtime::Python, "python/run.py"),
+        Step::Lambda => Program::new("lambda", Runtime::Python, "lambda/run.py"),
         Step::Attack => Program::new("attack", Runtime::Python, "attack/run.py"),
         Step::Browser => Program::new("browser", Runtime::Browser, "browser.mjs"),
     }
@@ -71,13 +74,14 @@ fn start_and_judge(
 ) -> Result<ExitCode> {
     let steps = steps(&args.steps);
     tools.prepare(system, steps.iter().map(|step| program(*step).runtime))?;
+    let mut programs = Programs::default();
     if steps.iter().any(|step| program(*step).needs_system) {
         let choice = choice::choose(None, Install { no_install: args.no_install })?;
         system.progress.say(&format!("database: {choice}"));
         system.start_database(choice, Purpose::Conformance)?;
-        serve(system, settings)?;
+        (_, programs) = serve(system, settings)?;
     }
-    judge(system, tools, &steps, settings, args)
+    judge(system, tools, &steps, settings, &programs, args)
 }
 
 /// Each step once, in their order; all of them where none is named.
@@ -94,6 +98,7 @@ fn judge(
     tools: &Tools,
     steps: &[Step],
     settings: &Settings,
+    programs: &Programs,
     args: &ConformanceArgs,
 ) -> Result<ExitCode> {
     let mut failed = Vec::new();
@@ -101,9 +106,7 @@ fn judge(
         let program = program(*step);
         let mut command = tools.command(program.runtime)?;
         command.arg(Path::new(tools::FOLDER).join(program.path)).envs(environment(settings));
-        if *step == Step::Attack {
-            command.arg(args.attack_seconds.to_string());
-        }
+        command.args(argument(*step, programs, args)?);
         if !run_program(system, program.name, &command)? {
             failed.push(program.name);
         }
@@ -112,6 +115,18 @@ fn judge(
         bail!("not all is well: {}", failed.join(", "));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a program is told besides its environment.
+fn argument(step: Step, programs: &Programs, args: &ConformanceArgs) -> Result<Option<OsString>> {
+    Ok(match step {
+        Step::Attack => Some(args.attack_seconds.to_string().into()),
+        Step::Lambda => Some(match &args.function {
+            Some(path) => std::path::absolute(path)?.into(),
+            None => programs.path("orchestrator")?.into(),
+        }),
+        _ => None,
+    })
 }
 
 /// Whether all is well. The figures are the last line of the program.
@@ -142,7 +157,7 @@ fn environment(settings: &Settings) -> Vec<(String, String)> {
         let name = format!("{}_BASE", service.name.to_uppercase());
         (name, settings.base(service))
     });
-    let secrets = ["ADMIN_USER", "ADMIN_PASSWORD", "SERVICE_TOKEN"];
+    let secrets = ["ADMIN_USER", "ADMIN_PASSWORD", "JWT_SECRET", "SERVICE_TOKEN"];
     bases.chain(secrets.map(|name| (name.to_owned(), settings.get(name).to_owned()))).collect()
 }
 
