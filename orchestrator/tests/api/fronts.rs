@@ -94,7 +94,7 @@ pub(crate) async fn answered(function: &Orchestrator, event: &Value) -> Reply {
     let mut context = Context::default();
     context.request_id = "the-request".to_owned();
     let answer = lambda::answer(function, event, &context).await.unwrap();
-    let one = answer["headers"].as_object().into_iter().flatten().map(|(name, value)| (name, value));
+    let one = answer["headers"].as_object().into_iter().flatten();
     let many = answer["multiValueHeaders"].as_object().into_iter().flatten();
     let many = many.flat_map(|(name, values)| values.as_array().unwrap().iter().map(move |value| (name, value)));
     let headers =
