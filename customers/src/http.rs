@@ -119,6 +119,7 @@ impl CustomersApi for CustomersServer {
 
     async fn readiness_view(rqctx: RequestContext<Context>) -> Result<OkAnswer<Readiness>, Error> {
         let work = async {
+            service::not_stopping()?;
             rqctx.context().customers.ready().await?;
             Answer::ok(Readiness::ready())
         };

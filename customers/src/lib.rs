@@ -18,6 +18,9 @@ use service::{CursorKey, RunError, Running};
 use app::{Customers, Login};
 use http::CustomersServer;
 
+/// Where it listens when `PORT` does not say.
+pub const DEFAULT_PORT: u16 = 3001;
+
 /// What the service promises, shown under `/docs`.
 const DOCUMENT: &str = include_str!("../../specs/customers.json");
 
@@ -39,7 +42,7 @@ impl Config {
     /// Names the first setting that is bad or missing.
     pub fn from_env(env: &Env<'_>) -> Result<Self, RunError> {
         Ok(Self {
-            bind_address: bind_address(env, 3001)?,
+            bind_address: bind_address(env, DEFAULT_PORT)?,
             database: DatabaseSettings::from_lookup(|name| env.get(name))
                 .map_err(|error| RunError::Setting(error.to_string()))?,
             auth: Auth::from_env(env)?,

@@ -7,5 +7,6 @@ use service::settings::Env;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    service::run("customers", async { customers::start(Config::from_env(&Env::process())?) }).await
+    service::run("customers", customers::DEFAULT_PORT, async { customers::start(Config::from_env(&Env::process())?) })
+        .await
 }

@@ -14,7 +14,7 @@ use similar::TextDiff;
 /// Prepares the database of the back office.
 ///
 /// The database is that of DATABASE_URL (mysql://user:password@host:port/name), or of DB_HOST, DB_PORT, DB_USER,
-/// DB_PASSWORD and DB_NAME.
+/// DB_PASSWORD, DB_NAME, DB_SSL_MODE and DB_SSL_CA.
 #[derive(Parser)]
 #[command(version, max_term_width = 100)]
 struct Arguments {

@@ -31,7 +31,7 @@ pub struct DatabaseSettings {
 /// How the connection is protected: the modes of MySQL's own clients, by the same names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TlsMode {
-    /// No TLS. What an URL without `ssl-mode` means.
+    /// No TLS. What is meant where no mode is named.
     Disabled,
     /// TLS without verification where the server offers it, plain otherwise.
     Preferred,
@@ -57,9 +57,10 @@ impl SettingError {
 }
 
 impl DatabaseSettings {
-    /// Reads `DATABASE_URL`, or else `DB_HOST`, `DB_PORT`, `DB_USER`, `DB_PASSWORD` and `DB_NAME`; and `DB_POOL_SIZE`.
+    /// Reads `DATABASE_URL`, or else `DB_HOST`, `DB_PORT`, `DB_USER`, `DB_PASSWORD`, `DB_NAME`, `DB_SSL_MODE` and
+    /// `DB_SSL_CA`; and `DB_POOL_SIZE`.
     ///
-    /// An empty value counts as absent. TLS can be asked for in the URL only: the parts connect without it.
+    /// An empty value counts as absent.
     ///
     /// # Errors
     ///
@@ -130,14 +131,19 @@ impl DatabaseSettings {
             Some(port) => port.parse().map_err(|_| SettingError::new("DB_PORT", "must be a number from 1 to 65535"))?,
             None => DEFAULT_PORT,
         };
+        let tls = get("DB_SSL_MODE").map_or(Ok(TlsMode::Disabled), |mode| tls_mode("DB_SSL_MODE", &mode))?;
+        let tls_ca = get("DB_SSL_CA").map(PathBuf::from);
+        if tls_ca.is_some() && tls != TlsMode::Verify {
+            return Err(SettingError::new("DB_SSL_CA", "needs DB_SSL_MODE=VERIFY_CA or VERIFY_IDENTITY"));
+        }
         Ok(Self {
             host: required("DB_HOST")?,
             port,
             user: required("DB_USER")?,
             password: get("DB_PASSWORD").unwrap_or_default(),
             database: required("DB_NAME")?,
-            tls: TlsMode::Disabled,
-            tls_ca: None,
+            tls,
+            tls_ca,
             max_connections: DEFAULT_MAX_CONNECTIONS,
         })
     }
@@ -172,7 +178,7 @@ fn tls_options(url: &Url) -> Result<(TlsMode, Option<PathBuf>), SettingError> {
     let mut ca = None;
     for (name, value) in url.query_pairs() {
         match name.as_ref() {
-            "ssl-mode" => mode = Some(tls_mode(&value)?),
+            "ssl-mode" => mode = Some(tls_mode("DATABASE_URL", &value)?),
             "ssl-ca" => ca = Some(PathBuf::from(value.as_ref())),
             other => return Err(bad(format!("unknown parameter `{other}`; ssl-mode and ssl-ca are known"))),
         }
@@ -184,14 +190,14 @@ fn tls_options(url: &Url) -> Result<(TlsMode, Option<PathBuf>), SettingError> {
     Ok((mode, ca))
 }
 
-fn tls_mode(value: &str) -> Result<TlsMode, SettingError> {
+fn tls_mode(setting: &'static str, value: &str) -> Result<TlsMode, SettingError> {
     match value.to_ascii_uppercase().as_str() {
         "DISABLED" => Ok(TlsMode::Disabled),
         "PREFERRED" => Ok(TlsMode::Preferred),
         "REQUIRED" => Ok(TlsMode::Required),
         "VERIFY_CA" | "VERIFY_IDENTITY" => Ok(TlsMode::Verify),
         other => Err(SettingError::new(
-            "DATABASE_URL",
+            setting,
             format!("unknown ssl-mode `{other}`; use DISABLED, PREFERRED, REQUIRED, VERIFY_CA or VERIFY_IDENTITY"),
         )),
     }
@@ -254,6 +260,20 @@ mod tests {
         assert!(tls("ssl-mode=REQUIRED&ssl-ca=/ca.pem").unwrap_err().to_string().contains("ssl-ca needs"));
         assert!(tls("ssl-mode=MAYBE").unwrap_err().to_string().contains("unknown ssl-mode `MAYBE`"));
         assert!(tls("sslmode=x").unwrap_err().to_string().contains("unknown parameter `sslmode`"));
+    }
+
+    #[test]
+    fn the_parts_ask_for_tls_as_the_url_does() {
+        let tls = |more: &[(&str, &str)]| {
+            let parts = [("DB_HOST", "h"), ("DB_USER", "u"), ("DB_NAME", "n")];
+            from(&[&parts, more].concat()).map(|s| (s.tls, s.tls_ca)).map_err(|error| error.to_string())
+        };
+        assert_eq!(tls(&[]), Ok((TlsMode::Disabled, None)));
+        assert_eq!(tls(&[("DB_SSL_MODE", "required")]), Ok((TlsMode::Required, None)));
+        let verified = [("DB_SSL_MODE", "VERIFY_IDENTITY"), ("DB_SSL_CA", "/ca.pem")];
+        assert_eq!(tls(&verified), Ok((TlsMode::Verify, Some(PathBuf::from("/ca.pem")))));
+        assert!(tls(&[("DB_SSL_MODE", "MAYBE")]).unwrap_err().starts_with("DB_SSL_MODE: unknown ssl-mode `MAYBE`"));
+        assert!(tls(&[("DB_SSL_CA", "/ca.pem")]).unwrap_err().starts_with("DB_SSL_CA: needs DB_SSL_MODE"));
     }
 
     #[test]

@@ -59,6 +59,7 @@ impl Orchestrator {
     /// Whether the service can work.
     pub(crate) async fn readiness(&self, call: &Call) -> OkAnswer<Readiness> {
         let work = async {
+            service::not_stopping()?;
             self.upstreams.ready(call).await?;
             OkAnswer::ok(Readiness::ready())
         };

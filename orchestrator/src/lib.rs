@@ -28,6 +28,9 @@ use upstreams::Upstreams;
 pub use handler::Orchestrator;
 pub use retry::Policy;
 
+/// Where it listens when `PORT` does not say.
+pub const DEFAULT_PORT: u16 = 3003;
+
 /// What the service promises, shown under `/docs`.
 const DOCUMENT: &str = include_str!("../../specs/orchestrator.json");
 
@@ -52,7 +55,7 @@ impl Config {
     /// Names the first setting that is bad or missing.
     pub fn from_env(env: &Env<'_>) -> Result<Self, RunError> {
         Ok(Self {
-            bind_address: bind_address(env, 3003)?,
+            bind_address: bind_address(env, DEFAULT_PORT)?,
             auth: Auth::from_env(env)?,
             profile: Profile::from_env(env)?,
             service_token: env.required("SERVICE_TOKEN")?,

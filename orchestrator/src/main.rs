@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use orchestrator::{Config, lambda, start};
+use orchestrator::{Config, DEFAULT_PORT, lambda, start};
 use service::settings::Env;
 
 #[tokio::main]
@@ -11,6 +11,6 @@ async fn main() -> ExitCode {
     if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_some() {
         lambda::run(config).await
     } else {
-        service::run("orchestrator", async { start(config()?) }).await
+        service::run("orchestrator", DEFAULT_PORT, async { start(config()?) }).await
     }
 }

@@ -220,6 +220,7 @@ impl OrdersApi for OrdersServer {
 
     async fn readiness_view(rqctx: RequestContext<Context>) -> Result<OkAnswer<Readiness>, Error> {
         let work = async {
+            service::not_stopping()?;
             rqctx.context().orders.ready().await?;
             Answer::ok(Readiness::ready())
         };

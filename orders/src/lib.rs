@@ -30,6 +30,9 @@ const RETENTION_HOURS: RangeInclusive<u64> = 24..=8760;
 /// A reservation outlives the caller's retries, and blocks nobody's stock for more than a day.
 const RESERVATION_SECONDS: RangeInclusive<u64> = 60..=86_400;
 
+/// Where it listens when `PORT` does not say.
+pub const DEFAULT_PORT: u16 = 3002;
+
 /// What the service promises, shown under `/docs`.
 const DOCUMENT: &str = include_str!("../../specs/orders.json");
 
@@ -56,7 +59,7 @@ impl Config {
         let reservation_seconds = number(env, "RESERVATION_SECONDS", 900, RESERVATION_SECONDS)?;
         let database = DatabaseSettings::from_lookup(|name| env.get(name));
         Ok(Self {
-            bind_address: bind_address(env, 3002)?,
+            bind_address: bind_address(env, DEFAULT_PORT)?,
             database: database.map_err(|error| RunError::Setting(error.to_string()))?,
             auth: Auth::from_env(env)?,
             cursors: CursorKey::from_env(env)?,

@@ -7,5 +7,5 @@ use service::settings::Env;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    service::run("orders", async { orders::start(Config::from_env(&Env::process())?) }).await
+    service::run("orders", orders::DEFAULT_PORT, async { orders::start(Config::from_env(&Env::process())?) }).await
 }

@@ -1,5 +1,5 @@
 //! What every server here shares: settings, callers, the frame around a request, cursors, telemetry, the page about its
-//! document, start and stop.
+//! document, start, stop and the question whether it is ready.
 //!
 //! Nothing here knows a resource or a database. What a contract says lives in `service-api` and the API crates.
 
@@ -7,6 +7,7 @@ pub mod auth;
 mod call;
 mod cursor;
 mod docs;
+mod health;
 mod server;
 pub mod settings;
 mod telemetry;
@@ -16,5 +17,5 @@ pub mod testing;
 pub use call::{Call, TRACE_ID};
 pub use cursor::{CursorKey, Position};
 pub use docs::with_docs;
-pub use server::{MAX_BODY_BYTES, RunError, Running, run, serve};
+pub use server::{MAX_BODY_BYTES, RunError, Running, not_stopping, run, serve};
 pub use telemetry::init_logs;

@@ -1,20 +1,28 @@
 //! Starting a server, and stopping it without losing a request.
 
+use std::env;
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use dropshot::{ApiDescription, ConfigDropshot, HttpServer, ServerBuilder, ServerContext};
-use tokio::signal::unix::{SignalKind, signal};
+use service_api::Failure;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{sleep, timeout};
 
-use crate::settings::SettingError;
-use crate::telemetry;
+use crate::settings::{Env, SettingError, bind_address, drain_period};
+use crate::{health, telemetry};
 
 /// The largest body that is read. A full order of 100 lines takes about 5 KiB.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 /// How long running requests may take to end when the server stops. Somebody who never finishes sending a body would
 /// otherwise keep it alive for ever.
-const DRAIN: Duration = Duration::from_secs(10);
+const CLOSED_WITHIN: Duration = Duration::from_secs(10);
+
+/// Whether this process was told to stop. It stops as a whole, whatever it serves.
+static STOPPING: AtomicBool = AtomicBool::new(false);
 
 /// Why a service does not run.
 #[derive(Debug, thiserror::Error)]
@@ -77,7 +85,7 @@ impl<C: ServerContext> Running<C> {
 
     /// Takes no new request, waits for the running ones, at most 10 s, and ends.
     pub async fn close(self) {
-        match tokio::time::timeout(DRAIN, self.http.close()).await {
+        match timeout(CLOSED_WITHIN, self.http.close()).await {
             Ok(Ok(())) => tracing::info!("stopped"),
             Ok(Err(error)) => tracing::warn!(error, "stopped with an error"),
             Err(_) => tracing::warn!("stopped with requests that did not end in time"),
@@ -85,15 +93,49 @@ impl<C: ServerContext> Running<C> {
     }
 }
 
-/// A service's whole life: starts it, waits for SIGINT or SIGTERM, drains it. A second signal ends it at once.
-pub async fn run<C: ServerContext>(name: &str, start: impl Future<Output = Result<Running<C>, RunError>>) -> ExitCode {
-    telemetry::init_logs();
-    match run_until_stopped(name, start).await {
+/// What every readiness check asks first: a service that was told to stop wants no new requests.
+///
+/// # Errors
+///
+/// Once this process was told to stop.
+pub fn not_stopping() -> Result<(), Failure> {
+    if STOPPING.load(Ordering::Relaxed) { Err(Failure::unavailable("the service is stopping")) } else { Ok(()) }
+}
+
+/// A service's whole life: starts it, waits for SIGINT or SIGTERM, and stops it without losing a request. A second signal
+/// ends it at once.
+///
+/// With `DRAIN_SECONDS` it goes on serving for so long after the signal, but says that it is not ready. That is the time in
+/// which a load balancer finds out and sends no more requests.
+///
+/// With the argument `--health` the program starts nothing: it asks the server at `HOST` and `PORT` whether it is ready.
+pub async fn run<C: ServerContext>(
+    name: &str,
+    default_port: u16,
+    start: impl Future<Output = Result<Running<C>, RunError>>,
+) -> ExitCode {
+    match run_as_asked(name, default_port, start).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{name}: {}", one_line(&error));
+            eprintln!("{name}: {}", one_line(&*error));
             ExitCode::FAILURE
         }
+    }
+}
+
+async fn run_as_asked<C: ServerContext>(
+    name: &str,
+    default_port: u16,
+    start: impl Future<Output = Result<Running<C>, RunError>>,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<OsString> = env::args_os().skip(1).collect();
+    match arguments.as_slice() {
+        [] => {
+            telemetry::init_logs();
+            Ok(run_until_stopped(name, start).await?)
+        }
+        [only] if only == "--health" => Ok(health::ask(bind_address(&Env::process(), default_port)?).await?),
+        _ => Err("unknown arguments: --health is the only one, alone; settings come from the environment".into()),
     }
 }
 
@@ -101,25 +143,42 @@ async fn run_until_stopped<C: ServerContext>(
     name: &str,
     start: impl Future<Output = Result<Running<C>, RunError>>,
 ) -> Result<(), RunError> {
-    let mut interrupt = listen_to(SignalKind::interrupt())?;
-    let mut terminate = listen_to(SignalKind::terminate())?;
+    let drain = drain_period(&Env::process())?;
+    let mut signals = Signals::listen()?;
     let server = start.await?;
     tracing::info!(address = %server.local_addr(), "{name} is listening");
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
+    signals.next().await;
     tracing::info!("stopping");
+    STOPPING.store(true, Ordering::Relaxed);
+    let stop = async {
+        sleep(drain).await;
+        server.close().await;
+    };
     tokio::select! {
-        () = server.close() => {}
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+        () = stop => {}
+        () = signals.next() => {}
     }
     Ok(())
 }
 
-fn listen_to(kind: SignalKind) -> Result<tokio::signal::unix::Signal, RunError> {
-    signal(kind).map_err(|error| RunError::Start(Box::new(error)))
+/// SIGINT and SIGTERM, from now on.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, RunError> {
+        let listen = |kind| signal(kind).map_err(|error| RunError::Start(Box::new(error)));
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }
 
 fn one_line(error: &dyn std::error::Error) -> String {

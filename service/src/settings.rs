@@ -3,6 +3,10 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
+use std::time::Duration;
+
+/// In seconds. Whoever waits longer for the end of a process kills it.
+const LONGEST_DRAIN: u64 = 600;
 
 type Lookup<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
@@ -102,6 +106,14 @@ pub fn bind_address(env: &Env<'_>, default_port: u16) -> Result<SocketAddr, Sett
     Ok(SocketAddr::new(host, port))
 }
 
+/// `DRAIN_SECONDS` (0 by default): how long a service that was told to stop goes on serving.
+pub fn drain_period(env: &Env<'_>) -> Result<Duration, SettingError> {
+    match env.parsed("DRAIN_SECONDS")?.unwrap_or(0) {
+        seconds @ 0..=LONGEST_DRAIN => Ok(Duration::from_secs(seconds)),
+        _ => Err(SettingError::invalid("DRAIN_SECONDS", format!("expected 0 to {LONGEST_DRAIN}"))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,5 +151,15 @@ mod tests {
     fn an_unknown_profile_is_refused() {
         assert!(Profile::from_env(&env("PROFILE", "staging")).is_err());
         assert_eq!(Profile::from_env(&Env::new(|_| None)).unwrap(), Profile::Production);
+    }
+
+    #[test]
+    fn a_service_drains_for_ten_minutes_at_most() {
+        assert_eq!(drain_period(&Env::new(|_| None)).unwrap(), Duration::ZERO);
+        assert_eq!(drain_period(&env("DRAIN_SECONDS", "600")).unwrap(), Duration::from_secs(600));
+        for bad in ["601", "-1", "5s"] {
+            let error = drain_period(&env("DRAIN_SECONDS", bad)).unwrap_err();
+            assert!(error.to_string().starts_with("DRAIN_SECONDS: "), "{error}");
+        }
     }
 }

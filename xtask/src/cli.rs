@@ -61,8 +61,12 @@ pub(crate) enum Command {
     Test(TestArgs),
     /// Run the whole system under load while things go wrong, and judge what is left
     Chaos(ChaosArgs),
+    /// Run two replicas of each service behind HAProxy under load, restart them one by one, and judge what is left
+    Rolling(RollingArgs),
     /// Let tools that others wrote judge the documents and the running system
     Conformance(ConformanceArgs),
+    /// Run the whole system by docker-compose.yml, restart and kill its containers, and judge them
+    ComposeTest(ComposeTestArgs),
 }
 
 const WHICH_DATABASE: &str = "The database is DATABASE_URL; else the one of the running `up`; else `up`'s database, \
@@ -140,10 +144,36 @@ Examples:
   cargo xtask chaos --program /usr/local/mysql/bin/mysqld"
 )]
 pub(crate) struct ChaosArgs {
-    /// How long faults are made
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+#[derive(Args, Debug)]
+#[command(
+    after_help = "HAProxy runs with deploy/haproxy.cfg. It is the program that HAPROXY names, or else the one on the PATH, or \
+else it is installed by apt-get on Debian and Ubuntu as root. Everything goes through it: clients to services, and services \
+to each other. The exit code is 0 only if no client that tries again was left without an answer, the races ended as \
+promised, nothing that was acknowledged is lost, and the invariants hold.
+
+Examples:
+  cargo xtask rolling
+  cargo xtask rolling --minutes 30 --clients 16
+  cargo xtask rolling --program /usr/local/mysql/bin/mysqld"
+)]
+pub(crate) struct RollingArgs {
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    #[command(flatten)]
+    pub(crate) install: Install,
+}
+
+/// What the runs of `xtask-chaos` have in common.
+#[derive(Args, Debug)]
+pub(crate) struct RunArgs {
+    /// How long the system is disturbed
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1440))]
     pub(crate) minutes: u32,
-    /// Says which faults are made, when, and what the clients do; random unless given
+    /// Says what the clients do, and which faults are made; random unless given
     #[arg(long)]
     pub(crate) seed: Option<u64>,
     /// How many clients work at once
@@ -180,9 +210,21 @@ pub(crate) struct ConformanceArgs {
     /// The function for the step lambda: a bootstrap, or a zip with one; the orchestrator of this build unless given
     #[arg(long, value_name = "PATH")]
     pub(crate) function: Option<PathBuf>,
-    /// Install nothing, neither packages nor what the tools need
-    #[arg(long)]
-    pub(crate) no_install: bool,
+    #[command(flatten)]
+    pub(crate) install: Install,
+}
+
+#[derive(Args, Debug)]
+#[command(
+    after_help = "It builds the images and starts everything in a Compose project of its own, on free ports: a system that runs \
+is not disturbed. It does the tour, looks at what the containers may do, restarts and kills each of them, takes everything \
+down and up again, and checks that the data is still the same and the invariants hold. At the end, also after Ctrl-C or a \
+failure, containers, images and data are removed. The tour runs on Node.js, with packages that are installed into \
+xtask/conformance/node_modules."
+)]
+pub(crate) struct ComposeTestArgs {
+    #[command(flatten)]
+    pub(crate) install: Install,
 }
 
 /// In the order in which they run.
@@ -190,6 +232,8 @@ pub(crate) struct ConformanceArgs {
 pub(crate) enum Step {
     /// redocly and spectral find nothing in the documents
     Lint,
+    /// cfn-lint finds nothing in deploy/, and moto's server makes all of it and deletes it again
+    Aws,
     /// Every request of the collections that Postman's converter makes is answered as documented
     Postman,
     /// The collection in specs/postman does the whole tour
@@ -206,10 +250,10 @@ pub(crate) enum Step {
     Browser,
 }
 
-/// What every command has that may have to install a server.
+/// What every command has that may have to install a package.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct Install {
-    /// Never install a server package
+    /// Install nothing
     #[arg(long)]
     pub(crate) no_install: bool,
 }

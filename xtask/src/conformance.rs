@@ -1,12 +1,12 @@
 //! `conformance`: a private system, and tools that others wrote to judge it. What a step does is in its own program below
 //! `xtask/conformance`; what these programs need is in `tools`.
 
-mod tools;
+pub(crate) mod tools;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Write;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use db_server::PrivateServer;
 
-use crate::cli::{ConformanceArgs, Install, Step};
+use crate::cli::{ConformanceArgs, Step};
 use crate::conformance::tools::{Runtime, Tools};
 use crate::database::Purpose;
 use crate::home::Home;
@@ -23,7 +23,7 @@ use crate::progress::Progress;
 use crate::serve::serve;
 use crate::services::{SERVICES, Settings};
 use crate::system::System;
-use crate::{choice, workspace};
+use crate::{choice, ready, workspace};
 
 /// The program of a step.
 struct Program {
@@ -43,6 +43,7 @@ impl Program {
 fn program(step: Step) -> Program {
     match step {
         Step::Lint => Program { needs_system: false, ..Program::new("lint", Runtime::Node, "lint.mjs") },
+        Step::Aws => Program { needs_system: false, ..Program::new("aws", Runtime::Python, "aws/run.py") },
         Step::Postman => Program::new("postman", Runtime::Node, "postman.mjs"),
         Step::Tour => Program::new("tour", Runtime::Node, "tour.mjs"),
         Step::Typescript => Program::new("typescript", Runtime::Node, "typescript/run.mjs"),
@@ -57,7 +58,7 @@ pub(crate) fn run(args: &ConformanceArgs) -> Result<ExitCode> {
     let settings = settings()?;
     let home = Home::take_or_say_who(&workspace::conformance_directory(), "conformance")?;
     let data = home.data();
-    let mut tools = Tools::new(&home, args.no_install);
+    let mut tools = Tools::new(&home, args.install);
     let mut system = System::new(Some(home), Progress::new(false))?;
     let result = start_and_judge(&mut system, &mut tools, &settings, args);
     system.stop();
@@ -76,7 +77,7 @@ fn start_and_judge(
     tools.prepare(system, steps.iter().map(|step| program(*step).runtime))?;
     let mut programs = Programs::default();
     if steps.iter().any(|step| program(*step).needs_system) {
-        let choice = choice::choose(None, Install { no_install: args.no_install })?;
+        let choice = choice::choose(None, args.install)?;
         system.progress.say(&format!("database: {choice}"));
         system.start_database(choice, Purpose::Conformance)?;
         (_, programs) = serve(system, settings)?;
@@ -103,18 +104,36 @@ fn judge(
 ) -> Result<ExitCode> {
     let mut failed = Vec::new();
     for step in steps {
-        let program = program(*step);
-        let mut command = tools.command(program.runtime)?;
-        command.arg(Path::new(tools::FOLDER).join(program.path)).envs(environment(settings));
+        let name = program(*step).name;
+        let mut command = command(tools, *step, settings)?;
         command.args(argument(*step, programs, args)?);
-        if !run_program(system, program.name, &command)? {
-            failed.push(program.name);
+        if !run_program(system, name, &command, &workspace::conformance_directory())? {
+            failed.push(name);
         }
     }
     if !failed.is_empty() {
         bail!("not all is well: {}", failed.join(", "));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The tour alone, on a system that somebody else runs. It ends well or with an error.
+pub(crate) fn tour(system: &mut System, tools: &mut Tools, settings: &Settings, logs: &Path) -> Result<()> {
+    let program = program(Step::Tour);
+    tools.prepare(system, [program.runtime].into_iter())?;
+    let command = command(tools, Step::Tour, settings)?;
+    if !run_program(system, program.name, &command, logs)? {
+        bail!("the tour failed");
+    }
+    Ok(())
+}
+
+/// What runs the program of a step on a system.
+fn command(tools: &Tools, step: Step, settings: &Settings) -> Result<Command> {
+    let program = program(step);
+    let mut command = tools.command(program.runtime)?;
+    command.arg(Path::new(tools::FOLDER).join(program.path)).envs(environment(settings));
+    Ok(command)
 }
 
 /// What a program is told besides its environment.
@@ -129,9 +148,9 @@ fn argument(step: Step, programs: &Programs, args: &ConformanceArgs) -> Result<O
     })
 }
 
-/// Whether all is well. The figures are the last line of the program.
-fn run_program(system: &mut System, name: &'static str, command: &Command) -> Result<bool> {
-    let path = workspace::conformance_directory().join(name).with_extension("log");
+/// Whether all is well. The figures are the last line of the program; all that it says is kept in `logs`.
+fn run_program(system: &mut System, name: &'static str, command: &Command, logs: &Path) -> Result<bool> {
+    let path = logs.join(name).with_extension("log");
     let log = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
     let progress = system.progress.clone();
     system.progress.start(name, "running");
@@ -163,22 +182,18 @@ fn environment(settings: &Settings) -> Vec<(String, String)> {
 
 /// Those of `up`, but on free ports, and in the profile that lets nobody in without credentials: so the documents say.
 fn settings() -> Result<Settings> {
-    // All are open at once, so that they differ.
-    let listeners = SERVICES.each_ref().map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
-    let mut ports = Vec::new();
-    for (service, listener) in SERVICES.iter().zip(listeners) {
-        let port = listener.context("no free port")?.local_addr()?.port();
-        ports.push((service.port_variable, port.to_string()));
-    }
+    let ports = ready::free_ports(SERVICES.len())?;
+    let variables = SERVICES.iter().map(|service| service.port_variable);
+    let ports = BTreeMap::from_iter(variables.zip(ports));
     Settings::read(|name| match name {
         "PROFILE" => Some("production".to_owned()),
-        _ => ports.iter().find(|(variable, _)| *variable == name).map(|(_, port)| port.clone()),
+        _ => ports.get(name).map(u16::to_string),
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeSet;
 
     use super::*;
     use crate::cli::{Cli, Command as CliCommand};

@@ -1,4 +1,4 @@
-//! The `mysql` service of docker-compose.yml, through the `docker` program.
+//! The `mysql` service of docker-compose.yml, through the `docker` program. All of its services are tried by `compose-test`.
 //!
 //! Each working copy has Compose projects of its own, one for each purpose. So a container that somebody
 //! else started is never stopped or removed, and what was left behind by a killed run is surely of this working copy.
@@ -71,16 +71,20 @@ impl Project {
 
     /// The URL of the database at an address, for the root user: tests and checks create databases.
     pub(crate) fn url(&self, address: &str) -> Result<String> {
-        // With all variables filled in, also those from a file `.env`.
+        url_from(&self.config()?, address).context("docker-compose.yml does not say how to reach the mysql service")
+    }
+
+    /// What docker-compose.yml says, with all variables filled in, also those from files `.env`.
+    pub(crate) fn config(&self) -> Result<Value> {
         let output = self.compose(&["config", "--format", "json"]).output().context("cannot run docker")?;
         if !output.status.success() {
             bail!("docker-compose.yml: {}", String::from_utf8_lossy(&output.stderr).trim());
         }
-        let config = serde_json::from_slice(&output.stdout).context("cannot read docker-compose.yml")?;
-        url_from(&config, address).context("docker-compose.yml does not say how to reach the mysql service")
+        serde_json::from_slice(&output.stdout).context("cannot read docker-compose.yml")
     }
 
-    fn compose(&self, arguments: &[&str]) -> Command {
+    /// A command of Compose on this project.
+    pub(crate) fn compose(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("docker");
         command.arg("compose").args(arguments);
         self.prepare(command)

@@ -8,6 +8,7 @@ mod chaos;
 mod check_invariants;
 mod choice;
 mod cli;
+mod compose_test;
 mod conformance;
 mod database;
 mod db_commands;
@@ -28,6 +29,7 @@ mod services;
 mod state;
 mod system;
 mod test_command;
+mod tool;
 mod up;
 mod workspace;
 
@@ -64,6 +66,8 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::CheckInvariants(args) => check_invariants::run(&args),
         Command::Test(args) => test_command::run(&args),
         Command::Chaos(args) => chaos::run(&args),
+        Command::Rolling(args) => chaos::roll(&args),
         Command::Conformance(args) => conformance::run(&args),
+        Command::ComposeTest(args) => compose_test::run(&args).map(|()| ExitCode::SUCCESS),
     }
 }

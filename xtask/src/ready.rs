@@ -1,7 +1,7 @@
 //! Ports and readiness: is a port free, does a service answer.
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -29,6 +29,14 @@ pub(crate) fn check_ports(settings: &Settings) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Ports of this machine on which nobody listens.
+pub(crate) fn free_ports(count: usize) -> Result<Vec<u16>> {
+    // All are open at once, so that they differ.
+    let listeners = (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<io::Result<Vec<_>>>();
+    let ports = listeners.and_then(|listeners| listeners.iter().map(|open| Ok(open.local_addr()?.port())).collect());
+    ports.context("no free port")
 }
 
 /// The status that `GET /ready` gives, `None` when there is no answer.

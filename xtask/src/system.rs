@@ -25,7 +25,7 @@ use crate::{process, ready};
 
 /// A service finishes its requests within 10 s of SIGTERM.
 const STOPPED_WITHIN: Duration = Duration::from_secs(15);
-const READY_WITHIN: Duration = Duration::from_secs(60);
+pub(crate) const READY_WITHIN: Duration = Duration::from_secs(60);
 /// Between two looks at a service that is not ready yet.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -211,20 +211,29 @@ impl System {
 
     /// Waits until a service answers that it is ready.
     pub(crate) fn wait_until_ready(&mut self, service: &Service, address: SocketAddr) -> Result<()> {
+        let mut status = None;
+        let is_ready = self.wait_until(|| {
+            status = ready::status(address);
+            Ok(status == Some(200))
+        })?;
+        if !is_ready {
+            let answer = status.map_or("nothing".to_owned(), |status| status.to_string());
+            bail!(
+                "{} is not ready after {} s (GET /ready answers {answer}); its last lines:\n{}",
+                service.name,
+                READY_WITHIN.as_secs(),
+                self.logs.tail(service.name, TAIL)
+            );
+        }
+        Ok(())
+    }
+
+    /// Looks until something is so; false if it does not become so in time.
+    pub(crate) fn wait_until(&mut self, mut is_so: impl FnMut() -> Result<bool>) -> Result<bool> {
         let deadline = Instant::now() + READY_WITHIN;
-        loop {
-            let status = ready::status(address);
-            if status == Some(200) {
-                return Ok(());
-            }
+        while !is_so()? {
             if Instant::now() > deadline {
-                let answer = status.map_or("nothing".to_owned(), |status| status.to_string());
-                bail!(
-                    "{} is not ready after {} s (GET /ready answers {answer}); its last lines:\n{}",
-                    service.name,
-                    READY_WITHIN.as_secs(),
-                    self.logs.tail(service.name, TAIL)
-                );
+                return Ok(false);
             }
             match self.events.recv_timeout(LOOK_EVERY) {
                 Ok(event) => self.expect_no_end(event)?,
@@ -232,6 +241,7 @@ impl System {
                 Err(error) => return Err(error.into()),
             }
         }
+        Ok(true)
     }
 
     /// Returns at the first signal; an error when something that should run has ended.

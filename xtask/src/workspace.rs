@@ -33,10 +33,20 @@ pub(crate) fn chaos_directory() -> PathBuf {
     root().join(".local/chaos")
 }
 
+/// Where each run of `rolling` has a directory of its own. Ignored by git.
+pub(crate) fn rolling_directory() -> PathBuf {
+    root().join(".local/rolling")
+}
+
 /// What `conformance` keeps: its database while it runs, the log of each step, what was generated, and a Python
 /// environment. Ignored by git.
 pub(crate) fn conformance_directory() -> PathBuf {
     root().join(".local/conformance")
+}
+
+/// What `compose-test` keeps: the log of the tour. Ignored by git.
+pub(crate) fn compose_test_directory() -> PathBuf {
+    root().join(".local/compose-test")
 }
 
 /// The cargo that runs this program, in the root of the workspace.

@@ -29,7 +29,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("orchestrator", &["customers-client", "orchestrator-api", "orders-client", "outbound", "service", "service-api"]),
     ("xtask", &["db-server"]),
     ("load", &["customers-client", "orchestrator-client", "orders-client", "outbound"]),
-    ("xtask-chaos", &["db-server", "invariants", "load"]),
+    ("xtask-chaos", &["customers-client", "db-server", "invariants", "load", "orders-client", "outbound"]),
     ("xtask-openapi", &["customers-api", "openapi-document", "orchestrator-api", "orders-api", "service-api"]),
 ];
 

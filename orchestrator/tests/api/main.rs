@@ -62,6 +62,7 @@ mod outages;
 mod program;
 mod real;
 mod services;
+mod stopping;
 mod system;
 mod validate;
 mod world;

@@ -1,14 +1,15 @@
 //! The program itself: as a function it takes events from a runtime, which gives it so much time and freezes it in between;
-//! and a bad setting is one line.
+//! a bad setting is one line, and so is what it says of the server that it is asked about.
 
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
 
 use crate::fronts::example;
 use crate::instance::{Instance, Pipe, program};
-use crate::line::{ALWAYS, Mishap};
+use crate::line::{ALWAYS, Mishap, read_request, response};
 use crate::world::World;
 
 const CUSTOMER: &str = "GET /internal/customers/{id}";
@@ -139,5 +140,41 @@ async fn a_missing_setting_ends_the_program_with_one_line() {
         let complaint = String::from_utf8(output.stderr).unwrap();
         assert_eq!(complaint, "orchestrator: SERVICE_TOKEN is not set\n");
         assert_eq!(output.status.code(), Some(1));
+    }
+}
+
+/// What the program says with `--health` about a server that answers so, and how it ends.
+async fn health_of_a_server_that_answers(status: u16) -> (String, Option<i32>) {
+    let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = server.local_addr().unwrap().port().to_string();
+    let mut program = program();
+    let asked = program.arg("--health").env("PORT", &port).output();
+    let answered = async {
+        let (mut client, _) = server.accept().await.unwrap();
+        let request = String::from_utf8(read_request(&mut client).await.unwrap()).unwrap();
+        assert!(request.starts_with("GET /ready HTTP/1.1\r\n"), "{request}");
+        client.write_all(&response(status, "application/json", "{}")).await.unwrap();
+    };
+    let (output, ()) = tokio::join!(asked, answered);
+    let output = output.unwrap();
+    assert!(output.stdout.is_empty());
+    (String::from_utf8(output.stderr).unwrap().replace(&port, "PORT"), output.status.code())
+}
+
+#[tokio::test]
+async fn asked_for_its_health_the_program_says_whether_its_server_is_ready() {
+    assert_eq!(health_of_a_server_that_answers(200).await, (String::new(), Some(0)));
+    let (complaint, code) = health_of_a_server_that_answers(503).await;
+    assert!(complaint.starts_with("orchestrator: not ready: GET /ready at 127.0.0.1:PORT"), "{complaint}");
+    assert_eq!((complaint.lines().count(), code), (1, Some(1)));
+}
+
+#[tokio::test]
+async fn an_argument_that_is_not_known_starts_nothing() {
+    for arguments in [&["--version"][..], &["--health", "--now"], &["health"]] {
+        let output = program().args(arguments).output().await.unwrap();
+        let complaint = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((complaint.lines().count(), output.status.code()), (1, Some(1)), "{complaint}");
+        assert!(complaint.starts_with("orchestrator: unknown arguments: --health is"), "{complaint}");
     }
 }

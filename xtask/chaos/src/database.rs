@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use tokio::task::spawn_blocking;
 
 use crate::log::Log;
-use crate::process;
+use crate::process::{self, Program as Executable};
 
 const NAME: &str = "backoffice";
 
@@ -44,6 +44,23 @@ impl Database {
             launch.on_log(move |line| log.line(line)).start()
         };
         self.server = Some(spawn_blocking(start).await?.context("the database server does not start")?);
+        Ok(())
+    }
+
+    /// Migrates the database and inserts the first rows.
+    ///
+    /// # Errors
+    ///
+    /// Where the server does not run, or the program `db` fails.
+    pub(crate) async fn prepare(&self, directory: &Path) -> Result<()> {
+        let port = self.port().context("the database server does not run")?;
+        let log = Log::create(directory, "db")?;
+        for arguments in [&["migrate", "up"][..], &["seed"]] {
+            let mut program = Executable::beside_this("db", log.clone())?;
+            program.arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+            program.environment = vec![("DATABASE_URL".to_owned(), Self::url(port))];
+            program.run().await?;
+        }
         Ok(())
     }
 

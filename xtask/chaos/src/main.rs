@@ -1,8 +1,9 @@
-//! Runs the real system under load, makes faults from a seed, and judges what is left.
+//! Runs the real system under load, makes faults from a seed or restarts its replicas, and judges what is left.
 //!
-//! Lives here: the command line, the directory of the run, and the exit code. `plan` says which faults are made and
-//! when, `system` has the processes and the proxies between them, `run` goes through the plan, `judge` asks what became
-//! of it. The load and the invariants are crates of their own.
+//! Lives here: the command line, the directory of the run, and the exit code. Of chaos, `plan` says which faults are made
+//! and when, `system` has the processes and the proxies between them, `run` goes through the plan. Of a rolling restart,
+//! `replicas` has the processes and the balancer before them, `rolling` restarts them, `races` are clients who want the
+//! same. `judge` asks what became of either. The load and the invariants are crates of their own.
 
 mod connection;
 mod database;
@@ -12,8 +13,12 @@ mod mysql;
 mod plan;
 mod process;
 mod proxy;
+mod races;
+mod replicas;
 mod report;
+mod rolling;
 mod run;
+mod secrets;
 mod system;
 
 use std::path::PathBuf;
@@ -21,21 +26,39 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use clap::Parser;
+use clap::{Args, Parser};
 use tempfile::TempDir;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::report::print;
+use crate::report::{Summary, print};
+use crate::rolling::Rolling;
 use crate::run::Run;
 
-/// Runs the real system under load, makes faults from a seed, and judges what is left
+/// Runs the real system under load and judges what is left
 #[derive(Parser)]
+enum Command {
+    /// Makes faults from a seed
+    Chaos(Arguments),
+    /// Restarts two replicas of each service behind HAProxy, one by one
+    Rolling {
+        #[command(flatten)]
+        arguments: Arguments,
+        /// The program haproxy
+        #[arg(long, value_name = "PATH")]
+        balancer: PathBuf,
+        /// Its configuration
+        #[arg(long, value_name = "PATH")]
+        configuration: PathBuf,
+    },
+}
+
+#[derive(Args)]
 struct Arguments {
-    /// How long faults are made
+    /// How long the system is disturbed
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1440))]
     minutes: u32,
-    /// Says which faults are made and what the clients do; random unless given
+    /// Says what the clients do, and which faults are made; random unless given
     #[arg(long)]
     seed: Option<u64>,
     /// How many clients work at once
@@ -52,9 +75,17 @@ struct Arguments {
     directory: PathBuf,
 }
 
+impl Command {
+    fn arguments(&self) -> &Arguments {
+        match self {
+            Self::Chaos(arguments) | Self::Rolling { arguments, .. } => arguments,
+        }
+    }
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Arguments::parse()).await {
+    match run(Command::parse()).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -65,25 +96,31 @@ async fn main() -> ExitCode {
 }
 
 /// True when all is well.
-async fn run(arguments: Arguments) -> Result<bool> {
+async fn run(command: Command) -> Result<bool> {
     let interrupted = listen_for_interrupts()?;
-    let program = match &arguments.program {
+    let &Arguments { minutes, seed, clients, ref program, keep, ref directory } = command.arguments();
+    let program = match program {
         Some(path) => db_server::Program::at(path).with_context(|| format!("{} is no server", path.display()))?,
         None => db_server::Program::find()
             .with_context(|| format!("no database server: {}", db_server::install_command()))?,
     };
-    let seed = arguments.seed.unwrap_or_else(rand::random);
-    let directory = make_directory(&arguments.directory, seed)?;
-    print(format_args!("seed {seed}, {} min, {program}", arguments.minutes));
+    let seed = seed.unwrap_or_else(rand::random);
+    let directory = make_directory(directory, seed)?;
+    print(format_args!("seed {seed}, {minutes} min, {program}"));
     print(format_args!("logs in {}", directory.path().display()));
-    let length = Duration::from_secs(u64::from(arguments.minutes) * 60);
-    let run = Run { seed, length, clients: arguments.clients.into(), program };
-    let result = run.run(directory.path(), interrupted).await;
-    let is_well = result.as_ref().is_ok_and(report::Summary::is_well);
+    let (length, clients) = (Duration::from_secs(u64::from(minutes) * 60), clients.into());
+    let result = match command {
+        Command::Chaos(_) => Run { seed, length, clients, program }.run(directory.path(), interrupted).await,
+        Command::Rolling { balancer, configuration, .. } => {
+            let rolling = Rolling { seed, length, clients, program, balancer, configuration };
+            rolling.run(directory.path(), interrupted).await
+        }
+    };
+    let is_well = result.as_ref().is_ok_and(Summary::is_well);
     if let Ok(summary) = &result {
         print(summary);
     }
-    if is_well && !arguments.keep {
+    if is_well && !keep {
         directory.close().context("cannot remove the directory of the run")?;
     } else {
         print(format_args!("logs and data are kept in {}", directory.keep().display()));

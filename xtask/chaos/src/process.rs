@@ -32,7 +32,7 @@ pub(crate) struct Program {
     /// Its arguments.
     pub(crate) arguments: Vec<String>,
     /// Added to the environment of this process.
-    pub(crate) environment: Vec<(&'static str, String)>,
+    pub(crate) environment: Vec<(String, String)>,
     /// Where it writes.
     pub(crate) log: Log,
 }
@@ -50,6 +50,15 @@ impl Program {
             bail!("{} is missing: `cargo xtask chaos` builds it", path.display());
         }
         Ok(Self { path, arguments: Vec::new(), environment: Vec::new(), log })
+    }
+
+    /// Starts it, and returns at once.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be started.
+    pub(crate) async fn start(self) -> Result<Process> {
+        Ok(spawn(self).await?.0)
     }
 
     /// Runs it to its end.
@@ -115,10 +124,10 @@ impl Process {
         *self.ended.borrow()
     }
 
-    /// Ends it in order, and kills it when that takes too long.
-    pub(crate) async fn stop(self) {
+    /// Ends it in order, and kills it when that takes too long. Gives how it ended, where that is known.
+    pub(crate) async fn stop(self) -> Option<ExitStatus> {
         // Only a thread that panics is not joined.
-        let _ = spawn_blocking(move || self.child.stop(STOPPED_WITHIN)).await;
+        spawn_blocking(move || self.child.stop(STOPPED_WITHIN)).await.ok().flatten()
     }
 }
 

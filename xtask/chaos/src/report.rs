@@ -7,7 +7,6 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::mysql::Cuts;
-use crate::plan::Fault;
 
 /// The longest that the services may take to be ready again.
 pub(crate) const READY_WITHIN: Duration = Duration::from_secs(5);
@@ -42,9 +41,9 @@ impl Journal {
         print(format_args!("{:02}:{:02} {line}", seconds / 60, seconds % 60));
     }
 
-    /// A fault begins.
-    pub(crate) fn fault(&self, fault: Fault) {
-        *self.lock().faults.entry(fault.kind()).or_default() += 1;
+    /// A fault of this kind begins.
+    pub(crate) fn fault(&self, kind: &'static str, fault: impl fmt::Display) {
+        *self.lock().faults.entry(kind).or_default() += 1;
         self.say(format_args!("fault: {fault}"));
     }
 
@@ -88,8 +87,8 @@ pub(crate) struct Summary {
     engine: String,
     elapsed: Duration,
     record: Record,
-    /// How many connections were cut while they committed.
-    pub(crate) commits: Cuts,
+    /// How many connections were cut while they committed, if any were to be.
+    pub(crate) commits: Option<Cuts>,
     /// What the clients counted.
     pub(crate) load: String,
     /// Every invariant with its number of violations.
@@ -102,7 +101,7 @@ impl Summary {
     /// What the journal has. The rest is filled in by whoever looks.
     pub(crate) fn of(journal: &Journal, seed: u64, engine: String) -> Self {
         let (elapsed, record) = (journal.elapsed(), journal.lock().clone());
-        let (commits, load, invariants) = (Cuts::default(), String::new(), Vec::new());
+        let (commits, load, invariants) = (None, String::new(), Vec::new());
         Self { seed, engine, elapsed, record, commits, load, invariants, lost: None }
     }
 
@@ -122,8 +121,9 @@ impl fmt::Display for Summary {
         for (kind, times) in faults {
             writeln!(f, "  {times:>5}  {kind}")?;
         }
-        let Cuts { before, after } = self.commits;
-        writeln!(f, "commits cut {before} before COMMIT arrived, {after} after it was carried out")?;
+        if let Some(Cuts { before, after }) = self.commits {
+            writeln!(f, "commits cut {before} before COMMIT arrived, {after} after it was carried out")?;
+        }
         if let Some((after, faults)) = slowest {
             writeln!(f, "ready again after {:.1} s at most ({faults})", after.as_secs_f64())?;
         }

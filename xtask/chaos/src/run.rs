@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use futures::future::join_all;
-use load::{Load, Progress, Targets};
+use load::{Load, Progress};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::judge;
-use crate::plan::{Episode, Planned, Service, plan};
+use crate::plan::{Episode, Planned, plan};
 use crate::report::{Journal, Summary};
 use crate::system::System;
 
@@ -42,7 +42,8 @@ impl Run {
     pub(crate) async fn run(self, directory: &Path, interrupted: watch::Receiver<bool>) -> Result<Summary> {
         let engine = self.program.to_string();
         let system = System::start(self.program, directory, interrupted.clone()).await?;
-        let load = Load::start(targets(&system), self.seed, self.clients).await.context("the load does not start")?;
+        let targets = system.secrets.targets(|service| system.base_url(service));
+        let load = Load::start(targets, self.seed, self.clients).await.context("the load does not start")?;
         let journal = Journal::begin();
         let faults = make_faults(&system, &journal, plan(self.seed, self.length), self.length, interrupted);
         let made = tokio::select! {
@@ -54,21 +55,12 @@ impl Run {
         }
         journal.say("no more faults; the clients finish");
         let history = timeout(RESOLVED_WITHIN, load.stop()).await.ok();
-        let summary = judge::judge(&system, &journal, history, (self.seed, engine)).await;
+        let mut summary = judge::judge(&system.database_url().await?, &journal, history, (self.seed, engine)).await;
+        if let Ok(summary) = &mut summary {
+            summary.commits = Some(system.commit_cuts());
+        }
         system.stop().await?;
         summary
-    }
-}
-
-fn targets(system: &System) -> Targets {
-    let secrets = &system.secrets;
-    Targets {
-        customers: system.base_url(Service::Customers),
-        orders: system.base_url(Service::Orders),
-        orchestrator: system.base_url(Service::Orchestrator),
-        admin_user: secrets.admin_user.clone(),
-        admin_password: secrets.admin_password.clone(),
-        service_token: secrets.service_token.clone(),
     }
 }
 
@@ -108,7 +100,7 @@ async fn make(
         if !sleep_unless(&mut interrupted.clone(), planned.starts.saturating_sub(begin)).await {
             return Ok(());
         }
-        journal.fault(planned.fault);
+        journal.fault(planned.fault.kind(), planned.fault);
         system.inflict(planned.fault, planned.lasts).await
     });
     join_all(each).await.into_iter().collect::<Result<()>>()?;

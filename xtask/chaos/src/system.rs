@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::Signal;
-use rand::distr::{Alphanumeric, SampleString};
 use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -18,31 +17,10 @@ use crate::mysql::Cuts;
 use crate::plan::{Fault, Link, Server, Service};
 use crate::process::{Process, Program};
 use crate::proxy::{Behaviour, Protocol, Proxy};
-
-/// The least that the orders service takes, so that reservations end during a run.
-const RESERVATION_SECONDS: &str = "60";
+use crate::secrets::Secrets;
 
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
-
-/// What clients have to know.
-pub(crate) struct Secrets {
-    /// The operator who may log in.
-    pub(crate) admin_user: String,
-    /// The operator's password.
-    pub(crate) admin_password: String,
-    /// What services show.
-    pub(crate) service_token: String,
-    jwt_secret: String,
-}
-
-impl Secrets {
-    fn random() -> Self {
-        let random = || Alphanumeric.sample_string(&mut rand::rng(), 48);
-        let admin_user = "chaos".to_owned();
-        Self { admin_user, admin_password: random(), service_token: random(), jwt_secret: random() }
-    }
-}
 
 /// A service, running or about to run again.
 struct Slot {
@@ -52,7 +30,7 @@ struct Slot {
 
 /// Everything that runs.
 pub(crate) struct System {
-    /// What clients have to know.
+    /// What lets clients in.
     pub(crate) secrets: Secrets,
     database: Mutex<Database>,
     services: Vec<(Service, Mutex<Slot>)>,
@@ -76,7 +54,7 @@ impl System {
         interrupted: watch::Receiver<bool>,
     ) -> Result<Self> {
         let database = Database::start(program, directory, Log::create(directory, "database")?).await?;
-        prepare(&database, directory).await?;
+        database.prepare(directory).await?;
         let http = reqwest::Client::builder().no_proxy().timeout(ANSWER_WITHIN).pool_max_idle_per_host(0).build()?;
         let (secrets, links) = (Secrets::random(), start_links()?);
         let (services, database) = (Vec::new(), Mutex::new(database));
@@ -95,24 +73,13 @@ impl System {
     fn program(&self, service: Service, directory: &Path) -> Result<Program> {
         let mut program = Program::beside_this(service.name(), Log::create(directory, service.name())?)?;
         let base = |to| self.link(Link { from: Some(service), to }).map(|proxy| format!("http://{}", proxy.address()));
-        let secrets = &self.secrets;
-        program.environment = vec![
-            ("HOST", Ipv4Addr::LOCALHOST.to_string()),
-            ("PORT", "0".to_owned()),
-            ("LOG_FORMAT", "json".to_owned()),
-            ("RUST_LOG", "info".to_owned()),
-            ("PROFILE", "production".to_owned()),
-            ("RESERVATION_SECONDS", RESERVATION_SECONDS.to_owned()),
-            ("JWT_SECRET", secrets.jwt_secret.clone()),
-            ("SERVICE_TOKEN", secrets.service_token.clone()),
-            ("ADMIN_USER", secrets.admin_user.clone()),
-            ("ADMIN_PASSWORD", secrets.admin_password.clone()),
-        ];
+        program.environment = self.secrets.settings();
+        program.environment.push(("PORT".to_owned(), "0".to_owned()));
         if let Some(proxy) = self.link(Link { from: Some(service), to: Server::Database }) {
-            program.environment.push(("DATABASE_URL", Database::url(proxy.address().port())));
+            program.environment.push(("DATABASE_URL".to_owned(), Database::url(proxy.address().port())));
         }
         for (name, to) in [("CUSTOMERS_API_BASE", Service::Customers), ("ORDERS_API_BASE", Service::Orders)] {
-            program.environment.extend(base(Server::Service(to)).map(|base| (name, base)));
+            program.environment.extend(base(Server::Service(to)).map(|base| (name.to_owned(), base)));
         }
         Ok(program)
     }
@@ -304,17 +271,4 @@ fn start_links() -> Result<Vec<(Link, Proxy)>> {
         Ok((link, Proxy::start(protocol)?))
     };
     Link::ALL.into_iter().map(start).collect::<std::io::Result<_>>().context("no free ports for the proxies")
-}
-
-/// Migrates the database and inserts the first rows.
-async fn prepare(database: &Database, directory: &Path) -> Result<()> {
-    let port = database.port().context("the database server does not run")?;
-    let log = Log::create(directory, "db")?;
-    for arguments in [&["migrate", "up"][..], &["seed"]] {
-        let mut program = Program::beside_this("db", log.clone())?;
-        program.arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        program.environment = vec![("DATABASE_URL", Database::url(port))];
-        program.run().await?;
-    }
-    Ok(())
 }

@@ -39,6 +39,12 @@ impl History {
         self.records.len()
     }
 
+    /// How many operations a client gave up although trying again might have helped, or never learned the outcome of.
+    #[must_use]
+    pub fn given_up(&self) -> usize {
+        self.records.iter().filter(|record| record.is_given_up()).count()
+    }
+
     /// How many requests are kept.
     #[must_use]
     pub fn requests(&self) -> usize {
@@ -209,6 +215,13 @@ impl Record {
     /// Whether the operation ended without anybody knowing whether it was carried out. Asking is carried out or not.
     pub(crate) fn is_unresolved(&self) -> bool {
         !self.is_acknowledged() && self.sends.last().is_some_and(|sent| sent.effect() == Effect::Unknown)
+    }
+
+    /// Whether something that was asked for was never answered for good.
+    fn is_given_up(&self) -> bool {
+        let mut pursuits = self.sends.chunk_by(|one, next| (one.request, one.sender) == (next.request, next.sender));
+        pursuits
+            .any(|sends| sends.last().is_some_and(|last| last.outcome.as_ref().is_err_and(outbound::Fault::may_pass)))
     }
 
     /// Drops the bodies, unless there are two that should be equal and are not.

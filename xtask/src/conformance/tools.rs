@@ -10,14 +10,14 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use db_server::claim::Claim;
 
+use crate::cli::Install;
 use crate::home::Home;
 use crate::system::System;
-use crate::{apt, process, workspace};
+use crate::tool::CHROMIUM;
+use crate::{process, workspace};
 
 /// Where the programs are, in the working copy.
 pub(crate) const FOLDER: &str = "xtask/conformance";
-
-const CHROMIUM: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
 /// What a program runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,13 +31,13 @@ pub(crate) enum Runtime {
 /// What was found or installed.
 pub(crate) struct Tools {
     claim: Arc<Claim>,
-    no_install: bool,
+    install: Install,
     chromium: Option<PathBuf>,
 }
 
 impl Tools {
-    pub(crate) fn new(home: &Home, no_install: bool) -> Self {
-        Self { claim: Arc::clone(&home.claim), no_install, chromium: None }
+    pub(crate) fn new(home: &Home, install: Install) -> Self {
+        Self { claim: Arc::clone(&home.claim), install, chromium: None }
     }
 
     /// Finds or installs what these runtimes need.
@@ -50,7 +50,7 @@ impl Tools {
             self.prepare_python(system)?;
         }
         if runtimes.contains(&Runtime::Browser) {
-            self.chromium = Some(self.prepare_chromium(system)?);
+            self.chromium = Some(CHROMIUM.find_or_install(self.install, &system.progress, &self.claim)?);
         }
         Ok(())
     }
@@ -96,7 +96,7 @@ impl Tools {
         if lock.is_installed()? {
             return Ok(());
         }
-        if self.no_install {
+        if self.install.no_install {
             bail!(
                 "{} is not installed as {} says, and --no-install forbids it",
                 lock.installed.display(),
@@ -114,21 +114,6 @@ impl Tools {
         lock.set_installed()?;
         system.progress.done(name, "installed");
         Ok(())
-    }
-
-    fn prepare_chromium(&self, system: &System) -> Result<PathBuf> {
-        if let Some(path) = find_chromium() {
-            return Ok(path);
-        }
-        if self.no_install || !apt::is_possible() {
-            bail!("no Chromium: install it, or set CHROMIUM to its path");
-        }
-        let (progress, step) = (&system.progress, "chromium");
-        progress.start(step, "installing by apt-get, as there is none (--no-install refuses this)");
-        let tail = apt::install(&["chromium"], &|line| progress.detail(step, line), &self.claim)?;
-        let path = find_chromium().with_context(|| format!("no Chromium after apt-get install chromium:\n{tail}"))?;
-        progress.done(step, "installed");
-        Ok(path)
     }
 }
 
@@ -178,17 +163,6 @@ fn require(program: &str, otherwise: &str) -> Result<()> {
         Some(_) => Ok(()),
         None => bail!("no {program} on this machine: {otherwise}"),
     }
-}
-
-/// The one that CHROMIUM names, or else the first on the PATH.
-fn find_chromium() -> Option<PathBuf> {
-    let named = env::var_os("CHROMIUM").filter(|path| !path.is_empty()).map(PathBuf::from);
-    named.or_else(|| {
-        let folders = env::var_os("PATH")?;
-        CHROMIUM
-            .iter()
-            .find_map(|name| env::split_paths(&folders).map(|folder| folder.join(name)).find(|path| path.is_file()))
-    })
 }
 
 #[cfg(test)]

@@ -1,0 +1,52 @@
+# The images of the programs: customers, orders, orchestrator and db, each a target of its own.
+#
+# An image holds its program, the libraries and the certificates that this needs, and nothing else: no shell, no packages,
+# no root. The libraries are those of the system that the program was built on.
+
+FROM rust:1.95-bookworm AS build
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends rsync \
+    && rm -rf /var/lib/apt/lists/*
+COPY . /context
+# The sources, too, are kept from one build to the next: cargo takes an older file for a known one, whichever working copy it
+# comes from. So a file only gets a new time where its content is new.
+RUN --mount=type=cache,id=backoffice-build,target=/build,sharing=locked \
+    --mount=type=cache,id=backoffice-registry,target=/usr/local/cargo/registry,sharing=locked \
+    rsync --recursive --checksum --delete --exclude=/target /context/ /build/ \
+    && cd /build \
+    && cargo build --release --locked --bins -p customers -p orders -p orchestrator -p db \
+    && install -D --target-directory=/programs \
+        target/release/customers target/release/orders target/release/orchestrator target/release/db
+RUN mkdir /needed \
+    && ldd /programs/* | grep --only-matching '/lib[^ ]*' | sort --unique \
+        | xargs cp --parents --dereference --target-directory=/needed \
+    && cp --parents --dereference --target-directory=/needed /etc/ssl/certs/ca-certificates.crt
+
+FROM scratch AS base
+COPY --from=build /needed /
+USER 65532:65532
+
+FROM base AS db
+COPY --from=build /programs/db /db
+ENTRYPOINT ["/db"]
+
+FROM base AS server
+ENV HOST=0.0.0.0
+
+FROM server AS customers
+COPY --from=build /programs/customers /customers
+EXPOSE 3001
+HEALTHCHECK --interval=2s --timeout=5s --start-period=30s CMD ["/customers", "--health"]
+ENTRYPOINT ["/customers"]
+
+FROM server AS orders
+COPY --from=build /programs/orders /orders
+EXPOSE 3002
+HEALTHCHECK --interval=2s --timeout=5s --start-period=30s CMD ["/orders", "--health"]
+ENTRYPOINT ["/orders"]
+
+FROM server AS orchestrator
+COPY --from=build /programs/orchestrator /orchestrator
+EXPOSE 3003
+HEALTHCHECK --interval=2s --timeout=5s --start-period=30s CMD ["/orchestrator", "--health"]
+ENTRYPOINT ["/orchestrator"]

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Deletes everything that deploy.sh made, in the account and the region that the AWS CLI is set to. A last snapshot of the database is left.
+# PROJECT begins the names of all that was made: backoffice unless set.
+set -euo pipefail
+export AWS_PAGER=""
+project=${PROJECT:-backoffice}
+
+stack() {
+    aws cloudformation delete-stack --stack-name "$project-$1"
+    aws cloudformation wait stack-delete-complete --stack-name "$project-$1"
+    echo "deleted $project-$1"
+}
+
+packages=$(aws cloudformation describe-stacks --stack-name "$project-foundation" --output text \
+    --query "Stacks[0].Outputs[?OutputKey=='Packages'].OutputValue")
+for name in function orders customers database; do
+    stack $name
+done
+aws s3 rm --recursive --only-show-errors "s3://$packages"
+stack foundation

@@ -1,0 +1,79 @@
+//! How the program ends: with `DRAIN_SECONDS` it says first that it is not ready, and serves on.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::world::{SERVICE_TOKEN, World};
+
+/// A running server.
+struct Server {
+    process: Child,
+    base_url: String,
+    _world: World,
+}
+
+impl Server {
+    async fn draining_for(seconds: &str) -> Self {
+        let world = World::new().await;
+        let mut process = Command::new(env!("CARGO_BIN_EXE_orchestrator"))
+            .env_clear()
+            .envs([("PORT", "0"), ("LOG_FORMAT", "json"), ("DRAIN_SECONDS", seconds)])
+            .envs([("SERVICE_TOKEN", SERVICE_TOKEN), ("JWT_SECRET", "a secret for tests only")])
+            .envs([("CUSTOMERS_API_BASE", world.customers.base_url()), ("ORDERS_API_BASE", world.orders.base_url())])
+            .kill_on_drop(true)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let line: Value = serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap();
+        assert_eq!(line["message"], "orchestrator is listening");
+        tokio::spawn(async move { while lines.next_line().await.is_ok_and(|line| line.is_some()) {} });
+        let base_url = format!("http://{}", line["address"].as_str().unwrap());
+        Self { process, base_url, _world: world }
+    }
+
+    fn terminate(&self) {
+        let pid = i32::try_from(self.process.id().unwrap()).unwrap();
+        kill(Pid::from_raw(pid), Signal::SIGTERM).unwrap();
+    }
+
+    async fn status(&self, path: &str) -> u16 {
+        reqwest::get(format!("{}{path}", self.base_url)).await.unwrap().status().as_u16()
+    }
+
+    async fn becomes_unready(&self) {
+        let unready = async {
+            while self.status("/ready").await == 200 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), unready).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_drains_is_not_ready_but_serves_until_it_is_told_again() {
+    let mut server = Server::draining_for("600").await;
+    assert_eq!(server.status("/ready").await, 200);
+    server.terminate();
+    server.becomes_unready().await;
+    assert_eq!((server.status("/ready").await, server.status("/health").await), (503, 200));
+    server.terminate();
+    assert_eq!(server.process.wait().await.unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_server_that_has_drained_ends() {
+    let mut server = Server::draining_for("1").await;
+    server.terminate();
+    assert_eq!(server.process.wait().await.unwrap().code(), Some(0));
+    let refused = reqwest::get(format!("{}/health", server.base_url)).await.unwrap_err();
+    assert!(refused.is_connect(), "{refused}");
+}

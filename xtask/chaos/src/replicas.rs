@@ -1,0 +1,228 @@
+//! The system behind a balancer: a database server, HAProxy, and two replicas of each service, which reach each other
+//! through it.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use load::Targets;
+use rand::Rng;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::database::Database;
+use crate::log::Log;
+use crate::plan::Service;
+use crate::process::{Process, Program};
+use crate::secrets::Secrets;
+
+/// How long a replica goes on serving after it was told to stop, as the configuration of the balancer asks for.
+const DRAIN_SECONDS: &str = "3";
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+const READY_WITHIN: Duration = Duration::from_secs(60);
+/// Ports below those that the system gives to connections, so that nobody takes one while its replica is away.
+const PORTS: std::ops::Range<u16> = 20_000..30_000;
+
+/// One of the two processes of a service.
+pub(crate) struct Replica {
+    /// As the balancer names it: `orders-1`.
+    pub(crate) name: String,
+    program: Program,
+    address: SocketAddr,
+    running: Option<Process>,
+}
+
+/// Everything that runs.
+pub(crate) struct System {
+    /// In the order in which they are restarted.
+    pub(crate) replicas: Vec<Replica>,
+    secrets: Secrets,
+    database: Database,
+    balancer: Process,
+    frontends: Vec<(Service, SocketAddr)>,
+    http: reqwest::Client,
+}
+
+impl System {
+    /// Starts everything, with an empty migrated database that has the first rows, and returns when it is ready.
+    ///
+    /// # Errors
+    ///
+    /// Where a part does not start. Nothing stays.
+    pub(crate) async fn start(
+        program: db_server::Program,
+        balancer: &Path,
+        configuration: &Path,
+        directory: &Path,
+    ) -> Result<Self> {
+        let database = Database::start(program, directory, Log::create(directory, "database")?).await?;
+        database.prepare(directory).await?;
+        let http = reqwest::Client::builder().no_proxy().timeout(ANSWER_WITHIN).pool_max_idle_per_host(0).build()?;
+        let mut ports = free_ports(3 * Service::ALL.len())?.into_iter();
+        let mut address = || ports.next().map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        let (mut frontends, mut addresses) = (Vec::new(), Vec::new());
+        for service in Service::ALL {
+            frontends.push((service, address().context("too few ports")?));
+            addresses.push((service, [address().context("too few ports")?, address().context("too few ports")?]));
+        }
+        let secrets = Secrets::random();
+        let settings = settings(&secrets, &database, &frontends)?;
+        let mut replicas = Vec::new();
+        for (service, addresses) in &addresses {
+            for (number, address) in (1..).zip(addresses) {
+                replicas.push(replica(*service, number, *address, &settings, directory)?);
+            }
+        }
+        let balancer = start_balancer(balancer, configuration, directory, &frontends, &replicas).await?;
+        let mut system = Self { replicas, secrets, database, balancer, frontends, http };
+        for number in 0..system.replicas.len() {
+            system.start_replica(number).await?;
+        }
+        system.wait_for_the_balancer().await?;
+        Ok(system)
+    }
+
+    /// What clients have to know, who reach everything through the balancer.
+    pub(crate) fn targets(&self) -> Targets {
+        let address = |service| self.frontends.iter().find(|(named, _)| *named == service).map(|(_, address)| address);
+        self.secrets.targets(|service| address(service).map(base_url).unwrap_or_default())
+    }
+
+    /// The URL of the database.
+    pub(crate) fn database_url(&self) -> Result<String> {
+        self.database.port().map(Database::url).context("the database server does not run")
+    }
+
+    /// Restarts a replica as a rolling update does: in order, and returns when it is ready again. Gives how long it took
+    /// to become ready once it was started.
+    ///
+    /// # Errors
+    ///
+    /// Where it does not end as it should, or is not ready again.
+    pub(crate) async fn restart(&mut self, number: usize) -> Result<Duration> {
+        let Replica { name, running, .. } = &mut self.replicas[number];
+        let process = running.take().with_context(|| format!("{name} does not run"))?;
+        match process.stop().await {
+            Some(status) if status.success() => self.start_replica(number).await,
+            Some(status) => bail!("{name} did not stop in order ({status})"),
+            None => bail!("nobody knows how {name} stopped"),
+        }
+    }
+
+    async fn start_replica(&mut self, number: usize) -> Result<Duration> {
+        let begin = Instant::now();
+        let Self { replicas, http, .. } = self;
+        let Replica { name, program, address, running } = &mut replicas[number];
+        let (process, _) = program.clone().serve().await?;
+        *running = Some(process);
+        wait_until_ready(http, *address).await.with_context(|| format!("{name} is not ready"))?;
+        Ok(begin.elapsed())
+    }
+
+    /// The balancer has to find out by itself who is ready.
+    async fn wait_for_the_balancer(&self) -> Result<()> {
+        for (service, address) in &self.frontends {
+            let is_ready = wait_until_ready(&self.http, *address).await;
+            is_ready.with_context(|| format!("no {} behind the balancer", service.name()))?;
+        }
+        Ok(())
+    }
+
+    /// Ends everything in the opposite order of its start.
+    ///
+    /// # Errors
+    ///
+    /// Where the end of the database server cannot be waited for.
+    pub(crate) async fn stop(mut self) -> Result<()> {
+        self.balancer.stop().await;
+        for process in self.replicas.drain(..).rev().filter_map(|replica| replica.running) {
+            process.stop().await;
+        }
+        self.database.stop().await
+    }
+}
+
+/// The settings of every replica, but for its port.
+fn settings(
+    secrets: &Secrets,
+    database: &Database,
+    frontends: &[(Service, SocketAddr)],
+) -> Result<Vec<(String, String)>> {
+    let port = database.port().context("the database server does not run")?;
+    let mut settings = secrets.settings();
+    settings.push(("DRAIN_SECONDS".to_owned(), DRAIN_SECONDS.to_owned()));
+    settings.push(("DATABASE_URL".to_owned(), Database::url(port)));
+    let bases = frontends.iter().map(|(service, address)| (variable(service.name()) + "_API_BASE", base_url(address)));
+    settings.extend(bases);
+    Ok(settings)
+}
+
+fn replica(
+    service: Service,
+    number: usize,
+    address: SocketAddr,
+    settings: &[(String, String)],
+    directory: &Path,
+) -> Result<Replica> {
+    let name = format!("{}-{number}", service.name());
+    let mut program = Program::beside_this(service.name(), Log::create(directory, &name)?)?;
+    program.environment = settings.to_vec();
+    program.environment.push(("PORT".to_owned(), address.port().to_string()));
+    Ok(Replica { name, program, address, running: None })
+}
+
+async fn start_balancer(
+    path: &Path,
+    configuration: &Path,
+    directory: &Path,
+    frontends: &[(Service, SocketAddr)],
+    replicas: &[Replica],
+) -> Result<Process> {
+    let own = frontends.iter().map(|(service, address)| (variable(service.name()), address.to_string()));
+    let servers = replicas.iter().map(|replica| (variable(&replica.name), replica.address.to_string()));
+    let program = Program {
+        path: PathBuf::from(path),
+        arguments: ["-db", "-f"].map(str::to_owned).into_iter().chain([configuration.display().to_string()]).collect(),
+        environment: own.chain(servers).collect(),
+        log: Log::create(directory, "balancer")?,
+    };
+    program.start().await
+}
+
+/// The name of an address in the configuration of the balancer.
+fn variable(name: &str) -> String {
+    name.to_uppercase().replace('-', "_")
+}
+
+async fn wait_until_ready(http: &reqwest::Client, address: SocketAddr) -> Result<()> {
+    let ready = async {
+        while !is_ready(http, address).await {
+            sleep(LOOK_EVERY).await;
+        }
+    };
+    timeout(READY_WITHIN, ready).await.with_context(|| format!("nothing after {} s", READY_WITHIN.as_secs()))
+}
+
+async fn is_ready(http: &reqwest::Client, address: SocketAddr) -> bool {
+    let answer = http.get(format!("{}/ready", base_url(&address))).send().await;
+    answer.is_ok_and(|answer| answer.status().is_success())
+}
+
+fn base_url(address: &SocketAddr) -> String {
+    format!("http://{address}")
+}
+
+/// So many ports on which nobody listens now.
+fn free_ports(count: usize) -> Result<Vec<u16>> {
+    // All are open at once, so that they differ.
+    let mut listeners: Vec<TcpListener> = Vec::new();
+    let mut attempts = 0..10 * count;
+    while listeners.len() < count && attempts.next().is_some() {
+        listeners.extend(TcpListener::bind((Ipv4Addr::LOCALHOST, rand::rng().random_range(PORTS))));
+    }
+    if listeners.len() < count {
+        bail!("there are no free ports from {} to {}", PORTS.start, PORTS.end);
+    }
+    listeners.iter().map(|listener| Ok(listener.local_addr()?.port())).collect()
+}
