@@ -14,7 +14,7 @@ use tracing::Instrument;
 const MAX_CORRELATION_ID: usize = 128;
 
 /// The header by which AWS names the trace that a request is part of.
-pub const TRACE_ID: &str = "x-amzn-trace-id";
+const TRACE_ID: &str = "x-amzn-trace-id";
 
 /// One request, as far as it concerns every operation alike.
 pub struct Call {

@@ -14,7 +14,7 @@ mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use call::{Call, TRACE_ID};
+pub use call::Call;
 pub use cursor::{CursorKey, Position};
 pub use docs::with_docs;
 pub use server::{MAX_BODY_BYTES, RunError, Running, not_stopping, run, serve};

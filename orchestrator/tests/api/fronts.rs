@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use lambda_runtime::Context;
+use lambda_http::{Context, LambdaEvent};
 use orchestrator::{Orchestrator, lambda};
 use reqwest::Method;
 use reqwest::header::HeaderMap;
@@ -93,7 +93,7 @@ pub(crate) fn example(name: &str) -> Value {
 pub(crate) async fn answered(function: &Orchestrator, event: &Value) -> Reply {
     let mut context = Context::default();
     context.request_id = "the-request".to_owned();
-    let answer = lambda::answer(function, event, &context).await.unwrap();
+    let answer = lambda::answer(function, LambdaEvent::new(event.clone(), context)).await.unwrap();
     let one = answer["headers"].as_object().into_iter().flatten();
     let many = answer["multiValueHeaders"].as_object().into_iter().flatten();
     let many = many.flat_map(|(name, values)| values.as_array().unwrap().iter().map(move |value| (name, value)));
@@ -208,11 +208,13 @@ async fn what_a_gateway_puts_in_front_of_the_path_is_no_part_of_it() {
         let changes = [("/path", json!(path)), ("/pathParameters/proxy", json!(proxy))];
         changed("api-gateway-rest", &changes)
     };
-    let route =
-        |key| changed("api-gateway-http", &[("/routeKey", json!(key)), ("/rawPath", json!(format!("/shop{PATH}")))]);
-    let resource = json!({ "resource": PATH, "path": format!("/shop{PATH}"), "pathParameters": null });
-    let mut by_resource = changed("api-gateway-rest", &[]);
-    by_resource.as_object_mut().unwrap().extend(resource.as_object().unwrap().clone());
+    let mapped = json!(format!("/shop{PATH}"));
+    let route = |key| {
+        let changes = [("/requestContext/routeKey", json!(key)), ("/rawPath", mapped.clone())];
+        changed("api-gateway-http", &changes)
+    };
+    let by_resource =
+        [("/requestContext/resourcePath", json!(PATH)), ("/path", mapped.clone()), ("/pathParameters", json!(null))];
     let rows = [
         (http("orchestrator", PATH.to_owned()), 201),
         (http("orchestrator", format!("/orchestrator{PATH}")), 201),
@@ -225,7 +227,7 @@ async fn what_a_gateway_puts_in_front_of_the_path_is_no_part_of_it() {
         (rest(format!("/shop{PATH}"), "another"), 404),
         (route(format!("POST {PATH}")), 201),
         (route("ANY /{proxy+}".to_owned()), 404),
-        (by_resource, 201),
+        (changed("api-gateway-rest", &by_resource), 201),
     ];
     for (event, status) in rows {
         assert_eq!(answered(&function, &event).await.status, status, "{event}");
@@ -267,19 +269,19 @@ async fn whatever_a_gateway_lets_through_is_answered() {
 async fn each_gateway_gets_its_headers_in_the_shape_that_it_takes() {
     let world = World::new().await;
     let function = world.function();
-    let with_many = changed("load-balancer", &[("/headers", json!(null)), ("/multiValueHeaders", json!({}))]);
+    let (none, one, many) = (json!(null), json!("application/json"), json!(["application/json"]));
     let rows = [
-        (changed("api-gateway-http", &[]), "headers", json!("application/json"), json!(null)),
-        (changed("api-gateway-rest", &[]), "multiValueHeaders", json!(["application/json"]), json!(null)),
-        (changed("function-url", &[]), "headers", json!("application/json"), json!(null)),
-        (changed("load-balancer", &[]), "headers", json!("application/json"), json!("201 Created")),
-        (with_many, "multiValueHeaders", json!(["application/json"]), json!("401 Unauthorized")),
+        ("api-gateway-http", &one, &none, json!(null)),
+        ("api-gateway-rest", &none, &many, json!(null)),
+        ("function-url", &one, &none, json!(null)),
+        // Its target group takes one of the two.
+        ("load-balancer", &one, &many, json!("201 Created")),
     ];
-    for (event, place, content_type, description) in rows {
-        let answer = lambda::answer(&function, &event, &Context::default()).await.unwrap();
-        assert_eq!((&answer[place]["content-type"], &answer["statusDescription"]), (&content_type, &description));
-        assert_eq!(answer["headers"].is_object(), place == "headers", "{answer}");
-        assert_eq!(answer["multiValueHeaders"].is_object(), place == "multiValueHeaders", "{answer}");
+    for (shape, one, many, description) in rows {
+        let event = LambdaEvent::new(changed(shape, &[]), Context::default());
+        let answer = lambda::answer(&function, event).await.unwrap();
+        let types = [&answer["headers"]["content-type"], &answer["multiValueHeaders"]["content-type"]];
+        assert_eq!((types, &answer["statusDescription"]), ([one, many], &description), "{answer}");
     }
 }
 
@@ -289,7 +291,7 @@ async fn an_event_that_is_no_http_request_fails_so_that_its_sender_notices() {
     let function = world.function();
     let queue = json!({ "Records": [{ "eventSource": "aws:sqs", "body": order("a").to_string() }] });
     for event in [json!(null), json!({}), json!([1]), json!("text"), queue, json!({ "httpMethod": "A B" })] {
-        let failed = lambda::answer(&function, &event, &Context::default()).await.unwrap_err();
+        let failed = lambda::answer(&function, LambdaEvent::new(event.clone(), Context::default())).await.unwrap_err();
         assert_eq!(failed.error_type, "NotAnHttpRequest", "{event}");
     }
     assert_eq!(world.orders.seen(), [] as [&str; 0]);
