@@ -11,6 +11,7 @@ use service::Call;
 use service::auth::{Auth, Caller};
 use service::settings::Profile;
 use service_api::{CreatedAnswer, Failure, Health, OkAnswer, OrderId, Readiness, codes};
+use tokio::time::Instant;
 
 use crate::cause::{self, Standing};
 use crate::create_and_confirm::CreateAndConfirm;
@@ -31,17 +32,18 @@ struct Report {
 }
 
 impl Orchestrator {
-    /// The operation itself.
+    /// The operation itself. Where there is a moment from which on nobody hears the answer, it comes before.
     pub(crate) async fn create_and_confirm(
         &self,
         call: &Call,
         body: Result<Request, Failure>,
+        answer_by: Option<Instant>,
     ) -> CreatedAnswer<Success> {
         let correlation_id = correlation_id(call, body.as_ref().ok());
         let report = OnceLock::new();
         let work = async {
             let principal = self.principal(call)?;
-            let data = self.carry_out(call, &principal, &body?, &report).await?;
+            let data = self.carry_out(call, &principal, &body?, answer_by, &report).await?;
             let correlation_id = correlation_id.clone();
             CreatedAnswer::created(Success { success: true, correlation_id, data })
         };
@@ -78,10 +80,13 @@ impl Orchestrator {
         call: &Call,
         principal: &str,
         request: &Request,
+        answer_by: Option<Instant>,
         report: &OnceLock<Report>,
     ) -> Result<Outcome, Failure> {
+        let deadlines = self.upstreams.policy().deadlines(answer_by);
+        let deadlines = deadlines.ok_or_else(|| Failure::unavailable("too little time is left to begin"))?;
         let mut saga = CreateAndConfirm::new(&self.upstreams, call, principal, request);
-        let ended = saga::run(&mut saga, self.upstreams.policy().deadlines()).await;
+        let ended = saga::run(&mut saga, deadlines).await;
         let Err(failed) = ended else {
             return saga.outcome().ok_or_else(|| Failure::internal("the saga ended without an order"));
         };

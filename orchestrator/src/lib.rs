@@ -1,11 +1,13 @@
 //! Create-and-confirm as a saga, behind a local server and AWS Lambda.
 //!
 //! `saga` runs steps and takes them back, `create_and_confirm` is the steps, `retry` and `upstreams` send their calls,
-//! `cause` says what a failure means. `handler` decides every answer; `local` and `lambda` only carry requests to it.
+//! `cause` says what a failure means. `handler` decides every answer; `local` and `lambda` only carry requests to it, and `event`
+//! prepares what comes to `lambda`.
 //! The contract itself is the `orchestrator-api` crate. There is no store: the orders service keeps all state.
 
 mod cause;
 mod create_and_confirm;
+mod event;
 mod handler;
 pub mod lambda;
 mod local;

@@ -16,7 +16,7 @@ impl OrchestratorApi for LocalServer {
         rqctx: RequestContext<Orchestrator>,
         body: JsonBody<CreateAndConfirm>,
     ) -> Result<CreatedAnswer<Success>, FailureBody> {
-        Ok(rqctx.context().create_and_confirm(&Call::new(&rqctx), body.checked()).await)
+        Ok(rqctx.context().create_and_confirm(&Call::new(&rqctx), body.checked(), None).await)
     }
 
     async fn health_view(rqctx: RequestContext<Orchestrator>) -> Result<OkAnswer<Health>, FailureBody> {

@@ -43,11 +43,23 @@ impl Default for Policy {
     }
 }
 
+/// What it takes to tell the caller, once the saga has ended.
+const TO_ANSWER: Duration = Duration::from_millis(500);
+/// A saga that has less than this had better not begin: it would end in doubt.
+const SHORTEST: Duration = Duration::from_secs(1);
+
 impl Policy {
-    /// The deadlines of a saga that starts now.
-    pub(crate) fn deadlines(&self) -> Deadlines {
+    /// The deadlines of a saga that starts now. Where it has less than its time until it has to be answered, the part that is
+    /// kept for taking back shrinks with the whole. None where it has too little to begin.
+    pub(crate) fn deadlines(&self, answer_by: Option<Instant>) -> Option<Deadlines> {
         let now = Instant::now();
-        Deadlines { forward: now + self.total.saturating_sub(self.undo), undo: now + self.total }
+        let left = answer_by.map(|moment| moment.saturating_duration_since(now).saturating_sub(TO_ANSWER));
+        let total = left.map_or(self.total, |left| left.min(self.total));
+        if total < SHORTEST {
+            return None;
+        }
+        let undo = self.undo.mul_f64(total.div_duration_f64(self.total));
+        Some(Deadlines { forward: now + total.saturating_sub(undo), undo: now + total })
     }
 
     /// How one call is tried that has to be done with by then.
@@ -138,10 +150,34 @@ mod tests {
         assert!(until.elapsed() < Duration::from_millis(10), "{:?}", until.elapsed());
     }
 
+    /// How long a saga may go forward, and how long it takes at most, if it has to be answered within so many milliseconds.
+    fn budget(answer_within: Option<u64>) -> Option<(Duration, Duration)> {
+        let now = Instant::now();
+        let answer_by = answer_within.map(|millis| now + Duration::from_millis(millis));
+        let Deadlines { forward, undo } = Policy::default().deadlines(answer_by)?;
+        Some((forward - now, undo - now))
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_saga_has_15_seconds_to_go_forward_and_5_more_to_go_back() {
-        let Deadlines { forward, undo } = Policy::default().deadlines();
-        assert_eq!((forward - Instant::now(), undo - Instant::now()), (LONG, Duration::from_secs(20)));
+        for enough in [None, Some(20_500), Some(28_000), Some(u64::MAX / 1_000_000)] {
+            assert_eq!(budget(enough), Some((LONG, Duration::from_secs(20))), "{enough:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_saga_that_has_to_be_answered_sooner_keeps_a_quarter_of_its_time_for_going_back() {
+        let seconds = |forward, total| Some((Duration::from_secs_f64(forward), Duration::from_secs_f64(total)));
+        assert_eq!(budget(Some(20_499)), seconds(14.999_25, 19.999));
+        assert_eq!(budget(Some(3_000)), seconds(1.875, 2.5));
+        assert_eq!(budget(Some(1_500)), seconds(0.75, 1.0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_saga_that_has_less_than_a_second_does_not_begin() {
+        for little in [1_499, 500, 0] {
+            assert_eq!(budget(Some(little)), None, "{little}");
+        }
     }
 
     #[test]

@@ -13,6 +13,9 @@ use tracing::Instrument;
 /// The longest correlation id that is taken over.
 const MAX_CORRELATION_ID: usize = 128;
 
+/// The header by which AWS names the trace that a request is part of.
+const TRACE_ID: &str = "x-amzn-trace-id";
+
 /// One request, as far as it concerns every operation alike.
 pub struct Call {
     operation: String,
@@ -124,7 +127,8 @@ impl Call {
     }
 
     fn span(&self) -> tracing::Span {
-        tracing::info_span!("request", operation = %self.operation, request_id = %self.request_id)
+        let trace_id = self.headers.get(TRACE_ID).and_then(|value| value.to_str().ok());
+        tracing::info_span!("request", operation = %self.operation, request_id = %self.request_id, trace_id)
     }
 
     fn correlated(&self, mut response: http::Response<Body>) -> http::Response<Body> {

@@ -197,6 +197,7 @@ Examples:
   cargo xtask conformance
   cargo xtask conformance lint
   cargo xtask conformance postman tour
+  cargo xtask conformance lambda --function target/lambda/orchestrator/bootstrap.zip
   cargo xtask conformance attack --attack-seconds 1800"
 )]
 pub(crate) struct ConformanceArgs {
@@ -206,6 +207,9 @@ pub(crate) struct ConformanceArgs {
     /// How long the attack may last
     #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) attack_seconds: u32,
+    /// The function for the step lambda: a bootstrap, or a zip with one; the orchestrator of this build unless given
+    #[arg(long, value_name = "PATH")]
+    pub(crate) function: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) install: Install,
 }
@@ -238,6 +242,8 @@ pub(crate) enum Step {
     Typescript,
     /// openapi-python-client takes the documents, and a script does the tour with its clients
     Python,
+    /// cargo-lambda invokes the function with every example event, and it answers as orchestrator/events/README.md says
+    Lambda,
     /// schemathesis finds no answer that is not as documented
     Attack,
     /// The pages at /docs work in Chromium

@@ -4,6 +4,7 @@
 pub(crate) mod tools;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
@@ -17,6 +18,7 @@ use crate::cli::{ConformanceArgs, Step};
 use crate::conformance::tools::{Runtime, Tools};
 use crate::database::Purpose;
 use crate::home::Home;
+use crate::programs::Programs;
 use crate::progress::Progress;
 use crate::serve::serve;
 use crate::services::{SERVICES, Settings};
@@ -46,6 +48,7 @@ fn program(step: Step) -> Program {
         Step::Tour => Program::new("tour", Runtime::Node, "tour.mjs"),
         Step::Typescript => Program::new("typescript", Runtime::Node, "typescript/run.mjs"),
         Step::Python => Program::new("python", Runtime::Python, "python/run.py"),
+        Step::Lambda => Program::new("lambda", Runtime::Python, "lambda/run.py"),
         Step::Attack => Program::new("attack", Runtime::Python, "attack/run.py"),
         Step::Browser => Program::new("browser", Runtime::Browser, "browser.mjs"),
     }
@@ -72,13 +75,14 @@ fn start_and_judge(
 ) -> Result<ExitCode> {
     let steps = steps(&args.steps);
     tools.prepare(system, steps.iter().map(|step| program(*step).runtime))?;
+    let mut programs = Programs::default();
     if steps.iter().any(|step| program(*step).needs_system) {
         let choice = choice::choose(None, args.install)?;
         system.progress.say(&format!("database: {choice}"));
         system.start_database(choice, Purpose::Conformance)?;
-        serve(system, settings)?;
+        (_, programs) = serve(system, settings)?;
     }
-    judge(system, tools, &steps, settings, args)
+    judge(system, tools, &steps, settings, &programs, args)
 }
 
 /// Each step once, in their order; all of them where none is named.
@@ -95,15 +99,14 @@ fn judge(
     tools: &Tools,
     steps: &[Step],
     settings: &Settings,
+    programs: &Programs,
     args: &ConformanceArgs,
 ) -> Result<ExitCode> {
     let mut failed = Vec::new();
     for step in steps {
         let name = program(*step).name;
         let mut command = command(tools, *step, settings)?;
-        if *step == Step::Attack {
-            command.arg(args.attack_seconds.to_string());
-        }
+        command.args(argument(*step, programs, args)?);
         if !run_program(system, name, &command, &workspace::conformance_directory())? {
             failed.push(name);
         }
@@ -131,6 +134,18 @@ fn command(tools: &Tools, step: Step, settings: &Settings) -> Result<Command> {
     let mut command = tools.command(program.runtime)?;
     command.arg(Path::new(tools::FOLDER).join(program.path)).envs(environment(settings));
     Ok(command)
+}
+
+/// What a program is told besides its environment.
+fn argument(step: Step, programs: &Programs, args: &ConformanceArgs) -> Result<Option<OsString>> {
+    Ok(match step {
+        Step::Attack => Some(args.attack_seconds.to_string().into()),
+        Step::Lambda => Some(match &args.function {
+            Some(path) => std::path::absolute(path)?.into(),
+            None => programs.path("orchestrator")?.into(),
+        }),
+        _ => None,
+    })
 }
 
 /// Whether all is well. The figures are the last line of the program; all that it says is kept in `logs`.
@@ -161,7 +176,7 @@ fn environment(settings: &Settings) -> Vec<(String, String)> {
         let name = format!("{}_BASE", service.name.to_uppercase());
         (name, settings.base(service))
     });
-    let secrets = ["ADMIN_USER", "ADMIN_PASSWORD", "SERVICE_TOKEN"];
+    let secrets = ["ADMIN_USER", "ADMIN_PASSWORD", "JWT_SECRET", "SERVICE_TOKEN"];
     bases.chain(secrets.map(|name| (name.to_owned(), settings.get(name).to_owned()))).collect()
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -22,11 +22,14 @@ pub(crate) struct Programs(BTreeMap<String, PathBuf>);
 impl Programs {
     /// The command that runs a program in the root of the workspace. `package` is the folder of its package there.
     pub(crate) fn command(&self, name: &str, package: &str) -> Result<Command> {
-        let path = self.0.get(name).with_context(|| format!("the workspace has no binary {name}"))?;
-        let mut command = Command::new(path);
+        let mut command = Command::new(self.path(name)?);
         // As `cargo run` does it; what this process has is for xtask.
         command.current_dir(workspace::root()).env("CARGO_MANIFEST_DIR", workspace::root().join(package));
         Ok(command)
+    }
+
+    pub(crate) fn path(&self, name: &str) -> Result<&Path> {
+        self.0.get(name).map(PathBuf::as_path).with_context(|| format!("the workspace has no binary {name}"))
     }
 
     /// Takes a line of cargo's JSON. Most are about other things.

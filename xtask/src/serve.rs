@@ -9,8 +9,9 @@ use crate::system::System;
 
 const PROGRAMS: [&str; 4] = ["db", "customers", "orders", "orchestrator"];
 
-/// Starts the services on the database that [`System::start_database`] is starting. The URL of the database is returned.
-pub(crate) fn serve(system: &mut System, settings: &Settings) -> Result<String> {
+/// Starts the services on the database that [`System::start_database`] is starting. Gives the URL of the
+/// database, and the programs.
+pub(crate) fn serve(system: &mut System, settings: &Settings) -> Result<(String, Programs)> {
     let programs = programs::build(system, &PROGRAMS)?;
     let url = system.database_url()?;
     for (name, arguments) in [("migrate", &["migrate", "up"][..]), ("seed", &["seed"])] {
@@ -21,7 +22,7 @@ pub(crate) fn serve(system: &mut System, settings: &Settings) -> Result<String> 
         system.progress.done(name, "done");
     }
     start_services(system, settings, &programs, &url)?;
-    Ok(url)
+    Ok((url, programs))
 }
 
 fn start_services(system: &mut System, settings: &Settings, programs: &Programs, database_url: &str) -> Result<()> {

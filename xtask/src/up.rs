@@ -46,7 +46,7 @@ fn start(system: &mut System, settings: &Settings, args: &UpArgs) -> Result<()> 
     }
     system.progress.say(&format!("database: {choice}"));
     system.start_database(choice, Purpose::Up { reset: args.reset })?;
-    let url = serve::serve(system, settings)?;
+    let (url, _) = serve::serve(system, settings)?;
     system.logs.print_services();
     let key = format!("up-{}", SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis());
     let shown = choice::without_password(&url);

@@ -22,10 +22,14 @@ pub const CONTRACT: Contract = Contract {
     name: "orchestrator",
     title: "Orchestrator",
     description: "Creates an order and confirms it for other systems, exactly once for each idempotency key.",
-    version: "2.0.0",
+    version: "2.1.0",
     local_url: "http://127.0.0.1:3003",
     operations: &[
-        Operation::new("order_create_and_confirm", Security::OperatorOrService, &[shared::IDEMPOTENCY, SAGA]),
+        Operation::new(
+            "order_create_and_confirm",
+            Security::OperatorOrService,
+            &[shared::IDEMPOTENCY, shared::READS, SAGA],
+        ),
         Operation::new("health_view", Security::Anyone, &[]),
         Operation::new("readiness_view", Security::Anyone, &[shared::READS]),
     ],

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use lambda_http::{Context, Request, RequestExt, request};
-use orchestrator::lambda;
+use lambda_http::{Context, LambdaEvent};
+use orchestrator::{Orchestrator, lambda};
 use reqwest::Method;
+use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 
 use crate::world::{PATH, Reply, SERVICE_TOKEN, World, order};
@@ -57,9 +58,10 @@ impl Sent {
     }
 
     /// The request as an event of this shape.
-    fn as_event(&self, shape: &str, base64: bool) -> Request {
+    fn as_event(&self, shape: &str, base64: bool) -> Value {
         let mut event = example(shape);
         let headers: Value = self.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let many_values: Value = self.headers.iter().map(|(name, value)| (*name, vec![value.as_str()])).collect();
         let stage = if shape == "api-gateway-http" { "/prod" } else { "" };
         let path = format!("{stage}{}", self.path);
         for (pointer, value) in [
@@ -67,9 +69,10 @@ impl Sent {
             ("/requestContext/http/path", json!(path)),
             ("/requestContext/http/method", json!(self.method.as_str())),
             ("/path", json!(path)),
+            ("/pathParameters/proxy", json!(self.path.trim_start_matches('/'))),
             ("/httpMethod", json!(self.method.as_str())),
             ("/headers", headers),
-            ("/multiValueHeaders", json!({})),
+            ("/multiValueHeaders", many_values),
             ("/body", if base64 { json!(encoded(&self.body)) } else { json!(self.body) }),
             ("/isBase64Encoded", json!(base64)),
         ] {
@@ -77,23 +80,34 @@ impl Sent {
                 *place = value;
             }
         }
-        parsed(&event)
+        event
     }
 }
 
-pub(crate) fn example(shape: &str) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("events").join(shape).with_extension("json");
+pub(crate) fn example(name: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("events").join(name).with_extension("json");
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
-fn parsed(event: &Value) -> Request {
+/// What the function answers, whichever shape it has.
+pub(crate) async fn answered(function: &Orchestrator, event: &Value) -> Reply {
     let mut context = Context::default();
     context.request_id = "the-request".to_owned();
-    request::from_str(&event.to_string()).unwrap().with_lambda_context(context)
+    let answer = lambda::answer(function, LambdaEvent::new(event.clone(), context)).await.unwrap();
+    let one = answer["headers"].as_object().into_iter().flatten();
+    let many = answer["multiValueHeaders"].as_object().into_iter().flatten();
+    let many = many.flat_map(|(name, values)| values.as_array().unwrap().iter().map(move |value| (name, value)));
+    let headers =
+        one.chain(many).map(|(name, value)| (name.parse().unwrap(), value.as_str().unwrap().parse().unwrap()));
+    Reply {
+        status: answer["statusCode"].as_u64().unwrap().try_into().unwrap(),
+        headers: HeaderMap::from_iter(headers),
+        text: answer["body"].as_str().unwrap().to_owned(),
+    }
 }
 
 /// This body as an event from a function URL.
-pub(crate) fn event(body: &Value) -> Request {
+pub(crate) fn event(body: &Value) -> Value {
     Sent::json(body).as_event("function-url", false)
 }
 
@@ -112,13 +126,13 @@ fn encoded(text: &str) -> String {
 }
 
 /// What both fronts have to agree on. A request's own id differs by nature.
-fn comparable(status: u16, headers: &lambda_http::http::HeaderMap, text: &str) -> (u16, Vec<Option<String>>, String) {
+fn comparable(Reply { status, headers, text }: &Reply) -> (u16, Vec<Option<String>>, String) {
     let value = |name: &str| headers.get(name).map(|value| value.to_str().unwrap().to_owned());
     let request_id = value("x-request-id").unwrap();
     assert!(!request_id.is_empty());
     let names = ["content-type", "x-correlation-id", "retry-after", "www-authenticate", "allow"];
     let without_id = |text: String| text.replace(&request_id, "(request)");
-    (status, names.iter().map(|name| value(name).map(without_id)).collect(), without_id(text.to_owned()))
+    (*status, names.iter().map(|name| value(name).map(without_id)).collect(), without_id(text.clone()))
 }
 
 fn rows() -> Vec<Sent> {
@@ -147,6 +161,8 @@ fn rows() -> Vec<Sent> {
         Sent::text(&"x".repeat(64 * 1024)),
         Sent::text("{").without("authorization"),
         order(|_| ()).to(Method::GET, PATH),
+        order(|_| ()).to(Method::HEAD, PATH),
+        order(|_| ()).to(Method::OPTIONS, PATH),
         order(|_| ()).to(Method::DELETE, "/health"),
         order(|_| ()).to(Method::POST, "/orchestrator"),
         order(|_| ()).to(Method::GET, "/"),
@@ -161,47 +177,122 @@ async fn both_fronts_answer_alike_however_an_event_is_shaped() {
     let world = World::new().await;
     let function = world.function();
     for row in rows() {
-        let local = row.to_local(&world).await;
-        let expected = comparable(local.status, &local.headers, &local.text);
+        let expected = comparable(&row.to_local(&world).await);
         for (shape, base64) in SHAPES.iter().flat_map(|shape| [(shape, false), (shape, true)]) {
-            let response = lambda::answer(&function, row.as_event(shape, base64)).await;
-            let text = std::str::from_utf8(response.body()).unwrap();
-            let answered = comparable(response.status().as_u16(), response.headers(), text);
+            let answered = comparable(&answered(&function, &row.as_event(shape, base64)).await);
             assert_eq!(answered, expected, "{shape} {} {}", row.method, row.path);
         }
     }
     assert_eq!(world.shop().orders.len(), 1);
 }
 
+/// An order from this gateway, as a service sends it, with this changed.
+fn changed(shape: &str, changes: &[(&str, Value)]) -> Value {
+    let mut event = Sent::json(&order("a")).as_event(shape, false);
+    for (pointer, value) in changes {
+        let (parent, name) = pointer.rsplit_once('/').unwrap();
+        event.pointer_mut(parent).unwrap()[name] = value.clone();
+    }
+    event
+}
+
 #[tokio::test]
-async fn a_stage_in_front_of_the_path_is_no_part_of_it_whatever_its_name() {
+async fn what_a_gateway_puts_in_front_of_the_path_is_no_part_of_it() {
     let world = World::new().await;
     let function = world.function();
+    let stage = "/requestContext/stage";
+    let http = |stage_name, path: String| {
+        changed("api-gateway-http", &[(stage, json!(stage_name)), ("/rawPath", json!(path))])
+    };
+    let rest = |path: String, proxy| {
+        let changes = [("/path", json!(path)), ("/pathParameters/proxy", json!(proxy))];
+        changed("api-gateway-rest", &changes)
+    };
+    let mapped = json!(format!("/shop{PATH}"));
+    let route = |key| {
+        let changes = [("/requestContext/routeKey", json!(key)), ("/rawPath", mapped.clone())];
+        changed("api-gateway-http", &changes)
+    };
+    let by_resource =
+        [("/requestContext/resourcePath", json!(PATH)), ("/path", mapped.clone()), ("/pathParameters", json!(null))];
     let rows = [
-        ("orchestrator", PATH.to_owned(), 201),
-        ("orchestrator", format!("/orchestrator{PATH}"), 201),
-        ("live", format!("/live{PATH}"), 201),
-        ("live", format!("/other{PATH}"), 404),
-        ("live", format!("/live/live{PATH}"), 404),
+        (http("orchestrator", PATH.to_owned()), 201),
+        (http("orchestrator", format!("/orchestrator{PATH}")), 201),
+        (http("live", format!("/live{PATH}")), 201),
+        (http("live", format!("/other{PATH}")), 404),
+        (http("live", format!("/live/live{PATH}")), 404),
+        (http("li", format!("/live{PATH}")), 404),
+        (rest(format!("/prod{PATH}"), PATH.trim_start_matches('/')), 201),
+        (rest(format!("/shop{PATH}"), PATH.trim_start_matches('/')), 201),
+        (rest(format!("/shop{PATH}"), "another"), 404),
+        (route(format!("POST {PATH}")), 201),
+        (route("ANY /{proxy+}".to_owned()), 404),
+        (changed("api-gateway-rest", &by_resource), 201),
     ];
-    for (stage, path, status) in rows {
-        let mut event = example("api-gateway-http");
-        event["requestContext"]["stage"] = json!(stage);
-        event["rawPath"] = json!(path);
-        event["headers"]["authorization"] = json!(format!("Bearer {SERVICE_TOKEN}"));
-        let response = lambda::answer(&function, parsed(&event)).await;
-        assert_eq!(response.status().as_u16(), status, "{stage} {path}");
+    for (event, status) in rows {
+        assert_eq!(answered(&function, &event).await.status, status, "{event}");
     }
 }
 
 #[tokio::test]
-async fn every_example_event_makes_the_order_it_shows() {
-    let world = World::in_profile("development").await;
-    let function = world.function_in_profile("development");
+async fn whatever_a_gateway_lets_through_is_answered() {
+    let world = World::new().await;
+    let function = world.function();
     for shape in SHAPES {
-        let response = lambda::answer(&function, parsed(&example(shape))).await;
-        let text = std::str::from_utf8(response.body()).unwrap();
-        assert_eq!(response.status(), 201, "{shape}: {text}");
+        let encoded = |body: &str| changed(shape, &[("/isBase64Encoded", json!(true)), ("/body", json!(body))]);
+        let odd = json!({ "authorization": format!("Bearer {SERVICE_TOKEN}"), "host": "a b", "x-forwarded-proto": "?", "x-name": "é\u{fffd}", "x y": "1", "x-none": null, "x-line": "a\nb" });
+        let rows = [
+            (encoded("****"), 400, "invalid_request"),
+            // gzip, and what is not UTF-8.
+            (encoded("H4sIAAAAAAAA/w=="), 400, "invalid_request"),
+            (encoded("//79"), 400, "invalid_request"),
+            (changed(shape, &[("/body", json!(null))]), 400, "invalid_request"),
+            (changed(shape, &[("/headers", json!(null)), ("/multiValueHeaders", json!(null))]), 401, "unauthorized"),
+            (changed(shape, &[("/rawQueryString", json!("a=<b>&é"))]), 201, ""),
+            (changed(shape, &[("/queryStringParameters", json!({ "<": "{" }))]), 201, ""),
+            (changed(shape, &[("/headers", odd), ("/multiValueHeaders", json!(null))]), 201, ""),
+            (
+                changed(shape, &[("/path", json!(":")), ("/rawPath", json!(":")), ("/pathParameters", json!(null))]),
+                404,
+                "",
+            ),
+        ];
+        for (event, status, code) in rows {
+            let reply = answered(&function, &event).await;
+            let found = reply.json()["error"]["code"].as_str().unwrap_or_default().to_owned();
+            assert_eq!((reply.status, found.as_str()), (status, code), "{event}");
+        }
     }
-    assert_eq!(world.shop().orders.len(), 1);
+}
+
+#[tokio::test]
+async fn each_gateway_gets_its_headers_in_the_shape_that_it_takes() {
+    let world = World::new().await;
+    let function = world.function();
+    let (none, one, many) = (json!(null), json!("application/json"), json!(["application/json"]));
+    let rows = [
+        ("api-gateway-http", &one, &none, json!(null)),
+        ("api-gateway-rest", &none, &many, json!(null)),
+        ("function-url", &one, &none, json!(null)),
+        // Its target group takes one of the two.
+        ("load-balancer", &one, &many, json!("201 Created")),
+    ];
+    for (shape, one, many, description) in rows {
+        let event = LambdaEvent::new(changed(shape, &[]), Context::default());
+        let answer = lambda::answer(&function, event).await.unwrap();
+        let types = [&answer["headers"]["content-type"], &answer["multiValueHeaders"]["content-type"]];
+        assert_eq!((types, &answer["statusDescription"]), ([one, many], &description), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_is_no_http_request_fails_so_that_its_sender_notices() {
+    let world = World::new().await;
+    let function = world.function();
+    let queue = json!({ "Records": [{ "eventSource": "aws:sqs", "body": order("a").to_string() }] });
+    for event in [json!(null), json!({}), json!([1]), json!("text"), queue, json!({ "httpMethod": "A B" })] {
+        let failed = lambda::answer(&function, LambdaEvent::new(event.clone(), Context::default())).await.unwrap_err();
+        assert_eq!(failed.error_type, "NotAnHttpRequest", "{event}");
+    }
+    assert_eq!(world.orders.seen(), [] as [&str; 0]);
 }

@@ -1,5 +1,6 @@
 //! The same key again: in sequence, at once, after a failure, after a death.
 
+use lambda_http::{Context, LambdaEvent};
 use orchestrator::lambda;
 use orders_api::OrderStatus;
 use serde_json::json;
@@ -71,8 +72,9 @@ async fn a_function_killed_after_the_create_is_resumed_by_the_same_key() {
     let world = World::new().await;
     world.orders.on(CONFIRM, 1, Mishap::RequestStuck);
     let function = world.function();
+    let event = LambdaEvent::new(event(&order("a")), Context::default());
     tokio::select! {
-        _ = lambda::answer(&function, event(&order("a"))) => panic!("answered before it was killed"),
+        _ = lambda::answer(&function, event) => panic!("answered before it was killed"),
         () = world.orders.until_seen(CONFIRM) => {}
     }
     assert_eq!(world.shop().only_order(), OrderStatus::Created);

@@ -37,6 +37,9 @@
 //! | every request fails once, in every way | `matrix::whatever_fails_once_the_saga_ends_as_if_it_had_not`, `matrix::a_port_that_refuses_for_a_moment_costs_nothing` |
 //! | every request always fails, in every way; the same key later | `matrix::whatever_keeps_failing_the_saga_ends_as_documented_and_the_same_key_resolves_it` |
 //! | every step and every undo runs twice | `matrix::whatever_is_delivered_twice_has_one_effect`, `matrix::whatever_is_delivered_once_more_after_the_end_has_no_effect`, `real::steps_and_undos_that_are_delivered_twice_have_one_effect`, `matrix::a_confirmation_that_comes_after_the_undo_is_refused` |
+//! | as a function: the invocation's deadline comes sooner | `program::a_function_whose_time_is_short_answers_before_it_is_cut_off`, `program::a_function_that_has_no_time_left_does_nothing_and_says_so_at_once` |
+//! | as a function: frozen between two invocations | `program::connections_that_ended_while_the_function_was_frozen_are_no_failure_of_the_next_invocation`, `program::the_log_of_an_invocation_is_written_when_its_answer_is_sent` |
+//! | as a function: whatever a gateway sends | `fronts::both_fronts_answer_alike_however_an_event_is_shaped`, `fronts::whatever_a_gateway_lets_through_is_answered` |
 //!
 //! How long a saga takes, how often it tries and what each code lets the caller do is shown beside `retry`, `saga` and
 //! `cause`.
@@ -51,6 +54,7 @@ mod fake_customers;
 mod fake_orders;
 mod fronts;
 mod input;
+mod instance;
 mod keys;
 mod line;
 mod matrix;

@@ -1,5 +1,6 @@
 //! One orchestrator, the fakes behind it, and the lines between them.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -34,7 +35,7 @@ pub(crate) struct World {
     pub(crate) base_url: String,
     http: reqwest::Client,
     shop: Arc<Mutex<Shop>>,
-    _running: (Running<FakeCustomers>, Running<FakeOrders>, Running<Orchestrator>),
+    running: (Running<FakeCustomers>, Running<FakeOrders>, Running<Orchestrator>),
 }
 
 /// What came back.
@@ -72,7 +73,7 @@ impl World {
             base_url: orchestrator.base_url(),
             http: reqwest::Client::new(),
             shop,
-            _running: (customers, orders, orchestrator),
+            running: (customers, orders, orchestrator),
         }
     }
 
@@ -83,6 +84,12 @@ impl World {
 
     pub(crate) fn function_in_profile(&self, profile: &'static str) -> Orchestrator {
         Orchestrator::new(config(profile, &self.customers.base_url(), &self.orders.base_url())).unwrap()
+    }
+
+    /// Where the customers and the orders service are, without the line.
+    pub(crate) fn services(&self) -> (SocketAddr, SocketAddr) {
+        let (customers, orders, _) = &self.running;
+        (customers.local_addr(), orders.local_addr())
     }
 
     pub(crate) fn shop(&self) -> MutexGuard<'_, Shop> {
