@@ -20,10 +20,10 @@ pub(crate) const PATH: &str = "/orchestrator/create-and-confirm-order";
 
 /// Short enough for a test, and long enough for a busy machine to answer in.
 pub(crate) const POLICY: Policy = Policy {
-    total: Duration::from_secs(10),
-    undo: Duration::from_secs(5),
-    attempt: Duration::from_millis(500),
-    connect: Duration::from_millis(400),
+    total: Duration::from_secs(20),
+    undo: Duration::from_secs(10),
+    attempt: Duration::from_secs(1),
+    connect: Duration::from_millis(800),
     attempts: 4,
     first_pause: Duration::from_millis(1),
     longest_pause: Duration::from_millis(4),
