@@ -219,8 +219,8 @@ pub(crate) struct ConformanceArgs {
     after_help = "It builds the images and starts everything in a Compose project of its own, on free ports: a system that runs \
 is not disturbed. It does the tour, looks at what the containers may do, restarts and kills each of them, takes everything \
 down and up again, and checks that the data is still the same and the invariants hold. At the end, also after Ctrl-C or a \
-failure, containers, images and data are removed. The tour runs on Node.js, with packages that are installed into \
-xtask/conformance/node_modules."
+failure, containers, images and data are removed. The files .env of the working copy count as for \
+`docker compose up`. The tour runs on Node.js, with packages that are installed into xtask/conformance/node_modules."
 )]
 pub(crate) struct ComposeTestArgs {
     #[command(flatten)]
