@@ -83,7 +83,7 @@ impl System {
     /// What clients have to know, who reach everything through the balancer.
     pub(crate) fn targets(&self) -> Targets {
         let address = |service| self.frontends.iter().find(|(named, _)| *named == service).map(|(_, address)| address);
-        self.secrets.targets(|service| address(service).map(base_url).unwrap_or_default())
+        self.secrets.targets(|service| address(service).map(base_url).unwrap_or_default(), true)
     }
 
     /// The URL of the database.

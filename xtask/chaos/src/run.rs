@@ -42,7 +42,7 @@ impl Run {
     pub(crate) async fn run(self, directory: &Path, interrupted: watch::Receiver<bool>) -> Result<Summary> {
         let engine = self.program.to_string();
         let system = System::start(self.program, directory, interrupted.clone()).await?;
-        let targets = system.secrets.targets(|service| system.base_url(service));
+        let targets = system.secrets.targets(|service| system.base_url(service), false);
         let load = Load::start(targets, self.seed, self.clients).await.context("the load does not start")?;
         let journal = Journal::begin();
         let faults = make_faults(&system, &journal, plan(self.seed, self.length), self.length, interrupted);

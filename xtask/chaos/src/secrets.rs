@@ -27,7 +27,7 @@ impl Secrets {
     }
 
     /// What clients have to know of services at these base URLs.
-    pub(crate) fn targets(&self, base_url: impl Fn(Service) -> String) -> Targets {
+    pub(crate) fn targets(&self, base_url: impl Fn(Service) -> String, behind_balancer: bool) -> Targets {
         Targets {
             customers: base_url(Service::Customers),
             orders: base_url(Service::Orders),
@@ -35,6 +35,7 @@ impl Secrets {
             admin_user: self.admin_user.clone(),
             admin_password: self.admin_password.clone(),
             service_token: self.service_token.clone(),
+            behind_balancer,
         }
     }
 

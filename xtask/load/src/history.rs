@@ -15,6 +15,8 @@ pub struct History {
     pub(crate) products: Vec<ProductSeen>,
     /// Under which name the operator's work is recorded.
     pub(crate) operator: String,
+    /// Whether an answer may be a balancer's own.
+    pub(crate) behind_balancer: bool,
     pub(crate) progress: Progress,
     /// Clients that ended before their time, with all they knew.
     pub(crate) lost_clients: Vec<String>,

@@ -38,6 +38,8 @@ pub struct Targets {
     pub admin_password: String,
     /// The token that services share.
     pub service_token: String,
+    /// Whether a balancer stands before the services, which answers 502, 503 or 504 by itself where none of them does.
+    pub behind_balancer: bool,
 }
 
 /// Without the secrets.

@@ -63,6 +63,7 @@ impl Load {
         }
         let operator = format!("operator:{}", self.session.targets.admin_user);
         let products = self.shop.products.clone();
-        History { records, products, operator, progress: self.progress(), lost_clients }
+        let behind_balancer = self.session.targets.behind_balancer;
+        History { records, products, operator, behind_balancer, progress: self.progress(), lost_clients }
     }
 }

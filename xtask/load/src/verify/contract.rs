@@ -44,9 +44,16 @@ const CREATE_AND_CONFIRM: &[(u16, &str)] = &[
 pub(super) fn check(history: &History, findings: &mut Findings) {
     for record in &history.records {
         for sent in &record.sends {
-            check_one(record, sent, findings);
+            if !(history.behind_balancer && is_balancers(sent)) {
+                check_one(record, sent, findings);
+            }
         }
     }
+}
+
+/// Whether a balancer may have said it, and not a service.
+fn is_balancers(sent: &Sent) -> bool {
+    matches!(sent.outcome, Err(Fault::Answered { status: 502..=504, body: None, .. }))
 }
 
 fn check_one(record: &Record, sent: &Sent, findings: &mut Findings) {

@@ -12,11 +12,19 @@ const FIRST: ProductSeen = ProductSeen { id: 1, version: 1, price_cents: 10, sto
 const MINUTE: u64 = 60_000_000;
 
 /// What the rules say of these operations and this database.
-fn judged(records: Vec<Record>, mut books: Books) -> Vec<String> {
+fn judged(records: Vec<Record>, books: Books) -> Vec<String> {
+    history(records, false).judge(&indexed(books))
+}
+
+fn indexed(mut books: Books) -> Books {
     books.index();
+    books
+}
+
+fn history(records: Vec<Record>, behind_balancer: bool) -> History {
     let operator = "operator:ann".to_owned();
     let (progress, lost_clients) = (Progress::default(), Vec::new());
-    History { records, products: vec![FIRST], operator, progress, lost_clients }.judge(&books)
+    History { records, products: vec![FIRST], operator, behind_balancer, progress, lost_clients }
 }
 
 #[track_caller]
@@ -143,6 +151,17 @@ fn answers_outside_the_contract() {
     breaks(shaped, one(Err(Fault::Answered { status: 500, retry_after: None, body: None })), nothing());
     breaks("no service answers that something went wrong", one(refused(500, "internal")), nothing());
     breaks("a client sends what the contract allows", one(Err(Fault::Invalid("no id".to_owned()))), nothing());
+}
+
+#[test]
+fn what_a_balancer_answers_by_itself_breaks_no_rule_of_the_services() {
+    let without_a_code = |status| Err(Fault::Answered { status, retry_after: None, body: None });
+    let found = |status| {
+        let records = vec![record(Some("c"), create(), vec![without_a_code(status), created()])];
+        history(records, true).judge(&indexed(with_order("c", Status::Created)))
+    };
+    assert_eq!(found(503), [] as [&str; 0]);
+    assert_eq!(found(500).len(), 1);
 }
 
 #[test]
@@ -325,7 +344,8 @@ fn reads_that_contradict_what_was_told_before() {
 #[test]
 fn a_client_that_was_lost_is_named() {
     let (records, operator, progress) = (Vec::new(), "operator:ann".to_owned(), Progress::default());
-    let history = History { records, products: vec![], operator, progress, lost_clients: vec!["panicked".to_owned()] };
+    let lost_clients = vec!["panicked".to_owned()];
+    let history = History { records, products: vec![], operator, behind_balancer: false, progress, lost_clients };
     assert_eq!(history.judge(&nothing()), ["every client tells what it was told, but: panicked"]);
 }
 

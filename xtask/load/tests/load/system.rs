@@ -37,6 +37,7 @@ impl System {
             admin_user: "ann".to_owned(),
             admin_password: "secret".to_owned(),
             service_token: SERVICE_TOKEN.to_owned(),
+            behind_balancer: false,
         };
         Self { database, targets, _running: (customers, orders, orchestrator) }
     }
