@@ -107,11 +107,12 @@ impl Containers {
 
     pub(crate) fn has_shell(&self, service: &str) -> Result<bool> {
         let output = output(&mut self.compose(&["exec", "-T", service, "/bin/sh", "-c", "true"]))?;
-        let complaint = text(&output.stderr);
-        if !output.status.success() && !complaint.contains("no such file or directory") {
-            bail!("cannot look for a shell in {service}: {}", complaint.trim());
+        match output.status.code() {
+            Some(0) => Ok(true),
+            // As shells say of a program that cannot be run or is not there.
+            Some(126 | 127) => Ok(false),
+            _ => bail!("cannot look for a shell in {service} ({}): {}", output.status, text(&output.stderr).trim()),
         }
-        Ok(output.status.success())
     }
 
     /// What a service has written to standard output, and to standard error.
