@@ -1,4 +1,4 @@
-//! The program as a function: a runtime that plays AWS Lambda for it, with freezing, and connections that can be cut.
+//! The program, and the program as a function: a runtime that plays AWS Lambda for it, with freezing, and connections that can be cut.
 
 use std::net::SocketAddr;
 use std::process::Stdio;
@@ -22,6 +22,21 @@ pub(crate) fn program() -> Command {
     program
 }
 
+/// The program before these services, with the secrets of the tests.
+pub(crate) fn program_before(customers: String, orders: String) -> Command {
+    let mut program = program();
+    program
+        .envs([("SERVICE_TOKEN", SERVICE_TOKEN), ("JWT_SECRET", "a secret for tests only")])
+        .envs([("CUSTOMERS_API_BASE", customers), ("ORDERS_API_BASE", orders)])
+        .stdout(Stdio::piped());
+    program
+}
+
+pub(crate) fn signal(process: &Child, signal: Signal) {
+    let pid = i32::try_from(process.id().unwrap()).unwrap();
+    kill(Pid::from_raw(pid), signal).unwrap();
+}
+
 /// One instance of the function, and its runtime.
 pub(crate) struct Instance {
     pub(crate) process: Child,
@@ -34,14 +49,12 @@ impl Instance {
     /// Starts the program before these services, in the development profile.
     pub(crate) async fn start(customers: String, orders: String) -> Self {
         let runtime = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut program = program();
+        let mut program = program_before(customers, orders);
         program
             .env("AWS_LAMBDA_RUNTIME_API", runtime.local_addr().unwrap().to_string())
             .envs([("AWS_LAMBDA_FUNCTION_NAME", "orchestrator"), ("AWS_LAMBDA_FUNCTION_VERSION", "1")])
-            .envs([("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"), ("PROFILE", "development")])
-            .envs([("SERVICE_TOKEN", SERVICE_TOKEN), ("JWT_SECRET", "a secret for tests only")])
-            .envs([("CUSTOMERS_API_BASE", customers), ("ORDERS_API_BASE", orders)]);
-        let process = program.stdout(Stdio::piped()).spawn().unwrap();
+            .envs([("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"), ("PROFILE", "development")]);
+        let process = program.spawn().unwrap();
         Self { process, runtime, waiting: None }
     }
 
@@ -88,16 +101,11 @@ impl Instance {
 
     /// From now on it does nothing until it is thawed.
     pub(crate) fn freeze(&self) {
-        self.signal(Signal::SIGSTOP);
+        signal(&self.process, Signal::SIGSTOP);
     }
 
     pub(crate) fn thaw(&self) {
-        self.signal(Signal::SIGCONT);
-    }
-
-    fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.process.id().unwrap()).unwrap();
-        kill(Pid::from_raw(pid), signal).unwrap();
+        signal(&self.process, Signal::SIGCONT);
     }
 
     async fn request(&mut self) -> (String, String) {

@@ -3,13 +3,13 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
-use crate::world::{SERVICE_TOKEN, World};
+use crate::instance::{program_before, signal};
+use crate::world::World;
 
 /// A running server.
 struct Server {
@@ -21,14 +21,8 @@ struct Server {
 impl Server {
     async fn draining_for(seconds: &str) -> Self {
         let world = World::new().await;
-        let mut process = Command::new(env!("CARGO_BIN_EXE_orchestrator"))
-            .env_clear()
+        let mut process = program_before(world.customers.base_url(), world.orders.base_url())
             .envs([("PORT", "0"), ("LOG_FORMAT", "json"), ("DRAIN_SECONDS", seconds)])
-            .envs([("SERVICE_TOKEN", SERVICE_TOKEN), ("JWT_SECRET", "a secret for tests only")])
-            .envs([("CUSTOMERS_API_BASE", world.customers.base_url()), ("ORDERS_API_BASE", world.orders.base_url())])
-            .kill_on_drop(true)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
@@ -41,8 +35,7 @@ impl Server {
     }
 
     fn terminate(&self) {
-        let pid = i32::try_from(self.process.id().unwrap()).unwrap();
-        kill(Pid::from_raw(pid), Signal::SIGTERM).unwrap();
+        signal(&self.process, Signal::SIGTERM);
     }
 
     async fn status(&self, path: &str) -> u16 {
