@@ -11,6 +11,7 @@ mod judge;
 mod log;
 mod mysql;
 mod plan;
+mod probe;
 mod process;
 mod proxy;
 mod races;

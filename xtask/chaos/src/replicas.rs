@@ -12,13 +12,13 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::database::Database;
 use crate::log::Log;
 use crate::plan::Service;
+use crate::probe::Probe;
 use crate::process::{Process, Program};
 use crate::secrets::Secrets;
 
 /// How long a replica goes on serving after it was told to stop, as the configuration of the balancer asks for.
 const DRAIN_SECONDS: &str = "3";
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
 /// One of the two processes of a service.
@@ -38,7 +38,7 @@ pub(crate) struct System {
     database: Database,
     balancer: Process,
     frontends: Vec<(Service, SocketAddr)>,
-    http: reqwest::Client,
+    probe: Probe,
 }
 
 impl System {
@@ -55,24 +55,21 @@ impl System {
     ) -> Result<Self> {
         let database = Database::start(program, directory, Log::create(directory, "database")?).await?;
         database.prepare(directory).await?;
-        let http = reqwest::Client::builder().no_proxy().timeout(ANSWER_WITHIN).pool_max_idle_per_host(0).build()?;
-        let mut ports = db_server::free_ports(3 * Service::ALL.len())?.into_iter();
-        let mut address = || ports.next().map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-        let (mut frontends, mut addresses) = (Vec::new(), Vec::new());
-        for service in Service::ALL {
-            frontends.push((service, address().context("too few ports")?));
-            addresses.push((service, [address().context("too few ports")?, address().context("too few ports")?]));
-        }
+        let ports = db_server::free_ports(3 * Service::ALL.len())?;
+        let addresses: Vec<_> = ports.into_iter().map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port))).collect();
+        let (own, addresses) = addresses.split_at(Service::ALL.len());
+        let frontends: Vec<_> = Service::ALL.into_iter().zip(own.iter().copied()).collect();
         let secrets = Secrets::random();
         let settings = settings(&secrets, &database, &frontends)?;
         let mut replicas = Vec::new();
-        for (service, addresses) in &addresses {
+        for (service, addresses) in Service::ALL.into_iter().zip(addresses.chunks(2)) {
             for (number, address) in (1..).zip(addresses) {
-                replicas.push(replica(*service, number, *address, &settings, directory)?);
+                replicas.push(replica(service, number, *address, &settings, directory)?);
             }
         }
         let balancer = start_balancer(balancer, configuration, directory, &frontends, &replicas).await?;
-        let mut system = Self { replicas, secrets, database, balancer, frontends, http };
+        let probe = Probe::new()?;
+        let mut system = Self { replicas, secrets, database, balancer, frontends, probe };
         for number in 0..system.replicas.len() {
             system.start_replica(number).await?;
         }
@@ -109,18 +106,18 @@ impl System {
 
     async fn start_replica(&mut self, number: usize) -> Result<Duration> {
         let begin = Instant::now();
-        let Self { replicas, http, .. } = self;
+        let Self { replicas, probe, .. } = self;
         let Replica { name, program, address, running } = &mut replicas[number];
         let (process, _) = program.clone().serve().await?;
         *running = Some(process);
-        wait_until_ready(http, *address).await.with_context(|| format!("{name} is not ready"))?;
+        wait_until_ready(probe, *address).await.with_context(|| format!("{name} is not ready"))?;
         Ok(begin.elapsed())
     }
 
     /// The balancer has to find out by itself who is ready.
     async fn wait_for_the_balancer(&self) -> Result<()> {
         for (service, address) in &self.frontends {
-            let is_ready = wait_until_ready(&self.http, *address).await;
+            let is_ready = wait_until_ready(&self.probe, *address).await;
             is_ready.with_context(|| format!("no {} behind the balancer", service.name()))?;
         }
         Ok(())
@@ -192,18 +189,13 @@ fn variable(name: &str) -> String {
     name.to_uppercase().replace('-', "_")
 }
 
-async fn wait_until_ready(http: &reqwest::Client, address: SocketAddr) -> Result<()> {
+async fn wait_until_ready(probe: &Probe, address: SocketAddr) -> Result<()> {
     let ready = async {
-        while !is_ready(http, address).await {
+        while !probe.is_ready(address).await {
             sleep(LOOK_EVERY).await;
         }
     };
     timeout(READY_WITHIN, ready).await.with_context(|| format!("nothing after {} s", READY_WITHIN.as_secs()))
-}
-
-async fn is_ready(http: &reqwest::Client, address: SocketAddr) -> bool {
-    let answer = http.get(format!("{}/ready", base_url(&address))).send().await;
-    answer.is_ok_and(|answer| answer.status().is_success())
 }
 
 fn base_url(address: &SocketAddr) -> String {

@@ -15,12 +15,12 @@ use crate::database::Database;
 use crate::log::Log;
 use crate::mysql::Cuts;
 use crate::plan::{Fault, Link, Server, Service};
+use crate::probe::Probe;
 use crate::process::{Process, Program};
 use crate::proxy::{Behaviour, Protocol, Proxy};
 use crate::secrets::Secrets;
 
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
 /// A service, running or about to run again.
 struct Slot {
@@ -35,7 +35,7 @@ pub(crate) struct System {
     database: Mutex<Database>,
     services: Vec<(Service, Mutex<Slot>)>,
     links: Vec<(Link, Proxy)>,
-    http: reqwest::Client,
+    probe: Probe,
     /// The longest that a service took to answer at all, of those that were started since all were ready.
     starting: Mutex<Duration>,
     /// Turns true when nothing shall be held any longer.
@@ -55,11 +55,11 @@ impl System {
     ) -> Result<Self> {
         let database = Database::start(program, directory, Log::create(directory, "database")?).await?;
         database.prepare(directory).await?;
-        let http = reqwest::Client::builder().no_proxy().timeout(ANSWER_WITHIN).pool_max_idle_per_host(0).build()?;
+        let probe = Probe::new()?;
         let (secrets, links) = (Secrets::random(), start_links()?);
         let (services, database) = (Vec::new(), Mutex::new(database));
         let starting = Mutex::default();
-        let mut system = Self { secrets, database, services, links, http, starting, interrupted };
+        let mut system = Self { secrets, database, services, links, probe, starting, interrupted };
         system.lead_to(Server::Database, system.database_address().await);
         for service in Service::ALL {
             let program = system.program(service, directory)?;
@@ -242,8 +242,7 @@ impl System {
             if let Some(status) = process.end() {
                 bail!("{} has ended by itself ({status})", service.name());
             }
-            let answer = self.http.get(format!("http://{address}/ready")).send().await;
-            if !answer.is_ok_and(|answer| answer.status().is_success()) {
+            if !self.probe.is_ready(*address).await {
                 return Ok(Some(*service));
             }
         }
