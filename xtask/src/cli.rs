@@ -63,6 +63,8 @@ pub(crate) enum Command {
     Chaos(ChaosArgs),
     /// Run two replicas of each service behind HAProxy under load, restart them one by one, and judge what is left
     Rolling(RollingArgs),
+    /// Attack the door in front of the services, and measure what others notice
+    Abuse(AbuseArgs),
     /// Let tools that others wrote judge the documents and the running system
     Conformance(ConformanceArgs),
     /// Run the whole system by docker-compose.yml, restart and kill its containers, and judge them
@@ -146,6 +148,8 @@ Examples:
 pub(crate) struct ChaosArgs {
     #[command(flatten)]
     pub(crate) run: RunArgs,
+    #[command(flatten)]
+    pub(crate) workload: Workload,
 }
 
 #[derive(Args, Debug)]
@@ -164,6 +168,29 @@ pub(crate) struct RollingArgs {
     #[command(flatten)]
     pub(crate) run: RunArgs,
     #[command(flatten)]
+    pub(crate) workload: Workload,
+    #[command(flatten)]
+    pub(crate) install: Install,
+}
+
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Two replicas of each service run behind HAProxy with deploy/haproxy.cfg. First come requests that must not get in. Then, \
+for 20 s without an attack and 20 s with one, again and again, an operator reads and orders at a steady pace, while 1,000 connections are \
+opened and not used, 500 send a header and 500 a body byte by byte, and one sends 100 MB. The exit code is 0 only if nothing got in, \
+everybody else was served, at most twice as slowly as usual at the 99th percentile, no connection could be held for long, and no process grew.
+
+Examples:
+  cargo xtask abuse
+  cargo xtask abuse --minutes 10"
+)]
+pub(crate) struct AbuseArgs {
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    /// Say how much slower others are served, but do not judge it
+    #[arg(long)]
+    pub(crate) lenient: bool,
+    #[command(flatten)]
     pub(crate) install: Install,
 }
 
@@ -173,18 +200,23 @@ pub(crate) struct RunArgs {
     /// How long the system is disturbed
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1440))]
     pub(crate) minutes: u32,
-    /// Says what the clients do, and which faults are made; random unless given
-    #[arg(long)]
-    pub(crate) seed: Option<u64>,
-    /// How many clients work at once
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub(crate) clients: Option<u16>,
     /// The database server to run, a mariadbd or mysqld; the first one that is found unless given
     #[arg(long, value_name = "PATH")]
     pub(crate) program: Option<PathBuf>,
     /// Keep the logs and the data even if all is well
     #[arg(long)]
     pub(crate) keep: bool,
+}
+
+/// What the clients of a run do.
+#[derive(Args, Debug)]
+pub(crate) struct Workload {
+    /// Says what the clients do, and which faults are made; random unless given
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// How many clients work at once
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) clients: Option<u16>,
 }
 
 #[derive(Args, Debug)]

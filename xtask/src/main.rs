@@ -67,6 +67,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Test(args) => test_command::run(&args),
         Command::Chaos(args) => chaos::run(&args),
         Command::Rolling(args) => chaos::roll(&args),
+        Command::Abuse(args) => chaos::abuse(&args),
         Command::Conformance(args) => conformance::run(&args),
         Command::ComposeTest(args) => compose_test::run(&args).map(|()| ExitCode::SUCCESS),
     }

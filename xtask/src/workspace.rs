@@ -38,6 +38,11 @@ pub(crate) fn rolling_directory() -> PathBuf {
     root().join(".local/rolling")
 }
 
+/// Where each run of `abuse` has a directory of its own. Ignored by git.
+pub(crate) fn abuse_directory() -> PathBuf {
+    root().join(".local/abuse")
+}
+
 /// What `conformance` keeps: its database while it runs, the log of each step, what was generated, and a Python
 /// environment. Ignored by git.
 pub(crate) fn conformance_directory() -> PathBuf {

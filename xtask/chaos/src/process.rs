@@ -119,6 +119,11 @@ impl Process {
         Ok(())
     }
 
+    /// The program's own process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.pid()
+    }
+
     /// How it ended, once it has.
     pub(crate) fn end(&self) -> Option<ExitStatus> {
         *self.ended.borrow()

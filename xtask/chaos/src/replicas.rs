@@ -1,5 +1,5 @@
-//! The system behind a balancer: a database server, HAProxy, and two replicas of each service, which reach each other
-//! through it.
+//! The system behind its door: a database server, HAProxy, and two replicas of each service, which reach each other
+//! through it, but not where the public comes in.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -16,14 +16,25 @@ use crate::probe::Probe;
 use crate::process::{Process, Program};
 use crate::secrets::Secrets;
 
-/// How long a replica goes on serving after it was told to stop, as the configuration of the balancer asks for.
+/// How long a replica goes on serving after it was told to stop, as the configuration of the door asks for.
 const DRAIN_SECONDS: &str = "3";
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
+/// HAProxy.
+#[derive(clap::Args)]
+pub(crate) struct Door {
+    /// The program haproxy
+    #[arg(long = "door", value_name = "PATH")]
+    path: PathBuf,
+    /// Its configuration
+    #[arg(long, value_name = "PATH")]
+    configuration: PathBuf,
+}
+
 /// One of the two processes of a service.
 pub(crate) struct Replica {
-    /// As the balancer names it: `orders-1`.
+    /// As the door names it: `orders-1`.
     pub(crate) name: String,
     program: Program,
     address: SocketAddr,
@@ -36,10 +47,20 @@ pub(crate) struct System {
     pub(crate) replicas: Vec<Replica>,
     secrets: Secrets,
     database: Database,
-    balancer: Process,
-    frontends: Vec<(Service, SocketAddr)>,
+    door: Process,
+    frontends: Frontends,
     probe: Probe,
 }
+
+/// Where HAProxy listens.
+struct Frontends {
+    public: Vec<(Service, SocketAddr)>,
+    /// For the services among each other.
+    internal: Vec<(Service, SocketAddr)>,
+}
+
+/// The services that others ask.
+const ASKED: [Service; 2] = [Service::Customers, Service::Orders];
 
 impl System {
     /// Starts everything, with an empty migrated database that has the first rows, and returns when it is ready.
@@ -47,18 +68,15 @@ impl System {
     /// # Errors
     ///
     /// Where a part does not start. Nothing stays.
-    pub(crate) async fn start(
-        program: db_server::Program,
-        balancer: &Path,
-        configuration: &Path,
-        directory: &Path,
-    ) -> Result<Self> {
+    pub(crate) async fn start(program: db_server::Program, door: &Door, directory: &Path) -> Result<Self> {
         let database = Database::start(program, directory, Log::create(directory, "database")?).await?;
         database.prepare(directory).await?;
-        let ports = db_server::free_ports(3 * Service::ALL.len())?;
-        let addresses: Vec<_> = ports.into_iter().map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port))).collect();
-        let (own, addresses) = addresses.split_at(Service::ALL.len());
-        let frontends: Vec<_> = Service::ALL.into_iter().zip(own.iter().copied()).collect();
+        let ports = db_server::free_ports(ASKED.len() + 3 * Service::ALL.len())?;
+        let mut addresses = ports.into_iter().map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        let internal = Vec::from_iter(ASKED.into_iter().zip(addresses.by_ref()));
+        let public = Vec::from_iter(Service::ALL.into_iter().zip(addresses.by_ref()));
+        let frontends = Frontends { public, internal };
+        let addresses = Vec::from_iter(addresses);
         let secrets = Secrets::random();
         let settings = settings(&secrets, &database, &frontends)?;
         let mut replicas = Vec::new();
@@ -67,20 +85,31 @@ impl System {
                 replicas.push(replica(service, number, *address, &settings, directory)?);
             }
         }
-        let balancer = start_balancer(balancer, configuration, directory, &frontends, &replicas).await?;
+        let door = start_door(door, directory, &frontends, &replicas).await?;
         let probe = Probe::new()?;
-        let mut system = Self { replicas, secrets, database, balancer, frontends, probe };
+        let mut system = Self { replicas, secrets, database, door, frontends, probe };
         for number in 0..system.replicas.len() {
             system.start_replica(number).await?;
         }
-        system.wait_for_the_balancer().await?;
+        system.wait_for_the_door().await?;
         Ok(system)
     }
 
-    /// What clients have to know, who reach everything through the balancer.
+    /// What clients have to know, who reach everything through the door.
     pub(crate) fn targets(&self) -> Targets {
-        let address = |service| self.frontends.iter().find(|(named, _)| *named == service).map(|(_, address)| address);
-        self.secrets.targets(|service| address(service).map(base_url).unwrap_or_default(), true)
+        let address = |service| self.public().find(|(named, _)| *named == service).map(|(_, address)| address);
+        self.secrets.targets(|service| address(service).as_ref().map(base_url).unwrap_or_default(), true)
+    }
+
+    /// Where the public comes in.
+    pub(crate) fn public(&self) -> impl Iterator<Item = (Service, SocketAddr)> {
+        self.frontends.public.iter().copied()
+    }
+
+    /// The processes of the door and of the replicas, by their names.
+    pub(crate) fn processes(&self) -> impl Iterator<Item = (&str, &Process)> {
+        let replicas = self.replicas.iter().filter_map(|replica| Some((&*replica.name, replica.running.as_ref()?)));
+        std::iter::once(("door", &self.door)).chain(replicas)
     }
 
     /// The URL of the database.
@@ -114,11 +143,11 @@ impl System {
         Ok(begin.elapsed())
     }
 
-    /// The balancer has to find out by itself who is ready.
-    async fn wait_for_the_balancer(&self) -> Result<()> {
-        for (service, address) in &self.frontends {
-            let is_ready = wait_until_ready(&self.probe, *address).await;
-            is_ready.with_context(|| format!("no {} behind the balancer", service.name()))?;
+    /// The door has to find out by itself who is ready.
+    async fn wait_for_the_door(&self) -> Result<()> {
+        for (service, address) in self.public() {
+            let is_ready = wait_until_ready(&self.probe, address).await;
+            is_ready.with_context(|| format!("no {} behind the door", service.name()))?;
         }
         Ok(())
     }
@@ -129,7 +158,7 @@ impl System {
     ///
     /// Where the end of the database server cannot be waited for.
     pub(crate) async fn stop(mut self) -> Result<()> {
-        self.balancer.stop().await;
+        self.door.stop().await;
         for process in self.replicas.drain(..).rev().filter_map(|replica| replica.running) {
             process.stop().await;
         }
@@ -138,17 +167,14 @@ impl System {
 }
 
 /// The settings of every replica, but for its port.
-fn settings(
-    secrets: &Secrets,
-    database: &Database,
-    frontends: &[(Service, SocketAddr)],
-) -> Result<Vec<(String, String)>> {
+fn settings(secrets: &Secrets, database: &Database, frontends: &Frontends) -> Result<Vec<(String, String)>> {
     let port = database.port().context("the database server does not run")?;
     let mut settings = secrets.settings();
     settings.push(("DRAIN_SECONDS".to_owned(), DRAIN_SECONDS.to_owned()));
     settings.push(("DATABASE_URL".to_owned(), Database::url(port)));
-    let bases = frontends.iter().map(|(service, address)| (variable(service.name()) + "_API_BASE", base_url(address)));
-    settings.extend(bases);
+    settings.push(("TRUSTED_PROXIES".to_owned(), Ipv4Addr::LOCALHOST.to_string()));
+    let internal = frontends.internal.iter();
+    settings.extend(internal.map(|(service, address)| (variable(service.name()) + "_API_BASE", base_url(address))));
     Ok(settings)
 }
 
@@ -166,25 +192,22 @@ fn replica(
     Ok(Replica { name, program, address, running: None })
 }
 
-async fn start_balancer(
-    path: &Path,
-    configuration: &Path,
-    directory: &Path,
-    frontends: &[(Service, SocketAddr)],
-    replicas: &[Replica],
-) -> Result<Process> {
-    let own = frontends.iter().map(|(service, address)| (variable(service.name()), address.to_string()));
+async fn start_door(door: &Door, directory: &Path, frontends: &Frontends, replicas: &[Replica]) -> Result<Process> {
+    let public = frontends.public.iter().map(|(service, address)| (variable(service.name()), address.to_string()));
+    let internal = frontends.internal.iter();
+    let internal = internal.map(|(service, address)| (variable(service.name()) + "_INTERNAL", address.to_string()));
     let servers = replicas.iter().map(|replica| (variable(&replica.name), replica.address.to_string()));
+    let Door { path, configuration } = door;
     let program = Program {
-        path: PathBuf::from(path),
-        arguments: ["-db", "-f"].map(str::to_owned).into_iter().chain([configuration.display().to_string()]).collect(),
-        environment: own.chain(servers).collect(),
-        log: Log::create(directory, "balancer")?,
+        path: path.clone(),
+        arguments: vec!["-db".to_owned(), "-f".to_owned(), configuration.display().to_string()],
+        environment: public.chain(internal).chain(servers).collect(),
+        log: Log::create(directory, "door")?,
     };
     program.start().await
 }
 
-/// The name of an address in the configuration of the balancer.
+/// The name of an address in the configuration of the door.
 fn variable(name: &str) -> String {
     name.to_uppercase().replace('-', "_")
 }

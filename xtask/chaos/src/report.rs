@@ -71,6 +71,11 @@ impl Journal {
         self.lock().violations.push(violation);
     }
 
+    /// Whether there is nothing of that kind.
+    pub(crate) fn is_well(&self) -> bool {
+        self.lock().violations.is_empty()
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Record> {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -81,7 +86,34 @@ pub(crate) fn print(line: impl fmt::Display) {
     let _ = writeln!(io::stdout(), "{line}");
 }
 
-/// The judgement at the end.
+/// What a run has come to.
+pub(crate) struct Verdict {
+    /// For people.
+    pub(crate) text: String,
+    /// Whether nothing was found.
+    pub(crate) is_well: bool,
+}
+
+impl Verdict {
+    /// Adds a line.
+    pub(crate) fn say(&mut self, line: impl fmt::Display) {
+        self.text = format!("{}{line}\n", self.text);
+    }
+
+    /// Adds a line that says what must not be.
+    pub(crate) fn fail(&mut self, line: impl fmt::Display) {
+        self.say(format_args!("VIOLATION: {line}"));
+        self.is_well = false;
+    }
+}
+
+impl From<Summary> for Verdict {
+    fn from(summary: Summary) -> Self {
+        Self { text: summary.to_string(), is_well: summary.is_well() }
+    }
+}
+
+/// The judgement at the end of a run under load.
 pub(crate) struct Summary {
     seed: u64,
     engine: String,
@@ -105,8 +137,7 @@ impl Summary {
         Self { seed, engine, elapsed, record, commits, load, invariants, lost: None }
     }
 
-    /// Whether nothing was found.
-    pub(crate) fn is_well(&self) -> bool {
+    fn is_well(&self) -> bool {
         self.record.violations.is_empty()
     }
 }

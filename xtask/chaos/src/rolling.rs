@@ -1,6 +1,6 @@
-//! The rolling restart: the load and the races go through the balancer, while the replicas are restarted one by one.
+//! The rolling restart: the load and the races go through the door, while the replicas are restarted one by one.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::judge;
 use crate::races::Races;
-use crate::replicas::System;
+use crate::replicas::{Door, System};
 use crate::report::{Journal, Summary};
 
 /// How long the clients may take to get a definite answer to everything they began.
@@ -26,10 +26,8 @@ pub(crate) struct Rolling {
     pub(crate) clients: usize,
     /// The database server.
     pub(crate) program: db_server::Program,
-    /// HAProxy.
-    pub(crate) balancer: PathBuf,
-    /// What HAProxy is told.
-    pub(crate) configuration: PathBuf,
+    /// What stands before the services.
+    pub(crate) door: Door,
 }
 
 impl Rolling {
@@ -41,7 +39,7 @@ impl Rolling {
     /// Where the system or the load cannot be started, or the database not be asked.
     pub(crate) async fn run(self, directory: &Path, interrupted: watch::Receiver<bool>) -> Result<Summary> {
         let engine = self.program.to_string();
-        let mut system = System::start(self.program, &self.balancer, &self.configuration, directory).await?;
+        let mut system = System::start(self.program, &self.door, directory).await?;
         let load = Load::start(system.targets(), self.seed, self.clients).await.context("the load does not start")?;
         let journal = Journal::begin();
         let (stop, stopping) = watch::channel(false);

@@ -1,0 +1,109 @@
+//! Requests that must not get in, as they go over the wire: no client would send most of them.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::plan::Service;
+use crate::replicas::System;
+use crate::report::Journal;
+
+const ANSWERED_WITHIN: Duration = Duration::from_secs(20);
+
+/// Behind which nothing is found, though the services take some of them for the path of an internal operation.
+const PATHS: [&str; 12] = [
+    "/internal/customers/1",
+    "//internal/customers/1",
+    "/internal//customers/1",
+    "/%69nternal/customers/1",
+    "/internal%2Fcustomers/1",
+    "/./internal/customers/1",
+    "/customers/../internal/customers/1",
+    "/customers/%2e%2e/internal/customers/1",
+    "/INTERNAL/customers/1",
+    "http://door/internal/customers/1",
+    "/metrics",
+    "/customers/1;/internal",
+];
+
+/// Sends them all, with the token that services show each other. Gives how many there were.
+///
+/// # Errors
+///
+/// Where the door cannot be reached. What gets in is a violation.
+pub(super) async fn look(system: &System, journal: &Journal) -> Result<usize> {
+    let (_, door) = system.public().find(|(service, _)| *service == Service::Customers).context("no customers")?;
+    let token = system.targets().service_token;
+    let head = |method, path| format!("{method} {path} HTTP/1.1\r\nHost: door\r\nAuthorization: Bearer {token}\r\n");
+    let login = head("POST", "/auth/token") + "Content-Type: application/json\r\n";
+    let credentials = r#"{"username":"nobody","password":"wrong"}"#;
+    let with_length = |length: usize, body: &str| format!("{login}Content-Length: {length}\r\n\r\n{body}");
+    let chunked =
+        |body: &str| format!("{login}Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    let trailing = format!("{credentials}{{}}");
+    let unreadable = [
+        "NONSENSE\r\n\r\n".to_owned(),
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(),
+        head("GET", "/customers/1") + &format!("X-Large: {}\r\n\r\n", "a".repeat(20_000)),
+        head("GET", "/customers/1") + "Host: other\r\n\r\n",
+    ];
+    let refused = [
+        // The length alone is enough: nothing of the body is waited for.
+        (with_length(100_000_000, ""), 413),
+        (chunked(&" ".repeat(100_000)), 413),
+        (with_length(trailing.len(), &trailing), 400),
+        (with_length(credentials.len(), credentials), 401),
+    ];
+    let hidden = PATHS.map(|path| (head("GET", path) + "\r\n", 404));
+    let tried = unreadable.len() + refused.len() + hidden.len();
+    for request in unreadable {
+        // HAProxy's own page.
+        expect(door, &request, 400, journal).await?;
+    }
+    for (request, status) in refused.into_iter().chain(hidden) {
+        let body = expect(door, &request, status, journal).await?;
+        if !serde_json::from_str::<Value>(&body).is_ok_and(|body| body["message"].is_string()) {
+            journal.violation(format!("no error body, but {body:?}: {request:.60?}"));
+        }
+    }
+    Ok(tried)
+}
+
+/// Sends a request and gives the body of the answer. Another status than the one expected is a violation.
+async fn expect(door: SocketAddr, request: &str, expected: u16, journal: &Journal) -> Result<String> {
+    let answer = timeout(ANSWERED_WITHIN, send(door, request)).await;
+    let (status, body) = answer.unwrap_or_else(|_| Ok(Default::default()))?;
+    if status != expected {
+        journal.violation(format!("answered {status}, not {expected}: {request:.60?}"));
+    }
+    Ok(body)
+}
+
+/// The status and the body of the answer.
+async fn send(door: SocketAddr, request: &str) -> Result<(u16, String)> {
+    let mut stream = TcpStream::connect(door).await.context("cannot reach the door")?;
+    // Whoever is refused early does not get rid of everything.
+    let _ = stream.write_all(request.as_bytes()).await;
+    let mut answer = Vec::new();
+    let mut piece = [0; 4096];
+    loop {
+        let text = String::from_utf8_lossy(&answer);
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length =
+                head.to_lowercase().lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+            if body.len() >= length.unwrap_or(0) {
+                let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+                return Ok((status.unwrap_or_default(), body.to_owned()));
+            }
+        }
+        match stream.read(&mut piece).await {
+            Ok(length @ 1..) => answer.extend_from_slice(&piece[..length]),
+            Ok(0) | Err(_) => return Ok((0, text.into_owned())),
+        }
+    }
+}
