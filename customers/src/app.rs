@@ -4,9 +4,9 @@ use customers_api::{
     CUSTOMER_NOT_FOUND, Credentials, Customer, CustomerContact, CustomerInput, CustomerListQuery, EMAIL_TAKEN, Token,
 };
 use db::{Connection, Db, DbError, TransactionError};
-use service::auth::{Operator, SecretDigest, ServiceCaller, TOKEN_SECONDS, Tokens};
+use service::auth::{Operator, SecretDigest, ServiceCaller, TOKEN_SECONDS, Tokens, Viewer};
 use service::{CursorKey, Position};
-use service_api::{CustomerId, Detail, Failure, IfMatch, Page, Text, codes};
+use service_api::{CustomerId, Detail, Failure, IfMatch, Page, Role, Text, codes};
 
 use crate::store;
 
@@ -25,7 +25,7 @@ impl Login {
         if !known {
             return Err(Failure::new(codes::UNAUTHORIZED, "the name or the password is wrong"));
         }
-        let token = tokens.issue(given.username.as_str())?;
+        let token = tokens.issue(given.username.as_str(), Role::Admin)?;
         Ok(Token { access_token: token.clone(), token, token_type: "Bearer".to_owned(), expires_in: TOKEN_SECONDS })
     }
 }
@@ -86,12 +86,12 @@ impl Customers {
             .await
     }
 
-    pub(crate) async fn view(&self, _: &Operator, id: CustomerId) -> Result<Customer, CustomerError> {
+    pub(crate) async fn view(&self, _: &Viewer, id: CustomerId) -> Result<Customer, CustomerError> {
         let customer = self.db.run(async |connection| store::find(connection, id).await).await?;
         customer.ok_or(CustomerError::NotFound(id))
     }
 
-    pub(crate) async fn list(&self, _: &Operator, query: &CustomerListQuery) -> Result<Page<Customer>, Failure> {
+    pub(crate) async fn list(&self, _: &Viewer, query: &CustomerListQuery) -> Result<Page<Customer>, Failure> {
         let search = query.search.as_ref().map(Text::as_str);
         let filters = search.unwrap_or_default().as_bytes();
         let before = match &query.cursor {

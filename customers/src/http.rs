@@ -53,8 +53,8 @@ impl CustomersApi for CustomersServer {
     ) -> Result<OkWith<Customer, EntityHeaders>, Error> {
         let (call, context) = (Call::new(&rqctx), rqctx.context());
         let work = async {
-            let operator = context.auth.operator(&call)?;
-            shown(context.customers.view(&operator, id.checked()?).await?)
+            let viewer = context.auth.viewer(&call)?;
+            shown(context.customers.view(&viewer, id.checked()?).await?)
         };
         call.answer(work).await
     }
@@ -65,8 +65,8 @@ impl CustomersApi for CustomersServer {
     ) -> Result<OkAnswer<Page<Customer>>, Error> {
         let (call, context) = (Call::new(&rqctx), rqctx.context());
         let work = async {
-            let operator = context.auth.operator(&call)?;
-            Answer::ok(context.customers.list(&operator, &query.checked()?).await?)
+            let viewer = context.auth.viewer(&call)?;
+            Answer::ok(context.customers.list(&viewer, &query.checked()?).await?)
         };
         call.answer(work).await
     }

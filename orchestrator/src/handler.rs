@@ -8,7 +8,7 @@ use orchestrator_api::{
     Compensated, CreateAndConfirm as Request, FailureBody, FailureReason, Outcome, Step as StepName, Success,
 };
 use service::Call;
-use service::auth::{Auth, Caller};
+use service::auth::{Auth, Caller, Operator};
 use service::settings::Profile;
 use service_api::{CreatedAnswer, Failure, Health, OkAnswer, OrderId, Readiness, codes};
 use tokio::time::Instant;
@@ -68,7 +68,7 @@ impl Orchestrator {
 
     /// Under which name the caller's keys are kept. On a developer's machine nobody has to show who they are.
     fn principal(&self, call: &Call) -> Result<String, Failure> {
-        let caller = match self.profile {
+        let caller: Option<Caller<Operator>> = match self.profile {
             Profile::Production => Some(self.auth.caller(call)?),
             Profile::Development => self.auth.caller_if_any(call)?,
         };

@@ -58,8 +58,8 @@ impl OrdersApi for OrdersServer {
     ) -> Result<OkWith<Product, EntityHeaders>, Error> {
         let (call, context) = (Call::new(&rqctx), rqctx.context());
         let work = async {
-            let operator = context.auth.operator(&call)?;
-            shown_product(context.products.view(&operator, id.checked()?).await?)
+            let viewer = context.auth.viewer(&call)?;
+            shown_product(context.products.view(&viewer, id.checked()?).await?)
         };
         call.answer(work).await
     }
@@ -70,8 +70,8 @@ impl OrdersApi for OrdersServer {
     ) -> Result<OkAnswer<Page<Product>>, Error> {
         let (call, context) = (Call::new(&rqctx), rqctx.context());
         let work = async {
-            let operator = context.auth.operator(&call)?;
-            Answer::ok(context.products.list(&operator, &query.checked()?).await?)
+            let viewer = context.auth.viewer(&call)?;
+            Answer::ok(context.products.list(&viewer, &query.checked()?).await?)
         };
         call.answer(work).await
     }
@@ -98,9 +98,9 @@ impl OrdersApi for OrdersServer {
     ) -> Result<OkAnswer<Page<StockMovement>>, Error> {
         let (call, context) = (Call::new(&rqctx), rqctx.context());
         let work = async {
-            let operator = context.auth.operator(&call)?;
+            let viewer = context.auth.viewer(&call)?;
             let (id, query) = (id.checked()?, query.checked()?);
-            Answer::ok(context.products.ledger(&operator, id, &query).await?)
+            Answer::ok(context.products.ledger(&viewer, id, &query).await?)
         };
         call.answer(work).await
     }
@@ -143,8 +143,8 @@ impl OrdersApi for OrdersServer {
     ) -> Result<OkAnswer<Page<OrderSummary>>, Error> {
         let (call, context) = (Call::new(&rqctx), rqctx.context());
         let work = async {
-            let operator = context.auth.operator(&call)?;
-            Answer::ok(context.orders.list(&operator, &query.checked()?).await?)
+            let viewer = context.auth.viewer(&call)?;
+            Answer::ok(context.orders.list(&viewer, &query.checked()?).await?)
         };
         call.answer(work).await
     }
@@ -183,8 +183,8 @@ impl OrdersApi for OrdersServer {
     ) -> Result<OkAnswer<Page<OrderEvent>>, Error> {
         let (call, context) = (Call::new(&rqctx), rqctx.context());
         let work = async {
-            let operator = context.auth.operator(&call)?;
-            Answer::ok(context.orders.events(&operator, id.checked()?).await?)
+            let viewer = context.auth.viewer(&call)?;
+            Answer::ok(context.orders.events(&viewer, id.checked()?).await?)
         };
         call.answer(work).await
     }

@@ -1,48 +1,36 @@
 //! Who is calling. Verifying a caller gives a value, and what needs a caller takes that value.
 
+mod people;
+mod tokens;
+
 use http::header;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Validation};
-use serde::{Deserialize, Serialize};
-use service_api::{Failure, Text, codes};
+use service_api::{Failure, Role, codes};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::Call;
 use crate::settings::{Env, SettingError};
 
-const ISSUER: &str = "b2b-orders";
-const AUDIENCE: &str = "b2b-orders-api";
-/// Clocks of two machines may differ by this much.
-const LEEWAY_SECONDS: u64 = 30;
-/// How long an operator's token holds.
-pub const TOKEN_SECONDS: u32 = 3600;
-/// An operator's name. It is part of every record of what the operator did.
-pub type OperatorName = Text<64>;
-
-/// A person who runs the back office.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Operator {
-    name: OperatorName,
-}
+pub use people::{Admin, Operator, OperatorName, Person, Rank, Viewer};
+pub use tokens::{TOKEN_SECONDS, Tokens};
 
 /// Another service of the system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceCaller(());
 
-/// Whoever is calling.
+/// A person of some rank, or a service: `Caller<Operator>` is whoever may change what services may change, too.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Caller {
+pub enum Caller<P> {
     /// A person.
-    Operator(Operator),
+    Person(P),
     /// A service.
     Service(ServiceCaller),
 }
 
-impl Operator {
-    /// Under which name the operator's work is recorded.
-    pub fn principal(&self) -> String {
-        format!("operator:{}", self.name.as_str())
-    }
+/// Whom the credentials belong to. What they may do was not asked yet.
+enum Known {
+    Person(OperatorName, Role),
+    Service(ServiceCaller),
 }
 
 impl ServiceCaller {
@@ -52,11 +40,11 @@ impl ServiceCaller {
     }
 }
 
-impl Caller {
+impl<R> Caller<Person<R>> {
     /// Under which name the caller's work is recorded.
     pub fn principal(&self) -> String {
         match self {
-            Self::Operator(operator) => operator.principal(),
+            Self::Person(person) => person.principal(),
             Self::Service(service) => service.principal(),
         }
     }
@@ -81,42 +69,70 @@ impl Auth {
         Ok(Self { tokens: Tokens::from_env(env)?, service_token: SecretDigest::of(&service_token) })
     }
 
-    /// An operator with a token that holds.
+    /// A person of any role.
+    pub fn viewer(&self, call: &Call) -> Result<Viewer, Failure> {
+        self.person(call)
+    }
+
+    /// An operator or an admin.
     pub fn operator(&self, call: &Call) -> Result<Operator, Failure> {
-        match self.caller(call)? {
-            Caller::Operator(operator) => Ok(operator),
-            Caller::Service(_) => Err(Failure::new(codes::FORBIDDEN, "this operation is for operators")),
-        }
+        self.person(call)
+    }
+
+    /// An admin.
+    pub fn admin(&self, call: &Call) -> Result<Admin, Failure> {
+        self.person(call)
     }
 
     /// A service with the shared token.
     pub fn service(&self, call: &Call) -> Result<ServiceCaller, Failure> {
-        match self.caller(call)? {
-            Caller::Service(service) => Ok(service),
-            Caller::Operator(_) => Err(Failure::new(codes::FORBIDDEN, "this operation is for services")),
+        match self.known(call)? {
+            Known::Service(service) => Ok(service),
+            Known::Person(..) => Err(Failure::new(codes::FORBIDDEN, "this operation is for services")),
         }
     }
 
-    /// Either of the two.
-    pub fn caller(&self, call: &Call) -> Result<Caller, Failure> {
-        let bearer = bearer(call)?;
-        let caller = if self.service_token.matches(bearer) {
-            Caller::Service(ServiceCaller(()))
-        } else {
-            Caller::Operator(self.tokens.verify(bearer)?)
-        };
-        call.made_by(caller.principal());
-        Ok(caller)
+    /// A person of the rank that is asked for, or a service.
+    pub fn caller<R: Rank>(&self, call: &Call) -> Result<Caller<Person<R>>, Failure> {
+        match self.known(call)? {
+            Known::Person(name, role) => Person::with(name, role).map(Caller::Person),
+            Known::Service(service) => Ok(Caller::Service(service)),
+        }
     }
 
-    /// Either of the two, or none where no credentials were shown at all. Bad ones are still refused.
-    pub fn caller_if_any(&self, call: &Call) -> Result<Option<Caller>, Failure> {
+    /// The same, or nobody where no credentials were shown at all. Bad ones are still refused.
+    pub fn caller_if_any<R: Rank>(&self, call: &Call) -> Result<Option<Caller<Person<R>>>, Failure> {
         if call.headers().contains_key(header::AUTHORIZATION) { self.caller(call).map(Some) } else { Ok(None) }
     }
 
-    /// Issues and verifies operators' tokens.
+    /// Issues and verifies people's tokens.
     pub fn tokens(&self) -> &Tokens {
         &self.tokens
+    }
+
+    fn person<R: Rank>(&self, call: &Call) -> Result<Person<R>, Failure> {
+        match self.known(call)? {
+            Known::Person(name, role) => Person::with(name, role),
+            Known::Service(_) => {
+                let role = R::ROLE;
+                Err(Failure::new(
+                    codes::FORBIDDEN,
+                    format!("this operation needs a person of the role {role} or a higher one"),
+                ))
+            }
+        }
+    }
+
+    fn known(&self, call: &Call) -> Result<Known, Failure> {
+        let bearer = bearer(call)?;
+        if self.service_token.matches(bearer) {
+            let service = ServiceCaller(());
+            call.made_by(service.principal());
+            return Ok(Known::Service(service));
+        }
+        let (name, role) = self.tokens.verify(bearer)?;
+        call.made_by(people::principal(&name));
+        Ok(Known::Person(name, role))
     }
 }
 
@@ -138,65 +154,6 @@ fn bearer(call: &Call) -> Result<&str, Failure> {
 
 fn unauthorized(message: &str) -> Failure {
     Failure::new(codes::UNAUTHORIZED, message)
-}
-
-/// Operators' tokens: JSON web tokens under one pinned algorithm, HS256.
-pub struct Tokens {
-    encoding: EncodingKey,
-    decoding: DecodingKey,
-    validation: Validation,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Claims {
-    iss: String,
-    aud: String,
-    sub: String,
-    iat: u64,
-    nbf: u64,
-    exp: u64,
-}
-
-impl Tokens {
-    fn from_env(env: &Env<'_>) -> Result<Self, SettingError> {
-        let secret = env.required("JWT_SECRET")?;
-        let mut validation = Validation::new(Algorithm::HS256);
-        validation.set_issuer(&[ISSUER]);
-        validation.set_audience(&[AUDIENCE]);
-        validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
-        validation.validate_nbf = true;
-        validation.leeway = LEEWAY_SECONDS;
-        Ok(Self {
-            encoding: EncodingKey::from_secret(secret.as_bytes()),
-            decoding: DecodingKey::from_secret(secret.as_bytes()),
-            validation,
-        })
-    }
-
-    /// A token for this operator that holds for [`TOKEN_SECONDS`].
-    pub fn issue(&self, name: &str) -> Result<String, Failure> {
-        let now = jsonwebtoken::get_current_timestamp();
-        let claims = Claims {
-            iss: ISSUER.to_owned(),
-            aud: AUDIENCE.to_owned(),
-            sub: name.to_owned(),
-            iat: now,
-            nbf: now,
-            exp: now + u64::from(TOKEN_SECONDS),
-        };
-        jsonwebtoken::encode(&jsonwebtoken::Header::new(Algorithm::HS256), &claims, &self.encoding)
-            .map_err(Failure::internal)
-    }
-
-    fn verify(&self, token: &str) -> Result<Operator, Failure> {
-        match jsonwebtoken::decode::<Claims>(token, &self.decoding, &self.validation) {
-            Ok(token) => {
-                let name = OperatorName::try_from(token.claims.sub);
-                name.map(|name| Operator { name }).map_err(|_| unauthorized("the token names nobody"))
-            }
-            Err(error) => Err(unauthorized("the token is malformed, expired or not ours").caused_by(error)),
-        }
-    }
 }
 
 /// A secret to compare with, in time that tells nothing of it: digests have one length, whatever was sent.
@@ -244,7 +201,7 @@ mod tests {
 
     fn claims() -> Value {
         let now = jsonwebtoken::get_current_timestamp();
-        json!({"iss": ISSUER, "aud": AUDIENCE, "sub": "ann", "iat": now, "nbf": now, "exp": now + 60})
+        json!({"iss": ISSUER, "aud": AUDIENCE, "sub": "ann", "role": "operator", "iat": now, "nbf": now, "exp": now + 60})
     }
 
     fn status(token: &str) -> u16 {
@@ -256,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_token_that_was_issued_names_its_operator() {
-        let token = auth().tokens().issue("ann").unwrap();
+        let token = auth().tokens().issue("ann", Role::Operator).unwrap();
         let operator = auth().operator(&call(&format!("bearer {token}"))).unwrap();
         assert_eq!(operator.principal(), "operator:ann");
     }
@@ -296,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_token_of_one_kind_is_no_token_of_the_other() {
-        let operator = call(&format!("Bearer {}", auth().tokens().issue("ann").unwrap()));
+        let operator = call(&format!("Bearer {}", auth().tokens().issue("ann", Role::Operator).unwrap()));
         assert_eq!(auth().service(&operator).unwrap_err().code, codes::FORBIDDEN);
         assert_eq!(auth().operator(&call("Bearer service-token")).unwrap_err().code, codes::FORBIDDEN);
         assert_eq!(auth().service(&call("Bearer service-token")).unwrap().principal(), "service");
@@ -308,7 +265,7 @@ mod tests {
         headers.append(header::AUTHORIZATION, "Bearer service-token".parse().unwrap());
         headers.append(header::AUTHORIZATION, "Bearer x".parse().unwrap());
         let call = Call::from_parts("test", "request", headers);
-        assert_eq!(auth().caller(&call).unwrap_err().code, codes::UNAUTHORIZED);
+        assert_eq!(auth().caller::<people::Views>(&call).unwrap_err().code, codes::UNAUTHORIZED);
     }
 
     #[test]
@@ -320,7 +277,7 @@ mod tests {
     #[test]
     fn credentials_of_another_shape_are_no_credentials() {
         for bad in ["", "Bearer", "Bearer ", "Basic YTpi", "service-token", "Bearer service-tokenx"] {
-            assert_eq!(auth().caller(&call(bad)).unwrap_err().code, codes::UNAUTHORIZED, "{bad}");
+            assert_eq!(auth().caller::<people::Views>(&call(bad)).unwrap_err().code, codes::UNAUTHORIZED, "{bad}");
         }
     }
 }

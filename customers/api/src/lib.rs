@@ -9,7 +9,7 @@ use service_api::document::{BY_ID, BY_ID_AND_VERSION, NEXT_PAGE};
 use service_api::{
     Answer, Conditional, Contract, CreatedHeaders, CreatedWith, CustomerId, EntityHeaders, ErrorBody, ErrorCode,
     ErrorCodes, Headers, Health, JsonBody, Link, OkAnswer, OkWith, Operation, Page, PathId, QueryParams, Readiness,
-    Security, codes,
+    Role, Security, codes,
 };
 
 pub use types::{Credentials, Customer, CustomerContact, CustomerInput, CustomerListQuery, Password, Token};
@@ -38,16 +38,20 @@ pub const CONTRACT: Contract = Contract {
     name: "customers",
     title: "Customers API",
     description: "Keeps the customers that orders are made for, and gives operators their tokens.",
-    version: "1.1.0",
+    version: "1.2.0",
     local_url: "http://127.0.0.1:3001",
     operations: &[
         Operation::new("token_create", Security::Anyone, &[&[codes::UNAUTHORIZED]]),
         Operation::new("token_create_login", Security::Anyone, &[&[codes::UNAUTHORIZED]]),
-        Operation::new("customer_create", Security::Operator, &[codes::WRITES, &[EMAIL_TAKEN]]),
-        Operation::new("customer_view", Security::Operator, &[codes::READS, &[CUSTOMER_NOT_FOUND]]),
-        Operation::new("customer_list", Security::Operator, &[codes::READS]),
-        Operation::new("customer_update", Security::Operator, &[codes::WRITES, &[CUSTOMER_NOT_FOUND, EMAIL_TAKEN]]),
-        Operation::new("customer_delete", Security::Operator, &[codes::WRITES, &[CUSTOMER_NOT_FOUND]]),
+        Operation::new("customer_create", Security::Role(Role::Operator), &[codes::WRITES, &[EMAIL_TAKEN]]),
+        Operation::new("customer_view", Security::Role(Role::Viewer), &[codes::READS, &[CUSTOMER_NOT_FOUND]]),
+        Operation::new("customer_list", Security::Role(Role::Viewer), &[codes::READS]),
+        Operation::new(
+            "customer_update",
+            Security::Role(Role::Operator),
+            &[codes::WRITES, &[CUSTOMER_NOT_FOUND, EMAIL_TAKEN]],
+        ),
+        Operation::new("customer_delete", Security::Role(Role::Operator), &[codes::WRITES, &[CUSTOMER_NOT_FOUND]]),
         Operation::new("internal_customer_view", Security::Service, &[codes::READS, &[CUSTOMER_NOT_FOUND]]),
         Operation::new("health_view", Security::Anyone, &[]),
         Operation::new("readiness_view", Security::Anyone, &[codes::READS]),

@@ -4,13 +4,12 @@ use customers_client::types::{self, Credentials};
 use outbound::Outbound;
 use service::testing::credentials_that_get_in;
 
-use crate::harness::{DOCUMENT, Harness, PASSWORD, SERVICE_TOKEN, USER, refusal, refused};
+use crate::harness::{DOCUMENT, Harness, PASSWORD, SERVICE_TOKEN, USER, auth, refusal, refused};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_operation_of_the_document_refuses_whom_it_does_not_name() {
     let harness = Harness::start().await;
-    let operator_token = harness.token().await;
-    let wrong = credentials_that_get_in(DOCUMENT, &harness.url(""), &operator_token, SERVICE_TOKEN).await.unwrap();
+    let wrong = credentials_that_get_in(DOCUMENT, &harness.url(""), auth().tokens(), SERVICE_TOKEN).await.unwrap();
     assert_eq!(wrong, Vec::<String>::new());
 }
 

@@ -7,6 +7,7 @@ use customers_client::{Client, Error, ResponseValue, types};
 use db::testing::TestDatabase;
 use outbound::Outbound;
 use service::Running;
+use service::auth::Auth;
 use service::settings::Env;
 use service::testing::hold_answers_to;
 
@@ -68,7 +69,16 @@ impl Harness {
 
 /// The settings of a test's server. Port 0 lets the system choose.
 pub(crate) fn config(database_url: &str) -> Config {
-    let lookup = |name: &str| {
+    Config::from_env(&env(database_url)).expect("the settings are good")
+}
+
+/// What the server tells callers apart with.
+pub(crate) fn auth() -> Auth {
+    Auth::from_env(&env("")).expect("the settings are good")
+}
+
+fn env(database_url: &str) -> Env<'_> {
+    Env::new(move |name| {
         let value = match name {
             "PORT" => "0",
             "DATABASE_URL" => database_url,
@@ -79,8 +89,7 @@ pub(crate) fn config(database_url: &str) -> Config {
             _ => return None,
         };
         Some(value.to_owned())
-    };
-    Config::from_env(&Env::new(lookup)).expect("the settings are good")
+    })
 }
 
 /// A customer that exists from now on.

@@ -8,7 +8,7 @@ mod types;
 
 use dropshot::RequestContext;
 use service_api::{
-    Contract, CreatedAnswer, Health, JsonBody, OkAnswer, Operation, Readiness, Security, codes as shared,
+    Contract, CreatedAnswer, Health, JsonBody, OkAnswer, Operation, Readiness, Role, Security, codes as shared,
 };
 
 pub use codes::*;
@@ -22,12 +22,12 @@ pub const CONTRACT: Contract = Contract {
     name: "orchestrator",
     title: "Orchestrator",
     description: "Creates an order and confirms it for other systems, exactly once for each idempotency key.",
-    version: "2.1.0",
+    version: "2.2.0",
     local_url: "http://127.0.0.1:3003",
     operations: &[
         Operation::new(
             "order_create_and_confirm",
-            Security::OperatorOrService,
+            Security::RoleOrService(Role::Operator),
             &[shared::IDEMPOTENCY, shared::READS, SAGA],
         ),
         Operation::new("health_view", Security::Anyone, &[]),

@@ -2,6 +2,7 @@
 
 use service::auth::Auth;
 use service::testing::credentials_that_get_in;
+use service_api::Role;
 
 use crate::world::{DOCUMENT, PATH, Reply, SERVICE_TOKEN, World, order, settings};
 
@@ -13,9 +14,12 @@ async fn post(world: &World, authorization: Option<&str>) -> Reply {
     Reply::to(request).await
 }
 
+fn auth() -> Auth {
+    Auth::from_env(&settings("production", "", "")).unwrap()
+}
+
 fn operator(name: &str) -> String {
-    let auth = Auth::from_env(&settings("production", "", "")).unwrap();
-    format!("Bearer {}", auth.tokens().issue(name).unwrap())
+    format!("Bearer {}", auth().tokens().issue(name, Role::Operator).unwrap())
 }
 
 const BAD: [&str; 4] = ["Bearer wrong", "Bearer ", "Basic YWRtaW46YWRtaW4=", "the-service-token"];
@@ -34,9 +38,7 @@ async fn strangers_are_turned_away_before_anything_is_done() {
 #[tokio::test]
 async fn every_operation_lets_in_whom_its_document_names_and_nobody_else() {
     let world = World::new().await;
-    let operator = operator("ann");
-    let operator = operator.strip_prefix("Bearer ").unwrap();
-    let wrong = credentials_that_get_in(DOCUMENT, &world.base_url, operator, SERVICE_TOKEN).await.unwrap();
+    let wrong = credentials_that_get_in(DOCUMENT, &world.base_url, auth().tokens(), SERVICE_TOKEN).await.unwrap();
     assert_eq!(wrong, [] as [&str; 0]);
 }
 
@@ -45,6 +47,15 @@ async fn operators_and_services_may_call() {
     let world = World::new().await;
     post(&world, Some(&operator("ann"))).await.succeeded();
     post(&world, Some(&format!("Bearer {SERVICE_TOKEN}"))).await.succeeded();
+}
+
+#[tokio::test]
+async fn a_viewer_may_not_order() {
+    let world = World::new().await;
+    let viewer = auth().tokens().issue("vera", Role::Viewer).unwrap();
+    let reply = post(&world, Some(&format!("Bearer {viewer}"))).await;
+    reply.failed(403, "forbidden", "input", "not_needed", false);
+    assert_eq!(world.customers.seen(), [] as [&str; 0]);
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use serde_json::Value;
 use service::Running;
 use service::auth::Auth;
 use service::settings::Env;
+use service_api::Role;
 use tokio::runtime::{self, Runtime};
 
 use crate::fake_orders::PRODUCT;
@@ -52,7 +53,7 @@ impl System {
         let mut config = world::config("production", &customers.base_url(), &orders.base_url());
         config.policy = policy;
         let orchestrator = orchestrator::start(config).unwrap();
-        let token = Auth::from_env(&env(&database, "")).unwrap().tokens().issue("ann").unwrap();
+        let token = Auth::from_env(&env(&database, "")).unwrap().tokens().issue("ann", Role::Operator).unwrap();
         let mut system = Self {
             customers,
             orders,

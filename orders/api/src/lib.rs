@@ -11,7 +11,7 @@ use service_api::document::{BY_ID, BY_ID_AND_VERSION, NEXT_PAGE};
 use service_api::{
     ChangedHeaders, Conditional, ConditionalKeyRequired, ConditionalKeyed, Contract, CreatedAnswer, CreatedHeaders,
     CreatedWith, EntityHeaders, ErrorCodes, Headers, Health, JsonBody, Keyed, KeyedCreatedHeaders, Link, OkAnswer,
-    OkWith, Operation, OrderId, Page, PathId, ProductId, QueryParams, Readiness, Security, codes as shared,
+    OkWith, Operation, OrderId, Page, PathId, ProductId, QueryParams, Readiness, Role, Security, codes as shared,
 };
 
 pub use codes::*;
@@ -28,41 +28,45 @@ pub const CONTRACT: Contract = Contract {
     name: "orders",
     title: "Orders API",
     description: "Keeps products and their stock. An order takes its stock when it is created and is confirmed exactly once.",
-    version: "1.1.0",
+    version: "1.2.0",
     local_url: "http://127.0.0.1:3002",
     operations: &[
-        Operation::new("product_create", Security::Operator, &[shared::WRITES, &[SKU_TAKEN]]),
-        Operation::new("product_update", Security::Operator, &[shared::WRITES, &[PRODUCT_NOT_FOUND, STOCK_CHANGED]]),
-        Operation::new("product_view", Security::Operator, &[shared::READS, &[PRODUCT_NOT_FOUND]]),
-        Operation::new("product_list", Security::Operator, &[shared::READS]),
+        Operation::new("product_create", Security::Role(Role::Operator), &[shared::WRITES, &[SKU_TAKEN]]),
+        Operation::new(
+            "product_update",
+            Security::Role(Role::Operator),
+            &[shared::WRITES, &[PRODUCT_NOT_FOUND, STOCK_CHANGED]],
+        ),
+        Operation::new("product_view", Security::Role(Role::Viewer), &[shared::READS, &[PRODUCT_NOT_FOUND]]),
+        Operation::new("product_list", Security::Role(Role::Viewer), &[shared::READS]),
         Operation::new(
             "stock_adjustment_create",
-            Security::Operator,
+            Security::Role(Role::Operator),
             &[shared::WRITES, &[PRODUCT_NOT_FOUND, STOCK_OUT_OF_RANGE]],
         ),
-        Operation::new("stock_adjustment_list", Security::Operator, &[shared::READS, &[PRODUCT_NOT_FOUND]]),
+        Operation::new("stock_adjustment_list", Security::Role(Role::Viewer), &[shared::READS, &[PRODUCT_NOT_FOUND]]),
         Operation::new(
             "order_create",
-            Security::OperatorOrService,
+            Security::RoleOrService(Role::Operator),
             &[
                 shared::WRITES,
                 CUSTOMER_CHECK,
                 &[PRODUCT_NOT_FOUND, INSUFFICIENT_STOCK, TOTAL_CHANGED, TOTAL_OUT_OF_RANGE, IDEMPOTENCY_KEY_ABANDONED],
             ],
         ),
-        Operation::new("order_view", Security::OperatorOrService, &[shared::READS, &[ORDER_NOT_FOUND]]),
-        Operation::new("order_list", Security::Operator, &[shared::READS]),
+        Operation::new("order_view", Security::RoleOrService(Role::Viewer), &[shared::READS, &[ORDER_NOT_FOUND]]),
+        Operation::new("order_list", Security::Role(Role::Viewer), &[shared::READS]),
         Operation::new(
             "order_confirm",
-            Security::OperatorOrService,
+            Security::RoleOrService(Role::Operator),
             &[shared::WRITES, &[ORDER_NOT_FOUND, ORDER_CANCELED]],
         ),
         Operation::new(
             "order_cancel",
-            Security::OperatorOrService,
+            Security::RoleOrService(Role::Operator),
             &[shared::WRITES, &[ORDER_NOT_FOUND, CANCEL_WINDOW_PASSED]],
         ),
-        Operation::new("order_event_list", Security::Operator, &[shared::READS, &[ORDER_NOT_FOUND]]),
+        Operation::new("order_event_list", Security::Role(Role::Viewer), &[shared::READS, &[ORDER_NOT_FOUND]]),
         Operation::new("internal_order_abandon", Security::Service, &[shared::WRITES, shared::IDEMPOTENCY]),
         Operation::new("internal_order_lookup", Security::Service, &[shared::READS, &[ORDER_NOT_FOUND]]),
         Operation::new("health_view", Security::Anyone, &[]),

@@ -4,7 +4,7 @@ use chrono::{NaiveDateTime, TimeDelta};
 use db::{Connection, DbError, clock};
 use orders_api::{Order, OrderItem, OrderStatus, OrderSummary};
 use service::Call;
-use service::auth::Caller;
+use service::auth::{Caller, Operator};
 use service_api::{IdempotencyKey, IfMatch, OrderId};
 
 use super::once::{Answered, Change, keyed};
@@ -24,7 +24,7 @@ impl Orders {
     pub(crate) async fn cancel(
         &self,
         call: &Call,
-        caller: &Caller,
+        caller: &Caller<Operator>,
         id: OrderId,
         key: Option<&IdempotencyKey>,
         if_match: Option<&IfMatch>,

@@ -3,7 +3,7 @@
 use db::{Connection, clock};
 use orders_api::{Order, OrderStatus};
 use service::Call;
-use service::auth::Caller;
+use service::auth::{Caller, Operator};
 use service_api::{IdempotencyKey, IfMatch, OrderId};
 
 use super::once::{Answered, Change, keyed};
@@ -20,7 +20,7 @@ impl Orders {
     pub(crate) async fn confirm(
         &self,
         call: &Call,
-        caller: &Caller,
+        caller: &Caller<Operator>,
         id: OrderId,
         key: &IdempotencyKey,
         if_match: Option<&IfMatch>,

@@ -7,7 +7,7 @@ use db::idempotency::KeyClaim;
 use db::{Connection, DbError, clock};
 use orders_api::{NewOrder, NewOrderItem, Order, OrderItem, OrderStatus, Product};
 use service::Call;
-use service::auth::Caller;
+use service::auth::{Caller, Operator};
 use service_api::{CustomerId, IdempotencyKey, OrderId, ProductId, Text};
 
 use super::error::Shortage;
@@ -26,7 +26,7 @@ impl Orders {
     pub(crate) async fn create(
         &self,
         call: &Call,
-        caller: &Caller,
+        caller: &Caller<Operator>,
         key: Option<&IdempotencyKey>,
         new: &NewOrder,
     ) -> Result<Answered, OrdersError> {
@@ -43,7 +43,7 @@ impl Orders {
         self.customers.check(call, new.customer_id, Self::check_limit(caller)).await?;
         let reservation = match caller {
             Caller::Service(_) => Some(self.reservation),
-            Caller::Operator(_) => None,
+            Caller::Person(_) => None,
         };
         let correlation_id = call.correlation_id();
         let keyed = keyed.as_ref();

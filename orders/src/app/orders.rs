@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use db::{Connection, Db};
 use orders_api::{Order, OrderEvent, OrderListQuery, OrderLookupQuery, OrderSummary};
-use service::auth::{Caller, Operator, ServiceCaller};
+use service::auth::{Caller, ServiceCaller, Viewer};
 use service::{CursorKey, Position};
 use service_api::{Failure, IfMatch, OrderId, Page};
 
@@ -43,26 +43,26 @@ impl Orders {
     }
 
     /// The orders for one request of this caller.
-    pub(crate) fn serving(&self, caller: &Caller) -> Self {
+    pub(crate) fn serving<P>(&self, caller: &Caller<P>) -> Self {
         match caller {
             Caller::Service(_) => self.for_service(),
-            Caller::Operator(_) => self.clone(),
+            Caller::Person(_) => self.clone(),
         }
     }
 
-    pub(super) fn check_limit(caller: &Caller) -> Duration {
+    pub(super) fn check_limit<P>(caller: &Caller<P>) -> Duration {
         match caller {
             Caller::Service(_) => SERVICE_CHECK_LIMIT,
-            Caller::Operator(_) => OPERATOR_CHECK_LIMIT,
+            Caller::Person(_) => OPERATOR_CHECK_LIMIT,
         }
     }
 
-    pub(crate) async fn view(&self, _: &Caller, id: OrderId) -> Result<Order, OrdersError> {
+    pub(crate) async fn view(&self, _: &Caller<Viewer>, id: OrderId) -> Result<Order, OrdersError> {
         let order = self.db.run(async |connection| orders::find(connection, id).await).await?;
         order.ok_or(OrdersError::OrderNotFound)
     }
 
-    pub(crate) async fn list(&self, _: &Operator, query: &OrderListQuery) -> Result<Page<OrderSummary>, Failure> {
+    pub(crate) async fn list(&self, _: &Viewer, query: &OrderListQuery) -> Result<Page<OrderSummary>, Failure> {
         let filters = filters(query).map_err(OrdersError::from)?;
         let after = match &query.cursor {
             Some(cursor) => Some(self.cursors.open(LIST, &filters, cursor.as_str())?),
@@ -75,7 +75,7 @@ impl Orders {
     }
 
     /// All of the order's events on one page.
-    pub(crate) async fn events(&self, _: &Operator, id: OrderId) -> Result<Page<OrderEvent>, OrdersError> {
+    pub(crate) async fn events(&self, _: &Viewer, id: OrderId) -> Result<Page<OrderEvent>, OrdersError> {
         let data = self.db.run(async |connection| events::of_order(connection, id).await).await?;
         // Every order has an event of its creation.
         if data.is_empty() {

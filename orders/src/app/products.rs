@@ -7,7 +7,7 @@ use db::{Connection, Db, DbError};
 use orders_api::{
     NewProduct, NewStockAdjustment, Product, ProductListQuery, ProductPatch, StockMovement, StockMovementListQuery,
 };
-use service::auth::Operator;
+use service::auth::{Operator, Viewer};
 use service::{CursorKey, Position};
 use service_api::{Failure, IfMatch, Page, ProductId, Stock, Text};
 
@@ -38,12 +38,12 @@ impl Products {
             .await
     }
 
-    pub(crate) async fn view(&self, _: &Operator, id: ProductId) -> Result<Product, OrdersError> {
+    pub(crate) async fn view(&self, _: &Viewer, id: ProductId) -> Result<Product, OrdersError> {
         let product = self.db.run(async |connection| products::find(connection, id).await).await?;
         product.ok_or_else(|| not_found(id))
     }
 
-    pub(crate) async fn list(&self, _: &Operator, query: &ProductListQuery) -> Result<Page<Product>, Failure> {
+    pub(crate) async fn list(&self, _: &Viewer, query: &ProductListQuery) -> Result<Page<Product>, Failure> {
         let search = query.search.as_ref().map(Text::as_str);
         let filters = search.unwrap_or_default().as_bytes();
         let before = match &query.cursor {
@@ -109,7 +109,7 @@ impl Products {
 
     pub(crate) async fn ledger(
         &self,
-        operator: &Operator,
+        viewer: &Viewer,
         id: ProductId,
         query: &StockMovementListQuery,
     ) -> Result<Page<StockMovement>, Failure> {
@@ -122,7 +122,7 @@ impl Products {
         let rows = self.db.run(async |connection| ledger::page(connection, id, before, limit.get() + 1).await);
         let rows = rows.await.map_err(OrdersError::from)?;
         if rows.is_empty() {
-            self.view(operator, id).await?;
+            self.view(viewer, id).await?;
         }
         Ok(Page::cut(rows, limit, |last| self.cursors.seal(LEDGER, &filters, at(last.id))))
     }

@@ -13,6 +13,7 @@ use service::Running;
 use service::auth::Auth;
 use service::settings::Env;
 use service::testing::hold_answers_to;
+use service_api::Role;
 
 use crate::connection_loss::Proxy;
 
@@ -273,8 +274,12 @@ fn clients(base_url: &str, http: &reqwest::Client) -> [Client; 2] {
 
 /// A token as the customers service issues it.
 pub(crate) fn operator_token(name: &str) -> String {
-    let auth = Auth::from_env(&env("", "")).expect("the settings are good");
-    auth.tokens().issue(name).expect("the token is signed")
+    auth().tokens().issue(name, Role::Operator).expect("the token is signed")
+}
+
+/// What the servers tell callers apart with.
+pub(crate) fn auth() -> Auth {
+    Auth::from_env(&env("", "")).expect("the settings are good")
 }
 
 pub(crate) fn config(database_url: &str, customers_base: &str) -> Config {

@@ -45,9 +45,9 @@ pub const IDEMPOTENCY_IN_PROGRESS: ErrorCode =
 
 /// What every service answers with.
 pub const EVERYWHERE: &[ErrorCode] =
-    &[INVALID_REQUEST, UNAUTHORIZED, PAYLOAD_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, INTERNAL, UNAVAILABLE];
+    &[INVALID_REQUEST, UNAUTHORIZED, FORBIDDEN, PAYLOAD_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, INTERNAL, UNAVAILABLE];
 /// What every service with lists and changes of its own answers with, besides.
-pub const RESOURCES: &[ErrorCode] = &[FORBIDDEN, INVALID_CURSOR, PRECONDITION_FAILED, OUTCOME_UNKNOWN];
+pub const RESOURCES: &[ErrorCode] = &[INVALID_CURSOR, PRECONDITION_FAILED, OUTCOME_UNKNOWN];
 /// What every service that honours idempotency keys answers with, besides.
 pub const IDEMPOTENCY: &[ErrorCode] = &[IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS];
 /// What an operation that reads from the database answers with.

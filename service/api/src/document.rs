@@ -1,21 +1,34 @@
 //! What a document says beyond what dropshot emits of a trait.
 
-use crate::ErrorCode;
+use crate::{ErrorCode, Role};
 
 /// The examples that every contract shares, in the form of [`Contract::examples`].
 pub const EXAMPLES: &str = include_str!("../examples.json");
 
-/// What a caller has to show for one operation.
+/// The member of an operation in a document that says the lowest role of a person who may call it.
+pub const REQUIRED_ROLE: &str = "x-required-role";
+
+/// Who may call one operation, and what they have to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Security {
-    /// Nothing.
+    /// Anyone, without anything.
     Anyone,
-    /// An operator's JSON web token.
-    Operator,
-    /// The token that services show each other.
+    /// A person of this role or a higher one, by their JSON web token.
+    Role(Role),
+    /// A service, by the token that services show.
     Service,
     /// Either of the two.
-    OperatorOrService,
+    RoleOrService(Role),
+}
+
+impl Security {
+    /// The lowest role of a person who may call it, where people have to show who they are.
+    pub const fn role(self) -> Option<Role> {
+        match self {
+            Self::Anyone | Self::Service => None,
+            Self::Role(role) | Self::RoleOrService(role) => Some(role),
+        }
+    }
 }
 
 /// What the trait cannot say of one operation.
@@ -23,7 +36,7 @@ pub enum Security {
 pub struct Operation {
     /// The method's name in the trait.
     pub id: &'static str,
-    /// What it asks of its caller.
+    /// Who may call it.
     pub security: Security,
     /// How it fails, besides the ways that follow from what it takes and from whom.
     pub errors: &'static [&'static [ErrorCode]],

@@ -12,6 +12,7 @@ mod health;
 mod ids;
 mod input;
 mod page;
+mod role;
 mod values;
 
 pub use answer::{
@@ -25,6 +26,7 @@ pub use health::{Health, Readiness};
 pub use ids::{CustomerId, OrderId, ProductId};
 pub use input::{Headers, JsonBody, PathId, QueryParams, json_body};
 pub use page::{Cursor, Page, PageLimit};
+pub use role::Role;
 pub use values::{Email, List, PriceCents, Qty, Sku, Stock, StockDelta, Text};
 
 /// The header that names one piece of work across every service it passes through.

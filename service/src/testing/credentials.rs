@@ -2,9 +2,13 @@
 
 use openapi_document::{Document, Operation};
 use reqwest::{Client, Method};
+use service_api::Role;
+use service_api::document::REQUIRED_ROLE;
 
-/// Calls every operation without credentials, with ones that nobody issued, and with a genuine token of each kind that
-/// the operation does not take. Gives one line for each wrong answer, so an empty list is what a test expects.
+use crate::auth::Tokens;
+
+/// Calls every operation without credentials, with ones that nobody issued, with the token of a person of each role and
+/// with that of a service. Gives one line for each wrong answer, so an empty list is what a test expects.
 ///
 /// # Errors
 ///
@@ -12,7 +16,7 @@ use reqwest::{Client, Method};
 pub async fn credentials_that_get_in(
     document: &str,
     base_url: &str,
-    operator_token: &str,
+    tokens: &Tokens,
     service_token: &str,
 ) -> Result<Vec<String>, Box<dyn std::error::Error>> {
     let document = Document::parse(document)?;
@@ -20,29 +24,43 @@ pub async fn credentials_that_get_in(
     if document.operations().next().is_none() {
         wrong.push("the document has no operations".to_owned());
     }
+    let people = Role::ALL.map(|role| (role, tokens.issue("ann", role)));
     for operation in document.operations() {
-        let takes = |scheme: &str| operation.schemes().any(|taken| taken == scheme);
         let open = operation.schemes().next().is_none();
-        let attempts = [
-            (None, open, 401),
-            (Some("Bearer nobody-issued-this"), open, 401),
-            (Some("Basic YWRtaW46YWRtaW4="), open, 401),
-            (Some(&*format!("Bearer {operator_token}x")), open, 401),
-            (Some(&*format!("Bearer {service_token}x")), open, 401),
-            (Some(&*format!("Bearer {operator_token}")), open || takes("operatorJwt"), 403),
-            (Some(&*format!("Bearer {service_token}")), open || takes("serviceToken"), 403),
+        let service = operation.schemes().any(|taken| taken == "serviceToken");
+        let mut attempts = vec![
+            ("nobody".to_owned(), None, open, 401),
+            ("a made up token".to_owned(), Some("Bearer nobody-issued-this".to_owned()), open, 401),
+            ("a password".to_owned(), Some("Basic YWRtaW46YWRtaW4=".to_owned()), open, 401),
+            ("a longer service token".to_owned(), Some(format!("Bearer {service_token}x")), open, 401),
+            ("a service".to_owned(), Some(format!("Bearer {service_token}")), open || service, 403),
         ];
-        for (credentials, welcome, refusal) in attempts {
-            let status = call(base_url, operation, credentials).await?;
+        for (role, token) in &people {
+            let token = token.as_ref().map_err(|failure| failure.message.clone())?;
+            let welcome = open || takes(operation, *role)?;
+            attempts.push((format!("the role {role}"), Some(format!("Bearer {token}")), welcome, 403));
+            attempts.push((format!("a longer token of the role {role}"), Some(format!("Bearer {token}x")), open, 401));
+        }
+        for (who, credentials, welcome, refusal) in attempts {
+            let status = call(base_url, operation, credentials.as_deref()).await?;
             let refused = status == 401 || status == 403;
             let mistaken = refused == welcome && !login(operation) || refused && !welcome && status != refusal;
             if mistaken || status >= 500 {
-                let kind = credentials.map_or("nothing", |value| value.split(' ').next().unwrap_or_default());
-                wrong.push(format!("{} answered {status} to {kind}", operation.id()));
+                wrong.push(format!("{} answered {status} to {who}", operation.id()));
             }
         }
     }
     Ok(wrong)
+}
+
+/// Whether the document lets people of this role in. Where it names people, it says which role they need.
+fn takes(operation: Operation<'_>, role: Role) -> Result<bool, String> {
+    if operation.schemes().all(|taken| taken != "operatorJwt") {
+        return Ok(false);
+    }
+    let required = operation.value[REQUIRED_ROLE].as_str();
+    let required = Role::ALL.into_iter().find(|known| Some(known.as_str()) == required);
+    required.map(|required| role >= required).ok_or_else(|| format!("{} needs no role that there is", operation.id()))
 }
 
 /// Getting a token answers 401 to a wrong password, whoever asks.

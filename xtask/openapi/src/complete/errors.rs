@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use service_api::{Contract, ErrorCode, Operation, Security, codes};
+use service_api::{Contract, ErrorCode, Operation, Role, Security, codes};
 
 use super::{Object, members, object_in};
 
@@ -80,7 +80,7 @@ fn implied(operation: &Object, security: Security) -> Vec<ErrorCode> {
     if security != Security::Anyone {
         implied.push(codes::UNAUTHORIZED);
     }
-    if matches!(security, Security::Operator | Security::Service) {
+    if refuses_known_callers(security) {
         implied.push(codes::FORBIDDEN);
     }
     if takes("cursor") {
@@ -93,6 +93,15 @@ fn implied(operation: &Object, security: Security) -> Vec<ErrorCode> {
         implied.extend(codes::IDEMPOTENCY);
     }
     implied
+}
+
+/// Of people and services, one kind is refused, or a person of a lower role.
+fn refuses_known_callers(security: Security) -> bool {
+    match security {
+        Security::Anyone => false,
+        Security::Role(_) | Security::Service => true,
+        Security::RoleOrService(role) => role > Role::Viewer,
+    }
 }
 
 /// `EmailTaken`; `UnavailableOrOutcomeUnknown` where a status has two codes. A code that says that something was not done

@@ -6,6 +6,8 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
+use service_api::Role;
+use service_api::document::REQUIRED_ROLE;
 
 use super::Pair;
 use super::document::{Document, Operation, is_method, items, members, object};
@@ -107,7 +109,7 @@ fn servers(pair: Pair<'_>) -> Vec<Finding> {
 }
 
 fn operation(pair: Pair<'_>, old: Operation<'_>, new: Operation<'_>) -> Vec<Finding> {
-    const KNOWN: &[&str] = &["operationId", "parameters", "requestBody", "responses", "security"];
+    const KNOWN: &[&str] = &["operationId", "parameters", "requestBody", "responses", "security", REQUIRED_ROLE];
     let mut found = Vec::new();
     if place(&old) != place(&new) {
         found.push(Finding::breaks("operation", format!("it moved to {}", place(&new))));
@@ -117,6 +119,7 @@ fn operation(pair: Pair<'_>, old: Operation<'_>, new: Operation<'_>) -> Vec<Find
         found.push(Finding::breaks("operationId", what));
     }
     found.extend(security(pair, old, new));
+    found.extend(role(pair, old, new));
     found.extend(exchange::compare(pair, old, new));
     found.extend(unknown_members(pair, "operation", KNOWN, object(old.value), object(new.value)));
     let known_of_item = |key: &str| is_method(key) || key == "parameters";
@@ -144,6 +147,25 @@ fn security(pair: Pair<'_>, old: Operation<'_>, new: Operation<'_>) -> Vec<Findi
         before.iter().flatten().map(|(name, _)| *name).filter(|name| shown(&now, name)).collect();
     found.extend(schemes.into_iter().filter_map(|name| scheme(pair, name)));
     found
+}
+
+/// Where a document names no role, those whom it names are operators: so it was before there were others.
+fn role(pair: Pair<'_>, old: Operation<'_>, new: Operation<'_>) -> Option<Finding> {
+    let (before, now) = (old.value.get(REQUIRED_ROLE), new.value.get(REQUIRED_ROLE));
+    let named = |role: &Value| Role::ALL.into_iter().find(|known| role == known.as_str());
+    let had = before.map_or(Some(Role::Operator), named);
+    let finding = match now {
+        _ if before == now => return None,
+        None if alternatives(pair.new, new).contains(&Vec::new()) => Finding::ok(REQUIRED_ROLE, "no role is needed"),
+        None => Finding::breaks(REQUIRED_ROLE, "which role is needed is not said any more"),
+        Some(now) => match (had, named(now)) {
+            (Some(had), Some(needed)) if needed <= had => {
+                Finding::ok(REQUIRED_ROLE, format!("the role {needed} is enough, was {had}"))
+            }
+            _ => Finding::breaks(REQUIRED_ROLE, format!("the role {now} is needed now")),
+        },
+    };
+    Some(finding)
 }
 
 /// No alternative in the document is one without credentials.

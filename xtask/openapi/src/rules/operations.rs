@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use openapi_document::{Document, Operation};
 use serde_json::Value;
+use service_api::document::REQUIRED_ROLE;
 
 use super::Findings;
 
@@ -70,6 +71,12 @@ fn tag(document: &Document, operation: &Operation<'_>, find: &mut impl FnMut(Str
 fn security(document: &Document, operation: &Operation<'_>, find: &mut impl FnMut(String)) {
     if !operation.value["security"].is_array() {
         return find("does not say who may call it: list it in CONTRACT.operations".to_owned());
+    }
+    let takes_people = operation.schemes().any(|scheme| scheme == "operatorJwt");
+    match (takes_people, operation.value[REQUIRED_ROLE].is_string()) {
+        (true, false) => find("does not say which role it needs: name it in CONTRACT.operations".to_owned()),
+        (false, true) => find("says that it needs a role, but takes nobody who has one".to_owned()),
+        _ => {}
     }
     for scheme in operation.schemes() {
         if document.components("securitySchemes").all(|(known, _)| known != scheme) {

@@ -14,6 +14,7 @@ fn good() -> Value {
             "summary": "Fetch a thing",
             "description": "As it is.",
             "security": [{ "operatorJwt": [] }],
+            "x-required-role": "viewer",
             "parameters": [{
                 "in": "path", "name": "id", "required": true, "description": "Which.",
                 "schema": { "type": "integer", "minimum": 1 }, "example": 1
@@ -80,6 +81,8 @@ fn every_broken_rule_is_told_with_its_place_and_its_mending() {
         (format!("{OPERATION}/tags"), json!(["things", "more"]), "operation thing_view: has 2 tags"),
         (format!("{OPERATION}/tags"), json!(["others"]), "operation thing_view: its tag \"others\" is not described"),
         (format!("{OPERATION}/security"), json!(null), "operation thing_view: does not say who may call it"),
+        (format!("{OPERATION}/x-required-role"), json!(null), "operation thing_view: does not say which role"),
+        (format!("{OPERATION}/security"), json!([]), "operation thing_view: says that it needs a role, but takes"),
         (format!("{OPERATION}/security"), json!([{ "none": [] }]), "operation thing_view: asks for none"),
         (
             format!("{OPERATION}/parameters/0/description"),

@@ -108,6 +108,33 @@ fn callers() {
     assert_eq!(verdict(&found(&document(), &inherited)), Breaks, "what the document says for all counts");
 }
 
+#[test]
+fn roles() {
+    let all = ["viewer", "operator", "admin"];
+    let needs = |role: &str| with_operation("x-required-role", json!(role));
+    for (lower, role) in all.iter().enumerate() {
+        for (higher, other) in all.iter().enumerate() {
+            let expected = if higher > lower {
+                Breaks
+            } else if higher < lower {
+                Fine
+            } else {
+                Silent
+            };
+            assert_eq!(verdict(&found(&needs(role), &needs(other))), expected, "{other} instead of {role}");
+        }
+    }
+    check(vec![
+        ("the first role is that of a viewer", needs("viewer"), Fine),
+        ("the first role is that of an operator", needs("operator"), Fine),
+        ("the first role is that of an admin", needs("admin"), Breaks),
+        ("a role that is not understood", needs("owner"), Breaks),
+    ]);
+    let anyone = with_operation("security", json!([]));
+    assert_eq!(verdict(&found(&needs("admin"), &document())), Breaks, "the role is not said any more");
+    assert_eq!(verdict(&found(&needs("admin"), &anyone)), Fine, "anyone may");
+}
+
 /// What one widely used comparator says, or does not see, is told here too.
 #[test]
 fn changes_that_others_do_not_judge() {
