@@ -1,4 +1,4 @@
-# The images of the programs: customers, orders, orchestrator and db, each a target of its own.
+# The images of the programs: customers, orders, orchestrator, db and the door before them, each a target of its own.
 #
 # An image holds its program, the libraries and the certificates that this needs, and nothing else: no shell, no packages,
 # no root. The libraries are those of the system that the program was built on.
@@ -50,3 +50,24 @@ COPY --from=build /programs/orchestrator /orchestrator
 EXPOSE 3003
 HEALTHCHECK --interval=2s --timeout=5s --start-period=30s CMD ["/orchestrator", "--health"]
 ENTRYPOINT ["/orchestrator"]
+
+# HAProxy as Debian keeps it, with what the public may do. It is healthy where the orchestrator is ready through it.
+FROM debian:bookworm-slim AS haproxy
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends haproxy \
+    && rm -rf /var/lib/apt/lists/*
+RUN mkdir /needed \
+    && ldd /usr/sbin/haproxy | grep --only-matching '/lib[^ ]*' | sort --unique \
+        | xargs cp --parents --dereference --target-directory=/needed
+
+FROM base AS door
+COPY --from=haproxy /needed /
+COPY --from=haproxy /usr/sbin/haproxy /haproxy
+COPY --from=build /programs/orchestrator /orchestrator
+COPY deploy/haproxy.cfg /haproxy.cfg
+ENV PORT=3003
+EXPOSE 3001 3002 3003
+HEALTHCHECK --interval=2s --timeout=5s --start-period=30s CMD ["/orchestrator", "--health"]
+# It stops at once on SIGTERM, and on this one after its requests.
+STOPSIGNAL SIGUSR1
+ENTRYPOINT ["/haproxy", "-db", "-f", "/haproxy.cfg"]

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value};
 
 use crate::cli::ComposeTestArgs;
-use crate::compose_test::containers::{Containers, SERVERS};
+use crate::compose_test::containers::{CONFINED, Containers, SERVERS};
 use crate::conformance::tools::Tools;
 use crate::home::Home;
 use crate::interrupt::Interrupted;
@@ -94,13 +94,13 @@ impl Trial {
 
     fn check_confinement(&mut self) -> Result<()> {
         self.system.progress.start("confinement", "looking");
-        for service in &SERVICES {
-            let complaints = confinement::complaints(&self.containers.process(service.name)?);
+        for service in CONFINED {
+            let complaints = confinement::complaints(&self.containers.process(service)?);
             if !complaints.is_empty() {
-                bail!("{} may do more than it needs: {}", service.name, complaints.join(", "));
+                bail!("{service} may do more than it needs: {}", complaints.join(", "));
             }
-            if self.containers.has_shell(service.name)? {
-                bail!("the image of {} has a shell", service.name);
+            if self.containers.has_shell(service)? {
+                bail!("the image of {service} has a shell");
             }
         }
         self.system.progress.done("confinement", "no root, no capabilities, a read-only root, no shell");

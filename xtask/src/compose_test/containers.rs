@@ -12,7 +12,10 @@ use crate::ready;
 use crate::services::{SERVICES, Settings};
 
 /// The services that run until they are stopped.
-pub(crate) const SERVERS: [&str; 4] = ["mysql", "customers", "orders", "orchestrator"];
+pub(crate) const SERVERS: [&str; 5] = ["mysql", "customers", "orders", "orchestrator", "door"];
+
+/// Those of them that are built here.
+pub(crate) const CONFINED: [&str; 4] = ["customers", "orders", "orchestrator", "door"];
 
 /// Run in the container of the database: a line for each table, with its checksum.
 const CHECKSUMS: &str = r#"
@@ -134,10 +137,9 @@ impl Containers {
 
     /// Of each image that is built here, for people.
     pub(crate) fn image_sizes(&self) -> Result<String> {
-        let images =
-            [("db", "migrate"), ("customers", "customers"), ("orders", "orders"), ("orchestrator", "orchestrator")];
+        let images = CONFINED.map(|service| (service, service)).into_iter().chain([("db", "migrate")]);
         let sizes = images.map(|(name, service)| Ok(format!("{name} {:.1} MB", self.image_megabytes(service)?)));
-        Ok(sizes.into_iter().collect::<Result<Vec<_>>>()?.join(", "))
+        Ok(sizes.collect::<Result<Vec<_>>>()?.join(", "))
     }
 
     fn image_megabytes(&self, service: &str) -> Result<f64> {
