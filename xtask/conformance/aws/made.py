@@ -45,6 +45,7 @@ EVERYTHING = [
     ("rds", "describe_db_clusters", "DBClusters", "DBClusterIdentifier"),
     ("rds", "describe_db_instances", "DBInstances", "DBInstanceIdentifier"),
     ("rds", "describe_db_subnet_groups", "DBSubnetGroups", "DBSubnetGroupName"),
+    ("route53", "list_hosted_zones", "HostedZones", "Name"),
     ("s3", "list_buckets", "Buckets", "Name"),
     ("secretsmanager", "list_secrets", "SecretList", "ARN"),
     ("sns", "list_topics", "Topics", "TopicArn"),
@@ -189,9 +190,19 @@ def check_function_settings(facts, settings):
     for name in ("JWT_SECRET", "SERVICE_TOKEN"):
         value = aws("secretsmanager").get_secret_value(SecretId=secrets[name])["SecretString"]
         facts.true(f"{name} of the function is that of the services", settings[name] == value and len(value) == 64)
-    host = aws("elbv2").describe_load_balancers()["LoadBalancers"][0]["DNSName"]
+    host = "api.backoffice.internal"
     bases = [settings[name] for name in ("CUSTOMERS_API_BASE", "ORDERS_API_BASE")]
     facts.equal("where the function finds the services", bases, [f"http://{host}:{port}" for port in PORTS.values()])
+    check_name(facts, host)
+
+
+def check_name(facts, host):
+    """Within the network alone it is that of the load balancer."""
+    [zone] = aws("route53").list_hosted_zones()["HostedZones"]
+    facts.true("the zone of the services is private", zone["Config"]["PrivateZone"])
+    records = aws("route53").list_resource_record_sets(HostedZoneId=zone["Id"])["ResourceRecordSets"]
+    aliases = [record["AliasTarget"]["DNSName"] for record in records if record["Name"].rstrip(".") == host]
+    facts.equal("whom the name leads to", aliases, [aws("elbv2").describe_load_balancers()["LoadBalancers"][0]["DNSName"]])
 
 
 def check_callers(facts):

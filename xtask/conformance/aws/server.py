@@ -258,6 +258,31 @@ def instance(name, properties):
     return Made(name, lambda: client.delete_db_instance(DBInstanceIdentifier=name, SkipFinalSnapshot=True))
 
 
+@kind("AWS::Route53::HostedZone")
+def hosted_zone(name, properties):
+    client = aws("route53")
+    [network] = properties.pop("VPCs")
+    made = client.create_hosted_zone(
+        CallerReference=name, VPC={"VPCId": network["VPCId"], "VPCRegion": network["VPCRegion"]}, **properties
+    )
+    zone = made["HostedZone"]["Id"].rsplit("/")[-1]
+    return Made(zone, lambda: client.delete_hosted_zone(Id=zone))
+
+
+@kind("AWS::Route53::RecordSet")
+def record_set(name, properties):
+    client = aws("route53")
+    zone, alias = properties.pop("HostedZoneId"), properties.pop("AliasTarget")
+    record = {"AliasTarget": {"EvaluateTargetHealth": False, **alias}, **properties}
+
+    def change(action):
+        change = {"Action": action, "ResourceRecordSet": record}
+        client.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": [change]})
+
+    change("CREATE")
+    return Made(properties["Name"], lambda: change("DELETE"))
+
+
 @kind("AWS::ElasticLoadBalancingV2::LoadBalancer")
 def load_balancer(name, properties):
     client = aws("elbv2")
@@ -265,7 +290,11 @@ def load_balancer(name, properties):
     made = client.create_load_balancer(Name=name, **properties)["LoadBalancers"][0]
     arn = made["LoadBalancerArn"]
     client.modify_load_balancer_attributes(LoadBalancerArn=arn, Attributes=attributes)
-    names = {"DNSName": made["DNSName"], "LoadBalancerFullName": arn.split("loadbalancer/")[1]}
+    names = {
+        "DNSName": made["DNSName"],
+        "CanonicalHostedZoneID": made["CanonicalHostedZoneId"],
+        "LoadBalancerFullName": arn.split("loadbalancer/")[1],
+    }
     return Made(arn, lambda: client.delete_load_balancer(LoadBalancerArn=arn), names)
 
 
