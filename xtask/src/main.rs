@@ -4,6 +4,7 @@
 //! (compiling, migrating, serving) is done by other programs that run as processes, so that xtask itself stays small.
 
 mod apt;
+mod cargo_tool;
 mod chaos;
 mod check_invariants;
 mod choice;
@@ -15,6 +16,7 @@ mod db_commands;
 mod detach;
 mod docker;
 mod down;
+mod fuzz;
 mod home;
 mod interrupt;
 mod logs;
@@ -27,6 +29,7 @@ mod sample;
 mod serve;
 mod services;
 mod state;
+mod supply;
 mod system;
 mod test_command;
 mod tool;
@@ -68,6 +71,9 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Chaos(args) => chaos::run(&args),
         Command::Rolling(args) => chaos::roll(&args),
         Command::Abuse(args) => chaos::abuse(&args),
+        Command::Fuzz(args) => fuzz::run(&args),
+        Command::Deny(args) => supply::deny(&args),
+        Command::Sbom { install } => supply::sbom(install),
         Command::Conformance(args) => conformance::run(&args),
         Command::ComposeTest(args) => compose_test::run(&args).map(|()| ExitCode::SUCCESS),
     }
