@@ -29,6 +29,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("orchestrator", &["customers-client", "orchestrator-api", "orders-client", "outbound", "service", "service-api"]),
     ("xtask", &["db-server"]),
     ("load", &["customers-client", "orchestrator-client", "orders-client", "outbound"]),
+    ("fuzz", &["customers-api", "orchestrator", "orchestrator-api", "orders-api", "service", "service-api"]),
     ("xtask-chaos", &["customers-client", "db-server", "invariants", "load", "orders-client", "outbound"]),
     ("xtask-openapi", &["customers-api", "openapi-document", "orchestrator-api", "orders-api", "service-api"]),
 ];

@@ -92,7 +92,7 @@ impl<T: DeserializeOwned + JsonSchema + Send + Sync + 'static> ExclusiveExtracto
 #[async_trait]
 impl<T: DeserializeOwned + JsonSchema + Send + Sync + 'static> SharedExtractor for QueryParams<T> {
     async fn from_request<C: ServerContext>(rqctx: &RequestContext<C>) -> Result<Self, HttpError> {
-        Ok(Self(parse_query(rqctx.request.uri().query().unwrap_or_default())))
+        Ok(Self(query_params(rqctx.request.uri().query().unwrap_or_default())))
     }
 
     fn metadata(content_type: ApiEndpointBodyContentType) -> ExtractorMetadata {
@@ -154,7 +154,12 @@ fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     Ok(value)
 }
 
-fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T, Failure> {
+/// The parameters of a query string. One without a value counts as absent.
+///
+/// # Errors
+///
+/// What is wrong with it, by the name of the parameter.
+pub fn query_params<T: DeserializeOwned>(query: &str) -> Result<T, Failure> {
     let given: Vec<_> =
         query.split('&').filter(|pair| pair.split_once('=').is_some_and(|(_, value)| !value.is_empty())).collect();
     let given = given.join("&");

@@ -24,7 +24,7 @@ pub use error::{Detail, ErrorBody, ErrorCode, ErrorCodes, Failure, code_schema, 
 pub use headers::{Conditional, ConditionalKeyRequired, ConditionalKeyed, IdempotencyKey, IfMatch, Keyed};
 pub use health::{Health, Readiness};
 pub use ids::{CustomerId, OrderId, ProductId};
-pub use input::{Headers, JsonBody, PathId, QueryParams, json_body};
+pub use input::{FromHeaders, Headers, JsonBody, PathId, QueryParams, json_body, query_params};
 pub use page::{Cursor, Page, PageLimit};
 pub use role::Role;
 pub use values::{Email, List, PriceCents, Qty, Sku, Stock, StockDelta, Text};
