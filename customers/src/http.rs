@@ -11,7 +11,7 @@ use service_api::{
     OkWith, Page, PathId, QueryParams, Readiness, etag,
 };
 
-use crate::Context;
+use crate::{Context, metrics};
 
 pub(crate) enum CustomersServer {}
 
@@ -129,7 +129,7 @@ impl CustomersApi for CustomersServer {
 
 async fn log_in(rqctx: RequestContext<Context>, body: JsonBody<Credentials>) -> Result<OkAnswer<Token>, Error> {
     let (call, context) = (Call::new(&rqctx), rqctx.context());
-    let work = async { Answer::ok(context.login.token(&body.checked()?, context.auth.tokens())?) };
+    let work = async { Answer::ok(metrics::login(context.login.token(&body.checked()?, context.auth.tokens()))?) };
     call.answer(work).await
 }
 

@@ -5,6 +5,7 @@
 
 mod app;
 mod http;
+mod metrics;
 mod store;
 
 use std::net::SocketAddr;
@@ -75,7 +76,11 @@ pub struct Context {
 /// Where the address cannot be listened on.
 pub fn start(config: Config) -> Result<Running<Context>, RunError> {
     let Config { bind_address, database, auth, cursors, login } = config;
-    let customers = Customers { db: Db::connect(&database), cursors };
+    db::describe_metrics();
+    metrics::describe();
+    let db = Db::connect(&database);
+    service::before_scrape(db.watch());
+    let customers = Customers { db, cursors };
     let context = Context { auth, login, customers };
     let api = customers_api::customers_api_mod::api_description::<CustomersServer>()
         .map_err(|error| RunError::Start(Box::new(error)))?;

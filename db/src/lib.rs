@@ -20,9 +20,11 @@ pub mod testing;
 pub mod transaction;
 
 mod connect;
+mod metrics;
 
 pub use diesel_async::AsyncMysqlConnection as Connection;
 pub use error::{DbError, classify};
+pub use metrics::describe_metrics;
 pub use pool::Db;
 pub use settings::{DatabaseSettings, SettingError, TlsMode};
 pub use transaction::TransactionError;

@@ -12,7 +12,7 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 use deadpool::Runtime;
-use deadpool::managed::TimeoutType;
+use deadpool::managed::{TimeoutType, WeakPool};
 use diesel::ConnectionError;
 use diesel_async::pooled_connection::deadpool::{Hook, HookError, Object, Pool, PoolError};
 use diesel_async::pooled_connection::{
@@ -24,6 +24,7 @@ use tokio::time::{timeout, timeout_at};
 
 use crate::connect::connect;
 use crate::error::DbError;
+use crate::metrics;
 use crate::settings::DatabaseSettings;
 
 /// How long a use waits for its turn while all connections are busy.
@@ -153,9 +154,17 @@ impl Db {
         PoolStatus { max: status.max_size, open: status.size, idle: status.available, waiting: status.waiting }
     }
 
+    /// The pool, for who must not keep it.
+    pub(crate) fn weak_pool(&self) -> WeakPool<AsyncDieselConnectionManager<AsyncMysqlConnection>> {
+        self.pool.weak()
+    }
+
     /// A connection that is closed unless it is given back.
     pub(crate) async fn lend(&self) -> Result<Loan, DbError> {
-        match self.pool.get().await {
+        let asked = Instant::now();
+        let object = self.pool.get().await;
+        metrics::waited(asked.elapsed(), object.is_ok());
+        match object {
             Ok(object) => Ok(Loan { object: Some(object) }),
             Err(error) => Err(DbError::Unavailable { reason: pool_message(error) }),
         }

@@ -11,6 +11,7 @@ use rand::Rng;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use crate::error::DbError;
+use crate::metrics;
 use crate::pool::{Db, Loan, RUN_LIMIT, SendAsyncFn};
 
 type Manager = <AsyncMysqlConnection as AsyncConnection>::TransactionManager;
@@ -75,10 +76,14 @@ impl Db {
                 let retry = matches!(&result, Err(error) if error.as_db().is_some_and(DbError::is_retryable));
                 let next = Instant::now() + pause(retries);
                 if !retry || retries == MAX_RETRIES || next >= deadline {
+                    metrics::ended(&result);
                     if retries > 0 {
                         tracing::debug!(retries, succeeded = result.is_ok(), "transaction was retried");
                     }
                     return result;
+                }
+                if let Some(cause) = result.err().as_ref().and_then(TransactionError::as_db) {
+                    metrics::retried(cause);
                 }
                 sleep_until(next).await;
                 retries += 1;

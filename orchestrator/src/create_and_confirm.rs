@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use crate::cause::Cause;
 use crate::saga::{Halt, Saga, Then, Undo, Undone};
 use crate::upstreams::Upstreams;
-use crate::wire;
+use crate::{metrics, wire};
 
 type OrdersFault = Fault<orders_client::types::Error>;
 
@@ -130,6 +130,7 @@ impl<'a> CreateAndConfirm<'a> {
             })
             .await;
         let Tried { result, attempts, .. } = tried;
+        metrics::tried(Step::Validate, attempts);
         self.customer = Some(result.map_err(|fault| Halt {
             attempts,
             cause: Cause::of_validate(&fault),
@@ -151,6 +152,7 @@ impl<'a> CreateAndConfirm<'a> {
             })
             .await;
         let Tried { result, attempts, unsure } = tried;
+        metrics::tried(Step::Create, attempts);
         let (order, replayed) = result.map_err(|fault| create_failed(&fault, attempts, unsure))?;
         let by = match (replayed, unsure) {
             (false, _) => MadeBy::ThisRun,
@@ -175,6 +177,7 @@ impl<'a> CreateAndConfirm<'a> {
             })
             .await;
         let Tried { result, attempts, unsure } = tried;
+        metrics::tried(Step::Confirm, attempts);
         self.confirmed = Some(result.map_err(|fault| confirm_failed(&fault, attempts, unsure, made.by))?);
         Ok(())
     }

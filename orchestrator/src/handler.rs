@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::cause::{self, Standing};
 use crate::create_and_confirm::CreateAndConfirm;
-use crate::saga;
+use crate::{metrics, saga};
 use crate::upstreams::Upstreams;
 
 /// What is kept between requests.
@@ -88,9 +88,11 @@ impl Orchestrator {
         let mut saga = CreateAndConfirm::new(&self.upstreams, call, principal, request);
         let ended = saga::run(&mut saga, deadlines).await;
         let Err(failed) = ended else {
+            metrics::ended(Ok(()));
             return saga.outcome().ok_or_else(|| Failure::internal("the saga ended without an order"));
         };
         let (failure, standing) = cause::tell(&failed, saga.gave_up());
+        metrics::ended(Err((failed.undone, failure.code.status)));
         let order_id = saga.order_id().and_then(|id| OrderId::try_from(id).ok());
         tracing::warn!(
             step = ?failed.step,

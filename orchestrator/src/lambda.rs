@@ -17,6 +17,7 @@ use lambda_http::{Adapter, Context, LambdaEvent, Request, RequestExt, Service, s
 use orchestrator_api::CreateAndConfirm;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
+use service::settings::Env;
 use service::{Call, MAX_BODY_BYTES, RunError};
 use service_api::{Failure, codes, json_body};
 use tokio::time::Instant;
@@ -34,7 +35,8 @@ enum Operation {
 /// The function's whole life.
 pub async fn run(config: impl FnOnce() -> Result<Config, RunError>) -> ExitCode {
     service::init_logs();
-    let orchestrator = match config().and_then(Orchestrator::new) {
+    let orchestrator = service::init_traces("orchestrator", &Env::process()).and_then(|()| Orchestrator::new(config()?));
+    let orchestrator = match orchestrator {
         Ok(orchestrator) => orchestrator,
         Err(error) => return failed(&error),
     };
@@ -64,6 +66,8 @@ pub async fn answer(orchestrator: &Orchestrator, event: LambdaEvent<Value>) -> R
     })?;
     let respond = async |request| Ok::<_, Infallible>(respond(orchestrator, &request, &body, &context).await);
     let Ok(answer) = Adapter::from(service_fn(respond)).call(LambdaEvent::new(request, context.clone())).await;
+    // From the moment of the answer on, the process may be frozen.
+    service::flush_traces().await;
     serde_json::to_value(answer).map_err(|error| error.to_string().into())
 }
 

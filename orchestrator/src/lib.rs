@@ -11,6 +11,7 @@ mod event;
 mod handler;
 pub mod lambda;
 mod local;
+mod metrics;
 mod retry;
 mod saga;
 mod upstreams;
@@ -77,6 +78,8 @@ impl Orchestrator {
         if profile == Profile::Development {
             tracing::warn!("PROFILE is development: callers without credentials are let in");
         }
+        metrics::describe();
+        outbound::describe_metrics();
         let upstreams = Upstreams::new(customers_base, orders_base, service_token, policy);
         let upstreams = upstreams.map_err(|error| RunError::Start(Box::new(error)))?;
         Ok(Self { auth, profile, upstreams })

@@ -61,10 +61,9 @@ impl Upstreams {
     }
 
     fn outbound(&self, call: &Call) -> Outbound {
-        Outbound::new()
-            .bearer(&self.service_token)
-            .correlation_id(call.correlation_id())
-            .traceparent(call.traceparent())
+        let (traceparent, tracestate) = call.trace();
+        let outbound = Outbound::new().bearer(&self.service_token).correlation_id(call.correlation_id());
+        outbound.trace(&traceparent, &tracestate)
     }
 
     /// Sends a call to the customers service until it is answered for good.

@@ -52,8 +52,9 @@ impl CustomersService {
 
     /// Makes sure that there is such a customer, on behalf of this call, and says within `limit` what came of it.
     pub(crate) async fn check(&self, call: &Call, id: CustomerId, limit: Duration) -> Result<(), CustomerFault> {
-        let outbound =
-            Outbound::new().bearer(&self.token).correlation_id(call.correlation_id()).traceparent(call.traceparent());
+        let (traceparent, tracestate) = call.trace();
+        let outbound = Outbound::new().bearer(&self.token).correlation_id(call.correlation_id());
+        let outbound = outbound.trace(&traceparent, &tracestate);
         let client = Client::new_with_client(&self.base, self.http.clone(), outbound);
         let view = || outbound::send(client.internal_customer_view().id(id.get()).send());
         let answer = Retry { total: limit, ..RETRY }.repeatable(view).await;

@@ -8,6 +8,7 @@ mod app;
 mod background;
 mod customers;
 mod http;
+mod metrics;
 mod store;
 
 use std::net::SocketAddr;
@@ -97,7 +98,11 @@ pub struct Context {
 /// Where the address cannot be listened on.
 pub fn start(config: Config) -> Result<Running<Context>, RunError> {
     let Config { bind_address, database, auth, cursors, customers, key_retention, reservation } = config;
+    db::describe_metrics();
+    outbound::describe_metrics();
+    metrics::describe();
     let db = Db::connect(&database);
+    service::before_scrape(db.watch());
     let background = background::start(&db);
     let products = Products { db: db.clone(), cursors: cursors.clone() };
     let orders = Orders { db, cursors, customers: Arc::new(customers), key_retention, reservation };

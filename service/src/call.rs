@@ -2,7 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::OnceLock;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dropshot::{Body, HttpResponse, RequestContext, ServerContext};
 use futures::FutureExt;
@@ -10,20 +10,28 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use service_api::{Answer, CORRELATION_ID, ErrorBody, ErrorCodes, Failure};
 use tracing::Instrument;
 
+use crate::metrics::{self, InFlight};
+use crate::routes::{self, Route};
+use crate::server;
+use crate::trace::RequestSpan;
+
 /// The longest correlation id that is taken over.
 const MAX_CORRELATION_ID: usize = 128;
 
-/// The header by which AWS names the trace that a request is part of.
-const TRACE_ID: &str = "x-amzn-trace-id";
+/// The header by which AWS names the trace that a request is part of, in a form of its own.
+const AWS_TRACE_ID: &str = "x-amzn-trace-id";
 
 /// One request, as far as it concerns every operation alike.
 pub struct Call {
     operation: String,
+    route: Route,
     request_id: String,
     correlation_id: OnceLock<String>,
     headers: HeaderMap,
     started: Instant,
     principal: OnceLock<String>,
+    span: RequestSpan,
+    _in_flight: InFlight,
 }
 
 impl Call {
@@ -34,13 +42,17 @@ impl Call {
 
     /// A call that came another way.
     pub fn from_parts(operation: &str, request_id: &str, headers: HeaderMap) -> Self {
+        let route = routes::of(operation);
         Self {
+            span: RequestSpan::begin(operation, route, &headers),
             operation: operation.to_owned(),
+            route,
             request_id: request_id.to_owned(),
             correlation_id: OnceLock::new(),
             headers,
             started: Instant::now(),
             principal: OnceLock::new(),
+            _in_flight: InFlight::begin(),
         }
     }
 
@@ -66,10 +78,10 @@ impl Call {
         }
     }
 
-    /// The trace that the request is part of (W3C Trace Context), to be passed on.
-    pub fn traceparent(&self) -> Option<&str> {
-        let given = self.headers.get("traceparent").and_then(|value| value.to_str().ok());
-        given.filter(|value| is_traceparent(value))
+    /// The headers `traceparent` and `tracestate` (W3C Trace Context) for calls that are part of this one. The latter may
+    /// be empty.
+    pub fn trace(&self) -> (String, String) {
+        self.span.headers()
     }
 
     pub(crate) fn headers(&self) -> &HeaderMap {
@@ -103,7 +115,7 @@ impl Call {
         let outcome = async {
             let outcome =
                 AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| Err(Failure::internal("panicked")));
-            self.log(
+            self.ended(
                 outcome.as_ref().map_or_else(|failure| failure.code.status, |answer| answer.status_code().as_u16()),
                 outcome.as_ref().err(),
             );
@@ -122,13 +134,14 @@ impl Call {
 
     /// Answers with what was there before the request came.
     pub(crate) fn deliver(&self, response: http::Response<Body>) -> http::Response<Body> {
-        self.span().in_scope(|| self.log(response.status().as_u16(), None));
+        self.span().in_scope(|| self.ended(response.status().as_u16(), None));
         self.correlated(response)
     }
 
     fn span(&self) -> tracing::Span {
-        let trace_id = self.headers.get(TRACE_ID).and_then(|value| value.to_str().ok());
-        tracing::info_span!("request", operation = %self.operation, request_id = %self.request_id, trace_id)
+        let aws_trace_id = self.headers.get(AWS_TRACE_ID).and_then(|value| value.to_str().ok());
+        let (operation, request_id, trace_id) = (&self.operation, &self.request_id, self.span.trace_id());
+        tracing::info_span!("request", %operation, %request_id, trace_id, aws_trace_id)
     }
 
     fn correlated(&self, mut response: http::Response<Body>) -> http::Response<Body> {
@@ -138,20 +151,31 @@ impl Call {
         response
     }
 
+    /// What there is to tell of a request that was carried out: to the log, to whoever counts and to whoever traces.
+    fn ended(&self, status: u16, failure: Option<&Failure>) {
+        let (took, outcome) = (self.started.elapsed(), failure.map_or("ok", |failure| failure.code.name));
+        metrics::answered(self.route, status, took);
+        self.span.end(status, outcome);
+        self.log(status, outcome, took, failure);
+    }
+
     /// One line per request. Nothing personal: no path parameters, no query, no body.
-    fn log(&self, status: u16, failure: Option<&Failure>) {
+    fn log(&self, status: u16, outcome: &str, took: Duration, failure: Option<&Failure>) {
+        let Route { method, template: route } = self.route;
         let principal = self.principal.get().map_or("-", String::as_str);
-        let latency_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let latency_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let correlation_id = self.correlation_id();
-        let outcome = failure.map_or("ok", |failure| failure.code.name);
         let cause = failure.and_then(|failure| failure.source.as_deref()).map(chain).unwrap_or_default();
         let probe = matches!(self.operation.as_str(), "health_view" | "readiness_view");
-        if probe && status < 500 {
-            tracing::debug!(status, latency_us, "request");
+        // Whoever was told to stop is not ready, as it should be.
+        if probe && (status < 500 || server::is_stopping()) {
+            tracing::debug!(method, route, status, latency_us, outcome, "request");
         } else if status >= 500 {
-            tracing::error!(status, latency_us, principal, correlation_id, outcome, cause, "request failed");
+            tracing::error!(
+                method, route, status, latency_us, principal, correlation_id, outcome, cause, "request failed"
+            );
         } else {
-            tracing::info!(status, latency_us, principal, correlation_id, outcome, cause, "request");
+            tracing::info!(method, route, status, latency_us, principal, correlation_id, outcome, cause, "request");
         }
     }
 }
@@ -159,13 +183,6 @@ impl Call {
 /// 1 to 128 visible ASCII characters: what every header and every log can carry.
 fn is_correlation_id(id: &str) -> bool {
     (1..=MAX_CORRELATION_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
-/// Version, trace id, parent id, flags, in lower-case hexadecimal. Any other is not to be passed on (Trace Context, 4.2).
-fn is_traceparent(value: &str) -> bool {
-    let is_hex = |part: &str| part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    let parts: Vec<_> = value.split('-').collect();
-    parts.iter().map(|part| part.len()).eq([2, 32, 16, 2]) && parts.iter().all(|part| is_hex(part))
 }
 
 /// An error and everything beneath it, in one line.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use dropshot::{ApiDescription, ApiEndpoint, ApiEndpointVersions, Body, HttpError, RequestContext, ServerContext};
 use http::{HeaderMap, Method, Response, StatusCode, header};
 
-use crate::{Call, RunError};
+use crate::{Call, RunError, learn_routes};
 
 const JSON: &str = "application/json";
 const HTML: &str = "text/html; charset=utf-8";
@@ -26,11 +26,12 @@ const SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 
 ///
 /// # Errors
 ///
-/// Where dropshot refuses a path.
+/// Where dropshot refuses a path, or the document cannot be read.
 pub fn with_docs<C: ServerContext>(
     mut api: ApiDescription<C>,
     document: &'static str,
 ) -> Result<ApiDescription<C>, RunError> {
+    learn_routes(document).map_err(|error| RunError::Start(Box::new(error)))?;
     for file in files(document) {
         let file = Arc::new(file);
         for method in [Method::GET, Method::HEAD] {

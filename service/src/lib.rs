@@ -8,14 +8,20 @@ mod call;
 mod cursor;
 mod docs;
 mod health;
+mod metrics;
+mod routes;
 mod server;
 pub mod settings;
 mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod trace;
 
 pub use call::Call;
 pub use cursor::{CursorKey, Position};
 pub use docs::with_docs;
+pub use metrics::before_scrape;
+pub use routes::learn_routes;
 pub use server::{MAX_BODY_BYTES, RunError, Running, not_stopping, run, serve};
 pub use telemetry::init_logs;
+pub use trace::{flush_traces, init_traces};

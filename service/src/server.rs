@@ -12,8 +12,8 @@ use service_api::Failure;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{sleep, timeout};
 
-use crate::settings::{Env, SettingError, bind_address, drain_period};
-use crate::{health, telemetry};
+use crate::settings::{Env, SettingError, bind_address, drain_period, metrics_address};
+use crate::{health, metrics, telemetry, trace};
 
 /// The largest body that is read. A full order of 100 lines takes about 5 KiB.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -102,7 +102,11 @@ impl<C: ServerContext> Running<C> {
 ///
 /// Once this process was told to stop.
 pub fn not_stopping() -> Result<(), Failure> {
-    if STOPPING.load(Ordering::Relaxed) { Err(Failure::unavailable("the service is stopping")) } else { Ok(()) }
+    if is_stopping() { Err(Failure::unavailable("the service is stopping")) } else { Ok(()) }
+}
+
+pub(crate) fn is_stopping() -> bool {
+    STOPPING.load(Ordering::Relaxed)
 }
 
 /// A service's whole life: starts it, waits for SIGINT or SIGTERM, and stops it without losing a request. A second signal
@@ -111,9 +115,11 @@ pub fn not_stopping() -> Result<(), Failure> {
 /// With `DRAIN_SECONDS` it goes on serving for so long after the signal, but says that it is not ready. That is the time in
 /// which a load balancer finds out and sends no more requests.
 ///
+/// With `METRICS_PORT` it answers `GET /metrics` there, to its end. With `OTEL_EXPORTER_OTLP_ENDPOINT` it sends its spans there.
+///
 /// With the argument `--health` the program starts nothing: it asks the server at `HOST` and `PORT` whether it is ready.
 pub async fn run<C: ServerContext>(
-    name: &str,
+    name: &'static str,
     default_port: u16,
     start: impl Future<Output = Result<Running<C>, RunError>>,
 ) -> ExitCode {
@@ -127,7 +133,7 @@ pub async fn run<C: ServerContext>(
 }
 
 async fn run_as_asked<C: ServerContext>(
-    name: &str,
+    name: &'static str,
     default_port: u16,
     start: impl Future<Output = Result<Running<C>, RunError>>,
 ) -> Result<(), Box<dyn std::error::Error>> {
@@ -143,12 +149,18 @@ async fn run_as_asked<C: ServerContext>(
 }
 
 async fn run_until_stopped<C: ServerContext>(
-    name: &str,
+    name: &'static str,
     start: impl Future<Output = Result<Running<C>, RunError>>,
 ) -> Result<(), RunError> {
     let drain = drain_period(&Env::process())?;
     let mut signals = Signals::listen()?;
+    trace::init_traces(name, &Env::process())?;
+    // Before anything that counts or says what is counted.
+    let numbers = metrics_address(&Env::process())?.map(metrics::serve).transpose()?;
     let server = start.await?;
+    if let Some(numbers) = &numbers {
+        tracing::info!(address = %numbers.local_addr(), "numbers are served at /metrics");
+    }
     tracing::info!(address = %server.local_addr(), "{name} is listening");
     signals.next().await;
     tracing::info!("stopping");
@@ -156,6 +168,7 @@ async fn run_until_stopped<C: ServerContext>(
     let stop = async {
         sleep(drain).await;
         server.close().await;
+        trace::end().await;
     };
     tokio::select! {
         () = stop => Ok(()),

@@ -106,6 +106,13 @@ pub fn bind_address(env: &Env<'_>, default_port: u16) -> Result<SocketAddr, Sett
     Ok(SocketAddr::new(host, port))
 }
 
+/// `METRICS_PORT` at `HOST`: where numbers are served to Prometheus, if at all. Port 0 lets the system choose.
+pub fn metrics_address(env: &Env<'_>) -> Result<Option<SocketAddr>, SettingError> {
+    let port: Option<u16> = env.parsed("METRICS_PORT")?;
+    let host = bind_address(env, 0)?.ip();
+    Ok(port.map(|port| SocketAddr::new(host, port)))
+}
+
 /// `DRAIN_SECONDS` (0 by default): how long a service that was told to stop goes on serving.
 pub fn drain_period(env: &Env<'_>) -> Result<Duration, SettingError> {
     match env.parsed("DRAIN_SECONDS")?.unwrap_or(0) {
@@ -137,6 +144,15 @@ mod tests {
     fn a_port_that_is_no_port_is_named() {
         let error = bind_address(&env("PORT", "70000"), 1).unwrap_err();
         assert!(error.to_string().starts_with("PORT: "), "{error}");
+    }
+
+    #[test]
+    fn numbers_are_served_only_where_a_port_is_named() {
+        assert_eq!(metrics_address(&Env::new(|_| None)).unwrap(), None);
+        let address = metrics_address(&env("METRICS_PORT", "9101")).unwrap();
+        assert_eq!(address.unwrap().to_string(), "127.0.0.1:9101");
+        let error = metrics_address(&env("METRICS_PORT", "none")).unwrap_err();
+        assert!(error.to_string().starts_with("METRICS_PORT: "), "{error}");
     }
 
     #[test]

@@ -1,11 +1,18 @@
 //! Logs: text on a terminal, one JSON object a line elsewhere. `LOG_FORMAT`, `text` or `json`, says otherwise, and
 //! `RUST_LOG` sets the levels.
+//!
+//! A request that reaches an operation is logged by `call`. One that reaches none is answered by dropshot, and logged here.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 
+use std::time::Duration;
+
 use slog::{Drain, KV};
 use tracing_subscriber::EnvFilter;
+
+use crate::routes::{self, Route};
+use crate::metrics;
 
 /// Sends this process's logs to standard output.
 pub fn init_logs() {
@@ -27,9 +34,15 @@ fn wants_text() -> bool {
     }
 }
 
-/// A logger for dropshot. Its warnings go where ours go. Its own line per request is left out: ours says more.
+/// A logger for dropshot. Its warnings go where ours go. Of its lines per request only those are kept that are about no
+/// operation: of every other, ours says more.
 pub(crate) fn dropshot_logger() -> slog::Logger {
     slog::Logger::root(ToTracing.fuse(), slog::o!())
+}
+
+/// A logger that says nothing.
+pub(crate) fn silent_logger() -> slog::Logger {
+    slog::Logger::root(slog::Discard, slog::o!())
 }
 
 struct ToTracing;
@@ -39,19 +52,44 @@ impl Drain for ToTracing {
     type Err = slog::Never;
 
     fn log(&self, record: &slog::Record<'_>, values: &slog::OwnedKVList) -> Result<(), slog::Never> {
-        if !record.level().is_at_least(slog::Level::Warning) {
+        let is_warning = record.level().is_at_least(slog::Level::Warning);
+        if !is_warning && record.msg().as_str().unwrap_or_default() != COMPLETED {
             return Ok(());
         }
         let mut fields = Fields::default();
         let _ = values.serialize(record, &mut fields);
         let _ = record.kv().serialize(record, &mut fields);
-        tracing::warn!(target: "dropshot", fields = ?fields.0, "{}", record.msg());
+        if is_warning {
+            tracing::warn!(target: "dropshot", fields = ?fields.0, "{}", record.msg());
+        } else if fields.0.contains_key(NO_OPERATION) {
+            fields.log_request();
+        }
         Ok(())
     }
 }
 
+/// What dropshot says of every request that was answered.
+const COMPLETED: &str = "request completed";
+/// What it says besides of one that reached no operation. Operations answer also where they refuse.
+const NO_OPERATION: &str = "error_message_internal";
+
 #[derive(Default)]
 struct Fields(BTreeMap<String, String>);
+
+impl Fields {
+    /// In the words of `call`. The path may hold anything, and is left out.
+    fn log_request(&self) {
+        let field = |name: &str| self.0.get(name).map(String::as_str).unwrap_or_default();
+        let route = Route { method: routes::upper_case(field("method")), ..routes::UNKNOWN };
+        let (status, latency_us) = (field("response_code").parse().unwrap_or(0), field("latency_us").parse().unwrap_or(0));
+        let Route { method, template: route_template } = route;
+        let request_id = field("req_id");
+        tracing::info!(
+            method, route = route_template, status, latency_us, principal = "-", request_id, outcome = "no_operation", "request"
+        );
+        metrics::answered(route, status, Duration::from_micros(latency_us));
+    }
+}
 
 impl slog::Serializer for Fields {
     fn emit_arguments(&mut self, key: slog::Key, value: &std::fmt::Arguments<'_>) -> slog::Result {

@@ -1,5 +1,6 @@
 //! The installation of packages, on Debian and Ubuntu as root. Whether it may be done is decided by who calls.
 
+use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -18,6 +19,14 @@ const SERVER: [&str; 2] = ["mariadb-server-core", "mariadb-client-core"];
 /// package list is no reason to give up, so the second command runs in any case.
 const SCRIPT: &str = r#"
 { apt-get update; apt-get install --yes --no-install-recommends "$@"; } 2>&1 </dev/null | {
+    trap '' PIPE
+    while IFS= read -r line; do printf '%s\n' "$line"; done
+}
+"#;
+
+/// The same for a package that is only looked into. apt-get downloads into the folder that it is in.
+const UNPACK: &str = r#"
+{ apt-get update; cd "$1" && apt-get download "$2" && dpkg-deb --extract "$2"_*.deb . && rm "$2"_*.deb; } 2>&1 </dev/null | {
     trap '' PIPE
     while IFS= read -r line; do printf '%s\n' "$line"; done
 }
@@ -42,9 +51,24 @@ pub(crate) fn install_server(detail: &dyn Fn(&str), claim: &Claim) -> Result<Pro
 /// Runs `apt-get install`, and returns its last lines whether it succeeds or not: what counts is what is there afterwards.
 /// A signal does not cut it short: half an installation would have to be repaired by hand.
 pub(crate) fn install(packages: &[&str], detail: &dyn Fn(&str), claim: &Claim) -> Result<String> {
+    run(SCRIPT, packages.iter().map(OsStr::new), detail, claim)
+}
+
+/// Downloads a package and unpacks it into a folder, where nothing of it is started. Else as [`install`].
+pub(crate) fn unpack(package: &str, folder: &Path, detail: &dyn Fn(&str), claim: &Claim) -> Result<String> {
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    run(UNPACK, [folder.as_os_str(), OsStr::new(package)].into_iter(), detail, claim)
+}
+
+fn run<'a>(
+    script: &str,
+    arguments: impl Iterator<Item = &'a OsStr>,
+    detail: &dyn Fn(&str),
+    claim: &Claim,
+) -> Result<String> {
     let (output, writer) = io::pipe()?;
     let mut command = Command::new("sh");
-    command.args(["-c", SCRIPT, "sh"]).args(packages).env("DEBIAN_FRONTEND", "noninteractive");
+    command.args(["-c", script, "sh"]).args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
     command
         // It reads nothing. What counts is that the next owner waits for its end.
         .stdin(claim.lease()?)

@@ -92,7 +92,9 @@ const WHICH_DATABASE: &str = "The database is DATABASE_URL; else the one of the 
 private server with its data in .local/up/data; the mysql service of docker-compose.yml, \
 in a container of this working copy alone; on Debian and Ubuntu as root, a server package that is installed now.
 
-The services listen on HOST (127.0.0.1) and on CUSTOMERS_PORT (3001), ORDERS_PORT (3002) and ORCHESTRATOR_PORT (3003). \
+The services listen on HOST (127.0.0.1) and on CUSTOMERS_PORT (3001), ORDERS_PORT (3002) and ORCHESTRATOR_PORT (3003), \
+and show their numbers to Prometheus on CUSTOMERS_METRICS_PORT (9101), ORDERS_METRICS_PORT (9102) and \
+ORCHESTRATOR_METRICS_PORT (9103). \
 JWT_SECRET, SERVICE_TOKEN, ADMIN_USER, ADMIN_PASSWORD and PROFILE are taken from the environment, with defaults for \
 development.
 

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
@@ -51,6 +52,7 @@ fn program(step: Step) -> Program {
         Step::Lambda => Program::new("lambda", Runtime::Python, "lambda/run.py"),
         Step::Attack => Program::new("attack", Runtime::Python, "attack/run.py"),
         Step::Browser => Program::new("browser", Runtime::Browser, "browser.mjs"),
+        Step::Monitoring => Program::new("monitoring", Runtime::Promtool, "monitoring.py"),
     }
 }
 
@@ -176,14 +178,18 @@ fn environment(settings: &Settings) -> Vec<(String, String)> {
         let name = format!("{}_BASE", service.name.to_uppercase());
         (name, settings.base(service))
     });
+    let metrics = SERVICES.iter().map(|service| {
+        let host = SocketAddr::new(settings.address(service).ip(), settings.metrics_port(service));
+        (format!("{}_METRICS", service.name.to_uppercase()), format!("http://{host}/metrics"))
+    });
     let secrets = ["ADMIN_USER", "ADMIN_PASSWORD", "JWT_SECRET", "SERVICE_TOKEN"];
-    bases.chain(secrets.map(|name| (name.to_owned(), settings.get(name).to_owned()))).collect()
+    bases.chain(metrics).chain(secrets.map(|name| (name.to_owned(), settings.get(name).to_owned()))).collect()
 }
 
 /// Those of `up`, but on free ports, and in the profile that lets nobody in without credentials: so the documents say.
 fn settings() -> Result<Settings> {
-    let ports = db_server::free_ports(SERVICES.len())?;
-    let variables = SERVICES.iter().map(|service| service.port_variable);
+    let ports = db_server::free_ports(2 * SERVICES.len())?;
+    let variables = SERVICES.iter().flat_map(|service| [service.port_variable, service.metrics_variable]);
     let ports = BTreeMap::from_iter(variables.zip(ports));
     Settings::read(|name| match name {
         "PROFILE" => Some("production".to_owned()),

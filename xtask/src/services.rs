@@ -10,13 +10,34 @@ pub(crate) struct Service {
     pub(crate) name: &'static str,
     pub(crate) port_variable: &'static str,
     default_port: &'static str,
+    /// For METRICS_PORT.
+    pub(crate) metrics_variable: &'static str,
+    default_metrics_port: &'static str,
 }
 
 /// In the order in which they start. They are stopped the other way round.
 pub(crate) const SERVICES: [Service; 3] = [
-    Service { name: "customers", port_variable: "CUSTOMERS_PORT", default_port: "3001" },
-    Service { name: "orders", port_variable: "ORDERS_PORT", default_port: "3002" },
-    Service { name: "orchestrator", port_variable: "ORCHESTRATOR_PORT", default_port: "3003" },
+    Service {
+        name: "customers",
+        port_variable: "CUSTOMERS_PORT",
+        default_port: "3001",
+        metrics_variable: "CUSTOMERS_METRICS_PORT",
+        default_metrics_port: "9101",
+    },
+    Service {
+        name: "orders",
+        port_variable: "ORDERS_PORT",
+        default_port: "3002",
+        metrics_variable: "ORDERS_METRICS_PORT",
+        default_metrics_port: "9102",
+    },
+    Service {
+        name: "orchestrator",
+        port_variable: "ORCHESTRATOR_PORT",
+        default_port: "3003",
+        metrics_variable: "ORCHESTRATOR_METRICS_PORT",
+        default_metrics_port: "9103",
+    },
 ];
 
 /// What every service gets unless the environment says otherwise. Good for development only.
@@ -34,6 +55,7 @@ pub(crate) struct Settings {
     /// Where the services listen.
     pub(crate) host: IpAddr,
     values: BTreeMap<&'static str, String>,
+    /// By the variable that may name them.
     ports: BTreeMap<&'static str, u16>,
 }
 
@@ -49,10 +71,12 @@ impl Settings {
             settings.values.insert(name, value);
         }
         for service in &SERVICES {
-            let variable = service.port_variable;
-            let port = get(variable).unwrap_or_else(|| service.default_port.to_owned());
-            let port = port.parse().with_context(|| format!("{variable} must be a port, not '{port}'"))?;
-            settings.ports.insert(service.name, port);
+            let Service { port_variable, default_port, metrics_variable, default_metrics_port, .. } = *service;
+            for (variable, default) in [(port_variable, default_port), (metrics_variable, default_metrics_port)] {
+                let port = get(variable).unwrap_or_else(|| default.to_owned());
+                let port = port.parse().with_context(|| format!("{variable} must be a port, not '{port}'"))?;
+                settings.ports.insert(variable, port);
+            }
         }
         let [customers, orders, _] = &SERVICES;
         for (name, service) in [("CUSTOMERS_API_BASE", customers), ("ORDERS_API_BASE", orders)] {
@@ -68,7 +92,12 @@ impl Settings {
     }
 
     pub(crate) fn port(&self, service: &Service) -> u16 {
-        self.ports.get(service.name).copied().unwrap_or_default()
+        self.ports.get(service.port_variable).copied().unwrap_or_default()
+    }
+
+    /// Where it shows its numbers.
+    pub(crate) fn metrics_port(&self, service: &Service) -> u16 {
+        self.ports.get(service.metrics_variable).copied().unwrap_or_default()
     }
 
     /// Where a client on this machine reaches a service.
@@ -96,6 +125,7 @@ impl Settings {
         let own = [
             ("HOST", self.host.to_string()),
             ("PORT", self.port(service).to_string()),
+            ("METRICS_PORT", self.metrics_port(service).to_string()),
             ("DATABASE_URL", database_url.to_owned()),
         ];
         shared.chain(own)
@@ -114,7 +144,7 @@ mod tests {
     fn defaults_are_those_of_the_contract() {
         let settings = Settings::read(|_| None).unwrap();
         let orders = environment(&settings, 1);
-        assert_eq!(orders["PORT"], "3002");
+        assert_eq!((orders["PORT"].as_str(), orders["METRICS_PORT"].as_str()), ("3002", "9102"));
         assert_eq!(orders["CUSTOMERS_API_BASE"], "http://127.0.0.1:3001");
         assert_eq!(orders["ADMIN_PASSWORD"], "admin");
         assert_eq!(orders["PROFILE"], "development");

@@ -1,4 +1,4 @@
-//! Programs that others wrote and that Debian packages: found on this machine, or installed by apt-get.
+//! Programs that others wrote and that Debian packages: found on this machine, or installed or unpacked by apt-get.
 
 use std::env;
 use std::path::PathBuf;
@@ -9,6 +9,7 @@ use db_server::claim::Claim;
 use crate::apt;
 use crate::cli::Install;
 use crate::progress::Progress;
+use crate::workspace;
 
 /// A program and the package that has it.
 pub(crate) struct Tool {
@@ -17,12 +18,26 @@ pub(crate) struct Tool {
     /// What it may be called.
     names: &'static [&'static str],
     package: &'static str,
+    /// Where it is in the package, if that is unpacked and not installed: installed, it would start a service.
+    unpacked: Option<&'static str>,
 }
 
-pub(crate) const CHROMIUM: Tool =
-    Tool { variable: "CHROMIUM", names: &["chromium", "chromium-browser", "google-chrome"], package: "chromium" };
+pub(crate) const CHROMIUM: Tool = Tool {
+    variable: "CHROMIUM",
+    names: &["chromium", "chromium-browser", "google-chrome"],
+    package: "chromium",
+    unpacked: None,
+};
 
-pub(crate) const HAPROXY: Tool = Tool { variable: "HAPROXY", names: &["haproxy"], package: "haproxy" };
+pub(crate) const HAPROXY: Tool =
+    Tool { variable: "HAPROXY", names: &["haproxy"], package: "haproxy", unpacked: None };
+
+pub(crate) const PROMTOOL: Tool = Tool {
+    variable: "PROMTOOL",
+    names: &["promtool"],
+    package: "prometheus",
+    unpacked: Some("usr/bin/promtool"),
+};
 
 /// Where servers are, but not on the PATH of everybody.
 const SERVERS: &str = "/usr/sbin";
@@ -38,7 +53,11 @@ impl Tool {
             bail!("no {package} on this machine: install it, or set {variable} to its path");
         }
         progress.start(package, "installing by apt-get, as there is none (--no-install refuses this)");
-        let tail = apt::install(&[package], &|line| progress.detail(package, line), claim)?;
+        let detail = |line: &str| progress.detail(package, line);
+        let tail = match self.unpacked {
+            None => apt::install(&[package], &detail, claim)?,
+            Some(_) => apt::unpack(package, &workspace::packages_directory(), &detail, claim)?,
+        };
         let path = self.find().with_context(|| format!("no {package} after apt-get install {package}:\n{tail}"))?;
         progress.done(package, "installed");
         Ok(path)
@@ -51,7 +70,8 @@ impl Tool {
             let path = env::var_os("PATH").unwrap_or_default();
             let folders: Vec<_> = env::split_paths(&path).chain([PathBuf::from(SERVERS)]).collect();
             let paths = self.names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
-            paths.into_iter().find(|path| path.is_file())
+            let unpacked = self.unpacked.map(|path| workspace::packages_directory().join(path));
+            paths.chain(unpacked).find(|path| path.is_file())
         })
     }
 }

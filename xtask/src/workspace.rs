@@ -49,6 +49,11 @@ pub(crate) fn conformance_directory() -> PathBuf {
     root().join(".local/conformance")
 }
 
+/// What is unpacked from Debian's packages and not installed. Ignored by git.
+pub(crate) fn packages_directory() -> PathBuf {
+    root().join(".local/packages")
+}
+
 /// What `compose-test` keeps: the log of the tour. Ignored by git.
 pub(crate) fn compose_test_directory() -> PathBuf {
     root().join(".local/compose-test")

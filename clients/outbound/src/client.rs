@@ -18,6 +18,18 @@ macro_rules! client {
             }
         }
 
+        impl ::progenitor_client::ClientHooks<$crate::Outbound> for Client {
+            async fn exec(
+                &self,
+                request: ::reqwest::Request,
+                info: &::progenitor_client::OperationInfo,
+            ) -> ::reqwest::Result<::reqwest::Response> {
+                use ::progenitor_client::ClientInfo;
+                let service = env!("CARGO_PKG_NAME").trim_end_matches("-client");
+                $crate::execute(self.client(), service, info.operation_id, request).await
+            }
+        }
+
         $(impl<'a> builder::$list<'a> {
             /// Every row of the list, page by page; what was set before goes for each page. Reading is repeatable, so
             /// each page is asked for again as `retry` says. A fault ends the list.

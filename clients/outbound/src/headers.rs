@@ -8,6 +8,7 @@ use http::{HeaderName, HeaderValue, header};
 
 const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// What goes out with every request of a client, and how long its answer may take.
 ///
@@ -24,6 +25,7 @@ pub struct Outbound {
     authorization: Option<HeaderValue>,
     correlation_id: Option<HeaderValue>,
     traceparent: Option<HeaderValue>,
+    tracestate: Option<HeaderValue>,
     time_limit: Option<Duration>,
 }
 
@@ -50,10 +52,12 @@ impl Outbound {
         self
     }
 
-    /// Passes on the trace that the calls are part of (W3C Trace Context).
+    /// Makes the calls part of a trace, by its headers (W3C Trace Context): `traceparent`, and `tracestate`, which may be
+    /// empty. Where the process sends spans anywhere, each call is one of its own below it.
     #[must_use]
-    pub fn traceparent(mut self, traceparent: Option<&str>) -> Self {
-        self.traceparent = traceparent.and_then(|value| HeaderValue::from_str(value).ok());
+    pub fn trace(mut self, traceparent: &str, tracestate: &str) -> Self {
+        self.traceparent = HeaderValue::from_str(traceparent).ok();
+        self.tracestate = HeaderValue::from_str(tracestate).ok().filter(|state| !state.is_empty());
         self
     }
 
@@ -74,9 +78,13 @@ impl fmt::Debug for Outbound {
 
 /// The hook through which every generated client sends its requests. What the call itself says goes first.
 pub fn stamp(outbound: &Outbound, request: &mut reqwest::Request) -> Result<(), Infallible> {
-    let Outbound { authorization, correlation_id, traceparent, time_limit } = outbound;
-    let headers =
-        [(header::AUTHORIZATION, authorization), (CORRELATION_ID, correlation_id), (TRACEPARENT, traceparent)];
+    let Outbound { authorization, correlation_id, traceparent, tracestate, time_limit } = outbound;
+    let headers = [
+        (header::AUTHORIZATION, authorization),
+        (CORRELATION_ID, correlation_id),
+        (TRACEPARENT, traceparent),
+        (TRACESTATE, tracestate),
+    ];
     for (name, value) in headers {
         if let Some(value) = value {
             request.headers_mut().entry(name).or_insert_with(|| value.clone());
@@ -96,7 +104,7 @@ mod tests {
 
     #[test]
     fn what_the_call_says_goes_before_what_the_client_says() {
-        let outbound = Outbound::new().bearer("t").correlation_id("of-the-client").traceparent(Some("00-client-01"));
+        let outbound = Outbound::new().bearer("t").correlation_id("of-the-client").trace("00-client-01", "");
         let mut request = Request::new(Method::GET, "http://127.0.0.1/".parse().unwrap());
         request.headers_mut().insert("x-correlation-id", HeaderValue::from_static("of-the-call"));
         stamp(&outbound.time_limit(Duration::from_secs(3)), &mut request).unwrap();
@@ -112,7 +120,7 @@ mod tests {
     #[test]
     fn what_no_header_can_carry_is_left_out() {
         let mut request = Request::new(Method::GET, "http://127.0.0.1/".parse().unwrap());
-        let outbound = Outbound::new().bearer("a\nb").correlation_id("a\nb").traceparent(Some("a\nb"));
+        let outbound = Outbound::new().bearer("a\nb").correlation_id("a\nb").trace("a\nb", "a\nb");
         stamp(&outbound, &mut request).unwrap();
         assert!(request.headers().is_empty() && request.timeout().is_none());
     }

@@ -37,6 +37,7 @@
 mod attempt;
 mod client;
 mod connect;
+mod execute;
 mod fault;
 mod headers;
 mod retry;
@@ -44,6 +45,7 @@ mod rows;
 
 pub use attempt::note;
 pub use connect::{ConnectError, connect, http_client};
+pub use execute::{describe_metrics, execute};
 pub use fault::{Coded, Fault, send};
 pub use headers::{Outbound, stamp};
 pub use retry::{Retry, Tried};

@@ -8,4 +8,5 @@ mod credentials;
 mod customers;
 mod harness;
 mod lists;
+mod metrics;
 mod system;

@@ -48,12 +48,18 @@ pub(crate) struct Instance {
 impl Instance {
     /// Starts the program before these services, in the development profile.
     pub(crate) async fn start(customers: String, orders: String) -> Self {
+        Self::start_with(customers, orders, &[]).await
+    }
+
+    /// The same, with more settings.
+    pub(crate) async fn start_with(customers: String, orders: String, more: &[(&str, &str)]) -> Self {
         let runtime = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut program = program_before(customers, orders);
         program
             .env("AWS_LAMBDA_RUNTIME_API", runtime.local_addr().unwrap().to_string())
             .envs([("AWS_LAMBDA_FUNCTION_NAME", "orchestrator"), ("AWS_LAMBDA_FUNCTION_VERSION", "1")])
-            .envs([("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"), ("PROFILE", "development")]);
+            .envs([("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"), ("PROFILE", "development")])
+            .envs(more.iter().copied());
         let process = program.spawn().unwrap();
         Self { process, runtime, waiting: None }
     }

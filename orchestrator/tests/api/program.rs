@@ -124,7 +124,7 @@ async fn the_log_of_an_invocation_is_written_when_its_answer_is_sent() {
     };
     let line = tokio::time::timeout(Duration::from_secs(10), log).await.expect("the line is not there");
     assert_eq!((&line["status"], &line["correlation_id"]), (&json!(201), &json!("req-789")), "{line}");
-    let names = [&line["span"]["request_id"], &line["span"]["trace_id"]];
+    let names = [&line["span"]["request_id"], &line["span"]["aws_trace_id"]];
     assert_eq!(names, [&json!("the-request"), &json!("the-trace")], "{line}");
 }
 

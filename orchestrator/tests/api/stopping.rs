@@ -9,13 +9,14 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Child;
 
 use crate::instance::{program_before, signal};
-use crate::world::World;
+use crate::line::Mishap;
+use crate::world::{PATH, Reply, SERVICE_TOKEN, World, order};
 
 /// A running server.
 struct Server {
     process: Child,
     base_url: String,
-    _world: World,
+    world: World,
 }
 
 impl Server {
@@ -31,7 +32,7 @@ impl Server {
         assert_eq!(line["message"], "orchestrator is listening");
         tokio::spawn(async move { while lines.next_line().await.is_ok_and(|line| line.is_some()) {} });
         let base_url = format!("http://{}", line["address"].as_str().unwrap());
-        Self { process, base_url, _world: world }
+        Self { process, base_url, world }
     }
 
     fn terminate(&self) {
@@ -70,4 +71,18 @@ async fn a_server_that_has_drained_ends() {
     assert_eq!(server.process.wait().await.unwrap().code(), Some(0));
     let refused = reqwest::get(format!("{}/health", server.base_url)).await.unwrap_err();
     assert!(refused.is_connect(), "{refused}");
+}
+
+#[tokio::test]
+async fn a_request_that_was_accepted_is_answered_before_the_end() {
+    let mut server = Server::draining_for("0").await;
+    // The attempt is given up after 2 s, and the next one succeeds.
+    server.world.customers.on("GET /internal/customers/{id}", 1, Mishap::RequestStuck);
+    let request = reqwest::Client::new().post(format!("{}{PATH}", server.base_url)).bearer_auth(SERVICE_TOKEN);
+    let (reply, ()) = tokio::join!(Reply::to(request.json(&order("a"))), async {
+        server.world.customers.until_seen("GET /internal/customers/{id}").await;
+        server.terminate();
+    });
+    reply.succeeded();
+    assert_eq!(server.process.wait().await.unwrap().code(), Some(0));
 }

@@ -31,13 +31,12 @@ impl Orders {
     ) -> Result<Answered, OrdersError> {
         let principal = caller.principal();
         let keyed = key.map(|key| keyed(SCOPE, &principal, key, &id)).transpose()?;
-        if let Some(keyed) = &keyed
-            && let Some(answer) = self.replay(keyed).await?
-        {
-            return Ok(answer);
-        }
         let by = Canceler { principal: &principal, correlation_id: call.correlation_id() };
-        self.once(keyed.as_ref(), &Cancel { id, if_match, by }).await
+        let change = Cancel { id, if_match, by };
+        match &keyed {
+            Some(keyed) => self.replay_or_once(keyed, &change).await,
+            None => self.once(None, &change).await,
+        }
     }
 }
 

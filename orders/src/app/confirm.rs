@@ -27,11 +27,8 @@ impl Orders {
     ) -> Result<Answered, OrdersError> {
         let principal = caller.principal();
         let keyed = keyed(SCOPE, &principal, key, &id)?;
-        if let Some(answer) = self.replay(&keyed).await? {
-            return Ok(answer);
-        }
         let change = Confirm { id, if_match, principal: &principal, correlation_id: call.correlation_id() };
-        self.once(Some(&keyed), &change).await
+        self.replay_or_once(&keyed, &change).await
     }
 }
 

@@ -13,6 +13,7 @@ use service_api::{CustomerId, IdempotencyKey, OrderId, ProductId, Text};
 use super::error::Shortage;
 use super::once::{Answered, Change, Keyed, keyed};
 use super::{Orders, OrdersError, reason};
+use crate::metrics;
 use crate::store::events::{self, Event};
 use crate::store::ledger::{self, Entry};
 use crate::store::orders::{self, NewRow};
@@ -33,7 +34,22 @@ impl Orders {
         let principal = caller.principal();
         let lines = merged(new.items.as_slice())?;
         let keyed = key.map(|key| keyed_create(&principal, key, new, &lines)).transpose()?;
-        if let Some(keyed) = &keyed {
+        let outcome = self.create_once(call, caller, keyed.as_ref(), new, lines).await;
+        if keyed.is_some() {
+            metrics::keyed(SCOPE, &outcome);
+        }
+        outcome
+    }
+
+    async fn create_once(
+        &self,
+        call: &Call,
+        caller: &Caller,
+        keyed: Option<&Keyed<'_>>,
+        new: &NewOrder,
+        lines: Lines,
+    ) -> Result<Answered, OrdersError> {
+        if let Some(keyed) = keyed {
             if let Some(answer) = self.made_before(keyed).await? {
                 return Ok(answer);
             }
@@ -45,8 +61,7 @@ impl Orders {
             Caller::Service(_) => Some(self.reservation),
             Caller::Person(_) => None,
         };
-        let correlation_id = call.correlation_id();
-        let keyed = keyed.as_ref();
+        let (principal, correlation_id) = (caller.principal(), call.correlation_id());
         let claim = keyed.map(|keyed| &keyed.claim);
         let change = Create { new, lines, claim, reservation, principal: &principal, correlation_id };
         match (self.once(keyed, &change).await, keyed) {

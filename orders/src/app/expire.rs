@@ -9,6 +9,7 @@ use service_api::OrderId;
 
 use super::OrdersError;
 use super::cancel::{Canceler, release};
+use crate::metrics;
 use crate::store::orders;
 
 /// Who cancels, in events and in the ledger.
@@ -33,7 +34,11 @@ pub(crate) async fn expire(db: &Db) -> Result<usize, OrdersError> {
         let batch = db.run(async |connection| orders::expired(connection, after, BATCH).await).await?;
         for &(_, id) in &batch {
             match db.transaction(async |connection| expire_one(connection, id, &by).await).await {
-                Ok(done) => canceled += usize::from(done),
+                Ok(true) => {
+                    metrics::expired();
+                    canceled += 1;
+                }
+                Ok(false) => {}
                 Err(error @ OrdersError::Database(DbError::Unavailable { .. })) => return Err(error),
                 Err(error) => failure = failure.or(Some(error)),
             }

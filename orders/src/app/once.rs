@@ -11,6 +11,7 @@ use service_api::{IdempotencyKey, OrderId};
 use sha2::{Digest, Sha256};
 
 use super::{Orders, OrdersError};
+use crate::metrics;
 use crate::store::orders;
 
 /// What is kept of an order with its key.
@@ -81,6 +82,17 @@ impl Orders {
         let Keyed { claim, nonce } = keyed;
         let found = self.db.run(async |connection| idempotency::find(connection, claim, nonce).await).await?;
         found.map(Answered::found).transpose()
+    }
+
+    /// The answer that a request with this key got, or else that of the change, carried out once.
+    pub(super) async fn replay_or_once<C: Change>(&self, keyed: &Keyed<'_>, change: &C) -> Result<Answered, OrdersError> {
+        let outcome = match self.replay(keyed).await {
+            Ok(Some(answer)) => Ok(answer),
+            Ok(None) => self.once(Some(keyed), change).await,
+            Err(error) => Err(error),
+        };
+        metrics::keyed(keyed.claim.scope, &outcome);
+        outcome
     }
 
     /// Carries the change out, once per key if there is a key.

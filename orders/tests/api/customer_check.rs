@@ -185,15 +185,18 @@ async fn the_service_shows_its_own_token_and_passes_the_ids_on() {
     let harness = Harness::beside(&customers.base_url()).await;
     let product = harness.product("A", 10).await;
     let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-    let outbound = Outbound::new().bearer(SERVICE_TOKEN).correlation_id("req-789").traceparent(Some(trace));
+    let outbound = Outbound::new().bearer(SERVICE_TOKEN).correlation_id("req-789").trace(trace, "vendor=1");
     let client: Client = harness.client(outbound);
     client.order_create().x_idempotency_key("k").body(new_order(&[(product, 1)])).send().await.unwrap();
     let seen = customers.calls();
     assert_eq!(seen[0]["authorization"], format!("Bearer {SERVICE_TOKEN}"));
-    assert_eq!(
-        (&seen[0]["x-correlation-id"], &seen[0]["traceparent"]),
-        (&"req-789".parse().unwrap(), &trace.parse().unwrap())
-    );
+    assert_eq!((&seen[0]["x-correlation-id"], &seen[0]["tracestate"]), (&"req-789".parse().unwrap(), &"vendor=1".parse().unwrap()));
+    // The same trace, below the span of this service.
+    let [_, passed_on, span, flags] = seen[0]["traceparent"].to_str().unwrap().split('-').collect::<Vec<_>>()[..] else {
+        panic!("{:?}", seen[0]["traceparent"])
+    };
+    assert_eq!((passed_on, flags), (&trace[3..35], "01"));
+    assert_ne!(span, &trace[36..52]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

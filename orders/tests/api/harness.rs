@@ -123,6 +123,10 @@ impl Harness {
         format!("{}{path}", self.base_url)
     }
 
+    pub(crate) fn customers_base(&self) -> &str {
+        &self.customers_base
+    }
+
     pub(crate) fn http(&self) -> &reqwest::Client {
         &self.http
     }

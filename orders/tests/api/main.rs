@@ -77,6 +77,7 @@
 //! | a create and its abandon at once, and an abandon that comes first | `abandon::a_create_and_its_abandon_at_once_leave_no_order_alive`, `abandon::a_create_that_never_arrived_is_refused_from_then_on` |
 //! | an abandon leaves other content alone | `abandon::the_order_of_another_request_under_the_key_is_left_alone` |
 //! | a caller hangs up, a server ends in the middle | `dropped::clients_that_hang_up_leave_every_connection_and_every_book_in_order`, `dropped::a_server_that_is_torn_down_in_the_middle_of_requests_leaves_nothing_behind` |
+//! | the database is killed, or hangs, and comes back | `outage::a_database_that_is_killed_is_told_in_time_and_its_return_is_noticed`, `outage::a_database_that_does_not_answer_is_told_in_time_and_its_return_is_noticed` |
 //! | whatever else | `model::whatever_is_done_in_whatever_order_is_answered_as_the_model_says` |
 
 #![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -96,7 +97,9 @@ mod expiry;
 mod fake_customers;
 mod harness;
 mod lists;
+mod metrics;
 mod model;
+mod outage;
 mod products;
 mod races;
 mod retries;

@@ -128,7 +128,7 @@ def judge_line(name, log, headers, status):
     """The answer is here, so its line has to be."""
     lines = [line for line in log.lines() if line.get("span", {}).get("request_id") == headers["x-request-id"]]
     line = lines[-1] if lines else {}
-    found = (line.get("status"), line.get("correlation_id"), bool(line.get("span", {}).get("trace_id")))
+    found = (line.get("status"), line.get("correlation_id"), bool(line.get("span", {}).get("aws_trace_id")))
     check(f"{name}: the line of the log", found, (status, headers["x-correlation-id"], True))
 
 

@@ -191,4 +191,6 @@ pub(crate) enum Step {
     Attack,
     /// The pages at /docs work in Chromium
     Browser,
+    /// promtool takes deploy/monitoring and what the services show for Prometheus
+    Monitoring,
 }

@@ -13,7 +13,7 @@ use db_server::claim::Claim;
 use crate::cli::Install;
 use crate::home::Home;
 use crate::system::System;
-use crate::tool::CHROMIUM;
+use crate::tool::{CHROMIUM, PROMTOOL};
 use crate::{process, workspace};
 
 /// Where the programs are, in the working copy.
@@ -26,6 +26,8 @@ pub(crate) enum Runtime {
     Python,
     /// Node.js, with the path of Chromium in CHROMIUM.
     Browser,
+    /// Python, with the path of promtool in PROMTOOL.
+    Promtool,
 }
 
 /// What was found or installed.
@@ -33,24 +35,28 @@ pub(crate) struct Tools {
     claim: Arc<Claim>,
     install: Install,
     chromium: Option<PathBuf>,
+    promtool: Option<PathBuf>,
 }
 
 impl Tools {
     pub(crate) fn new(home: &Home, install: Install) -> Self {
-        Self { claim: Arc::clone(&home.claim), install, chromium: None }
+        Self { claim: Arc::clone(&home.claim), install, chromium: None, promtool: None }
     }
 
     /// Finds or installs what these runtimes need.
     pub(crate) fn prepare(&mut self, system: &mut System, runtimes: impl Iterator<Item = Runtime>) -> Result<()> {
         let runtimes = Vec::from_iter(runtimes);
-        if runtimes.iter().any(|runtime| *runtime != Runtime::Python) {
+        if runtimes.iter().any(|runtime| matches!(runtime, Runtime::Node | Runtime::Browser)) {
             self.prepare_node(system)?;
         }
-        if runtimes.contains(&Runtime::Python) {
+        if runtimes.iter().any(|runtime| matches!(runtime, Runtime::Python | Runtime::Promtool)) {
             self.prepare_python(system)?;
         }
         if runtimes.contains(&Runtime::Browser) {
             self.chromium = Some(CHROMIUM.find_or_install(self.install, &system.progress, &self.claim)?);
+        }
+        if runtimes.contains(&Runtime::Promtool) {
+            self.promtool = Some(PROMTOOL.find_or_install(self.install, &system.progress, &self.claim)?);
         }
         Ok(())
     }
@@ -59,10 +65,13 @@ impl Tools {
     pub(crate) fn command(&self, runtime: Runtime) -> Result<Command> {
         let mut command = match runtime {
             Runtime::Node | Runtime::Browser => Command::new("node"),
-            Runtime::Python => python()?,
+            Runtime::Python | Runtime::Promtool => python()?,
         };
         if runtime == Runtime::Browser {
             command.env("CHROMIUM", self.chromium.as_ref().context("Chromium was not looked for")?);
+        }
+        if runtime == Runtime::Promtool {
+            command.env("PROMTOOL", self.promtool.as_ref().context("promtool was not looked for")?);
         }
         command.current_dir(workspace::root());
         Ok(command)

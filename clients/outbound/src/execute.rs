@@ -1,0 +1,92 @@
+//! The call itself, as it is seen from outside: a span of the trace that it is part of, and a number for whoever counts.
+//!
+//! Both end with the head of the answer: what comes of its body is for `fault` to say. In a process that neither sends spans
+//! nor serves numbers, nothing of this happens, and the headers go out as they were given.
+
+use std::time::Instant;
+
+use metrics::{Unit, describe_histogram, histogram};
+use opentelemetry::trace::{SpanBuilder, SpanKind, Status, TraceContextExt, Tracer};
+use opentelemetry::{Context, KeyValue, global};
+use opentelemetry_http::{HeaderExtractor, HeaderInjector};
+use reqwest::{Client, Request, Response};
+
+const DURATION: &str = "http_client_request_duration_seconds";
+
+/// Says what is counted of calls, to whoever shows it.
+pub fn describe_metrics() {
+    describe_histogram!(
+        DURATION,
+        Unit::Seconds,
+        "How long calls of other services took to their answer, by service, operation and outcome: a status, or why there \
+         was none"
+    );
+}
+
+/// The hook through which every generated client has its requests executed.
+pub async fn execute(
+    client: &Client,
+    service: &'static str,
+    operation: &'static str,
+    mut request: Request,
+) -> reqwest::Result<Response> {
+    let mut sent = Sent::begin(service, operation, &mut request);
+    let answer = client.execute(request).await;
+    sent.ended(&answer);
+    answer
+}
+
+/// A request that is on its way, until it is dropped.
+struct Sent {
+    service: &'static str,
+    operation: &'static str,
+    started: Instant,
+    context: Context,
+    /// What is known until the end: whoever sent it has gone away.
+    outcome: String,
+}
+
+impl Sent {
+    fn begin(service: &'static str, operation: &'static str, request: &mut Request) -> Self {
+        let parent =
+            global::get_text_map_propagator(|propagator| propagator.extract(&HeaderExtractor(request.headers())));
+        let span = SpanBuilder::from_name(operation).with_kind(SpanKind::Client).with_attributes([
+            KeyValue::new("http.request.method", request.method().as_str().to_owned()),
+            KeyValue::new("server.address", request.url().host_str().unwrap_or_default().to_owned()),
+            KeyValue::new("server.port", request.url().port_or_known_default().map_or(0, i64::from)),
+        ]);
+        let context = parent.with_span(global::tracer("outbound").build_with_context(span, &parent));
+        global::get_text_map_propagator(|propagator| {
+            propagator.inject_context(&context, &mut HeaderInjector(request.headers_mut()));
+        });
+        Self { service, operation, started: Instant::now(), context, outcome: "given_up".to_owned() }
+    }
+
+    fn ended(&mut self, answer: &reqwest::Result<Response>) {
+        self.outcome = match answer {
+            Ok(answer) => {
+                let status = answer.status().as_u16();
+                self.context.span().set_attribute(KeyValue::new("http.response.status_code", i64::from(status)));
+                status.to_string()
+            }
+            Err(error) if error.is_connect() => "not_sent".to_owned(),
+            Err(error) if error.is_timeout() => "timed_out".to_owned(),
+            Err(_) => "broken".to_owned(),
+        };
+    }
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        let outcome = std::mem::take(&mut self.outcome);
+        let span = self.context.span();
+        // Here a caller's mistake counts as a failure (Semantic Conventions for HTTP spans).
+        if !outcome.starts_with(['1', '2', '3']) {
+            span.set_attribute(KeyValue::new("error.type", outcome.clone()));
+            span.set_status(Status::error(""));
+        }
+        span.end();
+        let labels = [("service", self.service.to_owned()), ("operation", self.operation.to_owned()), ("outcome", outcome)];
+        histogram!(DURATION, &labels).record(self.started.elapsed());
+    }
+}

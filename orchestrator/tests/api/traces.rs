@@ -1,0 +1,206 @@
+//! Traces: one shows the whole saga, through all three services, and a collector that is not there changes nothing.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::any_value::Value as AnyValue;
+use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use prost::Message;
+use service::settings::Env;
+use service::testing::Program;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use crate::fronts::example;
+use crate::instance::{Instance, signal};
+use crate::line::{read_request, response};
+use crate::services::System;
+use crate::world::{PATH, Reply, SERVICE_TOKEN, World, order};
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const CALLER: &str = "00f067aa0ba902b7";
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Takes spans as a collector does.
+struct Collector {
+    endpoint: String,
+    spans: UnboundedReceiver<Span>,
+}
+
+impl Collector {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let (sender, spans) = unbounded_channel();
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let Some(request) = read_request(&mut client).await else { continue };
+                assert!(request.starts_with(b"POST /v1/traces HTTP/1.1\r\n"));
+                let body = request.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+                let export = ExportTraceServiceRequest::decode(&request[body..]).unwrap();
+                let scopes = export.resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
+                for span in scopes.flat_map(|scope| scope.spans) {
+                    // Nobody may be left who waits for it.
+                    let _ = sender.send(span);
+                }
+                client.write_all(&response(200, "application/x-protobuf", "")).await.unwrap();
+            }
+        });
+        Self { endpoint, spans }
+    }
+
+    /// So many spans of one trace.
+    async fn trace(&mut self, id: &str, count: usize) -> Vec<Span> {
+        let mut found = Vec::<Span>::new();
+        while found.len() < count {
+            let names = || found.iter().map(|span| &span.name).collect::<Vec<_>>();
+            let next = tokio::time::timeout(PATIENCE, self.spans.recv()).await;
+            let span = next.unwrap_or_else(|_| panic!("only {:?}", names())).unwrap();
+            if hex(&span.trace_id) == id {
+                found.push(span);
+            }
+        }
+        found
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn attribute(span: &Span, name: &str) -> Option<String> {
+    let found = span.attributes.iter().find(|attribute| attribute.key == name)?;
+    match found.value.clone()?.value? {
+        AnyValue::StringValue(text) => Some(text),
+        AnyValue::IntValue(number) => Some(number.to_string()),
+        other => panic!("{name} is {other:?}"),
+    }
+}
+
+/// The orchestrator's program before these services, sending its spans to this collector.
+async fn orchestrator(customers: String, orders: String, collector: &str) -> Program {
+    let settings = [
+        ("CUSTOMERS_API_BASE", customers),
+        ("ORDERS_API_BASE", orders),
+        ("SERVICE_TOKEN", SERVICE_TOKEN.to_owned()),
+        ("JWT_SECRET", "a secret for tests only".to_owned()),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.to_owned()),
+    ];
+    Program::start(env!("CARGO_BIN_EXE_orchestrator"), settings).await
+}
+
+async fn send(program: &Program, traceparent: &str) -> Reply {
+    let request = reqwest::Client::new().post(format!("{}{PATH}", program.base_url)).bearer_auth(SERVICE_TOKEN);
+    let request = request.header("traceparent", traceparent).header("tracestate", "vendor=1").json(&order("traced"));
+    Reply::to(request).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_trace_shows_the_whole_saga() {
+    let mut collector = Collector::start().await;
+    let endpoint = collector.endpoint.clone();
+    // The two services are part of this process. Whatever other tests do meanwhile is in traces of its own.
+    let env = Env::new(|name| (name == "OTEL_EXPORTER_OTLP_ENDPOINT").then(|| endpoint.clone()));
+    service::init_traces("services", &env).unwrap();
+    let system = System::start().await;
+    let program = orchestrator(system.customers.base_url(), system.orders.base_url(), &endpoint).await;
+    let reply = send(&program, &format!("00-{TRACE}-{CALLER}-01")).await;
+    reply.succeeded();
+    // The request itself; three calls, and what the services made of them; and the check of the customer by orders.
+    let spans = collector.trace(TRACE, 1 + 2 * 3 + 2).await;
+    let root = spans.iter().find(|span| span.name == "order_create_and_confirm").unwrap();
+    assert_eq!((hex(&root.parent_span_id), root.trace_state.as_str()), (CALLER.to_owned(), "vendor=1"));
+    assert_eq!(root.kind(), SpanKind::Server);
+    let told = ["http.request.method", "http.route", "http.response.status_code"].map(|name| attribute(root, name));
+    assert_eq!(told, ["POST", PATH, "201"].map(|value| Some(value.to_owned())));
+    let parent = |span: &Span| spans.iter().find(|other| other.span_id == span.parent_span_id).unwrap().clone();
+    let served = spans.iter().filter(|span| span.kind() == SpanKind::Server && span.name != root.name);
+    let mut hops: Vec<_> = served
+        .map(|served| {
+            let sent = parent(served);
+            assert_eq!((&sent.name, sent.kind()), (&served.name, SpanKind::Client));
+            [parent(&sent).name, sent.name]
+        })
+        .collect();
+    hops.sort_unstable();
+    let saga = "order_create_and_confirm";
+    let expected = [
+        ["order_create", "internal_customer_view"],
+        [saga, "internal_customer_view"],
+        [saga, "order_confirm"],
+        [saga, "order_create"],
+    ];
+    assert_eq!(hops, expected);
+    let everything = format!("{spans:?}");
+    for personal in ["ops@acme.com", "ACME", SERVICE_TOKEN, "traced"] {
+        assert!(!everything.contains(personal), "{personal}");
+    }
+    let line = program.line(|line| line["span"]["operation"] == saga).await;
+    assert_eq!((&line["span"]["trace_id"], &line["route"]), (&TRACE.into(), &PATH.into()), "{line}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trace_begins_where_none_came_in() {
+    let mut collector = Collector::start().await;
+    let world = World::new().await;
+    let (customers, orders) = (world.customers.base_url(), world.orders.base_url());
+    let program = orchestrator(customers, orders, &collector.endpoint).await;
+    for malformed in ["", "00-4bf92f3577b34da6a3ce929d0e0e4736", "00-00000000000000000000000000000000-00f067aa0ba902b7-01"] {
+        send(&program, malformed).await.succeeded();
+    }
+    let lines = program.lines().into_iter().filter(|line| line["span"]["operation"] == "order_create_and_confirm");
+    let ids: BTreeSet<_> = lines.map(|line| line["span"]["trace_id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(ids.len(), 3, "{ids:?}");
+    for id in ids {
+        let spans = collector.trace(&id, 1).await;
+        assert_eq!(id.len(), 32);
+        assert!(!spans.is_empty());
+    }
+}
+
+/// A collector that takes connections and says nothing.
+async fn silent_collector() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    (listener, endpoint)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_that_hangs_or_is_not_there_holds_nothing_up() {
+    let world = World::new().await;
+    let (_listener, silent) = silent_collector().await;
+    for endpoint in [silent.as_str(), "http://127.0.0.1:1"] {
+        let (customers, orders) = (world.customers.base_url(), world.orders.base_url());
+        let mut program = orchestrator(customers, orders, endpoint).await;
+        send(&program, "").await.succeeded();
+        signal(&program.process, Signal::SIGTERM);
+        // The bound of an end without any request is far below that of the requests: 10 s.
+        let ended = tokio::time::timeout(Duration::from_secs(5), program.process.wait()).await;
+        assert_eq!(ended.expect("it ends in time").unwrap().code(), Some(0), "{endpoint}");
+    }
+}
+
+#[tokio::test]
+async fn the_spans_of_an_invocation_are_sent_before_its_answer() {
+    let mut collector = Collector::start().await;
+    let world = World::new().await;
+    let (customers, orders) = (world.customers.base_url(), world.orders.base_url());
+    let mut function = Instance::start_with(customers, orders, &[("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.endpoint)]).await;
+    let (status, _) = function.invoke(&example("function-url"), Duration::from_secs(28)).await;
+    function.freeze();
+    assert_eq!(status, 201);
+    let names = async {
+        loop {
+            let span = collector.spans.recv().await.unwrap();
+            if span.name == "order_create_and_confirm" {
+                return span;
+            }
+        }
+    };
+    let span = tokio::time::timeout(Duration::from_secs(5), names).await.expect("it was sent before");
+    assert_eq!(attribute(&span, "http.response.status_code").as_deref(), Some("201"));
+}

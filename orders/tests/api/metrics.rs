@@ -1,0 +1,100 @@
+//! What the program tells Prometheus, after requests whose end is known.
+
+use service::testing::{Numbers, Program};
+
+use crate::harness::{Harness, SERVICE_TOKEN, env, new_order, operator_token};
+
+/// The program on the database of this harness.
+async fn program(harness: &Harness) -> Program {
+    let base = harness.customers_base();
+    let env = env(harness.database.url(), base);
+    let names = ["DATABASE_URL", "CUSTOMERS_API_BASE", "JWT_SECRET", "SERVICE_TOKEN"];
+    let settings = names.map(|name| (name, env.get(name).unwrap()));
+    let more = [("METRICS_PORT", "0".to_owned()), ("DB_POOL_SIZE", "7".to_owned())];
+    Program::start(env!("CARGO_BIN_EXE_orders"), settings.into_iter().chain(more)).await
+}
+
+fn keyed(numbers: &Numbers, operation: &str) -> [f64; 4] {
+    ["run", "replayed", "reused", "not_done"].map(|outcome| {
+        numbers.sum("idempotency_requests_total", &[("operation", operation), ("outcome", outcome)])
+    })
+}
+
+fn answered(numbers: &Numbers, method: &str, route: &str, status: &str) -> f64 {
+    let labels = [("method", method), ("route", route), ("status", status)];
+    numbers.sum("http_server_request_duration_seconds_count", &labels)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_keys_and_transactions_are_counted_by_what_came_of_them() {
+    let harness = Harness::start().await;
+    let a = harness.product("A", 10).await;
+    let program = program(&harness).await;
+    let outbound = outbound::Outbound::new().bearer(&operator_token("ann"));
+    let client = orders_client::Client::new_with_client(&program.base_url, harness.http().clone(), outbound);
+    let before = program.numbers().await;
+    let create = |key: &'static str, qty| client.order_create().x_idempotency_key(key).body(new_order(&[(a, qty)])).send();
+    let order = create("a", 1).await.unwrap().id;
+    create("a", 1).await.unwrap();
+    create("a", 2).await.unwrap_err();
+    create("b", 11).await.unwrap_err();
+    client.order_confirm().id(order).x_idempotency_key("c").send().await.unwrap();
+    client.order_confirm().id(order).x_idempotency_key("c").send().await.unwrap();
+    client.order_view().id(order).send().await.unwrap();
+    client.order_view().id(i64::MAX).send().await.unwrap_err();
+    let after = program.numbers().await;
+    assert_eq!((keyed(&before, "order.create"), keyed(&after, "order.create")), ([0.0; 4], [1.0, 1.0, 1.0, 1.0]));
+    assert_eq!(keyed(&after, "order.confirm"), [1.0, 1.0, 0.0, 0.0]);
+    let statuses = ["201", "422", "409"].map(|status| answered(&after, "POST", "/orders", status));
+    assert_eq!(statuses, [2.0, 1.0, 1.0]);
+    assert_eq!(answered(&after, "POST", "/orders/{id}/confirm", "200"), 2.0);
+    let views = ["200", "404"].map(|status| answered(&after, "GET", "/orders/{id}", status));
+    assert_eq!(views, [1.0, 1.0]);
+    let transactions = |numbers: &Numbers, outcome| numbers.sum("db_transactions_total", &[("outcome", outcome)]);
+    // A create and a confirm, beside what the server does by itself; and a create for which there was too little.
+    assert!(transactions(&after, "committed") - transactions(&before, "committed") >= 2.0);
+    assert_eq!(transactions(&after, "refused"), 1.0);
+    assert_eq!(transactions(&after, "unknown") + transactions(&after, "failed"), 0.0);
+    let connections = |state| after.sum("db_pool_connections", &[("state", state)]);
+    assert_eq!(after.sum("db_pool_connections_max", &[]), 7.0);
+    assert!(connections("idle") >= 1.0 && connections("idle") + connections("busy") <= 7.0);
+    assert_eq!(after.sum("db_pool_waiting", &[]), 0.0);
+    assert!(after.sum("db_pool_wait_seconds_count", &[("outcome", "served")]) > 0.0);
+    let checks = [("service", "customers"), ("operation", "internal_customer_view"), ("outcome", "200")];
+    // The one that is replayed asks nobody; the one that is refused for its key neither.
+    assert_eq!(after.sum("http_client_request_duration_seconds_count", &checks), 2.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reservation_that_has_passed_is_counted() {
+    let harness = Harness::start().await;
+    let a = harness.product("A", 10).await;
+    harness.service().order_create().x_idempotency_key("k").body(new_order(&[(a, 1)])).send().await.unwrap();
+    // The harness's own server would cancel it, too.
+    let mut harness = harness;
+    harness.close().await;
+    harness.sql("UPDATE orders SET reserved_until = UTC_TIMESTAMP(6) - INTERVAL 1 SECOND").await;
+    let program = program(&harness).await;
+    harness.becomes("SELECT COUNT(*) AS n FROM orders WHERE status = 'CANCELED'", 1).await;
+    program.line(|line| line["job"] == "cancel orders whose reservation has passed").await;
+    assert_eq!(program.numbers().await.sum("reservations_expired_total", &[]), 1.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_collides_is_counted_by_its_cause() {
+    use diesel_async::SimpleAsyncConnection;
+
+    let harness = Harness::start().await;
+    let a = harness.product("A", 10).await;
+    let program = program(&harness).await;
+    let outbound = outbound::Outbound::new().bearer(SERVICE_TOKEN);
+    let client = orders_client::Client::new_with_client(&program.base_url, harness.http().clone(), outbound);
+    let mut other = harness.database.connection().await;
+    other.batch_execute("BEGIN; SELECT id FROM products FOR UPDATE").await.unwrap();
+    client.order_create().x_idempotency_key("k").body(new_order(&[(a, 1)])).send().await.unwrap_err();
+    other.batch_execute("ROLLBACK").await.unwrap();
+    let numbers = program.numbers().await;
+    let retries = |cause| numbers.sum("db_transaction_retries_total", &[("cause", cause)]);
+    assert_eq!((retries("lock_timeout"), retries("deadlock")), (1.0, 0.0));
+    assert_eq!(numbers.sum("db_transactions_total", &[("outcome", "failed")]), 1.0);
+}

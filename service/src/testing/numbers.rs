@@ -1,0 +1,79 @@
+//! What a server tells Prometheus, read as strictly as its format allows (text, version 0.0.4).
+
+#![expect(clippy::panic, reason = "a helper of a test fails the test")]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The samples of one scrape.
+pub struct Numbers {
+    /// By name and labels, as they are written.
+    samples: BTreeMap<String, f64>,
+}
+
+impl Numbers {
+    /// Reads a scrape.
+    ///
+    /// # Panics
+    ///
+    /// Where a line is no sample, or a sample is not said to mean anything.
+    pub fn read(text: &str) -> Self {
+        let (mut samples, mut described, mut typed) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
+        for line in text.lines().filter(|line| !line.is_empty()) {
+            let words: Vec<_> = line.splitn(4, ' ').collect();
+            match words[..] {
+                ["#", "HELP", name, _] => drop(described.insert(name)),
+                ["#", "TYPE", name, kind] => drop(typed.insert(name, kind)),
+                _ => {
+                    let (series, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("{line:?} is no sample"));
+                    let value = value.parse().unwrap_or_else(|_| panic!("{line:?} has no number"));
+                    let name = series.split('{').next().unwrap_or_default();
+                    let family = family(name, &typed).unwrap_or_else(|| panic!("{name} has no TYPE"));
+                    assert!(described.contains(family), "{family} has no HELP");
+                    assert!(samples.insert(series.to_owned(), value).is_none(), "{series} is there twice");
+                }
+            }
+        }
+        Self { samples }
+    }
+
+    /// The sum of the samples of this name that have all of these labels; 0 where there is none.
+    pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        let samples = self.samples.iter().filter(|(series, _)| {
+            let (found, rest) = series.split_once('{').unwrap_or((series, ""));
+            found == name && labels.iter().all(|(label, value)| rest.contains(&format!("{label}=\"{value}\"")))
+        });
+        samples.map(|(_, value)| value).sum()
+    }
+
+    /// The names of all samples, without their labels.
+    pub fn names(&self) -> BTreeSet<&str> {
+        self.samples.keys().filter_map(|series| series.split('{').next()).collect()
+    }
+}
+
+/// The name under which a sample is described: those of a histogram end otherwise.
+fn family<'n>(name: &'n str, typed: &BTreeMap<&str, &str>) -> Option<&'n str> {
+    let of_histogram = ["_bucket", "_sum", "_count"].iter().filter_map(|end| name.strip_suffix(end));
+    let mut histograms = of_histogram.filter(|family| typed.get(family) == Some(&"histogram"));
+    histograms.next().or_else(|| typed.contains_key(name).then_some(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "# HELP a_total What a is\n# TYPE a_total counter\na_total{b=\"1\",c=\"x\"} 2\na_total{b=\"2\"} 3\n";
+
+    #[test]
+    fn samples_are_added_up_by_their_labels() {
+        let numbers = Numbers::read(GOOD);
+        assert_eq!([numbers.sum("a_total", &[]), numbers.sum("a_total", &[("b", "1")])], [5.0, 2.0]);
+        assert_eq!([numbers.sum("a", &[]), numbers.sum("a_total", &[("b", "3")])], [0.0, 0.0]);
+    }
+
+    #[test]
+    #[should_panic(expected = "a_total has no HELP")]
+    fn a_number_that_nobody_explains_is_refused() {
+        Numbers::read(GOOD.strip_prefix("# HELP a_total What a is\n").unwrap_or_default());
+    }
+}

@@ -1,0 +1,77 @@
+"""promtool takes deploy/monitoring: the configuration, the rules and their tests; and what the running services show for Prometheus.
+
+The services are asked for an order first, so that there is something to show. Then every number that the alerts and the dashboard ask for
+has to be there, and nothing of it by the public door.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+import uuid
+from pathlib import Path
+
+MONITORING = Path("deploy/monitoring")
+SERVICES = ["customers", "orders", "orchestrator"]
+OURS = re.compile(r"\b(?:db|http_client|http_server|idempotency|logins|reservations|saga)_\w+")
+
+
+def promtool(*arguments, **options):
+    """Runs promtool, which has to find nothing."""
+    done = subprocess.run([os.environ["PROMTOOL"], *arguments], capture_output=True, text=True, **options)
+    print(f"promtool {' '.join(map(str, arguments))}", done.stdout, done.stderr, sep="\n")
+    if done.returncode != 0 or done.stderr.strip():
+        sys.exit(f"promtool {' '.join(map(str, arguments))} fails")
+
+
+def get(url, **options):
+    with urllib.request.urlopen(urllib.request.Request(url, **options), timeout=30) as answer:
+        return answer.read().decode()
+
+
+def order():
+    """One saga, which takes all three services to their end."""
+    body = {"customer_id": 1, "items": [{"product_id": 2, "qty": 1}], "idempotency_key": str(uuid.uuid4())}
+    headers = {"Authorization": f"Bearer {os.environ['SERVICE_TOKEN']}", "Content-Type": "application/json"}
+    url = os.environ["ORCHESTRATOR_BASE"] + "/orchestrator/create-and-confirm-order"
+    get(url, data=json.dumps(body).encode(), headers=headers, method="POST")
+
+
+def log_in():
+    body = {"username": os.environ["ADMIN_USER"], "password": os.environ["ADMIN_PASSWORD"]}
+    headers = {"Content-Type": "application/json"}
+    get(os.environ["CUSTOMERS_BASE"] + "/auth/token", data=json.dumps(body).encode(), headers=headers, method="POST")
+
+
+def shown(service):
+    """The names of what a service shows."""
+    text = get(os.environ[f"{service.upper()}_METRICS"])
+    promtool("check", "metrics", input=text)
+    return {re.split(r"[{ ]", line)[0] for line in text.splitlines() if line and not line.startswith("#")}
+
+
+def is_private(service):
+    try:
+        get(os.environ[f"{service.upper()}_BASE"] + "/metrics")
+    except urllib.error.HTTPError as error:
+        return error.code == 404
+    return False
+
+
+promtool("check", "config", MONITORING / "prometheus.yml")
+promtool("check", "rules", MONITORING / "alerts.yml")
+promtool("test", "rules", MONITORING / "alerts.test.yml")
+log_in()
+order()
+names = set().union(*map(shown, SERVICES))
+for file in ["alerts.yml", "dashboard.json"]:
+    asked = set(OURS.findall((MONITORING / file).read_text()))
+    if missing := asked - names:
+        sys.exit(f"{file} asks for {sorted(missing)}, which no service shows")
+if public := [service for service in SERVICES if not is_private(service)]:
+    sys.exit(f"{public} answer GET /metrics by the public door")
+alerts = (MONITORING / "alerts.yml").read_text().count("- alert:")
+print(f"{alerts} alerts with their tests; {len(names)} numbers of {len(SERVICES)} services")

@@ -1,0 +1,88 @@
+//! What deploy/monitoring asks for is there: every number is one that a program counts, every alert has its section in RUNBOOK.md.
+
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// How the names of our numbers begin.
+const OURS: [&str; 7] = ["db_", "http_client_", "http_server_", "idempotency_", "logins_", "reservations_", "saga_"];
+/// Where they are counted.
+const FILES: [&str; 6] = [
+    "clients/outbound/src/execute.rs",
+    "customers/src/metrics.rs",
+    "db/src/metrics.rs",
+    "orchestrator/src/metrics.rs",
+    "orders/src/metrics.rs",
+    "service/src/metrics.rs",
+];
+
+fn read(path: &str) -> String {
+    let xtask = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo runs the tests");
+    let path: PathBuf = Path::new(&xtask).join("..").join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Words that look like the name of a number.
+fn numbers(text: &str) -> BTreeSet<String> {
+    let words = text.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'));
+    words.filter(|word| OURS.iter().any(|start| word.starts_with(start))).map(str::to_owned).collect()
+}
+
+/// The constants of the files that count.
+fn counted() -> BTreeSet<String> {
+    let lines: Vec<_> = FILES.iter().map(|file| read(file)).collect();
+    let constants = lines.iter().flat_map(|file| file.lines()).filter_map(|line| line.strip_prefix("const "));
+    let names = constants.filter_map(|line| Some(line.split_once(": &str = \"")?.1.strip_suffix("\";")?));
+    names.map(str::to_owned).collect()
+}
+
+fn alerts() -> Vec<String> {
+    let rules = read("deploy/monitoring/alerts.yml");
+    rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_alerts_and_the_dashboard_show_what_is_counted_and_leave_nothing_out() {
+    let counted = counted();
+    let asked = |file| {
+        let histogram = |name: String| {
+            let family = ["_bucket", "_count", "_sum"].iter().find_map(|end| name.strip_suffix(end));
+            family.filter(|family| counted.contains(*family)).map_or(name.clone(), str::to_owned)
+        };
+        numbers(&read(file)).into_iter().map(histogram).collect::<BTreeSet<_>>()
+    };
+    let dashboard = asked("deploy/monitoring/dashboard.json");
+    assert_eq!(dashboard, counted, "the dashboard and the programs");
+    for file in ["deploy/monitoring/alerts.yml", "deploy/monitoring/alerts.test.yml", "RUNBOOK.md"] {
+        let unknown: Vec<_> = asked(file).difference(&counted).cloned().collect();
+        assert!(unknown.is_empty(), "{file} asks for {unknown:?}, which nothing counts");
+    }
+}
+
+#[test]
+fn every_alert_has_its_section_in_the_runbook_and_its_tests() {
+    let (runbook, rules, tests) =
+        (read("RUNBOOK.md"), read("deploy/monitoring/alerts.yml"), read("deploy/monitoring/alerts.test.yml"));
+    let alerts = alerts();
+    assert!(alerts.len() > 10, "{alerts:?}");
+    for alert in alerts {
+        assert!(runbook.lines().any(|line| line == format!("### {alert}")), "RUNBOOK.md has no section {alert}");
+        let anchor = format!("runbook: RUNBOOK.md#{}", alert.to_lowercase());
+        assert_eq!(rules.matches(&format!("{anchor}\n")).count(), 1, "{anchor}");
+        for test in ["fires", "keeps quiet"] {
+            assert!(tests.contains(&format!("- name: {alert} {test}\n")), "no test says that {alert} {test}");
+        }
+    }
+}
+
+#[test]
+fn every_service_is_asked_where_compose_has_it_answer() {
+    let (asked, compose) = (read("deploy/monitoring/prometheus.yml"), read("docker-compose.yml"));
+    for (service, port) in [("customers", 9101), ("orders", 9102), ("orchestrator", 9103)] {
+        assert!(asked.contains(&format!("- targets: [\"{service}:{port}\"]")), "{service}");
+        assert!(compose.contains(&format!("METRICS_PORT: {port}\n")), "{service}");
+        assert!(!compose.contains(&format!(":{port}\"")), "port {port} is published");
+        assert!(read(&format!("{service}/.env.example")).contains(&format!("METRICS_PORT={port}\n")), "{service}");
+    }
+}
