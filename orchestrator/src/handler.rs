@@ -15,8 +15,8 @@ use tokio::time::Instant;
 
 use crate::cause::{self, Standing};
 use crate::create_and_confirm::CreateAndConfirm;
-use crate::{metrics, saga};
 use crate::upstreams::Upstreams;
+use crate::{metrics, saga};
 
 /// What is kept between requests.
 pub struct Orchestrator {

@@ -35,7 +35,8 @@ enum Operation {
 /// The function's whole life.
 pub async fn run(config: impl FnOnce() -> Result<Config, RunError>) -> ExitCode {
     service::init_logs();
-    let orchestrator = service::init_traces("orchestrator", &Env::process()).and_then(|()| Orchestrator::new(config()?));
+    let orchestrator =
+        service::init_traces("orchestrator", &Env::process()).and_then(|()| Orchestrator::new(config()?));
     let orchestrator = match orchestrator {
         Ok(orchestrator) => orchestrator,
         Err(error) => return failed(&error),

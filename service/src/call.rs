@@ -172,7 +172,15 @@ impl Call {
             tracing::debug!(method, route, status, latency_us, outcome, "request");
         } else if status >= 500 {
             tracing::error!(
-                method, route, status, latency_us, principal, correlation_id, outcome, cause, "request failed"
+                method,
+                route,
+                status,
+                latency_us,
+                principal,
+                correlation_id,
+                outcome,
+                cause,
+                "request failed"
             );
         } else {
             tracing::info!(method, route, status, latency_us, principal, correlation_id, outcome, cause, "request");

@@ -11,8 +11,8 @@ use std::time::Duration;
 use slog::{Drain, KV};
 use tracing_subscriber::EnvFilter;
 
-use crate::routes::{self, Route};
 use crate::metrics;
+use crate::routes::{self, Route};
 
 /// Sends this process's logs to standard output.
 pub fn init_logs() {
@@ -81,11 +81,19 @@ impl Fields {
     fn log_request(&self) {
         let field = |name: &str| self.0.get(name).map(String::as_str).unwrap_or_default();
         let route = Route { method: routes::upper_case(field("method")), ..routes::UNKNOWN };
-        let (status, latency_us) = (field("response_code").parse().unwrap_or(0), field("latency_us").parse().unwrap_or(0));
+        let (status, latency_us) =
+            (field("response_code").parse().unwrap_or(0), field("latency_us").parse().unwrap_or(0));
         let Route { method, template: route_template } = route;
         let request_id = field("req_id");
         tracing::info!(
-            method, route = route_template, status, latency_us, principal = "-", request_id, outcome = "no_operation", "request"
+            method,
+            route = route_template,
+            status,
+            latency_us,
+            principal = "-",
+            request_id,
+            outcome = "no_operation",
+            "request"
         );
         metrics::answered(route, status, Duration::from_micros(latency_us));
     }

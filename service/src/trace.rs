@@ -5,18 +5,20 @@
 //! Elsewhere a span is only a name, for the log and for the services behind. What is told of a request is in `call`.
 
 use std::env;
-use std::sync::{LazyLock, OnceLock};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use http::HeaderMap;
 use opentelemetry::propagation::TextMapPropagator;
-use opentelemetry::trace::{SpanBuilder, SpanKind, Status, TraceContextExt, Tracer, TracerProvider};
+use opentelemetry::trace::{
+    SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt, TraceFlags, Tracer, TracerProvider,
+};
 use opentelemetry::{Context, KeyValue, global};
 use opentelemetry_http::HeaderExtractor;
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
+use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator, SdkTracer, SdkTracerProvider};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
@@ -32,8 +34,6 @@ const FLUSH: Duration = Duration::from_millis(200);
 
 /// Set where spans are sent somewhere.
 static EXPORTING: OnceLock<Exporting> = OnceLock::new();
-/// Makes spans that are only names.
-static NAMING: LazyLock<SdkTracer> = LazyLock::new(|| SdkTracerProvider::default().tracer(SCOPE));
 
 /// Names the part of the program that makes the spans.
 const SCOPE: &str = "service";
@@ -95,12 +95,17 @@ impl RequestSpan {
     /// Below the span that the headers name, or the first of a new trace.
     pub(crate) fn begin(operation: &str, route: Route, headers: &HeaderMap) -> Self {
         let parent = TraceContextPropagator::new().extract_with_context(&Context::new(), &HeaderExtractor(headers));
-        let tracer = EXPORTING.get().map_or_else(|| &*NAMING, |exporting| &exporting.tracer);
-        let attributes =
-            vec![KeyValue::new("http.request.method", route.method), KeyValue::new("http.route", route.template)];
-        let span =
-            SpanBuilder::from_name(operation.to_owned()).with_kind(SpanKind::Server).with_attributes(attributes);
-        Self { context: parent.with_span(tracer.build_with_context(span, &parent)) }
+        let context = match EXPORTING.get() {
+            Some(Exporting { tracer, .. }) => {
+                let attributes =
+                    [KeyValue::new("http.request.method", route.method), KeyValue::new("http.route", route.template)];
+                let span = SpanBuilder::from_name(operation.to_owned());
+                let span = span.with_kind(SpanKind::Server).with_attributes(attributes);
+                parent.with_span(tracer.build_with_context(span, &parent))
+            }
+            None => parent.with_remote_span_context(name_below(parent.span().span_context())),
+        };
+        Self { context }
     }
 
     /// The trace's id, as 32 hexadecimal digits.
@@ -125,5 +130,47 @@ impl RequestSpan {
             span.set_status(Status::error(""));
         }
         span.end();
+    }
+}
+
+/// The name of a span that nobody collects. In a trace of ours it counts as collected, so that services behind may do so.
+fn name_below(parent: &SpanContext) -> SpanContext {
+    let (ids, state) = (RandomIdGenerator::default(), parent.trace_state().clone());
+    let (trace, flags) = if parent.is_valid() {
+        (parent.trace_id(), parent.trace_flags())
+    } else {
+        (ids.new_trace_id(), TraceFlags::SAMPLED)
+    };
+    SpanContext::new(trace, ids.new_span_id(), flags, false, state)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn below(traceparent: &'static str) -> (String, String) {
+        let mut headers = HeaderMap::new();
+        headers.insert("traceparent", HeaderValue::from_static(traceparent));
+        headers.insert("tracestate", HeaderValue::from_static("vendor=1"));
+        RequestSpan::begin("thing_view", crate::routes::UNKNOWN, &headers).headers()
+    }
+
+    #[test]
+    fn a_trace_goes_on_under_a_span_of_our_own() {
+        let (passed_on, state) = below("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00");
+        assert_eq!(state, "vendor=1");
+        let own = passed_on.strip_prefix("00-4bf92f3577b34da6a3ce929d0e0e4736-").unwrap();
+        assert!(own.len() == 19 && own.ends_with("-00") && own != "00f067aa0ba902b7-00", "{own}");
+    }
+
+    #[test]
+    fn what_is_no_trace_is_none_that_goes_on() {
+        for bad in ["", "00-00000000000000000000000000000000-00f067aa0ba902b7-01", "00-x-y-01"] {
+            let ((one, state), (other, _)) = (below(bad), below(bad));
+            assert!(one.len() == 55 && one.ends_with("-01") && one != other, "{bad}: {one}");
+            assert_eq!(state, "");
+        }
     }
 }

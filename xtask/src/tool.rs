@@ -29,15 +29,10 @@ pub(crate) const CHROMIUM: Tool = Tool {
     unpacked: None,
 };
 
-pub(crate) const HAPROXY: Tool =
-    Tool { variable: "HAPROXY", names: &["haproxy"], package: "haproxy", unpacked: None };
+pub(crate) const HAPROXY: Tool = Tool { variable: "HAPROXY", names: &["haproxy"], package: "haproxy", unpacked: None };
 
-pub(crate) const PROMTOOL: Tool = Tool {
-    variable: "PROMTOOL",
-    names: &["promtool"],
-    package: "prometheus",
-    unpacked: Some("usr/bin/promtool"),
-};
+pub(crate) const PROMTOOL: Tool =
+    Tool { variable: "PROMTOOL", names: &["promtool"], package: "prometheus", unpacked: Some("usr/bin/promtool") };
 
 /// Where servers are, but not on the PATH of everybody.
 const SERVERS: &str = "/usr/sbin";

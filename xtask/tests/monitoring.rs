@@ -20,7 +20,7 @@ const FILES: [&str; 6] = [
 fn read(path: &str) -> String {
     let xtask = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo runs the tests");
     let path: PathBuf = Path::new(&xtask).join("..").join(path);
-    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    std::fs::read_to_string(path).expect("the file is there")
 }
 
 /// Words that look like the name of a number.
@@ -33,7 +33,7 @@ fn numbers(text: &str) -> BTreeSet<String> {
 fn counted() -> BTreeSet<String> {
     let lines: Vec<_> = FILES.iter().map(|file| read(file)).collect();
     let constants = lines.iter().flat_map(|file| file.lines()).filter_map(|line| line.strip_prefix("const "));
-    let names = constants.filter_map(|line| Some(line.split_once(": &str = \"")?.1.strip_suffix("\";")?));
+    let names = constants.filter_map(|line| line.split_once(": &str = \"")?.1.strip_suffix("\";"));
     names.map(str::to_owned).collect()
 }
 

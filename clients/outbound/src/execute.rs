@@ -86,7 +86,8 @@ impl Drop for Sent {
             span.set_status(Status::error(""));
         }
         span.end();
-        let labels = [("service", self.service.to_owned()), ("operation", self.operation.to_owned()), ("outcome", outcome)];
+        let labels =
+            [("service", self.service.to_owned()), ("operation", self.operation.to_owned()), ("outcome", outcome)];
         histogram!(DURATION, &labels).record(self.started.elapsed());
     }
 }

@@ -89,7 +89,8 @@ async fn a_port_for_numbers_that_is_bad_or_taken_is_one_line() {
     let port = taken.local_addr().unwrap().port();
     let in_use = format!("orchestrator: cannot listen on 127.0.0.1:{port}: ");
     for (setting, said) in [(port.to_string(), in_use.as_str()), ("x".to_owned(), "orchestrator: METRICS_PORT: ")] {
-        let mut program = crate::instance::program_before("http://127.0.0.1:1".to_owned(), "http://127.0.0.1:2".to_owned());
+        let mut program =
+            crate::instance::program_before("http://127.0.0.1:1".to_owned(), "http://127.0.0.1:2".to_owned());
         let output = program.env("METRICS_PORT", &setting).env("PORT", "0").output().await.unwrap();
         let complaint = String::from_utf8(output.stderr).unwrap();
         assert!(complaint.starts_with(said) && complaint.lines().count() == 1, "{complaint}");

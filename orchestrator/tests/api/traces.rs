@@ -149,7 +149,9 @@ async fn a_trace_begins_where_none_came_in() {
     let world = World::new().await;
     let (customers, orders) = (world.customers.base_url(), world.orders.base_url());
     let program = orchestrator(customers, orders, &collector.endpoint).await;
-    for malformed in ["", "00-4bf92f3577b34da6a3ce929d0e0e4736", "00-00000000000000000000000000000000-00f067aa0ba902b7-01"] {
+    for malformed in
+        ["", "00-4bf92f3577b34da6a3ce929d0e0e4736", "00-00000000000000000000000000000000-00f067aa0ba902b7-01"]
+    {
         send(&program, malformed).await.succeeded();
     }
     let lines = program.lines().into_iter().filter(|line| line["span"]["operation"] == "order_create_and_confirm");
@@ -189,7 +191,8 @@ async fn the_spans_of_an_invocation_are_sent_before_its_answer() {
     let mut collector = Collector::start().await;
     let world = World::new().await;
     let (customers, orders) = (world.customers.base_url(), world.orders.base_url());
-    let mut function = Instance::start_with(customers, orders, &[("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.endpoint)]).await;
+    let mut function =
+        Instance::start_with(customers, orders, &[("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.endpoint)]).await;
     let (status, _) = function.invoke(&example("function-url"), Duration::from_secs(28)).await;
     function.freeze();
     assert_eq!(status, 201);

@@ -85,7 +85,11 @@ impl Orders {
     }
 
     /// The answer that a request with this key got, or else that of the change, carried out once.
-    pub(super) async fn replay_or_once<C: Change>(&self, keyed: &Keyed<'_>, change: &C) -> Result<Answered, OrdersError> {
+    pub(super) async fn replay_or_once<C: Change>(
+        &self,
+        keyed: &Keyed<'_>,
+        change: &C,
+    ) -> Result<Answered, OrdersError> {
         let outcome = match self.replay(keyed).await {
             Ok(Some(answer)) => Ok(answer),
             Ok(None) => self.once(Some(keyed), change).await,

@@ -190,9 +190,13 @@ async fn the_service_shows_its_own_token_and_passes_the_ids_on() {
     client.order_create().x_idempotency_key("k").body(new_order(&[(product, 1)])).send().await.unwrap();
     let seen = customers.calls();
     assert_eq!(seen[0]["authorization"], format!("Bearer {SERVICE_TOKEN}"));
-    assert_eq!((&seen[0]["x-correlation-id"], &seen[0]["tracestate"]), (&"req-789".parse().unwrap(), &"vendor=1".parse().unwrap()));
+    assert_eq!(
+        (&seen[0]["x-correlation-id"], &seen[0]["tracestate"]),
+        (&"req-789".parse().unwrap(), &"vendor=1".parse().unwrap())
+    );
     // The same trace, below the span of this service.
-    let [_, passed_on, span, flags] = seen[0]["traceparent"].to_str().unwrap().split('-').collect::<Vec<_>>()[..] else {
+    let [_, passed_on, span, flags] = seen[0]["traceparent"].to_str().unwrap().split('-').collect::<Vec<_>>()[..]
+    else {
         panic!("{:?}", seen[0]["traceparent"])
     };
     assert_eq!((passed_on, flags), (&trace[3..35], "01"));

@@ -15,9 +15,8 @@ async fn program(harness: &Harness) -> Program {
 }
 
 fn keyed(numbers: &Numbers, operation: &str) -> [f64; 4] {
-    ["run", "replayed", "reused", "not_done"].map(|outcome| {
-        numbers.sum("idempotency_requests_total", &[("operation", operation), ("outcome", outcome)])
-    })
+    ["run", "replayed", "reused", "not_done"]
+        .map(|outcome| numbers.sum("idempotency_requests_total", &[("operation", operation), ("outcome", outcome)]))
 }
 
 fn answered(numbers: &Numbers, method: &str, route: &str, status: &str) -> f64 {
@@ -33,7 +32,8 @@ async fn requests_keys_and_transactions_are_counted_by_what_came_of_them() {
     let outbound = outbound::Outbound::new().bearer(&operator_token("ann"));
     let client = orders_client::Client::new_with_client(&program.base_url, harness.http().clone(), outbound);
     let before = program.numbers().await;
-    let create = |key: &'static str, qty| client.order_create().x_idempotency_key(key).body(new_order(&[(a, qty)])).send();
+    let create =
+        |key: &'static str, qty| client.order_create().x_idempotency_key(key).body(new_order(&[(a, qty)])).send();
     let order = create("a", 1).await.unwrap().id;
     create("a", 1).await.unwrap();
     create("a", 2).await.unwrap_err();

@@ -50,7 +50,7 @@ impl Database {
 
     async fn start_again(&mut self) {
         let directory = self.directory.path().to_owned();
-        let start = move || PrivateServer::start(&Program::find().unwrap(), &directory, Durability::Relaxed).unwrap();
+        let start = move || PrivateServer::start(&Program::find().unwrap(), &directory, Durability::Durable).unwrap();
         let server = spawn_blocking(start).await.unwrap();
         self.port.store(server.port(), Ordering::Relaxed);
         self.server = Some(server);
@@ -147,7 +147,8 @@ impl Shop {
             while self.operator.order_view().id(self.order).send().await.is_err() {
                 sleep(Duration::from_millis(20)).await;
             }
-            let create = || self.service.order_create().x_idempotency_key(key).body(new_order(&[(self.product, 1)])).send();
+            let create =
+                || self.service.order_create().x_idempotency_key(key).body(new_order(&[(self.product, 1)])).send();
             while create().await.is_err() {
                 sleep(Duration::from_millis(20)).await;
             }

@@ -62,7 +62,8 @@ fn family<'n>(name: &'n str, typed: &BTreeMap<&str, &str>) -> Option<&'n str> {
 mod tests {
     use super::*;
 
-    const GOOD: &str = "# HELP a_total What a is\n# TYPE a_total counter\na_total{b=\"1\",c=\"x\"} 2\na_total{b=\"2\"} 3\n";
+    const GOOD: &str =
+        "# HELP a_total What a is\n# TYPE a_total counter\na_total{b=\"1\",c=\"x\"} 2\na_total{b=\"2\"} 3\n";
 
     #[test]
     fn samples_are_added_up_by_their_labels() {

@@ -58,7 +58,7 @@ async fn what_the_contract_forbids_is_not_even_sent() {
 #[tokio::test]
 async fn what_a_client_was_given_goes_out_with_every_call() {
     let server = Server::answering([Answer::json(200, ORDER), Answer::json(200, ORDER)]).await;
-    let outbound = Outbound::new().bearer("secret").correlation_id("req-789").traceparent(Some("00-trace-01"));
+    let outbound = Outbound::new().bearer("secret").correlation_id("req-789").trace("00-trace-01", "");
     assert!(!format!("{outbound:?}").contains("secret"));
     let orders = server.client(outbound);
     for _ in 0..2 {
