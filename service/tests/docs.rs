@@ -9,7 +9,7 @@ use flate2::read::GzDecoder;
 use reqwest::{Client, Method, Response};
 use service::Running;
 
-const DOCUMENT: &str = "{\n  \"openapi\": \"3.0.3\",\n  \"info\": {\"title\": \"Café\"}\n}\n";
+const DOCUMENT: &str = "{\n  \"openapi\": \"3.0.3\",\n  \"info\": {\"title\": \"Café\"},\n  \"paths\": {}\n}\n";
 
 fn server() -> Running<()> {
     let api = service::with_docs(ApiDescription::new(), DOCUMENT).unwrap();
