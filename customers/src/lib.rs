@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use customers_api::Password;
 use db::{DatabaseSettings, Db};
 use service::auth::{Auth, OperatorName, SecretDigest};
-use service::settings::{Env, SettingError, bind_address};
+use service::settings::{Env, SettingError, bind_address, refuse_weak_secrets};
 use service::{CursorKey, RunError, Running};
 
 use app::{Customers, Login};
@@ -35,17 +35,19 @@ pub struct Config {
 }
 
 impl Config {
-    /// From `HOST`, `PORT` (3001 by default), `DATABASE_URL` or the `DB_*` settings, `JWT_SECRET`, `SERVICE_TOKEN`,
-    /// `ADMIN_USER` and `ADMIN_PASSWORD`.
+    /// From `HOST`, `PORT` (3001 by default), `DATABASE_URL` or the `DB_*` settings, `JWT_SECRET`, `JWT_SECRET_ALSO`,
+    /// `SERVICE_TOKEN`, `SERVICE_TOKENS`, `ADMIN_USER`, `ADMIN_PASSWORD` and `PROFILE`.
     ///
     /// # Errors
     ///
     /// Names the first setting that is bad or missing.
     pub fn from_env(env: &Env<'_>) -> Result<Self, RunError> {
+        let database = DatabaseSettings::from_lookup(|name| env.get(name));
+        let database = database.map_err(|error| RunError::Setting(error.to_string()))?;
+        refuse_weak_secrets(env, Some(database.password()))?;
         Ok(Self {
             bind_address: bind_address(env, DEFAULT_PORT)?,
-            database: DatabaseSettings::from_lookup(|name| env.get(name))
-                .map_err(|error| RunError::Setting(error.to_string()))?,
+            database,
             auth: Auth::from_env(env)?,
             cursors: CursorKey::from_env(env)?,
             login: login(env)?,

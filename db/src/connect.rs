@@ -5,6 +5,7 @@
 use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::AsyncMysqlConnection;
 use mysql_async::{Conn, DriverError, IoError, OptsBuilder, SslOpts};
+use secrecy::ExposeSecret;
 
 use crate::settings::{DatabaseSettings, TlsMode};
 
@@ -45,7 +46,7 @@ async fn connect_to(settings: &DatabaseSettings, database: Option<String>) -> Co
         .ip_or_hostname(&settings.host)
         .tcp_port(settings.port)
         .user(Some(&settings.user))
-        .pass(Some(&settings.password))
+        .pass(Some(settings.password.expose_secret()))
         .db_name(database)
         // A server behind a forwarded port names a socket path of its own machine: never follow it.
         .prefer_socket(false)

@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use percent_encoding::percent_decode_str;
+use secrecy::SecretString;
 use thiserror::Error;
 use url::Url;
 
@@ -15,12 +16,12 @@ pub const DEFAULT_MAX_CONNECTIONS: usize = 16;
 const DEFAULT_PORT: u16 = 3306;
 
 /// Where the database is, who logs in, and how many connections may be open.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct DatabaseSettings {
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) user: String,
-    pub(crate) password: String,
+    pub(crate) password: SecretString,
     pub(crate) database: String,
     pub(crate) tls: TlsMode,
     pub(crate) tls_ca: Option<PathBuf>,
@@ -105,7 +106,7 @@ impl DatabaseSettings {
             host,
             port: url.port().unwrap_or(DEFAULT_PORT),
             user: decoded(url.username()),
-            password: decoded(url.password().unwrap_or_default()),
+            password: decoded(url.password().unwrap_or_default()).into(),
             database,
             tls,
             tls_ca,
@@ -117,6 +118,12 @@ impl DatabaseSettings {
     #[must_use]
     pub fn database(&self) -> &str {
         &self.database
+    }
+
+    /// What the user logs in with; empty where it needs none.
+    #[must_use]
+    pub fn password(&self) -> &SecretString {
+        &self.password
     }
 
     /// The same server and user, but another database.
@@ -143,27 +150,12 @@ impl DatabaseSettings {
             host: required("DB_HOST")?,
             port,
             user: required("DB_USER")?,
-            password: get("DB_PASSWORD").unwrap_or_default(),
+            password: get("DB_PASSWORD").unwrap_or_default().into(),
             database: required("DB_NAME")?,
             tls,
             tls_ca,
             max_connections: DEFAULT_MAX_CONNECTIONS,
         })
-    }
-}
-
-/// Shows everything but the password.
-impl fmt::Debug for DatabaseSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DatabaseSettings")
-            .field("host", &self.host)
-            .field("port", &self.port)
-            .field("user", &self.user)
-            .field("database", &self.database)
-            .field("tls", &self.tls)
-            .field("tls_ca", &self.tls_ca)
-            .field("max_connections", &self.max_connections)
-            .finish_non_exhaustive()
     }
 }
 
@@ -228,6 +220,8 @@ fn decoded(part: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret;
+
     use super::*;
 
     fn from(pairs: &[(&str, &str)]) -> Result<DatabaseSettings, SettingError> {
@@ -247,7 +241,9 @@ mod tests {
             ("DB_NAME", "shop"),
         ])
         .unwrap();
-        assert_eq!(url, parts);
+        assert_eq!(url.password().expose_secret(), "p@ss");
+        assert_eq!(parts.password().expose_secret(), "p@ss");
+        assert_eq!(format!("{url:?}"), format!("{parts:?}"));
         assert_eq!(url.to_string(), "app@db.example:3307/shop");
     }
 

@@ -19,8 +19,9 @@ mod wire;
 
 use std::net::SocketAddr;
 
+use secrecy::SecretString;
 use service::auth::Auth;
-use service::settings::{Env, Profile, bind_address};
+use service::settings::{Env, Profile, bind_address, refuse_weak_secrets};
 use service::{RunError, Running};
 
 use local::LocalServer;
@@ -40,7 +41,7 @@ pub struct Config {
     bind_address: SocketAddr,
     auth: Auth,
     profile: Profile,
-    service_token: String,
+    service_token: SecretString,
     customers_base: String,
     orders_base: String,
     /// How long the work may take and how it is tried again.
@@ -48,18 +49,19 @@ pub struct Config {
 }
 
 impl Config {
-    /// From `HOST`, `PORT` (3003 by default), `JWT_SECRET`, `SERVICE_TOKEN`, `CUSTOMERS_API_BASE`, `ORDERS_API_BASE` and
-    /// `PROFILE`.
+    /// From `HOST`, `PORT` (3003 by default), `JWT_SECRET`, `JWT_SECRET_ALSO`, `SERVICE_TOKEN`, `SERVICE_TOKENS`,
+    /// `CUSTOMERS_API_BASE`, `ORDERS_API_BASE` and `PROFILE`.
     ///
     /// # Errors
     ///
     /// Names the first setting that is bad or missing.
     pub fn from_env(env: &Env<'_>) -> Result<Self, RunError> {
+        refuse_weak_secrets(env, None)?;
         Ok(Self {
             bind_address: bind_address(env, DEFAULT_PORT)?,
             auth: Auth::from_env(env)?,
             profile: Profile::from_env(env)?,
-            service_token: env.required("SERVICE_TOKEN")?,
+            service_token: env.secret("SERVICE_TOKEN")?,
             customers_base: env.base_url("CUSTOMERS_API_BASE")?,
             orders_base: env.base_url("ORDERS_API_BASE")?,
             policy: Policy::default(),

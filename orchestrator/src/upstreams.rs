@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use outbound::{Coded, Fault, Outbound, Tried};
+use secrecy::{ExposeSecret, SecretString};
 use service::Call;
 use service_api::Failure;
 use tokio::time::{Instant, timeout};
@@ -15,7 +16,7 @@ const READY_LIMIT: Duration = Duration::from_millis(500);
 /// Where the services are, and how to speak to them.
 pub(crate) struct Upstreams {
     http: reqwest::Client,
-    service_token: String,
+    service_token: SecretString,
     policy: Policy,
     customers: Upstream,
     orders: Upstream,
@@ -38,7 +39,7 @@ impl Upstreams {
     pub(crate) fn new(
         customers_base: String,
         orders_base: String,
-        service_token: String,
+        service_token: SecretString,
         policy: Policy,
     ) -> reqwest::Result<Self> {
         let http = outbound::http_client(policy.connect, policy.attempt)?;
@@ -62,7 +63,7 @@ impl Upstreams {
 
     fn outbound(&self, call: &Call) -> Outbound {
         let (traceparent, tracestate) = call.trace();
-        let outbound = Outbound::new().bearer(&self.service_token).correlation_id(call.correlation_id());
+        let outbound = Outbound::new().bearer(self.service_token.expose_secret()).correlation_id(call.correlation_id());
         outbound.trace(&traceparent, &tracestate)
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use customers_client::types::Error as ErrorBody;
 use customers_client::{Client, codes};
 use outbound::{Fault, Outbound, Retry};
+use secrecy::{ExposeSecret, SecretString};
 use service::settings::Env;
 use service::{Call, RunError};
 use service_api::CustomerId;
@@ -24,7 +25,7 @@ const RETRY: Retry = Retry {
 /// The customers service, from here.
 pub(crate) struct CustomersService {
     base: String,
-    token: String,
+    token: SecretString,
     http: reqwest::Client,
 }
 
@@ -45,7 +46,7 @@ impl CustomersService {
         let http = outbound::http_client(CONNECT_LIMIT, CALL_LIMIT);
         Ok(Self {
             base: env.base_url("CUSTOMERS_API_BASE")?,
-            token: env.required("SERVICE_TOKEN")?,
+            token: env.secret("SERVICE_TOKEN")?,
             http: http.map_err(|error| RunError::Start(Box::new(error)))?,
         })
     }
@@ -53,7 +54,7 @@ impl CustomersService {
     /// Makes sure that there is such a customer, on behalf of this call, and says within `limit` what came of it.
     pub(crate) async fn check(&self, call: &Call, id: CustomerId, limit: Duration) -> Result<(), CustomerFault> {
         let (traceparent, tracestate) = call.trace();
-        let outbound = Outbound::new().bearer(&self.token).correlation_id(call.correlation_id());
+        let outbound = Outbound::new().bearer(self.token.expose_secret()).correlation_id(call.correlation_id());
         let outbound = outbound.trace(&traceparent, &tracestate);
         let client = Client::new_with_client(&self.base, self.http.clone(), outbound);
         let view = || outbound::send(client.internal_customer_view().id(id.get()).send());

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use db::{DatabaseSettings, Db};
 use service::auth::Auth;
-use service::settings::{Env, SettingError, bind_address};
+use service::settings::{Env, SettingError, bind_address, refuse_weak_secrets};
 use service::{CursorKey, RunError, Running};
 use tokio::task::JoinSet;
 
@@ -49,8 +49,9 @@ pub struct Config {
 }
 
 impl Config {
-    /// From `HOST`, `PORT` (3002 by default), `DATABASE_URL` or the `DB_*` settings, `JWT_SECRET`, `SERVICE_TOKEN`,
-    /// `CUSTOMERS_API_BASE`, `IDEMPOTENCY_RETENTION_HOURS` (72 by default) and `RESERVATION_SECONDS` (900 by default).
+    /// From `HOST`, `PORT` (3002 by default), `DATABASE_URL` or the `DB_*` settings, `JWT_SECRET`, `JWT_SECRET_ALSO`,
+    /// `SERVICE_TOKEN`, `SERVICE_TOKENS`, `CUSTOMERS_API_BASE`, `IDEMPOTENCY_RETENTION_HOURS` (72 by default),
+    /// `RESERVATION_SECONDS` (900 by default) and `PROFILE`.
     ///
     /// # Errors
     ///
@@ -59,9 +60,11 @@ impl Config {
         let retention_hours = number(env, "IDEMPOTENCY_RETENTION_HOURS", 72, RETENTION_HOURS)?;
         let reservation_seconds = number(env, "RESERVATION_SECONDS", 900, RESERVATION_SECONDS)?;
         let database = DatabaseSettings::from_lookup(|name| env.get(name));
+        let database = database.map_err(|error| RunError::Setting(error.to_string()))?;
+        refuse_weak_secrets(env, Some(database.password()))?;
         Ok(Self {
             bind_address: bind_address(env, DEFAULT_PORT)?,
-            database: database.map_err(|error| RunError::Setting(error.to_string()))?,
+            database,
             auth: Auth::from_env(env)?,
             cursors: CursorKey::from_env(env)?,
             customers: CustomersService::from_env(env)?,

@@ -1,6 +1,7 @@
 //! Who is calling. Verifying a caller gives a value, and what needs a caller takes that value.
 
 mod people;
+mod service_tokens;
 mod tokens;
 
 use http::header;
@@ -11,12 +12,18 @@ use subtle::ConstantTimeEq;
 use crate::Call;
 use crate::settings::{Env, SettingError};
 
+use service_tokens::{SHARED, ServiceTokens};
+
 pub use people::{Admin, Operator, OperatorName, Person, Rank, Viewer};
+pub(crate) use service_tokens::named_tokens;
+pub(crate) use tokens::JwtSecrets;
 pub use tokens::{TOKEN_SECONDS, Tokens};
 
-/// Another service of the system.
+/// Another service.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServiceCaller(());
+pub struct ServiceCaller {
+    name: String,
+}
 
 /// A person of some rank, or a service: `Caller<Operator>` is whoever may change what services may change, too.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +43,7 @@ enum Known {
 impl ServiceCaller {
     /// Under which name the service's work is recorded.
     pub fn principal(&self) -> String {
-        "service".to_owned()
+        if self.name == SHARED { SHARED.to_owned() } else { format!("{SHARED}:{}", self.name) }
     }
 }
 
@@ -53,20 +60,17 @@ impl<R> Caller<Person<R>> {
 /// Tells callers apart by what they show.
 pub struct Auth {
     tokens: Tokens,
-    service_token: SecretDigest,
+    service_tokens: ServiceTokens,
 }
 
 impl Auth {
-    /// From `JWT_SECRET` and `SERVICE_TOKEN`.
+    /// From `JWT_SECRET`, `JWT_SECRET_ALSO`, `SERVICE_TOKEN` and `SERVICE_TOKENS`.
+    ///
+    /// # Errors
+    ///
+    /// Names the first of them that is bad or missing.
     pub fn from_env(env: &Env<'_>) -> Result<Self, SettingError> {
-        let service_token = env.required("SERVICE_TOKEN")?;
-        if !service_token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(SettingError::invalid(
-                "SERVICE_TOKEN",
-                "expected visible ASCII characters, as a header can carry",
-            ));
-        }
-        Ok(Self { tokens: Tokens::from_env(env)?, service_token: SecretDigest::of(&service_token) })
+        Ok(Self { tokens: Tokens::from_env(env)?, service_tokens: ServiceTokens::from_env(env)? })
     }
 
     /// A person of any role.
@@ -84,7 +88,7 @@ impl Auth {
         self.person(call)
     }
 
-    /// A service with the shared token.
+    /// A service.
     pub fn service(&self, call: &Call) -> Result<ServiceCaller, Failure> {
         match self.known(call)? {
             Known::Service(service) => Ok(service),
@@ -125,10 +129,9 @@ impl Auth {
 
     fn known(&self, call: &Call) -> Result<Known, Failure> {
         let bearer = bearer(call)?;
-        if self.service_token.matches(bearer) {
-            let service = ServiceCaller(());
+        if let Some(service) = self.service_tokens.owner(bearer) {
             call.made_by(service.principal());
-            return Ok(Known::Service(service));
+            return Ok(Known::Service(service.clone()));
         }
         let (name, role) = self.tokens.verify(bearer)?;
         call.made_by(people::principal(&name));
@@ -172,112 +175,4 @@ impl SecretDigest {
 }
 
 #[cfg(test)]
-mod tests {
-    use http::HeaderMap;
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    const SECRET: &str = "jwt-secret";
-
-    fn auth() -> Auth {
-        Auth::from_env(&Env::new(|name| match name {
-            "JWT_SECRET" => Some(SECRET.to_owned()),
-            _ => Some("service-token".to_owned()),
-        }))
-        .unwrap()
-    }
-
-    fn call(authorization: &str) -> Call {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::AUTHORIZATION, authorization.parse().unwrap());
-        Call::from_parts("test", "request", headers)
-    }
-
-    fn signed(algorithm: Algorithm, secret: &str, claims: &Value) -> String {
-        let key = EncodingKey::from_secret(secret.as_bytes());
-        jsonwebtoken::encode(&jsonwebtoken::Header::new(algorithm), claims, &key).unwrap()
-    }
-
-    fn claims() -> Value {
-        let now = jsonwebtoken::get_current_timestamp();
-        json!({"iss": ISSUER, "aud": AUDIENCE, "sub": "ann", "role": "operator", "iat": now, "nbf": now, "exp": now + 60})
-    }
-
-    fn status(token: &str) -> u16 {
-        match auth().operator(&call(&format!("Bearer {token}"))) {
-            Ok(_) => 200,
-            Err(failure) => failure.code.status,
-        }
-    }
-
-    #[test]
-    fn a_token_that_was_issued_names_its_operator() {
-        let token = auth().tokens().issue("ann", Role::Operator).unwrap();
-        let operator = auth().operator(&call(&format!("bearer {token}"))).unwrap();
-        assert_eq!(operator.principal(), "operator:ann");
-    }
-
-    #[test]
-    fn a_claim_that_is_missing_or_wrong_is_refused() {
-        assert_eq!(status(&signed(Algorithm::HS256, SECRET, &claims())), 200);
-        for claim in ["iss", "aud", "sub", "nbf", "iat", "exp"] {
-            let mut without = claims();
-            without.as_object_mut().unwrap().remove(claim);
-            assert_eq!(status(&signed(Algorithm::HS256, SECRET, &without)), 401, "without {claim}");
-        }
-        let now = jsonwebtoken::get_current_timestamp();
-        let name = "x".repeat(65);
-        let wrong = [
-            ("iss", json!("others")),
-            ("aud", json!("others")),
-            ("sub", json!(name)),
-            ("sub", json!("")),
-            ("sub", json!(" ")),
-            ("sub", json!("a\nb")),
-            ("nbf", json!(now + 90)),
-            ("exp", json!(now - 90)),
-        ];
-        for (claim, value) in wrong {
-            let mut changed = claims();
-            changed[claim] = value;
-            assert_eq!(status(&signed(Algorithm::HS256, SECRET, &changed)), 401, "{claim}");
-        }
-    }
-
-    #[test]
-    fn another_secret_and_another_algorithm_are_refused() {
-        assert_eq!(status(&signed(Algorithm::HS256, "other", &claims())), 401);
-        assert_eq!(status(&signed(Algorithm::HS512, SECRET, &claims())), 401);
-    }
-
-    #[test]
-    fn a_token_of_one_kind_is_no_token_of_the_other() {
-        let operator = call(&format!("Bearer {}", auth().tokens().issue("ann", Role::Operator).unwrap()));
-        assert_eq!(auth().service(&operator).unwrap_err().code, codes::FORBIDDEN);
-        assert_eq!(auth().operator(&call("Bearer service-token")).unwrap_err().code, codes::FORBIDDEN);
-        assert_eq!(auth().service(&call("Bearer service-token")).unwrap().principal(), "service");
-    }
-
-    #[test]
-    fn two_authorization_headers_are_no_credentials() {
-        let mut headers = HeaderMap::new();
-        headers.append(header::AUTHORIZATION, "Bearer service-token".parse().unwrap());
-        headers.append(header::AUTHORIZATION, "Bearer x".parse().unwrap());
-        let call = Call::from_parts("test", "request", headers);
-        assert_eq!(auth().caller::<people::Views>(&call).unwrap_err().code, codes::UNAUTHORIZED);
-    }
-
-    #[test]
-    fn a_service_token_that_no_header_can_carry_is_refused_at_the_start() {
-        let env = Env::new(|name| Some(if name == "SERVICE_TOKEN" { "to ken" } else { SECRET }.to_owned()));
-        assert!(Auth::from_env(&env).err().unwrap().to_string().starts_with("SERVICE_TOKEN: "));
-    }
-
-    #[test]
-    fn credentials_of_another_shape_are_no_credentials() {
-        for bad in ["", "Bearer", "Bearer ", "Basic YTpi", "service-token", "Bearer service-tokenx"] {
-            assert_eq!(auth().caller::<people::Views>(&call(bad)).unwrap_err().code, codes::UNAUTHORIZED, "{bad}");
-        }
-    }
-}
+mod tests;

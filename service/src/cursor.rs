@@ -1,11 +1,16 @@
 //! Cursors: where a list goes on, sealed so that nobody makes one up or takes it to another list.
 
+use std::ops::BitOr;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
+use secrecy::{ExposeSecret, SecretString};
 use service_api::{Failure, codes};
 use sha2::Sha256;
+use subtle::{Choice, ConstantTimeEq};
 
+use crate::auth::JwtSecrets;
 use crate::settings::{Env, SettingError};
 
 const TAG_BYTES: usize = 16;
@@ -21,21 +26,23 @@ pub struct Position {
 
 /// Seals cursors and opens them again.
 #[derive(Clone)]
-pub struct CursorKey(Hmac<Sha256>);
+pub struct CursorKey {
+    current: Hmac<Sha256>,
+    also: Option<Hmac<Sha256>>,
+}
 
 impl CursorKey {
-    /// Derived from `JWT_SECRET`, which every replica of a service shares.
+    /// Derived from `JWT_SECRET`, which every replica of a service shares. What was sealed under `JWT_SECRET_ALSO` is
+    /// opened, too.
     pub fn from_env(env: &Env<'_>) -> Result<Self, SettingError> {
-        let secret = env.required("JWT_SECRET")?;
-        let mut mac = keyed(secret.as_bytes());
-        mac.update(b"cursor");
-        Ok(Self(keyed(&mac.finalize().into_bytes())))
+        let JwtSecrets { current, also } = JwtSecrets::from_env(env)?;
+        Ok(Self { current: derived(&current), also: also.as_ref().map(derived) })
     }
 
     /// A cursor that is good for this list under these filters only.
     pub fn seal(&self, list: &str, filters: &[u8], position: Position) -> String {
         let mut bytes = [position.sort.to_be_bytes(), position.id.to_be_bytes()].concat();
-        bytes.extend_from_slice(&self.tag(list, filters, &bytes));
+        bytes.extend_from_slice(&tag(&self.current, list, filters, &bytes));
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
@@ -50,24 +57,33 @@ impl CursorKey {
     fn position(&self, list: &str, filters: &[u8], cursor: &str) -> Option<Position> {
         let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
         let (position, tag) = bytes.split_at_checked(16)?;
-        let genuine = subtle::ConstantTimeEq::ct_eq(self.tag(list, filters, position).as_slice(), tag);
+        let keys = [Some(&self.current), self.also.as_ref()].into_iter().flatten();
+        let sealed = keys.map(|key| self::tag(key, list, filters, position).as_slice().ct_eq(tag));
+        let genuine = sealed.fold(Choice::from(0), BitOr::bitor);
         let (sort, id) = position.split_at(8);
         let number = |bytes: &[u8]| bytes.try_into().ok().map(i64::from_be_bytes);
         let position = Position { sort: number(sort)?, id: number(id)? };
         bool::from(genuine).then_some(position)
     }
+}
 
-    fn tag(&self, list: &str, filters: &[u8], position: &[u8]) -> [u8; TAG_BYTES] {
-        let mut mac = self.0.clone();
-        for part in [list.as_bytes(), filters, position] {
-            mac.update(&part.len().to_be_bytes());
-            mac.update(part);
-        }
-        let full = mac.finalize().into_bytes();
-        let mut tag = [0; TAG_BYTES];
-        tag.copy_from_slice(&full[..TAG_BYTES]);
-        tag
+fn tag(key: &Hmac<Sha256>, list: &str, filters: &[u8], position: &[u8]) -> [u8; TAG_BYTES] {
+    let mut mac = key.clone();
+    for part in [list.as_bytes(), filters, position] {
+        mac.update(&part.len().to_be_bytes());
+        mac.update(part);
     }
+    let full = mac.finalize().into_bytes();
+    let mut tag = [0; TAG_BYTES];
+    tag.copy_from_slice(&full[..TAG_BYTES]);
+    tag
+}
+
+/// The key of cursors that belongs to a secret.
+fn derived(secret: &SecretString) -> Hmac<Sha256> {
+    let mut mac = keyed(secret.expose_secret().as_bytes());
+    mac.update(b"cursor");
+    keyed(&mac.finalize().into_bytes())
 }
 
 #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
@@ -82,7 +98,7 @@ mod tests {
     use super::*;
 
     fn key(secret: &'static str) -> CursorKey {
-        CursorKey::from_env(&Env::new(move |_| Some(secret.to_owned()))).unwrap()
+        CursorKey::from_env(&Env::new(move |name| (name == "JWT_SECRET").then(|| secret.to_owned()))).unwrap()
     }
 
     proptest! {
@@ -114,5 +130,14 @@ mod tests {
     fn another_secret_does_not_open_a_cursor() {
         let cursor = key("a").seal("list", b"", Position { sort: 1, id: 2 });
         assert!(key("b").open("list", b"", &cursor).is_err());
+    }
+
+    #[test]
+    fn a_cursor_outlives_the_change_of_its_secret() {
+        let (old, position) = (key("a"), Position { sort: 1, id: 2 });
+        let env = Env::new(|name| Some(if name == "JWT_SECRET" { "b" } else { "a" }.to_owned()));
+        let changing = CursorKey::from_env(&env).unwrap();
+        assert_eq!(changing.open("list", b"", &old.seal("list", b"", position)).unwrap(), position);
+        assert_eq!(key("b").open("list", b"", &changing.seal("list", b"", position)).unwrap(), position);
     }
 }

@@ -1,9 +1,16 @@
 //! Settings come from the environment. A bad or missing one is an error of one line that names it.
 
+mod production;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
+
+use secrecy::SecretString;
+use url::Url;
+
+pub use production::refuse_weak_secrets;
 
 /// In seconds. Whoever waits longer for the end of a process kills it.
 const LONGEST_DRAIN: u64 = 600;
@@ -61,28 +68,45 @@ impl<'a> Env<'a> {
         self.get(name).ok_or_else(|| SettingError::Missing(name.to_owned()))
     }
 
+    /// A secret, which has to be there.
+    pub fn secret(&self, name: &str) -> Result<SecretString, SettingError> {
+        self.required(name).map(SecretString::from)
+    }
+
+    /// A secret, if there is one.
+    pub fn secret_if_any(&self, name: &str) -> Option<SecretString> {
+        self.get(name).map(SecretString::from)
+    }
+
     /// The parsed value, if there is one.
     pub fn parsed<T: FromStr<Err: fmt::Display>>(&self, name: &str) -> Result<Option<T>, SettingError> {
         let parse = |value: String| value.parse().map_err(|problem| SettingError::invalid(name, problem));
         self.get(name).map(parse).transpose()
     }
 
-    /// The base of another service's URLs: `http://host:port`, without a slash at the end.
+    /// The base of another service's URLs: `http://host:port`, without a slash at the end. In production what goes over
+    /// networks that others use has to be encrypted.
     pub fn base_url(&self, name: &str) -> Result<String, SettingError> {
         let value = self.required(name)?;
         let base = value.trim_end_matches('/');
-        let host = base.strip_prefix("http://").or_else(|| base.strip_prefix("https://"));
-        match host {
-            Some(host) if !host.is_empty() && base.parse::<http::Uri>().is_ok() => Ok(base.to_owned()),
-            _ => Err(SettingError::invalid(name, "expected a URL such as http://127.0.0.1:3001")),
+        let is_base = |url: &Url| {
+            let bare = url.username().is_empty() && url.password().is_none() && url.query().is_none();
+            matches!(url.scheme(), "http" | "https") && bare && url.fragment().is_none()
+        };
+        let Some(url) = Url::parse(base).ok().filter(is_base) else {
+            return Err(SettingError::invalid(name, "expected a URL such as http://127.0.0.1:3001"));
+        };
+        if Profile::from_env(self)? == Profile::Production {
+            production::refuse_plain_text_abroad(name, &url)?;
         }
+        Ok(base.to_owned())
     }
 }
 
 /// How strict a service is about its own settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Profile {
-    /// On somebody's own machine: callers of the orchestrator need no credentials.
+    /// On somebody's own machine: any secret will do, and callers of the orchestrator need no credentials.
     Development,
     /// Anywhere else.
     Production,
@@ -158,7 +182,8 @@ mod tests {
     #[test]
     fn a_base_url_loses_its_last_slash_and_needs_a_scheme() {
         assert_eq!(env("A", "http://x:1/").base_url("A").unwrap(), "http://x:1");
-        for bad in ["x:1", "ftp://x", "http://", "http://a b"] {
+        for bad in ["x:1", "ftp://x", "http://", "http://a b", "http://u:p@x", "http://u@x", "http://x?a", "http://x#a"]
+        {
             assert!(env("A", bad).base_url("A").is_err(), "{bad}");
         }
     }

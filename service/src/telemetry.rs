@@ -9,7 +9,11 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use slog::{Drain, KV};
+use tracing::{Level, Metadata};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::metrics;
 use crate::routes::{self, Route};
@@ -18,12 +22,18 @@ use crate::routes::{self, Route};
 pub fn init_logs() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let logs = tracing_subscriber::fmt().with_env_filter(filter);
+    let discreet = filter_fn(shows_no_secrets);
     // Fails only where a logger is set already, which then stays.
     let _ = if wants_text() {
-        logs.with_ansi(std::io::stdout().is_terminal()).try_init()
+        logs.with_ansi(std::io::stdout().is_terminal()).finish().with(discreet).try_init()
     } else {
-        logs.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
+        logs.json().flatten_event(true).with_current_span(true).with_span_list(false).finish().with(discreet).try_init()
     };
+}
+
+/// At its lowest level the runtime of AWS Lambda writes down whole events, with the credentials of whoever sent them.
+fn shows_no_secrets(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() != Level::TRACE || !metadata.target().starts_with("lambda_runtime")
 }
 
 fn wants_text() -> bool {

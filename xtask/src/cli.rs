@@ -96,7 +96,7 @@ The services listen on HOST (127.0.0.1) and on CUSTOMERS_PORT (3001), ORDERS_POR
 and show their numbers to Prometheus on CUSTOMERS_METRICS_PORT (9101), ORDERS_METRICS_PORT (9102) and \
 ORCHESTRATOR_METRICS_PORT (9103). \
 JWT_SECRET, SERVICE_TOKEN, ADMIN_USER, ADMIN_PASSWORD and PROFILE are taken from the environment, with defaults for \
-development.
+development. In PROFILE production they take no secrets that are known or short.
 
 Examples:
   cargo xtask up

@@ -14,6 +14,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use db_server::PrivateServer;
+use rand::distr::{Alphanumeric, SampleString};
 
 use crate::cli::{ConformanceArgs, Step};
 use crate::conformance::tools::{Runtime, Tools};
@@ -193,8 +194,14 @@ fn settings() -> Result<Settings> {
     let ports = BTreeMap::from_iter(variables.zip(ports));
     Settings::read(|name| match name {
         "PROFILE" => Some("production".to_owned()),
+        "JWT_SECRET" | "SERVICE_TOKEN" | "ADMIN_PASSWORD" => Some(random_secret()),
         _ => ports.get(name).map(u16::to_string),
     })
+}
+
+/// In that profile the services take no secret that is known.
+fn random_secret() -> String {
+    Alphanumeric.sample_string(&mut rand::rng(), 48)
 }
 
 #[cfg(test)]
@@ -245,6 +252,10 @@ mod tests {
 
     #[test]
     fn nobody_gets_in_without_credentials() {
-        assert_eq!(settings().unwrap().get("PROFILE"), "production");
+        let settings = settings().unwrap();
+        assert_eq!(settings.get("PROFILE"), "production");
+        let secrets = ["JWT_SECRET", "SERVICE_TOKEN", "ADMIN_PASSWORD"].map(|name| settings.get(name));
+        assert_eq!(BTreeSet::from(secrets).len(), 3, "each is another");
+        assert!(secrets.iter().all(|secret| secret.len() == 48), "{secrets:?}");
     }
 }

@@ -118,6 +118,15 @@ mod tests {
     }
 
     #[test]
+    fn debug_shows_no_token() {
+        let outbound = Outbound::new().bearer("a-token").correlation_id("the-work");
+        let mut request = Request::new(Method::GET, "http://127.0.0.1/".parse().unwrap());
+        stamp(&outbound, &mut request).unwrap();
+        let shown = format!("{outbound:?} {request:?} {:?}", request.headers());
+        assert!(shown.contains("the-work") && !shown.contains("a-token"), "{shown}");
+    }
+
+    #[test]
     fn what_no_header_can_carry_is_left_out() {
         let mut request = Request::new(Method::GET, "http://127.0.0.1/".parse().unwrap());
         let outbound = Outbound::new().bearer("a\nb").correlation_id("a\nb").trace("a\nb", "a\nb");

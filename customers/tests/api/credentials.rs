@@ -22,7 +22,7 @@ async fn both_paths_give_a_token_under_both_names() {
     let second = client.token_create_login().body(credentials()).send().await.unwrap().into_inner();
     for token in [first, second] {
         assert_eq!(token.access_token, token.token);
-        assert_eq!((token.token_type.as_str(), token.expires_in), ("Bearer", 3600));
+        assert_eq!((token.token_type.as_str(), token.expires_in), ("Bearer", 900));
         let client = harness.client(Outbound::new().bearer(&token.token));
         assert!(client.customer_list().send().await.is_ok());
     }

@@ -12,7 +12,8 @@ use service::settings::Env;
 use service::testing::hold_answers_to;
 
 pub(crate) const DOCUMENT: &str = include_str!("../../../specs/customers.json");
-pub(crate) const SERVICE_TOKEN: &str = "service-token-of-the-tests";
+pub(crate) const SERVICE_TOKEN: &str = "service-token-of-the-tests-and-of-nothing-else";
+pub(crate) const JWT_SECRET: &str = "jwt-secret-of-the-tests-and-of-nothing-else";
 pub(crate) const USER: &str = "admin";
 pub(crate) const PASSWORD: &str = "correct horse";
 
@@ -82,7 +83,7 @@ fn env(database_url: &str) -> Env<'_> {
         let value = match name {
             "PORT" => "0",
             "DATABASE_URL" => database_url,
-            "JWT_SECRET" => "jwt-secret-of-the-tests",
+            "JWT_SECRET" => JWT_SECRET,
             "SERVICE_TOKEN" => SERVICE_TOKEN,
             "ADMIN_USER" => USER,
             "ADMIN_PASSWORD" => PASSWORD,

@@ -6,6 +6,7 @@ mod bad_input;
 mod client;
 mod credentials;
 mod customers;
+mod discretion;
 mod harness;
 mod lists;
 mod metrics;

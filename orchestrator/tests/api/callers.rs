@@ -14,7 +14,7 @@ async fn post(world: &World, authorization: Option<&str>) -> Reply {
     Reply::to(request).await
 }
 
-fn auth() -> Auth {
+pub(crate) fn auth() -> Auth {
     Auth::from_env(&settings("production", "", "")).unwrap()
 }
 
@@ -22,7 +22,7 @@ fn operator(name: &str) -> String {
     format!("Bearer {}", auth().tokens().issue(name, Role::Operator).unwrap())
 }
 
-const BAD: [&str; 4] = ["Bearer wrong", "Bearer ", "Basic YWRtaW46YWRtaW4=", "the-service-token"];
+const BAD: [&str; 4] = ["Bearer wrong", "Bearer ", "Basic YWRtaW46YWRtaW4=", SERVICE_TOKEN];
 
 #[tokio::test]
 async fn strangers_are_turned_away_before_anything_is_done() {

@@ -14,7 +14,7 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 
 use crate::line::{read_request, response};
-use crate::world::SERVICE_TOKEN;
+use crate::world::{JWT_SECRET, SERVICE_TOKEN};
 
 pub(crate) fn program() -> Command {
     let mut program = Command::new(env!("CARGO_BIN_EXE_orchestrator"));
@@ -26,7 +26,7 @@ pub(crate) fn program() -> Command {
 pub(crate) fn program_before(customers: String, orders: String) -> Command {
     let mut program = program();
     program
-        .envs([("SERVICE_TOKEN", SERVICE_TOKEN), ("JWT_SECRET", "a secret for tests only")])
+        .envs([("SERVICE_TOKEN", SERVICE_TOKEN), ("JWT_SECRET", JWT_SECRET)])
         .envs([("CUSTOMERS_API_BASE", customers), ("ORDERS_API_BASE", orders)])
         .stdout(Stdio::piped());
     program

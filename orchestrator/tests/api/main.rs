@@ -50,6 +50,7 @@ mod callers;
 mod collisions;
 mod confirm;
 mod create;
+mod discretion;
 mod fake_customers;
 mod fake_orders;
 mod fronts;

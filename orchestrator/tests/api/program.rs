@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use crate::fronts::example;
 use crate::instance::{Instance, Pipe, program};
 use crate::line::{ALWAYS, Mishap, read_request, response};
-use crate::world::World;
+use crate::world::{JWT_SECRET, World};
 
 const CUSTOMER: &str = "GET /internal/customers/{id}";
 const CONFIRM: &str = "POST /orders/{id}/confirm";
@@ -132,7 +132,7 @@ async fn the_log_of_an_invocation_is_written_when_its_answer_is_sent() {
 async fn a_missing_setting_ends_the_program_with_one_line() {
     for lambda in [false, true] {
         let mut program = program();
-        program.env("JWT_SECRET", "a secret for tests only");
+        program.env("JWT_SECRET", JWT_SECRET);
         if lambda {
             program.env("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9");
         }

@@ -195,7 +195,8 @@ impl Drop for OrdersServer {
 fn env<'a>(database: &'a TestDatabase, customers_base: &'a str) -> Env<'a> {
     Env::new(move |name| match name {
         "DATABASE_URL" => Some(database.url().to_owned()),
-        "ADMIN_USER" | "ADMIN_PASSWORD" => Some("admin".to_owned()),
+        "ADMIN_USER" => Some("admin".to_owned()),
+        "ADMIN_PASSWORD" => Some("correct horse".to_owned()),
         _ => world::settings("production", customers_base, "").get(name),
     })
 }

@@ -15,7 +15,8 @@ use crate::fake_customers::{self, FakeCustomers};
 use crate::fake_orders::{self, FakeOrders, Shop};
 use crate::line::Line;
 
-pub(crate) const SERVICE_TOKEN: &str = "the-service-token";
+pub(crate) const SERVICE_TOKEN: &str = "service-token-of-the-tests-and-of-nothing-else";
+pub(crate) const JWT_SECRET: &str = "jwt-secret-of-the-tests-and-of-nothing-else";
 pub(crate) const PATH: &str = "/orchestrator/create-and-confirm-order";
 
 /// Short enough for a test, and long enough for a busy machine to answer in.
@@ -160,7 +161,7 @@ pub(crate) fn settings<'a>(profile: &'static str, customers: &'a str, orders: &'
     Env::new(move |name| {
         let value = match name {
             "PORT" => "0",
-            "JWT_SECRET" => "a secret for tests only",
+            "JWT_SECRET" => JWT_SECRET,
             "SERVICE_TOKEN" => SERVICE_TOKEN,
             "PROFILE" => profile,
             "CUSTOMERS_API_BASE" => customers,

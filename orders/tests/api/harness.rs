@@ -18,8 +18,8 @@ use service_api::Role;
 use crate::connection_loss::Proxy;
 
 pub(crate) const DOCUMENT: &str = include_str!("../../../specs/orders.json");
-pub(crate) const SERVICE_TOKEN: &str = "service-token-of-the-tests";
-const JWT_SECRET: &str = "jwt-secret-of-the-tests";
+pub(crate) const SERVICE_TOKEN: &str = "service-token-of-the-tests-and-of-nothing-else";
+pub(crate) const JWT_SECRET: &str = "jwt-secret-of-the-tests-and-of-nothing-else";
 /// How long to wait before looking again.
 const POLL: Duration = Duration::from_millis(20);
 /// How long anything that is waited for may take.
@@ -123,6 +123,7 @@ impl Harness {
         format!("{}{path}", self.base_url)
     }
 
+    /// Where the customers service is.
     pub(crate) fn customers_base(&self) -> &str {
         &self.customers_base
     }
@@ -305,7 +306,8 @@ pub(crate) fn env<'e>(database_url: &'e str, customers_base: &'e str) -> Env<'e>
             "CUSTOMERS_API_BASE" => customers_base,
             "JWT_SECRET" => JWT_SECRET,
             "SERVICE_TOKEN" => SERVICE_TOKEN,
-            "ADMIN_USER" | "ADMIN_PASSWORD" => "admin",
+            "ADMIN_USER" => "admin",
+            "ADMIN_PASSWORD" => "correct horse",
             _ => return None,
         };
         Some(value.to_owned())

@@ -92,6 +92,7 @@ mod connection_loss;
 mod create;
 mod credentials;
 mod customer_check;
+mod discretion;
 mod dropped;
 mod expiry;
 mod fake_customers;

@@ -1,8 +1,14 @@
 //! The tokens that people show: who issued them, to whom, and for how long they hold.
+//!
+//! Two secrets may count at a time, so that they can be changed without logging anybody out. A token says by its `kid` which
+//! of them signed it.
 
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Validation};
+use hmac::{Hmac, Mac};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use service_api::{Failure, Role};
+use sha2::Sha256;
 
 use super::{OperatorName, unauthorized};
 use crate::settings::{Env, SettingError};
@@ -12,12 +18,27 @@ pub(super) const AUDIENCE: &str = "b2b-orders-api";
 /// Clocks of two machines may differ by this much.
 const LEEWAY_SECONDS: u64 = 30;
 /// How long a person's token holds.
-pub const TOKEN_SECONDS: u32 = 3600;
+pub const TOKEN_SECONDS: u32 = 900;
+
+/// What signs, and what is taken for a signature as well.
+pub(crate) struct JwtSecrets {
+    /// `JWT_SECRET`.
+    pub(crate) current: SecretString,
+    /// `JWT_SECRET_ALSO`: the one before, or the next.
+    pub(crate) also: Option<SecretString>,
+}
+
+impl JwtSecrets {
+    pub(crate) fn from_env(env: &Env<'_>) -> Result<Self, SettingError> {
+        Ok(Self { current: env.secret("JWT_SECRET")?, also: env.secret_if_any("JWT_SECRET_ALSO") })
+    }
+}
 
 /// People's tokens: JSON web tokens under one pinned algorithm, HS256.
 pub struct Tokens {
+    header: Header,
     encoding: EncodingKey,
-    decoding: DecodingKey,
+    decoding: Vec<(String, DecodingKey)>,
     validation: Validation,
 }
 
@@ -34,16 +55,21 @@ struct Claims {
 
 impl Tokens {
     pub(super) fn from_env(env: &Env<'_>) -> Result<Self, SettingError> {
-        let secret = env.required("JWT_SECRET")?;
+        let JwtSecrets { current, also } = JwtSecrets::from_env(env)?;
         let mut validation = Validation::new(Algorithm::HS256);
         validation.set_issuer(&[ISSUER]);
         validation.set_audience(&[AUDIENCE]);
         validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
         validation.validate_nbf = true;
         validation.leeway = LEEWAY_SECONDS;
+        let key = |secret: &SecretString| {
+            let secret = secret.expose_secret();
+            (kid(secret), DecodingKey::from_secret(secret.as_bytes()))
+        };
         Ok(Self {
-            encoding: EncodingKey::from_secret(secret.as_bytes()),
-            decoding: DecodingKey::from_secret(secret.as_bytes()),
+            header: Header { kid: Some(kid(current.expose_secret())), ..Header::new(Algorithm::HS256) },
+            encoding: EncodingKey::from_secret(current.expose_secret().as_bytes()),
+            decoding: [Some(&current), also.as_ref()].into_iter().flatten().map(key).collect(),
             validation,
         })
     }
@@ -60,17 +86,27 @@ impl Tokens {
             nbf: now,
             exp: now + u64::from(TOKEN_SECONDS),
         };
-        jsonwebtoken::encode(&jsonwebtoken::Header::new(Algorithm::HS256), &claims, &self.encoding)
-            .map_err(Failure::internal)
+        jsonwebtoken::encode(&self.header, &claims, &self.encoding).map_err(Failure::internal)
     }
 
     pub(super) fn verify(&self, token: &str) -> Result<(OperatorName, Role), Failure> {
-        match jsonwebtoken::decode::<Claims>(token, &self.decoding, &self.validation) {
-            Ok(token) => {
-                let name = OperatorName::try_from(token.claims.sub);
-                name.map(|name| (name, token.claims.role)).map_err(|_| unauthorized("the token names nobody"))
-            }
-            Err(error) => Err(unauthorized("the token is malformed, expired or not ours").caused_by(error)),
+        let refused = |error| unauthorized("the token is malformed, expired or not ours").caused_by(error);
+        let kid = jsonwebtoken::decode_header(token).map_err(refused)?.kid;
+        let key = self.decoding.iter().find(|(known, _)| Some(known) == kid.as_ref());
+        let (_, key) = key.ok_or_else(|| unauthorized("the token was signed with a secret that does not count"))?;
+        let claims = jsonwebtoken::decode::<Claims>(token, key, &self.validation).map_err(refused)?.claims;
+        if claims.iat > jsonwebtoken::get_current_timestamp() + LEEWAY_SECONDS {
+            return Err(unauthorized("the token was issued in the future"));
         }
+        let name = OperatorName::try_from(claims.sub).map_err(|_| unauthorized("the token names nobody"))?;
+        Ok((name, claims.role))
     }
+}
+
+/// Names a secret without giving anything of it away: 8 hexadecimal digits.
+#[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
+pub(super) fn kid(secret: &str) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC takes a key of any length");
+    mac.update(b"kid");
+    mac.finalize().into_bytes()[..4].iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -38,8 +38,8 @@ DEPENDS_ON_STATE = {
 # Names that an earlier run gave are taken.
 RUN = str(uuid.uuid4())
 
-# A token lives for an hour. It is renewed well before, so that a run may last longer.
-RENEW_AFTER_SECONDS = 1200
+# A token lives for 15 minutes. It is renewed well before, so that a run may last longer.
+RENEW_AFTER_SECONDS = 300
 
 
 def chance(text):

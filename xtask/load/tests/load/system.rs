@@ -10,7 +10,7 @@ use orchestrator::Orchestrator;
 use service::Running;
 use service::settings::Env;
 
-const SERVICE_TOKEN: &str = "the-service-token";
+const SERVICE_TOKEN: &str = "service-token-of-the-tests-and-of-nothing-else";
 const PATIENCE: Duration = Duration::from_secs(240);
 const POLL: Duration = Duration::from_millis(20);
 
@@ -35,7 +35,7 @@ impl System {
             orders: orders.base_url(),
             orchestrator: orchestrator.base_url(),
             admin_user: "ann".to_owned(),
-            admin_password: "secret".to_owned(),
+            admin_password: "correct horse".to_owned(),
             service_token: SERVICE_TOKEN.to_owned(),
             behind_balancer: false,
         };
@@ -48,11 +48,11 @@ type Settings = Vec<(&'static str, String)>;
 fn settings(database: &str, customers: &str, orders: &str) -> Settings {
     let settings = [
         ("PORT", "0"),
-        ("JWT_SECRET", "a secret for tests only"),
+        ("JWT_SECRET", "jwt-secret-of-the-tests-and-of-nothing-else"),
         ("SERVICE_TOKEN", SERVICE_TOKEN),
         ("PROFILE", "production"),
         ("ADMIN_USER", "ann"),
-        ("ADMIN_PASSWORD", "secret"),
+        ("ADMIN_PASSWORD", "correct horse"),
         ("DATABASE_URL", database),
         ("CUSTOMERS_API_BASE", customers),
         ("ORDERS_API_BASE", orders),

@@ -21,7 +21,7 @@ pub(super) fn schemes(root: &mut Object) -> Result<()> {
         "serviceToken": {
             "type": "http",
             "scheme": "bearer",
-            "description": "The secret that services share, SERVICE_TOKEN.",
+            "description": "The token that services share, or one that belongs to a service by its name.",
         },
     });
     object_in(root, "components")?.insert("securitySchemes".to_owned(), schemes);
