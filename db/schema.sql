@@ -40,6 +40,20 @@ CREATE TABLE idempotency_keys (
     KEY ix_idempotency_keys_expiry (expires_at)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
+CREATE TABLE operators (
+    id BIGINT NOT NULL AUTO_INCREMENT,
+    username VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    username_key VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    password_hash VARCHAR(200) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    role ENUM('viewer','operator','admin') NOT NULL,
+    active TINYINT NOT NULL DEFAULT 1,
+    version BIGINT NOT NULL DEFAULT 1,
+    created_at DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+    updated_at DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+    PRIMARY KEY (id),
+    CONSTRAINT uq_operators_username_key UNIQUE (username_key)
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
 CREATE TABLE orders (
     id BIGINT NOT NULL AUTO_INCREMENT,
     customer_id BIGINT NOT NULL,
@@ -137,4 +151,4 @@ CREATE TABLE __diesel_schema_migrations (
     version VARCHAR(50) NOT NULL PRIMARY KEY,
     run_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
-INSERT INTO __diesel_schema_migrations (version) VALUES ('20261122000001'), ('20261122000002'), ('20261122000003'), ('20261122000004'), ('20261122000005');
+INSERT INTO __diesel_schema_migrations (version) VALUES ('20261122000001'), ('20261122000002'), ('20261122000003'), ('20261122000004'), ('20261122000005'), ('20261128000006');

@@ -117,6 +117,20 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    operators (id) {
+        id -> Bigint,
+        username -> Text,
+        username_key -> Text,
+        password_hash -> Text,
+        role -> Text,
+        active -> Bool,
+        version -> Bigint,
+        created_at -> Datetime,
+        updated_at -> Datetime,
+    }
+}
+
 diesel::joinable!(customer_prefixes -> customers (customer_id));
 diesel::joinable!(product_prefixes -> products (product_id));
 diesel::joinable!(orders -> customers (customer_id));
@@ -135,4 +149,5 @@ diesel::allow_tables_to_appear_in_same_query!(
     order_events,
     stock_movements,
     idempotency_keys,
+    operators,
 );

@@ -25,7 +25,7 @@ async fn every_migration_goes_down_and_up_again() {
     assert_eq!(number(database.db(), tables).await, 1, "only the list of migrations is left");
     assert_eq!(up(settings).await.unwrap().len(), count);
     assert!(up(settings).await.unwrap().is_empty());
-    assert!(redo(settings).await.unwrap().ends_with("create_idempotency_keys"));
+    assert!(redo(settings).await.unwrap().ends_with("create_operators"));
     assert_eq!(applied(settings).await, vec![true; count]);
 }
 
@@ -45,8 +45,8 @@ async fn several_processes_may_migrate_at_once() {
 async fn a_migration_that_fails_is_named() {
     let database = TestDatabase::create().await;
     down(database.settings()).await.unwrap();
-    execute(database.db(), "CREATE TABLE idempotency_keys (id INT)").await.unwrap();
+    execute(database.db(), "CREATE TABLE operators (id INT)").await.unwrap();
     let error = up(database.settings()).await.unwrap_err().to_string();
-    assert!(error.contains("create_idempotency_keys failed: ") && error.contains("already exists"), "{error}");
+    assert!(error.contains("create_operators failed: ") && error.contains("already exists"), "{error}");
     assert!(!error.contains('\n'), "{error}");
 }

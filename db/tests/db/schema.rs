@@ -31,6 +31,7 @@ impl Column {
         let base = match self.data_type.as_str() {
             "bigint" => "Bigint",
             "smallint" => "Smallint",
+            "tinyint" => "Bool",
             "varchar" | "enum" => "Text",
             "datetime" => "Datetime",
             "binary" | "mediumblob" => "Binary",
