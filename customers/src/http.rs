@@ -1,14 +1,20 @@
 //! Between the contract and the rules: reads the request, asks who is calling, calls the rules once, wraps what they
 //! give. The only file of this crate that knows dropshot.
 
+use std::net::IpAddr;
+
 use customers_api::{
-    Credentials, Customer, CustomerContact, CustomerInput, CustomerListQuery, CustomersApi, Error, Token,
+    Credentials, Customer, CustomerContact, CustomerInput, CustomerListQuery, CustomersApi, Error, NewOperator,
+    OperatorAccount, OperatorListQuery, OperatorPatch, PasswordChange, Token,
 };
-use dropshot::{HttpResponseCreated, HttpResponseDeleted, HttpResponseHeaders, HttpResponseOk, RequestContext};
+use dropshot::{
+    HttpResponseCreated, HttpResponseDeleted, HttpResponseHeaders, HttpResponseOk, HttpResponseUpdatedNoContent,
+    RequestContext,
+};
 use service::Call;
 use service_api::{
     Answer, Conditional, CreatedHeaders, CreatedWith, CustomerId, EntityHeaders, Headers, Health, JsonBody, OkAnswer,
-    OkWith, Page, PathId, QueryParams, Readiness, etag,
+    OkWith, OperatorId, Page, PathId, QueryParams, Readiness, etag,
 };
 
 use crate::{Context, metrics};
@@ -30,6 +36,73 @@ impl CustomersApi for CustomersServer {
         body: JsonBody<Credentials>,
     ) -> Result<OkAnswer<Token>, Error> {
         log_in(rqctx, body).await
+    }
+
+    async fn password_update(
+        rqctx: RequestContext<Context>,
+        body: JsonBody<PasswordChange>,
+    ) -> Result<Answer<HttpResponseUpdatedNoContent>, Error> {
+        let (call, context) = (Call::new(&rqctx), rqctx.context());
+        let work = async {
+            let viewer = context.auth.viewer(&call)?;
+            context.login.change_password(&viewer, client(&rqctx), &body.checked()?).await?;
+            Answer::of(HttpResponseUpdatedNoContent())
+        };
+        call.answer(work).await
+    }
+
+    async fn operator_create(
+        rqctx: RequestContext<Context>,
+        body: JsonBody<NewOperator>,
+    ) -> Result<CreatedWith<OperatorAccount, CreatedHeaders>, Error> {
+        let (call, context) = (Call::new(&rqctx), rqctx.context());
+        let work = async {
+            let admin = context.auth.admin(&call)?;
+            let operator = context.operators.create(&admin, &body.checked()?).await?;
+            let location = format!("/operators/{}", operator.id);
+            let headers = CreatedHeaders { location, etag: etag(operator.version) };
+            Answer::of(HttpResponseHeaders::new(HttpResponseCreated(operator), headers))
+        };
+        call.answer(work).await
+    }
+
+    async fn operator_view(
+        rqctx: RequestContext<Context>,
+        id: PathId<OperatorId>,
+    ) -> Result<OkWith<OperatorAccount, EntityHeaders>, Error> {
+        let (call, context) = (Call::new(&rqctx), rqctx.context());
+        let work = async {
+            let admin = context.auth.admin(&call)?;
+            shown_operator(context.operators.view(&admin, id.checked()?).await?)
+        };
+        call.answer(work).await
+    }
+
+    async fn operator_list(
+        rqctx: RequestContext<Context>,
+        query: QueryParams<OperatorListQuery>,
+    ) -> Result<OkAnswer<Page<OperatorAccount>>, Error> {
+        let (call, context) = (Call::new(&rqctx), rqctx.context());
+        let work = async {
+            let admin = context.auth.admin(&call)?;
+            Answer::ok(context.operators.list(&admin, &query.checked()?).await?)
+        };
+        call.answer(work).await
+    }
+
+    async fn operator_update(
+        rqctx: RequestContext<Context>,
+        id: PathId<OperatorId>,
+        headers: Headers<Conditional>,
+        body: JsonBody<OperatorPatch>,
+    ) -> Result<OkWith<OperatorAccount, EntityHeaders>, Error> {
+        let (call, context) = (Call::new(&rqctx), rqctx.context());
+        let work = async {
+            let admin = context.auth.admin(&call)?;
+            let (id, if_match, patch) = (id.checked()?, headers.checked()?, body.checked()?);
+            shown_operator(context.operators.update(&admin, id, if_match.as_ref(), &patch).await?)
+        };
+        call.answer(work).await
     }
 
     async fn customer_create(
@@ -129,8 +202,21 @@ impl CustomersApi for CustomersServer {
 
 async fn log_in(rqctx: RequestContext<Context>, body: JsonBody<Credentials>) -> Result<OkAnswer<Token>, Error> {
     let (call, context) = (Call::new(&rqctx), rqctx.context());
-    let work = async { Answer::ok(metrics::login(context.login.token(&body.checked()?, context.auth.tokens()))?) };
+    let work = async {
+        let token = context.login.token(&body.checked()?, client(&rqctx), context.auth.tokens()).await;
+        Answer::ok(metrics::login(token)?)
+    };
     call.answer(work).await
+}
+
+/// The address that the request comes from, proxies aside.
+fn client(rqctx: &RequestContext<Context>) -> IpAddr {
+    rqctx.context().proxies.client(rqctx.request.remote_addr().ip(), rqctx.request.headers())
+}
+
+fn shown_operator(operator: OperatorAccount) -> Result<OkWith<OperatorAccount, EntityHeaders>, service_api::Failure> {
+    let headers = EntityHeaders { etag: etag(operator.version) };
+    Answer::of(HttpResponseHeaders::new(HttpResponseOk(operator), headers))
 }
 
 fn shown(customer: Customer) -> Result<OkWith<Customer, EntityHeaders>, service_api::Failure> {

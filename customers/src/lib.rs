@@ -1,7 +1,7 @@
 //! The Customers API server.
 //!
 //! `http` translates between the contract and the rules, `app` is the rules, `store` is all SQL on the customers'
-//! tables. The contract itself is the `customers-api` crate.
+//! and the operators' tables. The contract itself is the `customers-api` crate.
 
 mod app;
 mod http;
@@ -9,14 +9,16 @@ mod metrics;
 mod store;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use customers_api::Password;
 use db::{DatabaseSettings, Db};
-use service::auth::{Auth, OperatorName, SecretDigest};
+use service::auth::{Auth, SecretDigest};
 use service::settings::{Env, SettingError, bind_address, refuse_weak_secrets};
-use service::{CursorKey, RunError, Running};
+use service::{CursorKey, RunError, Running, TrustedProxies};
+use service_api::Username;
 
-use app::{Customers, Login};
+use app::{Bootstrap, Customers, Login, Operators, Passwords, Throttle};
 use http::CustomersServer;
 
 /// Where it listens when `PORT` does not say.
@@ -31,12 +33,14 @@ pub struct Config {
     database: DatabaseSettings,
     auth: Auth,
     cursors: CursorKey,
-    login: Login,
+    bootstrap: Bootstrap,
+    proxies: TrustedProxies,
 }
 
 impl Config {
     /// From `HOST`, `PORT` (3001 by default), `DATABASE_URL` or the `DB_*` settings, `JWT_SECRET`, `JWT_SECRET_ALSO`,
-    /// `SERVICE_TOKEN`, `SERVICE_TOKENS`, `ADMIN_USER`, `ADMIN_PASSWORD` and `PROFILE`.
+    /// `SERVICE_TOKEN`, `SERVICE_TOKENS`, `ADMIN_USER`, `ADMIN_PASSWORD`,
+    /// `TRUSTED_PROXIES` (none by default) and `PROFILE`.
     ///
     /// # Errors
     ///
@@ -50,24 +54,27 @@ impl Config {
             database,
             auth: Auth::from_env(env)?,
             cursors: CursorKey::from_env(env)?,
-            login: login(env)?,
+            bootstrap: bootstrap(env)?,
+            proxies: TrustedProxies::from_env(env)?,
         })
     }
 }
 
 /// Names and passwords that could never be sent are refused here, not at every attempt to log in.
-fn login(env: &Env<'_>) -> Result<Login, SettingError> {
-    let user = OperatorName::try_from(env.required("ADMIN_USER")?);
-    let user = user.map_err(|problem| SettingError::invalid("ADMIN_USER", problem))?;
+fn bootstrap(env: &Env<'_>) -> Result<Bootstrap, SettingError> {
+    let user = Username::try_from(env.required("ADMIN_USER")?);
+    let username = user.map_err(|problem| SettingError::invalid("ADMIN_USER", problem))?;
     let password = Password::try_from(env.required("ADMIN_PASSWORD")?);
     let password = password.map_err(|problem| SettingError::invalid("ADMIN_PASSWORD", problem))?;
-    Ok(Login { user: SecretDigest::of(user.as_str()), password: SecretDigest::of(password.as_str()) })
+    Ok(Bootstrap { username, password: SecretDigest::of(password.as_str()) })
 }
 
 /// What the server keeps between requests.
 pub struct Context {
     auth: Auth,
+    proxies: TrustedProxies,
     login: Login,
+    operators: Operators,
     customers: Customers,
 }
 
@@ -77,13 +84,19 @@ pub struct Context {
 ///
 /// Where the address cannot be listened on.
 pub fn start(config: Config) -> Result<Running<Context>, RunError> {
-    let Config { bind_address, database, auth, cursors, login } = config;
+    let Config { bind_address, database, auth, cursors, bootstrap, proxies } = config;
     db::describe_metrics();
     metrics::describe();
     let db = Db::connect(&database);
     service::before_scrape(db.watch());
-    let customers = Customers { db, cursors };
-    let context = Context { auth, login, customers };
+    let passwords = Arc::new(Passwords::new().map_err(|error| RunError::Start(Box::new(error)))?);
+    let context = Context {
+        auth,
+        proxies,
+        login: Login { db: db.clone(), bootstrap, passwords: Arc::clone(&passwords), throttle: Throttle::new() },
+        operators: Operators { db: db.clone(), cursors: cursors.clone(), passwords },
+        customers: Customers { db, cursors },
+    };
     let api = customers_api::customers_api_mod::api_description::<CustomersServer>()
         .map_err(|error| RunError::Start(Box::new(error)))?;
     service::serve(service::with_docs(api, DOCUMENT)?, context, bind_address)

@@ -56,7 +56,7 @@ mod generated {
 
 pub use generated::*;
 
-outbound::client!("../../../specs/customers.json": CustomerList of Customer);
+outbound::client!("../../../specs/customers.json": CustomerList of Customer, OperatorList of OperatorAccount);
 
 impl outbound::Coded for types::Error {
     const NOTHING_DONE: &'static [&'static str] = &[codes::UNAVAILABLE];
@@ -70,8 +70,8 @@ impl outbound::Coded for types::Error {
 ///
 /// # Errors
 ///
-/// [`UNAUTHORIZED`](codes::UNAUTHORIZED) where the name or the password is wrong; [`Fault::Invalid`] where they or `base`
-/// cannot be right.
+/// [`UNAUTHORIZED`](codes::UNAUTHORIZED) where the name or the password is wrong; [`TOO_MANY_ATTEMPTS`](codes::TOO_MANY_ATTEMPTS)
+/// where that was so too often; [`Fault::Invalid`] where they or `base` cannot be right.
 ///
 /// [`Fault::Invalid`]: outbound::Fault::Invalid
 pub async fn log_in(

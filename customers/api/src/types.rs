@@ -2,10 +2,13 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use service_api::{Cursor, CustomerId, Email, PageLimit, Text, Timestamp};
+use service_api::{Cursor, CustomerId, Email, OperatorId, PageLimit, Role, Text, Timestamp, Username};
 
 /// What an operator logs in with.
 pub type Password = Text<200>;
+
+/// A password that is set from now on. Length is all that is asked for (NIST SP 800-63B).
+pub type NewPassword = Text<200, 12>;
 
 /// An operator's name and password.
 #[derive(Deserialize, JsonSchema)]
@@ -31,6 +34,71 @@ pub struct Token {
     pub token_type: String,
     /// How long the token holds, in seconds.
     pub expires_in: u32,
+}
+
+/// One's own password, and another.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PasswordChange {
+    /// The password that holds until now.
+    pub current_password: Password,
+    /// The one that holds from now on. It must not be the operator's name.
+    pub new_password: NewPassword,
+}
+
+/// An operator, as an admin makes one.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewOperator {
+    /// What the operator logs in as. No two operators share one, letter case aside, and it stays.
+    pub username: Username,
+    /// What the operator logs in with. It must not be the name.
+    pub password: NewPassword,
+    /// What the operator may do.
+    pub role: Role,
+}
+
+/// Changes of an operator. What is left out stays as it is.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OperatorPatch {
+    /// What the operator may do from the next login on.
+    pub role: Option<Role>,
+    /// Whether the operator may log in.
+    pub active: Option<bool>,
+    /// A new password, for whoever forgot theirs. It must not be the operator's name.
+    pub password: Option<NewPassword>,
+}
+
+/// An operator.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct OperatorAccount {
+    /// Given by the service.
+    pub id: OperatorId,
+    /// What the operator logs in as.
+    #[schemars(length(max = 64))]
+    pub username: String,
+    /// What the operator may do.
+    pub role: Role,
+    /// Whether the operator may log in.
+    pub active: bool,
+    /// When the operator was made.
+    pub created_at: Timestamp,
+    /// When the operator was last changed.
+    pub updated_at: Timestamp,
+    /// Counts the changes, from 1; the ETag is made from it.
+    #[schemars(range(min = 1))]
+    pub version: i64,
+}
+
+/// Where in the list of operators.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OperatorListQuery {
+    /// The `next_cursor` of the page before.
+    pub cursor: Option<Cursor>,
+    /// How many operators at most; 20 where absent.
+    pub limit: Option<PageLimit>,
 }
 
 /// A customer, as an operator writes it.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use customers::{Config, Context};
 use customers_client::{Client, Error, ResponseValue, types};
 use db::testing::TestDatabase;
+use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use outbound::Outbound;
 use service::Running;
 use service::auth::Auth;
@@ -22,7 +23,7 @@ pub(crate) struct Harness {
     server: Running<Context>,
     http: reqwest::Client,
     /// Lives as long as the server that uses it.
-    _database: TestDatabase,
+    database: TestDatabase,
 }
 
 impl Harness {
@@ -34,11 +35,33 @@ impl Harness {
         Self::on(TestDatabase::seeded().await)
     }
 
+    /// A server that trusts whoever is on this machine to say where a request comes from.
+    pub(crate) async fn behind_a_proxy() -> Self {
+        let database = TestDatabase::create().await;
+        let server = served(&env(database.url(), Some("127.0.0.1")));
+        Self { server, http: http(), database }
+    }
+
     fn on(database: TestDatabase) -> Self {
-        hold_answers_to(DOCUMENT).expect("the document can be read");
-        let server = customers::start(config(database.url())).expect("the server starts");
-        let http = outbound::http_client(Duration::from_secs(2), Duration::from_secs(30)).expect("TLS can be set up");
-        Self { server, http, _database: database }
+        let server = served(&env(database.url(), None));
+        Self { server, http: http(), database }
+    }
+
+    /// Another server on the same database.
+    pub(crate) fn replica(&self) -> Running<Context> {
+        served(&env(self.database.url(), None))
+    }
+
+    /// Runs SQL that no operation would.
+    pub(crate) async fn sql(&self, statement: &str) {
+        self.database.connection().await.batch_execute(statement).await.expect("the statement runs");
+    }
+
+    /// Runs a query whose one row has one column, an integer.
+    pub(crate) async fn number(&self, query: &str) -> i64 {
+        let query = diesel::dsl::sql::<diesel::sql_types::BigInt>(&format!("CAST(({query}) AS SIGNED)"));
+        let mut connection = self.database.connection().await;
+        diesel::select(query).get_result(&mut connection).await.expect("the query runs")
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -54,13 +77,38 @@ impl Harness {
     }
 
     pub(crate) async fn token(&self) -> String {
-        let credentials = types::Credentials::builder().username(USER).password(PASSWORD);
-        let token = self.client(Outbound::new()).token_create().body(credentials).send().await;
+        self.token_of(USER, PASSWORD).await
+    }
+
+    async fn token_of(&self, username: &str, password: &str) -> String {
+        let token = self.log_in(username, password).await;
         token.expect("the operator gets a token").into_inner().access_token
     }
 
+    pub(crate) async fn log_in(
+        &self,
+        username: &str,
+        password: &str,
+    ) -> Result<ResponseValue<types::Token>, Error<types::Error>> {
+        let credentials = types::Credentials::builder().username(username).password(password);
+        self.client(Outbound::new()).token_create().body(credentials).send().await
+    }
+
+    /// Logs in as a proxy would ask for a client at this address.
+    pub(crate) async fn log_in_from(&self, address: &str, username: &str, password: &str) -> reqwest::Response {
+        let credentials = serde_json::json!({ "username": username, "password": password });
+        let request = self.http.post(self.url("/auth/token")).header("x-forwarded-for", address).json(&credentials);
+        request.send().await.expect("the server answers")
+    }
+
+    /// The operator of the settings.
     pub(crate) async fn operator(&self) -> Client {
         self.client(Outbound::new().bearer(&self.token().await))
+    }
+
+    /// An operator who was made for the test.
+    pub(crate) async fn logged_in(&self, username: &str, password: &str) -> Client {
+        self.client(Outbound::new().bearer(&self.token_of(username, password).await))
     }
 
     pub(crate) fn service(&self) -> Client {
@@ -70,15 +118,24 @@ impl Harness {
 
 /// The settings of a test's server. Port 0 lets the system choose.
 pub(crate) fn config(database_url: &str) -> Config {
-    Config::from_env(&env(database_url)).expect("the settings are good")
+    Config::from_env(&env(database_url, None)).expect("the settings are good")
 }
 
 /// What the server tells callers apart with.
 pub(crate) fn auth() -> Auth {
-    Auth::from_env(&env("")).expect("the settings are good")
+    Auth::from_env(&env("", None)).expect("the settings are good")
 }
 
-fn env(database_url: &str) -> Env<'_> {
+fn served(env: &Env<'_>) -> Running<Context> {
+    hold_answers_to(DOCUMENT).expect("the document can be read");
+    customers::start(Config::from_env(env).expect("the settings are good")).expect("the server starts")
+}
+
+fn http() -> reqwest::Client {
+    outbound::http_client(Duration::from_secs(2), Duration::from_secs(30)).expect("TLS can be set up")
+}
+
+fn env<'a>(database_url: &'a str, trusted_proxies: Option<&'a str>) -> Env<'a> {
     Env::new(move |name| {
         let value = match name {
             "PORT" => "0",
@@ -87,10 +144,17 @@ fn env(database_url: &str) -> Env<'_> {
             "SERVICE_TOKEN" => SERVICE_TOKEN,
             "ADMIN_USER" => USER,
             "ADMIN_PASSWORD" => PASSWORD,
+            "TRUSTED_PROXIES" => trusted_proxies?,
             _ => return None,
         };
         Some(value.to_owned())
     })
+}
+
+/// An operator who may log in from now on, with [`PASSWORD`].
+pub(crate) async fn make_operator(admin: &Client, username: &str, role: types::Role) -> types::OperatorAccount {
+    let new = types::NewOperator::builder().username(username).password(PASSWORD).role(role);
+    admin.operator_create().body(new).send().await.expect("the operator is made").into_inner()
 }
 
 /// A customer that exists from now on.

@@ -9,5 +9,8 @@ mod customers;
 mod discretion;
 mod harness;
 mod lists;
+mod login;
 mod metrics;
+mod operators;
+mod passwords;
 mod system;

@@ -74,3 +74,14 @@ async fn a_customer_that_was_never_there_is_not_found() {
     let client = harness.operator().await;
     assert_eq!(refusal(client.customer_view().id(i64::MAX).send().await), refused(404, "customer_not_found"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_its_database_a_service_lets_nobody_in_and_says_when_to_come_back() {
+    let server = customers::start(config("mysql://root@127.0.0.1:1/nothing")).unwrap();
+    let credentials = serde_json::json!({ "username": crate::harness::USER, "password": crate::harness::PASSWORD });
+    let http = reqwest::Client::new();
+    let answer = http.post(format!("{}/auth/token", server.base_url())).json(&credentials).send().await.unwrap();
+    assert_eq!(answer.status(), 503);
+    assert_eq!(answer.headers()["retry-after"], "1");
+    assert_eq!(answer.json::<serde_json::Value>().await.unwrap()["error_code"], "unavailable");
+}

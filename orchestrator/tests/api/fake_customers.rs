@@ -2,16 +2,17 @@
 
 use customers_api::{
     CUSTOMER_NOT_FOUND, Credentials, Customer, CustomerContact, CustomerInput, CustomerListQuery, CustomersApi, Error,
-    Token,
+    NewOperator, OperatorAccount, OperatorListQuery, OperatorPatch, PasswordChange, Token,
 };
 use dropshot::{
-    HttpError, HttpResponseCreated, HttpResponseDeleted, HttpResponseHeaders, HttpResponseOk, RequestContext,
+    HttpError, HttpResponseCreated, HttpResponseDeleted, HttpResponseHeaders, HttpResponseOk,
+    HttpResponseUpdatedNoContent, RequestContext,
 };
 use service::auth::Auth;
 use service::{Call, Running};
 use service_api::{
-    Answer, Conditional, CreatedHeaders, CustomerId, EntityHeaders, Failure, Headers, Health, JsonBody, OkAnswer, Page,
-    PathId, QueryParams, Readiness,
+    Answer, Conditional, CreatedHeaders, CustomerId, EntityHeaders, Failure, Headers, Health, JsonBody, OkAnswer,
+    OperatorId, Page, PathId, QueryParams, Readiness,
 };
 
 pub(crate) struct FakeCustomers {
@@ -61,6 +62,12 @@ impl CustomersApi for Server {
     not_faked! {
         token_create(JsonBody<Credentials>) -> HttpResponseOk<Token>;
         token_create_login(JsonBody<Credentials>) -> HttpResponseOk<Token>;
+        password_update(JsonBody<PasswordChange>) -> HttpResponseUpdatedNoContent;
+        operator_create(JsonBody<NewOperator>) -> HttpResponseHeaders<HttpResponseCreated<OperatorAccount>, CreatedHeaders>;
+        operator_view(PathId<OperatorId>) -> HttpResponseHeaders<HttpResponseOk<OperatorAccount>, EntityHeaders>;
+        operator_list(QueryParams<OperatorListQuery>) -> HttpResponseOk<Page<OperatorAccount>>;
+        operator_update(PathId<OperatorId>, Headers<Conditional>, JsonBody<OperatorPatch>)
+            -> HttpResponseHeaders<HttpResponseOk<OperatorAccount>, EntityHeaders>;
         customer_create(JsonBody<CustomerInput>) -> HttpResponseHeaders<HttpResponseCreated<Customer>, CreatedHeaders>;
         customer_view(PathId<CustomerId>) -> HttpResponseHeaders<HttpResponseOk<Customer>, EntityHeaders>;
         customer_list(QueryParams<CustomerListQuery>) -> HttpResponseOk<Page<Customer>>;

@@ -3,14 +3,15 @@
 use std::sync::{Arc, Mutex};
 
 use customers_api::{
-    Credentials, Customer, CustomerContact, CustomerInput, CustomerListQuery, CustomersApi, Error, Token,
+    Credentials, Customer, CustomerContact, CustomerInput, CustomerListQuery, CustomersApi, Error, NewOperator,
+    OperatorAccount, OperatorListQuery, OperatorPatch, PasswordChange, Token,
 };
-use dropshot::{Body, HttpResponse, HttpResponseDeleted, RequestContext};
+use dropshot::{Body, HttpResponse, HttpResponseDeleted, HttpResponseUpdatedNoContent, RequestContext};
 use http::HeaderMap;
 use service::{Call, Running};
 use service_api::{
     Answer, Conditional, CreatedHeaders, CreatedWith, CustomerId, EntityHeaders, Failure, Headers, Health, JsonBody,
-    OkAnswer, OkWith, Page, PathId, QueryParams, Readiness,
+    OkAnswer, OkWith, OperatorId, Page, PathId, QueryParams, Readiness,
 };
 use tokio::sync::Notify;
 
@@ -140,6 +141,43 @@ impl CustomersApi for Fake {
         rqctx: RequestContext<State>,
         _: JsonBody<Credentials>,
     ) -> Result<OkAnswer<Token>, Error> {
+        not_faked(&rqctx).await
+    }
+
+    async fn password_update(
+        rqctx: RequestContext<State>,
+        _: JsonBody<PasswordChange>,
+    ) -> Result<Answer<HttpResponseUpdatedNoContent>, Error> {
+        not_faked(&rqctx).await
+    }
+
+    async fn operator_create(
+        rqctx: RequestContext<State>,
+        _: JsonBody<NewOperator>,
+    ) -> Result<CreatedWith<OperatorAccount, CreatedHeaders>, Error> {
+        not_faked(&rqctx).await
+    }
+
+    async fn operator_view(
+        rqctx: RequestContext<State>,
+        _: PathId<OperatorId>,
+    ) -> Result<OkWith<OperatorAccount, EntityHeaders>, Error> {
+        not_faked(&rqctx).await
+    }
+
+    async fn operator_list(
+        rqctx: RequestContext<State>,
+        _: QueryParams<OperatorListQuery>,
+    ) -> Result<OkAnswer<Page<OperatorAccount>>, Error> {
+        not_faked(&rqctx).await
+    }
+
+    async fn operator_update(
+        rqctx: RequestContext<State>,
+        _: PathId<OperatorId>,
+        _: Headers<Conditional>,
+        _: JsonBody<OperatorPatch>,
+    ) -> Result<OkWith<OperatorAccount, EntityHeaders>, Error> {
         not_faked(&rqctx).await
     }
 

@@ -77,3 +77,7 @@ id_type! {
     /// Identifies an order.
     OrderId
 }
+id_type! {
+    /// Identifies an operator.
+    OperatorId
+}

@@ -23,11 +23,11 @@ pub use document::{Contract, Link, Operation, Security};
 pub use error::{Detail, ErrorBody, ErrorCode, ErrorCodes, Failure, code_schema, details_schema, message_schema};
 pub use headers::{Conditional, ConditionalKeyRequired, ConditionalKeyed, IdempotencyKey, IfMatch, Keyed};
 pub use health::{Health, Readiness};
-pub use ids::{CustomerId, OrderId, ProductId};
+pub use ids::{CustomerId, OperatorId, OrderId, ProductId};
 pub use input::{FromHeaders, Headers, JsonBody, PathId, QueryParams, json_body, query_params};
 pub use page::{Cursor, Page, PageLimit};
 pub use role::Role;
-pub use values::{Email, List, PriceCents, Qty, Sku, Stock, StockDelta, Text};
+pub use values::{Email, List, PriceCents, Qty, Sku, Stock, StockDelta, Text, Username};
 
 /// The header that names one piece of work across every service it passes through.
 pub const CORRELATION_ID: &str = "x-correlation-id";

@@ -13,10 +13,15 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-/// Text of 1 to `MAX` characters with no control characters and something besides spaces in it.
+/// Text of `MIN` to `MAX` characters with no control characters and something besides spaces in it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
-pub struct Text<const MAX: usize>(String);
+pub struct Text<const MAX: usize, const MIN: usize = 1>(String);
+
+/// What an operator logs in as: 1 to 64 visible ASCII characters.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Username(String);
 
 /// A stock keeping unit: 1 to 64 printable ASCII characters, no space at either end. Letter case counts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -56,18 +61,41 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
     }
 }
 
-impl<const MAX: usize> TryFrom<String> for Text<MAX> {
+impl<const MAX: usize, const MIN: usize> TryFrom<String> for Text<MAX, MIN> {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let fits = (1..=MAX).contains(&text.chars().count());
+        let fits = (MIN..=MAX).contains(&text.chars().count());
         let printable = !text.chars().any(char::is_control);
         let blank = text.chars().all(|c| c == ' ');
         if fits && printable && !blank {
             Ok(Self(text))
         } else {
-            Err(format!("expected 1 to {MAX} characters, not only spaces, no control characters"))
+            Err(format!("expected {MIN} to {MAX} characters, not only spaces, no control characters"))
         }
+    }
+}
+
+impl TryFrom<String> for Username {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
+        if visible && (1..=Self::MAX).contains(&text.len()) {
+            Ok(Self(text))
+        } else {
+            Err(format!("expected 1 to {} visible ASCII characters without spaces", Self::MAX))
+        }
+    }
+}
+
+impl Username {
+    /// The most characters a name may have.
+    pub const MAX: usize = 64;
+
+    /// The name as uniqueness sees it: two that differ only in case have one key.
+    pub fn key(&self) -> String {
+        self.0.to_ascii_lowercase()
     }
 }
 
@@ -139,7 +167,8 @@ macro_rules! text_access {
         }
     };
 }
-text_access!(<const MAX: usize> Text<MAX>);
+text_access!(<const MAX: usize, const MIN: usize> Text<MAX, MIN>);
+text_access!(Username);
 text_access!(Sku);
 text_access!(Email);
 
@@ -214,10 +243,11 @@ integer_type! {
 }
 
 inline_schema!(
-    Text<MAX>,
-    text_schema(MAX, None, r"^[^\x00-\x1F\x7F-\x9F]*[^\x00-\x20\x7F-\x9F][^\x00-\x1F\x7F-\x9F]*$"),
-    <const MAX: usize>
+    Text<MAX, MIN>,
+    text_of(MIN, MAX, None, r"^[^\x00-\x1F\x7F-\x9F]*[^\x00-\x20\x7F-\x9F][^\x00-\x1F\x7F-\x9F]*$"),
+    <const MAX: usize, const MIN: usize>
 );
+inline_schema!(Username, text_schema(Self::MAX, None, "^[!-~]+$"));
 inline_schema!(Sku, text_schema(Self::MAX, None, "^[!-~]([ -~]*[!-~])?$"));
 inline_schema!(Email, text_schema(Self::MAX, Some("email"), "^[^@]+@[^@]+$"));
 
@@ -272,11 +302,15 @@ pub(crate) fn bounded_text(max: usize) -> Schema {
 }
 
 pub(crate) fn text_schema(max: usize, format: Option<&str>, pattern: &str) -> Schema {
+    text_of(1, max, format, pattern)
+}
+
+fn text_of(min: usize, max: usize, format: Option<&str>, pattern: &str) -> Schema {
     SchemaObject {
         instance_type: Some(InstanceType::String.into()),
         format: format.map(str::to_owned),
         string: Some(Box::new(StringValidation {
-            min_length: Some(1),
+            min_length: u32::try_from(min).ok(),
             max_length: u32::try_from(max).ok(),
             pattern: Some(pattern.to_owned()),
         })),

@@ -65,7 +65,7 @@ fn takes(operation: Operation<'_>, role: Role) -> Result<bool, String> {
 
 /// Getting a token answers 401 to a wrong password, whoever asks.
 fn login(operation: Operation<'_>) -> bool {
-    operation.path.starts_with("/auth/")
+    operation.path.starts_with("/auth/") && operation.schemes().next().is_none()
 }
 
 async fn call(base_url: &str, operation: Operation<'_>, credentials: Option<&str>) -> reqwest::Result<u16> {

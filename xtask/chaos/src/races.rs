@@ -56,8 +56,8 @@ impl Round {
     /// Logs in anew: a token ends.
     async fn begin(targets: &Targets) -> Result<Self> {
         let Targets { customers, orders, admin_user, admin_password, .. } = targets;
-        let operator = customers_client::log_in(customers, admin_user, admin_password).await;
-        let operator = operator.context("cannot log in")?;
+        let log_in = || customers_client::log_in(customers, admin_user, admin_password);
+        let operator = patient().repeatable(log_in).await.context("cannot log in")?;
         let name = Alphanumeric.sample_string(&mut rand::rng(), 16);
         let email = format!("{name}@example.com");
         let client = customers_client::Client::connect(customers, operator.clone())?;

@@ -123,7 +123,7 @@ fn response(codes: &[ErrorCode], shape: &Value) -> Value {
     if codes.contains(&codes::UNAUTHORIZED) {
         headers.insert("WWW-Authenticate".to_owned(), json!({ "$ref": "#/components/headers/WWW-Authenticate" }));
     }
-    if codes.iter().any(|code| matches!(code.status, 502..=504) || *code == codes::IDEMPOTENCY_IN_PROGRESS) {
+    if codes.iter().any(|code| matches!(code.status, 429 | 502..=504) || *code == codes::IDEMPOTENCY_IN_PROGRESS) {
         headers.insert("Retry-After".to_owned(), json!({ "$ref": "#/components/headers/Retry-After" }));
     }
     json!({

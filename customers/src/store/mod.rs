@@ -1,0 +1,4 @@
+//! All SQL on the customers' and the operators' tables.
+
+pub(crate) mod customers;
+pub(crate) mod operators;
