@@ -34,11 +34,11 @@ fn anyone(auth: &Auth, call: &Call) -> Result<String, Failure> {
 }
 
 fn signed(algorithm: Algorithm, secret: &str, claims: &Value) -> String {
-    signed_as(Header { kid: Some(kid(SECRET)), ..Header::new(algorithm) }, secret, claims)
+    signed_as(&Header { kid: Some(kid(SECRET)), ..Header::new(algorithm) }, secret, claims)
 }
 
-fn signed_as(header: Header, secret: &str, claims: &Value) -> String {
-    jsonwebtoken::encode(&header, claims, &EncodingKey::from_secret(secret.as_bytes())).unwrap()
+fn signed_as(header: &Header, secret: &str, claims: &Value) -> String {
+    jsonwebtoken::encode(header, claims, &EncodingKey::from_secret(secret.as_bytes())).unwrap()
 }
 
 fn claims() -> Value {
@@ -127,7 +127,7 @@ fn another_secret_another_algorithm_and_another_key_id_are_refused() {
     assert_eq!(status(&signed(Algorithm::HS512, SECRET, &claims())), 401);
     for other in [None, Some(kid("other")), Some(String::new()), Some(SECRET.to_owned())] {
         let header = Header { kid: other.clone(), ..Header::new(Algorithm::HS256) };
-        assert_eq!(status(&signed_as(header, SECRET, &claims())), 401, "{other:?}");
+        assert_eq!(status(&signed_as(&header, SECRET, &claims())), 401, "{other:?}");
     }
 }
 
