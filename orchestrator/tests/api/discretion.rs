@@ -39,7 +39,8 @@ async fn no_secret_and_no_token_is_written_at_any_level_not_even_those_that_are_
 #[tokio::test(flavor = "multi_thread")]
 async fn as_a_function_it_does_not_write_the_credentials_of_an_event_either() {
     let world = World::new().await;
-    let mut function = Instance::start_with(world.customers.base_url(), world.orders.base_url(), &[("RUST_LOG", "trace")]).await;
+    let mut function =
+        Instance::start_with(world.customers.base_url(), world.orders.base_url(), &[("RUST_LOG", "trace")]).await;
     let mut stdout = function.process.stdout.take().unwrap();
     let written = tokio::spawn(async move {
         let mut written = String::new();

@@ -44,7 +44,7 @@ impl Orders {
     async fn create_once(
         &self,
         call: &Call,
-        caller: &Caller,
+        caller: &Caller<Operator>,
         keyed: Option<&Keyed<'_>>,
         new: &NewOrder,
         lines: Lines,
