@@ -57,7 +57,26 @@ pub fn http_client(connect: Duration, call: Duration) -> reqwest::Result<Client>
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_redirect_is_not_followed() {
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/here", server.local_addr().unwrap());
+        let answered = tokio::spawn(async move {
+            let (mut client, _) = server.accept().await.unwrap();
+            let mut request = [0; 9];
+            client.read_exact(&mut request).await.unwrap();
+            client.write_all(b"HTTP/1.1 302 Found\r\nlocation: /there\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+            request
+        });
+        let answer = http_client(CONNECT_LIMIT, CALL_LIMIT).unwrap().get(url).send().await.unwrap();
+        assert_eq!((answer.status().as_u16(), answer.url().path()), (302, "/here"));
+        assert_eq!(&answered.await.unwrap(), b"GET /here");
+    }
 
     #[test]
     fn a_base_url_is_taken_with_or_without_a_slash_and_anything_else_is_refused() {

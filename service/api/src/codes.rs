@@ -19,6 +19,9 @@ pub const FORBIDDEN: ErrorCode = ErrorCode::new(403, "forbidden", "The caller is
 /// The resource changed since the caller read it.
 pub const PRECONDITION_FAILED: ErrorCode =
     ErrorCode::new(412, "precondition_failed", "If-Match names another version than the current one.");
+/// The sender of the body is too slow.
+pub const REQUEST_TIMEOUT: ErrorCode =
+    ErrorCode::new(408, "request_timeout", "The body did not arrive within 10 seconds; nothing was changed.");
 /// The body is over the limit.
 pub const PAYLOAD_TOO_LARGE: ErrorCode = ErrorCode::new(413, "payload_too_large", "The body is larger than 64 KiB.");
 /// The body is not JSON.
@@ -44,8 +47,16 @@ pub const IDEMPOTENCY_IN_PROGRESS: ErrorCode =
     ErrorCode::new(409, "idempotency_in_progress", "The first request with this idempotency key is still running.");
 
 /// What every service answers with.
-pub const EVERYWHERE: &[ErrorCode] =
-    &[INVALID_REQUEST, UNAUTHORIZED, FORBIDDEN, PAYLOAD_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, INTERNAL, UNAVAILABLE];
+pub const EVERYWHERE: &[ErrorCode] = &[
+    INVALID_REQUEST,
+    UNAUTHORIZED,
+    FORBIDDEN,
+    REQUEST_TIMEOUT,
+    PAYLOAD_TOO_LARGE,
+    UNSUPPORTED_MEDIA_TYPE,
+    INTERNAL,
+    UNAVAILABLE,
+];
 /// What every service with lists and changes of its own answers with, besides.
 pub const RESOURCES: &[ErrorCode] = &[INVALID_CURSOR, PRECONDITION_FAILED, OUTCOME_UNKNOWN];
 /// What every service that honours idempotency keys answers with, besides.

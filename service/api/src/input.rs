@@ -4,6 +4,8 @@
 //! calling: so a stranger is told 401 and nothing of what else is wrong, and every failure passes through one place
 //! that knows the request's ids.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use dropshot::{
     ApiEndpointBodyContentType, Body, ExclusiveExtractor, ExtractorMetadata, Header, HttpError, Path, Query,
@@ -14,6 +16,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
 use crate::values::Object;
 use crate::{Detail, Failure, codes};
@@ -194,8 +197,14 @@ fn expect_json(headers: &HeaderMap) -> Result<(), Failure> {
     }
 }
 
+/// Whoever sends slower than this keeps a connection for nothing.
+const BODY_WITHIN: Duration = Duration::from_secs(10);
+
 async fn read(body: Body, limit: usize) -> Result<bytes::Bytes, Failure> {
-    match Limited::new(body, limit).collect().await {
+    let Ok(read) = timeout(BODY_WITHIN, Limited::new(body, limit).collect()).await else {
+        return Err(Failure::new(codes::REQUEST_TIMEOUT, "the body did not arrive within 10 seconds"));
+    };
+    match read {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(too_large(limit)),
         Err(error) => Err(Failure::new(codes::INVALID_REQUEST, "the body ended early").caused_by(error)),
@@ -234,6 +243,13 @@ fn invalid_data(path: &str, message: &str) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
+    use bytes::Bytes;
+    use futures::stream;
+    use http_body_util::StreamBody;
+    use hyper::body::Frame;
+
     use super::*;
     use crate::List;
 
@@ -268,6 +284,14 @@ mod tests {
         assert_eq!(field(r#"{"list":[{"qty":1,"qty":2}]}"#), "list[0].qty");
         assert_eq!(field(r#"{"list":[{"qty":1,"x":2}]}"#), "list[0].x");
         assert_eq!(field(r#"{"list":[[1]]}"#), "list[0]");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_is_waited_for_no_longer_than_its_time() {
+        let never = Body::wrap(StreamBody::new(stream::pending::<Result<Frame<Bytes>, Infallible>>()));
+        assert_eq!(read(never, 9).await.unwrap_err().code, codes::REQUEST_TIMEOUT);
+        assert_eq!(read(Body::from("123456789".to_owned()), 9).await.unwrap(), "123456789");
+        assert_eq!(read(Body::from("1234567890".to_owned()), 9).await.unwrap_err().code, codes::PAYLOAD_TOO_LARGE);
     }
 
     #[test]

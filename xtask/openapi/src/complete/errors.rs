@@ -75,7 +75,7 @@ fn implied(operation: &Object, security: Security) -> Vec<ErrorCode> {
         implied.push(codes::INVALID_REQUEST);
     }
     if has_body {
-        implied.extend([codes::PAYLOAD_TOO_LARGE, codes::UNSUPPORTED_MEDIA_TYPE]);
+        implied.extend([codes::REQUEST_TIMEOUT, codes::PAYLOAD_TOO_LARGE, codes::UNSUPPORTED_MEDIA_TYPE]);
     }
     if security != Security::Anyone {
         implied.push(codes::UNAUTHORIZED);
