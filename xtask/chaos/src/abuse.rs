@@ -11,8 +11,9 @@ mod others;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::replicas::{Door, System};
 use crate::report::{Journal, Verdict};
@@ -26,8 +27,10 @@ const PERIOD: Duration = Duration::from_secs(20);
 const LONGEST_HOLD: Duration = Duration::from_secs(15);
 /// As many times as slow as without an attack.
 const SLOWER_AT_MOST: f64 = 2.0;
-/// What one process may grow by under attack, in MiB: 2,000 connections with 16 KiB for each direction.
+/// What one process may grow by, in MiB: 2,000 connections with 16 KiB for each direction.
 const GROWTH: u64 = 64;
+/// What one sender of a body without end may get rid of, in bytes: 64 KiB, and what lies in the buffers on the way.
+const SENT_AT_MOST: usize = 8_000_000;
 
 /// What to run.
 pub(crate) struct Abuse {
@@ -59,14 +62,18 @@ impl Abuse {
         let journal = Journal::begin();
         let tried = gaps::look(&system, &journal).await?;
         journal.say(format_args!("{tried} requests that must not get in: tried"));
+        let closed = gaps::open_more_than_one_address_may(&system, &journal).await?;
+        journal.say(format_args!("connections of one address closed as they came: {closed}"));
         let others = Others::log_in(&system.targets()).await?;
         // The first requests open connections to the database.
         others.ask_for(PERIOD / 4).await;
         let (mut quiet, mut attacked, mut held) = (Seen::default(), Seen::default(), Held::default());
+        let mut before = Memory::default();
+        before.look(&system);
         while attacked.served.is_empty() || (journal.elapsed() < self.length && !*interrupted.borrow()) {
             quiet.watch(&system, &others).await;
             let attackers = Attackers::start(&system);
-            attackers.all_hold().await;
+            timeout(PERIOD, attackers.all_hold()).await.context("the attackers cannot all connect")?;
             attacked.watch(&system, &others).await;
             held.add(&attackers.stop().await);
             journal.say(format_args!("{} periods of {} s with an attack", attacked.served.len(), PERIOD.as_secs()));
@@ -75,7 +82,7 @@ impl Abuse {
         let mut verdict = Verdict { text: String::new(), is_well: journal.is_well() };
         judge_service(&mut verdict, quiet.served, attacked.served, self.lenient);
         judge_holds(&mut verdict, &held);
-        judge_memory(&mut verdict, &quiet.memory, &attacked.memory);
+        judge_memory(&mut verdict, &before, &attacked.memory);
         verdict.text.push_str(if verdict.is_well { "all is well" } else { "FAILED" });
         Ok(verdict)
     }
@@ -121,17 +128,20 @@ fn judge_holds(verdict: &mut Verdict, held: &Held) {
             "{kind:?}: {opened} connections, {cut} cut, held for {longest_seconds:.1} s at most, {most_sent} bytes at most"
         ));
         if cut == 0 || longest > LONGEST_HOLD {
-            verdict
-                .fail(format_args!("{kind:?}: a connection can be held for longer than {} s", LONGEST_HOLD.as_secs()));
+            let seconds = LONGEST_HOLD.as_secs();
+            verdict.fail(format_args!("{kind:?}: a connection can be held for longer than {seconds} s"));
+        }
+        if most_sent > SENT_AT_MOST {
+            verdict.fail(format_args!("{kind:?}: of a body without end more is taken than {SENT_AT_MOST} bytes"));
         }
     }
 }
 
-/// No process grows with what is thrown at it.
-fn judge_memory(verdict: &mut Verdict, quiet: &Memory, attacked: &Memory) {
+/// No process grows with what is thrown at it, nor from one attack to the next.
+fn judge_memory(verdict: &mut Verdict, before: &Memory, attacked: &Memory) {
     for (name, most) in attacked.mebibytes() {
-        let usual = quiet.of(name);
-        verdict.say(format_args!("memory of {name}: {usual} MiB without, {most} MiB with"));
+        let usual = before.of(name);
+        verdict.say(format_args!("memory of {name}: {usual} MiB before the first attack, {most} MiB at most"));
         if most > usual + GROWTH {
             verdict.fail(format_args!("{name} grows by more than {GROWTH} MiB"));
         }

@@ -225,6 +225,9 @@ def check_routes(facts):
     """What the documents offer to operators and callers has a route to its service; what is internal has none."""
     routes, integrations = aws("apigatewayv2").get_routes(ApiId=api())["Items"], aws("apigatewayv2").get_integrations(ApiId=api())["Items"]
     uris = {f"integrations/{row['IntegrationId']}": row["IntegrationUri"] for row in integrations}
+    told = [row.get("RequestParameters") for row in integrations if row["IntegrationType"] == "HTTP_PROXY"]
+    address = {"overwrite:header.X-Client-Address": "$context.identity.sourceIp"}
+    facts.equal("what both services are told of a client's address", told, [address] * 2)
     offered = [(row["RouteKey"].split(" "), uris[row["Target"]]) for row in routes]
     function = aws("lambda").get_function(FunctionName="backoffice-orchestrator")["Configuration"]["FunctionArn"]
     homes = {"orchestrator": function} | {service: output(service, "Listener") for service in PORTS}

@@ -8,7 +8,9 @@
 
 use std::sync::LazyLock;
 
-use customers_api::{Credentials, CustomerInput, CustomerListQuery};
+use customers_api::{
+    Credentials, CustomerInput, CustomerListQuery, NewOperator, OperatorListQuery, OperatorPatch, PasswordChange,
+};
 use futures::executor::block_on;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use lambda_http::{Context, LambdaEvent};
@@ -39,6 +41,9 @@ pub const TARGETS: [Target; 6] =
 pub fn body(bytes: &[u8]) {
     read_body::<Credentials>(bytes);
     read_body::<CustomerInput>(bytes);
+    read_body::<NewOperator>(bytes);
+    read_body::<OperatorPatch>(bytes);
+    read_body::<PasswordChange>(bytes);
     read_body::<NewProduct>(bytes);
     read_body::<ProductPatch>(bytes);
     read_body::<NewStockAdjustment>(bytes);
@@ -58,6 +63,7 @@ fn read_body<T: DeserializeOwned>(bytes: &[u8]) {
 pub fn query(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     read_query::<CustomerListQuery>(&text);
+    read_query::<OperatorListQuery>(&text);
     read_query::<ProductListQuery>(&text);
     read_query::<StockMovementListQuery>(&text);
     read_query::<OrderListQuery>(&text);

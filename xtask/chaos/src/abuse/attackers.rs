@@ -1,8 +1,9 @@
 //! Connections that are opened only to be held, and opened again when they are cut.
 
 use std::collections::BTreeMap;
+use std::future::pending;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ use crate::replicas::System;
 /// How many hold a connection at once, and how.
 const ATTACKERS: [(Kind, usize); 4] =
     [(Kind::Idle, 1_000), (Kind::SlowHead, 500), (Kind::SlowBody, 500), (Kind::HugeBody, 1)];
+/// Within which they come.
+const ARRIVAL: Duration = Duration::from_secs(10);
 /// Between two bytes of a slow sender.
 const BETWEEN_BYTES: Duration = Duration::from_secs(1);
 /// At most so long after a connection was cut it is opened again. They do not all come back at once.
@@ -83,11 +86,10 @@ struct Tally {
     held: Mutex<Held>,
     /// Who has opened a connection at least once.
     begun: AtomicUsize,
-    refused: AtomicU64,
 }
 
 impl Attackers {
-    /// They come all at once, half of them to customers, half to orders.
+    /// They come within 10 s, half of them to customers, half to orders. So they are not all cut in one moment either.
     pub(super) fn start(system: &System) -> Self {
         let doors = system.public().filter(|(service, _)| *service != Service::Orchestrator);
         let doors = Vec::from_iter(doors.map(|(_, address)| address));
@@ -146,10 +148,10 @@ impl Drop for Connection<'_> {
 }
 
 async fn attack(kind: Kind, address: SocketAddr, tally: Arc<Tally>) {
+    sleep(rand::random_range(Duration::ZERO..=ARRIVAL)).await;
     let mut begun = false;
     loop {
         let Ok(stream) = TcpStream::connect(address).await else {
-            tally.refused.fetch_add(1, Ordering::Relaxed);
             pause().await;
             continue;
         };
@@ -161,7 +163,8 @@ async fn attack(kind: Kind, address: SocketAddr, tally: Arc<Tally>) {
         let (mut answer, mut request) = stream.into_split();
         let mut end = [0; 1024];
         tokio::select! {
-            () = hold(kind, &mut request, &mut connection.sent) => {}
+            // Who got rid of everything was not cut, and waits for what comes.
+            () = async { hold(kind, &mut request, &mut connection.sent).await; pending().await } => {}
             // The answer may come before the end of the connection. Then it is held on.
             () = async { while matches!(answer.read(&mut end).await, Ok(1..)) {} } => {}
         }
@@ -178,7 +181,7 @@ async fn pause() {
 /// Returns when nothing more can be sent.
 async fn hold(kind: Kind, request: &mut OwnedWriteHalf, sent: &mut usize) {
     let head = match kind {
-        Kind::Idle => return std::future::pending().await,
+        Kind::Idle => return pending().await,
         Kind::SlowHead => "GET /customers/1 HTTP/1.1\r\nHost: door\r\nX-Slow: ",
         Kind::SlowBody => {
             "POST /auth/token HTTP/1.1\r\nHost: door\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n"

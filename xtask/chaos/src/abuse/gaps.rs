@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use crate::plan::Service;
@@ -31,13 +31,56 @@ const PATHS: [&str; 12] = [
     "/customers/1;/internal",
 ];
 
+/// What changes orders, and is for services alone.
+const ABANDON: [&str; 3] = ["/internal/orders/abandon", "//internal/orders/abandon", "/%69nternal/orders/abandon"];
+
+/// More than the door lets one address have at one of its ports.
+const TOO_MANY: usize = 1_300;
+
+/// Opens more connections than one address may have. Gives how many were closed as they came. Another address is served
+/// meanwhile.
+///
+/// # Errors
+///
+/// Where that other is not.
+pub(super) async fn open_more_than_one_address_may(system: &System, journal: &Journal) -> Result<usize> {
+    let door = door(system, Service::Customers)?;
+    let mut open = Vec::new();
+    for _ in 0..TOO_MANY {
+        let socket = TcpSocket::new_v4()?;
+        // All of 127.0.0.0/8 is this machine.
+        socket.bind(SocketAddr::from(([127, 0, 0, 2], 0)))?;
+        // One that is closed at once may end before it was there.
+        open.extend(socket.connect(door).await);
+    }
+    let (status, _) = send(door, "GET /health HTTP/1.1\r\nHost: door\r\n\r\n").await?;
+    if status != 200 {
+        journal.violation(format!("while one address has all it may, another is answered {status}"));
+    }
+    let closed = TOO_MANY - open.iter().filter(|stream| !is_closed(stream)).count();
+    if closed == 0 {
+        journal.violation(format!("one address has {TOO_MANY} connections"));
+    }
+    Ok(closed)
+}
+
+fn is_closed(stream: &TcpStream) -> bool {
+    !matches!(stream.try_read(&mut [0]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+}
+
+fn door(system: &System, wanted: Service) -> Result<SocketAddr> {
+    let (_, address) = system.public().find(|(service, _)| *service == wanted).context("no such door")?;
+    Ok(address)
+}
+
 /// Sends them all, with the token that services show each other. Gives how many there were.
 ///
 /// # Errors
 ///
 /// Where the door cannot be reached. What gets in is a violation.
 pub(super) async fn look(system: &System, journal: &Journal) -> Result<usize> {
-    let (_, door) = system.public().find(|(service, _)| *service == Service::Customers).context("no customers")?;
+    let door = door(system, Service::Customers)?;
+    let orders = self::door(system, Service::Orders)?;
     let token = system.targets().service_token;
     let head = |method, path| format!("{method} {path} HTTP/1.1\r\nHost: door\r\nAuthorization: Bearer {token}\r\n");
     let login = head("POST", "/auth/token") + "Content-Type: application/json\r\n";
@@ -60,7 +103,10 @@ pub(super) async fn look(system: &System, journal: &Journal) -> Result<usize> {
         (with_length(credentials.len(), credentials), 401),
     ];
     let hidden = PATHS.map(|path| (head("GET", path) + "\r\n", 404));
-    let tried = unreadable.len() + refused.len() + hidden.len();
+    let tried = unreadable.len() + refused.len() + hidden.len() + ABANDON.len();
+    for path in ABANDON {
+        expect(orders, &(head("POST", path) + "Content-Length: 2\r\n\r\n{}"), 404, journal).await?;
+    }
     for request in unreadable {
         // HAProxy's own page.
         expect(door, &request, 400, journal).await?;

@@ -19,10 +19,15 @@ impl Memory {
         let mut ticks = interval(LOOK_EVERY);
         loop {
             ticks.tick().await;
-            for (name, process) in system.processes() {
-                let most = self.0.entry(name.to_owned()).or_default();
-                *most = resident(process.pid()).max(*most);
-            }
+            self.look(system);
+        }
+    }
+
+    /// Looks once.
+    pub(super) fn look(&mut self, system: &System) {
+        for (name, process) in system.processes() {
+            let most = self.0.entry(name.to_owned()).or_default();
+            *most = resident(process.pid()).max(*most);
         }
     }
 

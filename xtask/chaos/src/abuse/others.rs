@@ -12,11 +12,14 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 /// One request of each kind begins so often. Far from what the system can do, so that it is the attack that is measured.
 const PACE: Duration = Duration::from_millis(40);
 
+const PRODUCTS: usize = 16;
+
 /// An operator who works.
 pub(super) struct Others {
     customers: customers_client::Client,
     orders: orders_client::Client,
-    product: i64,
+    /// Several, so that orders do not wait for each other.
+    products: Vec<i64>,
 }
 
 /// How long answers took, from the moment in which the request was due.
@@ -47,7 +50,7 @@ enum Answer {
 }
 
 impl Others {
-    /// Logs in, and makes a product that is never sold out.
+    /// Logs in, and makes products that are never sold out.
     ///
     /// # Errors
     ///
@@ -56,9 +59,13 @@ impl Others {
         let Targets { customers, orders, admin_user, admin_password, .. } = targets;
         let operator: Outbound = customers_client::log_in(customers, admin_user, admin_password).await?;
         let orders = orders_client::Client::connect(orders, operator.clone())?;
-        let new = NewProduct::builder().sku("ABUSE").name("Never sold out").price_cents(100).stock(1_000_000_000);
-        let product = send(orders.product_create().body(new).send()).await.context("cannot make a product")?.id;
-        Ok(Self { customers: customers_client::Client::connect(customers, operator)?, orders, product })
+        let mut products = Vec::new();
+        for number in 0..PRODUCTS {
+            let new = NewProduct::builder().sku(format!("ABUSE-{number}")).name("Never sold out").price_cents(100);
+            let new = new.stock(1_000_000_000);
+            products.push(send(orders.product_create().body(new).send()).await.context("cannot make a product")?.id);
+        }
+        Ok(Self { customers: customers_client::Client::connect(customers, operator)?, orders, products })
     }
 
     /// Sends requests for so long, and waits for all answers.
@@ -68,6 +75,7 @@ impl Others {
         // Who is late sends at once: a pause of the system is felt by everybody who came meanwhile.
         pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
         let mut requests = JoinSet::new();
+        let mut products = self.products.iter().cycle();
         while Instant::now() < end {
             let due = pace.tick().await;
             let read = self.customers.clone();
@@ -77,7 +85,7 @@ impl Others {
                     Err(fault) => Answer::Failure(format!("a read: {fault}")),
                 }
             });
-            let (orders, product_id) = (self.orders.clone(), self.product);
+            let (orders, product_id) = (self.orders.clone(), products.next().copied().unwrap_or_default());
             requests.spawn(async move {
                 let items = vec![NewOrderItem { product_id, qty: 1 }];
                 let new = NewOrder { customer_id: 1, items, expected_total_cents: None, external_reference: None };
