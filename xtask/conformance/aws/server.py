@@ -260,24 +260,20 @@ def instance(name, properties):
 
 @kind("AWS::Route53::HostedZone")
 def hosted_zone(name, properties):
-    client = aws("route53")
-    [network] = properties.pop("VPCs")
-    made = client.create_hosted_zone(
-        CallerReference=name, VPC={"VPCId": network["VPCId"], "VPCRegion": network["VPCRegion"]}, **properties
-    )
+    client, [network] = aws("route53"), properties.pop("VPCs")
+    # A zone of a network is private, which moto wants to be told.
+    made = client.create_hosted_zone(CallerReference=name, VPC=network, HostedZoneConfig={"PrivateZone": True}, **properties)
     zone = made["HostedZone"]["Id"].rsplit("/")[-1]
     return Made(zone, lambda: client.delete_hosted_zone(Id=zone))
 
 
 @kind("AWS::Route53::RecordSet")
-def record_set(name, properties):
-    client = aws("route53")
-    zone, alias = properties.pop("HostedZoneId"), properties.pop("AliasTarget")
-    record = {"AliasTarget": {"EvaluateTargetHealth": False, **alias}, **properties}
+def record_set(_, properties):
+    zone, alias = properties.pop("HostedZoneId"), {"EvaluateTargetHealth": False, **properties.pop("AliasTarget")}
 
     def change(action):
-        change = {"Action": action, "ResourceRecordSet": record}
-        client.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": [change]})
+        changes = [{"Action": action, "ResourceRecordSet": {"AliasTarget": alias, **properties}}]
+        aws("route53").change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": changes})
 
     change("CREATE")
     return Made(properties["Name"], lambda: change("DELETE"))
@@ -290,11 +286,8 @@ def load_balancer(name, properties):
     made = client.create_load_balancer(Name=name, **properties)["LoadBalancers"][0]
     arn = made["LoadBalancerArn"]
     client.modify_load_balancer_attributes(LoadBalancerArn=arn, Attributes=attributes)
-    names = {
-        "DNSName": made["DNSName"],
-        "CanonicalHostedZoneID": made["CanonicalHostedZoneId"],
-        "LoadBalancerFullName": arn.split("loadbalancer/")[1],
-    }
+    names = {"DNSName": made["DNSName"], "CanonicalHostedZoneID": made["CanonicalHostedZoneId"]}
+    names["LoadBalancerFullName"] = arn.split("loadbalancer/")[1]
     return Made(arn, lambda: client.delete_load_balancer(LoadBalancerArn=arn), names)
 
 
