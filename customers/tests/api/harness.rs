@@ -97,7 +97,7 @@ impl Harness {
     /// Logs in as a proxy would ask for a client at this address.
     pub(crate) async fn log_in_from(&self, address: &str, username: &str, password: &str) -> reqwest::Response {
         let credentials = serde_json::json!({ "username": username, "password": password });
-        let request = self.http.post(self.url("/auth/token")).header("x-forwarded-for", address).json(&credentials);
+        let request = self.http.post(self.url("/auth/token")).header("x-client-address", address).json(&credentials);
         request.send().await.expect("the server answers")
     }
 
