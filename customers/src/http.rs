@@ -13,8 +13,8 @@ use dropshot::{
 };
 use service::Call;
 use service_api::{
-    Answer, Conditional, CreatedHeaders, CreatedWith, CustomerId, EntityHeaders, Headers, Health, JsonBody, OkAnswer,
-    OkWith, OperatorId, Page, PathId, QueryParams, Readiness, etag,
+    Answer, Conditional, CreatedHeaders, CreatedWith, CustomerId, EntityHeaders, Failure, Headers, Health, JsonBody,
+    OkAnswer, OkWith, OperatorId, Page, PathId, QueryParams, Readiness, etag,
 };
 
 use crate::{Context, metrics};
@@ -45,7 +45,8 @@ impl CustomersApi for CustomersServer {
         let (call, context) = (Call::new(&rqctx), rqctx.context());
         let work = async {
             let viewer = context.auth.viewer(&call)?;
-            context.login.change_password(&viewer, client(&rqctx), &body.checked()?).await?;
+            let changed = context.login.change_password(&viewer, client(&rqctx), &body.checked()?).await;
+            metrics::login(changed.map_err(Failure::from))?;
             Answer::of(HttpResponseUpdatedNoContent())
         };
         call.answer(work).await
@@ -214,12 +215,12 @@ fn client(rqctx: &RequestContext<Context>) -> IpAddr {
     rqctx.context().proxies.client(rqctx.request.remote_addr().ip(), rqctx.request.headers())
 }
 
-fn shown_operator(operator: OperatorAccount) -> Result<OkWith<OperatorAccount, EntityHeaders>, service_api::Failure> {
+fn shown_operator(operator: OperatorAccount) -> Result<OkWith<OperatorAccount, EntityHeaders>, Failure> {
     let headers = EntityHeaders { etag: etag(operator.version) };
     Answer::of(HttpResponseHeaders::new(HttpResponseOk(operator), headers))
 }
 
-fn shown(customer: Customer) -> Result<OkWith<Customer, EntityHeaders>, service_api::Failure> {
+fn shown(customer: Customer) -> Result<OkWith<Customer, EntityHeaders>, Failure> {
     let headers = EntityHeaders { etag: etag(customer.version) };
     Answer::of(HttpResponseHeaders::new(HttpResponseOk(customer), headers))
 }

@@ -64,7 +64,7 @@ impl Config {
 fn bootstrap(env: &Env<'_>) -> Result<Bootstrap, SettingError> {
     let user = Username::try_from(env.required("ADMIN_USER")?);
     let username = user.map_err(|problem| SettingError::invalid("ADMIN_USER", problem))?;
-    let password = Password::try_from(env.required("ADMIN_PASSWORD")?);
+    let password = <Password>::try_from(env.required("ADMIN_PASSWORD")?);
     let password = password.map_err(|problem| SettingError::invalid("ADMIN_PASSWORD", problem))?;
     Ok(Bootstrap { username, password: SecretDigest::of(password.as_str()) })
 }

@@ -1,17 +1,42 @@
 //! The shapes on the wire.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use service_api::{Cursor, CustomerId, Email, OperatorId, PageLimit, Role, Text, Timestamp, Username};
 
-/// What an operator logs in with.
-pub type Password = Text<200>;
+/// What an operator logs in with: `MIN` to 200 characters. `Debug` does not show it.
+#[derive(Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Password<const MIN: usize = 1>(Text<200, MIN>);
 
 /// A password that is set from now on. Length is all that is asked for (NIST SP 800-63B).
-pub type NewPassword = Text<200, 12>;
+pub type NewPassword = Password<12>;
+
+impl<const MIN: usize> Password<MIN> {
+    /// The password itself.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl<const MIN: usize> TryFrom<String> for Password<MIN> {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Text::try_from(text).map(Self)
+    }
+}
+
+impl<const MIN: usize> fmt::Debug for Password<MIN> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
+}
 
 /// An operator's name and password.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Credentials {
     /// The operator's name.
@@ -37,7 +62,7 @@ pub struct Token {
 }
 
 /// One's own password, and another.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PasswordChange {
     /// The password that holds until now.
@@ -47,7 +72,7 @@ pub struct PasswordChange {
 }
 
 /// An operator, as an admin makes one.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewOperator {
     /// What the operator logs in as. No two operators share one, letter case aside, and it stays.
@@ -59,7 +84,7 @@ pub struct NewOperator {
 }
 
 /// Changes of an operator. What is left out stays as it is.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OperatorPatch {
     /// What the operator may do from the next login on.
@@ -165,4 +190,34 @@ pub struct CustomerListQuery {
     pub cursor: Option<Cursor>,
     /// How many customers at most; 20 where absent.
     pub limit: Option<PageLimit>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{from_value, json};
+
+    use super::*;
+
+    #[test]
+    fn no_shape_shows_a_password_to_whoever_prints_it() {
+        let secret = "correct horse";
+        let shown = [
+            format!("{:?}", from_value::<Credentials>(json!({ "username": "ann", "password": secret })).unwrap()),
+            format!(
+                "{:?}",
+                from_value::<PasswordChange>(json!({ "current_password": secret, "new_password": secret })).unwrap()
+            ),
+            format!(
+                "{:?}",
+                from_value::<NewOperator>(json!({ "username": "ann", "password": secret, "role": "viewer" })).unwrap()
+            ),
+            format!("{:?}", from_value::<OperatorPatch>(json!({ "password": secret })).unwrap()),
+        ];
+        for text in shown {
+            assert!(text.contains("password: ") && text.contains('…') && !text.contains("horse"), "{text}");
+        }
+        assert!(
+            from_value::<NewOperator>(json!({ "username": "ann", "password": "too short", "role": "viewer" })).is_err()
+        );
+    }
 }

@@ -67,8 +67,9 @@ impl Login {
     ) -> Result<(), CustomersError> {
         let PasswordChange { current_password, new_password } = change;
         not_the_name(new_password, viewer.name().as_str(), "new_password")?;
-        let guess = Guess::new(viewer.name().as_str(), from);
-        let key = viewer.name().as_str().to_ascii_lowercase();
+        let key = store::key(viewer.name().as_str());
+        let guess = Guess::new(&key, from);
+        self.throttle.check(&guess, Instant::now())?;
         let known = self.db.run(async |connection| store::find_known(connection, &key).await).await?;
         let known = known.filter(|known| known.active).ok_or(CustomersError::NoLongerAllowed)?;
         if self.judge(&guess, current_password.as_str(), Some(&known)).await? == Verdict::Wrong {
@@ -82,10 +83,9 @@ impl Login {
 
     /// The name as it is kept, and the role.
     async fn log_in(&self, given: &Credentials, from: IpAddr) -> Result<(String, Role), CustomersError> {
-        let (username, password) = (given.username.as_str(), given.password.as_str());
-        let guess = Guess::new(username, from);
+        let (key, password) = (store::key(given.username.as_str()), given.password.as_str());
+        let guess = Guess::new(&key, from);
         self.throttle.check(&guess, Instant::now())?;
-        let key = username.to_ascii_lowercase();
         let (mut known, has_admin) = self.look_up(&key).await?;
         if !has_admin && key == self.bootstrap.username.key() && self.bootstrap.password.matches(password) {
             if let Some(username) = self.make_admin(&guess, password).await? {
@@ -106,16 +106,15 @@ impl Login {
         }
     }
 
-    /// Both are always looked for, so that the time taken tells nothing. A name that no operator can have is not there.
+    /// Both are always looked for, so that the time taken tells nothing.
     async fn look_up(&self, key: &str) -> Result<(Option<Known>, bool), DbError> {
-        let key = if key.is_ascii() { key } else { "" };
         let found = async |connection: &mut Connection| {
             Ok((store::find_known(connection, key).await?, store::has_active_admin(connection).await?))
         };
         self.db.run(found).await
     }
 
-    /// Whether the password is that of an operator who is active. Counts what is wrong, and forgives it where it is right.
+    /// Whether the password is that of an operator who is active. It counts as wrong until it is found to be right.
     async fn judge(&self, guess: &Guess, password: &str, known: Option<&Known>) -> Result<Verdict, CustomersError> {
         let turn = self.turn(guess).await?;
         let hash = known.map(|known| known.password_hash.as_str());
@@ -124,16 +123,16 @@ impl Login {
             self.throttle.succeeded(guess, Instant::now());
             Ok(verdict)
         } else {
-            self.throttle.failed(guess, Instant::now());
             Ok(Verdict::Wrong)
         }
     }
 
-    /// The throttle is asked again after the wait: of a thousand guesses at once, most wait while the first few fail.
+    /// Where the throttle allows it. It is asked again after the wait: of a thousand guesses at once, most wait while the first
+    /// few fail.
     async fn turn(&self, guess: &Guess) -> Result<Turn, CustomersError> {
         self.throttle.check(guess, Instant::now())?;
         let turn = self.passwords.turn().await?;
-        self.throttle.check(guess, Instant::now())?;
+        self.throttle.begin(guess, Instant::now())?;
         Ok(turn)
     }
 
@@ -141,6 +140,7 @@ impl Login {
     /// None where another replica did so at the same moment.
     async fn make_admin(&self, guess: &Guess, password: &str) -> Result<Option<String>, CustomersError> {
         let hash = self.passwords.hash(self.turn(guess).await?, password).await?;
+        self.throttle.succeeded(guess, Instant::now());
         let made = self.db.transaction(async |connection| self.bootstrap.make_admin(connection, &hash).await).await;
         match made {
             Err(error) if error.is_unique(store::UNIQUE_USERNAME) => Ok(None),
@@ -148,7 +148,6 @@ impl Login {
             Ok(made) => {
                 if made.is_some() {
                     tracing::info!("the operator of the settings is an active admin now, as there was none");
-                    self.throttle.succeeded(guess, Instant::now());
                 }
                 Ok(made)
             }

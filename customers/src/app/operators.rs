@@ -27,7 +27,7 @@ impl Operators {
     pub(crate) async fn create(&self, admin: &Admin, new: &NewOperator) -> Result<OperatorAccount, CustomersError> {
         let NewOperator { username, password, role } = new;
         not_the_name(password, username.as_str(), "password")?;
-        let hash = self.hash(password).await?;
+        let hash = self.hash(admin, password).await?;
         self.db
             .transaction(async |connection| {
                 still_admin(connection, admin).await?;
@@ -82,7 +82,7 @@ impl Operators {
         patch: &OperatorPatch,
     ) -> Result<OperatorAccount, CustomersError> {
         let hash = match &patch.password {
-            Some(password) => Some(self.hash(password).await?),
+            Some(password) => Some(self.hash(admin, password).await?),
             None => None,
         };
         self.db
@@ -107,7 +107,9 @@ impl Operators {
             .await
     }
 
-    async fn hash(&self, password: &NewPassword) -> Result<String, CustomersError> {
+    /// Only for who still is an admin: hashing takes a turn from whoever logs in. The change itself asks again.
+    async fn hash(&self, admin: &Admin, password: &NewPassword) -> Result<String, CustomersError> {
+        self.db.run(async |connection| Ok(still_admin(connection, admin).await)).await??;
         Ok(self.passwords.hash(self.passwords.turn().await?, password.as_str()).await?)
     }
 }
@@ -132,7 +134,7 @@ async fn view(connection: &mut Connection, id: OperatorId) -> Result<OperatorAcc
 
 /// The admin's name as the table looks it up.
 fn key(admin: &Admin) -> String {
-    admin.name().as_str().to_ascii_lowercase()
+    store::key(admin.name().as_str())
 }
 
 fn username_taken(error: DbError) -> CustomersError {

@@ -14,11 +14,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::timeout;
 
+use crate::metrics;
+
 /// Memory in KiB, passes and lanes: the OWASP Password Storage Cheat Sheet's choice for Argon2id (RFC 9106). A hash carries
 /// its own; raise them here, and each operator's is made anew at the next login.
 const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
+
+/// The most that are hashed or compared at once, however many cores there are: below what the throttle lets through at once
+/// for one account from one address, so that right passwords alone never fill it.
+const MOST_TURNS: usize = 4;
 
 /// How long somebody waits for their turn. Then they are told to come back.
 const TURN_WITHIN: Duration = Duration::from_secs(3);
@@ -63,10 +69,10 @@ pub(crate) struct Turn {
 }
 
 impl Passwords {
-    /// As many turns at once as half the machine's cores.
+    /// As many turns at once as half the machine's cores, and at most 4.
     pub(crate) fn new() -> Result<Self, HashingError> {
         let cores = available_parallelism().map_or(1, usize::from);
-        let turns = Arc::new(Semaphore::new((cores / 2).max(1)));
+        let turns = Arc::new(Semaphore::new((cores / 2).clamp(1, MOST_TURNS)));
         Ok(Self { turns, turn_within: TURN_WITHIN, nobodys: hash("nobody has this password")? })
     }
 
@@ -81,7 +87,7 @@ impl Passwords {
     /// The PHC string of a new hash of the password.
     pub(crate) async fn hash(&self, turn: Turn, password: &str) -> Result<String, HashingError> {
         let password = password.to_owned();
-        Ok(off_thread(turn, move || hash(&password)).await?.0)
+        Ok(off_thread(turn, "keep", move || hash(&password)).await?.0)
     }
 
     /// Compares the password with a hash; with none it takes as long and is wrong. Gives the turn back, so that what was found
@@ -94,16 +100,21 @@ impl Passwords {
     ) -> Result<(Verdict, Turn), HashingError> {
         let (password, known) = (password.to_owned(), expected.is_some());
         let expected = expected.unwrap_or(&self.nobodys).to_owned();
-        let (verdict, turn) = off_thread(turn, move || verify(&password, &expected)).await?;
+        let (verdict, turn) = off_thread(turn, "compare", move || verify(&password, &expected)).await?;
         Ok((if known { verdict } else { Verdict::Wrong }, turn))
     }
 }
 
 async fn off_thread<T: Send + 'static>(
     turn: Turn,
+    purpose: &'static str,
     work: impl FnOnce() -> Result<T, HashingError> + Send + 'static,
 ) -> Result<(T, Turn), HashingError> {
-    spawn_blocking(move || work().map(|done| (done, turn))).await?
+    spawn_blocking(move || {
+        metrics::password_hash(purpose);
+        work().map(|done| (done, turn))
+    })
+    .await?
 }
 
 fn argon2() -> Result<Argon2<'static>, HashingError> {
@@ -181,7 +192,7 @@ mod tests {
             taken.push(turn);
         }
         let cores = available_parallelism().map_or(1, usize::from);
-        assert_eq!(taken.len(), (cores / 2).max(1));
+        assert_eq!(taken.len(), (cores / 2).clamp(1, 4));
         assert!(matches!(passwords.turn().await, Err(HashingError::Busy)));
         taken.pop();
         assert!(passwords.turn().await.is_ok());

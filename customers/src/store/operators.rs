@@ -104,6 +104,12 @@ struct ChangedColumns<'c> {
     active: Option<bool>,
 }
 
+/// The key of the operator's name, and an empty one, which is nobody's, of a text that no operator can have as a name. The
+/// column itself would take a name with spaces at its end for the name.
+pub(crate) fn key(username: &str) -> String {
+    Username::try_from(username.to_owned()).map(|username| username.key()).unwrap_or_default()
+}
+
 pub(crate) async fn insert(
     connection: &mut Connection,
     username: &Username,
@@ -125,7 +131,7 @@ pub(crate) async fn find(connection: &mut Connection, id: OperatorId) -> Result<
     Ok(row.map(OperatorAccount::from))
 }
 
-/// The operator of this name, letter case aside.
+/// The operator whose name has this [`key`].
 pub(crate) async fn find_known(connection: &mut Connection, username_key: &str) -> Result<Option<Known>, DbError> {
     let named = operators::table.filter(operators::username_key.eq(username_key));
     Ok(named.select(LoginRow::as_select()).first(connection).await.optional()?.map(Known::from))

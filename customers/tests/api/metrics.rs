@@ -1,9 +1,16 @@
 //! What the program tells Prometheus of logins, and what it logs of requests.
 
-use serde_json::json;
+use customers_client::Client;
+use customers_client::types::{OperatorPatch, PasswordChange, Role};
+use db::testing::TestDatabase;
+use diesel_async::SimpleAsyncConnection;
+use futures::stream::{FuturesUnordered, StreamExt};
+use outbound::Outbound;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
 use service::testing::Program;
 
-use crate::harness::{PASSWORD, SERVICE_TOKEN, USER};
+use crate::harness::{PASSWORD, SERVICE_TOKEN, USER, make_operator, refusal, refused};
 
 async fn program(database: &db::testing::TestDatabase) -> Program {
     let settings = [
@@ -13,8 +20,103 @@ async fn program(database: &db::testing::TestDatabase) -> Program {
         ("ADMIN_USER", USER.to_owned()),
         ("ADMIN_PASSWORD", PASSWORD.to_owned()),
         ("METRICS_PORT", "0".to_owned()),
+        ("TRUSTED_PROXIES", "127.0.0.1".to_owned()),
     ];
     Program::start(env!("CARGO_BIN_EXE_customers"), settings).await
+}
+
+/// Logs in as a proxy would ask for a client at this address.
+async fn log_in(program: &Program, address: &str, username: &str, password: &str) -> reqwest::Response {
+    let body = json!({ "username": username, "password": password });
+    let request = reqwest::Client::new().post(format!("{}/auth/token", program.base_url)).json(&body);
+    request.header("x-client-address", address).send().await.unwrap()
+}
+
+async fn logged_in(program: &Program, username: &str) -> Client {
+    let answer: Value = log_in(program, "192.0.2.1", username, PASSWORD).await.json().await.unwrap();
+    let outbound = Outbound::new().bearer(answer["access_token"].as_str().unwrap());
+    Client::new_with_client(&program.base_url, reqwest::Client::new(), outbound)
+}
+
+/// How many hashes were begun for this purpose.
+async fn hashes(program: &Program, purpose: &str) -> f64 {
+    program.numbers().await.sum("password_hashes_total", &[("purpose", purpose)])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guess_costs_one_comparison_whether_there_is_such_an_operator_or_not() {
+    let database = TestDatabase::create().await;
+    let program = program(&database).await;
+    let admin = logged_in(&program, USER).await;
+    make_operator(&admin, "ann", Role::Viewer).await;
+    let gone = make_operator(&admin, "bob", Role::Viewer).await.id;
+    admin.operator_update().id(gone).body(OperatorPatch::builder().active(false)).send().await.unwrap();
+    let kept = hashes(&program, "keep").await;
+    for (n, name) in ["ann", "bob", "nobody", "ann ", "żółć", USER].iter().enumerate() {
+        let before = hashes(&program, "compare").await;
+        let answer = log_in(&program, &format!("203.0.113.{n}"), name, "wrong").await;
+        assert_eq!(answer.status(), 401, "{name:?}");
+        assert_eq!(hashes(&program, "compare").await - before, 1.0, "{name:?}");
+    }
+    assert_eq!(hashes(&program, "keep").await, kept);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_no_admin_any_more_has_nothing_hashed() {
+    let database = TestDatabase::create().await;
+    let program = program(&database).await;
+    let admin = logged_in(&program, USER).await;
+    let ann = make_operator(&admin, "ann", Role::Admin).await.id;
+    let former = logged_in(&program, "ann").await;
+    admin.operator_update().id(ann).body(OperatorPatch::builder().role(Role::Viewer)).send().await.unwrap();
+    let kept = hashes(&program, "keep").await;
+    let new = customers_client::types::NewOperator::builder().username("eve").password(PASSWORD).role(Role::Admin);
+    assert_eq!(refusal(former.operator_create().body(new).send().await), refused(403, "forbidden"));
+    let password = PASSWORD.parse::<customers_client::types::OperatorPatchPassword>().unwrap();
+    let patch = OperatorPatch::builder().password(password);
+    assert_eq!(refusal(former.operator_update().id(ann).body(patch).send().await), refused(403, "forbidden"));
+    assert_eq!(hashes(&program, "keep").await, kept);
+}
+
+/// A hash that takes minutes to compare with.
+const ENDLESS: &str = "$argon2id$v=19$m=19456,t=100000,p=1$c29tZXNhbHRzb21lc2FsdA$\
+                       AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_nobody_gets_a_turn_to_log_in_all_else_is_answered() {
+    let database = TestDatabase::seeded().await;
+    let program = program(&database).await;
+    let admin = logged_in(&program, USER).await;
+    let ann = make_operator(&admin, "ann", Role::Viewer).await.id;
+    let slow = format!("UPDATE operators SET password_hash = '{ENDLESS}' WHERE id = {ann}");
+    database.connection().await.batch_execute(&slow).await.unwrap();
+    // No machine has turns for five.
+    let mut guesses: FuturesUnordered<_> = (0..5).map(|_| log_in(&program, "203.0.113.1", "ann", "wrong")).collect();
+    let answer = guesses.next().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE, "all turns are taken");
+    assert!(answer.headers().contains_key("retry-after"));
+    for _ in 0..20 {
+        assert_eq!(admin.customer_list().send().await.unwrap().data.len(), 20);
+        assert!(admin.readiness_view().send().await.is_ok());
+    }
+    assert_eq!(log_in(&program, "203.0.113.2", USER, PASSWORD).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_password_counts_as_refused_where_it_is_to_be_changed_too() {
+    let database = TestDatabase::create().await;
+    let program = program(&database).await;
+    let admin = logged_in(&program, USER).await;
+    let change = || PasswordChange::builder().current_password("wrong").new_password("staple of the harbour");
+    for _ in 0..5 {
+        let answer = admin.password_update().body(change()).send().await;
+        assert_eq!(refusal(answer), refused(403, "wrong_password"));
+    }
+    let answer = admin.password_update().body(change()).send().await;
+    assert_eq!(refusal(answer), refused(429, "too_many_attempts"));
+    let numbers = program.numbers().await;
+    let shown = ["ok", "refused", "throttled", "failed"].map(|end| numbers.sum("logins_total", &[("outcome", end)]));
+    assert_eq!(shown, [1.0, 5.0, 1.0, 0.0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

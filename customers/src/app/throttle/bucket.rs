@@ -50,6 +50,15 @@ impl<K: Clone + Eq + Hash> Buckets<K> {
         *empty_at = (*empty_at).max(now) + self.limit.then_every;
     }
 
+    /// Takes one drop out again.
+    pub(super) fn take_back(&mut self, key: &K, now: Instant) {
+        let left = self.empty_at.get(key).and_then(|empty_at| empty_at.checked_sub(self.limit.then_every));
+        match left.filter(|empty_at| *empty_at > now) {
+            Some(empty_at) => drop(self.empty_at.insert(key.clone(), empty_at)),
+            None => self.clear(key),
+        }
+    }
+
     /// Empties a bucket.
     pub(super) fn clear(&mut self, key: &K) {
         self.empty_at.remove(key);

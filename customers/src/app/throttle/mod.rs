@@ -2,7 +2,8 @@
 //!
 //! Wrong guesses fill three kinds of buckets: of an account from one address, of an address whatever the account, and of an
 //! account from all addresses that never got into it. Full ones refuse. An address that got in before is judged by the first
-//! kind alone, so nobody can lock an owner out from elsewhere. Nothing here knows whether an account exists.
+//! kind alone, so nobody can lock an owner out from elsewhere. Nothing here knows whether an account exists. A guess counts as
+//! wrong from before it is compared until it turns out to be right: so those that are compared at the same moment see each other.
 //!
 //! It is the memory of one process: replicas do not share it, so with N of them there are up to N times as many guesses. It
 //! ends with the process.
@@ -30,18 +31,19 @@ const MOST: usize = 10_000;
 /// Whose password is guessed, and from where.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Guess {
+    /// The key of the operator's name.
     account: String,
     from: IpAddr,
 }
 
 impl Guess {
-    /// Letter case does not tell accounts apart. Of an IPv6 address the first half counts: who has one has the whole network.
-    pub(crate) fn new(username: &str, from: IpAddr) -> Self {
+    /// At the account whose name has this key. Of an IPv6 address the first half counts: who has one has the whole network.
+    pub(crate) fn new(key: &str, from: IpAddr) -> Self {
         let from = match from.to_canonical() {
             IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
             address @ IpAddr::V4(_) => address,
         };
-        Self { account: username.to_ascii_lowercase(), from }
+        Self { account: key.to_owned(), from }
     }
 }
 
@@ -66,6 +68,17 @@ struct Counts {
     at_home: HashMap<Guess, Instant>,
 }
 
+impl Counts {
+    fn check(&self, guess: &Guess, now: Instant) -> Result<(), TooMany> {
+        let mut wait = self.pairs.wait(guess, now);
+        if !self.at_home.contains_key(guess) {
+            let elsewhere = self.accounts.wait(&guess.account, now);
+            wait = wait.max(elsewhere).max(self.addresses.wait(&guess.from, now));
+        }
+        if wait.is_zero() { Ok(()) } else { Err(TooMany { wait: in_whole_seconds(wait) }) }
+    }
+}
+
 impl Throttle {
     pub(crate) fn new() -> Self {
         Self::remembering(MOST)
@@ -82,30 +95,30 @@ impl Throttle {
 
     /// Whether this may be tried now.
     pub(crate) fn check(&self, guess: &Guess, now: Instant) -> Result<(), TooMany> {
-        let counts = self.counts();
-        let mut wait = counts.pairs.wait(guess, now);
-        if !counts.at_home.contains_key(guess) {
-            let elsewhere = counts.accounts.wait(&guess.account, now);
-            wait = wait.max(elsewhere).max(counts.addresses.wait(&guess.from, now));
-        }
-        if wait.is_zero() { Ok(()) } else { Err(TooMany { wait: in_whole_seconds(wait) }) }
+        self.counts().check(guess, now)
     }
 
-    /// The password was wrong, or nobody has the name.
-    pub(crate) fn failed(&self, guess: &Guess, now: Instant) {
+    /// Whether this may be tried now, and if so it is: it counts as wrong until it is said to have [`Self::succeeded`].
+    pub(crate) fn begin(&self, guess: &Guess, now: Instant) -> Result<(), TooMany> {
         let mut counts = self.counts();
+        counts.check(guess, now)?;
         counts.pairs.add(guess, now);
         counts.addresses.add(&guess.from, now);
         if !counts.at_home.contains_key(guess) {
             counts.accounts.add(&guess.account, now);
         }
+        Ok(())
     }
 
-    /// The password was right. What the address got wrong of other accounts still counts: else whoever has an account of
+    /// What was begun was right. What the address got wrong of other accounts still counts: else whoever has an account of
     /// their own could guess without end.
     pub(crate) fn succeeded(&self, guess: &Guess, now: Instant) {
         let mut counts = self.counts();
         counts.pairs.clear(guess);
+        counts.addresses.take_back(&guess.from, now);
+        if !counts.at_home.contains_key(guess) {
+            counts.accounts.take_back(&guess.account, now);
+        }
         let most = counts.pairs.most();
         if !counts.at_home.contains_key(guess) && counts.at_home.len() >= most {
             let longest_ago = counts.at_home.iter().min_by_key(|(_, when)| **when).map(|(guess, _)| guess.clone());
