@@ -126,6 +126,15 @@ impl DatabaseSettings {
         &self.password
     }
 
+    /// The server's host, where what is said to it may go over the network in plain text.
+    #[must_use]
+    pub fn plain_text_to(&self) -> Option<&str> {
+        match self.tls {
+            TlsMode::Disabled | TlsMode::Preferred => Some(&self.host),
+            TlsMode::Required | TlsMode::Verify => None,
+        }
+    }
+
     /// The same server and user, but another database.
     #[must_use]
     pub fn with_database(&self, name: &str) -> Self {
@@ -267,6 +276,20 @@ mod tests {
         assert!(tls("ssl-mode=REQUIRED&ssl-ca=/ca.pem").unwrap_err().to_string().contains("ssl-ca needs"));
         assert!(tls("ssl-mode=MAYBE").unwrap_err().to_string().contains("unknown ssl-mode `MAYBE`"));
         assert!(tls("sslmode=x").unwrap_err().to_string().contains("unknown parameter `sslmode`"));
+    }
+
+    #[test]
+    fn only_a_mode_that_insists_on_tls_keeps_plain_text_from_the_host() {
+        let plain = |mode: &str| {
+            let url = format!("mysql://root@db.example/d?ssl-mode={mode}");
+            DatabaseSettings::from_url(&url).unwrap().plain_text_to().map(str::to_owned)
+        };
+        for mode in ["DISABLED", "PREFERRED"] {
+            assert_eq!(plain(mode).as_deref(), Some("db.example"), "{mode}");
+        }
+        for mode in ["REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"] {
+            assert_eq!(plain(mode), None, "{mode}");
+        }
     }
 
     #[test]

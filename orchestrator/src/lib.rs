@@ -18,6 +18,7 @@ mod upstreams;
 mod wire;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use secrecy::SecretString;
 use service::auth::Auth;
@@ -32,6 +33,9 @@ pub use retry::Policy;
 
 /// Where it listens when `PORT` does not say.
 pub const DEFAULT_PORT: u16 = 3003;
+
+/// How long requests may take to end when the server stops: a saga has 20 s, after the body that asks for it.
+const CLOSED_WITHIN: Duration = Duration::from_secs(28);
 
 /// What the service promises, shown under `/docs`.
 const DOCUMENT: &str = include_str!("../../specs/orchestrator.json");
@@ -98,5 +102,5 @@ pub fn start(config: Config) -> Result<Running<Orchestrator>, RunError> {
     let orchestrator = Orchestrator::new(config)?;
     let api = orchestrator_api::orchestrator_api_mod::api_description::<LocalServer>()
         .map_err(|error| RunError::Start(Box::new(error)))?;
-    service::serve(service::with_docs(api, DOCUMENT)?, orchestrator, address)
+    Ok(service::serve(service::with_docs(api, DOCUMENT)?, orchestrator, address)?.closed_within(CLOSED_WITHIN))
 }

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use db::{DatabaseSettings, Db};
 use service::auth::Auth;
-use service::settings::{Env, SettingError, bind_address, refuse_weak_secrets};
+use service::settings::{Env, SettingError, bind_address, refuse_database_abroad, refuse_weak_secrets};
 use service::{CursorKey, RunError, Running};
 use tokio::task::JoinSet;
 
@@ -62,6 +62,7 @@ impl Config {
         let database = DatabaseSettings::from_lookup(|name| env.get(name));
         let database = database.map_err(|error| RunError::Setting(error.to_string()))?;
         refuse_weak_secrets(env, Some(database.password()))?;
+        refuse_database_abroad(env, database.plain_text_to())?;
         Ok(Self {
             bind_address: bind_address(env, DEFAULT_PORT)?,
             database,

@@ -17,9 +17,10 @@ use crate::{health, metrics, telemetry, trace};
 
 /// The largest body that is read. A full order of 100 lines takes about 5 KiB.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
-/// How long running requests may take to end when the server stops. Somebody who never finishes sending a body would
-/// otherwise keep it alive for ever.
-const CLOSED_WITHIN: Duration = Duration::from_secs(10);
+/// How long running requests may take to end when the server stops, unless it says otherwise: what one use of the database
+/// takes at most, 10 s, 5 s more for the answer to COMMIT, and a second to tell. Somebody who never finishes sending a body
+/// would otherwise keep it alive for ever.
+const CLOSED_WITHIN: Duration = Duration::from_secs(16);
 
 /// Whether this process was told to stop. It stops as a whole, whatever it serves.
 static STOPPING: AtomicBool = AtomicBool::new(false);
@@ -55,6 +56,7 @@ impl From<SettingError> for RunError {
 /// A server that answers.
 pub struct Running<C: ServerContext> {
     http: HttpServer<C>,
+    closed_within: Duration,
 }
 
 /// Starts to answer on this address.
@@ -72,7 +74,7 @@ pub fn serve<C: ServerContext>(
         .config(config)
         .start()
         .map_err(|error| RunError::Listen { address, source: Box::new(error) })?;
-    Ok(Running { http })
+    Ok(Running { http, closed_within: CLOSED_WITHIN })
 }
 
 impl<C: ServerContext> Running<C> {
@@ -86,9 +88,15 @@ impl<C: ServerContext> Running<C> {
         format!("http://{}", self.local_addr())
     }
 
-    /// Takes no new request, waits for the running ones, at most 10 s, and ends.
+    /// The same server, whose running requests may take so long to end when it stops.
+    #[must_use]
+    pub fn closed_within(self, closed_within: Duration) -> Self {
+        Self { closed_within, ..self }
+    }
+
+    /// Takes no new request, waits for the running ones, at most 16 s unless it was told otherwise, and ends.
     pub async fn close(self) {
-        match timeout(CLOSED_WITHIN, self.http.close()).await {
+        match timeout(self.closed_within, self.http.close()).await {
             Ok(Ok(())) => tracing::info!("stopped"),
             Ok(Err(error)) => tracing::warn!(error, "stopped with an error"),
             Err(_) => tracing::warn!("stopped with requests that did not end in time"),

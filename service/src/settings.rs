@@ -10,7 +10,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
-pub use production::refuse_weak_secrets;
+pub use production::{refuse_database_abroad, refuse_weak_secrets};
 
 /// In seconds. Whoever waits longer for the end of a process kills it.
 const LONGEST_DRAIN: u64 = 600;
@@ -130,10 +130,11 @@ pub fn bind_address(env: &Env<'_>, default_port: u16) -> Result<SocketAddr, Sett
     Ok(SocketAddr::new(host, port))
 }
 
-/// `METRICS_PORT` at `HOST`: where numbers are served to Prometheus, if at all. Port 0 lets the system choose.
+/// `METRICS_PORT` at `METRICS_HOST` (127.0.0.1 by default, whatever `HOST` is: who asks shows no credentials): where numbers are
+/// served to Prometheus, if at all. Port 0 lets the system choose.
 pub fn metrics_address(env: &Env<'_>) -> Result<Option<SocketAddr>, SettingError> {
     let port: Option<u16> = env.parsed("METRICS_PORT")?;
-    let host = bind_address(env, 0)?.ip();
+    let host: IpAddr = env.parsed("METRICS_HOST")?.unwrap_or(Ipv4Addr::LOCALHOST.into());
     Ok(port.map(|port| SocketAddr::new(host, port)))
 }
 
@@ -175,8 +176,23 @@ mod tests {
         assert_eq!(metrics_address(&Env::new(|_| None)).unwrap(), None);
         let address = metrics_address(&env("METRICS_PORT", "9101")).unwrap();
         assert_eq!(address.unwrap().to_string(), "127.0.0.1:9101");
-        let error = metrics_address(&env("METRICS_PORT", "none")).unwrap_err();
-        assert!(error.to_string().starts_with("METRICS_PORT: "), "{error}");
+        for name in ["METRICS_PORT", "METRICS_HOST"] {
+            let error = metrics_address(&env(name, "none")).unwrap_err();
+            assert!(error.to_string().starts_with(&format!("{name}: ")), "{error}");
+        }
+    }
+
+    #[test]
+    fn numbers_leave_the_machine_only_where_that_is_asked_for() {
+        let address = |metrics_host: Option<&'static str>| {
+            let setting = move |name: &str| match name {
+                "METRICS_HOST" => metrics_host,
+                "METRICS_PORT" => Some("9101"),
+                _ => Some("0.0.0.0"),
+            };
+            metrics_address(&Env::new(move |name| setting(name).map(str::to_owned))).unwrap().unwrap().to_string()
+        };
+        assert_eq!((address(None), address(Some("0.0.0.0"))), ("127.0.0.1:9101".to_owned(), "0.0.0.0:9101".to_owned()));
     }
 
     #[test]

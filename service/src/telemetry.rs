@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
-
 use std::time::Duration;
 
 use slog::{Drain, KV};
@@ -44,8 +43,8 @@ fn wants_text() -> bool {
     }
 }
 
-/// A logger for dropshot. Its warnings go where ours go. Of its lines per request only those are kept that are about no
-/// operation: of every other, ours says more.
+/// A logger for dropshot. Its warnings go where ours go, without the caller's address and what it asked for. Of its lines per
+/// request only those are kept that are about no operation: of every other, ours says more.
 pub(crate) fn dropshot_logger() -> slog::Logger {
     slog::Logger::root(ToTracing.fuse(), slog::o!())
 }
@@ -63,13 +62,15 @@ impl Drain for ToTracing {
 
     fn log(&self, record: &slog::Record<'_>, values: &slog::OwnedKVList) -> Result<(), slog::Never> {
         let is_warning = record.level().is_at_least(slog::Level::Warning);
-        if !is_warning && record.msg().as_str().unwrap_or_default() != COMPLETED {
+        let message = record.msg().as_str().unwrap_or_default();
+        if message == COMPLETED_UNHEARD || !is_warning && message != COMPLETED {
             return Ok(());
         }
         let mut fields = Fields::default();
         let _ = values.serialize(record, &mut fields);
         let _ = record.kv().serialize(record, &mut fields);
         if is_warning {
+            fields.0.retain(|name, _| TOLD.contains(&name.as_str()));
             tracing::warn!(target: "dropshot", fields = ?fields.0, "{}", record.msg());
         } else if fields.0.contains_key(NO_OPERATION) {
             fields.log_request();
@@ -80,6 +81,10 @@ impl Drain for ToTracing {
 
 /// What dropshot says of every request that was answered.
 const COMPLETED: &str = "request completed";
+/// What it says where nobody was left to hear the answer. The operation's own line says what that was.
+const COMPLETED_UNHEARD: &str = "request completed after handler was already cancelled";
+/// What is told of a warning. The others may hold the caller's address and anything that it wrote.
+const TOLD: [&str; 4] = ["error", "latency_us", "method", "req_id"];
 /// What it says besides of one that reached no operation. Operations answer also where they refuse.
 const NO_OPERATION: &str = "error_message_internal";
 

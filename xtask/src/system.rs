@@ -23,8 +23,8 @@ use crate::progress::Progress;
 use crate::services::Service;
 use crate::{process, ready};
 
-/// A service finishes its requests within 10 s of SIGTERM.
-const STOPPED_WITHIN: Duration = Duration::from_secs(15);
+/// The orchestrator finishes its requests within 28 s of SIGTERM, the others within 16 s.
+const STOPPED_WITHIN: Duration = Duration::from_secs(32);
 pub(crate) const READY_WITHIN: Duration = Duration::from_secs(60);
 /// Between two looks at a service that is not ready yet.
 const LOOK_EVERY: Duration = Duration::from_millis(100);

@@ -2,7 +2,9 @@
 
 use reqwest::Client;
 use serde_json::json;
-use service::testing::everything_it_writes;
+use service::testing::{Program, everything_it_writes};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::harness::{CUSTOMER, Harness, JWT_SECRET, SERVICE_TOKEN, operator_token};
 
@@ -32,4 +34,47 @@ async fn no_secret_and_no_token_is_written_at_any_level_not_even_those_that_are_
     for secret in [JWT_SECRET, SERVICE_TOKEN, &operator] {
         assert!(!written.contains(secret), "{secret} was written");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_somebody_who_hangs_up_neither_the_address_is_logged_nor_what_was_asked_for() {
+    // Takes connections and says nothing, so that whoever asks has to wait.
+    let database = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let settings = [
+        ("DATABASE_URL", format!("mysql://root@{}/x", database.local_addr().unwrap())),
+        ("JWT_SECRET", JWT_SECRET.to_owned()),
+        ("SERVICE_TOKEN", SERVICE_TOKEN.to_owned()),
+        ("CUSTOMERS_API_BASE", "http://127.0.0.1:1".to_owned()),
+    ];
+    let program = Program::start(env!("CARGO_BIN_EXE_orders"), settings).await;
+    let mut client = TcpStream::connect(program.base_url.strip_prefix("http://").unwrap()).await.unwrap();
+    let address = client.local_addr().unwrap().to_string();
+    let bearer = operator_token("ann");
+    let request = format!("GET /products/987654321 HTTP/1.1\r\nhost: h\r\nauthorization: Bearer {bearer}\r\n\r\n");
+    client.write_all(request.as_bytes()).await.unwrap();
+    drop(client);
+    let line = program.line(|line| line["message"].as_str().is_some_and(|said| said.contains("disconnected"))).await;
+    let request = line["fields"].as_str().unwrap();
+    assert!(request.contains("req_id") && request.contains("GET"), "{line}");
+    program.line(|line| line["route"] == "/products/{id}").await;
+    let log = format!("{:?}", program.lines());
+    for personal in ["987654321", &address] {
+        assert!(!log.contains(personal), "{personal}: {log}");
+    }
+}
+
+#[tokio::test]
+async fn a_program_whose_database_is_far_away_and_without_tls_does_not_start() {
+    let mut settings = [
+        ("DATABASE_URL", "mysql://app:hunter2@db.example.com/shop"),
+        ("JWT_SECRET", JWT_SECRET),
+        ("SERVICE_TOKEN", SERVICE_TOKEN),
+        ("CUSTOMERS_API_BASE", "http://127.0.0.1:1"),
+    ];
+    let nobody = async |_| panic!("it listens");
+    let refused = everything_it_writes(env!("CARGO_BIN_EXE_orders"), &settings, nobody).await.unwrap_err().to_string();
+    assert!(refused.starts_with("orders: DATABASE_URL: expected ?ssl-mode=REQUIRED"), "{refused}");
+    assert!(refused.lines().count() == 1 && !refused.contains("hunter2"), "{refused}");
+    settings[0].1 = "mysql://app:hunter2@db.example.com/shop?ssl-mode=REQUIRED";
+    everything_it_writes(env!("CARGO_BIN_EXE_orders"), &settings, async |_| {}).await.unwrap();
 }

@@ -1,8 +1,10 @@
 //! What the program tells Prometheus, after requests whose end is known.
 
+use std::time::Duration;
+
 use service::testing::{Numbers, Program};
 
-use crate::harness::{Harness, SERVICE_TOKEN, env, new_order, operator_token};
+use crate::harness::{Harness, env, new_order, operator_token};
 
 /// The program on the database of this harness.
 async fn program(harness: &Harness) -> Program {
@@ -87,14 +89,21 @@ async fn what_collides_is_counted_by_its_cause() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;
     let program = program(&harness).await;
-    let outbound = outbound::Outbound::new().bearer(SERVICE_TOKEN);
+    let outbound = outbound::Outbound::new().bearer(&operator_token("ann"));
     let client = orders_client::Client::new_with_client(&program.base_url, harness.http().clone(), outbound);
     let mut other = harness.database.connection().await;
     other.batch_execute("BEGIN; SELECT id FROM products FOR UPDATE").await.unwrap();
-    client.order_create().x_idempotency_key("k").body(new_order(&[(a, 1)])).send().await.unwrap_err();
-    other.batch_execute("ROLLBACK").await.unwrap();
+    let retries = |numbers: &Numbers, cause| numbers.sum("db_transaction_retries_total", &[("cause", cause)]);
+    // An operator waits for longer than any engine takes to notice that a lock was waited for too long.
+    let create = client.order_create().x_idempotency_key("k").body(new_order(&[(a, 1)])).send();
+    let (created, ()) = tokio::join!(create, async {
+        while retries(&program.numbers().await, "lock_timeout") == 0.0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        other.batch_execute("ROLLBACK").await.unwrap();
+    });
+    created.unwrap();
     let numbers = program.numbers().await;
-    let retries = |cause| numbers.sum("db_transaction_retries_total", &[("cause", cause)]);
-    assert_eq!((retries("lock_timeout"), retries("deadlock")), (1.0, 0.0));
-    assert_eq!(numbers.sum("db_transactions_total", &[("outcome", "failed")]), 1.0);
+    assert_eq!(retries(&numbers, "deadlock"), 0.0);
+    assert_eq!(numbers.sum("db_transactions_total", &[("outcome", "failed")]), 0.0);
 }

@@ -1,5 +1,5 @@
 //! What the production profile refuses at the start: secrets that others may know or guess, and another service's answers
-//! in plain text over networks that others use.
+//! in plain text over networks that others use, be it the database's.
 
 use std::net::IpAddr;
 
@@ -111,12 +111,44 @@ pub(super) fn refuse_plain_text_abroad(setting: &str, url: &Url) -> Result<(), S
     if url.scheme() == "https" || url.host().is_some_and(|host| is_near(&host)) {
         return Ok(());
     }
-    let problem = format!(
-        "expected https: http is taken for this machine, private and link-local addresses, names without a dot, and names \
-         under {}",
-        NEAR.join(", ")
-    );
-    Err(SettingError::invalid(setting, problem))
+    Err(SettingError::invalid(setting, format!("expected https: http is taken for {}", near())))
+}
+
+/// In production, refuses a database to which everything would go in plain text from here far away.
+///
+/// # Errors
+///
+/// Names the setting that has to ask for TLS.
+pub fn refuse_database_abroad(env: &Env<'_>, plain_text_to: Option<&str>) -> Result<(), SettingError> {
+    let Some(host) = plain_text_to else { return Ok(()) };
+    if Profile::from_env(env)? == Profile::Development || is_near_host(host) {
+        return Ok(());
+    }
+    let (setting, wanted) = match env.get("DATABASE_URL") {
+        Some(_) => ("DATABASE_URL", "?ssl-mode=REQUIRED, VERIFY_CA or VERIFY_IDENTITY"),
+        None => ("DB_SSL_MODE", "REQUIRED, VERIFY_CA or VERIFY_IDENTITY"),
+    };
+    Err(SettingError::invalid(setting, format!("expected {wanted}: no TLS is taken for {}", near())))
+}
+
+/// What counts as the own network, in words.
+fn near() -> String {
+    let names = NEAR.join(", ");
+    format!("this machine, private and link-local addresses, names without a dot, and names under {names}")
+}
+
+/// The same for a host that stands alone. What is no host is not near.
+fn is_near_host(host: &str) -> bool {
+    match host.parse() {
+        Ok(IpAddr::V6(address)) => is_near(&Host::Ipv6(address)),
+        // Any other way to write an address is understood as well.
+        _ => match Host::parse(host) {
+            Ok(Host::Ipv4(address)) => is_near(&Host::Ipv4(address)),
+            Ok(Host::Domain(name)) => is_near(&Host::Domain(&name)),
+            Ok(Host::Ipv6(address)) => is_near(&Host::Ipv6(address)),
+            Err(_) => false,
+        },
+    }
 }
 
 fn is_near(host: &Host<&str>) -> bool {
@@ -293,5 +325,29 @@ mod tests {
             assert!(refused.starts_with("ORDERS_API_BASE: expected https"), "{foreign}: {refused}");
             assert_eq!(base("development", foreign), Ok(foreign.to_owned()));
         }
+    }
+
+    fn database(settings: &[(&str, &str)], plain_text_to: Option<&str>) -> Result<(), String> {
+        let env = Env::new(|name: &str| {
+            settings.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        });
+        refuse_database_abroad(&env, plain_text_to).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_database_without_tls_is_for_the_own_network() {
+        for near in ["127.0.0.1", "::1", "fd00::1", "10.0.0.7", "mysql", "localhost", "db.internal", "DB.Internal."] {
+            assert_eq!(database(&[], Some(near)), Ok(()), "{near}");
+        }
+        let foreign =
+            ["db.example.com", "8.8.8.8", "134744072", "0x8.0x8.0x8.0x8", "2001:db8::1", "0.0.0.0", "a b", ""];
+        for foreign in foreign {
+            let refused = database(&[], Some(foreign)).unwrap_err();
+            assert!(refused.starts_with("DB_SSL_MODE: expected REQUIRED, VERIFY_CA or VERIFY_IDENTITY"), "{refused}");
+            let refused = database(&[("DATABASE_URL", "mysql://…")], Some(foreign)).unwrap_err();
+            assert!(refused.starts_with("DATABASE_URL: expected ?ssl-mode=REQUIRED"), "{refused}");
+            assert_eq!(database(&[("PROFILE", "development")], Some(foreign)), Ok(()));
+        }
+        assert_eq!(database(&[], None), Ok(()));
     }
 }

@@ -3,12 +3,10 @@
 mod answers;
 mod credentials;
 mod numbers;
-mod output;
 mod program;
 
 pub(crate) use answers::held_to_document;
 pub use answers::hold_answers_to;
 pub use credentials::credentials_that_get_in;
 pub use numbers::Numbers;
-pub use output::everything_it_writes;
-pub use program::Program;
+pub use program::{Program, everything_it_writes};

@@ -21,8 +21,8 @@ use tokio::time::timeout;
 use crate::log::Log;
 
 const LISTENS_WITHIN: Duration = Duration::from_secs(30);
-/// A service drains for 3 s here at most, and finishes its requests within 10 s.
-const STOPPED_WITHIN: Duration = Duration::from_secs(20);
+/// A service drains for 3 s here at most, and the orchestrator finishes its requests within 28 s.
+const STOPPED_WITHIN: Duration = Duration::from_secs(36);
 
 /// A program and its environment.
 #[derive(Clone)]
