@@ -109,7 +109,7 @@ pub fn cursor(bytes: &[u8]) {
 pub fn caller(bytes: &[u8]) {
     static AUTH: LazyLock<Auth> = LazyLock::new(|| Auth::from_env(&settings()).expect("good settings"));
     let mut headers = HeaderMap::new();
-    let names = [header::AUTHORIZATION.as_str(), "x-correlation-id", "traceparent", "tracestate", "x-forwarded-for"];
+    let names = [header::AUTHORIZATION.as_str(), "x-correlation-id", "traceparent", "tracestate", "x-client-address"];
     for (name, value) in names.into_iter().zip(bytes.split(|b| *b == 0)) {
         if let Ok(value) = HeaderValue::from_bytes(value) {
             headers.append(HeaderName::from_static(name), value);
