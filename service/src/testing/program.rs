@@ -55,7 +55,7 @@ impl Writing {
     }
 
     /// All that was written until the program's end.
-    async fn until_its_end(self) -> Vec<String> {
+    async fn all(self) -> Vec<String> {
         let Self { lines, reader } = self;
         reader.await.expect("it is read");
         std::mem::take(&mut *lines.lock().unwrap_or_else(PoisonError::into_inner))
@@ -117,7 +117,7 @@ impl Program {
     /// Ends it at once. Gives all that it wrote.
     async fn end(mut self) -> String {
         self.process.kill().await.expect("it can be ended");
-        let lines = [self.log.until_its_end().await, self.errors.until_its_end().await].concat();
+        let lines = [self.log.all().await, self.errors.all().await].concat();
         lines.into_iter().map(|line| line + "\n").collect()
     }
 
