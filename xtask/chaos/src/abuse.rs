@@ -70,7 +70,7 @@ impl Abuse {
         let (mut quiet, mut attacked, mut held) = (Seen::default(), Seen::default(), Held::default());
         let mut before = Memory::default();
         before.look(&system);
-        while attacked.served.is_empty() || (journal.elapsed() < self.length && !*interrupted.borrow()) {
+        while attacked.served.is_empty() || (journal.elapsed() + 2 * PERIOD < self.length && !*interrupted.borrow()) {
             quiet.watch(&system, &others).await;
             let attackers = Attackers::start(&system);
             timeout(PERIOD, attackers.all_hold()).await.context("the attackers cannot all connect")?;
