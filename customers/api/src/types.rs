@@ -88,6 +88,9 @@ pub struct NewOperator {
 #[serde(deny_unknown_fields)]
 pub struct OperatorPatch {
     /// What the operator may do from the next login on.
+    // Optional in the document by its default, which is left out: OpenAPI 3.0 has no nullable reference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Role")]
     pub role: Option<Role>,
     /// Whether the operator may log in.
     pub active: Option<bool>,
