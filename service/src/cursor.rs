@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
 use secrecy::{ExposeSecret, SecretString};
-use service_api::{Failure, codes};
+use service_api::{Cursor, Failure, codes};
 use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq};
 
@@ -54,6 +54,16 @@ impl CursorKey {
         })
     }
 
+    /// The same for a list that is sorted by its rows' ids, downwards: below which id it goes on. Without a cursor it begins.
+    pub fn open_below(&self, list: &str, filters: &[u8], cursor: Option<&Cursor>) -> Result<i64, Failure> {
+        cursor.map_or(Ok(i64::MAX), |cursor| Ok(self.open(list, filters, cursor.as_str())?.id))
+    }
+
+    /// A cursor for such a list: it goes on below this id.
+    pub fn seal_below(&self, list: &str, filters: &[u8], id: i64) -> String {
+        self.seal(list, filters, Position { sort: id, id })
+    }
+
     fn position(&self, list: &str, filters: &[u8], cursor: &str) -> Option<Position> {
         let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
         let (position, tag) = bytes.split_at_checked(16)?;
@@ -86,8 +96,9 @@ fn derived(secret: &SecretString) -> Hmac<Sha256> {
     keyed(&mac.finalize().into_bytes())
 }
 
+/// A MAC under this secret.
 #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
-fn keyed(secret: &[u8]) -> Hmac<Sha256> {
+pub(crate) fn keyed(secret: &[u8]) -> Hmac<Sha256> {
     Hmac::new_from_slice(secret).expect("HMAC takes a key of any length")
 }
 

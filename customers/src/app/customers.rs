@@ -2,8 +2,8 @@
 
 use customers_api::{Customer, CustomerContact, CustomerInput, CustomerListQuery};
 use db::{Connection, Db, DbError};
+use service::CursorKey;
 use service::auth::{Operator, ServiceCaller, Viewer};
-use service::{CursorKey, Position};
 use service_api::{CustomerId, Failure, IfMatch, Page, Text};
 
 use super::error::CustomersError;
@@ -35,12 +35,9 @@ impl Customers {
     pub(crate) async fn list(&self, _: &Viewer, query: &CustomerListQuery) -> Result<Page<Customer>, Failure> {
         let search = query.search.as_ref().map(Text::as_str);
         let filters = search.unwrap_or_default().as_bytes();
-        let before = match &query.cursor {
-            Some(cursor) => self.cursors.open(LIST, filters, cursor.as_str())?.id,
-            None => i64::MAX,
-        };
+        let before = self.cursors.open_below(LIST, filters, query.cursor.as_ref())?;
         let limit = query.limit.unwrap_or_default();
-        let seal = |id: i64| self.cursors.seal(LIST, filters, Position { sort: id, id });
+        let seal = |id: i64| self.cursors.seal_below(LIST, filters, id);
         let Some(search) = search else {
             let rows = self.db.run(async |connection| store::page(connection, before, limit.get() + 1).await).await;
             return Ok(Page::cut(rows.map_err(CustomersError::from)?, limit, |last| seal(last.id.get())));

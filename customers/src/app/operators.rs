@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use customers_api::{NewOperator, NewPassword, OperatorAccount, OperatorListQuery, OperatorPatch};
 use db::{Connection, Db, DbError};
+use service::CursorKey;
 use service::auth::Admin;
-use service::{CursorKey, Position};
 use service_api::{Failure, IfMatch, OperatorId, Page, Role};
 
 use super::error::CustomersError;
@@ -53,10 +53,7 @@ impl Operators {
         admin: &Admin,
         query: &OperatorListQuery,
     ) -> Result<Page<OperatorAccount>, Failure> {
-        let before = match &query.cursor {
-            Some(cursor) => self.cursors.open(LIST, b"", cursor.as_str())?.id,
-            None => i64::MAX,
-        };
+        let before = self.cursors.open_below(LIST, b"", query.cursor.as_ref())?;
         let (key, limit) = (key(admin), query.limit.unwrap_or_default());
         let found = self.db.run(async |connection| {
             Ok((
@@ -66,9 +63,7 @@ impl Operators {
         });
         match found.await.map_err(CustomersError::from)? {
             (false, _) => Err(CustomersError::NoLongerAllowed.into()),
-            (true, rows) => Ok(Page::cut(rows, limit, |last| {
-                self.cursors.seal(LIST, b"", Position { sort: last.id.get(), id: last.id.get() })
-            })),
+            (true, rows) => Ok(Page::cut(rows, limit, |last| self.cursors.seal_below(LIST, b"", last.id.get()))),
         }
     }
 

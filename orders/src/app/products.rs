@@ -7,8 +7,8 @@ use db::{Connection, Db, DbError};
 use orders_api::{
     NewProduct, NewStockAdjustment, Product, ProductListQuery, ProductPatch, StockMovement, StockMovementListQuery,
 };
+use service::CursorKey;
 use service::auth::{Operator, Viewer};
-use service::{CursorKey, Position};
 use service_api::{Failure, IfMatch, Page, ProductId, Stock, Text};
 
 use super::{OrdersError, reason};
@@ -46,12 +46,9 @@ impl Products {
     pub(crate) async fn list(&self, _: &Viewer, query: &ProductListQuery) -> Result<Page<Product>, Failure> {
         let search = query.search.as_ref().map(Text::as_str);
         let filters = search.unwrap_or_default().as_bytes();
-        let before = match &query.cursor {
-            Some(cursor) => self.cursors.open(LIST, filters, cursor.as_str())?.id,
-            None => i64::MAX,
-        };
+        let before = self.cursors.open_below(LIST, filters, query.cursor.as_ref())?;
         let limit = query.limit.unwrap_or_default();
-        let seal = |id: i64| self.cursors.seal(LIST, filters, at(id));
+        let seal = |id: i64| self.cursors.seal_below(LIST, filters, id);
         let Some(search) = search else {
             let rows = self.db.run(async |connection| products::page(connection, before, limit.get() + 1).await).await;
             return Ok(Page::cut(rows.map_err(OrdersError::from)?, limit, |last| seal(last.id.get())));
@@ -114,17 +111,14 @@ impl Products {
         query: &StockMovementListQuery,
     ) -> Result<Page<StockMovement>, Failure> {
         let filters = id.get().to_be_bytes();
-        let before = match &query.cursor {
-            Some(cursor) => self.cursors.open(LEDGER, &filters, cursor.as_str())?.id,
-            None => i64::MAX,
-        };
+        let before = self.cursors.open_below(LEDGER, &filters, query.cursor.as_ref())?;
         let limit = query.limit.unwrap_or_default();
         let rows = self.db.run(async |connection| ledger::page(connection, id, before, limit.get() + 1).await);
         let rows = rows.await.map_err(OrdersError::from)?;
         if rows.is_empty() {
             self.view(viewer, id).await?;
         }
-        Ok(Page::cut(rows, limit, |last| self.cursors.seal(LEDGER, &filters, at(last.id))))
+        Ok(Page::cut(rows, limit, |last| self.cursors.seal_below(LEDGER, &filters, last.id)))
     }
 }
 
@@ -172,9 +166,4 @@ fn not_found(id: ProductId) -> OrdersError {
 
 fn sku_taken(error: DbError) -> OrdersError {
     if error.is_unique(products::UNIQUE_SKU) { OrdersError::SkuTaken } else { error.into() }
-}
-
-/// A position in a list that is sorted by id alone.
-fn at(id: i64) -> Position {
-    Position { sort: id, id }
 }

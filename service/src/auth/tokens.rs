@@ -3,14 +3,14 @@
 //! Two secrets may count at a time, so that they can be changed without logging anybody out. A token says by its `kid` which
 //! of them signed it.
 
-use hmac::{Hmac, Mac};
+use hmac::Mac;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use service_api::{Failure, Role};
-use sha2::Sha256;
 
 use super::{OperatorName, unauthorized};
+use crate::cursor::keyed;
 use crate::settings::{Env, SettingError};
 
 pub(super) const ISSUER: &str = "b2b-orders";
@@ -104,9 +104,8 @@ impl Tokens {
 }
 
 /// Names a secret without giving anything of it away: 8 hexadecimal digits.
-#[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
 pub(super) fn kid(secret: &str) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC takes a key of any length");
+    let mut mac = keyed(secret.as_bytes());
     mac.update(b"kid");
     mac.finalize().into_bytes()[..4].iter().map(|byte| format!("{byte:02x}")).collect()
 }
