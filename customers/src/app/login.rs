@@ -127,10 +127,9 @@ impl Login {
         }
     }
 
-    /// Where the throttle allows it. It is asked again after the wait: of a thousand guesses at once, most wait while the first
-    /// few fail.
+    /// The throttle, which was asked before, is asked again after the wait: of a thousand guesses at once, most wait while the
+    /// first few fail.
     async fn turn(&self, guess: &Guess) -> Result<Turn, CustomersError> {
-        self.throttle.check(guess, Instant::now())?;
         let turn = self.passwords.turn().await?;
         self.throttle.begin(guess, Instant::now())?;
         Ok(turn)
