@@ -34,7 +34,7 @@ impl Orders {
         let principal = caller.principal();
         let lines = merged(new.items.as_slice())?;
         let keyed = key.map(|key| keyed_create(&principal, key, new, &lines)).transpose()?;
-        let outcome = self.create_once(call, caller, keyed.as_ref(), new, lines).await;
+        let outcome = self.create_once(call, caller, &principal, keyed.as_ref(), new, lines).await;
         if keyed.is_some() {
             metrics::keyed(SCOPE, &outcome);
         }
@@ -45,6 +45,7 @@ impl Orders {
         &self,
         call: &Call,
         caller: &Caller<Operator>,
+        principal: &str,
         keyed: Option<&Keyed<'_>>,
         new: &NewOrder,
         lines: Lines,
@@ -61,9 +62,9 @@ impl Orders {
             Caller::Service(_) => Some(self.reservation),
             Caller::Person(_) => None,
         };
-        let (principal, correlation_id) = (caller.principal(), call.correlation_id());
+        let correlation_id = call.correlation_id();
         let claim = keyed.map(|keyed| &keyed.claim);
-        let change = Create { new, lines, claim, reservation, principal: &principal, correlation_id };
+        let change = Create { new, lines, claim, reservation, principal, correlation_id };
         match (self.once(keyed, &change).await, keyed) {
             // The key's row had expired and a second request came between our look and our INSERT.
             (Err(OrdersError::Database(error)), Some(keyed)) if error.is_unique(orders::UNIQUE_CREATE_KEY) => {
