@@ -41,9 +41,8 @@ pub fn before_scrape(publish: impl Fn() + Send + 'static) {
 
 /// Starts to count, and to answer `GET /metrics` on this address, until the server that this gives is dropped.
 pub(crate) fn serve(address: SocketAddr) -> Result<HttpServer<PrometheusHandle>, RunError> {
-    let start = |error: Box<dyn std::error::Error + Send + Sync>| RunError::Start(error);
-    let recorder = PrometheusBuilder::new().set_buckets(&BUCKETS).map_err(|error| start(error.into()))?;
-    let handle = recorder.install_recorder().map_err(|error| start(error.into()))?;
+    let recorder = PrometheusBuilder::new().set_buckets(&BUCKETS).map_err(|error| RunError::Start(error.into()))?;
+    let handle = recorder.install_recorder().map_err(|error| RunError::Start(error.into()))?;
     describe();
     tokio::spawn(keep_up(handle.clone()));
     let mut api = ApiDescription::new();
@@ -55,7 +54,7 @@ pub(crate) fn serve(address: SocketAddr) -> Result<HttpServer<PrometheusHandle>,
         "/metrics",
         ApiEndpointVersions::All,
     );
-    api.register(endpoint).map_err(|error| start(error.into()))?;
+    api.register(endpoint).map_err(|error| RunError::Start(error.into()))?;
     let config = ConfigDropshot { bind_address: address, ..ConfigDropshot::default() };
     let server = ServerBuilder::new(api, handle, telemetry::silent_logger()).config(config).start();
     server.map_err(|error| RunError::Listen { address, source: Box::new(error) })

@@ -81,12 +81,12 @@ impl Drain for ToTracing {
 
 /// What dropshot says of every request that was answered.
 const COMPLETED: &str = "request completed";
+/// What it says besides of one that reached no operation. Operations answer also where they refuse.
+const NO_OPERATION: &str = "error_message_internal";
 /// What it says where nobody was left to hear the answer. The operation's own line says what that was.
 const COMPLETED_UNHEARD: &str = "request completed after handler was already cancelled";
 /// What is told of a warning. The others may hold the caller's address and anything that it wrote.
 const TOLD: [&str; 4] = ["error", "latency_us", "method", "req_id"];
-/// What it says besides of one that reached no operation. Operations answer also where they refuse.
-const NO_OPERATION: &str = "error_message_internal";
 
 #[derive(Default)]
 struct Fields(BTreeMap<String, String>);
@@ -116,10 +116,7 @@ impl Fields {
 
 impl slog::Serializer for Fields {
     fn emit_arguments(&mut self, key: slog::Key, value: &std::fmt::Arguments<'_>) -> slog::Result {
-        // The query may hold what somebody searched for.
-        let text = value.to_string();
-        let text = text.split('?').next().unwrap_or_default().to_owned();
-        self.0.insert(AsRef::<str>::as_ref(&key).to_owned(), text);
+        self.0.insert(AsRef::<str>::as_ref(&key).to_owned(), value.to_string());
         Ok(())
     }
 }
