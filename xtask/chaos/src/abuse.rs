@@ -44,13 +44,6 @@ pub(crate) struct Abuse {
     pub(crate) lenient: bool,
 }
 
-/// What was seen in the periods of one kind.
-#[derive(Default)]
-struct Seen {
-    served: Vec<Served>,
-    memory: Memory,
-}
-
 impl Abuse {
     /// Runs the system in `directory` and judges what others noticed. Nothing runs afterwards.
     ///
@@ -67,34 +60,27 @@ impl Abuse {
         let others = Others::log_in(&system.targets()).await?;
         // The first requests open connections to the database.
         others.ask_for(PERIOD / 4).await;
-        let (mut quiet, mut attacked, mut held) = (Seen::default(), Seen::default(), Held::default());
-        let mut before = Memory::default();
+        let (mut quiet, mut attacked, mut held) = (Vec::new(), Vec::new(), Held::default());
+        let (mut before, mut memory) = (Memory::default(), Memory::default());
         before.look(&system);
-        while attacked.served.is_empty() || (journal.elapsed() + 2 * PERIOD < self.length && !*interrupted.borrow()) {
-            quiet.watch(&system, &others).await;
+        while attacked.is_empty() || (journal.elapsed() + 2 * PERIOD < self.length && !*interrupted.borrow()) {
+            quiet.push(others.ask_for(PERIOD).await);
             let attackers = Attackers::start(&system);
             timeout(PERIOD, attackers.all_hold()).await.context("the attackers cannot all connect")?;
-            attacked.watch(&system, &others).await;
+            attacked.push(tokio::select! {
+                served = others.ask_for(PERIOD) => served,
+                never = memory.watch(&system) => match never {},
+            });
             held.add(&attackers.stop().await);
-            journal.say(format_args!("{} periods of {} s with an attack", attacked.served.len(), PERIOD.as_secs()));
+            journal.say(format_args!("{} periods of {} s with an attack", attacked.len(), PERIOD.as_secs()));
         }
         system.stop().await?;
         let mut verdict = Verdict { text: String::new(), is_well: journal.is_well() };
-        judge_service(&mut verdict, quiet.served, attacked.served, self.lenient);
+        judge_service(&mut verdict, quiet, attacked, self.lenient);
         judge_holds(&mut verdict, &held);
-        judge_memory(&mut verdict, &before, &attacked.memory);
+        judge_memory(&mut verdict, &before, &memory);
         verdict.text.push_str(if verdict.is_well { "all is well" } else { "FAILED" });
         Ok(verdict)
-    }
-}
-
-impl Seen {
-    /// One period.
-    async fn watch(&mut self, system: &System, others: &Others) {
-        tokio::select! {
-            served = others.ask_for(PERIOD) => self.served.push(served),
-            never = self.memory.watch(system) => match never {},
-        }
     }
 }
 
