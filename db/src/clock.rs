@@ -8,6 +8,7 @@ use diesel::expression::SqlLiteral;
 use diesel::sql_types::{Bigint, Datetime};
 use diesel_async::{AsyncMysqlConnection, RunQueryDsl};
 
+use crate::cached::CachedStatement;
 use crate::error::DbError;
 
 /// The server's time, UTC, in microseconds.
@@ -16,12 +17,32 @@ use crate::error::DbError;
 ///
 /// Any [`DbError`] of a plain read.
 pub async fn now(connection: &mut AsyncMysqlConnection) -> Result<NaiveDateTime, DbError> {
-    Ok(diesel::select(utc_now()).get_result(connection).await?)
+    Ok(diesel::select(utc_now()).cached().get_result(connection).await?)
 }
 
 /// The server's time as an expression, to compare columns with.
 pub fn utc_now() -> SqlLiteral<Datetime> {
     sql("UTC_TIMESTAMP(6)")
+}
+
+/// The ids that the last INSERT on this connection gave to its `rows` rows, in their order. Only for `INSERT … VALUES`: of its
+/// rows the server knows the number beforehand, and numbers them in one go, in steps that clusters set.
+///
+/// # Errors
+///
+/// Any [`DbError`] of a plain read.
+pub async fn inserted_ids(
+    connection: &mut AsyncMysqlConnection,
+    rows: usize,
+) -> Result<impl Iterator<Item = i64> + use<>, DbError> {
+    let numbering =
+        sql::<(Bigint, Bigint)>("CAST(LAST_INSERT_ID() AS SIGNED), CAST(@@SESSION.auto_increment_increment AS SIGNED)");
+    let (first, step): (i64, i64) = diesel::select(numbering).cached().get_result(connection).await?;
+    Ok((0..rows).scan(first, move |next, _| {
+        let id = *next;
+        *next += step;
+        Some(id)
+    }))
 }
 
 /// The id that the last INSERT on this connection gave to its (first) row.
@@ -30,5 +51,5 @@ pub fn utc_now() -> SqlLiteral<Datetime> {
 ///
 /// Any [`DbError`] of a plain read.
 pub async fn last_insert_id(connection: &mut AsyncMysqlConnection) -> Result<i64, DbError> {
-    Ok(diesel::select(sql::<Bigint>("CAST(LAST_INSERT_ID() AS SIGNED)")).get_result(connection).await?)
+    Ok(diesel::select(sql::<Bigint>("CAST(LAST_INSERT_ID() AS SIGNED)")).cached().get_result(connection).await?)
 }

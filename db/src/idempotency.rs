@@ -8,11 +8,12 @@
 use std::time::Duration;
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Binary, Text};
 use diesel_async::{AsyncMysqlConnection, RunQueryDsl};
 
+use crate::cached::CachedStatement;
 use crate::clock::utc_now;
 use crate::error::DbError;
+use crate::insert::{Insert, Value};
 use crate::pool::Db;
 use crate::schema::idempotency_keys as keys;
 
@@ -92,7 +93,8 @@ pub async fn find(
         .find((claim.scope, claim.principal, claim.key))
         .filter(keys::expires_at.gt(utc_now()))
         .select(Row::as_select())
-        .first(connection)
+        .cached()
+        .get_result(connection)
         .await
         .optional()?;
     row.map(|row| row.found(claim, nonce)).transpose()
@@ -111,38 +113,98 @@ pub async fn claim(
     nonce: &Nonce,
     retention: Duration,
 ) -> Result<Claim, DbError> {
-    let row = take(connection, claim, IN_PROGRESS, nonce, retention).await?;
-    // An earlier attempt of this request may have been committed since, whatever was seen of it.
-    let won = row.nonce == nonce && row.status == IN_PROGRESS;
-    if won { Ok(Claim::Won) } else { row.found(claim, nonce).map(Claim::Found) }
+    let claims = claim_all(connection, &[(*claim, *nonce)], retention).await?;
+    claims.into_iter().next().ok_or_else(not_found)
+}
+
+/// The same for several requests, in their order, no two of which have one key.
+///
+/// # Errors
+///
+/// As for [`claim`]. A key that another transaction holds fails all of them.
+pub async fn claim_all(
+    connection: &mut AsyncMysqlConnection,
+    claims: &[(KeyClaim<'_>, Nonce)],
+    retention: Duration,
+) -> Result<Vec<Claim>, DbError> {
+    let rows = take(connection, claims, IN_PROGRESS, retention).await?;
+    let judge = |((claim, nonce), row): (&(KeyClaim<'_>, Nonce), Row)| {
+        // An earlier attempt of this request may have been committed since, whatever was seen of it.
+        let won = row.nonce == nonce && row.status == IN_PROGRESS;
+        if won { Ok(Claim::Won) } else { row.found(claim, nonce).map(Claim::Found) }
+    };
+    claims.iter().zip(rows).map(judge).collect()
+}
+
+/// Gives keys back that were won in this transaction, as if nobody had asked for them.
+///
+/// # Errors
+///
+/// Any [`DbError`] of a write.
+pub async fn give_back(connection: &mut AsyncMysqlConnection, claims: &[KeyClaim<'_>]) -> Result<(), DbError> {
+    for claim in claims {
+        diesel::delete(keys::table.find((claim.scope, claim.principal, claim.key))).execute(connection).await?;
+    }
+    Ok(())
+}
+
+/// An answer, to be kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer<'a> {
+    /// HTTP status.
+    pub status: u16,
+    /// The body.
+    pub body: &'a [u8],
+    /// What kind of thing was made or changed. At most 20 characters.
+    pub target_type: &'static str,
+    /// Its id.
+    pub target_id: i64,
 }
 
 /// Stores the answer under a key that [`claim`] won in this transaction.
 ///
 /// # Errors
 ///
-/// `Other(NotFound)` if there is no such claim; any other [`DbError`].
+/// Any [`DbError`] of a write.
 pub async fn complete(
     connection: &mut AsyncMysqlConnection,
     claim: &KeyClaim<'_>,
-    target_type: &str,
-    target_id: i64,
-    status: u16,
-    body: &[u8],
+    answer: &Answer<'_>,
 ) -> Result<(), DbError> {
-    let status = i16::try_from(status).map_err(|error| diesel::result::Error::SerializationError(error.into()))?;
-    let row = keys::table.find((claim.scope, claim.principal, claim.key)).filter(keys::status.eq(IN_PROGRESS));
-    let updated = diesel::update(row)
-        .set((
-            keys::status.eq(COMPLETED),
-            keys::target_type.eq(target_type),
-            keys::target_id.eq(target_id),
-            keys::response_status.eq(status),
-            keys::response_body.eq(body),
-        ))
-        .execute(connection)
-        .await?;
-    if updated == 1 { Ok(()) } else { Err(diesel::result::Error::NotFound.into()) }
+    complete_all(connection, &[(*claim, *answer)]).await
+}
+
+/// The same for several keys. Their rows are there and locked, so each of these inserts is an update.
+///
+/// # Errors
+///
+/// As for [`complete`].
+pub async fn complete_all(
+    connection: &mut AsyncMysqlConnection,
+    answers: &[(KeyClaim<'_>, Answer<'_>)],
+) -> Result<(), DbError> {
+    let mut insert = Insert::into(
+        "idempotency_keys (scope, principal, `key`, nonce, request_hash, created_at, expires_at, \
+         status, target_type, target_id, response_status, response_body)",
+    );
+    for (claim, answer) in answers {
+        let KeyClaim { scope, principal, key, request_hash } = claim;
+        insert.row(&[
+            (*scope).into(),
+            (*principal).into(),
+            (*key).into(),
+            [].as_slice().into(),
+            request_hash.as_slice().into(),
+            Value::FromNow(Duration::ZERO),
+            Value::FromNow(Duration::ZERO),
+            COMPLETED.into(),
+            answer.target_type.into(),
+            answer.target_id.into(),
+            i64::from(answer.status).into(),
+            answer.body.into(),
+        ]);
+    }
+    insert.ending_with(ANSWERED).run(connection).await
 }
 
 /// Gives a request up, so that it is refused when it comes late. Call it in a transaction. A completed key, and one that
@@ -156,7 +218,8 @@ pub async fn abandon(
     claim: &KeyClaim<'_>,
     retention: Duration,
 ) -> Result<Abandoned, DbError> {
-    let row = take(connection, claim, ABANDONED, &rand::random(), retention).await?;
+    let rows = take(connection, &[(*claim, rand::random())], ABANDONED, retention).await?;
+    let row = rows.into_iter().next().ok_or_else(not_found)?;
     match row.status.as_str() {
         _ if row.request_hash != claim.request_hash => Ok(Abandoned::Reused),
         COMPLETED => Ok(Abandoned::Completed { target_id: row.target_id }),
@@ -190,13 +253,13 @@ const IN_PROGRESS: &str = "in_progress";
 const COMPLETED: &str = "completed";
 const ABANDONED: &str = "abandoned";
 
+const CLAIMS: &str = "idempotency_keys (scope, principal, `key`, nonce, request_hash, status, created_at, expires_at)";
+
 /// Inserts the row, or takes over an expired one, or leaves a live one alone. `expires_at` is assigned last: the
 /// assignments run from left to right, and all of them have to see its old value.
 ///
 /// The number of affected rows cannot tell which of the three it was. The nonce can.
-const TAKE: &str = "\
-INSERT INTO idempotency_keys (scope, principal, `key`, nonce, request_hash, status, created_at, expires_at) \
-VALUES (?, ?, ?, ?, ?, ?, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND) \
+const IF_FREE: &str = " \
 ON DUPLICATE KEY UPDATE \
 nonce = IF(expires_at <= UTC_TIMESTAMP(6), VALUES(nonce), nonce), \
 request_hash = IF(expires_at <= UTC_TIMESTAMP(6), VALUES(request_hash), request_hash), \
@@ -208,32 +271,62 @@ response_body = IF(expires_at <= UTC_TIMESTAMP(6), NULL, response_body), \
 created_at = IF(expires_at <= UTC_TIMESTAMP(6), VALUES(created_at), created_at), \
 expires_at = IF(expires_at <= UTC_TIMESTAMP(6), VALUES(expires_at), expires_at)";
 
+/// Adds the answer to a row that is there.
+const ANSWERED: &str = " \
+ON DUPLICATE KEY UPDATE status = VALUES(status), target_type = VALUES(target_type), target_id = VALUES(target_id), \
+response_status = VALUES(response_status), response_body = VALUES(response_body)";
+
+/// The rows of these keys, in their order, after all of them were tried for. By ascending key, so that nobody waits for anybody in
+/// a circle.
 async fn take(
     connection: &mut AsyncMysqlConnection,
-    claim: &KeyClaim<'_>,
+    claims: &[(KeyClaim<'_>, Nonce)],
     status: &str,
-    nonce: &Nonce,
     retention: Duration,
-) -> Result<Row, DbError> {
-    let microseconds = i64::try_from(retention.as_micros()).unwrap_or(i64::MAX);
-    diesel::sql_query(TAKE)
-        .bind::<Text, _>(claim.scope)
-        .bind::<Text, _>(claim.principal)
-        .bind::<Text, _>(claim.key)
-        .bind::<Binary, _>(nonce)
-        .bind::<Binary, _>(claim.request_hash)
-        .bind::<Text, _>(status)
-        .bind::<BigInt, _>(microseconds)
-        .execute(connection)
-        .await
-        .map_err(in_progress)?;
-    let row = keys::table.find((claim.scope, claim.principal, claim.key)).select(Row::as_select());
-    Ok(row.first(connection).await?)
+) -> Result<Vec<Row>, DbError> {
+    if claims.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut ascending = Vec::from_iter(claims);
+    ascending.sort_by_key(|(claim, _)| (claim.scope, claim.principal, claim.key));
+    let mut insert = Insert::into(CLAIMS).ending_with(IF_FREE);
+    for (claim, nonce) in ascending {
+        insert.row(&[
+            claim.scope.into(),
+            claim.principal.into(),
+            claim.key.into(),
+            nonce.as_slice().into(),
+            claim.request_hash.as_slice().into(),
+            status.into(),
+            Value::FromNow(Duration::ZERO),
+            Value::FromNow(retention),
+        ]);
+    }
+    insert.run(connection).await.map_err(in_progress)?;
+    let mut rows = read(connection, claims).await?;
+    let of_claim = |(claim, _): &(KeyClaim<'_>, Nonce)| {
+        let found = rows.iter().position(|row| row.is_of(claim)).ok_or_else(not_found)?;
+        Ok(rows.swap_remove(found))
+    };
+    claims.iter().map(of_claim).collect()
+}
+
+async fn read(connection: &mut AsyncMysqlConnection, claims: &[(KeyClaim<'_>, Nonce)]) -> Result<Vec<Row>, DbError> {
+    let mut rows = keys::table.select(Row::as_select()).into_boxed();
+    for (claim, _) in claims {
+        let is_its = keys::scope.eq(claim.scope).and(keys::principal.eq(claim.principal)).and(keys::key.eq(claim.key));
+        rows = rows.or_filter(is_its);
+    }
+    Ok(rows.load(connection).await?)
+}
+
+fn not_found() -> DbError {
+    diesel::result::Error::NotFound.into()
 }
 
 /// The row is locked only by a request that is still running. Waiting another five times would not help its caller.
-fn in_progress(error: diesel::result::Error) -> DbError {
-    match DbError::from(error) {
+fn in_progress(error: DbError) -> DbError {
+    match error {
         DbError::LockTimeout => DbError::KeyInProgress,
         other => other,
     }
@@ -242,6 +335,9 @@ fn in_progress(error: diesel::result::Error) -> DbError {
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = keys)]
 struct Row {
+    scope: String,
+    principal: String,
+    key: String,
     nonce: Vec<u8>,
     request_hash: Vec<u8>,
     status: String,
@@ -251,6 +347,10 @@ struct Row {
 }
 
 impl Row {
+    fn is_of(&self, claim: &KeyClaim<'_>) -> bool {
+        (&*self.scope, &*self.principal, &*self.key) == (claim.scope, claim.principal, claim.key)
+    }
+
     fn found(self, claim: &KeyClaim<'_>, nonce: &Nonce) -> Result<Found, DbError> {
         match self.status.as_str() {
             _ if self.request_hash != claim.request_hash => Ok(Found::Reused),

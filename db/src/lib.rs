@@ -4,9 +4,11 @@
 //! retried, errors that can be matched on, and the tables as Rust sees them. The statements of one service on its own
 //! tables do not live here but in that service's `store` modules.
 
+pub mod cached;
 pub mod clock;
 pub mod error;
 pub mod idempotency;
+pub mod insert;
 pub mod migrations;
 pub mod pool;
 pub mod prefix_index;
@@ -22,6 +24,7 @@ pub mod transaction;
 mod connect;
 mod metrics;
 
+pub use cached::CachedStatement;
 pub use diesel_async::AsyncMysqlConnection as Connection;
 pub use error::{DbError, classify};
 pub use metrics::describe_metrics;

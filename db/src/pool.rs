@@ -104,6 +104,12 @@ impl Db {
         Self { pool: self.pool.clone(), until: Some(deadline) }
     }
 
+    /// When a use that begins now has to end.
+    #[must_use]
+    pub fn run_deadline(&self) -> Instant {
+        self.deadline(RUN_LIMIT)
+    }
+
     /// When something that begins now and may take so long has to end.
     pub(crate) fn deadline(&self, limit: Duration) -> Instant {
         let end = Instant::now() + limit;

@@ -11,7 +11,9 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use diesel_async::{AsyncMysqlConnection, RunQueryDsl};
 
+use crate::cached::CachedStatement;
 use crate::error::DbError;
+use crate::insert::Insert;
 use crate::search::{prefixes, query_words};
 
 /// One of the tables.
@@ -53,7 +55,7 @@ impl PrefixIndex {
     pub async fn replace(&self, connection: &mut AsyncMysqlConnection, id: i64, texts: &[&str]) -> Result<(), DbError> {
         let Self { table, owner } = self;
         let delete = format!("DELETE FROM {table} WHERE {owner} = ?");
-        diesel::sql_query(delete).bind::<BigInt, _>(id).execute(connection).await?;
+        diesel::sql_query(delete).bind::<BigInt, _>(id).cached().execute(connection).await?;
         self.insert(connection, id, texts).await
     }
 
@@ -65,16 +67,11 @@ impl PrefixIndex {
     pub async fn insert(&self, connection: &mut AsyncMysqlConnection, id: i64, texts: &[&str]) -> Result<(), DbError> {
         let Self { table, owner } = self;
         let prefixes = prefixes(texts);
-        if prefixes.is_empty() {
-            return Ok(());
+        let mut insert = Insert::into(&format!("{table} (prefix, {owner})"));
+        for prefix in &prefixes {
+            insert.row(&[prefix.as_str().into(), id.into()]);
         }
-        let rows = vec!["(?, ?)"; prefixes.len()].join(", ");
-        let mut insert = diesel::sql_query(format!("INSERT INTO {table} (prefix, {owner}) VALUES {rows}")).into_boxed();
-        for prefix in prefixes {
-            insert = insert.bind::<Text, _>(prefix).bind::<BigInt, _>(id);
-        }
-        insert.execute(connection).await?;
-        Ok(())
+        insert.run(connection).await
     }
 
     /// The rows with ids below `before` in which every word of `search` begins a word: at most `limit` of them, or those
@@ -123,7 +120,7 @@ impl PrefixIndex {
             MAX_CANDIDATES - 1,
         );
         let query = diesel::sql_query(select).bind::<Text, _>(word).bind::<BigInt, _>(before);
-        let last: Option<OwnerId> = query.get_result(connection).await.optional()?;
+        let last: Option<OwnerId> = query.cached().get_result(connection).await.optional()?;
         Ok(last.map_or(0, |row| row.id))
     }
 
@@ -153,7 +150,7 @@ impl PrefixIndex {
         }
         let query = query.bind::<Text, _>(first).bind::<BigInt, _>(ids.start).bind::<BigInt, _>(ids.end);
         let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
-        let rows: Vec<OwnerId> = query.bind::<BigInt, _>(one_more).load(connection).await?;
+        let rows: Vec<OwnerId> = query.bind::<BigInt, _>(one_more).cached().load(connection).await?;
         let found = rows.len();
         let ids: Vec<i64> = rows.into_iter().take(limit).map(|row| row.id).collect();
         Ok(Hits { next: ids.last().copied().filter(|_| found > limit), ids })

@@ -22,7 +22,7 @@ use service::settings::{Env, SettingError, bind_address, refuse_database_abroad,
 use service::{CursorKey, RunError, Running};
 use tokio::task::JoinSet;
 
-use app::{Orders, Products};
+use app::{GroupCommit, Orders, Products};
 use customers::CustomersService;
 use http::OrdersServer;
 
@@ -109,7 +109,8 @@ pub fn start(config: Config) -> Result<Running<Context>, RunError> {
     service::before_scrape(db.watch());
     let background = background::start(&db);
     let products = Products { db: db.clone(), cursors: cursors.clone() };
-    let orders = Orders { db, cursors, customers: Arc::new(customers), key_retention, reservation };
+    let groups = GroupCommit::new(db.clone(), key_retention);
+    let orders = Orders { db, cursors, customers: Arc::new(customers), groups, key_retention, reservation };
     let context = Context { auth, products, orders, _background: background };
     let api = orders_api::orders_api_mod::api_description::<OrdersServer>()
         .map_err(|error| RunError::Start(Box::new(error)))?;

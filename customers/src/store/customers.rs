@@ -5,7 +5,7 @@ use customers_api::{Customer, CustomerInput};
 use db::clock::{last_insert_id, utc_now};
 use db::prefix_index::{CUSTOMERS, Hits};
 use db::schema::customers;
-use db::{Connection, DbError};
+use db::{CachedStatement, Connection, DbError};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use service_api::{CustomerId, Email, Text};
@@ -98,7 +98,7 @@ pub(crate) async fn update(connection: &mut Connection, id: CustomerId, input: &
         customers::version.eq(customers::version + 1),
         customers::updated_at.eq(utc_now()),
     );
-    diesel::update(customers::table.find(id.get())).set(changes).execute(connection).await?;
+    diesel::update(customers::table.find(id.get())).set(changes).cached().execute(connection).await?;
     CUSTOMERS.replace(connection, id.get(), &[name.as_str(), email.as_str()]).await
 }
 
@@ -110,7 +110,7 @@ pub(crate) async fn delete(connection: &mut Connection, id: CustomerId) -> Resul
         customers::version.eq(customers::version + 1),
         customers::updated_at.eq(utc_now()),
     );
-    diesel::update(customers::table.find(id.get())).set(changes).execute(connection).await?;
+    diesel::update(customers::table.find(id.get())).set(changes).cached().execute(connection).await?;
     CUSTOMERS.replace(connection, id.get(), &[]).await
 }
 

@@ -4,7 +4,7 @@ use chrono::NaiveDateTime;
 use customers_api::OperatorAccount;
 use db::clock::{last_insert_id, utc_now};
 use db::schema::operators;
-use db::{Connection, DbError};
+use db::{CachedStatement, Connection, DbError};
 use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::expression::AsExpression;
 use diesel::mysql::{Mysql, MysqlValue};
@@ -180,14 +180,14 @@ pub(crate) async fn update(connection: &mut Connection, id: OperatorId, changes:
         operators::version.eq(operators::version + 1),
         operators::updated_at.eq(utc_now()),
     );
-    diesel::update(operators::table.find(id.get())).set(changes).execute(connection).await?;
+    diesel::update(operators::table.find(id.get())).set(changes).cached().execute(connection).await?;
     Ok(())
 }
 
 /// Keeps the same password under another hash, unless another was set meanwhile. Nobody sees a change, so none is counted.
 pub(crate) async fn renew_hash(connection: &mut Connection, seen: &Known, hash: &str) -> Result<(), DbError> {
     let as_seen = operators::table.find(seen.id.get()).filter(operators::password_hash.eq(&seen.password_hash));
-    diesel::update(as_seen).set(operators::password_hash.eq(hash)).execute(connection).await?;
+    diesel::update(as_seen).set(operators::password_hash.eq(hash)).cached().execute(connection).await?;
     Ok(())
 }
 
@@ -199,7 +199,7 @@ pub(crate) async fn change_password(connection: &mut Connection, seen: &Known, h
         operators::version.eq(operators::version + 1),
         operators::updated_at.eq(utc_now()),
     );
-    Ok(diesel::update(as_seen.filter(operators::active.eq(true))).set(changes).execute(connection).await? == 1)
+    Ok(diesel::update(as_seen.filter(operators::active.eq(true))).set(changes).cached().execute(connection).await? == 1)
 }
 
 const ADMIN: Role = Role(service_api::Role::Admin);

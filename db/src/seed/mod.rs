@@ -4,7 +4,6 @@
 //! are in `scale`.
 
 mod generate;
-mod insert;
 mod rows;
 mod scale;
 
@@ -15,10 +14,10 @@ use diesel_async::{AsyncMysqlConnection, RunQueryDsl, SimpleAsyncConnection};
 pub use scale::seed_orders;
 
 use crate::error::DbError;
+use crate::insert::Insert;
 use crate::pool::Db;
 use crate::schema::{customer_prefixes, customers, product_prefixes, products};
 use crate::search::prefixes;
-use insert::Insert;
 
 /// Who made the generated rows.
 const PRINCIPAL: &str = "seed";

@@ -5,9 +5,9 @@ use diesel_async::AsyncMysqlConnection;
 
 use super::PRINCIPAL;
 use super::generate::{Order, Outcome};
-use super::insert::Insert;
 use super::scale::{Base, Stocked};
 use crate::error::DbError;
+use crate::insert::Insert;
 
 /// The table and columns of the ledger, for whoever adds to it.
 pub(super) const MOVEMENTS: &str = "stock_movements (product_id, delta, reason, order_id, principal, created_at)";

@@ -10,11 +10,11 @@ use diesel::prelude::*;
 use diesel_async::{AsyncMysqlConnection, RunQueryDsl};
 
 use super::generate::{self, Product, Size};
-use super::insert::{Insert, Value};
 use super::rows::{MOVEMENTS, Rows};
 use super::{CUSTOMER_PREFIXES, PRINCIPAL, PRODUCT_PREFIXES, insert_prefixes};
 use crate::clock::now;
 use crate::error::DbError;
+use crate::insert::{Insert, Value};
 use crate::pool::Db;
 use crate::schema::{customers, orders, products};
 

@@ -7,7 +7,8 @@ use service::Call;
 use service::auth::ServiceCaller;
 
 use super::cancel::{Canceler, release};
-use super::create::{keyed_create, merged};
+use super::create::keyed_create;
+use super::draft::merged;
 use super::orders::{lock, view};
 use super::{Orders, OrdersError};
 use crate::store::orders;

@@ -53,8 +53,6 @@ struct Cancel<'c> {
 }
 
 impl Change for Cancel<'_> {
-    const STATUS: u16 = 200;
-
     async fn apply(&self, connection: &mut Connection) -> Result<Order, OrdersError> {
         let order = lock(connection, self.id, self.if_match).await?;
         if order.status != OrderStatus::Canceled {
@@ -86,7 +84,7 @@ pub(super) async fn release(
     give_stock_back(connection, order.id, principal).await?;
     let (from, to) = (Some(order.status), OrderStatus::Canceled);
     let canceled = Event { order_id: order.id, from, to, principal, correlation_id, at };
-    Ok(events::append(connection, &canceled).await?)
+    Ok(events::append(connection, &[canceled]).await?)
 }
 
 /// By ascending product, as everywhere, so that nobody waits for anybody in a circle.
@@ -95,7 +93,7 @@ async fn give_stock_back(connection: &mut Connection, id: OrderId, principal: &s
     for item in &items {
         products::return_stock(connection, item.product_id, item.qty).await?;
     }
-    let entries: Vec<_> = items.iter().map(|item| given_back(item, id, principal)).collect();
+    let entries = Vec::from_iter(items.iter().map(|item| given_back(item, id, principal)));
     ledger::append(connection, &entries).await
 }
 

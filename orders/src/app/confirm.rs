@@ -40,8 +40,6 @@ struct Confirm<'c> {
 }
 
 impl Change for Confirm<'_> {
-    const STATUS: u16 = 200;
-
     async fn apply(&self, connection: &mut Connection) -> Result<Order, OrdersError> {
         match lock(connection, self.id, self.if_match).await?.status {
             OrderStatus::Created => self.confirm(connection).await?,
@@ -59,6 +57,6 @@ impl Confirm<'_> {
         orders::set_confirmed(connection, id, at).await?;
         let (from, to) = (Some(OrderStatus::Created), OrderStatus::Confirmed);
         let confirmed = Event { order_id: id, from, to, principal, correlation_id, at };
-        Ok(events::append(connection, &confirmed).await?)
+        Ok(events::append(connection, &[confirmed]).await?)
     }
 }

@@ -3,7 +3,7 @@
 //! The key, the change and its answer commit together. What was refused or failed leaves nothing behind and is looked
 //! at anew when the caller comes back; what succeeded is answered from then on with the bytes of the first answer.
 
-use db::idempotency::{self, Claim, Found, KeyClaim, Nonce};
+use db::idempotency::{self, Answer, Claim, Found, KeyClaim, Nonce};
 use db::{Connection, DbError};
 use orders_api::Order;
 use serde::{Deserialize, Serialize};
@@ -16,14 +16,19 @@ use crate::store::orders;
 
 /// What is kept of an order with its key.
 const TARGET: &str = "order";
+/// Under which HTTP status a changed order is answered.
+const CHANGED: u16 = 200;
 /// How often a change is carried out again whose COMMIT was not answered and did not happen.
 const MAX_REPEATS: u32 = 2;
 
-/// A change that makes an order, or leads it from one state to the next.
-pub(super) trait Change: Sync {
-    /// Under which HTTP status its answer is sent and kept.
-    const STATUS: u16;
+/// Something that is done at most once, however often it is attempted.
+pub(super) trait Attempt: Sync {
+    /// Does it, or fails.
+    fn attempt(&self) -> impl Future<Output = Result<Answered, OrdersError>> + Send;
+}
 
+/// A change that leads an order from one state to the next.
+pub(super) trait Change: Sync {
     /// Carries the change out, within a transaction that this one may run again from its start.
     fn apply(&self, connection: &mut Connection) -> impl Future<Output = Result<Order, OrdersError>> + Send;
 }
@@ -32,7 +37,7 @@ pub(super) trait Change: Sync {
 pub(super) struct Keyed<'k> {
     pub(super) claim: KeyClaim<'k>,
     /// Tells what this request did from what another one did under the same key.
-    nonce: Nonce,
+    pub(super) nonce: Nonce,
 }
 
 /// The answer to a change: an order, as the bytes that are sent and kept.
@@ -53,7 +58,7 @@ struct Kept {
 }
 
 impl Answered {
-    fn first(order: &Order) -> Result<Self, serde_json::Error> {
+    pub(super) fn first(order: &Order) -> Result<Self, serde_json::Error> {
         Ok(Self { id: order.id, version: order.version, json: serde_json::to_vec(order)?, replayed: false })
     }
 
@@ -67,7 +72,12 @@ impl Answered {
         Ok(Self { id, version, json, replayed })
     }
 
-    fn found(found: Found) -> Result<Self, OrdersError> {
+    /// What is kept of it with its key.
+    pub(super) fn kept_as(&self, status: u16) -> Answer<'_> {
+        Answer { status, body: &self.json, target_type: TARGET, target_id: self.id.get() }
+    }
+
+    pub(super) fn found(found: Found) -> Result<Self, OrdersError> {
         match found {
             Found::Answer { body, own, .. } => Ok(Self::kept(body, !own)?),
             Found::Reused => Err(OrdersError::KeyReused),
@@ -101,9 +111,18 @@ impl Orders {
 
     /// Carries the change out, once per key if there is a key.
     pub(super) async fn once<C: Change>(&self, keyed: Option<&Keyed<'_>>, change: &C) -> Result<Answered, OrdersError> {
+        self.until_known(keyed, &Transaction { orders: self, keyed, change }).await
+    }
+
+    /// Attempts it until its outcome is known. Where that is not to be had, the outcome stays unknown.
+    pub(super) async fn until_known(
+        &self,
+        keyed: Option<&Keyed<'_>>,
+        work: &impl Attempt,
+    ) -> Result<Answered, OrdersError> {
         let mut repeats = 0;
         loop {
-            let outcome = self.db.transaction(async |connection| self.attempt(connection, keyed, change).await).await;
+            let outcome = work.attempt().await;
             let outcome = if repeats > 0 { outcome.map_err(still_unknown) } else { outcome };
             let Some(keyed) = keyed.filter(|_| is_unknown(&outcome) && repeats < MAX_REPEATS) else {
                 return outcome;
@@ -120,23 +139,32 @@ impl Orders {
             }
         }
     }
+}
 
-    async fn attempt<C: Change>(
-        &self,
-        connection: &mut Connection,
-        keyed: Option<&Keyed<'_>>,
-        change: &C,
-    ) -> Result<Answered, OrdersError> {
-        let Some(Keyed { claim, nonce }) = keyed else {
-            return Ok(Answered::first(&change.apply(connection).await?)?);
+/// A change in a transaction of its own.
+struct Transaction<'t, C> {
+    orders: &'t Orders,
+    keyed: Option<&'t Keyed<'t>>,
+    change: &'t C,
+}
+
+impl<C: Change> Attempt for Transaction<'_, C> {
+    async fn attempt(&self) -> Result<Answered, OrdersError> {
+        self.orders.db.transaction(async |connection| self.carry_out(connection).await).await
+    }
+}
+
+impl<C: Change> Transaction<'_, C> {
+    async fn carry_out(&self, connection: &mut Connection) -> Result<Answered, OrdersError> {
+        let Some(Keyed { claim, nonce }) = self.keyed else {
+            return Ok(Answered::first(&self.change.apply(connection).await?)?);
         };
-        match idempotency::claim(connection, claim, nonce, self.key_retention).await? {
+        match idempotency::claim(connection, claim, nonce, self.orders.key_retention).await? {
             Claim::Found(found) => Answered::found(found),
             Claim::Won => {
-                let answer = Answered::first(&change.apply(connection).await?)?;
-                let (id, json) = (answer.id.get(), &answer.json);
-                idempotency::complete(connection, claim, TARGET, id, C::STATUS, json).await?;
-                Ok(answer)
+                let changed = Answered::first(&self.change.apply(connection).await?)?;
+                idempotency::complete(connection, claim, &changed.kept_as(CHANGED)).await?;
+                Ok(changed)
             }
         }
     }

@@ -9,7 +9,7 @@ use service::auth::{Caller, ServiceCaller, Viewer};
 use service::{CursorKey, Position};
 use service_api::{Failure, IfMatch, OrderId, Page};
 
-use super::OrdersError;
+use super::{GroupCommit, OrdersError};
 use crate::customers::CustomersService;
 use crate::store::{events, orders};
 
@@ -29,6 +29,7 @@ pub(crate) struct Orders {
     pub(crate) db: Db,
     pub(crate) cursors: CursorKey,
     pub(crate) customers: Arc<CustomersService>,
+    pub(crate) groups: GroupCommit,
     /// How long the answer to an idempotency key is kept.
     pub(crate) key_retention: Duration,
     /// How long an order made by a service holds its stock without being confirmed.

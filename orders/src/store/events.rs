@@ -1,6 +1,7 @@
 //! Who changed an order, and when: append-only.
 
 use chrono::NaiveDateTime;
+use db::insert::Insert;
 use db::schema::order_events;
 use db::{Connection, DbError};
 use diesel::prelude::*;
@@ -45,17 +46,20 @@ impl From<Row> for OrderEvent {
     }
 }
 
-pub(crate) async fn append(connection: &mut Connection, event: &Event<'_>) -> Result<(), DbError> {
-    let row = (
-        order_events::order_id.eq(event.order_id.get()),
-        order_events::from_status.eq(event.from.map(Status)),
-        order_events::to_status.eq(Status(event.to)),
-        order_events::principal.eq(event.principal),
-        order_events::correlation_id.eq(event.correlation_id),
-        order_events::created_at.eq(event.at),
-    );
-    diesel::insert_into(order_events::table).values(row).execute(connection).await?;
-    Ok(())
+pub(crate) async fn append(connection: &mut Connection, events: &[Event<'_>]) -> Result<(), DbError> {
+    let mut insert =
+        Insert::into("order_events (order_id, from_status, to_status, principal, correlation_id, created_at)");
+    for event in events {
+        insert.row(&[
+            event.order_id.get().into(),
+            event.from.map(|from| Status(from).text()).into(),
+            Status(event.to).text().into(),
+            event.principal.into(),
+            event.correlation_id.into(),
+            event.at.into(),
+        ]);
+    }
+    insert.run(connection).await
 }
 
 /// The order's events, newest first. An order passes through three states at most, so there are no pages.

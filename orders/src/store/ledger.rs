@@ -2,6 +2,7 @@
 
 use chrono::NaiveDateTime;
 use db::clock::last_insert_id;
+use db::insert::Insert;
 use db::schema::stock_movements;
 use db::{Connection, DbError};
 use diesel::prelude::*;
@@ -50,23 +51,20 @@ impl From<Row> for StockMovement {
     }
 }
 
-/// Adds entries, at least one.
+/// Adds entries.
 pub(crate) async fn append(connection: &mut Connection, entries: &[Entry<'_>]) -> Result<(), DbError> {
-    let rows: Vec<_> = entries
-        .iter()
-        .map(|entry| {
-            (
-                stock_movements::product_id.eq(entry.product_id.get()),
-                stock_movements::delta.eq(entry.delta),
-                stock_movements::reason.eq(entry.reason),
-                stock_movements::reference.eq(entry.reference),
-                stock_movements::order_id.eq(entry.order_id.map(OrderId::get)),
-                stock_movements::principal.eq(entry.principal),
-            )
-        })
-        .collect();
-    diesel::insert_into(stock_movements::table).values(rows).execute(connection).await?;
-    Ok(())
+    let mut insert = Insert::into("stock_movements (product_id, delta, reason, reference, order_id, principal)");
+    for entry in entries {
+        insert.row(&[
+            entry.product_id.get().into(),
+            entry.delta.into(),
+            entry.reason.into(),
+            entry.reference.into(),
+            entry.order_id.map(OrderId::get).into(),
+            entry.principal.into(),
+        ]);
+    }
+    insert.run(connection).await
 }
 
 /// The entry that this connection added last.

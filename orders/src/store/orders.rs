@@ -1,9 +1,10 @@
 //! The orders and their items.
 
 use chrono::{DateTime, NaiveDateTime};
-use db::clock::{last_insert_id, utc_now};
+use db::clock::{inserted_ids, utc_now};
+use db::insert::Insert;
 use db::schema::{order_items, orders};
-use db::{Connection, DbError};
+use db::{CachedStatement, Connection, DbError};
 use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::sql_types::Datetime;
@@ -20,11 +21,9 @@ pub(crate) const UNIQUE_CREATE_KEY: &str = "uq_orders_create_key";
 /// The key that keeps orders from naming customers that do not exist.
 pub(crate) const CUSTOMER_EXISTS: &str = "fk_orders_customer";
 
-/// An order to be stored, without its items.
-#[derive(Insertable)]
-#[diesel(table_name = orders)]
+/// An order to be stored, CREATED, without its items.
 pub(crate) struct NewRow<'o> {
-    pub(crate) customer_id: i64,
+    pub(crate) customer_id: CustomerId,
     pub(crate) total_cents: i64,
     pub(crate) external_reference: Option<&'o str>,
     pub(crate) created_at: NaiveDateTime,
@@ -93,30 +92,47 @@ impl From<ItemRow> for OrderItem {
     }
 }
 
-/// Stores a new order, CREATED, with its items.
+/// Stores new orders, and gives their ids.
 pub(crate) async fn insert(
     connection: &mut Connection,
-    order: &NewRow<'_>,
-    items: &[OrderItem],
-) -> Result<OrderId, DbError> {
-    diesel::insert_into(orders::table).values(order).execute(connection).await?;
-    let id = last_insert_id(connection).await?;
-    let rows: Vec<_> = items
-        .iter()
-        .map(|item| {
-            (
-                order_items::order_id.eq(id),
-                order_items::product_id.eq(item.product_id.get()),
-                order_items::sku.eq(&item.sku),
-                order_items::name.eq(&item.name),
-                order_items::qty.eq(item.qty),
-                order_items::unit_price_cents.eq(item.unit_price_cents),
-                order_items::subtotal_cents.eq(item.subtotal_cents),
-            )
-        })
-        .collect();
-    diesel::insert_into(order_items::table).values(rows).execute(connection).await?;
-    Ok(OrderId::stored(id))
+    orders: &[NewRow<'_>],
+) -> Result<impl Iterator<Item = OrderId> + use<>, DbError> {
+    let mut insert = Insert::into(
+        "orders (customer_id, total_cents, external_reference, created_at, reserved_until, create_principal, create_key, \
+         create_hash)",
+    );
+    for order in orders {
+        insert.row(&[
+            order.customer_id.get().into(),
+            order.total_cents.into(),
+            order.external_reference.into(),
+            order.created_at.into(),
+            order.reserved_until.into(),
+            order.create_principal.into(),
+            order.create_key.into(),
+            order.create_hash.into(),
+        ]);
+    }
+    insert.run(connection).await?;
+    Ok(inserted_ids(connection, orders.len()).await?.map(OrderId::stored))
+}
+
+/// Stores the items of new orders.
+pub(crate) async fn insert_items(connection: &mut Connection, items: &[(OrderId, &OrderItem)]) -> Result<(), DbError> {
+    let mut insert =
+        Insert::into("order_items (order_id, product_id, sku, name, qty, unit_price_cents, subtotal_cents)");
+    for (order, item) in items {
+        insert.row(&[
+            order.get().into(),
+            item.product_id.get().into(),
+            item.sku.as_str().into(),
+            item.name.as_str().into(),
+            item.qty.into(),
+            item.unit_price_cents.into(),
+            item.subtotal_cents.into(),
+        ]);
+    }
+    insert.run(connection).await
 }
 
 pub(crate) async fn find(connection: &mut Connection, id: OrderId) -> Result<Option<Order>, DbError> {
@@ -193,14 +209,14 @@ pub(crate) async fn expired(
         expired = expired.filter(until.ge(at)).filter(until.gt(at).or(orders::id.gt(id.get())));
     }
     let oldest_first = expired.order((orders::reserved_until.asc(), orders::id.asc()));
-    let rows: Vec<(NaiveDateTime, i64)> = oldest_first.limit(limit(rows)).load(connection).await?;
+    let rows: Vec<(NaiveDateTime, i64)> = oldest_first.limit(limit(rows)).cached().load(connection).await?;
     Ok(rows.into_iter().map(|(until, id)| (until, OrderId::stored(id))).collect())
 }
 
 /// Locks the order's row if it is CREATED past its reservation, and if nobody else has locked it.
 pub(crate) async fn lock_expired(connection: &mut Connection, id: OrderId) -> Result<Option<OrderSummary>, DbError> {
     let expired = orders::table.find(id.get()).filter(is_expired()).select(Row::as_select());
-    let row: Option<Row> = expired.for_update().skip_locked().first(connection).await.optional()?;
+    let row: Option<Row> = expired.for_update().skip_locked().cached().get_result(connection).await.optional()?;
     Ok(row.map(OrderSummary::from))
 }
 
@@ -220,7 +236,7 @@ pub(crate) async fn set_confirmed(connection: &mut Connection, id: OrderId, at: 
         orders::reserved_until.eq(None::<NaiveDateTime>),
         orders::version.eq(orders::version + 1),
     );
-    exactly_one(diesel::update(created).set(changes).execute(connection).await?)
+    exactly_one(diesel::update(created).set(changes).cached().execute(connection).await?)
 }
 
 /// An order in this state becomes CANCELED; from any other it is an error.
@@ -237,7 +253,7 @@ pub(crate) async fn set_canceled(
         orders::reserved_until.eq(None::<NaiveDateTime>),
         orders::version.eq(orders::version + 1),
     );
-    exactly_one(diesel::update(cancelable).set(changes).execute(connection).await?)
+    exactly_one(diesel::update(cancelable).set(changes).cached().execute(connection).await?)
 }
 
 /// At most `rows` orders that the query asks for, newest first, after this position.

@@ -6,7 +6,7 @@ use chrono::NaiveDateTime;
 use db::clock::{last_insert_id, utc_now};
 use db::prefix_index::{Hits, PRODUCTS};
 use db::schema::products;
-use db::{Connection, DbError};
+use db::{CachedStatement, Connection, DbError};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use orders_api::{NewProduct, Product, ProductPatch};
@@ -71,17 +71,17 @@ pub(crate) async fn lock(connection: &mut Connection, id: ProductId) -> Result<O
     Ok(row.optional()?.map(Product::from))
 }
 
-/// Locks those of the products that exist, one after the other in the order of `ids`, and gives them. One statement for
-/// all of them would leave the order of the locks to the server.
-pub(crate) async fn lock_all(
-    connection: &mut Connection,
-    ids: impl Iterator<Item = ProductId>,
-) -> Result<Vec<Product>, DbError> {
-    let mut products = Vec::new();
-    for id in ids {
-        products.extend(lock(connection, id).await?);
+/// Locks those of the products that exist, and gives them, by ascending id. So their rows are locked, too: the only index
+/// that leads to them is the primary key, and the server walks it upwards, whether it looks the ids up or reads all rows.
+pub(crate) async fn lock_all(connection: &mut Connection, ids: &[ProductId]) -> Result<Vec<Product>, DbError> {
+    if let [id] = *ids {
+        // Of this statement there is one text, so it is kept prepared.
+        return Ok(lock(connection, id).await?.into_iter().collect());
     }
-    Ok(products)
+    let wanted = products::table.filter(products::id.eq_any(ids.iter().copied().map(ProductId::get)));
+    let rows: Vec<Row> =
+        wanted.order(products::id.asc()).select(Row::as_select()).for_update().load(connection).await?;
+    Ok(rows.into_iter().map(Product::from).collect())
 }
 
 /// At most `rows` products with an id below `before`, newest first.
@@ -122,7 +122,7 @@ pub(crate) async fn update(connection: &mut Connection, seen: &Product, patch: &
     };
     let as_seen = products::table.find(seen.id.get()).filter(products::stock.eq(seen.stock));
     let changes = (changes, products::version.eq(products::version + 1), products::updated_at.eq(utc_now()));
-    exactly_one(diesel::update(as_seen).set(changes).execute(connection).await?)?;
+    exactly_one(diesel::update(as_seen).set(changes).cached().execute(connection).await?)?;
     match &patch.name {
         Some(name) => PRODUCTS.replace(connection, seen.id.get(), &[&seen.sku, name.as_str()]).await,
         None => Ok(()),
@@ -144,7 +144,13 @@ pub(crate) async fn add_stock(
         products::version.eq(products::version + 1),
         products::updated_at.eq(utc_now()),
     );
-    Ok(diesel::update(fitting).set(changes).execute(connection).await? == 1)
+    Ok(diesel::update(fitting).set(changes).cached().execute(connection).await? == 1)
+}
+
+/// Takes what is there, as its locked row said.
+pub(crate) async fn take_stock(connection: &mut Connection, id: ProductId, qty: i64) -> Result<(), DbError> {
+    let taken = add_stock(connection, id, -qty, 0..=i64::MAX).await?;
+    exactly_one(usize::from(taken))
 }
 
 /// Gives back what was taken, however much was delivered since: this has no upper limit.

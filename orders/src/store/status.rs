@@ -12,6 +12,16 @@ use orders_api::OrderStatus;
 #[diesel(sql_type = Text)]
 pub(super) struct Status(pub(super) OrderStatus);
 
+impl Status {
+    pub(super) fn text(self) -> &'static str {
+        match self.0 {
+            OrderStatus::Created => "CREATED",
+            OrderStatus::Confirmed => "CONFIRMED",
+            OrderStatus::Canceled => "CANCELED",
+        }
+    }
+}
+
 impl FromSql<Text, Mysql> for Status {
     fn from_sql(value: MysqlValue<'_>) -> deserialize::Result<Self> {
         let text = <String as FromSql<Text, Mysql>>::from_sql(value)?;
@@ -29,11 +39,6 @@ where
     Mysql: Backend,
 {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Mysql>) -> serialize::Result {
-        let text = match self.0 {
-            OrderStatus::Created => "CREATED",
-            OrderStatus::Confirmed => "CONFIRMED",
-            OrderStatus::Canceled => "CANCELED",
-        };
-        <str as ToSql<Text, Mysql>>::to_sql(text, out)
+        <str as ToSql<Text, Mysql>>::to_sql(self.text(), out)
     }
 }

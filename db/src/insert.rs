@@ -1,9 +1,12 @@
 //! Large INSERTs, written out as text.
 //!
-//! A server answers a statement of ten thousand bound parameters with a description of each of them, which takes longer
-//! than the insert itself. So the rows of the seed alone are written into the statement; their texts are quoted.
+//! A statement with bound values is sent twice, to be prepared and to be carried out, unless its text was seen before: and
+//! each number of rows is another text. The server also describes every bound value, which for ten thousand of them takes
+//! longer than the insert itself. So where rows come in numbers they are written into the statement, and their texts quoted as
+//! the session's `sql_mode` reads them, which `connect` sets.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
+use std::time::Duration;
 
 use chrono::NaiveDateTime;
 use diesel_async::{AsyncMysqlConnection, SimpleAsyncConnection};
@@ -11,33 +14,41 @@ use diesel_async::{AsyncMysqlConnection, SimpleAsyncConnection};
 use crate::error::DbError;
 
 /// An INSERT of any number of rows.
-pub(super) struct Insert {
+pub struct Insert {
     sql: String,
     rows: usize,
     suffix: &'static str,
 }
 
 /// A value of a row.
-pub(super) enum Value<'a> {
+pub enum Value<'a> {
+    /// NULL.
     Null,
+    /// An integer.
     Number(i64),
+    /// A text, quoted.
     Text(&'a str),
+    /// Bytes.
+    Bytes(&'a [u8]),
+    /// A moment, to the microsecond.
     Time(NaiveDateTime),
+    /// The moment so much later than now, by the server's clock.
+    FromNow(Duration),
 }
 
 impl Insert {
     /// An INSERT without rows. `target` is the table and its columns: `products (id, sku)`.
-    pub(super) fn into(target: &str) -> Self {
+    pub fn into(target: &str) -> Self {
         Self { sql: format!("INSERT INTO {target} VALUES "), rows: 0, suffix: "" }
     }
 
     /// Ends the statement with `suffix`.
-    pub(super) fn ending_with(self, suffix: &'static str) -> Self {
+    pub fn ending_with(self, suffix: &'static str) -> Self {
         Self { suffix, ..self }
     }
 
     /// Adds a row.
-    pub(super) fn row(&mut self, values: &[Value<'_>]) {
+    pub fn row(&mut self, values: &[Value<'_>]) {
         self.sql.push_str(if self.rows == 0 { "(" } else { ",(" });
         for (position, value) in values.iter().enumerate() {
             if position > 0 {
@@ -50,11 +61,17 @@ impl Insert {
     }
 
     /// Runs it, unless it has no rows.
-    pub(super) async fn run(&self, connection: &mut AsyncMysqlConnection) -> Result<(), DbError> {
+    pub async fn run(&self, connection: &mut AsyncMysqlConnection) -> Result<(), DbError> {
         if self.rows > 0 {
             connection.batch_execute(&format!("{}{}", self.sql, self.suffix)).await?;
         }
         Ok(())
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) -> fmt::Result {
+        self.sql.push_str("x'");
+        bytes.iter().try_for_each(|byte| write!(self.sql, "{byte:02x}"))?;
+        self.sql.write_char('\'')
     }
 
     fn value(&mut self, value: &Value<'_>) {
@@ -63,8 +80,18 @@ impl Insert {
             Value::Null => write!(self.sql, "NULL"),
             Value::Number(number) => write!(self.sql, "{number}"),
             Value::Text(text) => write!(self.sql, "'{}'", text.replace('\\', "\\\\").replace('\'', "''")),
+            Value::Bytes(bytes) => self.bytes(bytes),
             Value::Time(time) => write!(self.sql, "'{time}'"),
+            Value::FromNow(wait) => {
+                write!(self.sql, "UTC_TIMESTAMP(6) + INTERVAL {} MICROSECOND", wait.as_micros())
+            }
         };
+    }
+}
+
+impl<'a> From<&'a [u8]> for Value<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Self::Bytes(bytes)
     }
 }
 

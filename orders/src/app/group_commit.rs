@@ -1,0 +1,165 @@
+//! Which orders are made together, and when.
+//!
+//! A row that everybody wants is locked from the UPDATE of one order to its COMMIT, and the trips between the two are what
+//! its orders wait for. So orders that would only wait for each other do so here: those that come while their product is in
+//! work are carried out together afterwards, with one COMMIT (`together`). Who is in nobody's way begins at once.
+
+mod queue;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use db::{Connection, Db, DbError};
+use futures::FutureExt;
+use futures::future::{BoxFuture, join_all};
+use service_api::{CustomerId, ProductId};
+use tokio::sync::oneshot;
+use tokio::time::timeout_at;
+
+use super::OrdersError;
+use super::draft::Draft;
+use super::once::Answered;
+use super::together::{self, Outcomes, Undone};
+use crate::store::orders;
+
+use queue::{Hold, Queue, Wants};
+
+type Outcome = Result<Answered, OrdersError>;
+
+/// Makes orders of drafts. A clone has the same queue.
+#[derive(Clone)]
+pub(crate) struct GroupCommit {
+    db: Db,
+    /// How long the answer to an idempotency key is kept.
+    key_retention: Duration,
+    queue: Arc<Mutex<Queue<Waiting>>>,
+}
+
+/// A draft, and who waits for what comes of it.
+struct Waiting {
+    draft: Arc<Draft>,
+    /// When they go away.
+    until: Instant,
+    outcome: oneshot::Sender<Outcome>,
+}
+
+impl Wants for Waiting {
+    fn products(&self) -> impl Iterator<Item = ProductId> {
+        self.draft.lines.keys().copied()
+    }
+
+    fn key(&self) -> Option<(&str, &str)> {
+        self.draft.key()
+    }
+
+    fn is_given_up(&self) -> bool {
+        self.outcome.is_closed()
+    }
+}
+
+impl GroupCommit {
+    pub(crate) fn new(db: Db, key_retention: Duration) -> Self {
+        Self { db, key_retention, queue: Arc::default() }
+    }
+
+    /// Makes an order of the draft, together with others that wait by then, and answers once that is committed. Whether it
+    /// is made does not depend on the others. Once it has begun it is carried out, also if this future is dropped.
+    pub(super) async fn make(&self, draft: Arc<Draft>, until: Instant) -> Outcome {
+        let (outcome, mut told) = oneshot::channel();
+        let ticket = self.queue().join(Waiting { draft, until, outcome });
+        self.begin();
+        match timeout_at(until.into(), &mut told).await {
+            Ok(outcome) => outcome.unwrap_or(Err(DbError::OutcomeUnknown.into())),
+            Err(_) if self.queue().leave(ticket) => Err(DbError::Timeout.into()),
+            // It has begun with a limit that is no later: it ends now, or as soon as COMMIT is answered.
+            Err(_) => told.await.unwrap_or(Err(DbError::OutcomeUnknown.into())),
+        }
+    }
+
+    /// Begins every group that can.
+    fn begin(&self) {
+        while let Some((hold, group)) = self.next_group() {
+            let in_work = InWork { groups: self.clone(), hold };
+            tokio::spawn(async move { in_work.groups.carry_out(group).await });
+        }
+    }
+
+    fn next_group(&self) -> Option<(Hold, Vec<Waiting>)> {
+        self.queue().next_group()
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue<Waiting>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes these orders, and tells everybody what came of theirs.
+    fn carry_out(&self, group: Vec<Waiting>) -> BoxFuture<'_, ()> {
+        let work = async move {
+            match self.create(&group).await {
+                Ok(outcomes) => tell(group, outcomes),
+                Err(error) if group.len() == 1 => tell(group, [Err(error)]),
+                Err(error) => match about_all(&error) {
+                    Some(error) => tell(group, std::iter::repeat_with(|| Err(error()))),
+                    // One of them may be to blame. Alone, the others are not.
+                    None => drop(join_all(group.into_iter().map(|waiting| self.carry_out(vec![waiting]))).await),
+                },
+            }
+        };
+        work.boxed()
+    }
+
+    async fn create(&self, group: &[Waiting]) -> Result<Outcomes, OrdersError> {
+        let drafts = Vec::from_iter(group.iter().map(|waiting| Arc::clone(&waiting.draft)));
+        let until = group.iter().map(|waiting| waiting.until).min();
+        let db = until.map_or_else(|| self.db.clone(), |until| self.db.until(until));
+        let work = async |connection: &mut Connection| together::create(connection, &drafts, self.key_retention).await;
+        match (db.transaction(work).await, drafts.as_slice()) {
+            (Ok(outcomes) | Err(Undone::Nothing(outcomes)), _) => Ok(outcomes),
+            (Err(Undone::Failed(error)), [alone]) => Err(customer_gone(error, alone.customer_id)),
+            (Err(Undone::Failed(error)), _) => Err(error),
+        }
+    }
+}
+
+/// Tells those who wait. Some may not be there any more.
+fn tell(group: Vec<Waiting>, outcomes: impl IntoIterator<Item = Outcome>) {
+    for (waiting, outcome) in group.into_iter().zip(outcomes) {
+        let _ = waiting.outcome.send(outcome);
+    }
+}
+
+/// The error for each of a group, where it is about no order in particular.
+fn about_all(error: &OrdersError) -> Option<impl Fn() -> OrdersError> {
+    let reason = match error {
+        OrdersError::Database(DbError::OutcomeUnknown) => None,
+        OrdersError::Database(DbError::Unavailable { reason }) => Some(reason.clone()),
+        _ => return None,
+    };
+    Some(move || match &reason {
+        None => DbError::OutcomeUnknown.into(),
+        Some(reason) => DbError::Unavailable { reason: reason.clone() }.into(),
+    })
+}
+
+/// The customers service knew the customer, but this database does not.
+fn customer_gone(error: OrdersError, id: CustomerId) -> OrdersError {
+    match error {
+        OrdersError::Database(DbError::ForeignKey { constraint }) if constraint == orders::CUSTOMER_EXISTS => {
+            OrdersError::CustomerNotFound(id)
+        }
+        error => error,
+    }
+}
+
+/// A group that is in work, until it is dropped: then others may begin.
+struct InWork {
+    groups: GroupCommit,
+    hold: Hold,
+}
+
+impl Drop for InWork {
+    fn drop(&mut self) {
+        self.groups.queue().release(&self.hold);
+        self.groups.begin();
+    }
+}

@@ -1,0 +1,194 @@
+//! Several orders in one transaction, each of which stands or falls alone: what is refused leaves nothing behind, and what
+//! is not commits with the others.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use db::idempotency::{self, Claim};
+use db::{Connection, DbError, TransactionError, clock};
+use orders_api::{Order, OrderItem, OrderStatus};
+
+use super::draft::{Draft, Sale, Shelf};
+use super::once::Answered;
+use super::{OrdersError, reason};
+use crate::store::events::{self, Event};
+use crate::store::ledger::{self, Entry};
+use crate::store::{orders, products};
+
+/// Under which HTTP status a new order is answered.
+const CREATED: u16 = 201;
+
+/// What came of each draft, in their order.
+pub(super) type Outcomes = Vec<Result<Answered, OrdersError>>;
+
+/// Why nothing was committed.
+pub(super) enum Undone {
+    /// There was nothing to commit: every draft was refused, or had been carried out before.
+    Nothing(Outcomes),
+    /// The transaction failed. Which of the drafts is to blame, if any is, nobody knows.
+    Failed(OrdersError),
+}
+
+impl From<DbError> for Undone {
+    fn from(error: DbError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<serde_json::Error> for Undone {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl TransactionError for Undone {
+    fn as_db(&self) -> Option<&DbError> {
+        match self {
+            Self::Nothing(_) => None,
+            Self::Failed(error) => error.as_db(),
+        }
+    }
+}
+
+/// A draft, and how far it has come.
+struct Case<'d> {
+    draft: &'d Draft,
+    state: State,
+}
+
+enum State {
+    /// Nobody was here before, as far as its key tells.
+    Open,
+    /// Its key tells the outcome.
+    Found(Result<Answered, OrdersError>),
+    Refused(OrdersError),
+    Sold(Sale),
+    Made(Order, Answered),
+}
+
+/// Makes orders of the drafts, no two of which have one key.
+///
+/// The keys first, then the stock, then the orders: inserting an item locks its product's row for reading, and two
+/// transactions that then both want to write to it would be a deadlock.
+pub(super) async fn create(
+    connection: &mut Connection,
+    drafts: &[Arc<Draft>],
+    retention: Duration,
+) -> Result<Outcomes, Undone> {
+    let mut cases = claim(connection, drafts, retention).await?;
+    sell(connection, &mut cases).await?;
+    if !cases.iter().any(|case| matches!(case.state, State::Sold(_))) {
+        return Err(Undone::Nothing(outcomes(cases)));
+    }
+    insert(connection, &mut cases).await?;
+    record(connection, &cases).await?;
+    close_keys(connection, &cases).await?;
+    Ok(outcomes(cases))
+}
+
+fn outcomes(cases: Vec<Case<'_>>) -> Outcomes {
+    let outcome = |case: Case<'_>| match case.state {
+        State::Found(outcome) => Some(outcome),
+        State::Refused(error) => Some(Err(error)),
+        State::Made(_, answer) => Some(Ok(answer)),
+        State::Open | State::Sold(_) => None,
+    };
+    cases.into_iter().filter_map(outcome).collect()
+}
+
+async fn claim<'d>(
+    connection: &mut Connection,
+    drafts: &'d [Arc<Draft>],
+    retention: Duration,
+) -> Result<Vec<Case<'d>>, DbError> {
+    let claims = Vec::from_iter(drafts.iter().filter_map(|draft| draft.claim()));
+    let mut claimed = idempotency::claim_all(connection, &claims, retention).await?.into_iter();
+    let case = |draft: &'d Arc<Draft>| match draft.claim().and_then(|_| claimed.next()) {
+        Some(Claim::Found(found)) => Case { draft, state: State::Found(Answered::found(found)) },
+        Some(Claim::Won) | None => Case { draft, state: State::Open },
+    };
+    Ok(drafts.iter().map(case).collect())
+}
+
+/// Takes the stock for every open case, or refuses it, in their order.
+async fn sell(connection: &mut Connection, cases: &mut [Case<'_>]) -> Result<(), DbError> {
+    let open = cases.iter_mut().filter(|case| matches!(case.state, State::Open));
+    let open = Vec::from_iter(open);
+    let wanted: BTreeSet<_> = open.iter().flat_map(|case| case.draft.lines.keys().copied()).collect();
+    let mut shelf = Shelf::of(products::lock_all(connection, &Vec::from_iter(wanted)).await?);
+    for case in open {
+        case.state = shelf.sell(case.draft).map_or_else(State::Refused, State::Sold);
+    }
+    for (product, qty) in shelf.taken() {
+        products::take_stock(connection, *product, *qty).await?;
+    }
+    Ok(())
+}
+
+/// Stores the orders of all cases that are sold.
+async fn insert(connection: &mut Connection, cases: &mut [Case<'_>]) -> Result<(), Undone> {
+    let now = clock::now(connection).await?;
+    let mut rows = Vec::new();
+    for Case { draft, state } in &*cases {
+        if let State::Sold(sale) = state {
+            rows.push(draft.row(sale, now));
+        }
+    }
+    let mut ids = orders::insert(connection, &rows).await?;
+    for case in cases.iter_mut() {
+        if let State::Sold(sale) = &case.state
+            && let Some(id) = ids.next()
+        {
+            let order = case.draft.order(id, sale, now);
+            let answer = Answered::first(&order)?;
+            case.state = State::Made(order, answer);
+        }
+    }
+    let items = made(cases).flat_map(|(_, order, _)| order.items.iter().map(|item| (order.id, item)));
+    let items = Vec::from_iter(items);
+    Ok(orders::insert_items(connection, &items).await?)
+}
+
+fn made<'c>(cases: &'c [Case<'_>]) -> impl Iterator<Item = (&'c Draft, &'c Order, &'c Answered)> {
+    cases.iter().filter_map(|Case { draft, state }| match state {
+        State::Made(order, answer) => Some((*draft, order, answer)),
+        _ => None,
+    })
+}
+
+/// Enters what was taken into the ledger, and the creations into the orders' events.
+async fn record(connection: &mut Connection, cases: &[Case<'_>]) -> Result<(), DbError> {
+    let taken = made(cases).flat_map(|(draft, order, _)| order.items.iter().map(|item| taken(draft, order, item)));
+    ledger::append(connection, &Vec::from_iter(taken)).await?;
+    let created = made(cases).map(|(draft, order, _)| Event {
+        order_id: order.id,
+        from: None,
+        to: OrderStatus::Created,
+        principal: &draft.principal,
+        correlation_id: &draft.correlation_id,
+        at: order.created_at.naive_utc(),
+    });
+    events::append(connection, &Vec::from_iter(created)).await
+}
+
+fn taken<'d>(draft: &'d Draft, order: &Order, item: &OrderItem) -> Entry<'d> {
+    Entry {
+        product_id: item.product_id,
+        delta: -item.qty,
+        reason: reason::ORDER,
+        reference: None,
+        order_id: Some(order.id),
+        principal: &draft.principal,
+    }
+}
+
+/// Keeps the answers of what was made, and gives the keys back of what was refused: that is judged anew when it comes back.
+async fn close_keys(connection: &mut Connection, cases: &[Case<'_>]) -> Result<(), DbError> {
+    let kept = made(cases).filter_map(|(draft, _, answer)| Some((draft.claim()?.0, answer.kept_as(CREATED))));
+    let kept = Vec::from_iter(kept);
+    idempotency::complete_all(connection, &kept).await?;
+    let refused = cases.iter().filter(|case| matches!(case.state, State::Refused(_)));
+    let refused = Vec::from_iter(refused.filter_map(|case| Some(case.draft.claim()?.0)));
+    idempotency::give_back(connection, &refused).await
+}
