@@ -112,13 +112,20 @@ impl Draft {
 /// The products that drafts want, locked, with what is left of each.
 pub(super) struct Shelf {
     products: BTreeMap<ProductId, Product>,
-    taken: Lines,
+    taken: BTreeMap<ProductId, Taken>,
+}
+
+/// What was taken of a product.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Taken {
+    pub(super) qty: i64,
+    pub(super) orders: i64,
 }
 
 impl Shelf {
     pub(super) fn of(products: Vec<Product>) -> Self {
         let products = products.into_iter().map(|product| (product.id, product)).collect();
-        Self { products, taken: Lines::new() }
+        Self { products, taken: BTreeMap::new() }
     }
 
     /// Takes what the draft wants, all of it or nothing.
@@ -128,13 +135,15 @@ impl Shelf {
             if let Some(product) = self.products.get_mut(id) {
                 product.stock -= qty;
             }
-            *self.taken.entry(*id).or_default() += qty;
+            let taken = self.taken.entry(*id).or_default();
+            taken.qty += qty;
+            taken.orders += 1;
         }
         Ok(sale)
     }
 
-    /// How many pieces were taken, by ascending product.
-    pub(super) fn taken(&self) -> &Lines {
+    /// What was taken, by ascending product.
+    pub(super) fn taken(&self) -> &BTreeMap<ProductId, Taken> {
         &self.taken
     }
 

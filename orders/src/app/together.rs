@@ -9,7 +9,7 @@ use db::idempotency::{self, Claim};
 use db::{Connection, DbError, TransactionError, clock};
 use orders_api::{Order, OrderItem, OrderStatus};
 
-use super::draft::{Draft, Sale, Shelf};
+use super::draft::{Draft, Sale, Shelf, Taken};
 use super::once::Answered;
 use super::{OrdersError, reason};
 use crate::store::events::{self, Event};
@@ -120,8 +120,8 @@ async fn sell(connection: &mut Connection, cases: &mut [Case<'_>]) -> Result<(),
     for case in open {
         case.state = shelf.sell(case.draft).map_or_else(State::Refused, State::Sold);
     }
-    for (product, qty) in shelf.taken() {
-        products::take_stock(connection, *product, *qty).await?;
+    for (product, Taken { qty, orders }) in shelf.taken() {
+        products::take_stock(connection, *product, *qty, *orders).await?;
     }
     Ok(())
 }

@@ -137,20 +137,35 @@ pub(crate) async fn add_stock(
     delta: i64,
     limits: RangeInclusive<i64>,
 ) -> Result<bool, DbError> {
-    let (least, most) = limits.into_inner();
-    let fitting = products::table.find(id.get()).filter((products::stock + delta).between(least, most));
-    let changes = (
-        products::stock.eq(products::stock + delta),
-        products::version.eq(products::version + 1),
-        products::updated_at.eq(utc_now()),
-    );
-    Ok(diesel::update(fitting).set(changes).cached().execute(connection).await? == 1)
+    change_stock(connection, id, delta, limits, 1).await
 }
 
-/// Takes what is there, as its locked row said.
-pub(crate) async fn take_stock(connection: &mut Connection, id: ProductId, qty: i64) -> Result<(), DbError> {
-    let taken = add_stock(connection, id, -qty, 0..=i64::MAX).await?;
+/// Takes from the stock what its locked row said that is there, for so many orders. Each of them is a change of the product.
+pub(crate) async fn take_stock(
+    connection: &mut Connection,
+    id: ProductId,
+    qty: i64,
+    orders: i64,
+) -> Result<(), DbError> {
+    let taken = change_stock(connection, id, -qty, 0..=i64::MAX, orders).await?;
     exactly_one(usize::from(taken))
+}
+
+async fn change_stock(
+    connection: &mut Connection,
+    id: ProductId,
+    delta: i64,
+    limits: RangeInclusive<i64>,
+    changes: i64,
+) -> Result<bool, DbError> {
+    let (least, most) = limits.into_inner();
+    let fitting = products::table.find(id.get()).filter((products::stock + delta).between(least, most));
+    let changed = (
+        products::stock.eq(products::stock + delta),
+        products::version.eq(products::version + changes),
+        products::updated_at.eq(utc_now()),
+    );
+    Ok(diesel::update(fitting).set(changed).cached().execute(connection).await? == 1)
 }
 
 /// Gives back what was taken, however much was delivered since: this has no upper limit.
