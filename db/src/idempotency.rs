@@ -174,7 +174,8 @@ pub async fn complete(
     complete_all(connection, &[(*claim, *answer)]).await
 }
 
-/// The same for several keys. Their rows are there and locked, so each of these inserts is an update.
+/// The same for several keys. Their rows are there and locked, so each of these inserts is an update. Of a key that was not
+/// claimed nothing is kept: its row would expire at once.
 ///
 /// # Errors
 ///
@@ -271,10 +272,14 @@ response_body = IF(expires_at <= UTC_TIMESTAMP(6), NULL, response_body), \
 created_at = IF(expires_at <= UTC_TIMESTAMP(6), VALUES(created_at), created_at), \
 expires_at = IF(expires_at <= UTC_TIMESTAMP(6), VALUES(expires_at), expires_at)";
 
-/// Adds the answer to a row that is there.
+/// Adds the answer to a row that is in progress. `status` is assigned last, as the others have to see its old value.
 const ANSWERED: &str = " \
-ON DUPLICATE KEY UPDATE status = VALUES(status), target_type = VALUES(target_type), target_id = VALUES(target_id), \
-response_status = VALUES(response_status), response_body = VALUES(response_body)";
+ON DUPLICATE KEY UPDATE \
+target_type = IF(status = 'in_progress', VALUES(target_type), target_type), \
+target_id = IF(status = 'in_progress', VALUES(target_id), target_id), \
+response_status = IF(status = 'in_progress', VALUES(response_status), response_status), \
+response_body = IF(status = 'in_progress', VALUES(response_body), response_body), \
+status = IF(status = 'in_progress', VALUES(status), status)";
 
 /// The rows of these keys, in their order, after all of them were tried for. By ascending key, so that nobody waits for anybody in
 /// a circle.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use db::idempotency::{self, Claim, KeyClaim};
+use db::idempotency::{self, Answer, Claim, KeyClaim};
 use db::testing::TestDatabase;
 use db::{Db, DbError};
 use diesel_async::SimpleAsyncConnection;
@@ -25,7 +25,8 @@ async fn take_a_piece(db: &Db, n: usize) -> Result<(), DbError> {
         Claim::Found(_) => Ok(()),
         Claim::Won => {
             connection.batch_execute("UPDATE products SET stock = stock - 1 WHERE id = 1").await?;
-            idempotency::complete(connection, &claim, "piece", 1, 200, b"{}").await
+            let answer = Answer { status: 200, body: b"{}", target_type: "piece", target_id: 1 };
+            idempotency::complete(connection, &claim, &answer).await
         }
     })
     .await

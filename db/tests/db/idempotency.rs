@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use db::idempotency::{Abandoned, Claim, Found, KeyClaim, Nonce, abandon, claim, complete, find, reap};
+use db::idempotency::{
+    Abandoned, Answer, Claim, Found, KeyClaim, Nonce, abandon, claim, claim_all, complete, find, give_back, reap,
+};
 use db::testing::TestDatabase;
 use db::{Connection, Db, DbError};
 use diesel_async::SimpleAsyncConnection;
@@ -15,6 +17,10 @@ const CONFIRM: KeyClaim<'static> =
     KeyClaim { scope: "order_confirm", principal: "operator:ann", key: "k-1", request_hash: [7; 32] };
 
 const OTHER: KeyClaim<'static> = KeyClaim { request_hash: [8; 32], ..CONFIRM };
+
+fn created(body: &[u8]) -> Answer<'_> {
+    Answer { status: 201, body, target_type: "order", target_id: 42 }
+}
 
 fn answer(body: &[u8]) -> Found {
     Found::Answer { status: 201, body: body.to_vec(), target_id: Some(42), own: false }
@@ -33,7 +39,7 @@ async fn work(connection: &mut Connection, key: &KeyClaim<'_>, nonce: &Nonce) ->
     let claimed = claim(connection, key, nonce, KEPT).await?;
     if claimed == Claim::Won {
         connection.batch_execute("UPDATE products SET stock = stock - 1 WHERE id = 1").await?;
-        complete(connection, key, "order", 42, 201, b"{\"id\":42}").await?;
+        complete(connection, key, &created(b"{\"id\":42}")).await?;
     }
     Ok(claimed)
 }
@@ -203,11 +209,29 @@ async fn a_key_given_up_by_one_request_is_not_good_for_another() {
 }
 
 #[tokio::test]
-async fn completing_what_was_not_claimed_is_an_error() {
+async fn of_a_key_that_was_not_claimed_no_answer_is_kept() {
     let database = prepared().await;
-    let completed =
-        database.db().transaction(async |connection| complete(connection, &CONFIRM, "order", 42, 201, b"{}").await);
-    assert!(matches!(completed.await, Err(DbError::Other(diesel::result::Error::NotFound))));
+    let completed = database.db().transaction(async |connection| complete(connection, &CONFIRM, &created(b"{}")).await);
+    completed.await.unwrap();
+    assert_eq!(found(database.db(), CONFIRM).await, None);
+}
+
+#[tokio::test]
+async fn several_keys_are_claimed_in_one_go_and_some_of_them_given_back() {
+    let database = prepared().await;
+    let db = database.db();
+    request(db, CONFIRM).await.unwrap();
+    let [free, refused] = ["k-2", "k-0"].map(|key| KeyClaim { key, ..CONFIRM });
+    let claims = [free, CONFIRM, refused].map(|claim| (claim, rand::random()));
+    let claimed = db.transaction(async |connection| {
+        let claimed = claim_all(connection, &claims, KEPT).await?;
+        complete(connection, &free, &created(b"{}")).await?;
+        give_back(connection, &[refused]).await?;
+        Ok::<_, DbError>(claimed)
+    });
+    assert_eq!(claimed.await.unwrap(), [Claim::Won, Claim::Found(answer(b"{\"id\":42}")), Claim::Won]);
+    assert_eq!(found(db, free).await, Some(answer(b"{}")));
+    assert_eq!(request(db, refused).await.unwrap(), Claim::Won);
 }
 
 #[tokio::test]
@@ -217,7 +241,7 @@ async fn bodies_come_back_byte_for_byte() {
     let body = (0..=255).cycle().take(300_000).collect::<Vec<u8>>();
     db.transaction(async |connection| {
         claim(connection, &CONFIRM, &rand::random(), KEPT).await?;
-        complete(connection, &CONFIRM, "order", 42, 201, &body).await
+        complete(connection, &CONFIRM, &created(&body)).await
     })
     .await
     .unwrap();

@@ -11,6 +11,7 @@ mod classify;
 mod dropped;
 mod guard;
 mod idempotency;
+mod insert;
 mod migrations;
 mod prefix_index;
 mod schema;

@@ -78,6 +78,11 @@ impl Draft {
         self.key.as_ref().map(|key| (&*self.principal, &*key.key))
     }
 
+    /// Tells what is asked for under its key from anything else.
+    pub(super) fn request_hash(&self) -> Option<[u8; 32]> {
+        self.key.as_ref().map(|key| key.request_hash)
+    }
+
     /// Its row, at this moment.
     pub(super) fn row(&self, sale: &Sale, now: NaiveDateTime) -> NewRow<'_> {
         NewRow {

@@ -6,6 +6,7 @@
 
 mod queue;
 
+use std::iter;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -96,10 +97,10 @@ impl GroupCommit {
     fn carry_out(&self, group: Vec<Waiting>) -> BoxFuture<'_, ()> {
         let work = async move {
             match self.create(&group).await {
-                Ok(outcomes) => tell(group, outcomes),
-                Err(error) if group.len() == 1 => tell(group, [Err(error)]),
+                Ok(outcomes) => self.tell(group, outcomes),
+                Err(error) if group.len() == 1 => self.tell(group, [Err(error)]),
                 Err(error) => match about_all(&error) {
-                    Some(error) => tell(group, std::iter::repeat_with(|| Err(error()))),
+                    Some(error) => self.tell(group, iter::repeat_with(|| Err(error()))),
                     // One of them may be to blame. Alone, the others are not.
                     None => drop(join_all(group.into_iter().map(|waiting| self.carry_out(vec![waiting]))).await),
                 },
@@ -119,12 +120,30 @@ impl GroupCommit {
             (Err(Undone::Failed(error)), _) => Err(error),
         }
     }
+
+    fn tell(&self, group: Vec<Waiting>, outcomes: impl IntoIterator<Item = Outcome>) {
+        for (waiting, outcome) in group.into_iter().zip(outcomes) {
+            if let Ok(answer) = &outcome {
+                self.tell_followers(&waiting.draft, answer);
+            }
+            waiting.tell(outcome);
+        }
+    }
+
+    /// Tells those who wait with the same key what they would find under it.
+    fn tell_followers(&self, draft: &Draft, answer: &Answered) {
+        let followers = draft.key().map(|key| self.queue().leave_with(key)).unwrap_or_default();
+        for follower in followers {
+            let same_request = follower.draft.request_hash() == draft.request_hash();
+            follower.tell(if same_request { Ok(answer.again()) } else { Err(OrdersError::KeyReused) });
+        }
+    }
 }
 
-/// Tells those who wait. Some may not be there any more.
-fn tell(group: Vec<Waiting>, outcomes: impl IntoIterator<Item = Outcome>) {
-    for (waiting, outcome) in group.into_iter().zip(outcomes) {
-        let _ = waiting.outcome.send(outcome);
+impl Waiting {
+    /// They may not be there any more.
+    fn tell(self, outcome: Outcome) {
+        let _ = self.outcome.send(outcome);
     }
 }
 

@@ -72,6 +72,11 @@ impl Answered {
         Ok(Self { id, version, json, replayed })
     }
 
+    /// The same answer for another request with the same key.
+    pub(super) fn again(&self) -> Self {
+        Self { json: self.json.clone(), replayed: true, ..*self }
+    }
+
     /// What is kept of it with its key.
     pub(super) fn kept_as(&self, status: u16) -> Answer<'_> {
         Answer { status, body: &self.json, target_type: TARGET, target_id: self.id.get() }

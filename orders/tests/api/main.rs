@@ -107,3 +107,4 @@ mod retries;
 mod stock;
 mod system;
 mod time_limits;
+mod together;

@@ -62,6 +62,13 @@ impl<W: Wants> Queue<W> {
         self.waiting.len() < before
     }
 
+    /// Lets everybody go who has this key.
+    pub(super) fn leave_with(&mut self, key: (&str, &str)) -> Vec<W> {
+        let (leaving, waiting) = mem::take(&mut self.waiting).into_iter().partition(|(_, one)| one.key() == Some(key));
+        self.waiting = waiting;
+        VecDeque::into_iter(leaving).map(|(_, one)| one).collect()
+    }
+
     /// The next group that can begin, with what it keeps others from: the first of those who want no product that is in work.
     /// Nobody overtakes those who came before and want the same product. No key is in work twice.
     pub(super) fn next_group(&mut self) -> Option<(Hold, Vec<W>)> {
@@ -177,6 +184,13 @@ mod tests {
         assert_eq!(first, [keyed("k", &[1]), of(&[1])]);
         queue.release(&hold);
         assert_eq!(group(&mut queue), [keyed("k", &[1])]);
+    }
+
+    #[test]
+    fn those_with_one_key_leave_together() {
+        let mut queue = queue([keyed("k", &[1]), of(&[1]), keyed("k", &[2]), keyed("K", &[1])]);
+        assert_eq!(queue.leave_with(("ann", "k")), [keyed("k", &[1]), keyed("k", &[2])]);
+        assert_eq!(group(&mut queue), [of(&[1]), keyed("K", &[1])]);
     }
 
     #[test]

@@ -1,0 +1,36 @@
+//! Rows that are written into their statement come out of the table as they went in.
+
+use db::DbError;
+use db::insert::Insert;
+use db::schema::customers;
+use db::testing::TestDatabase;
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+/// What could end a quoted text, what the server reads as something else, and characters of every length.
+const CHARACTERS: [char; 16] =
+    ['\'', '"', '\\', '`', '\0', '\n', '\r', '\u{1a}', '%', '_', ';', '-', 'a', 'é', '訂', '😀'];
+
+#[tokio::test]
+async fn no_text_leaves_its_quotes_and_every_text_comes_back() {
+    let database = TestDatabase::create().await;
+    let seed = rand::random();
+    eprintln!("seed {seed}");
+    let mut rng = StdRng::seed_from_u64(seed);
+    let mut text = || -> String { (0..rng.random_range(0..40)).map(|_| CHARACTERS[rng.random_range(0..16)]).collect() };
+    let names: Vec<String> = (0..300).map(|_| text()).collect();
+    let mut insert = Insert::into("customers (name, email, phone)");
+    for name in &names {
+        insert.row(&[name.as_str().into(), "'; DROP TABLE customers; --".into(), None::<&str>.into()]);
+    }
+    let rows = database.db().transaction(async |connection| {
+        insert.run(connection).await?;
+        let columns = customers::table.select((customers::name, customers::email)).order(customers::id);
+        Ok::<Vec<(String, String)>, DbError>(columns.load(connection).await?)
+    });
+    let rows = rows.await.unwrap();
+    assert!(rows.iter().all(|(_, email)| email == "'; DROP TABLE customers; --"));
+    assert_eq!(rows.into_iter().map(|(name, _)| name).collect::<Vec<_>>(), names);
+}

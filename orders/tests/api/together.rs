@@ -1,0 +1,65 @@
+//! Orders that wait for one product are committed together, and each of them ends as it would have ended alone.
+
+use futures::future::join_all;
+
+use crate::books;
+use crate::fake_customers::FakeCustomers;
+use crate::harness::{Harness, Raw};
+
+const CALLERS: i64 = 48;
+/// The fake customers service vouches for this one, too, but there is no such row.
+const NO_CUSTOMER: i64 = 4711;
+
+fn body(customer: i64, product: i64, qty: i64, more: &str) -> String {
+    format!(r#"{{"customer_id":{customer},"items":[{{"product_id":{product},"qty":{qty}}}]{more}}}"#)
+}
+
+fn code(answer: &Raw) -> &str {
+    let code = answer.body.split_once(r#""error_code":""#).and_then(|(_, rest)| rest.split_once('"'));
+    code.map_or("", |(code, _)| code)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_keeps_nobody_from_an_order_and_leaves_nothing() {
+    let customers = FakeCustomers::start();
+    let harness = Harness::beside(&customers.base_url()).await;
+    let a = harness.product("A", 1000).await;
+    let kinds = [
+        (body(1, a, 1, ""), 201, ""),
+        (body(1, a, 1, r#","expected_total_cents":99"#), 409, "total_changed"),
+        (body(1, a, 2000, ""), 409, "insufficient_stock"),
+        (body(1, a + 1, 1, ""), 404, "product_not_found"),
+        (body(NO_CUSTOMER, a, 1, ""), 404, "customer_not_found"),
+        (body(1, a, 2, ""), 201, ""),
+    ];
+    let requests = (0..CALLERS).zip(kinds.iter().cycle());
+    let answers = join_all(requests.map(async |(n, (body, status, name))| {
+        let answer = harness.post("/orders", &format!("k{n}"), body).await;
+        assert_eq!((answer.status, code(&answer), answer.replayed), (*status, *name, false), "{body}");
+        let again = harness.post("/orders", &format!("k{n}"), body).await;
+        assert_eq!((again.status, again.replayed), (*status, *status == 201), "{body}");
+        answer
+    }));
+    let made = answers.await.iter().filter(|answer| answer.status == 201).count();
+    assert_eq!(made, 16);
+    assert_eq!(harness.stock(a).await, 1000 - 8 - 16);
+    assert_eq!(harness.number("SELECT COUNT(*) AS n FROM idempotency_keys").await, 16);
+    books::check(&harness).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_who_wait_for_one_product_share_commits() {
+    let harness = Harness::start().await;
+    let (a, b) = (harness.product("A", 1000).await, harness.product("B", 1000).await);
+    let keys = Vec::from_iter((0..CALLERS).map(|n| format!("k{n}")));
+    let both = format!(r#"{{"customer_id":1,"items":[{{"product_id":{b},"qty":1}},{{"product_id":{a},"qty":1}}]}}"#);
+    let orders = [both, body(1, a, 1, "")];
+    let answers =
+        join_all(keys.iter().zip(orders.iter().cycle()).map(|(key, body)| harness.post("/orders", key, body)));
+    assert!(answers.await.iter().all(|answer| answer.status == 201));
+    // The orders of one transaction have one moment.
+    let commits = harness.number("SELECT COUNT(DISTINCT created_at) AS n FROM orders").await;
+    assert!(commits < CALLERS / 2, "{commits} transactions made {CALLERS} orders");
+    assert_eq!((harness.stock(a).await, harness.stock(b).await), (1000 - CALLERS, 1000 - CALLERS / 2));
+    books::check(&harness).await;
+}
