@@ -36,6 +36,11 @@ impl Insert {
         Self { suffix, ..self }
     }
 
+    /// How many rows it has.
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
     /// Adds a row.
     pub(super) fn row(&mut self, values: &[Value<'_>]) {
         self.sql.push_str(if self.rows == 0 { "(" } else { ",(" });
