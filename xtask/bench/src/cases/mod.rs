@@ -1,0 +1,103 @@
+//! What is measured against what. A case takes what it needs from [`Bench`] and gives its outcomes.
+
+pub(crate) mod reads;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use stage::{Log, Process, Program, Service};
+
+use crate::Lengths;
+use crate::floors::shop::Shop;
+use crate::system::System;
+use crate::wrk::Wrk;
+
+/// How many connections a closed loop has.
+pub(crate) const CONNECTIONS: [u16; 3] = [1, 16, 64];
+
+/// What all cases share.
+pub(crate) struct Bench {
+    /// The database server.
+    pub(crate) program: db_server::Program,
+    /// The directory of the run.
+    pub(crate) directory: PathBuf,
+    /// How often and for how long.
+    pub(crate) lengths: Lengths,
+    /// Closed loops.
+    pub(crate) wrk: Wrk,
+    /// The program of open loops.
+    pub(crate) oha: PathBuf,
+    shared: Option<Shared>,
+}
+
+/// A system with customers and products, for the cases that do not need one of their own.
+pub(crate) struct Shared {
+    /// All services.
+    pub(crate) system: System,
+    /// What is there to be read and ordered.
+    pub(crate) shop: Shop,
+    /// The base URL of the empty operation.
+    pub(crate) empty: String,
+    empty_process: Process,
+}
+
+impl Bench {
+    /// Nothing runs yet.
+    ///
+    /// # Errors
+    ///
+    /// Where the scripts cannot be written.
+    pub(crate) fn new(
+        program: db_server::Program,
+        directory: &Path,
+        lengths: Lengths,
+        wrk: PathBuf,
+        oha: PathBuf,
+    ) -> Result<Self> {
+        let wrk = Wrk::new(wrk, &directory.join("wrk"))?;
+        Ok(Self { program, directory: directory.to_owned(), lengths, wrk, oha, shared: None })
+    }
+
+    /// The system that cases share, started by whoever asks first.
+    ///
+    /// # Errors
+    ///
+    /// Where it does not start.
+    pub(crate) async fn shared(&mut self) -> Result<&Shared> {
+        let shared = match self.shared.take() {
+            Some(shared) => shared,
+            None => Shared::start(&self.program, &self.directory.join("shared")).await?,
+        };
+        Ok(self.shared.insert(shared))
+    }
+
+    /// Ends what runs.
+    ///
+    /// # Errors
+    ///
+    /// Where the end of the database server cannot be waited for.
+    pub(crate) async fn end(&mut self) -> Result<()> {
+        match self.shared.take() {
+            Some(Shared { system, empty_process, .. }) => {
+                empty_process.stop().await;
+                system.stop().await
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl Shared {
+    async fn start(program: &db_server::Program, directory: &Path) -> Result<Self> {
+        let system = System::start(program, directory, &Service::ALL).await?;
+        let shop = Shop::open(&system).await?;
+        let empty = Program {
+            path: std::env::current_exe()?,
+            arguments: vec!["--serve-empty".to_owned()],
+            environment: Vec::new(),
+            log: Log::create(directory, "empty")?,
+        };
+        let (empty_process, address) = empty.serve().await?;
+        Ok(Self { system, shop, empty: format!("http://{address}"), empty_process })
+    }
+}

@@ -1,0 +1,47 @@
+//! The floors: bare loops that send the same statements as the services, one connection for each, without a pool, without
+//! HTTP.
+
+pub(crate) mod reads;
+pub(crate) mod shop;
+
+use std::time::Duration;
+
+use anyhow::Result;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+/// One of several that work at the same time.
+pub(crate) trait Worker: Send + 'static {
+    /// Does it once.
+    fn step(&mut self) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// Lets all of them work for so long, each on its own, and gives how often per second they did it.
+///
+/// # Errors
+///
+/// The first that one of them gives.
+pub(crate) async fn rate<W: Worker>(workers: Vec<W>, length: Duration) -> Result<f64> {
+    let begin = Instant::now();
+    let mut running = JoinSet::new();
+    for worker in workers {
+        running.spawn(work(worker, begin + length));
+    }
+    let mut steps = 0;
+    while let Some(done) = running.join_next().await {
+        steps += done??;
+    }
+    Ok(f64::from(steps) / length.as_secs_f64())
+}
+
+/// How often it was done before the end.
+async fn work<W: Worker>(mut worker: W, end: Instant) -> Result<u32> {
+    let mut steps = 0;
+    loop {
+        worker.step().await?;
+        if Instant::now() >= end {
+            return Ok(steps);
+        }
+        steps += 1;
+    }
+}
