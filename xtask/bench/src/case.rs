@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::ValueEnum;
 
-use crate::cases::{Bench, reads};
+use crate::cases::{Bench, lists, memory, reads, seed, start};
 use crate::outcome::Results;
 
 /// What is measured together.
@@ -14,17 +14,30 @@ pub(crate) enum Case {
     CustomerView,
     /// GET /products/{id}
     ProductView,
+    /// Lists and searches
+    Lists,
+    /// Peak memory
+    Memory,
+    /// Start to ready
+    Start,
+    /// Generated rows
+    Seed,
 }
 
 impl Case {
     /// Everything.
-    pub(crate) const ALL: [Self; 2] = [Self::CustomerView, Self::ProductView];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::CustomerView, Self::ProductView, Self::Lists, Self::Memory, Self::Start, Self::Seed];
 
     /// For people.
     pub(crate) fn title(self) -> &'static str {
         match self {
             Self::CustomerView => "GET /customers/{id}",
             Self::ProductView => "GET /products/{id}",
+            Self::Lists => "lists and searches, at many rows and at few",
+            Self::Memory => "peak memory under load",
+            Self::Start => "start to ready",
+            Self::Seed => "generated rows",
         }
     }
 
@@ -33,6 +46,10 @@ impl Case {
         match self {
             Self::CustomerView => reads::customer_view(bench, results).await,
             Self::ProductView => reads::product_view(bench, results).await,
+            Self::Lists => lists::lists(bench, results).await,
+            Self::Memory => memory::memory(bench, results).await,
+            Self::Start => start::start(bench, results).await,
+            Self::Seed => seed::seed(bench, results).await,
         }
     }
 }

@@ -10,6 +10,8 @@ mod cases;
 mod empty;
 mod floors;
 mod outcome;
+mod plot;
+mod report;
 mod stats;
 mod system;
 mod wrk;
@@ -103,14 +105,17 @@ async fn run(arguments: Arguments) -> Result<()> {
         None => db_server::Program::find()
             .with_context(|| format!("no database server: {}", db_server::install_command()))?,
     };
+    // A file that cannot be read should be told before everything is measured.
+    let earlier = arguments.baseline.as_deref().map(report::earlier).transpose()?;
     let directory = make_directory(&arguments.directory)?;
     println!("{program}, logs in {}", directory.path().display());
     let mut results = Results::default();
     let measured = measure(&arguments, program, directory.path(), &mut results).await;
     // What was measured until something failed is worth having.
-    if let Some(file) = &arguments.json {
-        let json = serde_json::to_vec_pretty(&results.outcomes)?;
-        std::fs::write(file, json).with_context(|| format!("cannot write {}", file.display()))?;
+    write(&arguments, &results)?;
+    println!("\n{}\n{}", report::table(&results.outcomes), report::summary(&results.outcomes));
+    if let Some(earlier) = earlier {
+        println!("\n{}", report::comparison(&earlier, &results.outcomes));
     }
     if measured.is_ok() && !arguments.keep {
         directory.close().context("cannot remove the directory of the run")?;
@@ -118,6 +123,18 @@ async fn run(arguments: Arguments) -> Result<()> {
         println!("logs and data are kept in {}", directory.keep().display());
     }
     measured
+}
+
+/// The files that were asked for.
+fn write(arguments: &Arguments, results: &Results) -> Result<()> {
+    if let Some(file) = &arguments.json {
+        let json = serde_json::to_vec_pretty(&results.outcomes)?;
+        std::fs::write(file, json).with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    match &arguments.plots {
+        Some(directory) => plot::write(directory, &results.series),
+        None => Ok(()),
+    }
 }
 
 async fn measure(

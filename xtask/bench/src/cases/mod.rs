@@ -1,6 +1,11 @@
 //! What is measured against what. A case takes what it needs from [`Bench`] and gives its outcomes.
 
+pub(crate) mod lists;
+pub(crate) mod memory;
+mod questions;
 pub(crate) mod reads;
+pub(crate) mod seed;
+pub(crate) mod start;
 
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,7 @@
 //! The floors: bare loops that send the same statements as the services, one connection for each, without a pool, without
 //! HTTP.
 
+pub(crate) mod bulk;
 pub(crate) mod reads;
 pub(crate) mod shop;
 
