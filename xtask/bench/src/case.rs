@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::ValueEnum;
 
-use crate::cases::{Bench, reads};
+use crate::cases::{Bench, orders, reads, saga};
 use crate::outcome::Results;
 
 /// What is measured together.
@@ -14,18 +14,36 @@ pub(crate) enum Case {
     CustomerView,
     /// GET /products/{id}
     ProductView,
+    /// POST /orders, products spread
+    OrderCreateSpread,
+    /// POST /orders, one hot product
+    OrderCreateHot,
+    /// What each guarantee of a create costs
+    Guarantee,
+    /// POST /orders/{id}/confirm
+    OrderConfirm,
+    /// POST /orders/{id}/cancel
+    OrderCancel,
+    /// The orchestrator, the whole saga
+    Saga,
 }
 
 impl Case {
     /// Everything.
-    pub(crate) const ALL: [Self; 2] = [Self::CustomerView, Self::ProductView];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::CustomerView,
+        Self::ProductView,
+        Self::OrderCreateSpread,
+        Self::OrderCreateHot,
+        Self::Guarantee,
+        Self::OrderConfirm,
+        Self::OrderCancel,
+        Self::Saga,
+    ];
 
-    /// For people.
-    pub(crate) fn title(self) -> &'static str {
-        match self {
-            Self::CustomerView => "GET /customers/{id}",
-            Self::ProductView => "GET /products/{id}",
-        }
+    /// Its name on the command line, which begins the names of its outcomes.
+    pub(crate) fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
 
     /// Measures it.
@@ -33,6 +51,12 @@ impl Case {
         match self {
             Self::CustomerView => reads::customer_view(bench, results).await,
             Self::ProductView => reads::product_view(bench, results).await,
+            Self::OrderCreateSpread => orders::create_spread(bench, results).await,
+            Self::OrderCreateHot => orders::create_hot(bench, results).await,
+            Self::Guarantee => orders::guarantees(bench, results).await,
+            Self::OrderConfirm => orders::confirm(bench, results).await,
+            Self::OrderCancel => orders::cancel(bench, results).await,
+            Self::Saga => saga::saga(bench, results).await,
         }
     }
 }

@@ -131,8 +131,7 @@ async fn measure(
     let mut bench = Bench::new(program, directory, lengths, wrk, oha)?;
     let cases = if arguments.cases.is_empty() { &Case::ALL } else { &arguments.cases[..] };
     for case in cases {
-        println!("{}", case.title());
-        case.measure(&mut bench, results).await.with_context(|| case.title())?;
+        case.measure(&mut bench, results).await.with_context(|| case.name())?;
     }
     bench.end().await
 }
