@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::ValueEnum;
 
-use crate::cases::{Bench, orders, reads, saga};
+use crate::cases::{Bench, open_loop, orders, reads, saga};
 use crate::outcome::Results;
 
 /// What is measured together.
@@ -26,11 +26,13 @@ pub(crate) enum Case {
     OrderCancel,
     /// The orchestrator, the whole saga
     Saga,
+    /// How long answers take at half the possible rate
+    OpenLoop,
 }
 
 impl Case {
     /// Everything.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::CustomerView,
         Self::ProductView,
         Self::OrderCreateSpread,
@@ -39,6 +41,7 @@ impl Case {
         Self::OrderConfirm,
         Self::OrderCancel,
         Self::Saga,
+        Self::OpenLoop,
     ];
 
     /// Its name on the command line, which begins the names of its outcomes.
@@ -57,6 +60,7 @@ impl Case {
             Self::OrderConfirm => orders::confirm(bench, results).await,
             Self::OrderCancel => orders::cancel(bench, results).await,
             Self::Saga => saga::saga(bench, results).await,
+            Self::OpenLoop => open_loop::open_loop(bench, results).await,
         }
     }
 }

@@ -9,6 +9,7 @@ mod case;
 mod cases;
 mod empty;
 mod floors;
+mod oha;
 mod outcome;
 mod stats;
 mod system;

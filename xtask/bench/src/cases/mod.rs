@@ -1,5 +1,6 @@
 //! What is measured against what. A case takes what it needs from [`Bench`] and gives its outcomes.
 
+pub(crate) mod open_loop;
 pub(crate) mod orders;
 pub(crate) mod reads;
 pub(crate) mod saga;
