@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::ValueEnum;
 
-use crate::cases::{Bench, lists, memory, reads, seed, start};
+use crate::cases::{Bench, lists, memory, open_loop, orders, reads, saga, seed, start};
 use crate::outcome::Results;
 
 /// What is measured together.
@@ -14,6 +14,20 @@ pub(crate) enum Case {
     CustomerView,
     /// GET /products/{id}
     ProductView,
+    /// POST /orders, products spread
+    OrderCreateSpread,
+    /// POST /orders, one hot product
+    OrderCreateHot,
+    /// What each guarantee of a create costs
+    Guarantee,
+    /// POST /orders/{id}/confirm
+    OrderConfirm,
+    /// POST /orders/{id}/cancel
+    OrderCancel,
+    /// The orchestrator, the whole saga
+    Saga,
+    /// How long answers take at half the possible rate
+    OpenLoop,
     /// Lists and searches
     Lists,
     /// Peak memory
@@ -26,19 +40,25 @@ pub(crate) enum Case {
 
 impl Case {
     /// Everything.
-    pub(crate) const ALL: [Self; 6] =
-        [Self::CustomerView, Self::ProductView, Self::Lists, Self::Memory, Self::Start, Self::Seed];
+    pub(crate) const ALL: [Self; 13] = [
+        Self::CustomerView,
+        Self::ProductView,
+        Self::OrderCreateSpread,
+        Self::OrderCreateHot,
+        Self::Guarantee,
+        Self::OrderConfirm,
+        Self::OrderCancel,
+        Self::Saga,
+        Self::OpenLoop,
+        Self::Lists,
+        Self::Memory,
+        Self::Start,
+        Self::Seed,
+    ];
 
-    /// For people.
-    pub(crate) fn title(self) -> &'static str {
-        match self {
-            Self::CustomerView => "GET /customers/{id}",
-            Self::ProductView => "GET /products/{id}",
-            Self::Lists => "lists and searches, at many rows and at few",
-            Self::Memory => "peak memory under load",
-            Self::Start => "start to ready",
-            Self::Seed => "generated rows",
-        }
+    /// Its name on the command line, which begins the names of its outcomes.
+    pub(crate) fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
 
     /// Measures it.
@@ -46,6 +66,13 @@ impl Case {
         match self {
             Self::CustomerView => reads::customer_view(bench, results).await,
             Self::ProductView => reads::product_view(bench, results).await,
+            Self::OrderCreateSpread => orders::create_spread(bench, results).await,
+            Self::OrderCreateHot => orders::create_hot(bench, results).await,
+            Self::Guarantee => orders::guarantees(bench, results).await,
+            Self::OrderConfirm => orders::confirm(bench, results).await,
+            Self::OrderCancel => orders::cancel(bench, results).await,
+            Self::Saga => saga::saga(bench, results).await,
+            Self::OpenLoop => open_loop::open_loop(bench, results).await,
             Self::Lists => lists::lists(bench, results).await,
             Self::Memory => memory::memory(bench, results).await,
             Self::Start => start::start(bench, results).await,

@@ -9,6 +9,7 @@ mod case;
 mod cases;
 mod empty;
 mod floors;
+mod oha;
 mod outcome;
 mod plot;
 mod report;
@@ -148,8 +149,7 @@ async fn measure(
     let mut bench = Bench::new(program, directory, lengths, wrk, oha)?;
     let cases = if arguments.cases.is_empty() { &Case::ALL } else { &arguments.cases[..] };
     for case in cases {
-        println!("{}", case.title());
-        case.measure(&mut bench, results).await.with_context(|| case.title())?;
+        case.measure(&mut bench, results).await.with_context(|| case.name())?;
     }
     bench.end().await
 }

@@ -146,6 +146,7 @@ impl Wrk {
         command.args(["--threads", "1", "--timeout", "30s", "--connections"]).arg(connections.to_string());
         command.arg("--duration").arg(format!("{}s", length.as_secs().max(1)));
         command.arg("--script").arg(self.scripts.join(script.name())).arg(base);
+        command.env("BENCH_RUN", format!("{:032x}", rand::random::<u128>()));
         command.envs(variables.iter().map(|(name, value)| (name, value))).kill_on_drop(true);
         let output = command.output().await.with_context(|| format!("cannot run {}", self.program.display()))?;
         let text = String::from_utf8_lossy(&output.stdout);

@@ -65,7 +65,7 @@ pub(crate) async fn lists(bench: &mut Bench, results: &mut Results) -> Result<()
         });
         if let [few, .., many] = rounds.as_slice() {
             let rounds = Rounds { values: many.clone(), floors: few.clone() };
-            results.add(rounds.outcome(&format!("list/{}", question.case), &engine, "ms", Some(TARGET)));
+            results.add(rounds.outcome(&format!("lists/{}", question.case), &engine, "ms", Some(TARGET)));
         }
     }
     for shelf in shelves {

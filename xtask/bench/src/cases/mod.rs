@@ -2,17 +2,21 @@
 
 pub(crate) mod lists;
 pub(crate) mod memory;
+pub(crate) mod open_loop;
+pub(crate) mod orders;
 mod questions;
 pub(crate) mod reads;
+pub(crate) mod saga;
 pub(crate) mod seed;
 pub(crate) mod start;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use stage::{Log, Process, Program, Service};
 
 use crate::Lengths;
+use crate::floors::books;
 use crate::floors::shop::Shop;
 use crate::system::System;
 use crate::wrk::Wrk;
@@ -41,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) system: System,
     /// What is there to be read and ordered.
     pub(crate) shop: Shop,
+    /// The URL of the database of the bare loops that write.
+    pub(crate) floor: String,
     /// The base URL of the empty operation.
     pub(crate) empty: String,
     empty_process: Process,
@@ -103,6 +109,21 @@ impl Shared {
             log: Log::create(directory, "empty")?,
         };
         let (empty_process, address) = empty.serve().await?;
-        Ok(Self { system, shop, empty: format!("http://{address}"), empty_process })
+        let floor = books::open(&system).await?;
+        Ok(Self { system, shop, floor, empty: format!("http://{address}"), empty_process })
     }
+}
+
+/// Makes sure that what the services wrote is as the books promise.
+///
+/// # Errors
+///
+/// Says what is not, or why that cannot be told.
+async fn check_books(bench: &mut Bench) -> Result<()> {
+    let url = bench.shared().await?.system.database_url()?;
+    let findings = invariants::check(&url).await.context("the invariants cannot be checked")?;
+    for invariants::Finding { sentence, violations, examples, .. } in findings {
+        ensure!(violations == 0, "{sentence} Not so {violations} times: {}", examples.join("; "));
+    }
+    Ok(())
 }

@@ -30,12 +30,12 @@ pub(crate) async fn start(bench: &mut Bench, results: &mut Results) -> Result<()
     let mut system = System::start_database(&bench.program, &bench.directory.join("start")).await?;
     for service in Service::ALL {
         let rounds = starts(async || ready(&system, service).await, READY_MS).await?;
-        results.add(rounds.outcome(&format!("ready/{}", service.name()), &system.engine, "ms", Some(TARGET)));
+        results.add(rounds.outcome(&format!("start/{}", service.name()), &system.engine, "ms", Some(TARGET)));
         // Those that come later ask it whether it is ready.
         system.start_service(service).await?;
     }
     let rounds = starts(async || init(&system).await, INIT_MS).await?;
-    results.add(rounds.outcome("init/function", &system.engine, "ms", Some(TARGET)));
+    results.add(rounds.outcome("start/function-init", &system.engine, "ms", Some(TARGET)));
     system.stop().await
 }
 

@@ -1,9 +1,15 @@
 //! The floors: bare loops that send the same statements as the services, one connection for each, without a pool, without
 //! HTTP.
 
+pub(crate) mod books;
 pub(crate) mod bulk;
+pub(crate) mod create;
+mod keys;
 pub(crate) mod reads;
+mod session;
 pub(crate) mod shop;
+mod statements;
+pub(crate) mod transition;
 
 use std::time::Duration;
 
