@@ -147,7 +147,8 @@ async fn measure(
     let lengths = if arguments.quick { Lengths::QUICK } else { Lengths::FULL };
     let (wrk, oha) = (arguments.wrk.clone(), arguments.oha.clone());
     let mut bench = Bench::new(program, directory, lengths, wrk, oha)?;
-    let cases = if arguments.cases.is_empty() { &Case::ALL } else { &arguments.cases[..] };
+    // In their own order, and each once: those who share a system come before those who end it.
+    let cases = Case::ALL.into_iter().filter(|case| arguments.cases.is_empty() || arguments.cases.contains(case));
     for case in cases {
         case.measure(&mut bench, results).await.with_context(|| case.name())?;
     }
