@@ -41,7 +41,7 @@ impl System {
     /// Where it does not start, or a program is missing beside this one. Nothing stays.
     pub(crate) async fn start_database(program: &db_server::Program, directory: &Path) -> Result<Self> {
         std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
-        let engine = program.to_string();
+        let engine = format!("{} {}", program.engine(), program.version());
         let log = Log::create(directory, "database")?;
         let database = Database::start_as_installed(program.clone(), directory, log).await?;
         database.prepare(directory).await?;

@@ -98,8 +98,9 @@ impl Shelf {
     async fn fill(bench: &Bench, rows: u32) -> Result<Self> {
         let directory = directory(bench, rows);
         let mut system = System::start_database(&bench.program, &directory).await?;
+        let unfilled = || format!("cannot make the rows; remove {} before another attempt", directory.display());
         let begin = Instant::now();
-        if let Some(inserted) = fill(&system.database_url()?, rows).await? {
+        if let Some(inserted) = fill(&system.database_url()?, rows).await.with_context(unfilled)? {
             println!("{rows} of each: {inserted} rows in {:.0} s", begin.elapsed().as_secs_f64());
         }
         for service in [Service::Customers, Service::Orders] {
@@ -176,7 +177,7 @@ async fn fill(url: &str, rows: u32) -> Result<Option<usize>> {
     if orders == Some(rows) {
         return Ok(None);
     }
-    ensure!(orders == Some(0), "an earlier run was interrupted while it made {rows} orders: remove its directory");
+    ensure!(orders == Some(0), "an earlier run was interrupted while it made {rows} orders");
     let db = Db::connect(&DatabaseSettings::from_url(url)?);
     let size = Size { orders: rows, customers: rows, products: rows };
     Ok(Some(seed_orders(&db, size, |_| {}).await?))

@@ -48,7 +48,7 @@ impl Bulk {
                 bulk.rows += rows;
                 of_tables.push(statements);
             }
-            bulk.stages.push(in_turn(of_tables));
+            bulk.stages.push(in_turn(&of_tables));
         }
         connection.disconnect().await?;
         Ok(bulk)
@@ -110,7 +110,7 @@ async fn statements(connection: &mut Conn, table: &str, order: &str) -> Result<(
 }
 
 /// One of each in turn, so that the connections seldom work on the same table.
-fn in_turn(lists: Vec<Vec<Arc<str>>>) -> Vec<Arc<str>> {
+fn in_turn(lists: &[Vec<Arc<str>>]) -> Vec<Arc<str>> {
     let longest = lists.iter().map(Vec::len).max().unwrap_or_default();
     (0..longest).flat_map(|index| lists.iter().filter_map(move |list| list.get(index).cloned())).collect()
 }
