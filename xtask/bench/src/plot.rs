@@ -56,10 +56,13 @@ impl Scale {
         }
     }
 
-    /// From where to where an axis goes that has these places on it.
-    fn range(self, places: impl Iterator<Item = f64> + Clone) -> std::ops::Range<f64> {
-        let least = places.clone().fold(f64::INFINITY, f64::min);
-        let most = places.fold(f64::NEG_INFINITY, f64::max);
+    /// From where to where an axis goes that has these places on it; one step where it has none.
+    fn range(self, places: impl Iterator<Item = f64>) -> std::ops::Range<f64> {
+        let spread = places.fold(None, |spread, place| {
+            let (least, most) = spread.unwrap_or((place, place));
+            Some((place.min(least), place.max(most)))
+        });
+        let (least, most) = spread.unwrap_or((0.0, 1.0));
         match self {
             Self::Linear => 0.0..(most * 1.1).max(f64::MIN_POSITIVE),
             Self::Logarithmic => least.floor()..most.ceil().max(least.floor() + 1.0),
