@@ -47,6 +47,12 @@ impl Insert {
         Self { suffix, ..self }
     }
 
+    /// How many rows it has.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
     /// Adds a row.
     pub fn row(&mut self, values: &[Value<'_>]) {
         self.sql.push_str(if self.rows == 0 { "(" } else { ",(" });

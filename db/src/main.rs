@@ -8,7 +8,8 @@ use std::{env, fs};
 
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
-use db::{DatabaseSettings, Db, migrations, schema_sql, seed};
+use db::seed::{self, Size};
+use db::{DatabaseSettings, Db, migrations, schema_sql};
 use similar::TextDiff;
 
 /// Prepares the database of the back office.
@@ -32,6 +33,12 @@ enum Command {
         /// Also append this many generated orders, a tenth as many customers and a twentieth as many products
         #[arg(long, value_name = "ORDERS")]
         scale: Option<u32>,
+        /// This many customers instead of a tenth
+        #[arg(long, value_name = "N", requires = "scale")]
+        customers: Option<u32>,
+        /// This many products instead of a twentieth
+        #[arg(long, value_name = "N", requires = "scale")]
+        products: Option<u32>,
     },
     /// Keep db/schema.sql equal to what the migrations make; uses a scratch database, never the one named
     #[command(subcommand)]
@@ -74,7 +81,10 @@ async fn run(command: Command) -> anyhow::Result<()> {
     let settings = DatabaseSettings::from_lookup(|name| env::var(name).ok())?;
     match command {
         Command::Migrate(command) => migrate(&settings, &command).await,
-        Command::Seed { scale } => seed(&Db::connect(&settings), scale).await,
+        Command::Seed { scale, customers, products } => {
+            let size = scale.map(|orders| size(orders, customers, products));
+            seed(&Db::connect(&settings), size).await
+        }
         Command::Schema(command) => schema(&settings, &command).await,
     }
 }
@@ -101,13 +111,19 @@ async fn migrate(settings: &DatabaseSettings, command: &Migrate) -> anyhow::Resu
     Ok(())
 }
 
-async fn seed(db: &Db, scale: Option<u32>) -> anyhow::Result<()> {
+fn size(orders: u32, customers: Option<u32>, products: Option<u32>) -> Size {
+    let size = Size::of_orders(orders);
+    Size { customers: customers.unwrap_or(size.customers), products: products.unwrap_or(size.products), ..size }
+        .with_choice()
+}
+
+async fn seed(db: &Db, size: Option<Size>) -> anyhow::Result<()> {
     seed::seed(db).await.context("cannot seed: is the database migrated?")?;
     println!("the rows of seed.sql are there");
-    if let Some(orders) = scale {
-        let progress = progress::Progress::of(orders);
-        seed::seed_orders(db, orders, |done| progress.advance(done)).await.context("cannot insert generated orders")?;
-        progress.finish();
+    if let Some(size) = size {
+        let progress = progress::Progress::of(size);
+        let inserted = seed::seed_orders(db, size, |done| progress.advance(done)).await;
+        progress.finish(inserted.context("cannot insert generated orders")?);
     }
     Ok(())
 }

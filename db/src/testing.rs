@@ -9,8 +9,8 @@ use std::sync::OnceLock;
 use std::{env, mem, thread};
 
 use db_server::{Durability, Error as ServerError, PrivateServer, Program, install_command};
-use diesel::QueryableByName;
 use diesel::sql_types::{Bigint, Nullable, Text, Unsigned};
+use diesel::{ConnectionResult, QueryableByName};
 use diesel_async::{AsyncMysqlConnection, RunQueryDsl, SimpleAsyncConnection};
 use tokio::runtime;
 use tokio::sync::OnceCell;
@@ -21,6 +21,15 @@ use crate::connect::{connect, connect_server};
 use crate::pool::Db;
 use crate::settings::DatabaseSettings;
 use crate::{migrations, schema_sql, seed};
+
+/// A bare connection with the settings that all connections here have, for a loop to be measured against.
+///
+/// # Errors
+///
+/// Whatever stopped it: refused, no TLS, access denied, unknown database.
+pub async fn connection(settings: &DatabaseSettings) -> ConnectionResult<AsyncMysqlConnection> {
+    connect(settings).await
+}
 
 /// A database of its own for one test. Dropped together with this value, also when the test fails.
 pub struct TestDatabase {

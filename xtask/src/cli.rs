@@ -5,7 +5,8 @@ mod judge;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use judge::{
-    AbuseArgs, ChaosArgs, ComposeTestArgs, ConformanceArgs, DenyArgs, FuzzArgs, RollingArgs, RunArgs, Step, Workload,
+    AbuseArgs, BenchArgs, ChaosArgs, ComposeTestArgs, ConformanceArgs, DenyArgs, FuzzArgs, RollingArgs, RunArgs, Step,
+    Workload,
 };
 
 /// Runs, migrates, seeds and tests the whole system
@@ -69,6 +70,8 @@ pub(crate) enum Command {
     Rolling(RollingArgs),
     /// Attack the door in front of the services, and measure what others notice
     Abuse(AbuseArgs),
+    /// Measure the released services beside what the database and the server allow
+    Bench(BenchArgs),
     /// Let libFuzzer look for bytes from outside at which something panics
     Fuzz(FuzzArgs),
     /// Check what the programs are made of: advisories, licences, bans and sources, as deny.toml says

@@ -4,6 +4,7 @@
 //! (compiling, migrating, serving) is done by other programs that run as processes, so that xtask itself stays small.
 
 mod apt;
+mod bench;
 mod cargo_tool;
 mod chaos;
 mod check_invariants;
@@ -71,6 +72,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Chaos(args) => chaos::run(&args),
         Command::Rolling(args) => chaos::roll(&args),
         Command::Abuse(args) => chaos::abuse(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Deny(args) => supply::deny(&args),
         Command::Sbom { install } => supply::sbom(install),

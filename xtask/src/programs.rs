@@ -1,6 +1,6 @@
 //! The programs of the workspace: built by cargo, found in what cargo says, and run.
 //!
-//! They are built as part of the whole workspace with the features that its tests have. So a build for `up` and a build
+//! Unless they are to be measured, they are built as part of the whole workspace with the features that its tests have. So a build for `up` and a build
 //! for the tests share every dependency; cargo would otherwise compile many of them once for each.
 
 use std::collections::BTreeMap;
@@ -14,6 +14,9 @@ use serde_json::Value;
 
 use crate::system::System;
 use crate::workspace;
+
+/// Messages for the user stay text; cargo adds a line of JSON for each file that it makes.
+const MESSAGES: &str = "--message-format=json-render-diagnostics";
 
 /// The path of each binary by its name.
 #[derive(Clone, Debug, Default)]
@@ -62,7 +65,19 @@ pub(crate) fn build(system: &mut System, names: &[&str]) -> Result<Programs> {
 
 /// The same, but cargo writes to the terminal itself. `None` when something does not compile.
 pub(crate) fn build_attached(system: &mut System, names: &[&str]) -> Result<Option<Programs>> {
-    let (status, output) = system.output_attached("build", &cargo_build(names))?;
+    run_attached(system, &cargo_build(names))
+}
+
+/// Builds the programs of these packages as they are released: with no feature that somebody else in the workspace asks for.
+pub(crate) fn build_released(system: &mut System, packages: &[&str]) -> Result<Option<Programs>> {
+    let mut cargo = workspace::cargo();
+    cargo.args(["build", "--release", MESSAGES]);
+    cargo.args(packages.iter().flat_map(|package| ["--package", package]));
+    run_attached(system, &cargo)
+}
+
+fn run_attached(system: &mut System, cargo: &Command) -> Result<Option<Programs>> {
+    let (status, output) = system.output_attached("build", cargo)?;
     let mut programs = Programs::default();
     output.lines().for_each(|line| programs.take(line));
     Ok(status.success().then_some(programs))
@@ -73,8 +88,7 @@ fn cargo_build(names: &[&str]) -> Command {
     // There are no examples. Asking for them makes cargo choose features as for tests.
     cargo.args(["build", "--workspace", "--examples"]);
     cargo.args(names.iter().flat_map(|name| ["--bin", name]));
-    // Messages for the user stay text; cargo adds a line of JSON for each file that it makes.
-    cargo.arg("--message-format=json-render-diagnostics");
+    cargo.arg(MESSAGES);
     cargo
 }
 

@@ -34,6 +34,8 @@ pub(crate) const HAPROXY: Tool = Tool { variable: "HAPROXY", names: &["haproxy"]
 pub(crate) const PROMTOOL: Tool =
     Tool { variable: "PROMTOOL", names: &["promtool"], package: "prometheus", unpacked: Some("usr/bin/promtool") };
 
+pub(crate) const WRK: Tool = Tool { variable: "WRK", names: &["wrk"], package: "wrk", unpacked: None };
+
 /// Where servers are, but not on the PATH of everybody.
 const SERVERS: &str = "/usr/sbin";
 

@@ -43,6 +43,11 @@ pub(crate) fn abuse_directory() -> PathBuf {
     root().join(".local/abuse")
 }
 
+/// Where each run of `bench` has a directory of its own. Ignored by git.
+pub(crate) fn bench_directory() -> PathBuf {
+    root().join(".local/bench")
+}
+
 /// What `conformance` keeps: its database while it runs, the log of each step, what was generated, and a Python
 /// environment. Ignored by git.
 pub(crate) fn conformance_directory() -> PathBuf {

@@ -30,7 +30,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("xtask", &["db-server"]),
     ("load", &["customers-client", "orchestrator-client", "orders-client", "outbound"]),
     ("fuzz", &["customers-api", "orchestrator", "orchestrator-api", "orders-api", "service", "service-api"]),
-    ("xtask-chaos", &["customers-client", "db-server", "invariants", "load", "orders-client", "outbound"]),
+    ("stage", &["db-server"]),
+    ("xtask-bench", &["customers-client", "db", "db-server", "invariants", "orders-client", "outbound", "stage"]),
+    ("xtask-chaos", &["customers-client", "db-server", "invariants", "load", "orders-client", "outbound", "stage"]),
     ("xtask-openapi", &["customers-api", "openapi-document", "orchestrator-api", "orders-api", "service-api"]),
 ];
 

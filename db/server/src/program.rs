@@ -75,6 +75,12 @@ impl Program {
         self.engine
     }
 
+    /// Its version, as `10.11.11`.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
     fn inspect(server: PathBuf, directories: &[PathBuf]) -> Option<Self> {
         let output = Command::new(&server).args(["--no-defaults", "--version"]).output().ok()?;
         let (engine, version) = parse_version(&String::from_utf8_lossy(&output.stdout))?;

@@ -113,6 +113,7 @@ pub struct Launch<'a> {
     directory: PathBuf,
     durability: Durability,
     database: Option<String>,
+    binary_log: bool,
     sink: Sink,
     on_end: EndHook,
 }
@@ -126,6 +127,7 @@ impl<'a> Launch<'a> {
             directory: directory.to_owned(),
             durability,
             database: None,
+            binary_log: false,
             sink: Arc::new(|_| ()),
             on_end: Arc::new(|| ()),
         }
@@ -135,6 +137,14 @@ impl<'a> Launch<'a> {
     #[must_use]
     pub fn database(mut self, name: &str) -> Self {
         self.database = Some(name.to_owned());
+        self
+    }
+
+    /// Leaves the binary log as this engine's installations have it: MySQL writes one and syncs it with each commit,
+    /// MariaDB writes none. Without this nothing is replicated from here, so there is none.
+    #[must_use]
+    pub fn binary_log(mut self) -> Self {
+        self.binary_log = true;
         self
     }
 
@@ -197,9 +207,10 @@ impl<'a> Launch<'a> {
             .arg("--max-connections=500")
             .args(data::durability_options(engine, self.durability));
         if engine == Engine::MySql {
-            // The X protocol would listen on a second port; nobody replicates from here; packages build in a directory
-            // for imports and exports that need not exist.
-            command.args(["--mysqlx=OFF", "--skip-log-bin", "--secure-file-priv=NULL"]);
+            // The X protocol would listen on a second port; packages build in a directory for imports and exports that
+            // need not exist.
+            command.args(["--mysqlx=OFF", "--secure-file-priv=NULL"]);
+            command.arg(if self.binary_log { "--sync-binlog=1" } else { "--skip-log-bin" });
         }
         if as_root {
             command.arg("--user=root");

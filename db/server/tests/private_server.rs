@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use db_server::claim::Claim;
 use db_server::supervisor::{self, Attached, Supervised};
-use db_server::{Durability, Error, Launch, PrivateServer, Program, install_command};
+use db_server::{Durability, Engine, Error, Launch, PrivateServer, Program, install_command};
 
 fn program() -> Program {
     Program::find().unwrap_or_else(|| panic!("no MySQL or MariaDB server found: {}", install_command()))
@@ -71,6 +71,19 @@ fn a_server_has_its_database_and_refuses_others() {
     assert!(String::from_utf8_lossy(&refused).contains("Unknown database"));
     let expected = format!("mysql://root@127.0.0.1:{}/shop", server.port());
     assert_eq!(server.url("shop"), expected);
+}
+
+#[test]
+fn a_binary_log_is_written_where_it_is_wanted_by_an_engine_that_has_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let program = program();
+    for (name, is_wanted) in [("without", false), ("with", true)] {
+        let directory = directory.path().join(name);
+        let launch = Launch::new(&program, &directory, Durability::Relaxed);
+        let _server = if is_wanted { launch.binary_log() } else { launch }.start().unwrap();
+        let is_written = directory.join("mysql/binlog.index").exists();
+        assert_eq!(is_written, is_wanted && program.engine() == Engine::MySql);
+    }
 }
 
 #[test]

@@ -17,18 +17,33 @@ const SPAN_SECONDS: i64 = 365 * 24 * 3600;
 pub(super) const START_SECONDS: i64 = SPAN_SECONDS + 3600;
 
 /// How much to generate.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Size {
-    pub(super) orders: i64,
-    pub(super) customers: i64,
-    pub(super) products: usize,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Orders, each of one to four products.
+    pub orders: u32,
+    /// Customers that the orders are of.
+    pub customers: u32,
+    /// Products that the orders are for.
+    pub products: u32,
 }
 
 impl Size {
-    /// A tenth as many customers and a twentieth as many products, but enough of both to choose from.
-    pub(super) fn of(orders: u32) -> Self {
-        let products = usize::try_from(orders / 20).unwrap_or(usize::MAX);
-        Self { orders: orders.into(), customers: (orders / 10).max(10).into(), products: products.max(10) }
+    /// A tenth as many customers and a twentieth as many products.
+    #[must_use]
+    pub fn of_orders(orders: u32) -> Self {
+        Self { orders, customers: orders / 10, products: orders / 20 }
+    }
+
+    /// At least 10 customers and 10 products: enough of both to choose from.
+    #[must_use]
+    pub fn with_choice(self) -> Self {
+        Self { customers: self.customers.max(10), products: self.products.max(10), ..self }
+    }
+
+    /// Orders, customers and products together.
+    #[must_use]
+    pub fn total(self) -> u64 {
+        [self.orders, self.customers, self.products].into_iter().map(u64::from).sum()
     }
 }
 
@@ -101,7 +116,7 @@ pub(super) fn products(size: Size) -> impl Iterator<Item = Product> {
 /// Orders, oldest first.
 pub(super) fn orders(size: Size) -> impl Iterator<Item = Order> {
     let mut rng = generator(3);
-    (0..size.orders).map(move |number| order(&mut rng, size, number))
+    (0..size.orders).map(move |number| order(&mut rng, size, number.into()))
 }
 
 fn order(rng: &mut ChaCha8Rng, size: Size, number: i64) -> Order {
@@ -112,13 +127,13 @@ fn order(rng: &mut ChaCha8Rng, size: Size, number: i64) -> Order {
         _ => Outcome::ConfirmedThenCanceled,
     };
     Order {
-        customer: popular(rng, size.customers),
+        customer: popular(rng, size.customers.into()),
         outcome,
-        created_after: evenly(number, size.orders),
+        created_after: evenly(number, size.orders.into()),
         decided_after: rng.random_range(5..900),
         canceled_after: rng.random_range(5..600),
         external_reference: rng.random_bool(0.3).then(|| format!("PO-{:06}", rng.random_range(0..1_000_000))),
-        items: items(rng, size.products),
+        items: items(rng, usize::try_from(size.products).unwrap_or(usize::MAX)),
     }
 }
 

@@ -1,9 +1,10 @@
 //! Rows to start with: the fixed ones of `db/seed.sql`, and as many generated orders as asked for.
 //!
-//! The fixed rows and the search prefixes are here, what generated orders look like is in `generate`, and their inserts
-//! are in `scale`.
+//! The fixed rows are here; what generated customers, products and orders look like is in `generate`, which rows they
+//! are in `owners` and `rows`, and how these are inserted in `scale`.
 
 mod generate;
+mod owners;
 mod rows;
 mod scale;
 
@@ -11,13 +12,13 @@ use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 use diesel_async::{AsyncMysqlConnection, RunQueryDsl, SimpleAsyncConnection};
 
+pub use generate::Size;
 pub use scale::seed_orders;
 
 use crate::error::DbError;
-use crate::insert::Insert;
 use crate::pool::Db;
 use crate::schema::{customer_prefixes, customers, product_prefixes, products};
-use crate::search::prefixes;
+use owners::{CUSTOMER_PREFIXES, PRODUCT_PREFIXES, prefix_rows};
 
 /// Who made the generated rows.
 const PRINCIPAL: &str = "seed";
@@ -26,9 +27,6 @@ const SEED: &str = include_str!("../../seed.sql");
 
 /// Customers or products whose prefixes are stored in one transaction.
 const OWNER_BATCH: i64 = 200;
-
-const CUSTOMER_PREFIXES: &str = "customer_prefixes (customer_id, prefix)";
-const PRODUCT_PREFIXES: &str = "product_prefixes (product_id, prefix)";
 
 /// Inserts the rows of `db/seed.sql` that are not there, and the search prefixes of all live customers and of all
 /// products that have none. Running it again changes nothing, also after rows were changed or their stock was sold.
@@ -77,18 +75,13 @@ async fn fill_product_prefixes(connection: &mut AsyncMysqlConnection, after: i64
     Ok(missing.last().map(|(id, ..)| *id))
 }
 
-/// `owners` are ids with the two texts that a search looks through.
 async fn insert_prefixes(
     connection: &mut AsyncMysqlConnection,
     target: &str,
     owners: &[(i64, String, String)],
 ) -> Result<(), DbError> {
+    let texts = owners.iter().map(|(id, first, second)| (*id, [first.as_str(), second]));
     // A service may have stored some of them in the meantime.
-    let mut insert = Insert::into(target).ending_with(" ON DUPLICATE KEY UPDATE prefix = VALUES(prefix)");
-    for (id, first, second) in owners {
-        for prefix in prefixes(&[first, second]) {
-            insert.row(&[(*id).into(), prefix.as_str().into()]);
-        }
-    }
+    let insert = prefix_rows(target, texts).ending_with(" ON DUPLICATE KEY UPDATE prefix = VALUES(prefix)");
     insert.run(connection).await
 }

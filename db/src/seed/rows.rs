@@ -1,18 +1,17 @@
 //! The rows that one batch of generated orders consists of.
 
 use chrono::{NaiveDateTime, TimeDelta};
-use diesel_async::AsyncMysqlConnection;
 
 use super::PRINCIPAL;
 use super::generate::{Order, Outcome};
-use super::scale::{Base, Stocked};
-use crate::error::DbError;
+use super::owners::Stocked;
+use super::scale::Base;
 use crate::insert::Insert;
 
 /// The table and columns of the ledger, for whoever adds to it.
 pub(super) const MOVEMENTS: &str = "stock_movements (product_id, delta, reason, order_id, principal, created_at)";
 
-/// Everything that one transaction inserts.
+/// The tables that an order has rows in.
 pub(super) struct Rows {
     orders: Insert,
     items: Insert,
@@ -40,12 +39,10 @@ impl Rows {
         rows
     }
 
-    /// Inserts all of them: parents first.
-    pub(super) async fn insert(&self, connection: &mut AsyncMysqlConnection) -> Result<(), DbError> {
-        for insert in [&self.orders, &self.items, &self.events, &self.movements] {
-            insert.run(connection).await?;
-        }
-        Ok(())
+    /// All of them: parents first.
+    pub(super) fn into_inserts(self) -> Vec<Insert> {
+        let Self { orders, items, events, movements } = self;
+        vec![orders, items, events, movements]
     }
 
     fn add(&mut self, id: i64, order: &Order, base: &Base, catalog: &[Stocked]) {

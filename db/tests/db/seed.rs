@@ -1,7 +1,7 @@
 //! Seeding twice changes nothing, and generated orders keep every rule.
 
 use db::Db;
-use db::seed::{seed, seed_orders};
+use db::seed::{Size, seed, seed_orders};
 use db::testing::TestDatabase;
 
 use crate::support::{execute, number};
@@ -113,19 +113,39 @@ const BROKEN: [(&str, &str); 9] = [
     ),
 ];
 
+/// Rows of all tables that a seed fills.
+async fn rows(db: &Db) -> i64 {
+    let mut total = 0;
+    for table in [
+        "customers",
+        "customer_prefixes",
+        "products",
+        "product_prefixes",
+        "stock_movements",
+        "orders",
+        "order_items",
+        "order_events",
+    ] {
+        total += number(db, &format!("SELECT COUNT(*) FROM {table}")).await;
+    }
+    total
+}
+
 #[tokio::test]
 async fn generated_orders_keep_every_rule_and_are_appended() {
     let database = TestDatabase::seeded().await;
     let db = database.db();
     let mut done = 0;
-    seed_orders(db, 1500, |more| done += more).await.unwrap();
-    seed_orders(db, 20, |more| done += more).await.unwrap();
-    assert_eq!(done, 1520);
+    let before = rows(db).await;
+    let mut told = seed_orders(db, Size::of_orders(1500), |more| done += more).await.unwrap();
+    told += seed_orders(db, Size { orders: 20, customers: 15, products: 0 }, |more| done += more).await.unwrap();
+    assert_eq!(done, 1500 + 150 + 75 + 20 + 15 + 10);
+    assert_eq!(i64::try_from(told).unwrap(), rows(db).await - before);
     for (rule, broken) in BROKEN {
         assert_eq!(number(db, broken).await, 0, "{rule}");
     }
     assert_eq!(number(db, "SELECT COUNT(*) FROM orders").await, 1520);
-    assert_eq!(number(db, "SELECT COUNT(*) FROM customers").await, 60 + 150 + 10);
+    assert_eq!(number(db, "SELECT COUNT(*) FROM customers").await, 60 + 150 + 15);
     assert_eq!(number(db, "SELECT COUNT(*) FROM products").await, 60 + 75 + 10);
     assert_eq!(number(db, "SELECT COUNT(DISTINCT status) FROM orders").await, 3);
     let confirmed = number(db, "SELECT COUNT(*) FROM orders WHERE status = 'CONFIRMED'").await;
@@ -137,7 +157,7 @@ async fn the_same_size_gives_the_same_orders() {
     let mut sums = Vec::new();
     for _ in 0..2 {
         let database = TestDatabase::create().await;
-        seed_orders(database.db(), 200, |_| {}).await.unwrap();
+        seed_orders(database.db(), Size::of_orders(200), |_| {}).await.unwrap();
         let sum =
             "SELECT SUM(CRC32(CONCAT_WS('|', id, customer_id, status, total_cents, external_reference))) FROM orders";
         sums.push(number(database.db(), sum).await);

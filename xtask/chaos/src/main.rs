@@ -9,21 +9,17 @@
 
 mod abuse;
 mod connection;
-mod database;
 mod judge;
-mod log;
 mod mysql;
 mod plan;
-mod probe;
-mod process;
 mod proxy;
 mod races;
 mod replicas;
 mod report;
 mod rolling;
 mod run;
-mod secrets;
 mod system;
+mod targets;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -11,6 +11,10 @@ use std::time::Duration;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
+use stage::Service;
+
+/// The least that the orders service takes, so that reservations end during a run.
+pub(crate) const RESERVATION: (&str, &str) = ("RESERVATION_SECONDS", "60");
 
 /// Nothing happens before, so that a load is there to be disturbed.
 const FIRST: Duration = Duration::from_secs(5);
@@ -25,31 +29,6 @@ const KILLS: usize = 4;
 const PAUSES: usize = 2;
 const DATABASE: usize = 5;
 const COMMITS: usize = 6;
-
-/// A process that is killed and stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Service {
-    /// The Customers API.
-    Customers,
-    /// The Orders API.
-    Orders,
-    /// The orchestrator.
-    Orchestrator,
-}
-
-impl Service {
-    /// All of them, in the order in which they start.
-    pub(crate) const ALL: [Self; 3] = [Self::Customers, Self::Orders, Self::Orchestrator];
-
-    /// The name of its program.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Customers => "customers",
-            Self::Orders => "orders",
-            Self::Orchestrator => "orchestrator",
-        }
-    }
-}
 
 /// Who is reached over a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,14 +7,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use load::Targets;
+use stage::{Database, Log, Probe, Process, Program, Secrets, Service};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::database::Database;
-use crate::log::Log;
-use crate::plan::Service;
-use crate::probe::Probe;
-use crate::process::{Process, Program};
-use crate::secrets::Secrets;
+use crate::plan::RESERVATION;
+use crate::targets::targets;
 
 /// How long a replica goes on serving after it was told to stop, as the configuration of the door asks for.
 const DRAIN_SECONDS: &str = "3";
@@ -98,7 +95,7 @@ impl System {
     /// What clients have to know, who reach everything through the door.
     pub(crate) fn targets(&self) -> Targets {
         let address = |service| self.public().find(|(named, _)| *named == service).map(|(_, address)| address);
-        self.secrets.targets(|service| address(service).as_ref().map(base_url).unwrap_or_default(), true)
+        targets(&self.secrets, |service| address(service).as_ref().map(base_url).unwrap_or_default(), true)
     }
 
     /// Where the public comes in.
@@ -170,6 +167,7 @@ impl System {
 fn settings(secrets: &Secrets, database: &Database, frontends: &Frontends) -> Result<Vec<(String, String)>> {
     let port = database.port().context("the database server does not run")?;
     let mut settings = secrets.settings();
+    settings.push((RESERVATION.0.to_owned(), RESERVATION.1.to_owned()));
     settings.push(("DRAIN_SECONDS".to_owned(), DRAIN_SECONDS.to_owned()));
     settings.push(("DATABASE_URL".to_owned(), Database::url(port)));
     settings.push(("TRUSTED_PROXIES".to_owned(), Ipv4Addr::LOCALHOST.to_string()));

@@ -13,6 +13,7 @@ use crate::judge;
 use crate::plan::{Episode, Planned, plan};
 use crate::report::{Journal, Summary};
 use crate::system::System;
+use crate::targets::targets;
 
 const TELL_EVERY: Duration = Duration::from_secs(10);
 /// A system that is not ready after so long will not be.
@@ -42,7 +43,7 @@ impl Run {
     pub(crate) async fn run(self, directory: &Path, interrupted: watch::Receiver<bool>) -> Result<Summary> {
         let engine = self.program.to_string();
         let system = System::start(self.program, directory, interrupted.clone()).await?;
-        let targets = system.secrets.targets(|service| system.base_url(service), false);
+        let targets = targets(&system.secrets, |service| system.base_url(service), false);
         let load = Load::start(targets, self.seed, self.clients).await.context("the load does not start")?;
         let journal = Journal::begin();
         let faults = make_faults(&system, &journal, plan(self.seed, self.length), self.length, interrupted);

@@ -8,17 +8,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::Signal;
+use stage::{Database, Log, Probe, Process, Program, Secrets, Service};
 use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::database::Database;
-use crate::log::Log;
 use crate::mysql::Cuts;
-use crate::plan::{Fault, Link, Server, Service};
-use crate::probe::Probe;
-use crate::process::{Process, Program};
+use crate::plan::{Fault, Link, RESERVATION, Server};
 use crate::proxy::{Behaviour, Protocol, Proxy};
-use crate::secrets::Secrets;
 
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -74,6 +70,7 @@ impl System {
         let mut program = Program::beside_this(service.name(), Log::create(directory, service.name())?)?;
         let base = |to| self.link(Link { from: Some(service), to }).map(|proxy| format!("http://{}", proxy.address()));
         program.environment = self.secrets.settings();
+        program.environment.push((RESERVATION.0.to_owned(), RESERVATION.1.to_owned()));
         program.environment.push(("PORT".to_owned(), "0".to_owned()));
         if let Some(proxy) = self.link(Link { from: Some(service), to: Server::Database }) {
             program.environment.push(("DATABASE_URL".to_owned(), Database::url(proxy.address().port())));

@@ -67,6 +67,44 @@ pub(crate) struct AbuseArgs {
     pub(crate) install: Install,
 }
 
+#[derive(Args, Debug)]
+#[command(
+    after_help = "The services are release builds in the production profile; their private database server loses nothing that was \
+committed. Each value is measured in turn with its floor: the same statements in a bare loop, an empty operation, or the calls that \
+it is made of. wrk makes closed loops and is installed by apt-get on Debian and Ubuntu as root; oha makes open ones and is installed into \
+.local/cargo. Nothing else should run meanwhile. The exit code is 0 if everything could be measured, also where a target is missed.
+
+Examples:
+  cargo xtask bench --quick
+  cargo xtask bench --json after.json --baseline before.json --plots plots
+  cargo xtask bench order_create_hot --program /usr/local/mysql/bin/mysqld"
+)]
+pub(crate) struct BenchArgs {
+    /// What to measure, as customer_view; everything unless given
+    #[arg(value_name = "CASE")]
+    pub(crate) cases: Vec<String>,
+    /// Fewer and shorter rounds: everything within 15 minutes
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Write what was measured to this file, as a list of objects
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Write plots (SVG) to this directory
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) plots: Option<PathBuf>,
+    /// Compare with what --json wrote before
+    #[arg(long, value_name = "FILE")]
+    pub(crate) baseline: Option<PathBuf>,
+    /// The database server to run, a mariadbd or mysqld; the first one that is found unless given
+    #[arg(long, value_name = "PATH")]
+    pub(crate) program: Option<PathBuf>,
+    /// Keep the logs and the data even if all was measured
+    #[arg(long)]
+    pub(crate) keep: bool,
+    #[command(flatten)]
+    pub(crate) install: Install,
+}
+
 /// What the runs of `xtask-chaos` have in common.
 #[derive(Args, Debug)]
 pub(crate) struct RunArgs {

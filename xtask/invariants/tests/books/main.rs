@@ -29,7 +29,8 @@ async fn an_empty_database_keeps_every_promise() {
 #[tokio::test]
 async fn the_seeded_database_keeps_every_promise() {
     let database = TestDatabase::seeded().await;
-    db::seed::seed_orders(database.db(), 300, |_| {}).await.expect("the orders are generated");
+    let size = db::seed::Size::of_orders(300);
+    db::seed::seed_orders(database.db(), size, |_| {}).await.expect("the orders are generated");
     assert_eq!(broken(&database).await, []);
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// A log file, shared by all processes that write to it one after the other.
 #[derive(Clone)]
-pub(crate) struct Log(Arc<Mutex<File>>);
+pub struct Log(Arc<Mutex<File>>);
 
 impl Log {
     /// An empty file of this name.
@@ -15,13 +15,13 @@ impl Log {
     /// # Errors
     ///
     /// Where it cannot be made.
-    pub(crate) fn create(directory: &Path, name: &str) -> io::Result<Self> {
+    pub fn create(directory: &Path, name: &str) -> io::Result<Self> {
         let file = File::create(directory.join(format!("{name}.log")))?;
         Ok(Self(Arc::new(Mutex::new(file))))
     }
 
     /// Appends a line. A full disk must not end a run, so what cannot be written is lost.
-    pub(crate) fn line(&self, line: &str) {
+    pub fn line(&self, line: &str) {
         let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = writeln!(file, "{line}");
     }

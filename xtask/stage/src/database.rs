@@ -13,10 +13,11 @@ use crate::process::{self, Program as Executable};
 const NAME: &str = "backoffice";
 
 /// A server that loses nothing that was committed.
-pub(crate) struct Database {
+pub struct Database {
     program: Program,
     directory: PathBuf,
     log: Log,
+    binary_log: bool,
     server: Option<PrivateServer>,
 }
 
@@ -26,8 +27,21 @@ impl Database {
     /// # Errors
     ///
     /// Where it does not start.
-    pub(crate) async fn start(program: Program, directory: &Path, log: Log) -> Result<Self> {
-        let mut database = Self { program, directory: directory.join("data"), log, server: None };
+    pub async fn start(program: Program, directory: &Path, log: Log) -> Result<Self> {
+        Self::start_with(program, directory, log, false).await
+    }
+
+    /// The same, with the binary log that an installation of this engine has: see [`Launch::binary_log`].
+    ///
+    /// # Errors
+    ///
+    /// Where it does not start.
+    pub async fn start_as_installed(program: Program, directory: &Path, log: Log) -> Result<Self> {
+        Self::start_with(program, directory, log, true).await
+    }
+
+    async fn start_with(program: Program, directory: &Path, log: Log, binary_log: bool) -> Result<Self> {
+        let mut database = Self { program, directory: directory.join("data"), log, binary_log, server: None };
         database.start_again().await?;
         Ok(database)
     }
@@ -37,10 +51,12 @@ impl Database {
     /// # Errors
     ///
     /// Where it does not start.
-    pub(crate) async fn start_again(&mut self) -> Result<()> {
+    pub async fn start_again(&mut self) -> Result<()> {
         let (program, directory, log) = (self.program.clone(), self.directory.clone(), self.log.clone());
+        let binary_log = self.binary_log;
         let start = move || {
             let launch = Launch::new(&program, &directory, Durability::Durable).database(NAME);
+            let launch = if binary_log { launch.binary_log() } else { launch };
             launch.on_log(move |line| log.line(line)).start()
         };
         self.server = Some(spawn_blocking(start).await?.context("the database server does not start")?);
@@ -52,7 +68,7 @@ impl Database {
     /// # Errors
     ///
     /// Where the server does not run, or the program `db` fails.
-    pub(crate) async fn prepare(&self, directory: &Path) -> Result<()> {
+    pub async fn prepare(&self, directory: &Path) -> Result<()> {
         let port = self.port().context("the database server does not run")?;
         let log = Log::create(directory, "db")?;
         for arguments in [&["migrate", "up"][..], &["seed"]] {
@@ -69,7 +85,7 @@ impl Database {
     /// # Errors
     ///
     /// Where it had ended before.
-    pub(crate) async fn kill(&mut self) -> Result<()> {
+    pub async fn kill(&mut self) -> Result<()> {
         if let Some(server) = &self.server {
             process::send(Signal::SIGKILL, server.pid())?;
         }
@@ -81,18 +97,20 @@ impl Database {
     /// # Errors
     ///
     /// Where its end cannot be waited for.
-    pub(crate) async fn stop(&mut self) -> Result<()> {
+    pub async fn stop(&mut self) -> Result<()> {
         let server = self.server.take();
         spawn_blocking(|| drop(server)).await.context("the database server does not end")
     }
 
     /// The port on 127.0.0.1, while it runs.
-    pub(crate) fn port(&self) -> Option<u16> {
+    #[must_use]
+    pub fn port(&self) -> Option<u16> {
         self.server.as_ref().map(PrivateServer::port)
     }
 
     /// The URL of the database, reached on this port of 127.0.0.1.
-    pub(crate) fn url(port: u16) -> String {
+    #[must_use]
+    pub fn url(port: u16) -> String {
         format!("mysql://root@127.0.0.1:{port}/{NAME}")
     }
 }

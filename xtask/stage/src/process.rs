@@ -26,15 +26,15 @@ const STOPPED_WITHIN: Duration = Duration::from_secs(36);
 
 /// A program and its environment.
 #[derive(Clone)]
-pub(crate) struct Program {
+pub struct Program {
     /// The path of the executable.
-    pub(crate) path: PathBuf,
+    pub path: PathBuf,
     /// Its arguments.
-    pub(crate) arguments: Vec<String>,
+    pub arguments: Vec<String>,
     /// Added to the environment of this process.
-    pub(crate) environment: Vec<(String, String)>,
+    pub environment: Vec<(String, String)>,
     /// Where it writes.
-    pub(crate) log: Log,
+    pub log: Log,
 }
 
 impl Program {
@@ -43,7 +43,7 @@ impl Program {
     /// # Errors
     ///
     /// Where there is none of this name.
-    pub(crate) fn beside_this(name: &str, log: Log) -> Result<Self> {
+    pub fn beside_this(name: &str, log: Log) -> Result<Self> {
         let this = std::env::current_exe().context("cannot tell where this program is")?;
         let path = this.parent().unwrap_or(Path::new(".")).join(name);
         if !path.is_file() {
@@ -57,7 +57,7 @@ impl Program {
     /// # Errors
     ///
     /// Where it cannot be started.
-    pub(crate) async fn start(self) -> Result<Process> {
+    pub async fn start(self) -> Result<Process> {
         Ok(spawn(self).await?.0)
     }
 
@@ -66,7 +66,7 @@ impl Program {
     /// # Errors
     ///
     /// Where it cannot be started or fails.
-    pub(crate) async fn run(self) -> Result<()> {
+    pub async fn run(self) -> Result<()> {
         let shown = self.path.display().to_string();
         let (process, _) = spawn(self).await?;
         let mut ended = process.ended;
@@ -82,7 +82,7 @@ impl Program {
     /// # Errors
     ///
     /// Where it cannot be started, ends, or does not say in time where it listens.
-    pub(crate) async fn serve(self) -> Result<(Process, SocketAddr)> {
+    pub async fn serve(self) -> Result<(Process, SocketAddr)> {
         let shown = self.path.display().to_string();
         let (process, address) = spawn(self).await?;
         match timeout(LISTENS_WITHIN, address).await {
@@ -93,7 +93,7 @@ impl Program {
 }
 
 /// A running program. Dropping it asks it to end, and returns without waiting.
-pub(crate) struct Process {
+pub struct Process {
     child: Supervised,
     ended: watch::Receiver<Option<ExitStatus>>,
 }
@@ -104,7 +104,7 @@ impl Process {
     /// # Errors
     ///
     /// Where it has ended.
-    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
+    pub fn signal(&self, signal: Signal) -> Result<()> {
         send(signal, self.child.pid())
     }
 
@@ -113,24 +113,26 @@ impl Process {
     /// # Errors
     ///
     /// Where it had ended before.
-    pub(crate) async fn kill(mut self) -> Result<()> {
+    pub async fn kill(mut self) -> Result<()> {
         self.signal(Signal::SIGKILL)?;
         self.ended.wait_for(Option::is_some).await.context("nobody waits for the program")?;
         Ok(())
     }
 
     /// The program's own process.
-    pub(crate) fn pid(&self) -> u32 {
+    #[must_use]
+    pub fn pid(&self) -> u32 {
         self.child.pid()
     }
 
     /// How it ended, once it has.
-    pub(crate) fn end(&self) -> Option<ExitStatus> {
+    #[must_use]
+    pub fn end(&self) -> Option<ExitStatus> {
         *self.ended.borrow()
     }
 
     /// Ends it in order, and kills it when that takes too long. Gives how it ended, where that is known.
-    pub(crate) async fn stop(self) -> Option<ExitStatus> {
+    pub async fn stop(self) -> Option<ExitStatus> {
         // Only a thread that panics is not joined.
         spawn_blocking(move || self.child.stop(STOPPED_WITHIN)).await.ok().flatten()
     }
@@ -141,7 +143,7 @@ impl Process {
 /// # Errors
 ///
 /// Where there is none.
-pub(crate) fn send(signal: Signal, pid: u32) -> Result<()> {
+pub fn send(signal: Signal, pid: u32) -> Result<()> {
     kill(Pid::from_raw(pid.try_into()?), signal).with_context(|| format!("cannot send {signal} to process {pid}"))
 }
 

@@ -1,0 +1,94 @@
+//! The rows of generated customers and products: their own, those that a search looks through, and the first stock.
+
+use super::PRINCIPAL;
+use super::generate::{self, Product, Size};
+use super::rows::MOVEMENTS;
+use super::scale::Base;
+use crate::insert::{Insert, Value};
+use crate::search::prefixes;
+
+/// Where the prefixes of customers go.
+pub(super) const CUSTOMER_PREFIXES: &str = "customer_prefixes (prefix, customer_id)";
+/// Where the prefixes of products go.
+pub(super) const PRODUCT_PREFIXES: &str = "product_prefixes (prefix, product_id)";
+
+/// A product and what the orders did to it.
+pub(super) struct Stocked {
+    pub(super) id: i64,
+    pub(super) sku: String,
+    pub(super) product: Product,
+    ordered: i64,
+    restocked: i64,
+}
+
+/// All products. The orders are generated once only for this: what they take has to be known before they are inserted.
+pub(super) fn catalog(size: Size, first_id: i64) -> Vec<Stocked> {
+    let mut catalog = (first_id..)
+        .zip(generate::products(size))
+        .map(|(id, product)| Stocked {
+            id,
+            sku: format!("{}-{id:07}", product.sku_prefix),
+            product,
+            ordered: 0,
+            restocked: 0,
+        })
+        .collect::<Vec<_>>();
+    for order in generate::orders(size) {
+        for item in &order.items {
+            let stocked = &mut catalog[item.product];
+            stocked.ordered += item.qty;
+            if order.outcome.is_canceled() {
+                stocked.restocked += item.qty;
+            }
+        }
+    }
+    catalog
+}
+
+/// The rows of customers, who come with their ids.
+pub(super) fn customer_rows(names: &[(i64, String)], base: &Base) -> Vec<Insert> {
+    let start = base.start;
+    let mut rows = Insert::into("customers (id, name, email, email_key, created_at, updated_at)");
+    let emails: Vec<_> = names.iter().map(|(id, _)| format!("orders.{id}@example.com")).collect();
+    for ((id, name), email) in names.iter().zip(&emails) {
+        let email = email.as_str();
+        rows.row(&[(*id).into(), name.as_str().into(), email.into(), email.into(), start.into(), start.into()]);
+    }
+    let texts = names.iter().zip(&emails).map(|((id, name), email)| (*id, [name.as_str(), email]));
+    vec![rows, prefix_rows(CUSTOMER_PREFIXES, texts)]
+}
+
+/// The rows of products.
+pub(super) fn product_rows(products: &[Stocked], base: &Base) -> Vec<Insert> {
+    let mut rows = Insert::into("products (id, sku, name, price_cents, stock, created_at, updated_at)");
+    let mut ledger = Insert::into(MOVEMENTS);
+    for Stocked { id, sku, product, ordered, restocked } in products {
+        rows.row(&[
+            (*id).into(),
+            sku.as_str().into(),
+            product.name.as_str().into(),
+            product.price_cents.into(),
+            (product.left + restocked).into(),
+            base.start.into(),
+            base.start.into(),
+        ]);
+        let first = product.left + ordered;
+        let row = [(*id).into(), first.into(), "initial".into(), Value::Null, PRINCIPAL.into(), base.start.into()];
+        ledger.row(&row);
+    }
+    let texts = products.iter().map(|stocked| (stocked.id, [stocked.sku.as_str(), &stocked.product.name]));
+    vec![rows, ledger, prefix_rows(PRODUCT_PREFIXES, texts)]
+}
+
+/// The rows by which `owners`, each an id with its two texts, are found, in the order of the table's primary key:
+/// neighbours go to the same page.
+pub(super) fn prefix_rows<'t>(target: &str, owners: impl Iterator<Item = (i64, [&'t str; 2])>) -> Insert {
+    let mut rows: Vec<_> =
+        owners.flat_map(|(id, texts)| prefixes(&texts).into_iter().map(move |prefix| (prefix, id))).collect();
+    rows.sort_unstable();
+    let mut insert = Insert::into(target);
+    for (prefix, id) in &rows {
+        insert.row(&[prefix.as_str().into(), (*id).into()]);
+    }
+    insert
+}

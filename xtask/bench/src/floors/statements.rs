@@ -1,0 +1,71 @@
+//! Statements that several bare loops send, as the orders service sends them.
+
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Row, Value, params};
+
+use super::keys::PRINCIPAL;
+
+const LOCK_PRODUCT: &str = "SELECT `id`, `sku`, `name`, `price_cents`, `stock`, `version`, `created_at`, `updated_at` \
+FROM `products` WHERE `id` = :id LIMIT 1 FOR UPDATE";
+
+const ADD_STOCK: &str = "UPDATE `products` SET `stock` = `stock` + :delta, `version` = `version` + 1, \
+`updated_at` = UTC_TIMESTAMP(6) WHERE `id` = :id AND `stock` + :delta BETWEEN 0 AND 9223372036854775807";
+
+const INSERT_MOVEMENT: &str = "INSERT INTO `stock_movements` \
+(`product_id`, `delta`, `reason`, `reference`, `order_id`, `principal`) \
+VALUES (:product, :delta, :reason, NULL, :order, :principal)";
+
+const INSERT_EVENT: &str = "INSERT INTO `order_events` \
+(`order_id`, `from_status`, `to_status`, `principal`, `correlation_id`, `created_at`) \
+VALUES (:order, :from, :to, :principal, :correlation, :at)";
+
+/// Locks a product, and gives its sku and name.
+pub(super) async fn lock_product(connection: &mut Conn, id: i64) -> mysql_async::Result<(String, String)> {
+    let row: Option<Row> = connection.exec_first(LOCK_PRODUCT, params! { "id" => id }).await?;
+    let text = |row: &Row, column: &str| row.get(column).unwrap_or_default();
+    Ok(row.map(|row| (text(&row, "sku"), text(&row, "name"))).unwrap_or_default())
+}
+
+/// Adds to the stock, or takes from it.
+pub(super) async fn add_stock(connection: &mut Conn, id: i64, delta: i64) -> mysql_async::Result<()> {
+    connection.exec_drop(ADD_STOCK, params! { "id" => id, "delta" => delta }).await
+}
+
+/// The server's time.
+pub(super) async fn now(connection: &mut Conn) -> mysql_async::Result<Value> {
+    Ok(connection.exec_first("SELECT UTC_TIMESTAMP(6)", ()).await?.unwrap_or(Value::NULL))
+}
+
+/// The id of the last row.
+pub(super) async fn last_insert_id(connection: &mut Conn) -> mysql_async::Result<i64> {
+    Ok(connection.exec_first("SELECT CAST(LAST_INSERT_ID() AS SIGNED)", ()).await?.unwrap_or_default())
+}
+
+/// Enters into the ledger what an order took or gave back.
+pub(super) async fn append_to_ledger(
+    connection: &mut Conn,
+    product: i64,
+    delta: i64,
+    reason: &str,
+    order: i64,
+) -> mysql_async::Result<()> {
+    let values = params! {
+        "product" => product, "delta" => delta, "reason" => reason, "order" => order, "principal" => PRINCIPAL,
+    };
+    connection.exec_drop(INSERT_MOVEMENT, values).await
+}
+
+/// Records what became of an order.
+pub(super) async fn append_event(
+    connection: &mut Conn,
+    order: i64,
+    from: Value,
+    to: &str,
+    at: &Value,
+) -> mysql_async::Result<()> {
+    let values = params! {
+        "order" => order, "from" => from, "to" => to, "principal" => PRINCIPAL,
+        "correlation" => format!("{:032x}", rand::random::<u128>()), "at" => at,
+    };
+    connection.exec_drop(INSERT_EVENT, values).await
+}
