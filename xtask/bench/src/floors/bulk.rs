@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 /// As many as the batches that a seed inserts at the same time.
 const CONNECTIONS: usize = 4;
 
-/// Of one statement, which is a transaction. More were no faster.
+/// Of one statement, which is a transaction: as many as a seed inserts with a batch of orders.
 const ROWS: usize = 8_000;
 
 /// The tables that a seed fills, by the column that a page is sorted by. Those of a later stage refer to rows of an earlier.
