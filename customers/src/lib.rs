@@ -96,7 +96,7 @@ pub fn start(config: Config) -> Result<Running<Context>, RunError> {
         proxies,
         login: Login { db: db.clone(), bootstrap, passwords: Arc::clone(&passwords), throttle: Throttle::new() },
         operators: Operators { db: db.clone(), cursors: cursors.clone(), passwords },
-        customers: Customers { db, cursors },
+        customers: Customers::new(db, cursors),
     };
     let api = customers_api::customers_api_mod::api_description::<CustomersServer>()
         .map_err(|error| RunError::Start(Box::new(error)))?;

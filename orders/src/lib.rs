@@ -108,7 +108,7 @@ pub fn start(config: Config) -> Result<Running<Context>, RunError> {
     let db = Db::connect(&database);
     service::before_scrape(db.watch());
     let background = background::start(&db);
-    let products = Products { db: db.clone(), cursors: cursors.clone() };
+    let products = Products::new(db.clone(), cursors.clone());
     let groups = GroupCommit::new(db.clone(), key_retention);
     let orders = Orders { db, cursors, customers: Arc::new(customers), groups, key_retention, reservation };
     let context = Context { auth, products, orders, _background: background };

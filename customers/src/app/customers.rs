@@ -1,7 +1,8 @@
 //! What may be done to a customer.
 
 use customers_api::{Customer, CustomerContact, CustomerInput, CustomerListQuery};
-use db::{Connection, Db, DbError};
+use db::{Connection, Db, DbError, Lookup};
+use futures::FutureExt;
 use service::CursorKey;
 use service::auth::{Operator, ServiceCaller, Viewer};
 use service_api::{CustomerId, Failure, IfMatch, Page, Text};
@@ -14,10 +15,16 @@ const LIST: &str = "customers";
 /// The customers.
 pub(crate) struct Customers {
     pub(crate) db: Db,
+    pub(crate) lookup: Lookup<Customer>,
     pub(crate) cursors: CursorKey,
 }
 
 impl Customers {
+    pub(crate) fn new(db: Db, cursors: CursorKey) -> Self {
+        let lookup = Lookup::new(db.clone(), |connection, ids| store::find_all(connection, ids).boxed());
+        Self { db, lookup, cursors }
+    }
+
     pub(crate) async fn create(&self, _: &Operator, input: &CustomerInput) -> Result<Customer, CustomersError> {
         self.db
             .transaction(async |connection| {
@@ -28,8 +35,7 @@ impl Customers {
     }
 
     pub(crate) async fn view(&self, _: &Viewer, id: CustomerId) -> Result<Customer, CustomersError> {
-        let customer = self.db.run(async |connection| store::find(connection, id).await).await?;
-        customer.ok_or(CustomersError::CustomerNotFound(id))
+        self.lookup.find(id.get()).await?.ok_or(CustomersError::CustomerNotFound(id))
     }
 
     pub(crate) async fn list(&self, _: &Viewer, query: &CustomerListQuery) -> Result<Page<Customer>, Failure> {
@@ -78,7 +84,7 @@ impl Customers {
     }
 
     pub(crate) async fn contact(&self, _: &ServiceCaller, id: CustomerId) -> Result<CustomerContact, CustomersError> {
-        let customer = self.db.run(async |connection| store::find(connection, id).await).await?;
+        let customer = self.lookup.find(id.get()).await?;
         let Customer { id, name, email, phone, .. } = customer.ok_or(CustomersError::CustomerNotFound(id))?;
         Ok(CustomerContact { id, name, email, phone })
     }

@@ -60,6 +60,13 @@ pub(crate) async fn find(connection: &mut Connection, id: CustomerId) -> Result<
     Ok(row.map(Customer::from))
 }
 
+/// Those of these customers that there are, by their ids.
+pub(crate) async fn find_all(connection: &mut Connection, ids: Vec<i64>) -> Result<Vec<(i64, Customer)>, DbError> {
+    let live = customers::table.filter(customers::id.eq_any(ids)).filter(customers::deleted_at.is_null());
+    let rows: Vec<Row> = live.select(Row::as_select()).cached().load(connection).await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.into())).collect())
+}
+
 /// At most `limit` customers with an id below `before`, newest first.
 pub(crate) async fn page(connection: &mut Connection, before: i64, limit: usize) -> Result<Vec<Customer>, DbError> {
     let live = customers::table.filter(customers::id.lt(before)).filter(customers::deleted_at.is_null());

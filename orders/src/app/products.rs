@@ -3,7 +3,8 @@
 
 use std::ops::RangeInclusive;
 
-use db::{Connection, Db, DbError};
+use db::{Connection, Db, DbError, Lookup};
+use futures::FutureExt;
 use orders_api::{
     NewProduct, NewStockAdjustment, Product, ProductListQuery, ProductPatch, StockMovement, StockMovementListQuery,
 };
@@ -22,10 +23,16 @@ const ALLOWED_STOCK: RangeInclusive<i64> = Stock::MIN..=Stock::MAX;
 /// The products.
 pub(crate) struct Products {
     pub(crate) db: Db,
+    pub(crate) lookup: Lookup<Product>,
     pub(crate) cursors: CursorKey,
 }
 
 impl Products {
+    pub(crate) fn new(db: Db, cursors: CursorKey) -> Self {
+        let lookup = Lookup::new(db.clone(), |connection, ids| products::find_all(connection, ids).boxed());
+        Self { db, lookup, cursors }
+    }
+
     pub(crate) async fn create(&self, operator: &Operator, new: &NewProduct) -> Result<Product, OrdersError> {
         let principal = operator.principal();
         self.db
@@ -39,8 +46,7 @@ impl Products {
     }
 
     pub(crate) async fn view(&self, _: &Viewer, id: ProductId) -> Result<Product, OrdersError> {
-        let product = self.db.run(async |connection| products::find(connection, id).await).await?;
-        product.ok_or_else(|| not_found(id))
+        self.lookup.find(id.get()).await?.ok_or_else(|| not_found(id))
     }
 
     pub(crate) async fn list(&self, _: &Viewer, query: &ProductListQuery) -> Result<Page<Product>, Failure> {

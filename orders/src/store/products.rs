@@ -65,6 +65,13 @@ pub(crate) async fn find(connection: &mut Connection, id: ProductId) -> Result<O
     Ok(row.map(Product::from))
 }
 
+/// Those of these products that there are, by their ids.
+pub(crate) async fn find_all(connection: &mut Connection, ids: Vec<i64>) -> Result<Vec<(i64, Product)>, DbError> {
+    let those = products::table.filter(products::id.eq_any(ids)).select(Row::as_select());
+    let rows: Vec<Row> = those.cached().load(connection).await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.into())).collect())
+}
+
 /// Locks the product's row.
 pub(crate) async fn lock(connection: &mut Connection, id: ProductId) -> Result<Option<Product>, DbError> {
     let row = products::table.find(id.get()).select(Row::as_select()).for_update().first(connection).await;
