@@ -10,11 +10,14 @@ use plotters::prelude::*;
 use crate::outcome::Series;
 use crate::report::number;
 
-const SIZE: (u32, u32) = (900, 540);
+const SIZE: (u32, u32) = (1100, 540);
+/// What the names of the lines have on the right, and how far apart they are.
+const NAMES: (i32, i32) = (310, 20);
+const MARGIN: i32 = 16;
 const FONT: &str = "sans-serif";
 
 /// Colours that are told apart in print, too.
-const COLOURS: [RGBColor; 8] = [
+const COLOURS: [RGBColor; 12] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
@@ -23,6 +26,10 @@ const COLOURS: [RGBColor; 8] = [
     RGBColor(230, 159, 0),
     RGBColor(86, 180, 233),
     RGBColor(0, 0, 0),
+    RGBColor(136, 34, 85),
+    RGBColor(140, 140, 140),
+    RGBColor(102, 80, 20),
+    RGBColor(20, 60, 120),
 ];
 
 /// How the values of an axis are spread over it.
@@ -56,10 +63,13 @@ impl Scale {
         }
     }
 
-    /// From where to where an axis goes that has these places on it.
-    fn range(self, places: impl Iterator<Item = f64> + Clone) -> std::ops::Range<f64> {
-        let least = places.clone().fold(f64::INFINITY, f64::min);
-        let most = places.fold(f64::NEG_INFINITY, f64::max);
+    /// From where to where an axis goes that has these places on it; one step where it has none.
+    fn range(self, places: impl Iterator<Item = f64>) -> std::ops::Range<f64> {
+        let spread = places.fold(None, |spread, place| {
+            let (least, most) = spread.unwrap_or((place, place));
+            Some((place.min(least), place.max(most)))
+        });
+        let (least, most) = spread.unwrap_or((0.0, 1.0));
         match self {
             Self::Linear => 0.0..(most * 1.1).max(f64::MIN_POSITIVE),
             Self::Logarithmic => least.floor()..most.ceil().max(least.floor() + 1.0),
@@ -102,12 +112,14 @@ fn svg(lines: &[&Series], x_label: &str, y_label: &str) -> Result<String> {
     let (x, y) = if is_percentiles { (Scale::Nines, Scale::Logarithmic) } else { (Scale::Logarithmic, Scale::Linear) };
     let placed: Vec<Vec<(f64, f64)>> = lines.iter().map(|line| placed(line, x, y)).collect();
     let all = placed.iter().flatten();
+    let width = i32::try_from(SIZE.0)?;
     let mut text = String::new();
     {
         let area = SVGBackend::with_string(&mut text, SIZE).into_drawing_area();
         area.fill(&WHITE).map_err(drawing)?;
         let mut chart = ChartBuilder::on(&area)
-            .margin(16)
+            .margin(MARGIN)
+            .margin_right(NAMES.0)
             .x_label_area_size(48)
             .y_label_area_size(72)
             .build_cartesian_2d(x.range(all.clone().map(|(x, _)| *x)), y.range(all.map(|(_, y)| *y)))
@@ -118,12 +130,11 @@ fn svg(lines: &[&Series], x_label: &str, y_label: &str) -> Result<String> {
         mesh.x_label_formatter(&x_label_at).y_label_formatter(&y_label_at).draw().map_err(drawing)?;
         for (index, (line, points)) in lines.iter().zip(placed).enumerate() {
             let style = COLOURS[index % COLOURS.len()].stroke_width(2);
-            let drawn = chart.draw_series(LineSeries::new(points, style).point_size(3)).map_err(drawing)?;
-            drawn.label(line.name.as_str()).legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], style));
+            chart.draw_series(LineSeries::new(points, style).point_size(3)).map_err(drawing)?;
+            let (x, y) = (width - NAMES.0 + 2 * MARGIN, MARGIN + NAMES.1 * i32::try_from(index)?);
+            area.draw(&PathElement::new([(x, y + 7), (x + 18, y + 7)], style)).map_err(drawing)?;
+            area.draw(&Text::new(line.name.as_str(), (x + 26, y), (FONT, 14))).map_err(drawing)?;
         }
-        let mut legend = chart.configure_series_labels();
-        legend.position(SeriesLabelPosition::UpperLeft).label_font((FONT, 14));
-        legend.background_style(WHITE.mix(0.8)).border_style(BLACK.mix(0.2)).draw().map_err(drawing)?;
         area.present().map_err(drawing)?;
     }
     Ok(text)
