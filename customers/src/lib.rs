@@ -90,7 +90,7 @@ pub fn start(config: Config) -> Result<Running<Context>, RunError> {
     metrics::describe();
     let db = Db::connect(&database);
     service::before_scrape(db.watch());
-    let passwords = Arc::new(Passwords::new().map_err(|error| RunError::Start(Box::new(error)))?);
+    let passwords = Arc::new(Passwords::new());
     let context = Context {
         auth,
         proxies,
