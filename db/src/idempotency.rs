@@ -5,6 +5,7 @@
 //! transaction (the cheap replay), and on nothing found [`claim`], the work, [`complete`] in one transaction. Locks are
 //! taken in the order key, order, products. What is hashed and what an answer looks like is the services' business.
 
+use std::iter;
 use std::time::Duration;
 
 use diesel::prelude::*;
@@ -161,7 +162,8 @@ pub struct Answer<'a> {
     pub target_id: i64,
 }
 
-/// Stores the answer under a key that [`claim`] won in this transaction.
+/// Stores the answer under a key that [`claim`] won in this transaction. Of any other key nothing is kept: its row would
+/// expire at once.
 ///
 /// # Errors
 ///
@@ -171,19 +173,11 @@ pub async fn complete(
     claim: &KeyClaim<'_>,
     answer: &Answer<'_>,
 ) -> Result<(), DbError> {
-    complete_all(connection, &[(*claim, *answer)]).await
+    completion([(*claim, *answer)]).run(connection).await
 }
 
-/// The same for several keys. Their rows are there and locked, so each of these inserts is an update. Of a key that was not
-/// claimed nothing is kept: its row would expire at once.
-///
-/// # Errors
-///
-/// As for [`complete`].
-pub async fn complete_all(
-    connection: &mut AsyncMysqlConnection,
-    answers: &[(KeyClaim<'_>, Answer<'_>)],
-) -> Result<(), DbError> {
+/// The statement that does the same for several keys. Their rows are there and locked, so each of these inserts is an update.
+pub fn completion<'a>(answers: impl IntoIterator<Item = (KeyClaim<'a>, Answer<'a>)>) -> Insert {
     let mut insert = Insert::into(
         "idempotency_keys (scope, principal, `key`, nonce, request_hash, created_at, expires_at, \
          status, target_type, target_id, response_status, response_body)",
@@ -191,9 +185,9 @@ pub async fn complete_all(
     for (claim, answer) in answers {
         let KeyClaim { scope, principal, key, request_hash } = claim;
         insert.row(&[
-            (*scope).into(),
-            (*principal).into(),
-            (*key).into(),
+            scope.into(),
+            principal.into(),
+            key.into(),
             [].as_slice().into(),
             request_hash.as_slice().into(),
             Value::FromNow(Duration::ZERO),
@@ -205,7 +199,7 @@ pub async fn complete_all(
             answer.body.into(),
         ]);
     }
-    insert.ending_with(ANSWERED).run(connection).await
+    insert.ending_with(ANSWERED)
 }
 
 /// Gives a request up, so that it is refused when it comes late. Call it in a transaction. A completed key, and one that
@@ -318,7 +312,9 @@ async fn take(
 
 async fn read(connection: &mut AsyncMysqlConnection, claims: &[(KeyClaim<'_>, Nonce)]) -> Result<Vec<Row>, DbError> {
     let mut rows = keys::table.select(Row::as_select()).into_boxed();
-    for (claim, _) in claims {
+    // The statement is kept prepared: so that there are few texts of it, the last of the keys may be there several times.
+    let padding = claims.len().next_power_of_two() - claims.len();
+    for (claim, _) in claims.iter().chain(iter::repeat_n(claims.last(), padding).flatten()) {
         let is_its = keys::scope.eq(claim.scope).and(keys::principal.eq(claim.principal)).and(keys::key.eq(claim.key));
         rows = rows.or_filter(is_its);
     }

@@ -67,11 +67,12 @@ impl Insert {
     }
 
     /// Runs it, unless it has no rows.
+    ///
+    /// # Errors
+    ///
+    /// Any [`DbError`] of a write.
     pub async fn run(&self, connection: &mut AsyncMysqlConnection) -> Result<(), DbError> {
-        if self.rows > 0 {
-            connection.batch_execute(&format!("{}{}", self.sql, self.suffix)).await?;
-        }
-        Ok(())
+        run_all(connection, [self]).await
     }
 
     fn bytes(&mut self, bytes: &[u8]) -> fmt::Result {
@@ -93,6 +94,37 @@ impl Insert {
             }
         };
     }
+}
+
+/// The statement; nothing without rows.
+impl fmt::Display for Insert {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.rows == 0 { Ok(()) } else { write!(f, "{}{}", self.sql, self.suffix) }
+    }
+}
+
+/// Runs statements in their order, in one trip to the server. The first that fails ends it.
+///
+/// # Errors
+///
+/// Any [`DbError`] of a write.
+pub async fn run_all(
+    connection: &mut AsyncMysqlConnection,
+    statements: impl IntoIterator<Item = impl fmt::Display>,
+) -> Result<(), DbError> {
+    let mut script = String::new();
+    for statement in statements {
+        let before = script.len();
+        // Writing to a string does not fail.
+        let _ = write!(script, "{statement}");
+        if script.len() > before {
+            script.push(';');
+        }
+    }
+    if !script.is_empty() {
+        connection.batch_execute(&script).await?;
+    }
+    Ok(())
 }
 
 impl<'a> From<&'a [u8]> for Value<'a> {

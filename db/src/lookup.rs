@@ -6,17 +6,19 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use diesel_async::AsyncMysqlConnection;
 use futures::future::BoxFuture;
 use tokio::sync::oneshot;
-use tokio::time::timeout_at;
+use tokio::time::timeout;
 
 use crate::error::DbError;
 use crate::pool::Db;
 
-/// How many statements are under way at a time. With one, those who come meanwhile would wait for two whole trips.
-const MAX_STATEMENTS: usize = 2;
+/// How long somebody waits for a statement that others share before they send their own: then something is wrong with it, or
+/// with its connection, and need not be with theirs.
+const PATIENCE: Duration = Duration::from_millis(250);
 /// How many rows one statement reads.
 const MAX_ROWS: usize = 64;
 
@@ -34,7 +36,8 @@ pub struct Lookup<R> {
 
 struct Queue<R> {
     waiting: Vec<(i64, Reader<R>)>,
-    statements: usize,
+    /// Whether a statement is under way: one at a time, so that as many as may be share the next.
+    is_reading: bool,
 }
 
 /// Who waits for a row, or for the news that there is none. Where the statement fails they hear nothing.
@@ -49,7 +52,7 @@ impl<R> Clone for Lookup<R> {
 impl<R: Clone + Send + 'static> Lookup<R> {
     /// Nothing is read yet.
     pub fn new(db: Db, read: ReadRows<R>) -> Self {
-        Self { db, read, queue: Arc::new(Mutex::new(Queue { waiting: Vec::new(), statements: 0 })) }
+        Self { db, read, queue: Arc::new(Mutex::new(Queue { waiting: Vec::new(), is_reading: false })) }
     }
 
     /// The row with this id, if there is one.
@@ -58,15 +61,27 @@ impl<R: Clone + Send + 'static> Lookup<R> {
     ///
     /// As [`Db::run`].
     pub async fn find(&self, id: i64) -> Result<Option<R>, DbError> {
-        let (reader, row) = oneshot::channel();
-        self.queue().waiting.push((id, reader));
-        self.begin();
-        match timeout_at(self.db.run_deadline().into(), row).await {
+        let Some(row) = self.wait_if_busy(id) else {
+            let _statement = Statement(self.clone());
+            return self.read_alone(id).await;
+        };
+        match timeout(PATIENCE, row).await {
             Ok(Ok(row)) => Ok(row),
             // Why it failed is for each to find out, and to be told.
-            Ok(Err(_)) => self.read_alone(id).await,
-            Err(_) => Err(DbError::Timeout),
+            Ok(Err(_)) | Err(_) => self.read_alone(id).await,
         }
+    }
+
+    /// A place among those who wait; none where a statement may be sent at once, which then counts as sent.
+    fn wait_if_busy(&self, id: i64) -> Option<oneshot::Receiver<Option<R>>> {
+        let mut queue = self.queue();
+        if !queue.is_reading {
+            queue.is_reading = true;
+            return None;
+        }
+        let (reader, row) = oneshot::channel();
+        queue.waiting.push((id, reader));
+        Some(row)
     }
 
     async fn read_alone(&self, id: i64) -> Result<Option<R>, DbError> {
@@ -75,23 +90,20 @@ impl<R: Clone + Send + 'static> Lookup<R> {
         Ok(rows.into_iter().next().map(|(_, row)| row))
     }
 
-    /// Sends statements while there is somebody who waits for one.
-    fn begin(&self) {
-        while let Some(readers) = self.next_readers() {
+    /// The statement has ended. Sends the next one, if somebody waits for it.
+    fn go_on(&self) {
+        let readers: Vec<_> = {
+            let mut queue = self.queue();
+            // Those who lost their patience are not there any more.
+            queue.waiting.retain(|(_, reader)| !reader.is_closed());
+            let first = queue.waiting.len().min(MAX_ROWS);
+            queue.is_reading = first > 0;
+            queue.waiting.drain(..first).collect()
+        };
+        if !readers.is_empty() {
             let statement = Statement(self.clone());
             tokio::spawn(async move { statement.0.answer(readers).await });
         }
-    }
-
-    fn next_readers(&self) -> Option<Vec<(i64, Reader<R>)>> {
-        let mut queue = self.queue();
-        if queue.waiting.is_empty() || queue.statements == MAX_STATEMENTS {
-            return None;
-        }
-        queue.statements += 1;
-        let rest = queue.waiting.len().saturating_sub(MAX_ROWS);
-        let first = queue.waiting.len() - rest;
-        Some(queue.waiting.drain(..first).collect())
     }
 
     async fn answer(&self, readers: Vec<(i64, Reader<R>)>) {
@@ -111,12 +123,11 @@ impl<R: Clone + Send + 'static> Lookup<R> {
     }
 }
 
-/// A statement that is under way, until it is dropped.
+/// The statement that is under way, until it is dropped.
 struct Statement<R: Clone + Send + 'static>(Lookup<R>);
 
 impl<R: Clone + Send + 'static> Drop for Statement<R> {
     fn drop(&mut self) {
-        self.0.queue().statements -= 1;
-        self.0.begin();
+        self.0.go_on();
     }
 }

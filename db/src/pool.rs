@@ -12,7 +12,7 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 use deadpool::Runtime;
-use deadpool::managed::{TimeoutType, WeakPool};
+use deadpool::managed::{QueueMode, TimeoutType, WeakPool};
 use diesel::ConnectionError;
 use diesel_async::pooled_connection::deadpool::{Hook, HookError, Object, Pool, PoolError};
 use diesel_async::pooled_connection::{
@@ -89,6 +89,8 @@ impl Db {
             .wait_timeout(Some(WAIT_LIMIT))
             .create_timeout(Some(OPEN_LIMIT))
             .pre_recycle(try_when_long_idle())
+            // The one that was used last has the most prepared and the most in its caches, here and at the server.
+            .queue_mode(QueueMode::Lifo)
             .build();
         match pool {
             Ok(pool) => Self { pool, until: None },

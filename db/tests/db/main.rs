@@ -12,6 +12,7 @@ mod dropped;
 mod guard;
 mod idempotency;
 mod insert;
+mod lookup;
 mod migrations;
 mod prefix_index;
 mod schema;

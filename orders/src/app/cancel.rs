@@ -84,7 +84,7 @@ pub(super) async fn release(
     give_stock_back(connection, order.id, principal).await?;
     let (from, to) = (Some(order.status), OrderStatus::Canceled);
     let canceled = Event { order_id: order.id, from, to, principal, correlation_id, at };
-    Ok(events::append(connection, &[canceled]).await?)
+    Ok(events::appended([canceled]).run(connection).await?)
 }
 
 /// By ascending product, as everywhere, so that nobody waits for anybody in a circle.
@@ -93,8 +93,7 @@ async fn give_stock_back(connection: &mut Connection, id: OrderId, principal: &s
     for item in &items {
         products::return_stock(connection, item.product_id, item.qty).await?;
     }
-    let entries = Vec::from_iter(items.iter().map(|item| given_back(item, id, principal)));
-    ledger::append(connection, &entries).await
+    ledger::appended(items.iter().map(|item| given_back(item, id, principal))).run(connection).await
 }
 
 fn given_back<'e>(item: &OrderItem, order_id: OrderId, principal: &'e str) -> Entry<'e> {

@@ -57,6 +57,6 @@ impl Confirm<'_> {
         orders::set_confirmed(connection, id, at).await?;
         let (from, to) = (Some(OrderStatus::Created), OrderStatus::Confirmed);
         let confirmed = Event { order_id: id, from, to, principal, correlation_id, at };
-        Ok(events::append(connection, &[confirmed]).await?)
+        Ok(events::appended([confirmed]).run(connection).await?)
     }
 }

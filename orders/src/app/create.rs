@@ -42,13 +42,35 @@ impl Orders {
         new: &NewOrder,
         lines: Lines,
     ) -> Result<Answered, OrdersError> {
-        if let Some(keyed) = keyed {
-            if let Some(answer) = self.made_before(keyed).await? {
-                return Ok(answer);
-            }
-        } else if let Caller::Service(_) = caller {
-            return Err(OrdersError::key_required());
+        let Some(keyed) = keyed else {
+            return match caller {
+                Caller::Person(_) => self.check_and_make(call, caller, principal, None, new, lines).await,
+                Caller::Service(_) => Err(OrdersError::key_required()),
+            };
+        };
+        if let Some(answer) = self.replay(keyed).await? {
+            return Ok(answer);
         }
+        match self.check_and_make(call, caller, principal, Some(keyed), new, lines).await {
+            // Whatever stands in the way of a second order: the key's row may have expired.
+            Err(refused) if !is_failure(&refused) => match self.made_before(keyed).await {
+                Ok(None) | Err(OrdersError::Database(_)) => Err(refused),
+                Ok(Some(answer)) => Ok(answer),
+                Err(error) => Err(error),
+            },
+            outcome => outcome,
+        }
+    }
+
+    async fn check_and_make(
+        &self,
+        call: &Call,
+        caller: &Caller<Operator>,
+        principal: &str,
+        keyed: Option<&Keyed<'_>>,
+        new: &NewOrder,
+        lines: Lines,
+    ) -> Result<Answered, OrdersError> {
         self.customers.check(call, new.customer_id, Self::check_limit(caller)).await?;
         let reservation = match caller {
             Caller::Service(_) => Some(self.reservation),
@@ -64,13 +86,7 @@ impl Orders {
             correlation_id: call.correlation_id().to_owned(),
             key: keyed.map(DraftKey::of),
         };
-        match (self.until_known(keyed, &Create { orders: self, draft: Arc::new(draft) }).await, keyed) {
-            // The key's row had expired and a second request came between our look and our INSERT.
-            (Err(OrdersError::Database(error)), Some(keyed)) if error.is_unique(orders::UNIQUE_CREATE_KEY) => {
-                self.made_before(keyed).await?.ok_or(error.into())
-            }
-            (outcome, _) => outcome,
-        }
+        self.until_known(keyed, &Create { orders: self, draft: Arc::new(draft) }).await
     }
 
     /// The answer that this request got before. Where its bytes have expired, the order itself tells that it was made;
@@ -87,6 +103,11 @@ impl Orders {
             Some(_) => Err(OrdersError::KeyReused),
         }
     }
+}
+
+/// Whether nobody knows what would have come of it. An order that has this key already is known.
+fn is_failure(error: &OrdersError) -> bool {
+    matches!(error, OrdersError::Database(error) if !error.is_unique(orders::UNIQUE_CREATE_KEY))
 }
 
 /// This caller's request to make this order under a key.

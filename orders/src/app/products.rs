@@ -142,7 +142,7 @@ async fn record(
     if delta == 0 {
         return Ok(());
     }
-    ledger::append(connection, &[Entry { product_id, delta, reason, reference, order_id: None, principal }]).await
+    ledger::appended([Entry { product_id, delta, reason, reference, order_id: None, principal }]).run(connection).await
 }
 
 fn check_unchanged(seen: &Product, if_match: Option<&IfMatch>, patch: &ProductPatch) -> Result<(), OrdersError> {

@@ -5,11 +5,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::NaiveDateTime;
+use db::clock::inserted_ids;
 use db::idempotency::{self, Claim};
-use db::{Connection, DbError, TransactionError, clock};
+use db::insert::run_all;
+use db::{Connection, DbError, TransactionError};
 use orders_api::{Order, OrderItem, OrderStatus};
+use service_api::OrderId;
 
-use super::draft::{Draft, Sale, Shelf, Taken};
+use super::draft::{Draft, Sale, Shelf};
 use super::once::Answered;
 use super::{OrdersError, reason};
 use crate::store::events::{self, Event};
@@ -77,13 +81,13 @@ pub(super) async fn create(
     retention: Duration,
 ) -> Result<Outcomes, Undone> {
     let mut cases = claim(connection, drafts, retention).await?;
-    sell(connection, &mut cases).await?;
+    let (shelf, now) = sell(connection, &mut cases).await?;
     if !cases.iter().any(|case| matches!(case.state, State::Sold(_))) {
         return Err(Undone::Nothing(outcomes(cases)));
     }
-    insert(connection, &mut cases).await?;
+    insert(connection, &shelf, &mut cases, now).await?;
     record(connection, &cases).await?;
-    close_keys(connection, &cases).await?;
+    give_keys_back(connection, &cases).await?;
     Ok(outcomes(cases))
 }
 
@@ -111,32 +115,37 @@ async fn claim<'d>(
     Ok(drafts.iter().map(case).collect())
 }
 
-/// Takes the stock for every open case, or refuses it, in their order.
-async fn sell(connection: &mut Connection, cases: &mut [Case<'_>]) -> Result<(), DbError> {
-    let open = cases.iter_mut().filter(|case| matches!(case.state, State::Open));
-    let open = Vec::from_iter(open);
+/// Locks the products that open cases want, and sells what there is, in the order of the cases.
+async fn sell(connection: &mut Connection, cases: &mut [Case<'_>]) -> Result<(Shelf, NaiveDateTime), DbError> {
+    let open = Vec::from_iter(cases.iter_mut().filter(|case| matches!(case.state, State::Open)));
     let wanted: BTreeSet<_> = open.iter().flat_map(|case| case.draft.lines.keys().copied()).collect();
-    let mut shelf = Shelf::of(products::lock_all(connection, &Vec::from_iter(wanted)).await?);
+    let (products, now) = products::lock_all(connection, &Vec::from_iter(wanted)).await?;
+    let mut shelf = Shelf::of(products);
     for case in open {
         case.state = shelf.sell(case.draft).map_or_else(State::Refused, State::Sold);
     }
-    for (product, Taken { qty, orders }) in shelf.taken() {
-        products::take_stock(connection, *product, *qty, *orders).await?;
-    }
-    Ok(())
+    Ok((shelf, now))
 }
 
-/// Stores the orders of all cases that are sold.
-async fn insert(connection: &mut Connection, cases: &mut [Case<'_>]) -> Result<(), Undone> {
-    let now = clock::now(connection).await?;
+/// Takes what was sold off the shelf, and stores the orders.
+async fn insert(
+    connection: &mut Connection,
+    shelf: &Shelf,
+    cases: &mut [Case<'_>],
+    now: NaiveDateTime,
+) -> Result<(), Undone> {
     let mut rows = Vec::new();
     for Case { draft, state } in &*cases {
         if let State::Sold(sale) = state {
             rows.push(draft.row(sale, now));
         }
     }
-    let mut ids = orders::insert(connection, &rows).await?;
-    for case in cases.iter_mut() {
+    let count = rows.len();
+    let taken = shelf.taken().iter().map(|(id, taken)| products::stock_taken(*id, taken.qty, taken.orders));
+    let statements = Vec::from_iter(taken.chain([orders::inserted(rows).to_string()]));
+    run_all(connection, &statements).await?;
+    let mut ids = inserted_ids(connection, count).await?.map(OrderId::stored);
+    for case in cases {
         if let State::Sold(sale) = &case.state
             && let Some(id) = ids.next()
         {
@@ -145,9 +154,7 @@ async fn insert(connection: &mut Connection, cases: &mut [Case<'_>]) -> Result<(
             case.state = State::Made(order, answer);
         }
     }
-    let items = made(cases).flat_map(|(_, order, _)| order.items.iter().map(|item| (order.id, item)));
-    let items = Vec::from_iter(items);
-    Ok(orders::insert_items(connection, &items).await?)
+    Ok(())
 }
 
 fn made<'c>(cases: &'c [Case<'_>]) -> impl Iterator<Item = (&'c Draft, &'c Order, &'c Answered)> {
@@ -157,10 +164,11 @@ fn made<'c>(cases: &'c [Case<'_>]) -> impl Iterator<Item = (&'c Draft, &'c Order
     })
 }
 
-/// Enters what was taken into the ledger, and the creations into the orders' events.
+/// Stores what the orders consist of, what was taken in the ledger, the creations in the orders' events, and the answers
+/// with their keys.
 async fn record(connection: &mut Connection, cases: &[Case<'_>]) -> Result<(), DbError> {
+    let items = made(cases).flat_map(|(_, order, _)| order.items.iter().map(|item| (order.id, item)));
     let taken = made(cases).flat_map(|(draft, order, _)| order.items.iter().map(|item| taken(draft, order, item)));
-    ledger::append(connection, &Vec::from_iter(taken)).await?;
     let created = made(cases).map(|(draft, order, _)| Event {
         order_id: order.id,
         from: None,
@@ -169,7 +177,14 @@ async fn record(connection: &mut Connection, cases: &[Case<'_>]) -> Result<(), D
         correlation_id: &draft.correlation_id,
         at: order.created_at.naive_utc(),
     });
-    events::append(connection, &Vec::from_iter(created)).await
+    let kept = made(cases).filter_map(|(draft, _, answer)| Some((draft.claim()?.0, answer.kept_as(CREATED))));
+    let statements = [
+        orders::inserted_items(items),
+        ledger::appended(taken),
+        events::appended(created),
+        idempotency::completion(kept),
+    ];
+    run_all(connection, &statements).await
 }
 
 fn taken<'d>(draft: &'d Draft, order: &Order, item: &OrderItem) -> Entry<'d> {
@@ -183,11 +198,8 @@ fn taken<'d>(draft: &'d Draft, order: &Order, item: &OrderItem) -> Entry<'d> {
     }
 }
 
-/// Keeps the answers of what was made, and gives the keys back of what was refused: that is judged anew when it comes back.
-async fn close_keys(connection: &mut Connection, cases: &[Case<'_>]) -> Result<(), DbError> {
-    let kept = made(cases).filter_map(|(draft, _, answer)| Some((draft.claim()?.0, answer.kept_as(CREATED))));
-    let kept = Vec::from_iter(kept);
-    idempotency::complete_all(connection, &kept).await?;
+/// What was refused is judged anew when it comes back.
+async fn give_keys_back(connection: &mut Connection, cases: &[Case<'_>]) -> Result<(), DbError> {
     let refused = cases.iter().filter(|case| matches!(case.state, State::Refused(_)));
     let refused = Vec::from_iter(refused.filter_map(|case| Some(case.draft.claim()?.0)));
     idempotency::give_back(connection, &refused).await

@@ -46,7 +46,8 @@ impl From<Row> for OrderEvent {
     }
 }
 
-pub(crate) async fn append(connection: &mut Connection, events: &[Event<'_>]) -> Result<(), DbError> {
+/// The statement that records events.
+pub(crate) fn appended<'e>(events: impl IntoIterator<Item = Event<'e>>) -> Insert {
     let mut insert =
         Insert::into("order_events (order_id, from_status, to_status, principal, correlation_id, created_at)");
     for event in events {
@@ -59,7 +60,7 @@ pub(crate) async fn append(connection: &mut Connection, events: &[Event<'_>]) ->
             event.at.into(),
         ]);
     }
-    insert.run(connection).await
+    insert
 }
 
 /// The order's events, newest first. An order passes through three states at most, so there are no pages.

@@ -51,8 +51,8 @@ impl From<Row> for StockMovement {
     }
 }
 
-/// Adds entries.
-pub(crate) async fn append(connection: &mut Connection, entries: &[Entry<'_>]) -> Result<(), DbError> {
+/// The statement that adds entries.
+pub(crate) fn appended<'e>(entries: impl IntoIterator<Item = Entry<'e>>) -> Insert {
     let mut insert = Insert::into("stock_movements (product_id, delta, reason, reference, order_id, principal)");
     for entry in entries {
         insert.row(&[
@@ -64,7 +64,7 @@ pub(crate) async fn append(connection: &mut Connection, entries: &[Entry<'_>]) -
             entry.principal.into(),
         ]);
     }
-    insert.run(connection).await
+    insert
 }
 
 /// The entry that this connection added last.

@@ -1,7 +1,7 @@
 //! The orders and their items.
 
 use chrono::{DateTime, NaiveDateTime};
-use db::clock::{inserted_ids, utc_now};
+use db::clock::utc_now;
 use db::insert::Insert;
 use db::schema::{order_items, orders};
 use db::{CachedStatement, Connection, DbError};
@@ -92,11 +92,8 @@ impl From<ItemRow> for OrderItem {
     }
 }
 
-/// Stores new orders, and gives their ids.
-pub(crate) async fn insert(
-    connection: &mut Connection,
-    orders: &[NewRow<'_>],
-) -> Result<impl Iterator<Item = OrderId> + use<>, DbError> {
+/// The statement that stores new orders. [`db::clock::inserted_ids`] gives their ids.
+pub(crate) fn inserted<'o>(orders: impl IntoIterator<Item = NewRow<'o>>) -> Insert {
     let mut insert = Insert::into(
         "orders (customer_id, total_cents, external_reference, created_at, reserved_until, create_principal, create_key, \
          create_hash)",
@@ -113,12 +110,11 @@ pub(crate) async fn insert(
             order.create_hash.into(),
         ]);
     }
-    insert.run(connection).await?;
-    Ok(inserted_ids(connection, orders.len()).await?.map(OrderId::stored))
+    insert
 }
 
-/// Stores the items of new orders.
-pub(crate) async fn insert_items(connection: &mut Connection, items: &[(OrderId, &OrderItem)]) -> Result<(), DbError> {
+/// The statement that stores the items of new orders.
+pub(crate) fn inserted_items<'o>(items: impl IntoIterator<Item = (OrderId, &'o OrderItem)>) -> Insert {
     let mut insert =
         Insert::into("order_items (order_id, product_id, sku, name, qty, unit_price_cents, subtotal_cents)");
     for (order, item) in items {
@@ -132,7 +128,7 @@ pub(crate) async fn insert_items(connection: &mut Connection, items: &[(OrderId,
             item.subtotal_cents.into(),
         ]);
     }
-    insert.run(connection).await
+    insert
 }
 
 pub(crate) async fn find(connection: &mut Connection, id: OrderId) -> Result<Option<Order>, DbError> {

@@ -78,17 +78,20 @@ pub(crate) async fn lock(connection: &mut Connection, id: ProductId) -> Result<O
     Ok(row.optional()?.map(Product::from))
 }
 
-/// Locks those of the products that exist, and gives them, by ascending id. So their rows are locked, too: the only index
-/// that leads to them is the primary key, and the server walks it upwards, whether it looks the ids up or reads all rows.
-pub(crate) async fn lock_all(connection: &mut Connection, ids: &[ProductId]) -> Result<Vec<Product>, DbError> {
-    if let [id] = *ids {
-        // Of this statement there is one text, so it is kept prepared.
-        return Ok(lock(connection, id).await?.into_iter().collect());
-    }
+/// Locks those of the products that exist, and gives them, by ascending id, and the server's time after that. So their rows are
+/// locked, too: the only index that leads to them is the primary key, and the server walks it upwards, whether it looks the ids
+/// up or reads all rows.
+pub(crate) async fn lock_all(
+    connection: &mut Connection,
+    ids: &[ProductId],
+) -> Result<(Vec<Product>, NaiveDateTime), DbError> {
     let wanted = products::table.filter(products::id.eq_any(ids.iter().copied().map(ProductId::get)));
-    let rows: Vec<Row> =
-        wanted.order(products::id.asc()).select(Row::as_select()).for_update().load(connection).await?;
-    Ok(rows.into_iter().map(Product::from).collect())
+    let rows = wanted.order(products::id.asc()).select((Row::as_select(), utc_now())).for_update();
+    // For one id there is one text.
+    let rows: Vec<(Row, NaiveDateTime)> =
+        if ids.len() == 1 { rows.cached().load(connection).await? } else { rows.load(connection).await? };
+    let now = rows.iter().map(|(_, now)| *now).max().unwrap_or_default();
+    Ok((rows.into_iter().map(|(row, _)| row.into()).collect(), now))
 }
 
 /// At most `rows` products with an id below `before`, newest first.
@@ -144,35 +147,23 @@ pub(crate) async fn add_stock(
     delta: i64,
     limits: RangeInclusive<i64>,
 ) -> Result<bool, DbError> {
-    change_stock(connection, id, delta, limits, 1).await
-}
-
-/// Takes from the stock what its locked row said that is there, for so many orders. Each of them is a change of the product.
-pub(crate) async fn take_stock(
-    connection: &mut Connection,
-    id: ProductId,
-    qty: i64,
-    orders: i64,
-) -> Result<(), DbError> {
-    let taken = change_stock(connection, id, -qty, 0..=i64::MAX, orders).await?;
-    exactly_one(usize::from(taken))
-}
-
-async fn change_stock(
-    connection: &mut Connection,
-    id: ProductId,
-    delta: i64,
-    limits: RangeInclusive<i64>,
-    changes: i64,
-) -> Result<bool, DbError> {
     let (least, most) = limits.into_inner();
     let fitting = products::table.find(id.get()).filter((products::stock + delta).between(least, most));
-    let changed = (
+    let changes = (
         products::stock.eq(products::stock + delta),
-        products::version.eq(products::version + changes),
+        products::version.eq(products::version + 1),
         products::updated_at.eq(utc_now()),
     );
-    Ok(diesel::update(fitting).set(changed).cached().execute(connection).await? == 1)
+    Ok(diesel::update(fitting).set(changes).cached().execute(connection).await? == 1)
+}
+
+/// The statement that takes pieces for so many orders, each of which is a change of the product. The row is locked and has as
+/// many; if it had not, its CHECK would refuse.
+pub(crate) fn stock_taken(id: ProductId, qty: i64, orders: i64) -> String {
+    format!(
+        "UPDATE products SET stock = stock - {qty}, version = version + {orders}, updated_at = UTC_TIMESTAMP(6) \
+         WHERE id = {id}"
+    )
 }
 
 /// Gives back what was taken, however much was delivered since: this has no upper limit.
