@@ -18,11 +18,6 @@ mod telemetry;
 pub mod testing;
 mod trace;
 
-/// Of every program here. A request makes and drops a few hundred small things, many of them on another thread than they were
-/// made on.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 pub use call::Call;
 pub use cursor::{CursorKey, Position};
 pub use docs::with_docs;

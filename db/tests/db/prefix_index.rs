@@ -98,7 +98,11 @@ async fn every_row_is_found_once_whatever_the_pages() {
     assert_eq!(walk(&mut connection, "odd", 100).await, (those(|id| id % 2 == 1), 0));
     assert_eq!(walk(&mut connection, "all odd", 100).await, (those(|id| id % 2 == 1), 0));
     assert_eq!(walk(&mut connection, "rare all even", 2).await, (those(|id| id % 700 == 0), 0));
-    assert_eq!(walk(&mut connection, "even odd", 20).await, (Vec::new(), 10), "2,250 candidates are nine pages and an end");
+    assert_eq!(
+        walk(&mut connection, "even odd", 20).await,
+        (Vec::new(), 10),
+        "2,250 candidates are nine pages and an end"
+    );
     assert_eq!(walk(&mut connection, "even nothing", 20).await, (Vec::new(), 1));
     assert_eq!(walk(&mut connection, " %", 20).await, (Vec::new(), 1));
 }

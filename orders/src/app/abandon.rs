@@ -1,7 +1,8 @@
 //! Giving a create up, for a service that does not know whether it arrived: undone if it did, refused if it still comes.
 
+use db::Connection;
 use db::idempotency::{self, KeyClaim};
-use db::{Connection, clock};
+use db::insert::run_all;
 use orders_api::{AbandonOutcome, AbandonRequest, Abandoned, OrderStatus};
 use service::Call;
 use service::auth::ServiceCaller;
@@ -9,7 +10,8 @@ use service::auth::ServiceCaller;
 use super::cancel::{Canceler, release};
 use super::create::keyed_create;
 use super::draft::merged;
-use super::orders::{lock, view};
+use super::once::Changed;
+use super::orders::lock;
 use super::{Orders, OrdersError};
 use crate::store::orders;
 
@@ -52,12 +54,14 @@ async fn abandon_order(
     if hash.as_deref() != Some(&claim.request_hash) {
         return Err(OrdersError::KeyReused);
     }
-    let order = lock(connection, made.id, None).await?;
-    if order.status == OrderStatus::Created {
-        let now = clock::now(connection).await?;
-        release(connection, &order, now, by).await?;
-    }
-    let order = view(connection, order.id).await?;
+    let (order, now) = lock(connection, made.id, None).await?;
+    let order = if order.status == OrderStatus::Created {
+        let Changed { order, records } = release(connection, order, now, by).await?;
+        run_all(connection, &records).await?;
+        order
+    } else {
+        orders::with_items(order, made.items)
+    };
     let outcome = match order.status {
         OrderStatus::Confirmed => AbandonOutcome::Confirmed,
         OrderStatus::Created | OrderStatus::Canceled => AbandonOutcome::Canceled,

@@ -1,14 +1,14 @@
 //! Canceling an order: final, and the stock comes back, once.
 
 use chrono::{NaiveDateTime, TimeDelta};
-use db::{Connection, DbError, clock};
-use orders_api::{Order, OrderItem, OrderStatus, OrderSummary};
+use db::Connection;
+use orders_api::{OrderItem, OrderStatus, OrderSummary};
 use service::Call;
 use service::auth::{Caller, Operator};
 use service_api::{IdempotencyKey, IfMatch, OrderId};
 
-use super::once::{Answered, Change, keyed};
-use super::orders::{lock, view};
+use super::once::{Answered, Change, Changed, keyed};
+use super::orders::lock;
 use super::{Orders, OrdersError, reason};
 use crate::store::events::{self, Event};
 use crate::store::ledger::{self, Entry};
@@ -53,14 +53,14 @@ struct Cancel<'c> {
 }
 
 impl Change for Cancel<'_> {
-    async fn apply(&self, connection: &mut Connection) -> Result<Order, OrdersError> {
-        let order = lock(connection, self.id, self.if_match).await?;
-        if order.status != OrderStatus::Canceled {
-            let now = clock::now(connection).await?;
-            check_window(&order, now)?;
-            release(connection, &order, now, &self.by).await?;
+    async fn apply(&self, connection: &mut Connection) -> Result<Changed, OrdersError> {
+        let (order, now) = lock(connection, self.id, self.if_match).await?;
+        if order.status == OrderStatus::Canceled {
+            let items = orders::items(connection, self.id).await?;
+            return Ok(Changed::nothing(orders::with_items(order, items)));
         }
-        view(connection, self.id).await
+        check_window(&order, now)?;
+        release(connection, order, now, &self.by).await
     }
 }
 
@@ -72,28 +72,28 @@ fn check_window(order: &OrderSummary, now: NaiveDateTime) -> Result<(), OrdersEr
     }
 }
 
-/// Cancels an order whose row is locked and which is not canceled yet, and gives its stock back.
+/// Cancels an order whose row is locked and which is not canceled yet, and gives its stock back. What is left to be recorded
+/// is for the caller.
 pub(super) async fn release(
     connection: &mut Connection,
-    order: &OrderSummary,
+    order: OrderSummary,
     at: NaiveDateTime,
     by: &Canceler<'_>,
-) -> Result<(), OrdersError> {
+) -> Result<Changed, OrdersError> {
     let Canceler { principal, correlation_id } = *by;
-    orders::set_canceled(connection, order.id, order.status, at).await?;
-    give_stock_back(connection, order.id, principal).await?;
-    let (from, to) = (Some(order.status), OrderStatus::Canceled);
-    let canceled = Event { order_id: order.id, from, to, principal, correlation_id, at };
-    Ok(events::appended([canceled]).run(connection).await?)
-}
-
-/// By ascending product, as everywhere, so that nobody waits for anybody in a circle.
-async fn give_stock_back(connection: &mut Connection, id: OrderId, principal: &str) -> Result<(), DbError> {
+    let (id, from, to) = (order.id, order.status, OrderStatus::Canceled);
+    orders::set_canceled(connection, id, from, at).await?;
     let items = orders::items(connection, id).await?;
+    // By ascending product, as everywhere, so that nobody waits for anybody in a circle.
     for item in &items {
         products::return_stock(connection, item.product_id, item.qty).await?;
     }
-    ledger::appended(items.iter().map(|item| given_back(item, id, principal))).run(connection).await
+    let records = vec![
+        ledger::appended(items.iter().map(|item| given_back(item, id, principal))),
+        events::appended([Event { order_id: id, from: Some(from), to, principal, correlation_id, at }]),
+    ];
+    let canceled = OrderSummary { status: to, canceled_at: Some(at.and_utc()), version: order.version + 1, ..order };
+    Ok(Changed { order: orders::with_items(canceled, items), records })
 }
 
 fn given_back<'e>(item: &OrderItem, order_id: OrderId, principal: &'e str) -> Entry<'e> {

@@ -1,13 +1,14 @@
 //! Confirming an order: exactly once.
 
-use db::{Connection, clock};
-use orders_api::{Order, OrderStatus};
+use chrono::NaiveDateTime;
+use db::Connection;
+use orders_api::{OrderItem, OrderStatus, OrderSummary};
 use service::Call;
 use service::auth::{Caller, Operator};
 use service_api::{IdempotencyKey, IfMatch, OrderId};
 
-use super::once::{Answered, Change, keyed};
-use super::orders::{lock, view};
+use super::once::{Answered, Change, Changed, keyed};
+use super::orders::lock;
 use super::{Orders, OrdersError};
 use crate::store::events::{self, Event};
 use crate::store::orders;
@@ -40,23 +41,31 @@ struct Confirm<'c> {
 }
 
 impl Change for Confirm<'_> {
-    async fn apply(&self, connection: &mut Connection) -> Result<Order, OrdersError> {
-        match lock(connection, self.id, self.if_match).await?.status {
-            OrderStatus::Created => self.confirm(connection).await?,
-            OrderStatus::Confirmed => {}
-            OrderStatus::Canceled => return Err(OrdersError::OrderCanceled),
+    async fn apply(&self, connection: &mut Connection) -> Result<Changed, OrdersError> {
+        let (order, now) = lock(connection, self.id, self.if_match).await?;
+        let items = orders::items(connection, self.id).await?;
+        match order.status {
+            OrderStatus::Created => self.confirm(connection, order, items, now).await,
+            OrderStatus::Confirmed => Ok(Changed::nothing(orders::with_items(order, items))),
+            OrderStatus::Canceled => Err(OrdersError::OrderCanceled),
         }
-        view(connection, self.id).await
     }
 }
 
 impl Confirm<'_> {
-    async fn confirm(&self, connection: &mut Connection) -> Result<(), OrdersError> {
+    async fn confirm(
+        &self,
+        connection: &mut Connection,
+        order: OrderSummary,
+        items: Vec<OrderItem>,
+        at: NaiveDateTime,
+    ) -> Result<Changed, OrdersError> {
         let Self { id, principal, correlation_id, .. } = *self;
-        let at = clock::now(connection).await?;
         orders::set_confirmed(connection, id, at).await?;
-        let (from, to) = (Some(OrderStatus::Created), OrderStatus::Confirmed);
-        let confirmed = Event { order_id: id, from, to, principal, correlation_id, at };
-        Ok(events::appended([confirmed]).run(connection).await?)
+        let (from, to) = (Some(order.status), OrderStatus::Confirmed);
+        let records = vec![events::appended([Event { order_id: id, from, to, principal, correlation_id, at }])];
+        let confirmed =
+            OrderSummary { status: to, confirmed_at: Some(at.and_utc()), version: order.version + 1, ..order };
+        Ok(Changed { order: orders::with_items(confirmed, items), records })
     }
 }

@@ -4,6 +4,7 @@
 //! passed, but before this does, still counts: nobody else was promised the stock yet. Orders made by operators have no
 //! reservation and never expire.
 
+use db::insert::run_all;
 use db::{Connection, Db, DbError, clock};
 use service_api::OrderId;
 
@@ -54,6 +55,7 @@ pub(crate) async fn expire(db: &Db) -> Result<usize, OrdersError> {
 async fn expire_one(connection: &mut Connection, id: OrderId, by: &Canceler<'_>) -> Result<bool, OrdersError> {
     let Some(order) = orders::lock_expired(connection, id).await? else { return Ok(false) };
     let now = clock::now(connection).await?;
-    release(connection, &order, now, by).await?;
+    let canceled = release(connection, order, now, by).await?;
+    run_all(connection, &canceled.records).await?;
     Ok(true)
 }

@@ -4,6 +4,7 @@
 //! at anew when the caller comes back; what succeeded is answered from then on with the bytes of the first answer.
 
 use db::idempotency::{self, Answer, Claim, Found, KeyClaim, Nonce};
+use db::insert::{Insert, run_all};
 use db::{Connection, DbError};
 use orders_api::Order;
 use serde::{Deserialize, Serialize};
@@ -30,7 +31,21 @@ pub(super) trait Attempt: Sync {
 /// A change that leads an order from one state to the next.
 pub(super) trait Change: Sync {
     /// Carries the change out, within a transaction that this one may run again from its start.
-    fn apply(&self, connection: &mut Connection) -> impl Future<Output = Result<Order, OrdersError>> + Send;
+    fn apply(&self, connection: &mut Connection) -> impl Future<Output = Result<Changed, OrdersError>> + Send;
+}
+
+/// An order as a change has left it.
+pub(super) struct Changed {
+    pub(super) order: Order,
+    /// What is left to be inserted in the same transaction. Nothing waits for it, so it goes with whatever is sent next.
+    pub(super) records: Vec<Insert>,
+}
+
+impl Changed {
+    /// It was there already.
+    pub(super) fn nothing(order: Order) -> Self {
+        Self { order, records: Vec::new() }
+    }
 }
 
 /// A request under an idempotency key.
@@ -162,14 +177,18 @@ impl<C: Change> Attempt for Transaction<'_, C> {
 impl<C: Change> Transaction<'_, C> {
     async fn carry_out(&self, connection: &mut Connection) -> Result<Answered, OrdersError> {
         let Some(Keyed { claim, nonce }) = self.keyed else {
-            return Ok(Answered::first(&self.change.apply(connection).await?)?);
+            let Changed { order, records } = self.change.apply(connection).await?;
+            run_all(connection, &records).await?;
+            return Ok(Answered::first(&order)?);
         };
         match idempotency::claim(connection, claim, nonce, self.orders.key_retention).await? {
             Claim::Found(found) => Answered::found(found),
             Claim::Won => {
-                let changed = Answered::first(&self.change.apply(connection).await?)?;
-                idempotency::complete(connection, claim, &changed.kept_as(CHANGED)).await?;
-                Ok(changed)
+                let Changed { order, mut records } = self.change.apply(connection).await?;
+                let answer = Answered::first(&order)?;
+                records.push(idempotency::completion([(*claim, answer.kept_as(CHANGED))]));
+                run_all(connection, &records).await?;
+                Ok(answer)
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chrono::NaiveDateTime;
 use db::{Connection, Db};
 use orders_api::{Order, OrderEvent, OrderListQuery, OrderLookupQuery, OrderSummary};
 use service::auth::{Caller, ServiceCaller, Viewer};
@@ -98,22 +99,18 @@ impl Orders {
     }
 }
 
-/// Locks an order until the end of the transaction, if it is at a version that the caller accepts.
+/// Locks an order until the end of the transaction, if it is at a version that the caller accepts. Gives it and the time after
+/// that.
 pub(super) async fn lock(
     connection: &mut Connection,
     id: OrderId,
     if_match: Option<&IfMatch>,
-) -> Result<OrderSummary, OrdersError> {
-    let order = orders::lock(connection, id).await?.ok_or(OrdersError::OrderNotFound)?;
+) -> Result<(OrderSummary, NaiveDateTime), OrdersError> {
+    let (order, now) = orders::lock(connection, id).await?.ok_or(OrdersError::OrderNotFound)?;
     match if_match {
         Some(wanted) if !wanted.allows(order.version) => Err(OrdersError::VersionChanged { current: order.version }),
-        _ => Ok(order),
+        _ => Ok((order, now)),
     }
-}
-
-/// The order as it stands now, within the transaction.
-pub(super) async fn view(connection: &mut Connection, id: OrderId) -> Result<Order, OrdersError> {
-    orders::find(connection, id).await?.ok_or(OrdersError::OrderNotFound)
 }
 
 /// What a cursor of the list is bound to: everything that is asked for but the place and the size of the page.

@@ -158,7 +158,8 @@ pub(crate) async fn items(connection: &mut Connection, id: OrderId) -> Result<Ve
     Ok(rows.into_iter().map(OrderItem::from).collect())
 }
 
-fn with_items(order: OrderSummary, items: Vec<OrderItem>) -> Order {
+/// The order with what was ordered.
+pub(crate) fn with_items(order: OrderSummary, items: Vec<OrderItem>) -> Order {
     let OrderSummary {
         id,
         customer_id,
@@ -184,11 +185,14 @@ fn with_items(order: OrderSummary, items: Vec<OrderItem>) -> Order {
     }
 }
 
-/// Locks the order's row.
-pub(crate) async fn lock(connection: &mut Connection, id: OrderId) -> Result<Option<OrderSummary>, DbError> {
-    let row: Option<Row> =
-        orders::table.find(id.get()).select(Row::as_select()).for_update().first(connection).await.optional()?;
-    Ok(row.map(OrderSummary::from))
+/// Locks the order's row, and gives it and the server's time after that.
+pub(crate) async fn lock(
+    connection: &mut Connection,
+    id: OrderId,
+) -> Result<Option<(OrderSummary, NaiveDateTime)>, DbError> {
+    let locked = orders::table.find(id.get()).select((Row::as_select(), utc_now())).for_update();
+    let row: Option<(Row, NaiveDateTime)> = locked.cached().get_result(connection).await.optional()?;
+    Ok(row.map(|(row, now)| (row.into(), now)))
 }
 
 /// At most `rows` orders that are CREATED past their reservation, the oldest reservation first, after this one. Locks
