@@ -2,8 +2,8 @@
 //!
 //! A search by one word is one range of the primary key, newest row first, and reads no more than the page it fills,
 //! whatever the size of the table. A search by more words takes its candidates from one of them, the rarest as far as
-//! 250 entries of each can tell, and looks up the others. Two common words may meet nowhere, so it looks at no more
-//! than 250 candidates, says how far it came, and leaves going on to the next page.
+//! 200 entries of each can tell, and looks up the others. Two common words may meet nowhere, so it looks at no more
+//! than 200 candidates, says how far it came, and leaves going on to the next page.
 
 use std::ops::Range;
 
@@ -29,7 +29,7 @@ pub const CUSTOMERS: PrefixIndex = PrefixIndex { table: "customer_prefixes", own
 pub const PRODUCTS: PrefixIndex = PrefixIndex { table: "product_prefixes", owner: "product_id" };
 
 /// The most candidates that a search by several words looks at.
-const MAX_CANDIDATES: usize = 250;
+const MAX_CANDIDATES: usize = 200;
 
 /// What one page of a search found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +75,7 @@ impl PrefixIndex {
     }
 
     /// The rows with ids below `before` in which every word of `search` begins a word: at most `limit` of them, or those
-    /// among the next 250 candidates. A search without any letter or digit finds nothing.
+    /// among the next 200 candidates. A search without any letter or digit finds nothing.
     ///
     /// # Errors
     ///
@@ -111,7 +111,7 @@ impl PrefixIndex {
         Ok(Hits { next: hits.next.or(Some(down_to).filter(|id| *id > 0)), ..hits })
     }
 
-    /// How far down 250 candidates reach that this word alone gives: the further, the rarer it is. 0 if it has fewer.
+    /// How far down 200 candidates reach that this word alone gives: the further, the rarer it is. 0 if it has fewer.
     async fn reach(&self, connection: &mut AsyncMysqlConnection, word: &str, before: i64) -> Result<i64, DbError> {
         let Self { table, owner } = self;
         let select = format!(
