@@ -25,33 +25,55 @@ impl Orders {
     ) -> Result<Answered, OrdersError> {
         let principal = caller.principal();
         let lines = merged(new.items.as_slice())?;
-        let keyed = key.map(|key| keyed_create(&principal, key, new, &lines)).transpose()?;
-        let outcome = self.create_once(call, caller, &principal, keyed.as_ref(), new, lines).await;
-        if keyed.is_some() {
-            metrics::keyed(SCOPE, &outcome);
-        }
+        let Some(key) = key else {
+            let draft = self.draft(call, caller, None, new, lines);
+            return match caller {
+                Caller::Person(_) => self.check_and_make(call, caller, None, draft).await,
+                Caller::Service(_) => Err(OrdersError::key_required()),
+            };
+        };
+        let keyed = keyed_create(&principal, key, new, &lines)?;
+        let draft = self.draft(call, caller, Some(DraftKey::of(&keyed)), new, lines);
+        let outcome = self.create_once(call, caller, &keyed, draft).await;
+        metrics::keyed(SCOPE, &outcome);
         outcome
+    }
+
+    fn draft(
+        &self,
+        call: &Call,
+        caller: &Caller<Operator>,
+        key: Option<DraftKey>,
+        new: &NewOrder,
+        lines: Lines,
+    ) -> Draft {
+        let reservation = match caller {
+            Caller::Service(_) => Some(self.reservation),
+            Caller::Person(_) => None,
+        };
+        Draft {
+            customer_id: new.customer_id,
+            lines,
+            expected_total_cents: new.expected_total_cents,
+            external_reference: new.external_reference.as_ref().map(|reference| reference.as_str().to_owned()),
+            reservation,
+            principal: caller.principal(),
+            correlation_id: call.correlation_id().to_owned(),
+            key,
+        }
     }
 
     async fn create_once(
         &self,
         call: &Call,
         caller: &Caller<Operator>,
-        principal: &str,
-        keyed: Option<&Keyed<'_>>,
-        new: &NewOrder,
-        lines: Lines,
+        keyed: &Keyed<'_>,
+        draft: Draft,
     ) -> Result<Answered, OrdersError> {
-        let Some(keyed) = keyed else {
-            return match caller {
-                Caller::Person(_) => self.check_and_make(call, caller, principal, None, new, lines).await,
-                Caller::Service(_) => Err(OrdersError::key_required()),
-            };
-        };
         if let Some(answer) = self.replay(keyed).await? {
             return Ok(answer);
         }
-        match self.check_and_make(call, caller, principal, Some(keyed), new, lines).await {
+        match self.check_and_make(call, caller, Some(keyed), draft).await {
             // Whatever stands in the way of a second order: the key's row may have expired.
             Err(refused) if !is_failure(&refused) => match self.made_before(keyed).await {
                 Ok(None) | Err(OrdersError::Database(_)) => Err(refused),
@@ -66,26 +88,10 @@ impl Orders {
         &self,
         call: &Call,
         caller: &Caller<Operator>,
-        principal: &str,
         keyed: Option<&Keyed<'_>>,
-        new: &NewOrder,
-        lines: Lines,
+        draft: Draft,
     ) -> Result<Answered, OrdersError> {
-        self.customers.check(call, new.customer_id, Self::check_limit(caller)).await?;
-        let reservation = match caller {
-            Caller::Service(_) => Some(self.reservation),
-            Caller::Person(_) => None,
-        };
-        let draft = Draft {
-            customer_id: new.customer_id,
-            lines,
-            expected_total_cents: new.expected_total_cents,
-            external_reference: new.external_reference.as_ref().map(|reference| reference.as_str().to_owned()),
-            reservation,
-            principal: principal.to_owned(),
-            correlation_id: call.correlation_id().to_owned(),
-            key: keyed.map(DraftKey::of),
-        };
+        self.customers.check(call, draft.customer_id, Self::check_limit(caller)).await?;
         self.until_known(keyed, &Create { orders: self, draft: Arc::new(draft) }).await
     }
 
