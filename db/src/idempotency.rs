@@ -2,7 +2,7 @@
 //!
 //! The key's row commits in the same transaction as the work and its answer, so a row that another connection can see
 //! is finished, and a process that dies leaves nothing behind. A caller with work to do goes: [`find`] without a
-//! transaction (the cheap replay), and on nothing found [`claim`], the work, [`complete`] in one transaction. Locks are
+//! transaction (the cheap replay), and on nothing found [`claim`], the work, [`completion`] in one transaction. Locks are
 //! taken in the order key, order, products. What is hashed and what an answer looks like is the services' business.
 
 use std::iter;
@@ -60,7 +60,7 @@ pub enum Found {
 /// The outcome of [`claim`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Claim {
-    /// The key is this transaction's: do the work, then [`complete`].
+    /// The key is this transaction's: do the work, then [`completion`].
     Won,
     /// Someone was here before.
     Found(Found),
@@ -162,21 +162,8 @@ pub struct Answer<'a> {
     pub target_id: i64,
 }
 
-/// Stores the answer under a key that [`claim`] won in this transaction. Of any other key nothing is kept: its row would
-/// expire at once.
-///
-/// # Errors
-///
-/// Any [`DbError`] of a write.
-pub async fn complete(
-    connection: &mut AsyncMysqlConnection,
-    claim: &KeyClaim<'_>,
-    answer: &Answer<'_>,
-) -> Result<(), DbError> {
-    completion([(*claim, *answer)]).run(connection).await
-}
-
-/// The statement that does the same for several keys. Their rows are there and locked, so each of these inserts is an update.
+/// The statement that stores answers under keys that this transaction won. Their rows are there and locked, so each of these
+/// inserts is an update. Of any other key nothing is kept: its row would expire at once.
 pub fn completion<'a>(answers: impl IntoIterator<Item = (KeyClaim<'a>, Answer<'a>)>) -> Insert {
     let mut insert = Insert::into(
         "idempotency_keys (scope, principal, `key`, nonce, request_hash, created_at, expires_at, \

@@ -26,7 +26,7 @@ async fn take_a_piece(db: &Db, n: usize) -> Result<(), DbError> {
         Claim::Won => {
             connection.batch_execute("UPDATE products SET stock = stock - 1 WHERE id = 1").await?;
             let answer = Answer { status: 200, body: b"{}", target_type: "piece", target_id: 1 };
-            idempotency::complete(connection, &claim, &answer).await
+            idempotency::completion([(claim, answer)]).run(connection).await
         }
     })
     .await

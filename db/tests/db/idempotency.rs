@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use db::idempotency::{
-    Abandoned, Answer, Claim, Found, KeyClaim, Nonce, abandon, claim, claim_all, complete, find, give_back, reap,
+    Abandoned, Answer, Claim, Found, KeyClaim, Nonce, abandon, claim, claim_all, completion, find, give_back, reap,
 };
 use db::testing::TestDatabase;
 use db::{Connection, Db, DbError};
@@ -39,7 +39,7 @@ async fn work(connection: &mut Connection, key: &KeyClaim<'_>, nonce: &Nonce) ->
     let claimed = claim(connection, key, nonce, KEPT).await?;
     if claimed == Claim::Won {
         connection.batch_execute("UPDATE products SET stock = stock - 1 WHERE id = 1").await?;
-        complete(connection, key, &created(b"{\"id\":42}")).await?;
+        completion([(*key, created(b"{\"id\":42}"))]).run(connection).await?;
     }
     Ok(claimed)
 }
@@ -211,7 +211,8 @@ async fn a_key_given_up_by_one_request_is_not_good_for_another() {
 #[tokio::test]
 async fn of_a_key_that_was_not_claimed_no_answer_is_kept() {
     let database = prepared().await;
-    let completed = database.db().transaction(async |connection| complete(connection, &CONFIRM, &created(b"{}")).await);
+    let completed =
+        database.db().transaction(async |connection| completion([(CONFIRM, created(b"{}"))]).run(connection).await);
     completed.await.unwrap();
     assert_eq!(found(database.db(), CONFIRM).await, None);
 }
@@ -225,7 +226,7 @@ async fn several_keys_are_claimed_in_one_go_and_some_of_them_given_back() {
     let claims = [free, CONFIRM, refused].map(|claim| (claim, rand::random()));
     let claimed = db.transaction(async |connection| {
         let claimed = claim_all(connection, &claims, KEPT).await?;
-        complete(connection, &free, &created(b"{}")).await?;
+        completion([(free, created(b"{}"))]).run(connection).await?;
         give_back(connection, &[refused]).await?;
         Ok::<_, DbError>(claimed)
     });
@@ -241,7 +242,7 @@ async fn bodies_come_back_byte_for_byte() {
     let body = (0..=255).cycle().take(300_000).collect::<Vec<u8>>();
     db.transaction(async |connection| {
         claim(connection, &CONFIRM, &rand::random(), KEPT).await?;
-        complete(connection, &CONFIRM, &created(&body)).await
+        completion([(CONFIRM, created(&body))]).run(connection).await
     })
     .await
     .unwrap();
