@@ -1,4 +1,5 @@
-//! Making an order, one per transaction: the statements that the orders service sends for one that it makes alone.
+//! Making an order, one per transaction, each of its statements by itself: what the orders service sent before it made its
+//! trips fewer, the look for an order whose key has expired included.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;

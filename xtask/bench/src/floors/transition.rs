@@ -1,4 +1,5 @@
-//! Confirming and canceling an order: the statements that the orders service sends.
+//! Confirming and canceling an order, each statement by itself: what the orders service sent before it made its trips fewer,
+//! the second look at the order included.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
