@@ -23,6 +23,21 @@ function new_key()
   return mine .. "-" .. taken
 end
 
+local product_first, product_last = number("PRODUCT_FIRST"), number("PRODUCT_LAST")
+local customer_first, customer_last = number("CUSTOMER_FIRST"), number("CUSTOMER_LAST")
+local product = product_last
+
+-- What an order of one piece has in its body: a random customer, and each product in turn.
+function order()
+  product = product < product_last and product + 1 or product_first
+  local customer = math.random(customer_first, customer_last)
+  return '"customer_id":' .. customer .. ',"items":[{"product_id":' .. product .. ',"qty":1}]'
+end
+
+function init()
+  math.randomseed(os.time())
+end
+
 wrk.headers["Authorization"] = "Bearer " .. (text("TOKEN") or "")
 
 function done(summary, latency, requests)

@@ -1,18 +1,8 @@
 -- A new order for one piece, each under a key of its own.
 
-local product_first, product_last = number("PRODUCT_FIRST"), number("PRODUCT_LAST")
-local customer_first, customer_last = number("CUSTOMER_FIRST"), number("CUSTOMER_LAST")
-local product = product_last
-
-function init()
-  math.randomseed(os.time())
-  wrk.headers["Content-Type"] = "application/json"
-end
+wrk.headers["Content-Type"] = "application/json"
 
 function request()
-  product = product < product_last and product + 1 or product_first
-  local customer = math.random(customer_first, customer_last)
   wrk.headers["X-Idempotency-Key"] = new_key()
-  local body = '{"customer_id":' .. customer .. ',"items":[{"product_id":' .. product .. ',"qty":1}]}'
-  return wrk.format("POST", "/orders", nil, body)
+  return wrk.format("POST", "/orders", nil, "{" .. order() .. "}")
 end
