@@ -63,7 +63,7 @@ impl TryFrom<String> for Cursor {
     type Error = String;
 
     fn try_from(cursor: String) -> Result<Self, Self::Error> {
-        if cursor.len() <= Self::MAX {
+        if cursor.chars().count() <= Self::MAX {
             Ok(Self(cursor))
         } else {
             Err(format!("expected at most {} characters", Self::MAX))
