@@ -1,20 +1,23 @@
 //! Idempotency keys: a request sent twice has one effect and one answer.
 //!
 //! The key's row commits in the same transaction as the work and its answer, so a row that another connection can see
-//! is finished, and a process that dies leaves nothing behind. A caller with work to do goes: [`find`] without a
+//! is finished, and a process that dies leaves nothing behind. A caller with work to do goes: [`Answers::find`] without a
 //! transaction (the cheap replay), and on nothing found [`claim`], the work, [`completion`] in one transaction. Locks are
 //! taken in the order key, order, products. What is hashed and what an answer looks like is the services' business.
 
-use std::iter;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use diesel::dsl::{AsSelect, SqlTypeOf};
+use diesel::mysql::Mysql;
 use diesel::prelude::*;
 use diesel_async::{AsyncMysqlConnection, RunQueryDsl};
+use futures::FutureExt;
 
 use crate::cached::CachedStatement;
 use crate::clock::utc_now;
 use crate::error::DbError;
 use crate::insert::{Insert, Value};
+use crate::lookup::Lookup;
 use crate::pool::Db;
 use crate::schema::idempotency_keys as keys;
 
@@ -80,25 +83,31 @@ pub enum Abandoned {
     },
 }
 
-/// Looks a key up without locking anything, for the request that this nonce names. An expired row counts as absent.
-///
-/// # Errors
-///
-/// Any [`DbError`] of a plain read.
-pub async fn find(
-    connection: &mut AsyncMysqlConnection,
-    claim: &KeyClaim<'_>,
-    nonce: &Nonce,
-) -> Result<Option<Found>, DbError> {
-    let row = keys::table
-        .find((claim.scope, claim.principal, claim.key))
-        .filter(keys::expires_at.gt(utc_now()))
-        .select(Row::as_select())
-        .cached()
-        .get_result(connection)
-        .await
-        .optional()?;
-    row.map(|row| row.found(claim, nonce)).transpose()
+/// The answers that are kept. A clone shares the statements that look for them.
+#[derive(Clone)]
+pub struct Answers(Lookup<Name, Row>);
+
+impl Answers {
+    /// Those in this database.
+    pub fn new(db: Db) -> Self {
+        Self(Lookup::new(db, |connection, names| live(connection, names).boxed()))
+    }
+
+    /// The same for somebody who goes away at `deadline`, as [`Db::until`].
+    #[must_use]
+    pub fn until(&self, deadline: Instant) -> Self {
+        Self(self.0.until(deadline))
+    }
+
+    /// Looks a key up without locking anything, for the request that this nonce names. An expired row counts as absent.
+    ///
+    /// # Errors
+    ///
+    /// As [`Db::run`].
+    pub async fn find(&self, claim: &KeyClaim<'_>, nonce: &Nonce) -> Result<Option<Found>, DbError> {
+        let row = self.0.find(Name::of(claim)).await?;
+        row.map(|row| row.found(claim, nonce)).transpose()
+    }
 }
 
 /// Takes the key for the transaction that runs on `connection`, as part of the request that `nonce` names, or says who
@@ -289,23 +298,31 @@ async fn take(
         ]);
     }
     insert.run(connection).await.map_err(in_progress)?;
-    let mut rows = read(connection, claims).await?;
-    let of_claim = |(claim, _): &(KeyClaim<'_>, Nonce)| {
-        let found = rows.iter().position(|row| row.is_of(claim)).ok_or_else(not_found)?;
+    let mut names = Vec::from_iter(claims.iter().map(|(claim, _)| Name::of(claim)));
+    let count = names.len();
+    // The statement is kept prepared: so that there are few texts of it, the first of the keys may be there several times.
+    names.resize(count.next_power_of_two(), names[0].clone());
+    let mut rows: Vec<Row> = of(&names).cached().load(connection).await?;
+    let of_name = |name: &Name| {
+        let found = rows.iter().position(|row| row.name == *name).ok_or_else(not_found)?;
         Ok(rows.swap_remove(found))
     };
-    claims.iter().map(of_claim).collect()
+    names[..count].iter().map(of_name).collect()
 }
 
-async fn read(connection: &mut AsyncMysqlConnection, claims: &[(KeyClaim<'_>, Nonce)]) -> Result<Vec<Row>, DbError> {
+/// The rows of these keys that have not expired.
+async fn live(connection: &mut AsyncMysqlConnection, names: Vec<Name>) -> Result<Vec<(Name, Row)>, DbError> {
+    let rows: Vec<Row> = of(&names).filter(keys::expires_at.gt(utc_now())).cached().load(connection).await?;
+    Ok(rows.into_iter().map(|row| (row.name.clone(), row)).collect())
+}
+
+/// Selects the rows of these keys.
+fn of(names: &[Name]) -> keys::BoxedQuery<'_, Mysql, SqlTypeOf<AsSelect<Row, Mysql>>> {
     let mut rows = keys::table.select(Row::as_select()).into_boxed();
-    // The statement is kept prepared: so that there are few texts of it, the last of the keys may be there several times.
-    let padding = claims.len().next_power_of_two() - claims.len();
-    for (claim, _) in claims.iter().chain(iter::repeat_n(claims.last(), padding).flatten()) {
-        let is_its = keys::scope.eq(claim.scope).and(keys::principal.eq(claim.principal)).and(keys::key.eq(claim.key));
-        rows = rows.or_filter(is_its);
+    for Name { scope, principal, key } in names {
+        rows = rows.or_filter(keys::scope.eq(scope).and(keys::principal.eq(principal)).and(keys::key.eq(key)));
     }
-    Ok(rows.load(connection).await?)
+    rows
 }
 
 fn not_found() -> DbError {
@@ -320,12 +337,27 @@ fn in_progress(error: DbError) -> DbError {
     }
 }
 
-#[derive(Queryable, Selectable)]
+/// Which key of whom, for which operation.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Queryable, Selectable)]
 #[diesel(table_name = keys)]
-struct Row {
+struct Name {
     scope: String,
     principal: String,
     key: String,
+}
+
+impl Name {
+    fn of(claim: &KeyClaim<'_>) -> Self {
+        let KeyClaim { scope, principal, key, .. } = *claim;
+        Self { scope: scope.to_owned(), principal: principal.to_owned(), key: key.to_owned() }
+    }
+}
+
+#[derive(Clone, Queryable, Selectable)]
+#[diesel(table_name = keys)]
+struct Row {
+    #[diesel(embed)]
+    name: Name,
     nonce: Vec<u8>,
     request_hash: Vec<u8>,
     status: String,
@@ -335,10 +367,6 @@ struct Row {
 }
 
 impl Row {
-    fn is_of(&self, claim: &KeyClaim<'_>) -> bool {
-        (&*self.scope, &*self.principal, &*self.key) == (claim.scope, claim.principal, claim.key)
-    }
-
     fn found(self, claim: &KeyClaim<'_>, nonce: &Nonce) -> Result<Found, DbError> {
         match self.status.as_str() {
             _ if self.request_hash != claim.request_hash => Ok(Found::Reused),

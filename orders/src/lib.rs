@@ -16,6 +16,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
+use db::idempotency::Answers;
 use db::{DatabaseSettings, Db};
 use service::auth::Auth;
 use service::settings::{Env, SettingError, bind_address, refuse_database_abroad, refuse_weak_secrets};
@@ -110,7 +111,8 @@ pub fn start(config: Config) -> Result<Running<Context>, RunError> {
     let background = background::start(&db);
     let products = Products::new(db.clone(), cursors.clone());
     let groups = GroupCommit::new(db.clone(), key_retention);
-    let orders = Orders { db, cursors, customers: Arc::new(customers), groups, key_retention, reservation };
+    let answers = Answers::new(db.clone());
+    let orders = Orders { db, cursors, customers: Arc::new(customers), groups, answers, key_retention, reservation };
     let context = Context { auth, products, orders, _background: background };
     let api = orders_api::orders_api_mod::api_description::<OrdersServer>()
         .map_err(|error| RunError::Start(Box::new(error)))?;

@@ -15,7 +15,7 @@ const LIST: &str = "customers";
 /// The customers.
 pub(crate) struct Customers {
     pub(crate) db: Db,
-    pub(crate) lookup: Lookup<Customer>,
+    pub(crate) lookup: Lookup<i64, Customer>,
     pub(crate) cursors: CursorKey,
 }
 

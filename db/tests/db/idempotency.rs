@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use db::idempotency::{
-    Abandoned, Answer, Claim, Found, KeyClaim, Nonce, abandon, claim, claim_all, completion, find, give_back, reap,
+    Abandoned, Answer, Answers, Claim, Found, KeyClaim, Nonce, abandon, claim, claim_all, completion, give_back, reap,
 };
 use db::testing::TestDatabase;
 use db::{Connection, Db, DbError};
@@ -49,7 +49,7 @@ async fn given_up(db: &Db, key: KeyClaim<'_>) -> Abandoned {
 }
 
 async fn found(db: &Db, key: KeyClaim<'_>) -> Option<Found> {
-    db.run(async |connection| find(connection, &key, &rand::random()).await).await.unwrap()
+    Answers::new(db.clone()).find(&key, &rand::random()).await.unwrap()
 }
 
 async fn prepared() -> TestDatabase {
@@ -113,7 +113,7 @@ async fn a_request_that_comes_upon_its_own_work_knows_it_and_does_not_repeat_it(
     let (nonce, other) = ([1; 16], [2; 16]);
     assert_eq!(request_as(db, CONFIRM, &nonce).await.unwrap(), Claim::Won);
     for (nonce, expected) in [(nonce, true), (other, false)] {
-        let looked = db.run(async |connection| find(connection, &CONFIRM, &nonce).await).await.unwrap();
+        let looked = Answers::new(db.clone()).find(&CONFIRM, &nonce).await.unwrap();
         let Claim::Found(claimed) = request_as(db, CONFIRM, &nonce).await.unwrap() else { panic!("done again") };
         for found in [looked.unwrap(), claimed] {
             assert!(matches!(found, Found::Answer { status: 201, own, .. } if own == expected), "{found:?}");

@@ -110,7 +110,7 @@ impl Orders {
     /// The answer that a request with this key got, without waiting for one that still runs.
     pub(super) async fn replay(&self, keyed: &Keyed<'_>) -> Result<Option<Answered>, OrdersError> {
         let Keyed { claim, nonce } = keyed;
-        let found = self.db.run(async |connection| idempotency::find(connection, claim, nonce).await).await?;
+        let found = self.answers.find(claim, nonce).await?;
         found.map(Answered::found).transpose()
     }
 

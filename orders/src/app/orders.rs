@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::NaiveDateTime;
+use db::idempotency::Answers;
 use db::{Connection, Db};
 use orders_api::{Order, OrderEvent, OrderListQuery, OrderLookupQuery, OrderSummary};
 use service::auth::{Caller, ServiceCaller, Viewer};
@@ -31,6 +32,7 @@ pub(crate) struct Orders {
     pub(crate) cursors: CursorKey,
     pub(crate) customers: Arc<CustomersService>,
     pub(crate) groups: GroupCommit,
+    pub(crate) answers: Answers,
     /// How long the answer to an idempotency key is kept.
     pub(crate) key_retention: Duration,
     /// How long an order made by a service holds its stock without being confirmed.
@@ -41,7 +43,8 @@ impl Orders {
     /// The orders for one request of a service: whatever hangs meanwhile, it is answered before it goes away. Only an
     /// answer to COMMIT is waited for longer, because giving up on that one would be a doubt.
     pub(crate) fn for_service(&self) -> Self {
-        Self { db: self.db.until(Instant::now() + SERVICE_LIMIT), ..self.clone() }
+        let deadline = Instant::now() + SERVICE_LIMIT;
+        Self { db: self.db.until(deadline), answers: self.answers.until(deadline), ..self.clone() }
     }
 
     /// The orders for one request of this caller.

@@ -23,7 +23,7 @@ const ALLOWED_STOCK: RangeInclusive<i64> = Stock::MIN..=Stock::MAX;
 /// The products.
 pub(crate) struct Products {
     pub(crate) db: Db,
-    pub(crate) lookup: Lookup<Product>,
+    pub(crate) lookup: Lookup<i64, Product>,
     pub(crate) cursors: CursorKey,
 }
 
