@@ -1,20 +1,17 @@
-//! Making an order, one per transaction, each of its statements by itself: what the orders service sent before it made its
-//! trips fewer, the look for an order whose key has expired included.
+//! Making an order, one per transaction, each of its statements by itself.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use anyhow::Result;
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Row, Value, params};
+use mysql_async::{Conn, Value, params};
 
+use super::Worker;
 use super::keys::{Key, PRINCIPAL};
 use super::session::{self, Work};
 use super::shop::{PRICE, Shop};
-use super::{Worker, statements};
-
-const MADE_BEFORE: &str = "SELECT `id`, `create_hash` FROM `orders` \
-WHERE `create_principal` = :principal AND `create_key` = :key LIMIT 1";
+use super::statements::{self, Locked};
 
 const INSERT_ORDER: &str = "INSERT INTO `orders` (`customer_id`, `total_cents`, `external_reference`, `created_at`, \
 `reserved_until`, `create_principal`, `create_key`, `create_hash`) \
@@ -63,8 +60,6 @@ impl Worker for Buyer {
         let key = guarantees.key.then(|| Key::new("order.create"));
         if let Some(key) = &key {
             key.find(connection).await?;
-            let values = params! { "principal" => PRINCIPAL, "key" => &key.text };
-            connection.exec_first::<Row, _, _>(MADE_BEFORE, values).await?;
         }
         let order = Order { customer, product: *product, key, guarantees: *guarantees };
         session::transaction(connection, &order).await
@@ -79,9 +74,8 @@ impl Work for Order {
         if let Some(key) = key {
             key.claim(connection).await?;
         }
-        let (sku, name) = statements::lock_product(connection, *product).await?;
+        let Locked { sku, name, at } = statements::lock_product(connection, *product).await?;
         statements::add_stock(connection, *product, -1).await?;
-        let at = statements::now(connection).await?;
         let values = params! {
             "customer" => customer, "total" => PRICE, "at" => &at, "principal" => PRINCIPAL,
             "key" => key.as_ref().map(|key| &key.text), "hash" => key.as_ref().map(|key| key.hash),

@@ -5,8 +5,8 @@ use mysql_async::{Conn, Row, Value, params};
 
 use super::keys::PRINCIPAL;
 
-const LOCK_PRODUCT: &str = "SELECT `id`, `sku`, `name`, `price_cents`, `stock`, `version`, `created_at`, `updated_at` \
-FROM `products` WHERE `id` = :id LIMIT 1 FOR UPDATE";
+const LOCK_PRODUCT: &str = "SELECT `id`, `sku`, `name`, `price_cents`, `stock`, `version`, `created_at`, `updated_at`, \
+UTC_TIMESTAMP(6) AS `now` FROM `products` WHERE `id` = :id FOR UPDATE";
 
 const ADD_STOCK: &str = "UPDATE `products` SET `stock` = `stock` + :delta, `version` = `version` + 1, \
 `updated_at` = UTC_TIMESTAMP(6) WHERE `id` = :id AND `stock` + :delta BETWEEN 0 AND 9223372036854775807";
@@ -19,21 +19,29 @@ const INSERT_EVENT: &str = "INSERT INTO `order_events` \
 (`order_id`, `from_status`, `to_status`, `principal`, `correlation_id`, `created_at`) \
 VALUES (:order, :from, :to, :principal, :correlation, :at)";
 
-/// Locks a product, and gives its sku and name.
-pub(super) async fn lock_product(connection: &mut Conn, id: i64) -> mysql_async::Result<(String, String)> {
+/// A product that is locked.
+pub(super) struct Locked {
+    pub(super) sku: String,
+    pub(super) name: String,
+    /// The server's time.
+    pub(super) at: Value,
+}
+
+/// Locks a product.
+pub(super) async fn lock_product(connection: &mut Conn, id: i64) -> mysql_async::Result<Locked> {
     let row: Option<Row> = connection.exec_first(LOCK_PRODUCT, params! { "id" => id }).await?;
-    let text = |row: &Row, column: &str| row.get(column).unwrap_or_default();
-    Ok(row.map(|row| (text(&row, "sku"), text(&row, "name"))).unwrap_or_default())
+    let text = |column: &str| row.as_ref().and_then(|row| row.get(column)).unwrap_or_default();
+    Ok(Locked { sku: text("sku"), name: text("name"), at: now(row.as_ref()) })
+}
+
+/// The server's time, where a statement asked for it.
+pub(super) fn now(row: Option<&Row>) -> Value {
+    row.and_then(|row| row.get("now")).unwrap_or(Value::NULL)
 }
 
 /// Adds to the stock, or takes from it.
 pub(super) async fn add_stock(connection: &mut Conn, id: i64, delta: i64) -> mysql_async::Result<()> {
     connection.exec_drop(ADD_STOCK, params! { "id" => id, "delta" => delta }).await
-}
-
-/// The server's time.
-pub(super) async fn now(connection: &mut Conn) -> mysql_async::Result<Value> {
-    Ok(connection.exec_first("SELECT UTC_TIMESTAMP(6)", ()).await?.unwrap_or(Value::NULL))
 }
 
 /// The id of the last row.

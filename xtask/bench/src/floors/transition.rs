@@ -1,5 +1,4 @@
-//! Confirming and canceling an order, each statement by itself: what the orders service sent before it made its trips fewer,
-//! the second look at the order included.
+//! Confirming and canceling an order, each statement by itself.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -13,8 +12,8 @@ use super::keys::Key;
 use super::session::{self, Work};
 use super::{Worker, statements};
 
-const COLUMNS: &str = "`id`, `customer_id`, `status`, `total_cents`, `external_reference`, `created_at`, \
-`confirmed_at`, `canceled_at`, `version`";
+const LOCK: &str = "SELECT `id`, `customer_id`, `status`, `total_cents`, `external_reference`, `created_at`, \
+`confirmed_at`, `canceled_at`, `version`, UTC_TIMESTAMP(6) AS `now` FROM `orders` WHERE `id` = :id FOR UPDATE";
 
 const CONFIRM: &str = "UPDATE `orders` SET `status` = 'CONFIRMED', `confirmed_at` = :at, `reserved_until` = NULL, \
 `version` = `version` + 1 WHERE `id` = :id AND `status` = 'CREATED'";
@@ -79,9 +78,9 @@ impl Work for Step {
         let Self { order, transition, key } = self;
         let values = || params! { "id" => order };
         key.claim(connection).await?;
-        let lock = format!("SELECT {COLUMNS} FROM `orders` WHERE `id` = :id LIMIT 1 FOR UPDATE");
-        connection.exec_first::<Row, _, _>(lock, values()).await?;
-        let at = statements::now(connection).await?;
+        let order_row: Option<Row> = connection.exec_first(LOCK, values()).await?;
+        let at = statements::now(order_row.as_ref());
+        let items: Vec<Row> = connection.exec(ITEMS, values()).await?;
         let changed = params! { "id" => order, "at" => &at };
         let status = match transition {
             Transition::Confirm => {
@@ -90,7 +89,6 @@ impl Work for Step {
             }
             Transition::Cancel => {
                 connection.exec_drop(CANCEL, changed).await?;
-                let items: Vec<Row> = connection.exec(ITEMS, values()).await?;
                 for product in items.iter().filter_map(|item| item.get("product_id")) {
                     statements::add_stock(connection, product, 1).await?;
                     statements::append_to_ledger(connection, product, 1, "cancel", *order).await?;
@@ -99,9 +97,6 @@ impl Work for Step {
             }
         };
         statements::append_event(connection, *order, Value::from("CREATED"), status, &at).await?;
-        let view = format!("SELECT {COLUMNS} FROM `orders` WHERE `id` = :id LIMIT 1");
-        connection.exec_first::<Row, _, _>(view, values()).await?;
-        connection.exec::<Row, _, _>(ITEMS, values()).await?;
         key.complete(connection, *order, 200).await
     }
 }
