@@ -25,6 +25,13 @@ pub fn utc_now() -> SqlLiteral<Datetime> {
     sql("UTC_TIMESTAMP(6)")
 }
 
+/// The server's time at which a row is selected, for a statement that locks it: the time of [`utc_now`] is that of the statement's
+/// begin, before it waited for the lock. Not to compare columns with, as no index is used for it.
+pub fn time_of_row() -> SqlLiteral<Datetime> {
+    // The session's time zone is UTC.
+    sql("SYSDATE(6)")
+}
+
 /// The ids that the last INSERT on this connection gave to its `rows` rows, in their order. Only for `INSERT … VALUES`: of its
 /// rows the server knows the number beforehand, and numbers them in one go, in steps that clusters set.
 ///

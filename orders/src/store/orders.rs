@@ -1,7 +1,7 @@
 //! The orders and their items.
 
 use chrono::{DateTime, NaiveDateTime};
-use db::clock::utc_now;
+use db::clock::{time_of_row, utc_now};
 use db::insert::Insert;
 use db::schema::{order_items, orders};
 use db::{CachedStatement, Connection, DbError};
@@ -190,7 +190,7 @@ pub(crate) async fn lock(
     connection: &mut Connection,
     id: OrderId,
 ) -> Result<Option<(OrderSummary, NaiveDateTime)>, DbError> {
-    let locked = orders::table.find(id.get()).select((Row::as_select(), utc_now())).for_update();
+    let locked = orders::table.find(id.get()).select((Row::as_select(), time_of_row())).for_update();
     let row: Option<(Row, NaiveDateTime)> = locked.cached().get_result(connection).await.optional()?;
     Ok(row.map(|(row, now)| (row.into(), now)))
 }

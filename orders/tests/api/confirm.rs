@@ -187,6 +187,31 @@ async fn keys_that_differ_by_case_are_two_keys() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_order_is_confirmed_when_its_row_is_to_be_had_not_when_it_was_asked_for() {
+    let harness = Harness::start().await;
+    let id = order(&harness).await;
+    let mut other = harness.database.connection().await;
+    let lock = format!("BEGIN; SELECT id FROM orders WHERE id = {id} FOR UPDATE");
+    diesel_async::SimpleAsyncConnection::batch_execute(&mut other, &lock).await.unwrap();
+    let confirm = harness.operator().order_confirm().id(id).x_idempotency_key("k").send();
+    let unlock = async {
+        let waiting = "SELECT COUNT(*) AS n FROM information_schema.innodb_trx t \
+                       JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id \
+                       WHERE t.trx_state = 'LOCK WAIT' AND p.db = DATABASE()";
+        harness.becomes(waiting, 1).await;
+        let now = "SELECT TIMESTAMPDIFF(MICROSECOND, '2000-01-01', UTC_TIMESTAMP(6)) AS n";
+        let unlocked = harness.number(now).await;
+        diesel_async::SimpleAsyncConnection::batch_execute(&mut other, "ROLLBACK").await.unwrap();
+        unlocked
+    };
+    let (confirmed, unlocked) = tokio::join!(confirm, unlock);
+    confirmed.unwrap();
+    let at = "SELECT TIMESTAMPDIFF(MICROSECOND, '2000-01-01', confirmed_at) AS n FROM orders";
+    assert!(harness.number(at).await >= unlocked);
+    books::check(&harness).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_key_whose_first_request_still_runs_is_in_progress() {
     let harness = Harness::start().await;
     let id = order(&harness).await;
