@@ -152,9 +152,14 @@ pub async fn claim_all(
 ///
 /// Any [`DbError`] of a write.
 pub async fn give_back(connection: &mut AsyncMysqlConnection, claims: &[KeyClaim<'_>]) -> Result<(), DbError> {
-    for claim in claims {
-        diesel::delete(keys::table.find((claim.scope, claim.principal, claim.key))).execute(connection).await?;
+    if claims.is_empty() {
+        return Ok(());
     }
+    let mut delete = diesel::delete(keys::table).into_boxed();
+    for KeyClaim { scope, principal, key, .. } in claims {
+        delete = delete.or_filter(keys::scope.eq(scope).and(keys::principal.eq(principal)).and(keys::key.eq(key)));
+    }
+    delete.execute(connection).await?;
     Ok(())
 }
 

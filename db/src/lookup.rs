@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use diesel_async::AsyncMysqlConnection;
 use futures::future::BoxFuture;
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 
 use crate::error::DbError;
 use crate::pool::Db;
@@ -88,7 +88,7 @@ impl<K: Key, R: Row> Lookup<K, R> {
             let _statement = Statement(Arc::clone(&self.rows));
             return self.read_alone(key).await;
         };
-        match timeout(PATIENCE, row).await {
+        match timeout_at(self.db.deadline(PATIENCE).into(), row).await {
             Ok(Ok(row)) => Ok(row),
             // Why it failed is for each to find out, and to be told.
             Ok(Err(_)) | Err(_) => self.read_alone(key).await,

@@ -1,11 +1,12 @@
 //! Rows that are written into their statement come out of the table as they went in.
 
 use db::DbError;
+use db::clock::inserted_ids;
 use db::insert::Insert;
-use db::schema::customers;
+use db::schema::{customers, products};
 use db::testing::TestDatabase;
 use diesel::prelude::*;
-use diesel_async::RunQueryDsl;
+use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -33,4 +34,23 @@ async fn no_text_leaves_its_quotes_and_every_text_comes_back() {
     let rows = rows.await.unwrap();
     assert!(rows.iter().all(|(_, email)| email == "'; DROP TABLE customers; --"));
     assert_eq!(rows.into_iter().map(|(name, _)| name).collect::<Vec<_>>(), names);
+}
+
+#[tokio::test]
+async fn rows_are_numbered_in_the_steps_of_the_server() {
+    let database = TestDatabase::create().await;
+    let ids = database.db().transaction(async |connection| {
+        connection.batch_execute("SET SESSION auto_increment_increment = 5").await?;
+        let mut insert = Insert::into("products (sku, name, price_cents, stock)");
+        for sku in ["A", "B", "C"] {
+            insert.row(&[sku.into(), sku.into(), 1.into(), 1.into()]);
+        }
+        insert.run(connection).await?;
+        let told = Vec::from_iter(inserted_ids(connection, 3).await?);
+        let stored: Vec<i64> = products::table.select(products::id).order(products::sku).load(connection).await?;
+        Ok::<_, DbError>((told, stored))
+    });
+    let (told, stored) = ids.await.unwrap();
+    assert_eq!(told, stored);
+    assert_eq!(told[1] - told[0], 5);
 }

@@ -75,11 +75,7 @@ impl Orders {
         }
         match self.check_and_make(call, caller, Some(keyed), draft).await {
             // Whatever stands in the way of a second order: the key's row may have expired.
-            Err(refused) if !is_failure(&refused) => match self.made_before(keyed).await {
-                Ok(None) | Err(OrdersError::Database(_)) => Err(refused),
-                Ok(Some(answer)) => Ok(answer),
-                Err(error) => Err(error),
-            },
+            Err(refused) if !is_failure(&refused) => self.made_before(keyed).await?.ok_or(refused),
             outcome => outcome,
         }
     }

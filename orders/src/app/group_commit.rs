@@ -2,17 +2,19 @@
 //!
 //! A row that everybody wants is locked from the UPDATE of one order to its COMMIT, and the trips between the two are what
 //! its orders wait for. So orders that would only wait for each other do so here: those that come while their product is in
-//! work are carried out together afterwards, with one COMMIT (`together`). Who is in nobody's way begins at once.
+//! work are carried out together afterwards, with one COMMIT (`together`). Nobody waits for a row that others have locked but
+//! those who want it, and what goes wrong with one of a group is its own affair.
 
 mod queue;
 
+use std::collections::HashSet;
 use std::iter;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use db::{Connection, Db, DbError};
-use futures::FutureExt;
-use futures::future::{BoxFuture, join_all};
+use futures::StreamExt;
+use futures::stream;
 use service_api::{CustomerId, ProductId};
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
@@ -20,12 +22,18 @@ use tokio::time::timeout_at;
 use super::OrdersError;
 use super::draft::Draft;
 use super::once::Answered;
-use super::together::{self, Outcomes, Undone};
+use super::together::{self, Outcome, Outcomes, Undone};
 use crate::store::orders;
+use crate::store::products::IfLocked;
 
 use queue::{Hold, Queue, Wants};
 
-type Outcome = Result<Answered, OrdersError>;
+type Made = Result<Answered, OrdersError>;
+
+/// Whoever has less time left than this is not begun with: it would end the transaction of all others of its group.
+const LEAST: Duration = Duration::from_millis(100);
+/// How many orders of a group that failed are tried again at a time. The other connections are for others.
+const MAX_ALONE: usize = 4;
 
 /// Makes orders of drafts. A clone has the same queue.
 #[derive(Clone)]
@@ -41,7 +49,14 @@ struct Waiting {
     draft: Arc<Draft>,
     /// When they go away.
     until: Instant,
-    outcome: oneshot::Sender<Outcome>,
+    outcome: oneshot::Sender<Made>,
+}
+
+/// Those who were put off, and the products that they wait for.
+#[derive(Default)]
+struct PutOff {
+    waiting: Vec<Waiting>,
+    products: HashSet<ProductId>,
 }
 
 impl Wants for Waiting {
@@ -65,13 +80,18 @@ impl GroupCommit {
 
     /// Makes an order of the draft, together with others that wait by then, and answers once that is committed. Whether it
     /// is made does not depend on the others. Once it has begun it is carried out, also if this future is dropped.
-    pub(super) async fn make(&self, draft: Arc<Draft>, until: Instant) -> Outcome {
+    pub(super) async fn make(&self, draft: Arc<Draft>, until: Instant) -> Made {
         let (outcome, mut told) = oneshot::channel();
         let ticket = self.queue().join(Waiting { draft, until, outcome });
         self.begin();
-        match timeout_at(until.into(), &mut told).await {
+        let latest = until.checked_sub(LEAST).unwrap_or(until);
+        match timeout_at(latest.into(), &mut told).await {
             Ok(outcome) => outcome.unwrap_or(Err(DbError::OutcomeUnknown.into())),
-            Err(_) if self.queue().leave(ticket) => Err(DbError::Timeout.into()),
+            Err(_) if self.queue().leave(ticket) => {
+                // Others may have waited for this one alone.
+                self.begin();
+                Err(DbError::Timeout.into())
+            }
             // It has begun with a limit that is no later: it ends now, or as soon as COMMIT is answered.
             Err(_) => told.await.unwrap_or(Err(DbError::OutcomeUnknown.into())),
         }
@@ -81,7 +101,7 @@ impl GroupCommit {
     fn begin(&self) {
         while let Some((hold, group)) = self.next_group() {
             let in_work = InWork { groups: self.clone(), hold };
-            tokio::spawn(async move { in_work.groups.carry_out(group).await });
+            tokio::spawn(self.clone().carry_out(group, in_work));
         }
     }
 
@@ -94,40 +114,67 @@ impl GroupCommit {
     }
 
     /// Makes these orders, and tells everybody what came of theirs.
-    fn carry_out(&self, group: Vec<Waiting>) -> BoxFuture<'_, ()> {
-        let work = async move {
-            match self.create(&group).await {
-                Ok(outcomes) => self.tell(group, outcomes),
-                Err(error) if group.len() == 1 => self.tell(group, [Err(error)]),
-                Err(error) => match about_all(&error) {
-                    Some(error) => self.tell(group, iter::repeat_with(|| Err(error()))),
-                    // One of them may be to blame. Alone, the others are not.
-                    None => drop(join_all(group.into_iter().map(|waiting| self.carry_out(vec![waiting]))).await),
-                },
+    async fn carry_out(self, group: Vec<Waiting>, mut in_work: InWork) {
+        let made = match self.make_together(group, IfLocked::Skip).await {
+            Ok(PutOff { waiting, products }) if !waiting.is_empty() => {
+                in_work.wait(&waiting, products);
+                self.make_together(waiting, IfLocked::Wait).await
             }
+            made => made,
         };
-        work.boxed()
+        drop(in_work);
+        if let Err(each) = made {
+            let alone = async |waiting| drop(self.make_together(vec![waiting], IfLocked::Wait).await);
+            stream::iter(each).for_each_concurrent(MAX_ALONE, alone).await;
+        }
     }
 
-    async fn create(&self, group: &[Waiting]) -> Result<Outcomes, OrdersError> {
+    /// Makes these orders in one transaction. Gives back whoever was put off; or all of them where it failed, as one of them may
+    /// be to blame.
+    async fn make_together(&self, group: Vec<Waiting>, if_locked: IfLocked) -> Result<PutOff, Vec<Waiting>> {
+        match self.create(&group, if_locked).await {
+            Ok(outcomes) => Ok(self.tell(group, outcomes)),
+            Err(error) if group.len() == 1 => Ok(self.tell(group, [Outcome::Known(Err(error))])),
+            Err(error) => match about_all(&error) {
+                Some(error) => Ok(self.tell(group, iter::repeat_with(|| Outcome::Known(Err(error()))))),
+                None => Err(group),
+            },
+        }
+    }
+
+    async fn create(&self, group: &[Waiting], if_locked: IfLocked) -> Result<Outcomes, OrdersError> {
         let drafts = Vec::from_iter(group.iter().map(|waiting| Arc::clone(&waiting.draft)));
         let until = group.iter().map(|waiting| waiting.until).min();
         let db = until.map_or_else(|| self.db.clone(), |until| self.db.until(until));
-        let work = async |connection: &mut Connection| together::create(connection, &drafts, self.key_retention).await;
+        let work = async |connection: &mut Connection| {
+            let made = together::create(connection, &drafts, self.key_retention, if_locked).await;
+            made.map_err(|undone| if drafts.len() > 1 { undone.at_the_first_lock() } else { undone })
+        };
         match (db.transaction(work).await, drafts.as_slice()) {
             (Ok(outcomes) | Err(Undone::Nothing(outcomes)), _) => Ok(outcomes),
             (Err(Undone::Failed(error)), [alone]) => Err(customer_gone(error, alone.customer_id)),
-            (Err(Undone::Failed(error)), _) => Err(error),
+            (Err(Undone::Failed(error) | Undone::Blocked(error)), _) => Err(error),
         }
     }
 
-    fn tell(&self, group: Vec<Waiting>, outcomes: impl IntoIterator<Item = Outcome>) {
+    /// Tells those whose outcome is known, and gives the others back.
+    fn tell(&self, group: Vec<Waiting>, outcomes: impl IntoIterator<Item = Outcome>) -> PutOff {
+        let mut put_off = PutOff::default();
         for (waiting, outcome) in group.into_iter().zip(outcomes) {
-            if let Ok(answer) = &outcome {
-                self.tell_followers(&waiting.draft, answer);
+            match outcome {
+                Outcome::Known(made) => {
+                    if let Ok(answer) = &made {
+                        self.tell_followers(&waiting.draft, answer);
+                    }
+                    waiting.tell(made);
+                }
+                Outcome::PutOff(products) => {
+                    put_off.waiting.push(waiting);
+                    put_off.products.extend(products);
+                }
             }
-            waiting.tell(outcome);
         }
+        put_off
     }
 
     /// Tells those who wait with the same key what they would find under it.
@@ -142,7 +189,7 @@ impl GroupCommit {
 
 impl Waiting {
     /// They may not be there any more.
-    fn tell(self, outcome: Outcome) {
+    fn tell(self, outcome: Made) {
         let _ = self.outcome.send(outcome);
     }
 }
@@ -174,6 +221,14 @@ fn customer_gone(error: OrdersError, id: CustomerId) -> OrdersError {
 struct InWork {
     groups: GroupCommit,
     hold: Hold,
+}
+
+impl InWork {
+    /// The rest of the group waits for these products from now on. Others may begin.
+    fn wait(&mut self, rest: &[Waiting], products: HashSet<ProductId>) {
+        self.groups.queue().wait(&mut self.hold, rest, products);
+        self.groups.begin();
+    }
 }
 
 impl Drop for InWork {

@@ -11,27 +11,46 @@ use db::idempotency::{self, Claim};
 use db::insert::run_all;
 use db::{Connection, DbError, TransactionError};
 use orders_api::{Order, OrderItem, OrderStatus};
-use service_api::OrderId;
+use service_api::{OrderId, ProductId};
 
 use super::draft::{Draft, Sale, Shelf};
 use super::once::Answered;
 use super::{OrdersError, reason};
 use crate::store::events::{self, Event};
 use crate::store::ledger::{self, Entry};
-use crate::store::{orders, products};
+use crate::store::orders;
+use crate::store::products::{self, IfLocked};
 
 /// Under which HTTP status a new order is answered.
 const CREATED: u16 = 201;
 
 /// What came of each draft, in their order.
-pub(super) type Outcomes = Vec<Result<Answered, OrdersError>>;
+pub(super) type Outcomes = Vec<Outcome>;
+
+pub(super) enum Outcome {
+    Known(Result<Answered, OrdersError>),
+    /// These of its products are not there, or somebody else has locked them.
+    PutOff(Vec<ProductId>),
+}
 
 /// Why nothing was committed.
 pub(super) enum Undone {
-    /// There was nothing to commit: every draft was refused, or had been carried out before.
+    /// There was nothing to commit: every draft was refused or put off, or had been carried out before.
     Nothing(Outcomes),
     /// The transaction failed. Which of the drafts is to blame, if any is, nobody knows.
     Failed(OrdersError),
+    /// Somebody else has locked a row that one of the drafts needs, and the others do not wait for it a second time.
+    Blocked(OrdersError),
+}
+
+impl Undone {
+    /// Not to be tried again where a lock was not to be had.
+    pub(super) fn at_the_first_lock(self) -> Self {
+        match self {
+            Self::Failed(error) if matches!(error.as_db(), Some(DbError::LockTimeout)) => Self::Blocked(error),
+            undone => undone,
+        }
+    }
 }
 
 impl From<DbError> for Undone {
@@ -49,7 +68,7 @@ impl From<serde_json::Error> for Undone {
 impl TransactionError for Undone {
     fn as_db(&self) -> Option<&DbError> {
         match self {
-            Self::Nothing(_) => None,
+            Self::Nothing(_) | Self::Blocked(_) => None,
             Self::Failed(error) => error.as_db(),
         }
     }
@@ -67,11 +86,12 @@ enum State {
     /// Its key tells the outcome.
     Found(Result<Answered, OrdersError>),
     Refused(OrdersError),
+    PutOff(Vec<ProductId>),
     Sold(Sale),
     Made(Order, Answered),
 }
 
-/// Makes orders of the drafts, no two of which have one key.
+/// Makes orders of the drafts, no two of which have one key. Where locked products are skipped, those who want them are put off.
 ///
 /// The keys first, then the stock, then the orders: inserting an item locks its product's row for reading, and two
 /// transactions that then both want to write to it would be a deadlock.
@@ -79,9 +99,10 @@ pub(super) async fn create(
     connection: &mut Connection,
     drafts: &[Arc<Draft>],
     retention: Duration,
+    if_locked: IfLocked,
 ) -> Result<Outcomes, Undone> {
     let mut cases = claim(connection, drafts, retention).await?;
-    let (shelf, now) = sell(connection, &mut cases).await?;
+    let (shelf, now) = sell(connection, &mut cases, if_locked).await?;
     if !cases.iter().any(|case| matches!(case.state, State::Sold(_))) {
         return Err(Undone::Nothing(outcomes(cases)));
     }
@@ -93,12 +114,14 @@ pub(super) async fn create(
 
 fn outcomes(cases: Vec<Case<'_>>) -> Outcomes {
     let outcome = |case: Case<'_>| match case.state {
-        State::Found(outcome) => Some(outcome),
-        State::Refused(error) => Some(Err(error)),
-        State::Made(_, answer) => Some(Ok(answer)),
-        State::Open | State::Sold(_) => None,
+        State::Found(outcome) => Outcome::Known(outcome),
+        State::Refused(error) => Outcome::Known(Err(error)),
+        State::PutOff(products) => Outcome::PutOff(products),
+        State::Made(_, answer) => Outcome::Known(Ok(answer)),
+        // Nothing is left like this.
+        State::Open | State::Sold(_) => Outcome::Known(Err(DbError::OutcomeUnknown.into())),
     };
-    cases.into_iter().filter_map(outcome).collect()
+    cases.into_iter().map(outcome).collect()
 }
 
 async fn claim<'d>(
@@ -116,13 +139,21 @@ async fn claim<'d>(
 }
 
 /// Locks the products that open cases want, and sells what there is, in the order of the cases.
-async fn sell(connection: &mut Connection, cases: &mut [Case<'_>]) -> Result<(Shelf, NaiveDateTime), DbError> {
+async fn sell(
+    connection: &mut Connection,
+    cases: &mut [Case<'_>],
+    if_locked: IfLocked,
+) -> Result<(Shelf, NaiveDateTime), DbError> {
     let open = Vec::from_iter(cases.iter_mut().filter(|case| matches!(case.state, State::Open)));
     let wanted: BTreeSet<_> = open.iter().flat_map(|case| case.draft.lines.keys().copied()).collect();
-    let (products, now) = products::lock_all(connection, &Vec::from_iter(wanted)).await?;
+    let (products, now) = products::lock_all(connection, &Vec::from_iter(wanted), if_locked).await?;
     let mut shelf = Shelf::of(products);
     for case in open {
-        case.state = shelf.sell(case.draft).map_or_else(State::Refused, State::Sold);
+        case.state = match shelf.sell(case.draft) {
+            Ok(sale) => State::Sold(sale),
+            Err(OrdersError::ProductsNotFound(missing)) if if_locked == IfLocked::Skip => State::PutOff(missing),
+            Err(error) => State::Refused(error),
+        };
     }
     Ok((shelf, now))
 }
@@ -198,9 +229,9 @@ fn taken<'d>(draft: &'d Draft, order: &Order, item: &OrderItem) -> Entry<'d> {
     }
 }
 
-/// What was refused is judged anew when it comes back.
+/// What was not made is judged anew when it comes back.
 async fn give_keys_back(connection: &mut Connection, cases: &[Case<'_>]) -> Result<(), DbError> {
-    let refused = cases.iter().filter(|case| matches!(case.state, State::Refused(_)));
-    let refused = Vec::from_iter(refused.filter_map(|case| Some(case.draft.claim()?.0)));
-    idempotency::give_back(connection, &refused).await
+    let unmade = cases.iter().filter(|case| matches!(case.state, State::Refused(_) | State::PutOff(_)));
+    let unmade = Vec::from_iter(unmade.filter_map(|case| Some(case.draft.claim()?.0)));
+    idempotency::give_back(connection, &unmade).await
 }

@@ -1,9 +1,10 @@
 //! The products and their stock. The stock changes only by statements that check it while they change it.
 
+use std::iter;
 use std::ops::RangeInclusive;
 
 use chrono::NaiveDateTime;
-use db::clock::{last_insert_id, utc_now};
+use db::clock::{last_insert_id, time_of_row, utc_now};
 use db::prefix_index::{Hits, PRODUCTS};
 use db::schema::products;
 use db::{CachedStatement, Connection, DbError};
@@ -78,18 +79,31 @@ pub(crate) async fn lock(connection: &mut Connection, id: ProductId) -> Result<O
     Ok(row.optional()?.map(Product::from))
 }
 
+/// What becomes of a row that another transaction has locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum IfLocked {
+    /// It is waited for.
+    Wait,
+    /// It is left out, as if there were none.
+    Skip,
+}
+
 /// Locks those of the products that exist, and gives them, by ascending id, and the server's time after that. So their rows are
 /// locked, too: the only index that leads to them is the primary key, and the server walks it upwards, whether it looks the ids
 /// up or reads all rows.
 pub(crate) async fn lock_all(
     connection: &mut Connection,
     ids: &[ProductId],
+    if_locked: IfLocked,
 ) -> Result<(Vec<Product>, NaiveDateTime), DbError> {
-    let wanted = products::table.filter(products::id.eq_any(ids.iter().copied().map(ProductId::get)));
-    let rows = wanted.order(products::id.asc()).select((Row::as_select(), utc_now())).for_update();
-    // For one id there is one text.
-    let rows: Vec<(Row, NaiveDateTime)> =
-        if ids.len() == 1 { rows.cached().load(connection).await? } else { rows.load(connection).await? };
+    // So that there are few texts of the statement, the last of the ids may be there several times.
+    let padding = iter::repeat_n(ids.last(), ids.len().next_power_of_two() - ids.len()).flatten();
+    let wanted = products::table.filter(products::id.eq_any(ids.iter().chain(padding).copied().map(ProductId::get)));
+    let rows = wanted.order(products::id.asc()).select((Row::as_select(), time_of_row())).for_update();
+    let rows: Vec<(Row, NaiveDateTime)> = match if_locked {
+        IfLocked::Wait => rows.cached().load(connection).await?,
+        IfLocked::Skip => rows.skip_locked().cached().load(connection).await?,
+    };
     let now = rows.iter().map(|(_, now)| *now).max().unwrap_or_default();
     Ok((rows.into_iter().map(|(row, _)| row.into()).collect(), now))
 }

@@ -105,6 +105,12 @@ impl Harness {
         orders::start(config(self.database.url(), &self.customers_base)).expect("the server starts")
     }
 
+    /// An operator who calls that server.
+    pub(crate) fn operator_at(&self, server: &Running<Context>) -> Client {
+        let [operator, _] = clients(&server.base_url(), &self.http);
+        operator
+    }
+
     /// Ends the server and goes on with another one, on the same database.
     pub(crate) async fn restart(&mut self) {
         self.close().await;
@@ -233,8 +239,13 @@ impl Harness {
 
     /// A POST whose answer's bytes matter.
     pub(crate) async fn post(&self, path: &str, key: &str, json: &str) -> Raw {
-        let request =
-            self.http.post(self.url(path)).bearer_auth(operator_token("ann")).header("x-idempotency-key", key);
+        self.post_to(&self.base_url, path, key, json).await
+    }
+
+    /// The same to another server.
+    pub(crate) async fn post_to(&self, base_url: &str, path: &str, key: &str, json: &str) -> Raw {
+        let url = format!("{base_url}{path}");
+        let request = self.http.post(url).bearer_auth(operator_token("ann")).header("x-idempotency-key", key);
         let answer = request.body(json.to_owned()).send().await.expect("an answer comes");
         let replayed = answer.headers().contains_key("idempotent-replayed");
         Raw { status: answer.status().as_u16(), replayed, body: answer.text().await.expect("the body is text") }

@@ -17,10 +17,10 @@ fn all_the_same(answers: &[Raw], status: u16) {
 }
 
 /// Sends it under its key, as a good client does, until it is neither in progress nor put off by a server that is busy.
-async fn insist(harness: &Harness, path: &str, key: &str, body: &str) -> Raw {
+async fn insist(harness: &Harness, base_url: &str, path: &str, key: &str, body: &str) -> Raw {
     let patience = Instant::now() + Duration::from_secs(120);
     loop {
-        let answer = harness.post(path, key, body).await;
+        let answer = harness.post_to(base_url, path, key, body).await;
         let in_progress = answer.status == 409 && answer.body.contains("\"idempotency_in_progress\"");
         if !in_progress && !matches!(answer.status, 503 | 504) {
             return answer;
@@ -35,14 +35,16 @@ async fn sixty_four_clients_with_fifty_keys_in_common_make_fifty_orders() {
     let harness = Harness::start().await;
     let a = harness.product("A", 1000).await;
     let keys: Vec<_> = (0..50).map(|n| (format!("k{n}"), order_body(a, 1 + n % 3))).collect();
-    let client = async || {
+    let another = harness.another_server();
+    let servers = [harness.url(""), another.base_url()];
+    let client = async |base_url: &str| {
         let mut answers = Vec::new();
         for (key, body) in &keys {
-            answers.push(insist(&harness, "/orders", key, body).await);
+            answers.push(insist(&harness, base_url, "/orders", key, body).await);
         }
         answers
     };
-    let mut answers = join_all((0..64).map(|_| client())).await;
+    let mut answers = join_all(servers.iter().cycle().take(64).map(|base_url| client(base_url))).await;
     for _ in &keys {
         let of_one_key: Vec<_> = answers.iter_mut().filter_map(Vec::pop).collect();
         assert_eq!(of_one_key.len(), 64);
@@ -130,11 +132,14 @@ async fn sixty_four_cancels_are_one_restock() {
 #[tokio::test(flavor = "multi_thread")]
 async fn four_hundred_buyers_of_a_hundred_pieces_get_a_hundred() {
     let harness = Harness::start().await;
+    let another = harness.another_server();
+    let servers = [harness.url(""), another.base_url()];
     for round in 1..=5 {
         let a = harness.product(&format!("A{round}"), 100).await;
         let body = order_body(a, 1);
         let keys: Vec<_> = (0..400).map(|n| format!("{round}-{n}")).collect();
-        let answers = join_all(keys.iter().map(|key| insist(&harness, "/orders", key, &body))).await;
+        let buyers = keys.iter().zip(servers.iter().cycle());
+        let answers = join_all(buyers.map(|(key, base_url)| insist(&harness, base_url, "/orders", key, &body))).await;
         let (bought, refusals): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 201);
         assert_eq!((bought.len(), refusals.len(), harness.stock(a).await), (100, 300, 0), "round {round}");
         for Raw { status, body, .. } in refusals {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::future::join_all;
+use orders_client::Client;
 use tokio::runtime::{Builder, Runtime};
 use tracing::{Dispatch, Event, Level, Subscriber, dispatcher};
 use tracing_subscriber::Layer;
@@ -51,9 +52,10 @@ fn two_thousand_orders_of_two_products_in_opposite_orders_all_succeed_and_hardly
     retried.runtime().block_on(async {
         let harness = Harness::start().await;
         let (a, b) = (harness.product("A", 10_000).await, harness.product("B", 10_000).await);
-        let client = harness.operator();
+        let another = harness.another_server();
+        let clients = [harness.operator().clone(), harness.operator_at(&another)];
         let next = AtomicUsize::new(0);
-        let worker = async || {
+        let worker = async |client: &Client| {
             loop {
                 let n = next.fetch_add(1, Ordering::Relaxed);
                 if n >= ORDERS {
@@ -66,7 +68,7 @@ fn two_thousand_orders_of_two_products_in_opposite_orders_all_succeed_and_hardly
                 }
             }
         };
-        join_all((0..WORKERS).map(|_| worker())).await;
+        join_all(clients.iter().cycle().take(WORKERS).map(|client| worker(client))).await;
         assert_eq!(harness.number("SELECT COUNT(*) AS n FROM orders").await, 2000);
         let canceled = 2000 / 8;
         let kept = 2000 - canceled;

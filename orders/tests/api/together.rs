@@ -1,5 +1,8 @@
 //! Orders that wait for one product are committed together, and each of them ends as it would have ended alone.
 
+use std::pin::pin;
+
+use diesel_async::SimpleAsyncConnection;
 use futures::future::join_all;
 
 use crate::books;
@@ -61,5 +64,52 @@ async fn those_who_wait_for_one_product_share_commits() {
     let commits = harness.number("SELECT COUNT(DISTINCT created_at) AS n FROM orders").await;
     assert!(commits < CALLERS / 2, "{commits} transactions made {CALLERS} orders");
     assert_eq!((harness.stock(a).await, harness.stock(b).await), (1000 - CALLERS, 1000 - CALLERS / 2));
+    books::check(&harness).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_product_that_somebody_has_locked_keeps_nobody_from_another_one() {
+    let harness = Harness::start().await;
+    let (a, b) = (harness.product("A", 1000).await, harness.product("B", 1000).await);
+    let mut other = harness.database.connection().await;
+    other.batch_execute(&format!("BEGIN; SELECT id FROM products WHERE id = {a} FOR UPDATE")).await.unwrap();
+    let both = format!(r#"{{"customer_id":1,"items":[{{"product_id":{a},"qty":1}},{{"product_id":{b},"qty":1}}]}}"#);
+    let (wants_a, wants_b) = (body(1, a, 1, ""), body(1, b, 1, ""));
+    let keys = Vec::from_iter((0..CALLERS).map(|n| format!("k{n}")));
+    let (locked, free) = keys.split_at(16);
+    let blocked =
+        locked.iter().zip([&wants_a, &both].into_iter().cycle()).map(|(key, body)| harness.post("/orders", key, body));
+    let mut blocked = pin!(join_all(blocked));
+    let free = join_all(free.iter().map(|key| harness.post("/orders", key, &wants_b)));
+    let made = tokio::select! {
+        made = free => made,
+        _ = &mut blocked => panic!("the product is locked"),
+    };
+    assert!(made.iter().all(|answer| answer.status == 201), "{made:?}");
+    other.batch_execute("ROLLBACK").await.unwrap();
+    let made = blocked.await;
+    assert!(made.iter().all(|answer| answer.status == 201), "{made:?}");
+    assert_eq!((harness.stock(a).await, harness.stock(b).await), (1000 - 16, 1000 - 32 - 8));
+    books::check(&harness).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_comes_with_the_key_of_an_order_that_waits_hears_what_became_of_it() {
+    let harness = Harness::start().await;
+    let a = harness.product("A", 10).await;
+    let mut other = harness.database.connection().await;
+    other.batch_execute("BEGIN; SELECT id FROM products FOR UPDATE").await.unwrap();
+    let (same, another) = (body(1, a, 1, ""), body(1, a, 2, ""));
+    let first = harness.post("/orders", "k", &same);
+    let followers = async {
+        harness.claimed_after(0).await;
+        let unlock = async { other.batch_execute("ROLLBACK").await.unwrap() };
+        tokio::join!(harness.post("/orders", "k", &same), harness.post("/orders", "k", &another), unlock)
+    };
+    let (first, (again, reused, ())) = tokio::join!(first, followers);
+    assert_eq!((first.status, first.replayed), (201, false));
+    assert_eq!((again.status, again.replayed, &again.body), (201, true, &first.body));
+    assert_eq!((reused.status, code(&reused)), (422, "idempotency_key_reused"));
+    assert_eq!(harness.stock(a).await, 9);
     books::check(&harness).await;
 }

@@ -29,6 +29,8 @@ pub(super) struct Queue<W> {
     last_ticket: Ticket,
     groups_in_work: usize,
     in_work: Hold,
+    /// Products that others have locked, and for which a group waits.
+    awaited: HashSet<ProductId>,
 }
 
 /// Names somebody who waits.
@@ -39,11 +41,23 @@ pub(super) type Ticket = u64;
 pub(super) struct Hold {
     products: HashSet<ProductId>,
     keys: HashSet<(String, String)>,
+    /// Whether it waits for its products, and is none of the groups that may be in work at a time.
+    is_waiting: bool,
+}
+
+fn owned((whose, key): (&str, &str)) -> (String, String) {
+    (whose.to_owned(), key.to_owned())
 }
 
 impl<W> Default for Queue<W> {
     fn default() -> Self {
-        Self { waiting: VecDeque::new(), last_ticket: 0, groups_in_work: 0, in_work: Hold::default() }
+        Self {
+            waiting: VecDeque::new(),
+            last_ticket: 0,
+            groups_in_work: 0,
+            in_work: Hold::default(),
+            awaited: HashSet::new(),
+        }
     }
 }
 
@@ -70,7 +84,8 @@ impl<W: Wants> Queue<W> {
     }
 
     /// The next group that can begin, with what it keeps others from: the first of those who want no product that is in work.
-    /// Nobody overtakes those who came before and want the same product. No key is in work twice.
+    /// Nobody overtakes those who came before and want the same product, unless they want one that others have locked. No key
+    /// is in work twice.
     pub(super) fn next_group(&mut self) -> Option<(Hold, Vec<W>)> {
         if self.groups_in_work == MAX_GROUPS {
             return None;
@@ -78,11 +93,12 @@ impl<W: Wants> Queue<W> {
         let (mut hold, mut group) = (Hold::default(), Vec::new());
         let mut taken = self.in_work.products.clone();
         for (ticket, next) in mem::take(&mut self.waiting).into_iter().filter(|(_, next)| !next.is_given_up()) {
-            let key = next.key().map(|(whose, key)| (whose.to_owned(), key.to_owned()));
+            let key = next.key().map(owned);
             let has_key = key.as_ref().is_some_and(|key| self.in_work.keys.contains(key) || hold.keys.contains(key));
-            if group.len() == MAX_ORDERS || has_key || next.products().any(|product| taken.contains(&product)) {
-                // Who only waits for an answer under their key keeps nobody from a product.
-                taken.extend(next.products().filter(|_| !has_key));
+            let is_blocked = has_key || next.products().any(|product| self.awaited.contains(&product));
+            if is_blocked || group.len() == MAX_ORDERS || next.products().any(|product| taken.contains(&product)) {
+                // Who waits for an answer under their key, or for others to end, keeps nobody from a product.
+                taken.extend(next.products().filter(|_| !is_blocked));
                 self.waiting.push_back((ticket, next));
             } else {
                 hold.products.extend(next.products());
@@ -99,10 +115,21 @@ impl<W: Wants> Queue<W> {
         Some((hold, group))
     }
 
+    /// From now on the rest of a group waits for these products, which others have locked: it keeps others from those and from
+    /// its keys, and is not counted.
+    pub(super) fn wait(&mut self, hold: &mut Hold, rest: &[W], locked: HashSet<ProductId>) {
+        self.release(hold);
+        let keys = rest.iter().filter_map(Wants::key).map(owned).collect();
+        *hold = Hold { products: locked, keys, is_waiting: true };
+        self.awaited.extend(&hold.products);
+        self.in_work.keys.extend(hold.keys.iter().cloned());
+    }
+
     /// A group has ended.
     pub(super) fn release(&mut self, hold: &Hold) {
-        self.groups_in_work -= 1;
-        self.in_work.products.retain(|product| !hold.products.contains(product));
+        let (products, ended) = if hold.is_waiting { (&mut self.awaited, 0) } else { (&mut self.in_work.products, 1) };
+        products.retain(|product| !hold.products.contains(product));
+        self.groups_in_work -= ended;
         self.in_work.keys.retain(|key| !hold.keys.contains(key));
     }
 }
@@ -201,6 +228,24 @@ mod tests {
         let (_, group) = queue.next_group().unwrap();
         assert_eq!(group, [of(&[1])]);
         assert!(!queue.leave(gone));
+    }
+
+    #[test]
+    fn a_group_that_waits_keeps_others_from_locked_products_alone() {
+        let mut queue = queue([keyed("k", &[1, 2]), keyed("l", &[4])]);
+        let (mut hold, mut rest) = queue.next_group().unwrap();
+        for order in [of(&[1, 3]), of(&[2]), of(&[3]), keyed("k", &[5]), keyed("l", &[6])] {
+            queue.join(order);
+        }
+        rest.truncate(1);
+        queue.wait(&mut hold, &rest, [1].map(ProductId::stored).into());
+        assert_eq!(queue.groups_in_work, 0);
+        let (others, second) = queue.next_group().unwrap();
+        assert_eq!(second, [of(&[2]), of(&[3]), keyed("l", &[6])]);
+        queue.release(&others);
+        assert_eq!(group(&mut queue), []);
+        queue.release(&hold);
+        assert_eq!(group(&mut queue), [of(&[1, 3]), keyed("k", &[5])]);
     }
 
     #[test]
