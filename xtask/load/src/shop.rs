@@ -55,9 +55,10 @@ impl Shop {
         self.products.choose(rng).map(|product| product.id).unwrap_or_default()
     }
 
-    /// One of which there is always enough.
+    /// One of which there is always enough: half of the time the first, so that many orders wait for one row and are made together.
     pub(crate) fn plentiful_product(&self, rng: &mut impl Rng) -> i64 {
-        self.products[..PLENTIFUL].choose(rng).map(|product| product.id).unwrap_or_default()
+        let number = if rng.random_bool(0.5) { 0 } else { rng.random_range(0..PLENTIFUL) };
+        self.products[number].id
     }
 
     /// One of which there is never much.
