@@ -76,7 +76,8 @@ pub(super) fn creates(base: &str, token: &str, shop: &Shop, connections: u16, le
     load.with("CUSTOMER_FIRST", shop.customers.start()).with("CUSTOMER_LAST", shop.customers.end())
 }
 
-/// What each guarantee costs: the bare loop with all of them by the bare loop without this one.
+/// What each guarantee costs: the bare loop with all of them by the bare loop without this one; for the check of the customer, the
+/// loop and the check one after the other by the loop.
 pub(crate) async fn guarantees(bench: &mut Bench, results: &mut Results) -> Result<()> {
     let (wrk, lengths) = (bench.wrk.clone(), bench.lengths);
     let Shared { system, shop, floor, .. } = bench.shared().await?;
@@ -91,11 +92,12 @@ pub(crate) async fn guarantees(bench: &mut Bench, results: &mut Results) -> Resu
         results.add(rounds.await?.outcome(case, &system.engine, UNIT, None));
     }
     let check = customer_checks(&system.base_url(Service::Customers)?, system.service_token(), shop, lengths.each);
-    let with_check = async || {
-        let check = wrk.run(&check).await?.rate();
-        Ok(one_after_the_other(&[rate(Guarantees::ALL).await?, check]))
-    };
-    let rounds = alternate(lengths.rounds, with_check, async || rate(Guarantees::ALL).await).await?;
+    let mut rounds = Rounds { values: Vec::new(), floors: Vec::new() };
+    for _ in 0..lengths.rounds {
+        let (create, check) = (rate(Guarantees::ALL).await?, wrk.run(&check).await?.rate());
+        rounds.values.push(one_after_the_other(&[create, check]));
+        rounds.floors.push(create);
+    }
     results.add(rounds.outcome("guarantee/customer_check", &system.engine, UNIT, None));
     Ok(())
 }

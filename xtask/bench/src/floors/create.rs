@@ -75,7 +75,7 @@ impl Work for Order {
             key.claim(connection).await?;
         }
         let Locked { sku, name, at } = statements::lock_product(connection, *product).await?;
-        statements::add_stock(connection, *product, -1).await?;
+        statements::take_stock(connection, *product).await?;
         let values = params! {
             "customer" => customer, "total" => PRICE, "at" => &at, "principal" => PRINCIPAL,
             "key" => key.as_ref().map(|key| &key.text), "hash" => key.as_ref().map(|key| key.hash),

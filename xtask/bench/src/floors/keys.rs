@@ -1,4 +1,4 @@
-//! The statements for an idempotency key, as `db::idempotency` sends them.
+//! The statements for an idempotency key: what `db::idempotency` sends, for one key each and in their plainest form.
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row, params};

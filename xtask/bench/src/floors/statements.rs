@@ -1,4 +1,4 @@
-//! Statements that several bare loops send, as the orders service sends them.
+//! Statements that several bare loops send: what the orders service sends, for one row each.
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row, Value, params};
@@ -6,10 +6,13 @@ use mysql_async::{Conn, Row, Value, params};
 use super::keys::PRINCIPAL;
 
 const LOCK_PRODUCT: &str = "SELECT `id`, `sku`, `name`, `price_cents`, `stock`, `version`, `created_at`, `updated_at`, \
-UTC_TIMESTAMP(6) AS `now` FROM `products` WHERE `id` = :id FOR UPDATE";
+SYSDATE(6) AS `now` FROM `products` WHERE `id` = :id FOR UPDATE";
 
 const ADD_STOCK: &str = "UPDATE `products` SET `stock` = `stock` + :delta, `version` = `version` + 1, \
 `updated_at` = UTC_TIMESTAMP(6) WHERE `id` = :id AND `stock` + :delta BETWEEN 0 AND 9223372036854775807";
+
+const TAKE_STOCK: &str = "UPDATE `products` SET `stock` = `stock` - 1, `version` = `version` + 1, \
+`updated_at` = UTC_TIMESTAMP(6) WHERE `id` = :id";
 
 const INSERT_MOVEMENT: &str = "INSERT INTO `stock_movements` \
 (`product_id`, `delta`, `reason`, `reference`, `order_id`, `principal`) \
@@ -39,9 +42,14 @@ pub(super) fn now(row: Option<&Row>) -> Value {
     row.and_then(|row| row.get("now")).unwrap_or(Value::NULL)
 }
 
-/// Adds to the stock, or takes from it.
-pub(super) async fn add_stock(connection: &mut Conn, id: i64, delta: i64) -> mysql_async::Result<()> {
-    connection.exec_drop(ADD_STOCK, params! { "id" => id, "delta" => delta }).await
+/// Takes a piece of a product that is locked.
+pub(super) async fn take_stock(connection: &mut Conn, id: i64) -> mysql_async::Result<()> {
+    connection.exec_drop(TAKE_STOCK, params! { "id" => id }).await
+}
+
+/// Gives a piece back.
+pub(super) async fn return_stock(connection: &mut Conn, id: i64) -> mysql_async::Result<()> {
+    connection.exec_drop(ADD_STOCK, params! { "id" => id, "delta" => 1 }).await
 }
 
 /// The id of the last row.

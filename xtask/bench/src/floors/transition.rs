@@ -13,7 +13,7 @@ use super::session::{self, Work};
 use super::{Worker, statements};
 
 const LOCK: &str = "SELECT `id`, `customer_id`, `status`, `total_cents`, `external_reference`, `created_at`, \
-`confirmed_at`, `canceled_at`, `version`, UTC_TIMESTAMP(6) AS `now` FROM `orders` WHERE `id` = :id FOR UPDATE";
+`confirmed_at`, `canceled_at`, `version`, SYSDATE(6) AS `now` FROM `orders` WHERE `id` = :id FOR UPDATE";
 
 const CONFIRM: &str = "UPDATE `orders` SET `status` = 'CONFIRMED', `confirmed_at` = :at, `reserved_until` = NULL, \
 `version` = `version` + 1 WHERE `id` = :id AND `status` = 'CREATED'";
@@ -90,7 +90,7 @@ impl Work for Step {
             Transition::Cancel => {
                 connection.exec_drop(CANCEL, changed).await?;
                 for product in items.iter().filter_map(|item| item.get("product_id")) {
-                    statements::add_stock(connection, product, 1).await?;
+                    statements::return_stock(connection, product).await?;
                     statements::append_to_ledger(connection, product, 1, "cancel", *order).await?;
                 }
                 "CANCELED"
