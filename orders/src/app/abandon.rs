@@ -56,8 +56,8 @@ async fn abandon_order(
     }
     let (order, now) = lock(connection, made.id, None).await?;
     let order = if order.status == OrderStatus::Created {
-        let Changed { order, records } = release(connection, order, now, by).await?;
-        run_all(connection, &records).await?;
+        let Changed { order, statements } = release(connection, order, now, by).await?;
+        run_all(connection, &statements).await?;
         order
     } else {
         orders::with_items(order, made.items)

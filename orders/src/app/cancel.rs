@@ -72,7 +72,7 @@ fn check_window(order: &OrderSummary, now: NaiveDateTime) -> Result<(), OrdersEr
     }
 }
 
-/// Cancels an order whose row is locked and which is not canceled yet, and gives its stock back. What is left to be recorded
+/// Cancels an order whose row is locked and which is not canceled yet, and gives its stock back. What is left to be done
 /// is for the caller.
 pub(super) async fn release(
     connection: &mut Connection,
@@ -88,12 +88,12 @@ pub(super) async fn release(
     for item in &items {
         products::return_stock(connection, item.product_id, item.qty).await?;
     }
-    let records = vec![
-        ledger::appended(items.iter().map(|item| given_back(item, id, principal))),
-        events::appended([Event { order_id: id, from: Some(from), to, principal, correlation_id, at }]),
+    let statements = vec![
+        ledger::appended(items.iter().map(|item| given_back(item, id, principal))).to_string(),
+        events::appended([Event { order_id: id, from: Some(from), to, principal, correlation_id, at }]).to_string(),
     ];
     let canceled = OrderSummary { status: to, canceled_at: Some(at.and_utc()), version: order.version + 1, ..order };
-    Ok(Changed { order: orders::with_items(canceled, items), records })
+    Ok(Changed { order: orders::with_items(canceled, items), statements })
 }
 
 fn given_back<'e>(item: &OrderItem, order_id: OrderId, principal: &'e str) -> Entry<'e> {

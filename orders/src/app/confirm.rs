@@ -45,7 +45,7 @@ impl Change for Confirm<'_> {
         let (order, now) = lock(connection, self.id, self.if_match).await?;
         let items = orders::items(connection, self.id).await?;
         match order.status {
-            OrderStatus::Created => self.confirm(connection, order, items, now).await,
+            OrderStatus::Created => Ok(self.confirm(order, items, now)),
             OrderStatus::Confirmed => Ok(Changed::nothing(orders::with_items(order, items))),
             OrderStatus::Canceled => Err(OrdersError::OrderCanceled),
         }
@@ -53,19 +53,15 @@ impl Change for Confirm<'_> {
 }
 
 impl Confirm<'_> {
-    async fn confirm(
-        &self,
-        connection: &mut Connection,
-        order: OrderSummary,
-        items: Vec<OrderItem>,
-        at: NaiveDateTime,
-    ) -> Result<Changed, OrdersError> {
+    fn confirm(&self, order: OrderSummary, items: Vec<OrderItem>, at: NaiveDateTime) -> Changed {
         let Self { id, principal, correlation_id, .. } = *self;
-        orders::set_confirmed(connection, id, at).await?;
         let (from, to) = (Some(order.status), OrderStatus::Confirmed);
-        let records = vec![events::appended([Event { order_id: id, from, to, principal, correlation_id, at }])];
+        let event = events::appended([Event { order_id: id, from, to, principal, correlation_id, at }]);
         let confirmed =
             OrderSummary { status: to, confirmed_at: Some(at.and_utc()), version: order.version + 1, ..order };
-        Ok(Changed { order: orders::with_items(confirmed, items), records })
+        Changed {
+            order: orders::with_items(confirmed, items),
+            statements: vec![orders::confirmed(id, at), event.to_string()],
+        }
     }
 }

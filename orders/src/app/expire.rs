@@ -56,6 +56,6 @@ async fn expire_one(connection: &mut Connection, id: OrderId, by: &Canceler<'_>)
     let Some(order) = orders::lock_expired(connection, id).await? else { return Ok(false) };
     let now = clock::now(connection).await?;
     let canceled = release(connection, order, now, by).await?;
-    run_all(connection, &canceled.records).await?;
+    run_all(connection, &canceled.statements).await?;
     Ok(true)
 }

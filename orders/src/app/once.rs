@@ -4,7 +4,7 @@
 //! at anew when the caller comes back; what succeeded is answered from then on with the bytes of the first answer.
 
 use db::idempotency::{self, Answer, Claim, Found, KeyClaim, Nonce};
-use db::insert::{Insert, run_all};
+use db::insert::run_all;
 use db::{Connection, DbError};
 use orders_api::Order;
 use serde::{Deserialize, Serialize};
@@ -37,14 +37,14 @@ pub(super) trait Change: Sync {
 /// An order as a change has left it.
 pub(super) struct Changed {
     pub(super) order: Order,
-    /// What is left to be inserted in the same transaction. Nothing waits for it, so it goes with whatever is sent next.
-    pub(super) records: Vec<Insert>,
+    /// What is left to be done in the same transaction. Nothing waits for it, so it goes with whatever is sent next.
+    pub(super) statements: Vec<String>,
 }
 
 impl Changed {
     /// It was there already.
     pub(super) fn nothing(order: Order) -> Self {
-        Self { order, records: Vec::new() }
+        Self { order, statements: Vec::new() }
     }
 }
 
@@ -177,17 +177,17 @@ impl<C: Change> Attempt for Transaction<'_, C> {
 impl<C: Change> Transaction<'_, C> {
     async fn carry_out(&self, connection: &mut Connection) -> Result<Answered, OrdersError> {
         let Some(Keyed { claim, nonce }) = self.keyed else {
-            let Changed { order, records } = self.change.apply(connection).await?;
-            run_all(connection, &records).await?;
+            let Changed { order, statements } = self.change.apply(connection).await?;
+            run_all(connection, &statements).await?;
             return Ok(Answered::first(&order)?);
         };
         match idempotency::claim(connection, claim, nonce, self.orders.key_retention).await? {
             Claim::Found(found) => Answered::found(found),
             Claim::Won => {
-                let Changed { order, mut records } = self.change.apply(connection).await?;
+                let Changed { order, mut statements } = self.change.apply(connection).await?;
                 let answer = Answered::first(&order)?;
-                records.push(idempotency::completion([(*claim, answer.kept_as(CHANGED))]));
-                run_all(connection, &records).await?;
+                statements.push(idempotency::completion([(*claim, answer.kept_as(CHANGED))]).to_string());
+                run_all(connection, &statements).await?;
                 Ok(answer)
             }
         }

@@ -227,16 +227,12 @@ fn is_expired() -> _ {
     orders::status.eq(created).and(orders::reserved_until.assume_not_null().le(now))
 }
 
-/// CREATED becomes CONFIRMED; from anywhere else it is an error.
-pub(crate) async fn set_confirmed(connection: &mut Connection, id: OrderId, at: NaiveDateTime) -> Result<(), DbError> {
-    let created = orders::table.find(id.get()).filter(orders::status.eq(Status(OrderStatus::Created)));
-    let changes = (
-        orders::status.eq(Status(OrderStatus::Confirmed)),
-        orders::confirmed_at.eq(at),
-        orders::reserved_until.eq(None::<NaiveDateTime>),
-        orders::version.eq(orders::version + 1),
-    );
-    exactly_one(diesel::update(created).set(changes).cached().execute(connection).await?)
+/// The statement by which CREATED becomes CONFIRMED. The row is locked and was seen in that state.
+pub(crate) fn confirmed(id: OrderId, at: NaiveDateTime) -> String {
+    format!(
+        "UPDATE orders SET status = 'CONFIRMED', confirmed_at = '{at}', reserved_until = NULL, version = version + 1 \
+         WHERE id = {id} AND status = 'CREATED'"
+    )
 }
 
 /// An order in this state becomes CANCELED; from any other it is an error.

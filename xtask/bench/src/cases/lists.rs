@@ -3,6 +3,7 @@
 //! There is a system for each number of rows, all with the same generated rows, and each request is sent to all of them
 //! in turn, on one connection each. The value is the time at the most rows, the floor the time at the fewest.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -99,11 +100,15 @@ async fn measure(shelves: &[Shelf], urls: &[String], rounds: u32) -> Result<Vec<
 impl Shelf {
     async fn fill(bench: &Bench, rows: u32) -> Result<Self> {
         let directory = directory(bench, rows);
+        let complete = directory.join("complete");
+        let is_kept = complete.exists();
+        ensure!(is_kept || !directory.exists(), "an earlier run was interrupted: remove {}", directory.display());
         let mut system = System::start_database(&bench.program, &directory).await?;
-        let unfilled = || format!("cannot make the rows; remove {} before another attempt", directory.display());
-        let begin = Instant::now();
-        if let Some(inserted) = fill(&system.database_url()?, rows).await.with_context(unfilled)? {
-            println!("{rows} of each: {inserted} rows in {:.0} s", begin.elapsed().as_secs_f64());
+        let url = system.database_url()?;
+        forget_admin(&url).await?;
+        if !is_kept {
+            make(&url, rows).await?;
+            File::create(complete)?;
         }
         for service in [Service::Customers, Service::Orders] {
             system.start_service(service).await?;
@@ -169,19 +174,19 @@ fn directory(bench: &Bench, rows: u32) -> PathBuf {
     parent.unwrap_or_else(|| bench.directory.clone()).join(name)
 }
 
-/// So many of each, unless they are there. Gives the number of all rows that were inserted for that.
-async fn fill(url: &str, rows: u32) -> Result<Option<usize>> {
+/// The admin of an earlier run had another password.
+async fn forget_admin(url: &str) -> Result<()> {
     let mut connection = Conn::from_url(url).await?;
-    let counts = ["customers", "products", "orders"].map(|table| format!("(SELECT COUNT(*) FROM {table})")).join(", ");
-    let there: Option<(u32, u32, u32)> = connection.query_first(format!("SELECT {counts}")).await?;
-    // The admin of an earlier run had another password.
     connection.query_drop("DELETE FROM operators").await?;
-    connection.disconnect().await?;
-    if there == Some((rows, rows, rows)) {
-        return Ok(None);
-    }
-    ensure!(there == Some((0, 0, 0)), "an earlier run was interrupted while it made {rows} of each");
+    Ok(connection.disconnect().await?)
+}
+
+/// Makes so many of each, and says how long it took.
+async fn make(url: &str, rows: u32) -> Result<()> {
     let db = Db::connect(&DatabaseSettings::from_url(url)?);
     let size = Size { orders: rows, customers: rows, products: rows };
-    Ok(Some(seed_orders(&db, size, |_| {}).await?))
+    let begin = Instant::now();
+    let inserted = seed_orders(&db, size, |_| {}).await?;
+    println!("{rows} of each: {inserted} rows in {:.0} s", begin.elapsed().as_secs_f64());
+    Ok(())
 }
