@@ -20,7 +20,8 @@ use crate::routes::{self, Route};
 /// Sends this process's logs to standard output.
 pub fn init_logs() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let logs = tracing_subscriber::fmt().with_env_filter(filter);
+    // Where nobody reads the log any more there is nobody to tell that, either: the attempt would end the process.
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).log_internal_errors(false);
     let discreet = filter_fn(shows_no_secrets);
     // Fails only where a logger is set already, which then stays.
     let _ = if wants_text() {

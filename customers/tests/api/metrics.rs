@@ -150,3 +150,13 @@ async fn a_request_is_one_line_with_nothing_personal() {
     let text = line.to_string();
     assert!(!text.contains("acme") && !text.contains(SERVICE_TOKEN), "{text}");
 }
+
+#[tokio::test]
+async fn a_log_that_nobody_reads_any_more_ends_neither_a_request_nor_the_program() {
+    let database = TestDatabase::create().await;
+    let mut program = program(&database).await;
+    program.stop_reading().await;
+    for _ in 0..3 {
+        assert_eq!(log_in(&program, "192.0.2.1", USER, PASSWORD).await.status(), StatusCode::OK);
+    }
+}

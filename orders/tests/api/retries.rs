@@ -68,7 +68,7 @@ fn two_thousand_orders_of_two_products_in_opposite_orders_all_succeed_and_hardly
                 }
             }
         };
-        join_all(clients.iter().cycle().take(WORKERS).map(|client| worker(client))).await;
+        join_all(clients.iter().cycle().take(WORKERS).map(worker)).await;
         assert_eq!(harness.number("SELECT COUNT(*) AS n FROM orders").await, 2000);
         let canceled = 2000 / 8;
         let kept = 2000 - canceled;

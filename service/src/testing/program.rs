@@ -54,6 +54,12 @@ impl Writing {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Reads nothing any more.
+    async fn stop(&mut self) {
+        self.reader.abort();
+        let _ = (&mut self.reader).await;
+    }
+
     /// All that was written until the program's end.
     async fn all(self) -> Vec<String> {
         let Self { lines, reader } = self;
@@ -119,6 +125,12 @@ impl Program {
         self.process.kill().await.expect("it can be ended");
         let lines = [self.log.all().await, self.errors.all().await].concat();
         lines.into_iter().map(|line| line + "\n").collect()
+    }
+
+    /// Reads nothing any more of what it writes, as if whoever did so had ended.
+    pub async fn stop_reading(&mut self) {
+        self.log.stop().await;
+        self.errors.stop().await;
     }
 
     /// What it has logged until now.
