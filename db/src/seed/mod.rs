@@ -8,7 +8,7 @@ mod owners;
 mod rows;
 mod scale;
 
-use diesel::dsl::{exists, not};
+use diesel::dsl::exists;
 use diesel::prelude::*;
 use diesel_async::{AsyncMysqlConnection, RunQueryDsl, SimpleAsyncConnection};
 
@@ -25,8 +25,11 @@ const PRINCIPAL: &str = "seed";
 
 const SEED: &str = include_str!("../../seed.sql");
 
-/// Customers or products whose prefixes are stored in one transaction.
-const OWNER_BATCH: i64 = 200;
+/// Customers or products that are looked at in one transaction, and whose prefixes are stored where they have none.
+const OWNER_BATCH: i64 = 1000;
+
+/// A customer or a product: its id, both its texts that are searched, and whether their prefixes are stored.
+type Owner = (i64, String, String, bool);
 
 /// Inserts the rows of `db/seed.sql` that are not there, and the search prefixes of all live customers and of all
 /// products that have none. Running it again changes nothing, also after rows were changed or their stock was sold.
@@ -47,40 +50,37 @@ pub async fn seed(db: &Db) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Stores the prefixes of the next live customers that have none, and returns the id of the last of them.
+/// Stores the prefixes of those of the next live customers that have none, and returns the id of the last of them all.
 async fn fill_customer_prefixes(connection: &mut AsyncMysqlConnection, after: i64) -> Result<Option<i64>, DbError> {
     let stored = customer_prefixes::table.filter(customer_prefixes::customer_id.eq(customers::id));
-    let missing: Vec<(i64, String, String)> = customers::table
-        .filter(customers::id.gt(after).and(customers::deleted_at.is_null()).and(not(exists(stored))))
-        .select((customers::id, customers::name, customers::email))
+    let next: Vec<Owner> = customers::table
+        .filter(customers::id.gt(after).and(customers::deleted_at.is_null()))
+        .select((customers::id, customers::name, customers::email, exists(stored)))
         .order(customers::id)
         .limit(OWNER_BATCH)
         .load(connection)
         .await?;
-    insert_prefixes(connection, CUSTOMER_PREFIXES, &missing).await?;
-    Ok(missing.last().map(|(id, ..)| *id))
+    insert_prefixes(connection, CUSTOMER_PREFIXES, &next).await?;
+    Ok(next.last().map(|(id, ..)| *id))
 }
 
-/// Stores the prefixes of the next products that have none, and returns the id of the last of them.
+/// Stores the prefixes of those of the next products that have none, and returns the id of the last of them all.
 async fn fill_product_prefixes(connection: &mut AsyncMysqlConnection, after: i64) -> Result<Option<i64>, DbError> {
     let stored = product_prefixes::table.filter(product_prefixes::product_id.eq(products::id));
-    let missing: Vec<(i64, String, String)> = products::table
-        .filter(products::id.gt(after).and(not(exists(stored))))
-        .select((products::id, products::sku, products::name))
+    let next: Vec<Owner> = products::table
+        .filter(products::id.gt(after))
+        .select((products::id, products::sku, products::name, exists(stored)))
         .order(products::id)
         .limit(OWNER_BATCH)
         .load(connection)
         .await?;
-    insert_prefixes(connection, PRODUCT_PREFIXES, &missing).await?;
-    Ok(missing.last().map(|(id, ..)| *id))
+    insert_prefixes(connection, PRODUCT_PREFIXES, &next).await?;
+    Ok(next.last().map(|(id, ..)| *id))
 }
 
-async fn insert_prefixes(
-    connection: &mut AsyncMysqlConnection,
-    target: &str,
-    owners: &[(i64, String, String)],
-) -> Result<(), DbError> {
-    let texts = owners.iter().map(|(id, first, second)| (*id, [first.as_str(), second]));
+async fn insert_prefixes(connection: &mut AsyncMysqlConnection, target: &str, owners: &[Owner]) -> Result<(), DbError> {
+    let missing = owners.iter().filter(|(.., is_stored)| !is_stored);
+    let texts = missing.map(|(id, first, second, _)| (*id, [first.as_str(), second]));
     // A service may have stored some of them in the meantime.
     let insert = prefix_rows(target, texts).ending_with(" ON DUPLICATE KEY UPDATE prefix = VALUES(prefix)");
     insert.run(connection).await
