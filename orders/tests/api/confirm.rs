@@ -195,9 +195,8 @@ async fn an_order_is_confirmed_when_its_row_is_to_be_had_not_when_it_was_asked_f
     diesel_async::SimpleAsyncConnection::batch_execute(&mut other, &lock).await.unwrap();
     let confirm = harness.operator().order_confirm().id(id).x_idempotency_key("k").send();
     let unlock = async {
-        let waiting = "SELECT COUNT(*) AS n FROM information_schema.innodb_trx t \
-                       JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id \
-                       WHERE t.trx_state = 'LOCK WAIT' AND p.db = DATABASE()";
+        let waiting = "SELECT COUNT(*) AS n FROM information_schema.processlist \
+                       WHERE db = DATABASE() AND id <> CONNECTION_ID() AND info LIKE '%FOR UPDATE%'";
         harness.becomes(waiting, 1).await;
         let now = "SELECT TIMESTAMPDIFF(MICROSECOND, '2000-01-01', UTC_TIMESTAMP(6)) AS n";
         let unlocked = harness.number(now).await;
