@@ -43,3 +43,12 @@ impl<S> QueryId for Cached<S> {
 impl<S: Query> Query for Cached<S> {
     type SqlType = S::SqlType;
 }
+
+/// These values and the first of them again, until their number is a power of two: a statement that lists them has few texts, and
+/// can be [`CachedStatement::cached`].
+pub fn padded<T: Clone>(mut values: Vec<T>) -> Vec<T> {
+    if let Some(first) = values.first().cloned() {
+        values.resize(values.len().next_power_of_two(), first);
+    }
+    values
+}

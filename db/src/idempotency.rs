@@ -13,7 +13,7 @@ use diesel::prelude::*;
 use diesel_async::{AsyncMysqlConnection, RunQueryDsl};
 use futures::FutureExt;
 
-use crate::cached::CachedStatement;
+use crate::cached::{CachedStatement, padded};
 use crate::clock::utc_now;
 use crate::error::DbError;
 use crate::insert::{Insert, Value};
@@ -303,16 +303,13 @@ async fn take(
         ]);
     }
     insert.run(connection).await.map_err(in_progress)?;
-    let mut names = Vec::from_iter(claims.iter().map(|(claim, _)| Name::of(claim)));
-    let count = names.len();
-    // The statement is kept prepared: so that there are few texts of it, the first of the keys may be there several times.
-    names.resize(count.next_power_of_two(), names[0].clone());
-    let mut rows: Vec<Row> = of(&names).cached().load(connection).await?;
+    let names = Vec::from_iter(claims.iter().map(|(claim, _)| Name::of(claim)));
+    let mut rows: Vec<Row> = of(&padded(names.clone())).cached().load(connection).await?;
     let of_name = |name: &Name| {
         let found = rows.iter().position(|row| row.name == *name).ok_or_else(not_found)?;
         Ok(rows.swap_remove(found))
     };
-    names[..count].iter().map(of_name).collect()
+    names.iter().map(of_name).collect()
 }
 
 /// The rows of these keys that have not expired.

@@ -25,7 +25,7 @@ pub mod transaction;
 mod connect;
 mod metrics;
 
-pub use cached::CachedStatement;
+pub use cached::{CachedStatement, padded};
 pub use diesel_async::AsyncMysqlConnection as Connection;
 pub use error::{DbError, classify};
 pub use lookup::Lookup;

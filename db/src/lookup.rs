@@ -13,6 +13,7 @@ use futures::future::BoxFuture;
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
+use crate::cached::padded;
 use crate::error::DbError;
 use crate::pool::Db;
 
@@ -132,8 +133,7 @@ impl<K: Key, R: Row> Rows<K, R> {
     }
 
     async fn answer(&self, readers: Vec<(K, Reader<R>)>) {
-        let mut keys: Vec<K> = readers.iter().map(|(key, _)| key.clone()).collect();
-        keys.resize(keys.len().next_power_of_two(), keys[0].clone());
+        let keys = padded(readers.iter().map(|(key, _)| key.clone()).collect());
         let read = self.read;
         let Ok(rows) = self.db.run(async |connection| read(connection, keys.clone()).await).await else { return };
         let rows: BTreeMap<K, R> = rows.into_iter().collect();

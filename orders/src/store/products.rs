@@ -1,13 +1,12 @@
 //! The products and their stock. The stock changes only by statements that check it while they change it.
 
-use std::iter;
 use std::ops::RangeInclusive;
 
 use chrono::NaiveDateTime;
 use db::clock::{last_insert_id, time_of_row, utc_now};
 use db::prefix_index::{Hits, PRODUCTS};
 use db::schema::products;
-use db::{CachedStatement, Connection, DbError};
+use db::{CachedStatement, Connection, DbError, padded};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use orders_api::{NewProduct, Product, ProductPatch};
@@ -96,9 +95,8 @@ pub(crate) async fn lock_all(
     ids: &[ProductId],
     if_locked: IfLocked,
 ) -> Result<(Vec<Product>, NaiveDateTime), DbError> {
-    // So that there are few texts of the statement, the last of the ids may be there several times.
-    let padding = iter::repeat_n(ids.last(), ids.len().next_power_of_two() - ids.len()).flatten();
-    let wanted = products::table.filter(products::id.eq_any(ids.iter().chain(padding).copied().map(ProductId::get)));
+    let ids = padded(ids.iter().copied().map(ProductId::get).collect());
+    let wanted = products::table.filter(products::id.eq_any(ids));
     let rows = wanted.order(products::id.asc()).select((Row::as_select(), time_of_row())).for_update();
     let rows: Vec<(Row, NaiveDateTime)> = match if_locked {
         IfLocked::Wait => rows.cached().load(connection).await?,
