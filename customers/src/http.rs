@@ -3,6 +3,12 @@
 
 use std::net::IpAddr;
 
+use common_contract::{CustomerId, Failure, Health, OperatorId, Page, Readiness, etag};
+use common_http::{
+    Answer, Conditional, CreatedHeaders, CreatedWith, EntityHeaders, Headers, JsonBody, OkAnswer, OkWith, PathId,
+    QueryParams,
+};
+use common_server::Call;
 use customers_api::{
     Credentials, Customer, CustomerContact, CustomerInput, CustomerListQuery, CustomersApi, Error, NewOperator,
     OperatorAccount, OperatorListQuery, OperatorPatch, PasswordChange, Token,
@@ -10,11 +16,6 @@ use customers_api::{
 use dropshot::{
     HttpResponseCreated, HttpResponseDeleted, HttpResponseHeaders, HttpResponseOk, HttpResponseUpdatedNoContent,
     RequestContext,
-};
-use service::Call;
-use service_api::{
-    Answer, Conditional, CreatedHeaders, CreatedWith, CustomerId, EntityHeaders, Failure, Headers, Health, JsonBody,
-    OkAnswer, OkWith, OperatorId, Page, PathId, QueryParams, Readiness, etag,
 };
 
 use crate::{Context, metrics};
@@ -193,7 +194,7 @@ impl CustomersApi for CustomersServer {
 
     async fn readiness_view(rqctx: RequestContext<Context>) -> Result<OkAnswer<Readiness>, Error> {
         let work = async {
-            service::not_stopping()?;
+            common_server::not_stopping()?;
             rqctx.context().customers.ready().await?;
             Answer::ok(Readiness::ready())
         };

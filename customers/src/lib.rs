@@ -11,12 +11,12 @@ mod store;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use common_contract::Username;
+use common_server::auth::{Auth, SecretDigest};
+use common_server::settings::{Env, SettingError, bind_address, refuse_database_abroad, refuse_weak_secrets};
+use common_server::{CursorKey, RunError, Running, TrustedProxies};
 use customers_api::Password;
 use db::{DatabaseSettings, Db};
-use service::auth::{Auth, SecretDigest};
-use service::settings::{Env, SettingError, bind_address, refuse_database_abroad, refuse_weak_secrets};
-use service::{CursorKey, RunError, Running, TrustedProxies};
-use service_api::Username;
 
 use app::{Bootstrap, Customers, Login, Operators, Passwords, Throttle};
 use http::CustomersServer;
@@ -89,7 +89,7 @@ pub fn start(config: Config) -> Result<Running<Context>, RunError> {
     db::describe_metrics();
     metrics::describe();
     let db = Db::connect(&database);
-    service::before_scrape(db.watch());
+    common_server::before_scrape(db.watch());
     let passwords = Arc::new(Passwords::new());
     let context = Context {
         auth,
@@ -100,5 +100,5 @@ pub fn start(config: Config) -> Result<Running<Context>, RunError> {
     };
     let api = customers_api::customers_api_mod::api_description::<CustomersServer>()
         .map_err(|error| RunError::Start(Box::new(error)))?;
-    service::serve(service::with_docs(api, DOCUMENT)?, context, bind_address)
+    common_server::serve(common_server::with_docs(api, DOCUMENT)?, context, bind_address)
 }

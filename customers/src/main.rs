@@ -2,11 +2,13 @@
 
 use std::process::ExitCode;
 
+use common_server::settings::Env;
 use customers::Config;
-use service::settings::Env;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    service::run("customers", customers::DEFAULT_PORT, async { customers::start(Config::from_env(&Env::process())?) })
-        .await
+    common_server::run("customers", customers::DEFAULT_PORT, async {
+        customers::start(Config::from_env(&Env::process())?)
+    })
+    .await
 }

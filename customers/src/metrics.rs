@@ -1,8 +1,8 @@
 //! What is counted of logins and of passwords. Nothing is where nobody serves the numbers.
 
+use common_contract::{Failure, codes};
 use customers_api::{TOO_MANY_ATTEMPTS, WRONG_PASSWORD};
 use metrics::{counter, describe_counter};
-use service_api::{Failure, codes};
 
 const LOGINS: &str = "logins_total";
 const PASSWORD_HASHES: &str = "password_hashes_total";

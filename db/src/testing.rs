@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::{env, mem, thread};
 
-use db_server::{Durability, Error as ServerError, PrivateServer, Program, install_command};
 use diesel::sql_types::{Bigint, Nullable, Text, Unsigned};
 use diesel::{ConnectionResult, QueryableByName};
 use diesel_async::{AsyncMysqlConnection, RunQueryDsl, SimpleAsyncConnection};
+use private_server::{Durability, Error as ServerError, PrivateServer, Program, install_command};
 use tokio::runtime;
 use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
+use client_common::{Coded, Fault};
+use common_contract::{Detail, ErrorCode, Failure};
 use orchestrator_api as api;
 use orders_client::codes;
-use outbound::{Coded, Fault};
-use service_api::{Detail, ErrorCode, Failure};
 
 use crate::create_and_confirm::Step;
 use crate::saga::{Failed, Undone};
@@ -106,7 +106,7 @@ impl Cause {
             Self::CustomerNotFound => api::CUSTOMER_NOT_FOUND,
             Self::ProductNotFound(_) => api::PRODUCT_NOT_FOUND,
             Self::InsufficientStock(_) => api::INSUFFICIENT_STOCK,
-            Self::KeyReused => service_api::codes::IDEMPOTENCY_KEY_REUSED,
+            Self::KeyReused => common_contract::codes::IDEMPOTENCY_KEY_REUSED,
             Self::KeySpent => api::IDEMPOTENCY_KEY_SPENT,
             Self::InProgress => api::IDEMPOTENCY_IN_PROGRESS,
             Self::OrderCanceled => api::ORDER_CANCELED,

@@ -7,11 +7,11 @@
 
 use std::collections::BTreeMap;
 
+use client_common::{Fault, Tried};
+use common_server::Call;
 use orchestrator_api::{Customer, Order, Outcome};
 use orders_client::codes;
 use orders_client::types::{self, AbandonOutcome, OrderStatus};
-use outbound::{Fault, Tried};
-use service::Call;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
@@ -125,7 +125,7 @@ impl<'a> CreateAndConfirm<'a> {
         let tried = self
             .upstreams
             .ask_customers(until, async || {
-                let answer = outbound::send(self.customers.internal_customer_view().id(id).send()).await?;
+                let answer = client_common::send(self.customers.internal_customer_view().id(id).send()).await?;
                 wire::customer(answer.into_inner()).ok_or(Fault::Broken)
             })
             .await;
@@ -146,7 +146,7 @@ impl<'a> CreateAndConfirm<'a> {
             .ask_orders(until, async || {
                 let create =
                     self.orders.order_create().x_idempotency_key(self.keys.create.as_str()).body(new_order.clone());
-                let answer = outbound::send(create.send()).await?;
+                let answer = client_common::send(create.send()).await?;
                 let replayed = answer.headers().contains_key("idempotent-replayed");
                 Ok((answer.into_inner(), replayed))
             })
@@ -172,7 +172,7 @@ impl<'a> CreateAndConfirm<'a> {
             .upstreams
             .ask_orders(until, async || {
                 let confirm = self.orders.order_confirm().id(made.id).x_idempotency_key(self.keys.confirm.as_str());
-                let order = outbound::send(confirm.send()).await?.into_inner();
+                let order = client_common::send(confirm.send()).await?.into_inner();
                 wire::confirmed(order).ok_or(Fault::Broken)
             })
             .await;
@@ -187,7 +187,7 @@ impl<'a> CreateAndConfirm<'a> {
     async fn look_up(&mut self, until: Instant) -> Undo<Cause> {
         let lookup = async || {
             let key = self.keys.create.as_str();
-            outbound::send(self.orders.internal_order_lookup().create_key(key).send()).await
+            client_common::send(self.orders.internal_order_lookup().create_key(key).send()).await
         };
         let tried = self.upstreams.undo_orders(until, lookup).await;
         let order = match tried.result {
@@ -222,7 +222,7 @@ impl<'a> CreateAndConfirm<'a> {
             .upstreams
             .undo_orders(until, async || {
                 let body = types::AbandonRequest::builder().create_key(self.keys.create.as_str()).order(order.clone());
-                outbound::send(self.orders.internal_order_abandon().body(body).send()).await
+                client_common::send(self.orders.internal_order_abandon().body(body).send()).await
             })
             .await;
         let types::Abandoned { outcome, order } = match tried.result {
@@ -246,7 +246,7 @@ impl<'a> CreateAndConfirm<'a> {
             .undo_orders(until, async || {
                 let cancel = self.orders.order_cancel().id(id);
                 let cancel = cancel.if_match(AS_MADE).x_idempotency_key(self.keys.cancel.as_str());
-                outbound::send(cancel.send()).await
+                client_common::send(cancel.send()).await
             })
             .await;
         match tried.result {
@@ -258,7 +258,7 @@ impl<'a> CreateAndConfirm<'a> {
 
     /// Changes nothing: finds out how the order ended, if it did.
     async fn look(&mut self, id: i64, until: Instant) -> Undo<Cause> {
-        let view = async || outbound::send(self.orders.order_view().id(id).send()).await;
+        let view = async || client_common::send(self.orders.order_view().id(id).send()).await;
         let tried = self.upstreams.undo_orders(until, view).await;
         let Ok(order) = tried.result else { return Undo::Failed };
         match order.status {

@@ -4,13 +4,14 @@
 
 use std::sync::OnceLock;
 
+use common_contract::{Failure, Health, OrderId, Readiness, codes};
+use common_http::{CreatedAnswer, OkAnswer};
+use common_server::Call;
+use common_server::auth::{Auth, Caller, Operator};
+use common_server::settings::Profile;
 use orchestrator_api::{
     Compensated, CreateAndConfirm as Request, FailureBody, FailureReason, Outcome, Step as StepName, Success,
 };
-use service::Call;
-use service::auth::{Auth, Caller, Operator};
-use service::settings::Profile;
-use service_api::{CreatedAnswer, Failure, Health, OkAnswer, OrderId, Readiness, codes};
 use tokio::time::Instant;
 
 use crate::cause::{self, Standing};
@@ -59,7 +60,7 @@ impl Orchestrator {
     /// Whether the service can work.
     pub(crate) async fn readiness(&self, call: &Call) -> OkAnswer<Readiness> {
         let work = async {
-            service::not_stopping()?;
+            common_server::not_stopping()?;
             self.upstreams.ready(call).await?;
             OkAnswer::ok(Readiness::ready())
         };

@@ -9,6 +9,10 @@ use std::convert::Infallible;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
+use common_contract::{Failure, codes};
+use common_http::json_body;
+use common_server::settings::Env;
+use common_server::{Call, MAX_BODY_BYTES, RunError};
 use dropshot::{Body, ClientErrorStatusCode, HttpError};
 use http::{HeaderValue, Method, Response, header};
 use lambda_http::lambda_runtime::{self, Diagnostic};
@@ -17,9 +21,6 @@ use lambda_http::{Adapter, Context, LambdaEvent, Request, RequestExt, Service, s
 use orchestrator_api::CreateAndConfirm;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
-use service::settings::Env;
-use service::{Call, MAX_BODY_BYTES, RunError};
-use service_api::{Failure, codes, json_body};
 use tokio::time::Instant;
 
 use crate::event::{self, NotBase64};
@@ -34,9 +35,9 @@ enum Operation {
 
 /// The function's whole life.
 pub async fn run(config: impl FnOnce() -> Result<Config, RunError>) -> ExitCode {
-    service::init_logs();
+    common_server::init_logs();
     let orchestrator =
-        service::init_traces("orchestrator", &Env::process()).and_then(|()| Orchestrator::new(config()?));
+        common_server::init_traces("orchestrator", &Env::process()).and_then(|()| Orchestrator::new(config()?));
     let orchestrator = match orchestrator {
         Ok(orchestrator) => orchestrator,
         Err(error) => return failed(&error),
@@ -68,7 +69,7 @@ pub async fn answer(orchestrator: &Orchestrator, event: LambdaEvent<Value>) -> R
     let respond = async |request| Ok::<_, Infallible>(respond(orchestrator, &request, &body, &context).await);
     let Ok(answer) = Adapter::from(service_fn(respond)).call(LambdaEvent::new(request, context.clone())).await;
     // From the moment of the answer on, the process may be frozen.
-    service::flush_traces().await;
+    common_server::flush_traces().await;
     serde_json::to_value(answer).map_err(|error| error.to_string().into())
 }
 

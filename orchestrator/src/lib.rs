@@ -20,10 +20,10 @@ mod wire;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use common_server::auth::Auth;
+use common_server::settings::{Env, Profile, bind_address, refuse_weak_secrets};
+use common_server::{RunError, Running};
 use secrecy::SecretString;
-use service::auth::Auth;
-use service::settings::{Env, Profile, bind_address, refuse_weak_secrets};
-use service::{RunError, Running};
 
 use local::LocalServer;
 use upstreams::Upstreams;
@@ -85,7 +85,7 @@ impl Orchestrator {
             tracing::warn!("PROFILE is development: callers without credentials are let in");
         }
         metrics::describe();
-        outbound::describe_metrics();
+        client_common::describe_metrics();
         let upstreams = Upstreams::new(customers_base, orders_base, service_token, policy);
         let upstreams = upstreams.map_err(|error| RunError::Start(Box::new(error)))?;
         Ok(Self { auth, profile, upstreams })
@@ -102,5 +102,6 @@ pub fn start(config: Config) -> Result<Running<Orchestrator>, RunError> {
     let orchestrator = Orchestrator::new(config)?;
     let api = orchestrator_api::orchestrator_api_mod::api_description::<LocalServer>()
         .map_err(|error| RunError::Start(Box::new(error)))?;
-    Ok(service::serve(service::with_docs(api, DOCUMENT)?, orchestrator, address)?.closed_within(CLOSED_WITHIN))
+    Ok(common_server::serve(common_server::with_docs(api, DOCUMENT)?, orchestrator, address)?
+        .closed_within(CLOSED_WITHIN))
 }

@@ -1,9 +1,10 @@
 //! The front for one's own machine and for containers: dropshot on a port.
 
+use common_contract::{Health, Readiness};
+use common_http::{CreatedAnswer, JsonBody, OkAnswer};
+use common_server::Call;
 use dropshot::RequestContext;
 use orchestrator_api::{CreateAndConfirm, FailureBody, OrchestratorApi, Success};
-use service::Call;
-use service_api::{CreatedAnswer, Health, JsonBody, OkAnswer, Readiness};
 
 use crate::handler::Orchestrator;
 

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
+use common_server::settings::Env;
 use orchestrator::{Config, DEFAULT_PORT, lambda, start};
-use service::settings::Env;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -11,6 +11,6 @@ async fn main() -> ExitCode {
     if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_some() {
         lambda::run(config).await
     } else {
-        service::run("orchestrator", DEFAULT_PORT, async { start(config()?) }).await
+        common_server::run("orchestrator", DEFAULT_PORT, async { start(config()?) }).await
     }
 }

@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use outbound::{Coded, Fault, Retry, Tried};
+use client_common::{Coded, Fault, Retry, Tried};
 use tokio::time::Instant;
 
 use crate::saga::Deadlines;

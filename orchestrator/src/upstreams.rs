@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use outbound::{Coded, Fault, Outbound, Tried};
+use client_common::{Coded, Fault, Outbound, Tried};
+use common_contract::Failure;
+use common_server::Call;
 use secrecy::{ExposeSecret, SecretString};
-use service::Call;
-use service_api::Failure;
 use tokio::time::{Instant, timeout};
 
 use crate::retry::{self, Policy, RetryBudget};
@@ -42,7 +42,7 @@ impl Upstreams {
         service_token: SecretString,
         policy: Policy,
     ) -> reqwest::Result<Self> {
-        let http = outbound::http_client(policy.connect, policy.attempt)?;
+        let http = client_common::http_client(policy.connect, policy.attempt)?;
         let (customers, orders) = (Upstream::at(customers_base), Upstream::at(orders_base));
         Ok(Self { http, service_token, policy, customers, orders })
     }
@@ -96,8 +96,8 @@ impl Upstreams {
         let (customers, orders) = (self.customers(call), self.orders(call));
         let both = async {
             tokio::join!(
-                outbound::send(customers.readiness_view().send()),
-                outbound::send(orders.readiness_view().send())
+                client_common::send(customers.readiness_view().send()),
+                client_common::send(orders.readiness_view().send())
             )
         };
         match timeout(READY_LIMIT, both).await {

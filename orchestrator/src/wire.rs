@@ -1,9 +1,9 @@
 //! Between the shapes of the upstreams' documents and those of ours. Whatever an upstream sends that ours cannot say
 //! gives none.
 
+use common_contract::Detail;
 use orchestrator_api::{CreateAndConfirm, Customer, Item, Order, OrderItem, OrderStatus};
 use orders_client::types;
-use service_api::Detail;
 
 /// The order to be made.
 pub(crate) fn new_order(request: &CreateAndConfirm) -> types::NewOrder {

@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
+use client_common::{Fault, Outbound, Retry};
+use common_contract::CustomerId;
+use common_server::settings::Env;
+use common_server::{Call, RunError};
 use customers_client::types::Error as ErrorBody;
 use customers_client::{Client, codes};
-use outbound::{Fault, Outbound, Retry};
 use secrecy::{ExposeSecret, SecretString};
-use service::settings::Env;
-use service::{Call, RunError};
-use service_api::CustomerId;
 
 const CONNECT_LIMIT: Duration = Duration::from_millis(500);
 /// What any one call may take. A check may have less for all of its calls.
@@ -43,7 +43,7 @@ pub(crate) enum CustomerFault {
 impl CustomersService {
     /// From `CUSTOMERS_API_BASE` and `SERVICE_TOKEN`.
     pub(crate) fn from_env(env: &Env<'_>) -> Result<Self, RunError> {
-        let http = outbound::http_client(CONNECT_LIMIT, CALL_LIMIT);
+        let http = client_common::http_client(CONNECT_LIMIT, CALL_LIMIT);
         Ok(Self {
             base: env.base_url("CUSTOMERS_API_BASE")?,
             token: env.secret("SERVICE_TOKEN")?,
@@ -57,7 +57,7 @@ impl CustomersService {
         let outbound = Outbound::new().bearer(self.token.expose_secret()).correlation_id(call.correlation_id());
         let outbound = outbound.trace(&traceparent, &tracestate);
         let client = Client::new_with_client(&self.base, self.http.clone(), outbound);
-        let view = || outbound::send(client.internal_customer_view().id(id.get()).send());
+        let view = || client_common::send(client.internal_customer_view().id(id.get()).send());
         let answer = Retry { total: limit, ..RETRY }.repeatable(view).await;
         answer.map(drop).map_err(|fault| customer_fault(&fault, id))
     }

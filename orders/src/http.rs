@@ -1,17 +1,18 @@
 //! Between the contract and the rules: reads the request, asks who is calling, calls the rules once, wraps what they
 //! give. The only file of this crate that knows dropshot.
 
+use common_contract::{Failure, Health, OrderId, Page, ProductId, Readiness, etag};
+use common_http::{
+    Answer, ChangedHeaders, Conditional, ConditionalKeyRequired, ConditionalKeyed, CreatedAnswer, CreatedHeaders,
+    CreatedWith, EntityHeaders, Headers, JsonBody, Keyed, KeyedCreatedHeaders, OkAnswer, OkWith, PathId, QueryParams,
+    replayed,
+};
+use common_server::Call;
 use dropshot::{HttpResponseCreated, HttpResponseHeaders, HttpResponseOk, RequestContext};
 use orders_api::{
     AbandonRequest, Abandoned, Error, NewOrder, NewProduct, NewStockAdjustment, Order, OrderEvent, OrderListQuery,
     OrderLookupQuery, OrderSummary, OrdersApi, Product, ProductListQuery, ProductPatch, StockMovement,
     StockMovementListQuery,
-};
-use service::Call;
-use service_api::{
-    Answer, ChangedHeaders, Conditional, ConditionalKeyRequired, ConditionalKeyed, CreatedAnswer, CreatedHeaders,
-    CreatedWith, EntityHeaders, Failure, Headers, Health, JsonBody, Keyed, KeyedCreatedHeaders, OkAnswer, OkWith,
-    OrderId, Page, PathId, ProductId, QueryParams, Readiness, etag, replayed,
 };
 
 use crate::Context;
@@ -220,7 +221,7 @@ impl OrdersApi for OrdersServer {
 
     async fn readiness_view(rqctx: RequestContext<Context>) -> Result<OkAnswer<Readiness>, Error> {
         let work = async {
-            service::not_stopping()?;
+            common_server::not_stopping()?;
             rqctx.context().orders.ready().await?;
             Answer::ok(Readiness::ready())
         };

@@ -16,11 +16,11 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
+use common_server::auth::Auth;
+use common_server::settings::{Env, SettingError, bind_address, refuse_database_abroad, refuse_weak_secrets};
+use common_server::{CursorKey, RunError, Running};
 use db::idempotency::Answers;
 use db::{DatabaseSettings, Db};
-use service::auth::Auth;
-use service::settings::{Env, SettingError, bind_address, refuse_database_abroad, refuse_weak_secrets};
-use service::{CursorKey, RunError, Running};
 use tokio::task::JoinSet;
 
 use app::{GroupCommit, Orders, Products};
@@ -104,10 +104,10 @@ pub struct Context {
 pub fn start(config: Config) -> Result<Running<Context>, RunError> {
     let Config { bind_address, database, auth, cursors, customers, key_retention, reservation } = config;
     db::describe_metrics();
-    outbound::describe_metrics();
+    client_common::describe_metrics();
     metrics::describe();
     let db = Db::connect(&database);
-    service::before_scrape(db.watch());
+    common_server::before_scrape(db.watch());
     let background = background::start(&db);
     let products = Products::new(db.clone(), cursors.clone());
     let groups = GroupCommit::new(db.clone(), key_retention);
@@ -116,5 +116,5 @@ pub fn start(config: Config) -> Result<Running<Context>, RunError> {
     let context = Context { auth, products, orders, _background: background };
     let api = orders_api::orders_api_mod::api_description::<OrdersServer>()
         .map_err(|error| RunError::Start(Box::new(error)))?;
-    service::serve(service::with_docs(api, DOCUMENT)?, context, bind_address)
+    common_server::serve(common_server::with_docs(api, DOCUMENT)?, context, bind_address)
 }

@@ -2,10 +2,11 @@
 
 use std::process::ExitCode;
 
+use common_server::settings::Env;
 use orders::Config;
-use service::settings::Env;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    service::run("orders", orders::DEFAULT_PORT, async { orders::start(Config::from_env(&Env::process())?) }).await
+    common_server::run("orders", orders::DEFAULT_PORT, async { orders::start(Config::from_env(&Env::process())?) })
+        .await
 }

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
-use db_server::Program;
-use db_server::claim::Claim;
+use private_server::Program;
+use private_server::claim::Claim;
 
 use crate::process;
 

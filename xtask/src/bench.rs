@@ -16,7 +16,7 @@ use crate::{process, programs, workspace};
 /// What is measured.
 const MEASURED: [&str; 4] = ["customers", "orders", "orchestrator", "db"];
 /// What measures. It is built apart, as it asks for features that those are released without.
-const PROGRAM: &str = "xtask-bench";
+const PROGRAM: &str = "bench";
 /// The only case that needs the program for open loops.
 const OPEN_LOOP: &str = "open_loop";
 
@@ -35,7 +35,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<ExitCode> {
     let Some(programs) = programs::build_released(&mut system, &[PROGRAM])? else {
         return Ok(ExitCode::FAILURE);
     };
-    let mut command = programs.command(PROGRAM, "xtask/bench")?;
+    let mut command = programs.command(PROGRAM, "qa/bench")?;
     command.args(cases).arg("--directory").arg(directory).arg("--wrk").arg(wrk);
     if let Some(oha) = oha {
         command.arg("--oha").arg(oha);

@@ -12,7 +12,7 @@ use crate::system::System;
 use crate::tool::HAPROXY;
 use crate::{process, programs, workspace};
 
-const PROGRAMS: [&str; 5] = ["xtask-chaos", "db", "customers", "orders", "orchestrator"];
+const PROGRAMS: [&str; 5] = ["faults", "db", "customers", "orders", "orchestrator"];
 
 /// The configuration of HAProxy, in the working copy.
 const CONFIGURATION: &str = "deploy/haproxy.cfg";
@@ -66,7 +66,7 @@ fn run_program(
         return Ok(ExitCode::FAILURE);
     };
     let RunArgs { minutes, program, keep } = args;
-    let mut command = programs.command("xtask-chaos", "xtask/chaos")?;
+    let mut command = programs.command("faults", "qa/faults")?;
     command.arg(name).arg("--minutes").arg(minutes.to_string());
     if let Some(program) = program {
         command.arg("--program").arg(program);

@@ -16,7 +16,7 @@ const COULD_NOT_LOOK: u8 = 2;
 pub(crate) fn run(args: &CheckInvariantsArgs) -> Result<ExitCode> {
     let examples = args.examples.to_string();
     let arguments = ["--examples", &examples];
-    let (command, package) = ("check-invariants", "xtask/invariants");
+    let (command, package) = ("check-invariants", "db/audit");
     let program = DatabaseProgram { command, name: PROGRAM, package, arguments: &arguments };
     match run_program(args.database_url.clone(), args.install, &program) {
         Ok(code) => Ok(code.unwrap_or(ExitCode::from(COULD_NOT_LOOK))),

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use anyhow::{Context, Result};
-use db_server::{Program, install_command};
+use private_server::{Program, install_command};
 
 use crate::cli::Install;
 use crate::{apt, docker};

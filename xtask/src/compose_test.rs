@@ -174,7 +174,7 @@ impl Trial {
     fn check_invariants(&mut self) -> Result<()> {
         let (name, step) = ("xtask-invariants", "invariants");
         let programs = programs::build(&mut self.system, &[name])?;
-        let mut command = programs.command(name, "xtask/invariants")?;
+        let mut command = programs.command(name, "db/audit")?;
         command.env("DATABASE_URL", &self.containers.database_url);
         self.system.progress.start(step, "looking");
         self.system.run(step, &command, |_| true)?;

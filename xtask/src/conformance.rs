@@ -1,5 +1,5 @@
 //! `conformance`: a private system, and tools that others wrote to judge it. What a step does is in its own program below
-//! `xtask/conformance`; what these programs need is in `tools`.
+//! `qa/conformance`; what these programs need is in `tools`.
 
 pub(crate) mod tools;
 
@@ -13,7 +13,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
-use db_server::PrivateServer;
+use private_server::PrivateServer;
 use rand::distr::{Alphanumeric, SampleString};
 
 use crate::cli::{ConformanceArgs, Step};
@@ -31,7 +31,7 @@ use crate::{choice, workspace};
 struct Program {
     name: &'static str,
     runtime: Runtime,
-    /// Below `xtask/conformance`.
+    /// Below `qa/conformance`.
     path: &'static str,
     needs_system: bool,
 }
@@ -189,7 +189,7 @@ fn environment(settings: &Settings) -> Vec<(String, String)> {
 
 /// Those of `up`, but on free ports, and in the profile that lets nobody in without credentials: so the documents say.
 fn settings() -> Result<Settings> {
-    let ports = db_server::free_ports(2 * SERVICES.len())?;
+    let ports = private_server::free_ports(2 * SERVICES.len())?;
     let variables = SERVICES.iter().flat_map(|service| [service.port_variable, service.metrics_variable]);
     let ports = BTreeMap::from_iter(variables.zip(ports));
     Settings::read(|name| match name {

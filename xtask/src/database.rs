@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use db_server::claim::Claim;
-use db_server::supervisor::Supervised;
-use db_server::{Durability, Launch, PrivateServer, Program};
+use private_server::claim::Claim;
+use private_server::supervisor::Supervised;
+use private_server::{Durability, Launch, PrivateServer, Program};
 
 use crate::choice::Choice;
 use crate::docker::{self, Project};

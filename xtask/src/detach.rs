@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result};
-use db_server::supervisor::send_signal;
+use private_server::supervisor::send_signal;
 
 use crate::cli::UpArgs;
 use crate::interrupt::{self, Groups};

@@ -1,8 +1,8 @@
 //! `down`: ends the `up` that is running.
 
 use anyhow::{Result, bail};
-use db_server::claim::Claim;
-use db_server::supervisor::send_signal;
+use private_server::claim::Claim;
+use private_server::supervisor::send_signal;
 
 use crate::home::{self, Home};
 use crate::state::State;

@@ -20,13 +20,13 @@ use crate::{process, workspace};
 const LONGEST: &str = "-max_len=131072";
 
 /// Where each target has its program.
-const PROGRAMS: &str = "xtask/fuzz/fuzz_targets";
+const PROGRAMS: &str = "qa/fuzz/fuzz_targets";
 
 pub(crate) fn run(args: &FuzzArgs) -> Result<ExitCode> {
     let mut system = System::new(None, Progress::new(false))?;
     for target in targets(&args.targets)? {
         let mut command = CARGO_FUZZ.find_or_install(args.install, &mut system)?;
-        command.args(["run", "--fuzz-dir", "xtask/fuzz", "--sanitizer", "none", "--features", "libfuzzer"]);
+        command.args(["run", "--fuzz-dir", "qa/fuzz", "--sanitizer", "none", "--features", "libfuzzer"]);
         let corpus = workspace::root().join(".local/fuzz").join(&target);
         fs::create_dir_all(&corpus)?;
         command.arg(target).arg(&corpus);

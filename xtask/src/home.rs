@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use db_server::claim::Claim;
-use db_server::supervisor::PATIENCE;
+use private_server::claim::Claim;
+use private_server::supervisor::PATIENCE;
 
 use crate::process;
 use crate::state::{Child, Process, State};

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
-use db_server::supervisor::send_signal;
+use private_server::supervisor::send_signal;
 
 use crate::process::complain;
 

@@ -6,7 +6,7 @@ use std::sync::mpsc::channel;
 use std::thread;
 
 use anyhow::{Context, Result};
-use db_server::supervisor::Supervised;
+use private_server::supervisor::Supervised;
 
 /// Writes a line to standard error. Unlike `eprintln!` it does not panic when nobody reads it any more.
 pub(crate) fn complain(line: &str) {

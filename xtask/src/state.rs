@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process;
 
 use anyhow::{Context, Result};
-use db_server::supervisor::send_signal;
+use private_server::supervisor::send_signal;
 use serde::{Deserialize, Serialize};
 
 const FILE: &str = "state.json";

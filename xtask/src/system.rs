@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Error, Result, anyhow, bail};
-use db_server::supervisor::{Attached, Supervised};
+use private_server::supervisor::{Attached, Supervised};
 
 use crate::choice::Choice;
 use crate::database::{self, Cancel, Database, Listener, Purpose, Start};

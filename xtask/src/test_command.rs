@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use db_server::PrivateServer;
+use private_server::PrivateServer;
 
 use crate::cli::TestArgs;
 use crate::database::Purpose;

@@ -4,7 +4,7 @@ use std::env;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use db_server::claim::Claim;
+use private_server::claim::Claim;
 
 use crate::apt;
 use crate::cli::Install;

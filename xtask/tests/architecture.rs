@@ -10,35 +10,71 @@ use serde_json::Value;
 
 /// What each crate may use of this workspace. Tests may use more, except those of the leaves.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("service-api", &[]),
-    ("customers-api", &["service-api"]),
-    ("orders-api", &["service-api"]),
-    ("orchestrator-api", &["service-api"]),
-    ("outbound", &[]),
+    ("common-contract", &[]),
+    ("common-http", &["common-contract"]),
+    ("customers-api", &["common-contract", "common-http"]),
+    ("orders-api", &["common-contract", "common-http"]),
+    ("orchestrator-api", &["common-contract", "common-http"]),
+    ("client-common", &[]),
     ("client-generator", &[]),
-    ("customers-client", &["client-generator", "outbound"]),
-    ("orders-client", &["client-generator", "outbound"]),
-    ("orchestrator-client", &["client-generator", "outbound"]),
+    ("customers-client", &["client-common", "client-generator"]),
+    ("orders-client", &["client-common", "client-generator"]),
+    ("orchestrator-client", &["client-common", "client-generator"]),
     ("openapi-document", &[]),
-    ("service", &["openapi-document", "service-api"]),
-    ("db-server", &[]),
-    ("invariants", &[]),
-    ("db", &["db-server"]),
-    ("customers", &["customers-api", "db", "service", "service-api"]),
-    ("orders", &["customers-client", "db", "orders-api", "outbound", "service", "service-api"]),
-    ("orchestrator", &["customers-client", "orchestrator-api", "orders-client", "outbound", "service", "service-api"]),
-    ("xtask", &["db-server"]),
-    ("load", &["customers-client", "orchestrator-client", "orders-client", "outbound"]),
-    ("fuzz", &["customers-api", "orchestrator", "orchestrator-api", "orders-api", "service", "service-api"]),
-    ("stage", &["db-server"]),
-    ("xtask-bench", &["customers-client", "db", "db-server", "invariants", "orders-client", "outbound", "stage"]),
-    ("xtask-chaos", &["customers-client", "db-server", "invariants", "load", "orders-client", "outbound", "stage"]),
-    ("xtask-openapi", &["customers-api", "openapi-document", "orchestrator-api", "orders-api", "service-api"]),
+    ("common-server", &["common-contract", "common-http", "openapi-document"]),
+    ("private-server", &[]),
+    ("db", &["private-server"]),
+    ("db-audit", &[]),
+    ("customers", &["common-contract", "common-http", "common-server", "customers-api", "db"]),
+    (
+        "orders",
+        &["client-common", "common-contract", "common-http", "common-server", "customers-client", "db", "orders-api"],
+    ),
+    (
+        "orchestrator",
+        &[
+            "client-common",
+            "common-contract",
+            "common-http",
+            "common-server",
+            "customers-client",
+            "orchestrator-api",
+            "orders-client",
+        ],
+    ),
+    ("xtask", &["private-server"]),
+    ("workload", &["client-common", "customers-client", "orchestrator-client", "orders-client"]),
+    (
+        "fuzz",
+        &[
+            "common-contract",
+            "common-http",
+            "common-server",
+            "customers-api",
+            "orchestrator",
+            "orchestrator-api",
+            "orders-api",
+        ],
+    ),
+    ("harness", &["private-server"]),
+    ("bench", &["client-common", "customers-client", "db", "db-audit", "harness", "orders-client", "private-server"]),
+    (
+        "faults",
+        &["client-common", "customers-client", "db-audit", "harness", "orders-client", "private-server", "workload"],
+    ),
+    ("xtask-openapi", &["common-contract", "customers-api", "openapi-document", "orchestrator-api", "orders-api"]),
 ];
 
 /// Crates whose tests keep to the arrows, too: what they know must not depend on who is asking.
-const LEAVES: &[&str] =
-    &["service-api", "customers-api", "orders-api", "orchestrator-api", "openapi-document", "outbound"];
+const LEAVES: &[&str] = &[
+    "common-contract",
+    "common-http",
+    "customers-api",
+    "orders-api",
+    "orchestrator-api",
+    "openapi-document",
+    "client-common",
+];
 
 /// Of the working copy under test: the one in which this program was built may be another.
 fn root() -> PathBuf {
@@ -93,9 +129,13 @@ const SECRETS: &[Secret] = &[
     },
     Secret { word: "lambda_http", in_folders: &["orchestrator/src"], known_to: &["lambda.rs", "event.rs"] },
     Secret { word: "diesel", in_folders: &["customers/src", "orders/src"], known_to: &["store"] },
-    Secret { word: "AsyncMysqlConnection", in_folders: &["customers/src", "orders/src", "service/src"], known_to: &[] },
-    Secret { word: "establish", in_folders: &["customers/src", "orders/src", "service/src"], known_to: &[] },
-    Secret { word: "reqwest", in_folders: &["customers/src", "service/src"], known_to: &["testing"] },
+    Secret {
+        word: "AsyncMysqlConnection",
+        in_folders: &["customers/src", "orders/src", "common/server/src"],
+        known_to: &[],
+    },
+    Secret { word: "establish", in_folders: &["customers/src", "orders/src", "common/server/src"], known_to: &[] },
+    Secret { word: "reqwest", in_folders: &["customers/src", "common/server/src"], known_to: &["testing"] },
 ];
 
 #[test]
@@ -111,7 +151,7 @@ fn only_the_edges_know_the_frameworks() {
 
 #[test]
 fn no_file_is_longer_than_a_stranger_reads_at_once() {
-    for folder in ["clients", "customers", "db", "orchestrator", "orders", "service", "xtask"] {
+    for folder in ["clients", "common", "customers", "db", "orchestrator", "orders", "qa", "xtask"] {
         for file in rust_files(&root().join(folder)) {
             let lines = std::fs::read_to_string(&file).expect("a source file").lines().count();
             assert!(lines <= 400, "{} has {lines} lines: split it by purpose", file.display());

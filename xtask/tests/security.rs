@@ -25,7 +25,12 @@ fn named(document: &str) -> impl Iterator<Item = (&str, &str, Option<&str>)> {
 
 /// Where the file of a package is, which tests are in.
 fn sources(package: &str, file: &str) -> Vec<PathBuf> {
-    let package = if package == "outbound" { root().join("clients/outbound") } else { root().join(package) };
+    let package = root().join(match package {
+        "client_common" => "clients/common",
+        "common_http" => "common/http",
+        "common_server" => "common/server",
+        other => other,
+    });
     let places = ["src", "src/app", "tests", "tests/api"].map(|folder| package.join(folder).join(file));
     let files =
         places.iter().flat_map(|place| [place.with_extension("rs"), place.join("mod.rs"), place.join("tests.rs")]);

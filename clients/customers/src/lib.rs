@@ -4,7 +4,7 @@
 //! use customers_client::types::CustomerInput;
 //! use customers_client::{Client, codes, log_in};
 //! use futures::TryStreamExt;
-//! use outbound::{Retry, send};
+//! use client_common::{Retry, send};
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let base = "http://127.0.0.1:3001";
@@ -46,7 +46,7 @@
 //! the document when the crate is built, but for `codes`, [`Client::connect`], [`log_in`], the `rows` of lists and what an
 //! error body says of itself.
 //!
-//! [`Fault`]: outbound::Fault
+//! [`Fault`]: client_common::Fault
 
 mod generated {
     #![expect(clippy::all, clippy::restriction, clippy::pedantic, missing_docs, reason = "generated code")]
@@ -56,9 +56,9 @@ mod generated {
 
 pub use generated::*;
 
-outbound::client!("../../../specs/customers.json": CustomerList of Customer, OperatorList of OperatorAccount);
+client_common::client!("../../../specs/customers.json": CustomerList of Customer, OperatorList of OperatorAccount);
 
-impl outbound::Coded for types::Error {
+impl client_common::Coded for types::Error {
     const NOTHING_DONE: &'static [&'static str] = &[codes::UNAVAILABLE];
 
     fn code(&self) -> Option<&str> {
@@ -73,15 +73,15 @@ impl outbound::Coded for types::Error {
 /// [`UNAUTHORIZED`](codes::UNAUTHORIZED) where the name or the password is wrong; [`TOO_MANY_ATTEMPTS`](codes::TOO_MANY_ATTEMPTS)
 /// where that was so too often; [`Fault::Invalid`] where they or `base` cannot be right.
 ///
-/// [`Fault::Invalid`]: outbound::Fault::Invalid
+/// [`Fault::Invalid`]: client_common::Fault::Invalid
 pub async fn log_in(
     base: &str,
     username: &str,
     password: &str,
-) -> Result<outbound::Outbound, outbound::Fault<types::Error>> {
-    let invalid = |error: outbound::ConnectError| outbound::Fault::Invalid(error.to_string());
-    let client = Client::connect(base, outbound::Outbound::new()).map_err(invalid)?;
+) -> Result<client_common::Outbound, client_common::Fault<types::Error>> {
+    let invalid = |error: client_common::ConnectError| client_common::Fault::Invalid(error.to_string());
+    let client = Client::connect(base, client_common::Outbound::new()).map_err(invalid)?;
     let credentials = types::Credentials::builder().username(username).password(password);
-    let token = outbound::send(client.token_create().body(credentials).send()).await?;
-    Ok(outbound::Outbound::new().bearer(&token.access_token))
+    let token = client_common::send(client.token_create().body(credentials).send()).await?;
+    Ok(client_common::Outbound::new().bearer(&token.access_token))
 }

@@ -55,9 +55,9 @@ fn settings(document: &Value) -> Result<GenerationSettings, Box<dyn Error>> {
     settings
         .with_interface(InterfaceStyle::Builder)
         .with_tag(TagStyle::Merged)
-        .with_inner_type(quote!(outbound::Outbound))
-        .with_pre_hook(quote!(outbound::stamp))
-        .with_post_hook(quote!(outbound::note))
+        .with_inner_type(quote!(client_common::Outbound))
+        .with_pre_hook(quote!(client_common::stamp))
+        .with_post_hook(quote!(client_common::note))
         .with_derive("PartialEq");
     for (schema, plain) in plain_types(document) {
         let impls = [TypeImpl::Default, TypeImpl::Display, TypeImpl::FromStr];

@@ -3,7 +3,7 @@
 //! ```no_run
 //! use orchestrator_client::types::{CreateAndConfirm, Item};
 //! use orchestrator_client::{Client, codes};
-//! use outbound::{Outbound, Retry, send};
+//! use client_common::{Outbound, Retry, send};
 //!
 //! # async fn example(service_token: &str) -> Result<(), Box<dyn std::error::Error>> {
 //! let orchestrator = Client::connect("http://127.0.0.1:3003", Outbound::new().bearer(service_token))?;
@@ -24,7 +24,7 @@
 //! ```
 //!
 //! A failure says of itself whether the same request may be sent again ([`types::FailureReason::safe_to_retry`]), and
-//! [`Retry`](outbound::Retry) does as it says. An answer may take 28 s, less than the shared connections wait.
+//! [`Retry`](client_common::Retry) does as it says. An answer may take 28 s, less than the shared connections wait.
 //!
 //! # Where things are
 //!
@@ -32,7 +32,7 @@
 //! What goes in and comes out is in [`types`], what can go wrong in [`codes`] and [`Fault`]. All of it is generated from
 //! the document when the crate is built, but for `codes`, [`Client::connect`] and what an error body says of itself.
 //!
-//! [`Fault`]: outbound::Fault
+//! [`Fault`]: client_common::Fault
 
 mod generated {
     #![expect(clippy::all, clippy::restriction, clippy::pedantic, missing_docs, reason = "generated code")]
@@ -42,9 +42,9 @@ mod generated {
 
 pub use generated::*;
 
-outbound::client!("../../../specs/orchestrator.json":);
+client_common::client!("../../../specs/orchestrator.json":);
 
-impl outbound::Coded for types::Failure {
+impl client_common::Coded for types::Failure {
     const NOTHING_DONE: &'static [&'static str] =
         &[codes::UNAVAILABLE, codes::UPSTREAM_UNAVAILABLE, codes::UPSTREAM_TIMEOUT, codes::IDEMPOTENCY_IN_PROGRESS];
 

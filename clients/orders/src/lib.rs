@@ -4,7 +4,7 @@
 //! use futures::TryStreamExt;
 //! use orders_client::types::{NewOrder, NewOrderItem, OrderStatus};
 //! use orders_client::{Client, codes};
-//! use outbound::{Outbound, Retry, send};
+//! use client_common::{Outbound, Retry, send};
 //!
 //! # async fn example(token: &str) -> Result<(), Box<dyn std::error::Error>> {
 //! let orders = Client::connect("http://127.0.0.1:3002", Outbound::new().bearer(token))?;
@@ -42,7 +42,7 @@
 //! [`IDEMPOTENCY_KEY_REUSED`](codes::IDEMPOTENCY_KEY_REUSED). Only what succeeded is kept, so what was refused is judged
 //! anew under the same key.
 //!
-//! What takes no key, as creating a product, goes through [`unrepeatable`](outbound::Retry::unrepeatable): after
+//! What takes no key, as creating a product, goes through [`unrepeatable`](client_common::Retry::unrepeatable): after
 //! [`OUTCOME_UNKNOWN`](codes::OUTCOME_UNKNOWN), a cut-off answer or none, look whether it is there before you send it again.
 //!
 //! # Where things are
@@ -52,7 +52,7 @@
 //! the document when the crate is built, but for `codes`, [`Client::connect`], the `rows` of lists and what an error body
 //! says of itself.
 //!
-//! [`Fault`]: outbound::Fault
+//! [`Fault`]: client_common::Fault
 
 mod generated {
     #![expect(clippy::all, clippy::restriction, clippy::pedantic, missing_docs, reason = "generated code")]
@@ -62,14 +62,14 @@ mod generated {
 
 pub use generated::*;
 
-outbound::client! {
+client_common::client! {
     "../../../specs/orders.json":
     OrderList of OrderSummary,
     ProductList of Product,
     StockAdjustmentList of StockMovement
 }
 
-impl outbound::Coded for types::Error {
+impl client_common::Coded for types::Error {
     const NOTHING_DONE: &'static [&'static str] =
         &[codes::UNAVAILABLE, codes::CUSTOMER_SERVICE_UNAVAILABLE, codes::IDEMPOTENCY_IN_PROGRESS];
 

@@ -4,13 +4,16 @@
 
 mod types;
 
-use dropshot::{HttpResponseDeleted, HttpResponseUpdatedNoContent, RequestContext};
-use service_api::document::{BY_ID, BY_ID_AND_VERSION, NEXT_PAGE};
-use service_api::{
-    Answer, Conditional, Contract, CreatedHeaders, CreatedWith, CustomerId, EntityHeaders, ErrorBody, ErrorCode,
-    ErrorCodes, Headers, Health, JsonBody, Link, OkAnswer, OkWith, Operation, OperatorId, Page, PathId, QueryParams,
-    Readiness, Role, Security, codes,
+use common_contract::document::{BY_ID, BY_ID_AND_VERSION, NEXT_PAGE};
+use common_contract::{
+    Contract, CustomerId, ErrorCode, ErrorCodes, Health, Link, Operation, OperatorId, Page, Readiness, Role, Security,
+    codes,
 };
+use common_http::{
+    Answer, Conditional, CreatedHeaders, CreatedWith, EntityHeaders, ErrorBody, Headers, JsonBody, OkAnswer, OkWith,
+    PathId, QueryParams,
+};
+use dropshot::{HttpResponseDeleted, HttpResponseUpdatedNoContent, RequestContext};
 
 pub use types::{
     Credentials, Customer, CustomerContact, CustomerInput, CustomerListQuery, NewOperator, NewPassword,

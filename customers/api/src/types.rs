@@ -2,9 +2,9 @@
 
 use std::fmt;
 
+use common_contract::{Cursor, CustomerId, Email, OperatorId, PageLimit, Role, Text, Timestamp, Username};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use service_api::{Cursor, CustomerId, Email, OperatorId, PageLimit, Role, Text, Timestamp, Username};
 
 /// What an operator logs in with: `MIN` to 200 characters. `Debug` does not show it.
 #[derive(Deserialize, JsonSchema)]

@@ -1,11 +1,11 @@
 //! What may be done to a customer.
 
+use common_contract::{CustomerId, Failure, IfMatch, Page, Text};
+use common_server::CursorKey;
+use common_server::auth::{Operator, ServiceCaller, Viewer};
 use customers_api::{Customer, CustomerContact, CustomerInput, CustomerListQuery};
 use db::{Connection, Db, DbError, Lookup};
 use futures::FutureExt;
-use service::CursorKey;
-use service::auth::{Operator, ServiceCaller, Viewer};
-use service_api::{CustomerId, Failure, IfMatch, Page, Text};
 
 use super::error::CustomersError;
 use crate::store::customers as store;

@@ -1,10 +1,10 @@
 //! Why something could not be done, and the one place where this service chooses codes, and with them statuses.
 
+use common_contract::{CustomerId, Detail, Failure, OperatorId, codes};
 use customers_api::{
     CUSTOMER_NOT_FOUND, EMAIL_TAKEN, LAST_ADMIN, OPERATOR_NOT_FOUND, TOO_MANY_ATTEMPTS, USERNAME_TAKEN, WRONG_PASSWORD,
 };
 use db::{DbError, TransactionError};
-use service_api::{CustomerId, Detail, Failure, OperatorId, codes};
 
 use super::passwords::HashingError;
 use super::throttle::TooMany;

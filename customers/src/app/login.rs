@@ -7,10 +7,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use common_contract::{Failure, Role, Username};
+use common_server::auth::{SecretDigest, TOKEN_SECONDS, Tokens, Viewer};
 use customers_api::{Credentials, NewPassword, PasswordChange, Token};
 use db::{Connection, Db, DbError};
-use service::auth::{SecretDigest, TOKEN_SECONDS, Tokens, Viewer};
-use service_api::{Failure, Role, Username};
 
 use super::error::CustomersError;
 use super::passwords::{Passwords, Turn, Verdict};

@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
+use common_contract::{Failure, IfMatch, OperatorId, Page, Role};
+use common_server::CursorKey;
+use common_server::auth::Admin;
 use customers_api::{NewOperator, NewPassword, OperatorAccount, OperatorListQuery, OperatorPatch};
 use db::{Connection, Db, DbError};
-use service::CursorKey;
-use service::auth::Admin;
-use service_api::{Failure, IfMatch, OperatorId, Page, Role};
 
 use super::error::CustomersError;
 use super::login::not_the_name;

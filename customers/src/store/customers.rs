@@ -1,6 +1,7 @@
 //! All SQL on the customers' tables.
 
 use chrono::NaiveDateTime;
+use common_contract::{CustomerId, Email, Text};
 use customers_api::{Customer, CustomerInput};
 use db::clock::{last_insert_id, utc_now};
 use db::prefix_index::{CUSTOMERS, Hits};
@@ -8,7 +9,6 @@ use db::schema::customers;
 use db::{CachedStatement, Connection, DbError};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use service_api::{CustomerId, Email, Text};
 
 /// The key that keeps two customers from having one email address.
 pub(crate) const UNIQUE_EMAIL: &str = "uq_customers_email_key";

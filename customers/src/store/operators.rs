@@ -1,6 +1,7 @@
 //! All SQL on the operators' table. A password's hash leaves it only to be compared with.
 
 use chrono::NaiveDateTime;
+use common_contract::{OperatorId, Username};
 use customers_api::OperatorAccount;
 use db::clock::{last_insert_id, utc_now};
 use db::schema::operators;
@@ -11,7 +12,6 @@ use diesel::mysql::{Mysql, MysqlValue};
 use diesel::prelude::*;
 use diesel::serialize::{self, Output, ToSql};
 use diesel_async::RunQueryDsl;
-use service_api::{OperatorId, Username};
 
 /// The key that keeps two operators from having one name.
 pub(crate) const UNIQUE_USERNAME: &str = "uq_operators_username_key";
@@ -19,12 +19,12 @@ pub(crate) const UNIQUE_USERNAME: &str = "uq_operators_username_key";
 /// A role as its ENUM column holds it.
 #[derive(Debug, Clone, Copy, FromSqlRow, AsExpression)]
 #[diesel(sql_type = diesel::sql_types::Text)]
-struct Role(service_api::Role);
+struct Role(common_contract::Role);
 
 impl FromSql<diesel::sql_types::Text, Mysql> for Role {
     fn from_sql(value: MysqlValue<'_>) -> deserialize::Result<Self> {
         let text = <String as FromSql<diesel::sql_types::Text, Mysql>>::from_sql(value)?;
-        let known = service_api::Role::ALL.into_iter().find(|role| role.as_str() == text);
+        let known = common_contract::Role::ALL.into_iter().find(|role| role.as_str() == text);
         known.map(Self).ok_or_else(|| format!("unknown role {text}").into())
     }
 }
@@ -77,7 +77,7 @@ pub(crate) struct Known {
     pub(crate) id: OperatorId,
     pub(crate) username: String,
     pub(crate) password_hash: String,
-    pub(crate) role: service_api::Role,
+    pub(crate) role: common_contract::Role,
     pub(crate) active: bool,
 }
 
@@ -92,7 +92,7 @@ impl From<LoginRow> for Known {
 #[derive(Default)]
 pub(crate) struct Changes<'c> {
     pub(crate) password_hash: Option<&'c str>,
-    pub(crate) role: Option<service_api::Role>,
+    pub(crate) role: Option<common_contract::Role>,
     pub(crate) active: Option<bool>,
 }
 
@@ -114,7 +114,7 @@ pub(crate) async fn insert(
     connection: &mut Connection,
     username: &Username,
     password_hash: &str,
-    role: service_api::Role,
+    role: common_contract::Role,
 ) -> Result<OperatorId, DbError> {
     let row = (
         operators::username.eq(username.as_str()),
@@ -156,7 +156,7 @@ pub(crate) async fn has_active_admin(connection: &mut Connection) -> Result<bool
 
 pub(crate) async fn is_active_admin(connection: &mut Connection, username_key: &str) -> Result<bool, DbError> {
     let known = find_known(connection, username_key).await?;
-    Ok(known.is_some_and(|known| known.active && known.role == service_api::Role::Admin))
+    Ok(known.is_some_and(|known| known.active && known.role == common_contract::Role::Admin))
 }
 
 /// Locks all active admins, always in the same order, and gives their ids and the keys of their names.
@@ -202,4 +202,4 @@ pub(crate) async fn change_password(connection: &mut Connection, seen: &Known, h
     Ok(diesel::update(as_seen.filter(operators::active.eq(true))).set(changes).cached().execute(connection).await? == 1)
 }
 
-const ADMIN: Role = Role(service_api::Role::Admin);
+const ADMIN: Role = Role(common_contract::Role::Admin);

@@ -1,8 +1,8 @@
 //! The generated client as a stranger uses it, from a base URL and a password.
 
+use client_common::{Fault, Outbound, Retry, send};
 use customers_client::{Client, codes, log_in};
 use futures::TryStreamExt;
-use outbound::{Fault, Outbound, Retry, send};
 
 use crate::harness::{Harness, PASSWORD, USER};
 

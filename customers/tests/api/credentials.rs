@@ -1,8 +1,8 @@
 //! Who gets in.
 
+use client_common::Outbound;
+use common_server::testing::credentials_that_get_in;
 use customers_client::types::{self, Credentials, Role};
-use outbound::Outbound;
-use service::testing::credentials_that_get_in;
 
 use crate::harness::{DOCUMENT, Harness, PASSWORD, SERVICE_TOKEN, USER, auth, make_operator, refusal, refused};
 

@@ -1,9 +1,9 @@
 //! What the program writes, and what it never does.
 
+use common_server::testing::everything_it_writes;
 use db::testing::TestDatabase;
 use reqwest::Client;
 use serde_json::{Value, json};
-use service::testing::everything_it_writes;
 
 use crate::harness::{JWT_SECRET, PASSWORD, SERVICE_TOKEN, USER};
 

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
+use client_common::Outbound;
+use common_server::Running;
+use common_server::auth::Auth;
+use common_server::settings::Env;
+use common_server::testing::hold_answers_to;
 use customers::{Config, Context};
 use customers_client::{Client, Error, ResponseValue, types};
 use db::testing::TestDatabase;
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
-use outbound::Outbound;
-use service::Running;
-use service::auth::Auth;
-use service::settings::Env;
-use service::testing::hold_answers_to;
 
 pub(crate) const DOCUMENT: &str = include_str!("../../../specs/customers.json");
 pub(crate) const SERVICE_TOKEN: &str = "service-token-of-the-tests-and-of-nothing-else";
@@ -132,7 +132,7 @@ fn served(env: &Env<'_>) -> Running<Context> {
 }
 
 fn http() -> reqwest::Client {
-    outbound::http_client(Duration::from_secs(2), Duration::from_secs(30)).expect("TLS can be set up")
+    client_common::http_client(Duration::from_secs(2), Duration::from_secs(30)).expect("TLS can be set up")
 }
 
 fn env<'a>(database_url: &'a str, trusted_proxies: Option<&'a str>) -> Env<'a> {

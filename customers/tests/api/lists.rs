@@ -2,10 +2,10 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use client_common::Retry;
 use customers_client::Client;
 use customers_client::types::CustomerPage;
 use futures::TryStreamExt;
-use outbound::Retry;
 
 use crate::harness::{Harness, make, refusal, refused};
 

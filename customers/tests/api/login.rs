@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use argon2::password_hash::PasswordHasher;
 use argon2::{Algorithm, Argon2, Params, Version};
+use client_common::Outbound;
 use customers_client::Client;
 use customers_client::types::{Credentials, OperatorPatch, PasswordChange, Role};
 use futures::future::join_all;
-use outbound::Outbound;
 use reqwest::header::RETRY_AFTER;
 use serde_json::Value;
 

@@ -1,14 +1,14 @@
 //! What the program tells Prometheus of logins, and what it logs of requests.
 
+use client_common::Outbound;
+use common_server::testing::Program;
 use customers_client::Client;
 use customers_client::types::{OperatorPatch, PasswordChange, Role};
 use db::testing::TestDatabase;
 use diesel_async::SimpleAsyncConnection;
 use futures::stream::{FuturesUnordered, StreamExt};
-use outbound::Outbound;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use service::testing::Program;
 
 use crate::harness::{PASSWORD, SERVICE_TOKEN, USER, make_operator, refusal, refused};
 

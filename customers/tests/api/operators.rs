@@ -1,10 +1,10 @@
 //! What an admin may do to operators.
 
+use client_common::Retry;
 use customers_client::Client;
 use customers_client::types::{NewOperator, OperatorAccount, OperatorPatch, Role};
 use futures::TryStreamExt;
 use futures::future::join_all;
-use outbound::Retry;
 use serde_json::{Value, json};
 
 use crate::harness::{Harness, PASSWORD, USER, make_operator, refusal, refused};

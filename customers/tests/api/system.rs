@@ -5,7 +5,7 @@ use crate::harness::{Harness, config, refusal, refused};
 #[tokio::test(flavor = "multi_thread")]
 async fn a_healthy_service_says_so_to_anyone() {
     let harness = Harness::start().await;
-    let client = harness.client(outbound::Outbound::new());
+    let client = harness.client(client_common::Outbound::new());
     assert_eq!(client.health_view().send().await.unwrap().status, "ok");
     assert_eq!(client.readiness_view().send().await.unwrap().status, "ready");
 }

@@ -1,6 +1,6 @@
 //! The error codes of the orchestrator.
 
-use service_api::{ErrorCode, codes};
+use common_contract::{ErrorCode, codes};
 
 /// There is no such customer.
 pub const CUSTOMER_NOT_FOUND: ErrorCode =

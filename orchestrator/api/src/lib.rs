@@ -6,10 +6,9 @@
 mod codes;
 mod types;
 
+use common_contract::{Contract, Health, Operation, Readiness, Role, Security, codes as shared};
+use common_http::{CreatedAnswer, JsonBody, OkAnswer};
 use dropshot::RequestContext;
-use service_api::{
-    Contract, CreatedAnswer, Health, JsonBody, OkAnswer, Operation, Readiness, Role, Security, codes as shared,
-};
 
 pub use codes::*;
 pub use types::{

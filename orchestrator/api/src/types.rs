@@ -1,13 +1,13 @@
 //! The shapes on the wire.
 
+use common_contract::{
+    CustomerId, Detail, List, OrderId, ProductId, Qty, Text, Timestamp, code_schema, details_schema, message_schema,
+};
 use dropshot::{ErrorStatusCode, HttpError, HttpResponseError};
 use schemars::JsonSchema;
 use schemars::r#gen::SchemaGenerator;
 use schemars::schema::Schema;
 use serde::{Deserialize, Serialize};
-use service_api::{
-    CustomerId, Detail, List, OrderId, ProductId, Qty, Text, Timestamp, code_schema, details_schema, message_schema,
-};
 
 /// What to order, for whom, and under which name.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -204,9 +204,9 @@ impl FailureBody {
 impl From<HttpError> for FailureBody {
     fn from(error: HttpError) -> Self {
         let ours = if error.status_code.is_client_error() {
-            service_api::codes::INVALID_REQUEST
+            common_contract::codes::INVALID_REQUEST
         } else {
-            service_api::codes::INTERNAL
+            common_contract::codes::INTERNAL
         };
         Self {
             success: false,

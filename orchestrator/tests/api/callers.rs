@@ -1,8 +1,8 @@
 //! Who may call.
 
-use service::auth::Auth;
-use service::testing::credentials_that_get_in;
-use service_api::Role;
+use common_contract::Role;
+use common_server::auth::Auth;
+use common_server::testing::credentials_that_get_in;
 
 use crate::world::{DOCUMENT, PATH, Reply, SERVICE_TOKEN, World, order, settings};
 

@@ -1,8 +1,8 @@
 //! What the program never writes, as a server and as a function.
 
+use common_contract::Role;
+use common_server::testing::everything_it_writes;
 use reqwest::Client;
-use service::testing::everything_it_writes;
-use service_api::Role;
 use tokio::io::AsyncReadExt;
 
 use crate::callers::auth;

@@ -1,5 +1,11 @@
 //! A customers service that knows customer 1 and nothing else.
 
+use common_contract::{CustomerId, Failure, Health, OperatorId, Page, Readiness};
+use common_http::{
+    Answer, Conditional, CreatedHeaders, EntityHeaders, Headers, JsonBody, OkAnswer, PathId, QueryParams,
+};
+use common_server::auth::Auth;
+use common_server::{Call, Running};
 use customers_api::{
     CUSTOMER_NOT_FOUND, Credentials, Customer, CustomerContact, CustomerInput, CustomerListQuery, CustomersApi, Error,
     NewOperator, OperatorAccount, OperatorListQuery, OperatorPatch, PasswordChange, Token,
@@ -8,12 +14,6 @@ use dropshot::{
     HttpError, HttpResponseCreated, HttpResponseDeleted, HttpResponseHeaders, HttpResponseOk,
     HttpResponseUpdatedNoContent, RequestContext,
 };
-use service::auth::Auth;
-use service::{Call, Running};
-use service_api::{
-    Answer, Conditional, CreatedHeaders, CustomerId, EntityHeaders, Failure, Headers, Health, JsonBody, OkAnswer,
-    OperatorId, Page, PathId, QueryParams, Readiness,
-};
 
 pub(crate) struct FakeCustomers {
     auth: Auth,
@@ -21,7 +21,7 @@ pub(crate) struct FakeCustomers {
 
 pub(crate) fn start(auth: Auth) -> Running<FakeCustomers> {
     let api = customers_api::customers_api_mod::api_description::<Server>().unwrap();
-    service::serve(api, FakeCustomers { auth }, "127.0.0.1:0".parse().unwrap()).unwrap()
+    common_server::serve(api, FakeCustomers { auth }, "127.0.0.1:0".parse().unwrap()).unwrap()
 }
 
 enum Server {}

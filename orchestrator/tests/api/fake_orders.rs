@@ -4,19 +4,21 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
+use common_contract::{
+    Detail, Failure, Health, IdempotencyKey, IfMatch, OrderId, Page, ProductId, Readiness, Timestamp, codes, etag,
+};
+use common_http::{
+    Answer, ChangedHeaders, Conditional, ConditionalKeyRequired, ConditionalKeyed, CreatedAnswer, CreatedHeaders,
+    EntityHeaders, Headers, JsonBody, Keyed, KeyedCreatedHeaders, OkAnswer, PathId, QueryParams, replayed,
+};
+use common_server::auth::Auth;
+use common_server::{Call, Running};
 use dropshot::{HttpError, HttpResponseCreated, HttpResponseHeaders, HttpResponseOk, RequestContext};
 use orders_api::{
     AbandonOutcome, AbandonRequest, Abandoned, Error, IDEMPOTENCY_KEY_ABANDONED, INSUFFICIENT_STOCK, NewOrder,
     NewProduct, NewStockAdjustment, ORDER_CANCELED, ORDER_NOT_FOUND, Order, OrderEvent, OrderItem, OrderListQuery,
     OrderLookupQuery, OrderStatus, OrderSummary, OrdersApi, PRODUCT_NOT_FOUND, Product, ProductListQuery, ProductPatch,
     StockMovement, StockMovementListQuery,
-};
-use service::auth::Auth;
-use service::{Call, Running};
-use service_api::{
-    Answer, ChangedHeaders, Conditional, ConditionalKeyRequired, ConditionalKeyed, CreatedAnswer, CreatedHeaders,
-    Detail, EntityHeaders, Failure, Headers, Health, IdempotencyKey, IfMatch, JsonBody, Keyed, KeyedCreatedHeaders,
-    OkAnswer, OrderId, Page, PathId, ProductId, QueryParams, Readiness, Timestamp, codes, etag, replayed,
 };
 
 /// The only product, its price and its first stock.
@@ -44,7 +46,7 @@ pub(crate) struct FakeOrders {
 
 pub(crate) fn start(auth: Auth, shop: Arc<Mutex<Shop>>) -> Running<FakeOrders> {
     let api = orders_api::orders_api_mod::api_description::<Server>().unwrap();
-    service::serve(api, FakeOrders { auth, shop }, "127.0.0.1:0".parse().unwrap()).unwrap()
+    common_server::serve(api, FakeOrders { auth, shop }, "127.0.0.1:0".parse().unwrap()).unwrap()
 }
 
 impl Shop {

@@ -1,6 +1,6 @@
 //! What the program tells Prometheus, after sagas whose end is known.
 
-use service::testing::{Numbers, Program};
+use common_server::testing::{Numbers, Program};
 
 use crate::line::{ALWAYS, Mishap};
 use crate::world::{PATH, Reply, SERVICE_TOKEN, World, order};

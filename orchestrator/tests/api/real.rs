@@ -163,7 +163,7 @@ async fn an_order_that_an_operator_canceled_is_told() {
     let (reply, ()) = tokio::join!(system.order("a"), async {
         system.orders.until_seen(CONFIRM).await;
         let newest = system.newest_order().await;
-        outbound::send(system.operator().order_cancel().id(newest).send()).await.unwrap();
+        client_common::send(system.operator().order_cancel().id(newest).send()).await.unwrap();
     });
     reply.failed(409, "order_canceled", "confirm", "done", false);
     assert_eq!(system.taken().await, 0);

@@ -2,6 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use client_common::Outbound;
+use common_contract::Role;
+use common_server::Running;
+use common_server::auth::Auth;
+use common_server::settings::Env;
 use customers::Context as Customers;
 use db::testing::TestDatabase;
 use diesel::QueryableByName;
@@ -10,12 +15,7 @@ use diesel_async::{AsyncMysqlConnection, RunQueryDsl, SimpleAsyncConnection};
 use orchestrator::{Orchestrator, Policy};
 use orders::Context as Orders;
 use orders_client::types::Order;
-use outbound::Outbound;
 use serde_json::Value;
-use service::Running;
-use service::auth::Auth;
-use service::settings::Env;
-use service_api::Role;
 use tokio::runtime::{self, Runtime};
 
 use crate::fake_orders::PRODUCT;
@@ -100,11 +100,11 @@ impl System {
     pub(crate) async fn delete_customer(&self) {
         let (base_url, outbound) = (self.customers_server.base_url(), Outbound::new().bearer(&self.token));
         let client = customers_client::Client::new_with_client(&base_url, self.http.clone(), outbound);
-        outbound::send(client.customer_delete().id(1).send()).await.unwrap();
+        client_common::send(client.customer_delete().id(1).send()).await.unwrap();
     }
 
     async fn stock(&self) -> i64 {
-        outbound::send(self.operator().product_view().id(PRODUCT).send()).await.unwrap().stock
+        client_common::send(self.operator().product_view().id(PRODUCT).send()).await.unwrap().stock
     }
 
     pub(crate) fn first_stock(&self) -> i64 {
@@ -119,11 +119,11 @@ impl System {
     /// What became of the order that an answer speaks of.
     pub(crate) async fn view(&self, id: &Value) -> Order {
         let id = id.as_i64().unwrap();
-        outbound::send(self.operator().order_view().id(id).send()).await.unwrap().into_inner()
+        client_common::send(self.operator().order_view().id(id).send()).await.unwrap().into_inner()
     }
 
     pub(crate) async fn newest_order(&self) -> i64 {
-        let made = outbound::send(self.operator().order_list().send()).await.unwrap();
+        let made = client_common::send(self.operator().order_list().send()).await.unwrap();
         made.data.iter().max_by_key(|order| order.id).unwrap().id
     }
 

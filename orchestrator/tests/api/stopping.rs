@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use common_server::testing::Program;
 use nix::sys::signal::Signal;
-use service::testing::Program;
 
 use crate::instance::signal;
 use crate::line::Mishap;

@@ -1,8 +1,8 @@
 //! Health, readiness, settings, and the generated client.
 
+use client_common::Outbound;
 use orchestrator::Config;
 use orchestrator_client::{Client, codes, types};
-use outbound::Outbound;
 
 use crate::line::{ALWAYS, Mishap};
 use crate::world::{Reply, SERVICE_TOKEN, World, order, settings};
@@ -54,7 +54,7 @@ async fn the_generated_client_reads_successes_and_failures() {
     let outbound = Outbound::new().bearer(SERVICE_TOKEN);
     let client = Client::new_with_client(&world.base_url, reqwest::Client::new(), outbound);
     let body: types::CreateAndConfirm = serde_json::from_value(order("a")).unwrap();
-    let send = |body| outbound::send(client.order_create_and_confirm().body(body).send());
+    let send = |body| client_common::send(client.order_create_and_confirm().body(body).send());
     let success = send(body.clone()).await.unwrap();
     assert_eq!(success.data.order.total_cents, 389_700);
     world.shop().taken = crate::fake_orders::FIRST_STOCK;

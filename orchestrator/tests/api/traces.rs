@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use common_server::settings::Env;
+use common_server::testing::Program;
 use nix::sys::signal::Signal;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as AnyValue;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use prost::Message;
-use service::settings::Env;
-use service::testing::Program;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -105,7 +105,7 @@ async fn one_trace_shows_the_whole_saga() {
     let endpoint = collector.endpoint.clone();
     // The two services are part of this process. Whatever other tests do meanwhile is in traces of its own.
     let env = Env::new(|name| (name == "OTEL_EXPORTER_OTLP_ENDPOINT").then(|| endpoint.clone()));
-    service::init_traces("services", &env).unwrap();
+    common_server::init_traces("services", &env).unwrap();
     let system = System::start().await;
     let program = orchestrator(system.customers.base_url(), system.orders.base_url(), &endpoint).await;
     let reply = send(&program, &format!("00-{TRACE}-{CALLER}-01")).await;

@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use common_server::Running;
+use common_server::auth::Auth;
+use common_server::settings::Env;
+use common_server::testing::hold_answers_to;
 use orchestrator::{Config, Orchestrator, Policy};
 use serde_json::{Value, json};
-use service::Running;
-use service::auth::Auth;
-use service::settings::Env;
-use service::testing::hold_answers_to;
 
 use crate::fake_customers::{self, FakeCustomers};
 use crate::fake_orders::{self, FakeOrders, Shop};

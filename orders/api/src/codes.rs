@@ -1,6 +1,7 @@
 //! The error codes of this API.
 
-use service_api::{ErrorBody, ErrorCode, ErrorCodes, codes};
+use common_contract::{ErrorCode, ErrorCodes, codes};
+use common_http::ErrorBody;
 
 /// The sku belongs to another product.
 pub const SKU_TAKEN: ErrorCode = ErrorCode::new(409, "sku_taken", "Another product has this sku.");

@@ -6,13 +6,15 @@ mod codes;
 mod orders;
 mod products;
 
-use dropshot::RequestContext;
-use service_api::document::{BY_ID, BY_ID_AND_VERSION, NEXT_PAGE};
-use service_api::{
-    ChangedHeaders, Conditional, ConditionalKeyRequired, ConditionalKeyed, Contract, CreatedAnswer, CreatedHeaders,
-    CreatedWith, EntityHeaders, ErrorCodes, Headers, Health, JsonBody, Keyed, KeyedCreatedHeaders, Link, OkAnswer,
-    OkWith, Operation, OrderId, Page, PathId, ProductId, QueryParams, Readiness, Role, Security, codes as shared,
+use common_contract::document::{BY_ID, BY_ID_AND_VERSION, NEXT_PAGE};
+use common_contract::{
+    Contract, ErrorCodes, Health, Link, Operation, OrderId, Page, ProductId, Readiness, Role, Security, codes as shared,
 };
+use common_http::{
+    ChangedHeaders, Conditional, ConditionalKeyRequired, ConditionalKeyed, CreatedAnswer, CreatedHeaders, CreatedWith,
+    EntityHeaders, Headers, JsonBody, Keyed, KeyedCreatedHeaders, OkAnswer, OkWith, PathId, QueryParams,
+};
+use dropshot::RequestContext;
 
 pub use codes::*;
 pub use orders::{

@@ -1,8 +1,8 @@
 //! Orders, on the wire.
 
+use common_contract::{Cursor, CustomerId, IdempotencyKey, List, OrderId, PageLimit, ProductId, Qty, Text, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use service_api::{Cursor, CustomerId, IdempotencyKey, List, OrderId, PageLimit, ProductId, Qty, Text, Timestamp};
 
 /// Where an order stands. CANCELED is final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

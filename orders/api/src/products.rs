@@ -1,8 +1,8 @@
 //! Products and their ledger, on the wire.
 
+use common_contract::{Cursor, OrderId, PageLimit, PriceCents, ProductId, Sku, Stock, StockDelta, Text, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use service_api::{Cursor, OrderId, PageLimit, PriceCents, ProductId, Sku, Stock, StockDelta, Text, Timestamp};
 
 /// A product, as an operator makes it.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]

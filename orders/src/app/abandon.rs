@@ -1,11 +1,11 @@
 //! Giving a create up, for a service that does not know whether it arrived: undone if it did, refused if it still comes.
 
+use common_server::Call;
+use common_server::auth::ServiceCaller;
 use db::Connection;
 use db::idempotency::{self, KeyClaim};
 use db::insert::run_all;
 use orders_api::{AbandonOutcome, AbandonRequest, Abandoned, OrderStatus};
-use service::Call;
-use service::auth::ServiceCaller;
 
 use super::cancel::{Canceler, release};
 use super::create::keyed_create;

@@ -1,11 +1,11 @@
 //! Canceling an order: final, and the stock comes back, once.
 
 use chrono::{NaiveDateTime, TimeDelta};
+use common_contract::{IdempotencyKey, IfMatch, OrderId};
+use common_server::Call;
+use common_server::auth::{Caller, Operator};
 use db::Connection;
 use orders_api::{OrderItem, OrderStatus, OrderSummary};
-use service::Call;
-use service::auth::{Caller, Operator};
-use service_api::{IdempotencyKey, IfMatch, OrderId};
 
 use super::once::{Answered, Change, Changed, keyed};
 use super::orders::lock;
@@ -109,8 +109,8 @@ fn given_back<'e>(item: &OrderItem, order_id: OrderId, principal: &'e str) -> En
 
 #[cfg(test)]
 mod tests {
+    use common_contract::CustomerId;
     use orders_api::OrderSummary;
-    use service_api::CustomerId;
 
     use super::*;
 

@@ -1,11 +1,11 @@
 //! Confirming an order: exactly once.
 
 use chrono::NaiveDateTime;
+use common_contract::{IdempotencyKey, IfMatch, OrderId};
+use common_server::Call;
+use common_server::auth::{Caller, Operator};
 use db::Connection;
 use orders_api::{OrderItem, OrderStatus, OrderSummary};
-use service::Call;
-use service::auth::{Caller, Operator};
-use service_api::{IdempotencyKey, IfMatch, OrderId};
 
 use super::once::{Answered, Change, Changed, keyed};
 use super::orders::lock;

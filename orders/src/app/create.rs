@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use common_contract::IdempotencyKey;
+use common_server::Call;
+use common_server::auth::{Caller, Operator};
 use db::idempotency::KeyClaim;
 use orders_api::NewOrder;
-use service::Call;
-use service::auth::{Caller, Operator};
-use service_api::IdempotencyKey;
 
 use super::draft::{Draft, DraftKey, Lines, SCOPE, merged};
 use super::once::{Answered, Attempt, Keyed, keyed};

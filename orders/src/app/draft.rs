@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::NaiveDateTime;
+use common_contract::{CustomerId, OrderId, ProductId};
 use db::idempotency::{KeyClaim, Nonce};
 use orders_api::{NewOrderItem, Order, OrderItem, OrderStatus, Product};
-use service_api::{CustomerId, OrderId, ProductId};
 
 use super::OrdersError;
 use super::error::Shortage;

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use common_contract::{CustomerId, Detail, Failure, ProductId, codes};
 use db::{DbError, TransactionError};
 use orders_api::{
     CANCEL_WINDOW_PASSED, CUSTOMER_NOT_FOUND, CUSTOMER_SERVICE_TIMEOUT, CUSTOMER_SERVICE_UNAVAILABLE,
     IDEMPOTENCY_KEY_ABANDONED, INSUFFICIENT_STOCK, ORDER_CANCELED, ORDER_NOT_FOUND, PRODUCT_NOT_FOUND, SKU_TAKEN,
     STOCK_CHANGED, STOCK_OUT_OF_RANGE, TOTAL_CHANGED, TOTAL_OUT_OF_RANGE,
 };
-use service_api::{CustomerId, Detail, Failure, ProductId, codes};
 
 use crate::customers::CustomerFault;
 

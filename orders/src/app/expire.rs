@@ -4,9 +4,9 @@
 //! passed, but before this does, still counts: nobody else was promised the stock yet. Orders made by operators have no
 //! reservation and never expire.
 
+use common_contract::OrderId;
 use db::insert::run_all;
 use db::{Connection, Db, DbError, clock};
-use service_api::OrderId;
 
 use super::OrdersError;
 use super::cancel::{Canceler, release};

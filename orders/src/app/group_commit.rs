@@ -12,10 +12,10 @@ use std::iter;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use common_contract::{CustomerId, ProductId};
 use db::{Connection, Db, DbError};
 use futures::StreamExt;
 use futures::stream;
-use service_api::{CustomerId, ProductId};
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 

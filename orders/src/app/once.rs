@@ -3,12 +3,12 @@
 //! The key, the change and its answer commit together. What was refused or failed leaves nothing behind and is looked
 //! at anew when the caller comes back; what succeeded is answered from then on with the bytes of the first answer.
 
+use common_contract::{IdempotencyKey, OrderId};
 use db::idempotency::{self, Answer, Claim, Found, KeyClaim, Nonce};
 use db::insert::run_all;
 use db::{Connection, DbError};
 use orders_api::Order;
 use serde::{Deserialize, Serialize};
-use service_api::{IdempotencyKey, OrderId};
 use sha2::{Digest, Sha256};
 
 use super::{Orders, OrdersError};

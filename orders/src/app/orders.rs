@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::NaiveDateTime;
+use common_contract::{Failure, IfMatch, OrderId, Page};
+use common_server::auth::{Caller, ServiceCaller, Viewer};
+use common_server::{CursorKey, Position};
 use db::idempotency::Answers;
 use db::{Connection, Db};
 use orders_api::{Order, OrderEvent, OrderListQuery, OrderLookupQuery, OrderSummary};
-use service::auth::{Caller, ServiceCaller, Viewer};
-use service::{CursorKey, Position};
-use service_api::{Failure, IfMatch, OrderId, Page};
 
 use super::{GroupCommit, OrdersError};
 use crate::customers::CustomersService;

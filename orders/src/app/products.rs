@@ -3,14 +3,14 @@
 
 use std::ops::RangeInclusive;
 
+use common_contract::{Failure, IfMatch, Page, ProductId, Stock, Text};
+use common_server::CursorKey;
+use common_server::auth::{Operator, Viewer};
 use db::{Connection, Db, DbError, Lookup};
 use futures::FutureExt;
 use orders_api::{
     NewProduct, NewStockAdjustment, Product, ProductListQuery, ProductPatch, StockMovement, StockMovementListQuery,
 };
-use service::CursorKey;
-use service::auth::{Operator, Viewer};
-use service_api::{Failure, IfMatch, Page, ProductId, Stock, Text};
 
 use super::{OrdersError, reason};
 use crate::store::ledger::{self, Entry};

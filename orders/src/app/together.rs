@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::NaiveDateTime;
+use common_contract::{OrderId, ProductId};
 use db::clock::inserted_ids;
 use db::idempotency::{self, Claim};
 use db::insert::run_all;
 use db::{Connection, DbError, TransactionError};
 use orders_api::{Order, OrderItem, OrderStatus};
-use service_api::{OrderId, ProductId};
 
 use super::draft::{Draft, Sale, Shelf};
 use super::once::Answered;

@@ -1,13 +1,13 @@
 //! Who changed an order, and when: append-only.
 
 use chrono::NaiveDateTime;
+use common_contract::OrderId;
 use db::insert::Insert;
 use db::schema::order_events;
 use db::{Connection, DbError};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use orders_api::{OrderEvent, OrderStatus};
-use service_api::OrderId;
 
 use super::status::Status;
 

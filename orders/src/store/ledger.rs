@@ -1,6 +1,7 @@
 //! The ledger of the stock: append-only.
 
 use chrono::NaiveDateTime;
+use common_contract::{OrderId, ProductId};
 use db::clock::last_insert_id;
 use db::insert::Insert;
 use db::schema::stock_movements;
@@ -8,7 +9,6 @@ use db::{Connection, DbError};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use orders_api::StockMovement;
-use service_api::{OrderId, ProductId};
 
 use super::limit;
 

@@ -1,6 +1,8 @@
 //! The orders and their items.
 
 use chrono::{DateTime, NaiveDateTime};
+use common_contract::{CustomerId, OrderId, ProductId, Timestamp};
+use common_server::Position;
 use db::clock::{time_of_row, utc_now};
 use db::insert::Insert;
 use db::schema::{order_items, orders};
@@ -10,8 +12,6 @@ use diesel::prelude::*;
 use diesel::sql_types::Datetime;
 use diesel_async::RunQueryDsl;
 use orders_api::{Order, OrderItem, OrderListQuery, OrderStatus, OrderSummary};
-use service::Position;
-use service_api::{CustomerId, OrderId, ProductId, Timestamp};
 
 use super::status::Status;
 use super::{exactly_one, limit};

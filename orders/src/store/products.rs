@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use chrono::NaiveDateTime;
+use common_contract::{PriceCents, ProductId, Stock, Text};
 use db::clock::{last_insert_id, time_of_row, utc_now};
 use db::prefix_index::{Hits, PRODUCTS};
 use db::schema::products;
@@ -10,7 +11,6 @@ use db::{CachedStatement, Connection, DbError, padded};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use orders_api::{NewProduct, Product, ProductPatch};
-use service_api::{PriceCents, ProductId, Stock, Text};
 
 use super::{exactly_one, limit};
 

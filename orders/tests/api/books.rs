@@ -6,7 +6,7 @@ use crate::harness::Harness;
 const OF_CUSTOMERS: &str = "names-are-found";
 
 pub(crate) async fn check(harness: &Harness) {
-    let findings = invariants::check(harness.database.url()).await.expect("the database can be looked at");
+    let findings = db_audit::check(harness.database.url()).await.expect("the database can be looked at");
     let broken: Vec<_> =
         findings.iter().filter(|finding| finding.violations > 0 && finding.name != OF_CUSTOMERS).collect();
     assert!(broken.is_empty(), "{broken:#?}");

@@ -123,7 +123,7 @@ async fn the_events_tell_who_did_what_newest_first() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;
     let id = harness.order(&[(a, 1)]).await.id;
-    let service = outbound::Outbound::new().bearer(crate::harness::SERVICE_TOKEN).correlation_id("saga-7");
+    let service = client_common::Outbound::new().bearer(crate::harness::SERVICE_TOKEN).correlation_id("saga-7");
     harness.client(service).order_confirm().id(id).x_idempotency_key("k").send().await.unwrap();
     harness.operator().order_cancel().id(id).send().await.unwrap();
     let page = harness.operator().order_event_list().id(id).send().await.unwrap().into_inner();

@@ -116,7 +116,7 @@ async fn a_stored_answer_is_not_given_to_a_stranger() {
     let harness = Harness::start().await;
     let id = order(&harness).await;
     harness.operator().order_confirm().id(id).x_idempotency_key("k").send().await.unwrap();
-    let stranger = harness.client(outbound::Outbound::new().bearer("nobody"));
+    let stranger = harness.client(client_common::Outbound::new().bearer("nobody"));
     let answer = stranger.order_confirm().id(id).x_idempotency_key("k").send().await;
     assert_eq!(refusal(answer), refused(401, "unauthorized"));
 }

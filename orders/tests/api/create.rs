@@ -191,7 +191,7 @@ async fn keys_differ_by_case_caller_and_operation() {
     let ann = create(harness.operator(), "abc").await;
     let upper = create(harness.operator(), "ABC").await;
     let service = create(harness.service(), "abc").await;
-    let ben = outbound::Outbound::new().bearer(&crate::harness::operator_token("ben"));
+    let ben = client_common::Outbound::new().bearer(&crate::harness::operator_token("ben"));
     let ben = create(&harness.client(ben), "abc").await;
     assert!([ann.1, upper.1, service.1, ben.1].iter().all(|replayed| !replayed));
     assert_eq!(harness.stock(a).await, 6);

@@ -1,6 +1,6 @@
 //! Who gets in.
 
-use service::testing::credentials_that_get_in;
+use common_server::testing::credentials_that_get_in;
 
 use crate::harness::{DOCUMENT, Harness, SERVICE_TOKEN, auth};
 

@@ -3,8 +3,8 @@
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
+use client_common::Outbound;
 use orders_client::Client;
-use outbound::Outbound;
 
 use crate::books;
 use crate::fake_customers::{FakeCustomers, Mood, SECRET};

@@ -1,8 +1,8 @@
 //! What the program writes, and what it never does.
 
+use common_server::testing::{Program, everything_it_writes};
 use reqwest::Client;
 use serde_json::json;
-use service::testing::{Program, everything_it_writes};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 

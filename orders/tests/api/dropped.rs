@@ -5,13 +5,13 @@
 
 use std::time::Duration;
 
+use client_common::Outbound;
 use diesel_async::SimpleAsyncConnection;
 use futures::StreamExt;
 use futures::future::join_all;
 use futures::stream;
 use orders_client::types::OrderStatus;
 use orders_client::{Client, types};
-use outbound::Outbound;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::runtime::Runtime;
@@ -142,6 +142,6 @@ async fn a_server_that_is_torn_down_in_the_middle_of_requests_leaves_nothing_beh
 }
 
 fn client_of(base_url: &str) -> Client {
-    let http = outbound::http_client(Duration::from_secs(2), Duration::from_secs(10)).unwrap();
+    let http = client_common::http_client(Duration::from_secs(2), Duration::from_secs(10)).unwrap();
     Client::new_with_client(base_url, http, Outbound::new().bearer(&operator_token("ann")))
 }

@@ -4,6 +4,7 @@
 
 use std::time::{Duration, Instant};
 
+use common_server::Running;
 use diesel_async::SimpleAsyncConnection;
 use futures::future::join_all;
 use futures::stream::{self, StreamExt};
@@ -12,7 +13,6 @@ use orders_client::types::{self, Order, OrderStatus};
 use orders_client::{Error, ResponseValue};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use service::Running;
 use tokio::runtime::Runtime;
 use tokio::time::sleep;
 

@@ -2,17 +2,18 @@
 
 use std::sync::{Arc, Mutex};
 
+use common_contract::{CustomerId, Failure, Health, OperatorId, Page, Readiness};
+use common_http::{
+    Answer, Conditional, CreatedHeaders, CreatedWith, EntityHeaders, Headers, JsonBody, OkAnswer, OkWith, PathId,
+    QueryParams,
+};
+use common_server::{Call, Running};
 use customers_api::{
     Credentials, Customer, CustomerContact, CustomerInput, CustomerListQuery, CustomersApi, Error, NewOperator,
     OperatorAccount, OperatorListQuery, OperatorPatch, PasswordChange, Token,
 };
 use dropshot::{Body, HttpResponse, HttpResponseDeleted, HttpResponseUpdatedNoContent, RequestContext};
 use http::HeaderMap;
-use service::{Call, Running};
-use service_api::{
-    Answer, Conditional, CreatedHeaders, CreatedWith, CustomerId, EntityHeaders, Failure, Headers, Health, JsonBody,
-    OkAnswer, OkWith, OperatorId, Page, PathId, QueryParams, Readiness,
-};
 use tokio::sync::Notify;
 
 /// How it behaves.
@@ -57,7 +58,7 @@ impl FakeCustomers {
         let state = State { mood, calls: Arc::default(), arrived: Arc::default(), release: Arc::default() };
         let api = customers_api::customers_api_mod::api_description::<Fake>().expect("the contract is sound");
         let address = "127.0.0.1:0".parse().expect("an address");
-        let server = service::serve(api, state.clone(), address).expect("the fake starts");
+        let server = common_server::serve(api, state.clone(), address).expect("the fake starts");
         Self { server, state }
     }
 

@@ -2,18 +2,18 @@
 
 use std::time::{Duration, Instant};
 
+use client_common::Outbound;
+use common_contract::Role;
+use common_server::Running;
+use common_server::auth::Auth;
+use common_server::settings::Env;
+use common_server::testing::hold_answers_to;
 use db::testing::TestDatabase;
 use diesel::QueryableByName;
 use diesel::sql_types::BigInt;
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use orders::{Config, Context};
 use orders_client::{Client, Error, ResponseValue, types};
-use outbound::Outbound;
-use service::Running;
-use service::auth::Auth;
-use service::settings::Env;
-use service::testing::hold_answers_to;
-use service_api::Role;
 
 use crate::connection_loss::Proxy;
 
@@ -94,7 +94,8 @@ impl Harness {
         hold_answers_to(DOCUMENT).expect("the document can be read");
         let server = orders::start(config).expect("the server starts");
         let (base_url, customers_base) = (server.base_url(), customers_base.to_owned());
-        let http = outbound::http_client(Duration::from_secs(2), Duration::from_secs(60)).expect("TLS can be set up");
+        let http =
+            client_common::http_client(Duration::from_secs(2), Duration::from_secs(60)).expect("TLS can be set up");
         let [operator, service] = clients(&base_url, &http);
         let server = Some(server);
         Self { database, server, base_url, customers_base, _customers: customers, http, operator, service }

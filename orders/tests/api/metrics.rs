@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use service::testing::{Numbers, Program};
+use common_server::testing::{Numbers, Program};
 
 use crate::harness::{Harness, env, new_order, operator_token};
 
@@ -31,7 +31,7 @@ async fn requests_keys_and_transactions_are_counted_by_what_came_of_them() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;
     let program = program(&harness).await;
-    let outbound = outbound::Outbound::new().bearer(&operator_token("ann"));
+    let outbound = client_common::Outbound::new().bearer(&operator_token("ann"));
     let client = orders_client::Client::new_with_client(&program.base_url, harness.http().clone(), outbound);
     let before = program.numbers().await;
     let create =
@@ -89,7 +89,7 @@ async fn what_collides_is_counted_by_its_cause() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;
     let program = program(&harness).await;
-    let outbound = outbound::Outbound::new().bearer(&operator_token("ann"));
+    let outbound = client_common::Outbound::new().bearer(&operator_token("ann"));
     let client = orders_client::Client::new_with_client(&program.base_url, harness.http().clone(), outbound);
     let mut other = harness.database.connection().await;
     other.batch_execute("BEGIN; SELECT id FROM products FOR UPDATE").await.unwrap();

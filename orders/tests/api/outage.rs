@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
+use client_common::Outbound;
+use common_server::Running;
 use db::DatabaseSettings;
-use db_server::{Durability, PrivateServer, Program};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use orders::Context;
 use orders_client::{Client, Error, ResponseValue, types};
-use outbound::Outbound;
-use service::Running;
+use private_server::{Durability, PrivateServer, Program};
 use tempfile::TempDir;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
@@ -96,7 +96,7 @@ impl Shop {
         let customers = customers::Config::from_env(&env(&database.url, "http://unused")).unwrap();
         let customers = customers::start(customers).unwrap();
         let orders = orders::start(config(&database.url, &customers.base_url())).unwrap();
-        let http = outbound::http_client(Duration::from_secs(2), Duration::from_secs(60)).unwrap();
+        let http = client_common::http_client(Duration::from_secs(2), Duration::from_secs(60)).unwrap();
         let [operator, service] = [operator_token("ann"), SERVICE_TOKEN.to_owned()]
             .map(|token| Client::new_with_client(&orders.base_url(), http.clone(), Outbound::new().bearer(&token)));
         let ann = Outbound::new().bearer(&operator_token("ann"));

@@ -1,14 +1,14 @@
 //! Settings, health, readiness, correlation, and what happens without a database.
 
+use common_server::settings::Env;
 use orders::Config;
-use service::settings::Env;
 
 use crate::harness::{Harness, config, env, operator_token};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_healthy_service_says_so_to_anyone() {
     let harness = Harness::start().await;
-    let client = harness.client(outbound::Outbound::new());
+    let client = harness.client(client_common::Outbound::new());
     assert_eq!(client.health_view().send().await.unwrap().status, "ok");
     assert_eq!(client.readiness_view().send().await.unwrap().status, "ready");
 }

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
+use client_common::Outbound;
+use common_server::settings::Env;
 use diesel_async::SimpleAsyncConnection;
 use orders::Config;
 use orders_client::Client;
-use outbound::Outbound;
-use service::settings::Env;
 
 use crate::books;
 use crate::fake_customers::{FakeCustomers, Mood};
@@ -17,7 +17,7 @@ use crate::harness::{
 
 /// A service that goes away when it is not answered in time. Every test here fails if it does.
 fn impatient(base_url: &str) -> Client {
-    let http = outbound::http_client(Duration::from_millis(500), Duration::from_secs(2)).unwrap();
+    let http = client_common::http_client(Duration::from_millis(500), Duration::from_secs(2)).unwrap();
     Client::new_with_client(base_url, http, Outbound::new().bearer(SERVICE_TOKEN))
 }
 

@@ -14,9 +14,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
+use common_contract::Contract;
 use dropshot::{ApiDescription, StubContext};
 use openapi_document::Document as Readable;
-use service_api::Contract;
 use similar::TextDiff;
 
 /// Writes, checks or compares the OpenAPI documents.

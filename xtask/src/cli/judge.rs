@@ -105,7 +105,7 @@ pub(crate) struct BenchArgs {
     pub(crate) install: Install,
 }
 
-/// What the runs of `xtask-chaos` have in common.
+/// What the runs of `faults` have in common.
 #[derive(Args, Debug)]
 pub(crate) struct RunArgs {
     /// How long the system is disturbed
@@ -132,8 +132,8 @@ pub(crate) struct Workload {
 
 #[derive(Args, Debug)]
 #[command(
-    after_help = "The targets are the programs in xtask/fuzz/fuzz_targets, which need a C++ compiler here. What was found before is kept in .local/fuzz and \
-tried first; a finding is written to xtask/fuzz/artifacts. cargo-fuzz is installed into .local/cargo where it is missing.
+    after_help = "The targets are the programs in qa/fuzz/fuzz_targets, which need a C++ compiler here. What was found before is kept in .local/fuzz and \
+tried first; a finding is written to qa/fuzz/artifacts. cargo-fuzz is installed into .local/cargo where it is missing.
 
 Examples:
   cargo xtask fuzz
@@ -162,7 +162,7 @@ pub(crate) struct DenyArgs {
 #[derive(Args, Debug)]
 #[command(
     after_help = "The system is one of its own, freshly seeded, on free ports. The tools run on Node.js and Python; what \
-they need is installed into xtask/conformance/node_modules and .local/conformance, and Chromium by apt-get on Debian and \
+they need is installed into qa/conformance/node_modules and .local/conformance, and Chromium by apt-get on Debian and \
 Ubuntu as root. Each step has its log in .local/conformance. The exit code is 0 only if all is well.
 
 Examples:
@@ -192,7 +192,7 @@ pub(crate) struct ConformanceArgs {
 is not disturbed. It does the tour, looks at what the containers may do, restarts and kills each of them, takes everything \
 down and up again, and checks that the data is still the same and the invariants hold. At the end, also after Ctrl-C or a \
 failure, containers, images and data are removed. The files .env of the working copy count as for \
-`docker compose up`. The tour runs on Node.js, with packages that are installed into xtask/conformance/node_modules."
+`docker compose up`. The tour runs on Node.js, with packages that are installed into qa/conformance/node_modules."
 )]
 pub(crate) struct ComposeTestArgs {
     #[command(flatten)]

@@ -44,7 +44,7 @@ impl Containers {
     pub(crate) fn new() -> Result<Self> {
         let project = Project::new("compose-test", true);
         let names = SERVICES.iter().map(|service| service.port_variable).chain(["MYSQL_PORT"]);
-        let ports = BTreeMap::from_iter(names.zip(db_server::free_ports(SERVICES.len() + 1)?));
+        let ports = BTreeMap::from_iter(names.zip(private_server::free_ports(SERVICES.len() + 1)?));
         let config = project.config()?;
         // It lets operators in, so it knows everything that a client has to know.
         let customers = &config["services"]["customers"]["environment"];

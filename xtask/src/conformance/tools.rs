@@ -1,5 +1,5 @@
 //! What the programs of the steps need, installed where it is missing: packages of npm and PyPI beside the sources and
-//! below `.local`, and Chromium on the machine. Their versions are in `xtask/conformance`.
+//! below `.local`, and Chromium on the machine. Their versions are in `qa/conformance`.
 
 use std::env;
 use std::fs;
@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use db_server::claim::Claim;
+use private_server::claim::Claim;
 
 use crate::cli::Install;
 use crate::home::Home;
@@ -17,7 +17,7 @@ use crate::tool::{CHROMIUM, PROMTOOL};
 use crate::{process, workspace};
 
 /// Where the programs are, in the working copy.
-pub(crate) const FOLDER: &str = "xtask/conformance";
+pub(crate) const FOLDER: &str = "qa/conformance";
 
 /// What a program runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use client_common::{Fault, Outbound, Retry, send};
 use orders_client::types::{NewOrder, NewOrderItem, NewProduct};
 use orders_client::{Client, codes};
-use outbound::{Fault, Outbound, Retry, send};
 
 use crate::server::{Answer, Server};
 

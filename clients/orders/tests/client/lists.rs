@@ -1,9 +1,9 @@
 //! A list as a stream of its rows.
 
+use client_common::{Fault, Outbound, Retry};
 use futures::{StreamExt, TryStreamExt};
 use orders_client::codes;
 use orders_client::types::OrderStatus;
-use outbound::{Fault, Outbound, Retry};
 
 use crate::server::{Answer, Server};
 

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use client_common::Outbound;
 use orders_client::Client;
-use outbound::Outbound;
 
 /// What one request comes to.
 pub(crate) enum Answer {

@@ -3,7 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::mem;
 
-use service_api::ProductId;
+use common_contract::ProductId;
 
 /// How many groups are in work at a time. The fewer they are, the more orders wait for the next one and share its COMMIT;
 /// the more, the less an order notices of a group that has to wait for a row.

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
+use common_contract::{Contract, ErrorCode, Operation, Role, Security, codes};
 use serde_json::{Value, json};
-use service_api::{Contract, ErrorCode, Operation, Role, Security, codes};
 
 use super::{Object, members, object_in};
 

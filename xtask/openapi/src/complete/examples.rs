@@ -4,15 +4,15 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, ensure};
+use common_contract::Contract;
+use common_contract::document::EXAMPLES;
 use serde_json::Value;
-use service_api::Contract;
-use service_api::document::EXAMPLES;
 
 use super::{Object, items, members, operations};
 
 /// Adds every example for which the document has a place. What has none stays without: `rules` tells.
 pub(super) fn add(document: &mut Value, contract: &Contract) -> Result<()> {
-    let mut examples: Value = serde_json::from_str(EXAMPLES).context("service/api/examples.json")?;
+    let mut examples: Value = serde_json::from_str(EXAMPLES).context("common/contract/examples.json")?;
     let own: Value = serde_json::from_str(contract.examples).context("the contract's examples")?;
     for (kind, own) in own.as_object().into_iter().flatten() {
         let all = examples[kind.as_str()].as_object_mut().with_context(|| format!("no examples are called {kind}"))?;

@@ -1,8 +1,8 @@
 //! Where answers lead: what one says is what other operations ask for.
 
 use anyhow::{Context, Result, bail};
+use common_contract::{Contract, Link};
 use serde_json::{Value, json};
-use service_api::{Contract, Link};
 
 use super::{Object, object_in};
 

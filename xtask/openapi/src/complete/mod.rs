@@ -13,8 +13,8 @@ mod links;
 mod security;
 
 use anyhow::{Context, Result, bail};
+use common_contract::{Contract, Operation};
 use serde_json::{Map, Value, json};
-use service_api::{Contract, Operation};
 
 /// A part of a document.
 type Object = Map<String, Value>;

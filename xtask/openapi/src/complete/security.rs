@@ -3,9 +3,9 @@
 use std::fmt::Write;
 
 use anyhow::Result;
+use common_contract::document::REQUIRED_ROLE;
+use common_contract::{Role, Security};
 use serde_json::{Value, json};
-use service_api::document::REQUIRED_ROLE;
-use service_api::{Role, Security};
 
 use super::{Object, object_in};
 

@@ -5,9 +5,9 @@
 
 use std::collections::BTreeSet;
 
+use common_contract::Role;
+use common_contract::document::REQUIRED_ROLE;
 use serde_json::Value;
-use service_api::Role;
-use service_api::document::REQUIRED_ROLE;
 
 use super::Pair;
 use super::document::{Document, Operation, is_method, items, members, object};

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use common_contract::document::REQUIRED_ROLE;
 use openapi_document::{Document, Operation};
 use serde_json::Value;
-use service_api::document::REQUIRED_ROLE;
 
 use super::Findings;
 

@@ -1,0 +1,321 @@
+//! Values that are checked when they are made, so that a handler never sees one that is out of range.
+//!
+//! Each type states its limits twice, for the document and for the check; both come from the same constants.
+//! They are written into the document where they are used, not as types of their own.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use schemars::JsonSchema;
+use schemars::r#gen::SchemaGenerator;
+use schemars::schema::{ArrayValidation, InstanceType, NumberValidation, Schema, SchemaObject, StringValidation};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
+
+/// Text of `MIN` to `MAX` characters with no control characters and something besides spaces in it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Text<const MAX: usize, const MIN: usize = 1>(String);
+
+/// What an operator logs in as: 1 to 64 visible ASCII characters.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Username(String);
+
+/// A stock keeping unit: 1 to 64 printable ASCII characters, no space at either end. Letter case counts.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Sku(String);
+
+/// An email address of at most 254 characters.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Email(String);
+
+/// `MIN` to `MAX` objects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<Object<T>>", bound(deserialize = "T: Deserialize<'de>"))]
+pub struct List<T, const MIN: usize, const MAX: usize>(Vec<T>);
+
+/// What a JSON object says. Left to itself, serde takes an array for a struct as well, field by field.
+pub struct Object<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor(PhantomData))
+    }
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = Object<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+    }
+}
+
+impl<const MAX: usize, const MIN: usize> TryFrom<String> for Text<MAX, MIN> {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let fits = (MIN..=MAX).contains(&text.chars().count());
+        let printable = !text.chars().any(char::is_control);
+        let blank = text.chars().all(|c| c == ' ');
+        if fits && printable && !blank {
+            Ok(Self(text))
+        } else {
+            Err(format!("expected {MIN} to {MAX} characters, not only spaces, no control characters"))
+        }
+    }
+}
+
+impl TryFrom<String> for Username {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
+        if visible && (1..=Self::MAX).contains(&text.len()) {
+            Ok(Self(text))
+        } else {
+            Err(format!("expected 1 to {} visible ASCII characters without spaces", Self::MAX))
+        }
+    }
+}
+
+impl Username {
+    /// The most characters a name may have.
+    pub const MAX: usize = 64;
+
+    /// The name as uniqueness sees it: two that differ only in case have one key.
+    pub fn key(&self) -> String {
+        self.0.to_ascii_lowercase()
+    }
+}
+
+impl TryFrom<String> for Sku {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let fits = (1..=Self::MAX).contains(&text.len());
+        let printable = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        if fits && printable && text.trim() == text {
+            Ok(Self(text))
+        } else {
+            Err(format!("expected 1 to {} printable ASCII characters, no space at either end", Self::MAX))
+        }
+    }
+}
+
+impl Sku {
+    const MAX: usize = 64;
+}
+
+impl TryFrom<String> for Email {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let options = email_address::Options::default().without_display_text().without_domain_literal();
+        let parsed = email_address::EmailAddress::parse_with_options(&text, options);
+        // A quoted local part may hold anything, an @ included. Nobody has one.
+        let plain = parsed.is_ok_and(|email| !email.local_part().starts_with('"'));
+        let fits = text.chars().count() <= Self::MAX;
+        if plain && fits {
+            Ok(Self(text))
+        } else {
+            Err(format!("expected an email address of at most {} characters", Self::MAX))
+        }
+    }
+}
+
+impl Email {
+    const MAX: usize = 254;
+}
+
+impl<T, const MIN: usize, const MAX: usize> TryFrom<Vec<Object<T>>> for List<T, MIN, MAX> {
+    type Error = String;
+
+    fn try_from(objects: Vec<Object<T>>) -> Result<Self, Self::Error> {
+        if (MIN..=MAX).contains(&objects.len()) {
+            Ok(Self(objects.into_iter().map(|Object(object)| object).collect()))
+        } else {
+            Err(format!("expected {MIN} to {MAX} items"))
+        }
+    }
+}
+
+impl<T, const MIN: usize, const MAX: usize> List<T, MIN, MAX> {
+    /// The things themselves.
+    pub fn as_slice(&self) -> &[T] {
+        &self.0
+    }
+}
+
+macro_rules! text_access {
+    ($($generics:tt)*) => {
+        impl $($generics)* {
+            /// The text itself.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+text_access!(<const MAX: usize, const MIN: usize> Text<MAX, MIN>);
+text_access!(Username);
+text_access!(Sku);
+text_access!(Email);
+
+macro_rules! integer_type {
+    ($(#[$doc:meta])* $name:ident, $min:expr, $max:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "i64")]
+        pub struct $name(i64);
+
+        impl $name {
+            /// The smallest value.
+            pub const MIN: i64 = $min;
+            /// The largest value.
+            pub const MAX: i64 = $max;
+
+            /// The number itself.
+            pub fn get(self) -> i64 {
+                self.0
+            }
+        }
+
+        impl TryFrom<i64> for $name {
+            type Error = String;
+
+            fn try_from(number: i64) -> Result<Self, Self::Error> {
+                if (Self::MIN..=Self::MAX).contains(&number) {
+                    Ok(Self(number))
+                } else {
+                    Err(format!("expected an integer from {} to {}", Self::MIN, Self::MAX))
+                }
+            }
+        }
+
+        inline_schema!($name, integer_schema(Self::MIN, Some(Self::MAX)));
+    };
+}
+
+macro_rules! inline_schema {
+    ($name:ty, $schema:expr $(, $($generics:tt)*)?) => {
+        impl $($($generics)*)? JsonSchema for $name {
+            fn is_referenceable() -> bool {
+                false
+            }
+
+            fn schema_name() -> String {
+                stringify!($name).to_owned()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                $schema
+            }
+        }
+    };
+}
+
+integer_type! {
+    /// A price in cents: 0 to 10,000,000,000. A full order of such prices still fits 64 bits.
+    PriceCents, 0, 10_000_000_000
+}
+integer_type! {
+    /// Pieces of a product on the shelf: 0 to 1,000,000,000.
+    Stock, 0, 1_000_000_000
+}
+integer_type! {
+    /// Pieces added to (positive) or taken from (negative) the stock.
+    StockDelta, -1_000_000_000, 1_000_000_000
+}
+integer_type! {
+    /// Pieces on one line of an order: 1 to 1,000,000.
+    Qty, 1, 1_000_000
+}
+
+inline_schema!(
+    Text<MAX, MIN>,
+    text_of(MIN, MAX, None, r"^[^\x00-\x1F\x7F-\x9F]*[^\x00-\x20\x7F-\x9F][^\x00-\x1F\x7F-\x9F]*$"),
+    <const MAX: usize, const MIN: usize>
+);
+inline_schema!(Username, text_schema(Self::MAX, None, "^[!-~]+$"));
+inline_schema!(Sku, text_schema(Self::MAX, None, "^[!-~]([ -~]*[!-~])?$"));
+inline_schema!(Email, text_schema(Self::MAX, Some("email"), "^[^@]+@[^@]+$"));
+
+impl<T: JsonSchema, const MIN: usize, const MAX: usize> JsonSchema for List<T, MIN, MAX> {
+    fn is_referenceable() -> bool {
+        false
+    }
+
+    fn schema_name() -> String {
+        format!("{}List", T::schema_name())
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        SchemaObject {
+            instance_type: Some(InstanceType::Array.into()),
+            array: Some(Box::new(ArrayValidation {
+                items: Some(generator.subschema_for::<T>().into()),
+                min_items: u32::try_from(MIN).ok(),
+                max_items: u32::try_from(MAX).ok(),
+                ..Default::default()
+            })),
+            ..Default::default()
+        }
+        .into()
+    }
+}
+
+/// A 64-bit integer within limits.
+#[expect(clippy::cast_precision_loss, reason = "every limit here is far below 2^53")]
+pub(crate) fn integer_schema(min: i64, max: Option<i64>) -> Schema {
+    SchemaObject {
+        instance_type: Some(InstanceType::Integer.into()),
+        format: Some("int64".to_owned()),
+        number: Some(Box::new(NumberValidation {
+            minimum: Some(min as f64),
+            maximum: max.map(|max| max as f64),
+            ..Default::default()
+        })),
+        ..Default::default()
+    }
+    .into()
+}
+
+/// A text of which no more is said than how long it may be.
+pub fn bounded_text(max: usize) -> Schema {
+    SchemaObject {
+        instance_type: Some(InstanceType::String.into()),
+        string: Some(Box::new(StringValidation { max_length: u32::try_from(max).ok(), ..Default::default() })),
+        ..Default::default()
+    }
+    .into()
+}
+
+/// Schema of a string of 1 to `max` characters that matches `pattern`.
+pub fn text_schema(max: usize, format: Option<&str>, pattern: &str) -> Schema {
+    text_of(1, max, format, pattern)
+}
+
+fn text_of(min: usize, max: usize, format: Option<&str>, pattern: &str) -> Schema {
+    SchemaObject {
+        instance_type: Some(InstanceType::String.into()),
+        format: format.map(str::to_owned),
+        string: Some(Box::new(StringValidation {
+            min_length: u32::try_from(min).ok(),
+            max_length: u32::try_from(max).ok(),
+            pattern: Some(pattern.to_owned()),
+        })),
+        ..Default::default()
+    }
+    .into()
+}

@@ -1,0 +1,99 @@
+//! The body of an error response.
+
+use std::marker::PhantomData;
+
+use common_contract::values::bounded_text;
+use common_contract::{Detail, ErrorCodes, Failure, code_schema, codes, details_schema, message_schema};
+use dropshot::{ErrorStatusCode, HttpError, HttpResponseError};
+use schemars::JsonSchema;
+use schemars::r#gen::SchemaGenerator;
+use schemars::schema::{InstanceType, Schema, SchemaObject};
+use serde::Serialize;
+
+/// Maximum length of a request id, in characters.
+const MAX_REQUEST_ID: usize = 64;
+
+/// The body of every answer that is not 2xx.
+///
+/// `C` lists the codes of the service, for the document.
+#[derive(Debug, Serialize)]
+pub struct ErrorBody<C> {
+    /// Names this very request in the logs.
+    pub request_id: String,
+    /// A stable code. Missing only where the path or the method does not exist.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_code: Option<String>,
+    /// For people.
+    pub message: String,
+    /// What exactly was wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<Detail>,
+    #[serde(skip)]
+    status: ErrorStatusCode,
+    #[serde(skip)]
+    codes: PhantomData<C>,
+}
+
+impl<C: ErrorCodes> ErrorBody<C> {
+    /// The body for a failure of the request with this id.
+    pub fn new(request_id: &str, failure: &Failure) -> Self {
+        Self {
+            request_id: request_id.to_owned(),
+            error_code: Some(failure.code.name.to_owned()),
+            message: failure.message.clone(),
+            details: failure.details.clone(),
+            status: ErrorStatusCode::from_u16(failure.code.status).unwrap_or(ErrorStatusCode::INTERNAL_SERVER_ERROR),
+            codes: PhantomData,
+        }
+    }
+}
+
+/// Only dropshot itself makes these, for a failure before or after our handlers: there is no request id to be had here.
+impl<C: ErrorCodes> From<HttpError> for ErrorBody<C> {
+    fn from(error: HttpError) -> Self {
+        let code = if error.status_code.is_client_error() { codes::INVALID_REQUEST } else { codes::INTERNAL };
+        Self {
+            request_id: String::new(),
+            error_code: Some(code.name.to_owned()),
+            message: error.external_message,
+            details: Vec::new(),
+            status: error.status_code,
+            codes: PhantomData,
+        }
+    }
+}
+
+impl<C: ErrorCodes> std::fmt::Display for ErrorBody<C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl<C: ErrorCodes> HttpResponseError for ErrorBody<C> {
+    fn status_code(&self) -> ErrorStatusCode {
+        self.status
+    }
+}
+
+impl<C: ErrorCodes> JsonSchema for ErrorBody<C> {
+    fn schema_name() -> String {
+        "Error".to_owned()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = SchemaObject { instance_type: Some(InstanceType::Object.into()), ..Default::default() };
+        schema.metadata().description = Some("The body of every answer that is not 2xx.".to_owned());
+        let object = schema.object();
+        let mut property = |name: &str, schema: Schema, description: &str| {
+            let mut schema = schema.into_object();
+            schema.metadata().description = Some(description.to_owned());
+            object.properties.insert(name.to_owned(), schema.into());
+        };
+        property("request_id", bounded_text(MAX_REQUEST_ID), "Names this very request in the logs.");
+        property("error_code", code_schema(C::ALL), "A stable code.");
+        property("message", message_schema(generator), "For people; may change.");
+        property("details", details_schema(generator), "What exactly was wrong.");
+        object.required.extend(["request_id", "message"].map(str::to_owned));
+        schema.into()
+    }
+}

@@ -1,0 +1,63 @@
+//! A handler with a defect: what its caller is answered, and what the log says.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::io;
+use std::sync::{Mutex, PoisonError};
+
+use common_http::Answer;
+use common_server::{Call, Running};
+use dropshot::{ApiDescription, ApiEndpoint, ApiEndpointVersions, Body, HttpError, HttpResponseOk, RequestContext};
+use http::{Method, Response};
+use serde_json::{Value, json};
+
+static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+struct Log;
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        LOG.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+async fn fail(rqctx: RequestContext<()>) -> Result<Response<Body>, HttpError> {
+    let work = async { panic!("a defect, and what it knew") };
+    let call = Call::new(&rqctx);
+    let answer = call.answer_or(work, |failure| {
+        json!({ "request_id": call.request_id(), "error_code": failure.code.name, "message": failure.message })
+    });
+    let answer: Answer<HttpResponseOk<()>> = answer.await;
+    Ok(answer.into_response())
+}
+
+fn server_with_a_defect() -> Running<()> {
+    let mut api = ApiDescription::new();
+    let (json, all) = ("application/json", ApiEndpointVersions::All);
+    api.register(ApiEndpoint::new("thing_view".to_owned(), fail, Method::GET, json, "/thing", all)).unwrap();
+    common_server::serve(api, (), "127.0.0.1:0".parse().unwrap()).unwrap()
+}
+
+// One thread, whose log this is, also for the tasks of the server.
+#[tokio::test]
+async fn a_panic_is_answered_500_with_a_line_in_the_log_and_so_is_the_next() {
+    let _log = tracing::subscriber::set_default(tracing_subscriber::fmt().json().with_writer(|| Log).finish());
+    let (server, client) = (server_with_a_defect(), reqwest::Client::new());
+    for _ in 0..2 {
+        let answer = client.get(format!("{}/thing", server.base_url())).send().await.unwrap();
+        assert_eq!(answer.status(), 500);
+        let id = answer.headers()["x-request-id"].to_str().unwrap().to_owned();
+        let body: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+        let message = "something went wrong on our side";
+        assert_eq!(body, json!({ "request_id": id, "error_code": "internal", "message": message }));
+        let log = String::from_utf8(LOG.lock().unwrap().clone()).unwrap();
+        let mut lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let line = lines.find(|line| line["span"]["request_id"] == *id).expect("it is logged");
+        let told = ["status", "outcome", "cause"].map(|field| line["fields"][field].clone());
+        assert_eq!((told, &line["level"]), ([json!(500), json!("internal"), json!("panicked")], &json!("ERROR")));
+    }
+}

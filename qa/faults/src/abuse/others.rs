@@ -1,0 +1,131 @@
+//! Those who only want to be served: a read and an order, again and again at a steady pace, whatever became of the one before.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use client_common::{Outbound, send};
+use orders_client::types::{NewOrder, NewOrderItem, NewProduct};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use workload::Targets;
+
+/// One request of each kind begins so often. Far from what the system can do, so that it is the attack that is measured.
+const PACE: Duration = Duration::from_millis(40);
+
+const PRODUCTS: usize = 16;
+
+/// An operator who works.
+pub(super) struct Others {
+    customers: customers_client::Client,
+    orders: orders_client::Client,
+    /// Several, so that orders do not wait for each other.
+    products: Vec<i64>,
+}
+
+/// How long answers took, from the moment in which the request was due.
+#[derive(Default)]
+pub(super) struct Served {
+    pub(super) reads: Vec<Duration>,
+    pub(super) orders: Vec<Duration>,
+    pub(super) failures: Vec<String>,
+}
+
+impl Served {
+    /// What several periods came to.
+    pub(super) fn all(periods: Vec<Self>) -> Self {
+        let mut all = Self::default();
+        for Self { reads, orders, failures } in periods {
+            all.reads.extend(reads);
+            all.orders.extend(orders);
+            all.failures.extend(failures);
+        }
+        all
+    }
+}
+
+enum Answer {
+    Read(Duration),
+    Order(Duration),
+    Failure(String),
+}
+
+impl Others {
+    /// Logs in, and makes products that are never sold out.
+    ///
+    /// # Errors
+    ///
+    /// Where that is refused.
+    pub(super) async fn log_in(targets: &Targets) -> Result<Self> {
+        let Targets { customers, orders, admin_user, admin_password, .. } = targets;
+        let operator: Outbound = customers_client::log_in(customers, admin_user, admin_password).await?;
+        let orders = orders_client::Client::connect(orders, operator.clone())?;
+        let mut products = Vec::new();
+        for number in 0..PRODUCTS {
+            let new = NewProduct::builder().sku(format!("ABUSE-{number}")).name("Never sold out").price_cents(100);
+            let new = new.stock(1_000_000_000);
+            products.push(send(orders.product_create().body(new).send()).await.context("cannot make a product")?.id);
+        }
+        Ok(Self { customers: customers_client::Client::connect(customers, operator)?, orders, products })
+    }
+
+    /// Sends requests for so long, and waits for all answers.
+    pub(super) async fn ask_for(&self, length: Duration) -> Served {
+        let end = Instant::now() + length;
+        let mut pace = interval(PACE);
+        // Who is late sends at once: a pause of the system is felt by everybody who came meanwhile.
+        pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
+        let mut requests = JoinSet::new();
+        let mut products = self.products.iter().cycle();
+        while Instant::now() < end {
+            let due = pace.tick().await;
+            let read = self.customers.clone();
+            requests.spawn(async move {
+                match send(read.customer_view().id(1).send()).await {
+                    Ok(_) => Answer::Read(due.elapsed()),
+                    Err(fault) => Answer::Failure(format!("a read: {fault}")),
+                }
+            });
+            let (orders, product_id) = (self.orders.clone(), products.next().copied().unwrap_or_default());
+            requests.spawn(async move {
+                let items = vec![NewOrderItem { product_id, qty: 1 }];
+                let new = NewOrder { customer_id: 1, items, expected_total_cents: None, external_reference: None };
+                match send(orders.order_create().body(new).send()).await {
+                    Ok(_) => Answer::Order(due.elapsed()),
+                    Err(fault) => Answer::Failure(format!("an order: {fault}")),
+                }
+            });
+        }
+        let mut served = Served::default();
+        while let Some(answer) = requests.join_next().await {
+            match answer {
+                Ok(Answer::Read(latency)) => served.reads.push(latency),
+                Ok(Answer::Order(latency)) => served.orders.push(latency),
+                Ok(Answer::Failure(fault)) => served.failures.push(fault),
+                Err(error) => served.failures.push(error.to_string()),
+            }
+        }
+        served
+    }
+}
+
+/// The time that this share of them stayed below; none of none.
+pub(super) fn quantile(latencies: &mut [Duration], share: f64) -> Option<Duration> {
+    latencies.sort_unstable();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a length is an index")]
+    #[expect(clippy::cast_precision_loss, reason = "nobody measures 2^52 requests")]
+    let index = (latencies.len().saturating_sub(1) as f64 * share).round() as usize;
+    latencies.get(index).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_times_that_were_measured() {
+        let mut latencies: Vec<_> = (0..=100).rev().map(Duration::from_millis).collect();
+        assert_eq!(quantile(&mut latencies, 0.5), Some(Duration::from_millis(50)));
+        assert_eq!(quantile(&mut latencies, 0.99), Some(Duration::from_millis(99)));
+        assert_eq!(quantile(&mut [], 0.5), None);
+    }
+}

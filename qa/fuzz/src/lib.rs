@@ -1,0 +1,163 @@
+//! Everything that reads bytes from outside, as functions that take any bytes at all and panic where something is not as
+//! promised.
+//!
+//! `cargo xtask fuzz` lets libFuzzer look for such bytes for as long as it is told. The tests here are the short way: what is
+//! known to be good, changed at random.
+
+#![expect(clippy::expect_used, reason = "a panic is how something is found")]
+
+use std::sync::LazyLock;
+
+use common_contract::{Failure, codes};
+use common_http::{Conditional, ConditionalKeyRequired, ConditionalKeyed, FromHeaders, Keyed, json_body, query_params};
+use common_server::auth::Auth;
+use common_server::settings::Env;
+use common_server::{Call, CursorKey, MAX_BODY_BYTES};
+use customers_api::{
+    Credentials, CustomerInput, CustomerListQuery, NewOperator, OperatorListQuery, OperatorPatch, PasswordChange,
+};
+use futures::executor::block_on;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use lambda_http::{Context, LambdaEvent};
+use orchestrator::{Config, Orchestrator, lambda};
+use orchestrator_api::CreateAndConfirm;
+use orders_api::{
+    AbandonRequest, NewOrder, NewProduct, NewStockAdjustment, OrderListQuery, OrderLookupQuery, ProductListQuery,
+    ProductPatch, StockMovementListQuery,
+};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::runtime::Runtime;
+
+/// A target by its name.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All of them, each with a program of its name in `fuzz_targets/`.
+pub const TARGETS: [Target; 6] =
+    [("body", body), ("caller", caller), ("cursor", cursor), ("event", event), ("headers", headers), ("query", query)];
+
+/// The body of each operation that takes one.
+pub fn body(bytes: &[u8]) {
+    read_body::<Credentials>(bytes);
+    read_body::<CustomerInput>(bytes);
+    read_body::<NewOperator>(bytes);
+    read_body::<OperatorPatch>(bytes);
+    read_body::<PasswordChange>(bytes);
+    read_body::<NewProduct>(bytes);
+    read_body::<ProductPatch>(bytes);
+    read_body::<NewStockAdjustment>(bytes);
+    read_body::<NewOrder>(bytes);
+    read_body::<AbandonRequest>(bytes);
+    read_body::<CreateAndConfirm>(bytes);
+}
+
+fn read_body<T: DeserializeOwned>(bytes: &[u8]) {
+    if let Err(failure) = json_body::<T>(&HeaderMap::new(), bytes, MAX_BODY_BYTES) {
+        assert!(failure.code == codes::INVALID_REQUEST || failure.code == codes::PAYLOAD_TOO_LARGE, "{failure:?}");
+        is_short(&failure);
+    }
+}
+
+/// The query string of each list.
+pub fn query(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    read_query::<CustomerListQuery>(&text);
+    read_query::<OperatorListQuery>(&text);
+    read_query::<ProductListQuery>(&text);
+    read_query::<StockMovementListQuery>(&text);
+    read_query::<OrderListQuery>(&text);
+    read_query::<OrderLookupQuery>(&text);
+}
+
+fn read_query<T: DeserializeOwned>(text: &str) {
+    if let Err(failure) = query_params::<T>(text) {
+        assert_eq!(failure.code, codes::INVALID_REQUEST);
+        is_short(&failure);
+    }
+}
+
+/// Idempotency keys and entity tags.
+pub fn headers(bytes: &[u8]) {
+    let mut headers = HeaderMap::new();
+    for (name, value) in ["x-idempotency-key", "idempotency-key", "if-match"].into_iter().zip(bytes.split(|b| *b == 0))
+    {
+        if let Ok(value) = HeaderValue::from_bytes(value) {
+            headers.append(HeaderName::from_static(name), value);
+        }
+    }
+    if let Ok(Some(key)) = Keyed::from_headers(&headers) {
+        let is_key =
+            (1..=255).contains(&key.as_str().len()) && key.as_str().bytes().all(|byte| byte.is_ascii_graphic());
+        assert!(is_key, "{key:?}");
+    }
+    let _ = Conditional::from_headers(&headers);
+    let _ = ConditionalKeyed::from_headers(&headers);
+    let _ = ConditionalKeyRequired::from_headers(&headers);
+}
+
+/// Cursors: one that opens is the very text that was sealed.
+pub fn cursor(bytes: &[u8]) {
+    static KEY: LazyLock<CursorKey> = LazyLock::new(|| CursorKey::from_env(&settings()).expect("good settings"));
+    let text = String::from_utf8_lossy(bytes);
+    if let Ok(position) = KEY.open("list", b"filters", &text) {
+        assert_eq!(KEY.seal("list", b"filters", position), text);
+    }
+}
+
+/// The credentials, the ids and the trace that a request brings. Nobody is let in who does not know a secret.
+pub fn caller(bytes: &[u8]) {
+    static AUTH: LazyLock<Auth> = LazyLock::new(|| Auth::from_env(&settings()).expect("good settings"));
+    let mut headers = HeaderMap::new();
+    let names = [header::AUTHORIZATION.as_str(), "x-correlation-id", "traceparent", "tracestate", "x-client-address"];
+    for (name, value) in names.into_iter().zip(bytes.split(|b| *b == 0)) {
+        if let Ok(value) = HeaderValue::from_bytes(value) {
+            headers.append(HeaderName::from_static(name), value);
+        }
+    }
+    let call = Call::from_parts("fuzz", "request", headers);
+    let refusals = [AUTH.viewer(&call).map(drop), AUTH.service(&call).map(drop)];
+    assert!(refusals.iter().all(|refusal| refusal.as_ref().is_err_and(|it| it.code == codes::UNAUTHORIZED)));
+    let id = call.correlation_id();
+    assert!((1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()), "{id}");
+}
+
+/// The function's events. Whatever is an HTTP request gets an answer that every gateway passes on.
+pub fn event(bytes: &[u8]) {
+    static FUNCTION: LazyLock<(Runtime, Orchestrator)> = LazyLock::new(|| {
+        let runtime = Runtime::new().expect("a runtime");
+        let function = Config::from_env(&settings()).and_then(Orchestrator::new).expect("good settings");
+        (runtime, function)
+    });
+    let Ok(event) = serde_json::from_slice::<Value>(bytes) else { return };
+    let (runtime, function) = &*FUNCTION;
+    let _inside = runtime.enter();
+    match block_on(lambda::answer(function, LambdaEvent::new(event, Context::default()))) {
+        Ok(answer) => {
+            let status = answer["statusCode"].as_u64().expect("a status");
+            // Nothing can be ready or carried out here: nobody else runs.
+            assert!((200..500).contains(&status) || status == 503, "{answer}");
+        }
+        Err(error) => assert_eq!(error.error_type, "NotAnHttpRequest"),
+    }
+}
+
+/// What the caller is told has an end, whatever was sent.
+fn is_short(failure: &Failure) {
+    let texts = failure.details.iter().flat_map(|detail| [&detail.field, &detail.message]).flatten();
+    for text in texts.chain([&failure.message]) {
+        assert!(text.chars().count() <= 500, "{text}");
+    }
+}
+
+/// Of a service that nobody can call, as nobody knows its secrets, and that can call nobody.
+fn settings() -> Env<'static> {
+    Env::new(|name| match name {
+        "JWT_SECRET" => Some("0123456789-a-secret-that-nobody-guesses".to_owned()),
+        "SERVICE_TOKEN" => Some("9876543210-a-token-that-nobody-guesses".to_owned()),
+        "CUSTOMERS_API_BASE" | "ORDERS_API_BASE" => Some("http://127.0.0.1:1".to_owned()),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests;

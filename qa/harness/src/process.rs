@@ -1,0 +1,203 @@
+//! One program of the system as a process that is started, killed, stopped and continued.
+//!
+//! It ends with this process, however this one ends: see `private_server::supervisor`.
+
+use std::io::BufRead;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use private_server::supervisor::{Output, Supervised};
+use serde_json::Value;
+use tokio::sync::{oneshot, watch};
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+use crate::log::Log;
+
+const LISTENS_WITHIN: Duration = Duration::from_secs(30);
+/// A service drains for 3 s here at most, and the orchestrator finishes its requests within 28 s.
+const STOPPED_WITHIN: Duration = Duration::from_secs(36);
+
+/// A program and its environment.
+#[derive(Clone)]
+pub struct Program {
+    /// The path of the executable.
+    pub path: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+    /// Added to the environment of this process.
+    pub environment: Vec<(String, String)>,
+    /// Where it writes.
+    pub log: Log,
+}
+
+impl Program {
+    /// A program that was built beside this one.
+    ///
+    /// # Errors
+    ///
+    /// Where there is none of this name.
+    pub fn beside_this(name: &str, log: Log) -> Result<Self> {
+        let this = std::env::current_exe().context("cannot tell where this program is")?;
+        let path = this.parent().unwrap_or(Path::new(".")).join(name);
+        if !path.is_file() {
+            bail!("{} is missing: `cargo xtask` builds it", path.display());
+        }
+        Ok(Self { path, arguments: Vec::new(), environment: Vec::new(), log })
+    }
+
+    /// Starts it, and returns at once.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be started.
+    pub async fn start(self) -> Result<Process> {
+        Ok(spawn(self).await?.0)
+    }
+
+    /// Runs it to its end.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be started or fails.
+    pub async fn run(self) -> Result<()> {
+        let shown = self.path.display().to_string();
+        let (process, _) = spawn(self).await?;
+        let mut ended = process.ended;
+        let status = ended.wait_for(Option::is_some).await.context("nobody waits for the program")?.unwrap_or_default();
+        if !status.success() {
+            bail!("{shown} failed ({status}): its log says why");
+        }
+        Ok(())
+    }
+
+    /// Starts it, and returns with its address when it listens.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be started, ends, or does not say in time where it listens.
+    pub async fn serve(self) -> Result<(Process, SocketAddr)> {
+        let shown = self.path.display().to_string();
+        let (process, address) = spawn(self).await?;
+        match timeout(LISTENS_WITHIN, address).await {
+            Ok(Ok(address)) => Ok((process, address)),
+            _ => bail!("{shown} does not say where it listens: its log may say why"),
+        }
+    }
+}
+
+/// A running program. Dropping it asks it to end, and returns without waiting.
+pub struct Process {
+    child: Supervised,
+    ended: watch::Receiver<Option<ExitStatus>>,
+}
+
+impl Process {
+    /// Sends a signal to the program alone.
+    ///
+    /// # Errors
+    ///
+    /// Where it has ended.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        send(signal, self.child.pid())
+    }
+
+    /// Kills it with SIGKILL and waits for its end.
+    ///
+    /// # Errors
+    ///
+    /// Where it had ended before.
+    pub async fn kill(mut self) -> Result<()> {
+        self.signal(Signal::SIGKILL)?;
+        self.ended.wait_for(Option::is_some).await.context("nobody waits for the program")?;
+        Ok(())
+    }
+
+    /// The program's own process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.pid()
+    }
+
+    /// How it ended, once it has.
+    #[must_use]
+    pub fn end(&self) -> Option<ExitStatus> {
+        *self.ended.borrow()
+    }
+
+    /// Ends it in order, and kills it when that takes too long. Gives how it ended, where that is known.
+    pub async fn stop(self) -> Option<ExitStatus> {
+        // Only a thread that panics is not joined.
+        spawn_blocking(move || self.child.stop(STOPPED_WITHIN)).await.ok().flatten()
+    }
+}
+
+/// Sends a signal to a process.
+///
+/// # Errors
+///
+/// Where there is none.
+pub fn send(signal: Signal, pid: u32) -> Result<()> {
+    kill(Pid::from_raw(pid.try_into()?), signal).with_context(|| format!("cannot send {signal} to process {pid}"))
+}
+
+async fn spawn(program: Program) -> Result<(Process, oneshot::Receiver<SocketAddr>)> {
+    spawn_blocking(move || {
+        let mut command = Command::new(&program.path);
+        command.args(&program.arguments).envs(program.environment);
+        let (sender, ended) = watch::channel(None);
+        let (child, output) = Supervised::spawn(&command, Stdio::null(), move |status| {
+            sender.send_replace(Some(status));
+        })
+        .with_context(|| format!("cannot run {}", program.path.display()))?;
+        let address = read(output, program.log);
+        Ok((Process { child, ended }, address))
+    })
+    .await?
+}
+
+/// Writes the output to the log, and picks out where a service says that it listens.
+fn read(mut output: Output, log: Log) -> oneshot::Receiver<SocketAddr> {
+    let (sender, address) = oneshot::channel();
+    let mut sender = Some(sender);
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        while matches!(output.read_until(b'\n', &mut bytes), Ok(1..)) {
+            let line = String::from_utf8_lossy(&bytes).trim_end().to_owned();
+            bytes.clear();
+            if sender.is_some()
+                && let Some(address) = listening(&line)
+            {
+                // Nobody listens when it took too long.
+                let _ = sender.take().map(|sender| sender.send(address));
+            }
+            log.line(&line);
+        }
+    });
+    address
+}
+
+/// The address in the line of JSON with which a service says that it listens.
+fn listening(line: &str) -> Option<SocketAddr> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    line["message"].as_str()?.ends_with(" is listening").then(|| line["address"].as_str()?.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_is_found_in_the_line_that_tells_it() {
+        let line = r#"{"level":"INFO","message":"orders is listening","address":"127.0.0.1:4711","target":"service"}"#;
+        assert_eq!(listening(line), Some(SocketAddr::from(([127, 0, 0, 1], 4711))));
+        assert_eq!(listening(r#"{"message":"stopping"}"#), None);
+        assert_eq!(listening("orders: JWT_SECRET is not set"), None);
+    }
+}

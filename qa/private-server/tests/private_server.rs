@@ -1,0 +1,352 @@
+//! Private servers on the server program of this machine. Without one every test fails and says what to install.
+
+#![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a helper of a test fails the test")]
+
+use std::env;
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::iter;
+use std::net::{Ipv4Addr, TcpStream};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use private_server::claim::Claim;
+use private_server::supervisor::{self, Attached, Supervised};
+use private_server::{Durability, Engine, Error, Launch, PrivateServer, Program, install_command};
+
+fn program() -> Program {
+    Program::find().unwrap_or_else(|| panic!("no MySQL or MariaDB server found: {}", install_command()))
+}
+
+fn start(directory: &Path) -> PrivateServer {
+    Launch::new(&program(), directory, Durability::Relaxed).database("shop").start().unwrap()
+}
+
+/// Logs in as root without a password and chooses a database; gives the server's last packet without its header.
+fn log_in(port: u16, database: &str) -> Vec<u8> {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+    read_packet(&mut stream);
+    // CONNECT_WITH_DB, PROTOCOL_41, SECURE_CONNECTION, PLUGIN_AUTH; packet limit; utf8mb4; 23 zeros.
+    let mut body = Vec::from(0x0008_8208_u32.to_le_bytes());
+    body.extend([0, 0, 0, 1, 45]);
+    body.extend([0; 23]);
+    body.extend(b"root\0\0");
+    body.extend(database.as_bytes());
+    body.extend(b"\0mysql_native_password\0");
+    write_packet(&mut stream, 1, &body);
+    let answer = read_packet(&mut stream);
+    // 0xfe asks for another kind of password proof; the proof of an empty password is always empty.
+    if answer[0] != 0xfe {
+        return answer;
+    }
+    write_packet(&mut stream, 3, &[]);
+    read_packet(&mut stream)
+}
+
+fn write_packet(stream: &mut TcpStream, number: u8, body: &[u8]) {
+    let mut packet = vec![u8::try_from(body.len()).unwrap(), 0, 0, number];
+    packet.extend(body);
+    stream.write_all(&packet).unwrap();
+}
+
+fn read_packet(stream: &mut TcpStream) -> Vec<u8> {
+    let mut header = [0; 4];
+    stream.read_exact(&mut header).unwrap();
+    let mut body = vec![0; usize::from(header[0]) + usize::from(header[1]) * 256];
+    stream.read_exact(&mut body).unwrap();
+    body
+}
+
+#[test]
+fn a_server_has_its_database_and_refuses_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = start(&directory.path().join("with spaces, and 'quotes'"));
+    assert_eq!(log_in(server.port(), "shop")[0], 0, "OK packet");
+    let refused = log_in(server.port(), "elsewhere");
+    assert!(String::from_utf8_lossy(&refused).contains("Unknown database"));
+    let expected = format!("mysql://root@127.0.0.1:{}/shop", server.port());
+    assert_eq!(server.url("shop"), expected);
+}
+
+#[test]
+fn a_binary_log_is_written_where_it_is_wanted_by_an_engine_that_has_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let program = program();
+    for (name, is_wanted) in [("without", false), ("with", true)] {
+        let directory = directory.path().join(name);
+        let launch = Launch::new(&program, &directory, Durability::Relaxed);
+        let _server = if is_wanted { launch.binary_log() } else { launch }.start().unwrap();
+        let is_written = directory.join("mysql/binlog.index").exists();
+        assert_eq!(is_written, is_wanted && program.engine() == Engine::MySql);
+    }
+}
+
+#[test]
+fn a_long_directory_is_no_problem_for_the_socket() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = start(&directory.path().join("d".repeat(150)));
+    assert_eq!(log_in(server.port(), "")[0], 0, "OK packet");
+}
+
+#[test]
+fn data_stays_and_the_process_ends_when_the_server_is_dropped() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = start(directory.path());
+    let (pid, port) = (server.pid(), server.port());
+    drop(server);
+    assert!(!runs(pid));
+    assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err());
+
+    let again = PrivateServer::start(&program(), directory.path(), Durability::Durable).unwrap();
+    assert_eq!(log_in(again.port(), "shop")[0], 0, "OK packet");
+}
+
+#[test]
+fn the_end_of_a_server_is_reported_after_its_last_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let (lines, log) = channel();
+    let end = lines.clone();
+    let program = program();
+    let server = Launch::new(&program, directory.path(), Durability::Relaxed)
+        .on_log(move |line| lines.send(line.to_owned()).unwrap())
+        .on_end(move || end.send("the end".to_owned()).unwrap())
+        .start()
+        .unwrap();
+    supervisor::send_signal("TERM", server.pid().into()).unwrap();
+    let seen: Vec<String> =
+        iter::from_fn(|| log.recv_timeout(Duration::from_secs(60)).ok()).take_while(|line| line != "the end").collect();
+    // MySQL says one line more.
+    let mut last = seen.iter().rev().take(2);
+    assert!(last.any(|line| line.to_lowercase().contains("shutdown complete")), "{seen:?}");
+}
+
+#[test]
+fn erased_data_is_gone_and_a_new_server_starts() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(start(directory.path()));
+    PrivateServer::erase(directory.path()).unwrap();
+    let server = PrivateServer::start(&program(), directory.path(), Durability::Relaxed).unwrap();
+    let refused = log_in(server.port(), "shop");
+    assert!(String::from_utf8_lossy(&refused).contains("Unknown database"));
+}
+
+#[test]
+fn a_directory_in_use_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let _first = start(directory.path());
+    assert!(matches!(PrivateServer::erase(directory.path()), Err(Error::InUse(_))));
+    let second = PrivateServer::start(&program(), directory.path(), Durability::Relaxed);
+    assert!(matches!(second, Err(Error::InUse(_))));
+}
+
+#[test]
+fn a_starting_server_leaves_the_temporary_tables_of_others_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let others = tempfile::Builder::new().prefix("#sql-temptable-").suffix(".MAI").tempfile().unwrap();
+    let _server = start(directory.path());
+    assert!(others.path().exists());
+}
+
+#[test]
+fn a_half_made_data_directory_is_made_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let half = directory.path().join("incomplete/mysql");
+    fs::create_dir_all(&half).unwrap();
+    fs::write(half.join("user.frm"), "half").unwrap();
+    let server = start(directory.path());
+    assert_eq!(log_in(server.port(), "shop")[0], 0, "OK packet");
+}
+
+#[test]
+fn a_server_that_cannot_start_shows_its_log() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(start(directory.path()));
+    let data = ["mariadb", "mysql"].map(|name| directory.path().join(name));
+    let data = data.iter().find(|path| path.exists()).unwrap();
+    fs::write(data.join("ibdata1"), "not a tablespace").unwrap();
+    let Err(Error::NotReady { log, .. }) = PrivateServer::start(&program(), directory.path(), Durability::Relaxed)
+    else {
+        panic!("a server started on broken data");
+    };
+    assert!(log.contains("ibdata1"), "{log}");
+}
+
+/// The variable that makes a test play the owner who is killed.
+const PLAY_OWNER: &str = "DB_SERVER_TEST_OWNED_DIRECTORY";
+
+/// Starts a server in another process and gives that process and the server's id.
+fn owner_process(test: &str, directory: &Path) -> (std::process::Child, u32) {
+    let mut owner = Command::new(env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env(PLAY_OWNER, directory)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let pid = BufReader::new(owner.stdout.take().unwrap())
+        .lines()
+        .find_map(|line| line.unwrap().strip_prefix("server ")?.parse().ok())
+        .expect("the owner says its server's process id");
+    (owner, pid)
+}
+
+fn play_owner(directory: &Path) -> ! {
+    let server = start(directory);
+    println!("\nserver {}", server.pid());
+    // Until it is killed.
+    loop {
+        thread::park();
+    }
+}
+
+#[test]
+fn a_killed_owner_takes_its_server_along() {
+    if let Some(directory) = env::var_os(PLAY_OWNER) {
+        play_owner(directory.as_ref());
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let (mut owner, pid) = owner_process("a_killed_owner_takes_its_server_along", directory.path());
+    owner.kill().unwrap();
+    assert_eq!(owner.wait().unwrap().signal(), Some(9));
+
+    let claim = Claim::take(directory.path()).unwrap().expect("the owner is dead");
+    assert!(claim.wait_for_leftovers(supervisor::PATIENCE).unwrap());
+    assert!(!runs(pid));
+    drop(claim);
+
+    // It was not killed as well: the next start has nothing to recover.
+    let (lines, log) = channel();
+    let program = program();
+    let next = Launch::new(&program, directory.path(), Durability::Relaxed)
+        .on_log(move |line| lines.send(line.to_owned()).unwrap());
+    drop(next.start().unwrap());
+    let log = Vec::from_iter(log).join("\n");
+    assert!(log.contains("ready for connections"), "{log}");
+    assert!(!log.contains("crash recovery from") && !log.contains("not shutdown normally"), "{log}");
+}
+
+#[test]
+fn a_server_whose_owner_and_supervisor_were_killed_is_ended_by_the_next_owner() {
+    if let Some(directory) = env::var_os(PLAY_OWNER) {
+        play_owner(directory.as_ref());
+    }
+    let test = "a_server_whose_owner_and_supervisor_were_killed_is_ended_by_the_next_owner";
+    let directory = tempfile::tempdir().unwrap();
+    let (mut owner, pid) = owner_process(test, directory.path());
+    // All of the group but the server: the supervisor, and the watcher, which is the supervisor's other child.
+    for helper in group_of(pid).into_iter().filter(|member| *member != pid) {
+        supervisor::send_signal("KILL", helper.into()).unwrap();
+    }
+    owner.kill().unwrap();
+    owner.wait().unwrap();
+    assert!(runs(pid), "the server is alone now");
+
+    let next = start(directory.path());
+    assert_ne!(next.pid(), pid);
+    assert!(!runs(pid));
+}
+
+/// A process that has ended but was not collected yet has no command line.
+fn runs(pid: u32) -> bool {
+    fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|arguments| !arguments.is_empty())
+}
+
+/// Every process in the group of `pid`.
+fn group_of(pid: u32) -> Vec<u32> {
+    group_with_id(group_id(pid).unwrap())
+}
+
+fn group_id(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // After the name in parentheses: state, parent, group.
+    stat.rsplit_once(')')?.1.split_whitespace().nth(2)?.parse().ok()
+}
+
+/// Every process in a group, but for those that ended and were not collected yet.
+fn group_with_id(group: u32) -> Vec<u32> {
+    fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok())
+        .filter(|pid| group_id(*pid) == Some(group) && runs(*pid))
+        .collect()
+}
+
+#[test]
+fn a_child_that_ignores_sigterm_is_killed_after_the_patience() {
+    let directory = tempfile::tempdir().unwrap();
+    let claim = Claim::take(directory.path()).unwrap().unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' TERM; echo deaf; while :; do read -r _ </dev/zero; done"]);
+    let ended = Arc::new(Mutex::new(None));
+    let seen = Arc::clone(&ended);
+    let (child, mut output) = Supervised::spawn(&command, claim.lease().unwrap(), move |status| {
+        *seen.lock().unwrap() = Some(status);
+    })
+    .unwrap();
+    let mut line = String::new();
+    output.read_line(&mut line).unwrap();
+    assert_eq!(line, "deaf\n");
+
+    let status = child.stop(Duration::from_millis(100)).unwrap();
+    assert_eq!(status.code(), Some(128 + 9));
+    assert_eq!(*ended.lock().unwrap(), Some(status));
+    assert!(claim.wait_for_leftovers(Duration::from_secs(5)).unwrap());
+}
+
+#[test]
+fn a_child_keeps_its_environment_and_its_exit_status() {
+    let directory = tempfile::tempdir().unwrap();
+    let claim = Claim::take(directory.path()).unwrap().unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", r#"echo "$PATH_OF_IT"; echo "$1" >&2; exit 7"#, "sh", "a 'b' $c"]).env("PATH_OF_IT", "x  y");
+    let (child, mut output) = Supervised::spawn(&command, claim.lease().unwrap(), |_| ()).unwrap();
+    let mut text = String::new();
+    output.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "x  y\na 'b' $c\n");
+    let status = child.wait(Duration::from_secs(5)).unwrap();
+    assert_eq!(status.code(), Some(7));
+}
+
+/// Starts a shell that starts another program, and gives that program's id and a wait for the end of both: until then
+/// they hold the output.
+fn attached_family() -> (Attached, u32, impl FnOnce() -> io::Result<usize>) {
+    let mut command = Command::new("sh");
+    command.args(["-c", "tail -f /dev/null & echo $!; wait"]);
+    let (child, output) = Attached::spawn(&command, Stdio::piped(), |_| ()).unwrap();
+    let mut output = BufReader::new(output.unwrap());
+    let mut line = String::new();
+    output.read_line(&mut line).unwrap();
+    (child, line.trim().parse().unwrap(), move || output.read_to_end(&mut Vec::new()))
+}
+
+#[test]
+fn an_attached_command_ends_with_all_that_it_started() {
+    let (mut child, grandchild, wait) = attached_family();
+    child.signal_end();
+    wait().unwrap();
+    assert!(!runs(grandchild));
+}
+
+#[test]
+fn an_attached_command_ends_with_its_owner() {
+    let (child, grandchild, wait) = attached_family();
+    drop(child);
+    wait().unwrap();
+    assert!(!runs(grandchild));
+}
+
+#[test]
+fn an_attached_command_gives_its_exit_status_and_leaves_nothing() {
+    let mut command = Command::new("sh");
+    command.args(["-c", "exit 7"]);
+    let (sender, ended) = channel();
+    let (child, _) = Attached::spawn(&command, Stdio::null(), move |status| sender.send(status).unwrap()).unwrap();
+    let status = ended.recv_timeout(Duration::from_secs(5)).unwrap();
+    assert_eq!(status.code(), Some(7));
+    assert_eq!(group_with_id(child.group()), [0; 0]);
+}
