@@ -1,6 +1,6 @@
 //! One new connection: TLS, login, and the session settings that every statement here relies on.
 //!
-//! Who may use the connection, and for how long, is decided in `pool`.
+//! Services reach the database through [`crate::Db`] only. A connection outside the pool is for migrations, tests and tools.
 
 use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::AsyncMysqlConnection;
@@ -23,25 +23,34 @@ const MAX_PACKET: usize = 16 << 20;
 /// How long the driver may believe an idle connection to be open, in seconds. Given here to save the question.
 const WAIT_TIMEOUT: usize = 28_800;
 
-/// Opens a connection to the database that `settings` name.
+/// Opens a connection outside the pool.
 ///
 /// # Errors
 ///
-/// Whatever stopped it: refused, no TLS, access denied, unknown database.
-pub(crate) async fn connect(settings: &DatabaseSettings) -> ConnectionResult<AsyncMysqlConnection> {
-    connect_to(settings, Some(settings.database.clone())).await
+/// The server refused it: no TLS, access denied, unknown database.
+pub async fn open_unpooled(settings: &DatabaseSettings) -> ConnectionResult<AsyncMysqlConnection> {
+    AsyncMysqlConnection::try_from(open_unpooled_driver(settings).await?).await
 }
 
-/// Opens a connection to the server without choosing a database, for making and dropping databases.
+/// Opens a connection outside the pool without choosing a database, to create and drop databases.
 ///
 /// # Errors
 ///
-/// As for [`connect`].
-pub(crate) async fn connect_server(settings: &DatabaseSettings) -> ConnectionResult<AsyncMysqlConnection> {
-    connect_to(settings, None).await
+/// As for [`open_unpooled`].
+pub async fn open_unpooled_server(settings: &DatabaseSettings) -> ConnectionResult<AsyncMysqlConnection> {
+    AsyncMysqlConnection::try_from(open(settings, None).await?).await
 }
 
-async fn connect_to(settings: &DatabaseSettings, database: Option<String>) -> ConnectionResult<AsyncMysqlConnection> {
+/// Opens a connection outside the pool for code that speaks to the driver itself.
+///
+/// # Errors
+///
+/// As for [`open_unpooled`].
+pub async fn open_unpooled_driver(settings: &DatabaseSettings) -> ConnectionResult<Conn> {
+    open(settings, Some(settings.database.clone())).await
+}
+
+async fn open(settings: &DatabaseSettings, database: Option<String>) -> ConnectionResult<Conn> {
     let plain = OptsBuilder::default()
         .ip_or_hostname(&settings.host)
         .tcp_port(settings.port)
@@ -65,7 +74,7 @@ async fn connect_to(settings: &DatabaseSettings, database: Option<String>) -> Co
             other => other,
         },
     };
-    AsyncMysqlConnection::try_from(conn.map_err(connection_error)?).await
+    conn.map_err(connection_error)
 }
 
 fn ssl_options(settings: &DatabaseSettings) -> Option<SslOpts> {

@@ -1,4 +1,4 @@
-//! The database: pool, transactions, migrations, seeds, idempotency keys, and databases for tests.
+//! The database: pool, transactions, idempotency keys, batch loader, search, migrations.
 //!
 //! Here lives what every service needs of MySQL or MariaDB: connections that are safe to share, transactions that are
 //! retried, errors that can be matched on, and the tables as Rust sees them. The statements of one service on its own
@@ -6,6 +6,7 @@
 
 pub mod cached;
 pub mod clock;
+pub mod connect;
 pub mod error;
 pub mod idempotency;
 pub mod insert;
@@ -14,15 +15,10 @@ pub mod migrations;
 pub mod pool;
 pub mod prefix_index;
 pub mod schema;
-pub mod schema_sql;
 pub mod search;
-pub mod seed;
 pub mod settings;
-#[cfg(feature = "testing")]
-pub mod testing;
 pub mod transaction;
 
-mod connect;
 mod metrics;
 
 pub use cached::{CachedStatement, padded};

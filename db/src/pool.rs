@@ -22,7 +22,7 @@ use diesel_async::{AsyncConnection, AsyncMysqlConnection, SimpleAsyncConnection,
 use futures::FutureExt;
 use tokio::time::{timeout, timeout_at};
 
-use crate::connect::connect;
+use crate::connect::open_unpooled;
 use crate::error::DbError;
 use crate::metrics;
 use crate::settings::DatabaseSettings;
@@ -256,7 +256,7 @@ fn manager_config(settings: &DatabaseSettings) -> ManagerConfig<AsyncMysqlConnec
     config.recycling_method = RecyclingMethod::Fast;
     config.custom_setup = Box::new(move |_name| {
         let settings = settings.clone();
-        async move { connect(&settings).await }.boxed()
+        async move { open_unpooled(&settings).await }.boxed()
     });
     config
 }

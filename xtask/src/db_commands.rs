@@ -27,7 +27,7 @@ pub(crate) struct DatabaseProgram<'a> {
 /// Runs `db` with these arguments, of which the first is a command of xtask as well.
 pub(crate) fn run(install: Install, arguments: &[&str]) -> Result<ExitCode> {
     let given = env::var("DATABASE_URL").ok();
-    let program = DatabaseProgram { command: arguments[0], name: "db", package: "db", arguments };
+    let program = DatabaseProgram { command: arguments[0], name: "db", package: "db/cli", arguments };
     let code = run_program(given, install, &program)?;
     Ok(code.unwrap_or(ExitCode::FAILURE))
 }

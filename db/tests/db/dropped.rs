@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use db::idempotency::{self, Answer, Claim, KeyClaim};
-use db::testing::TestDatabase;
 use db::{Db, DbError};
+use db_testing::TestDatabase;
 use diesel_async::SimpleAsyncConnection;
 use futures::stream::{self, StreamExt};
 use rand::rngs::StdRng;

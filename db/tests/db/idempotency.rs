@@ -5,8 +5,8 @@ use std::time::Duration;
 use db::idempotency::{
     Abandoned, Answer, Answers, Claim, Found, KeyClaim, Nonce, abandon, claim, claim_all, completion, give_back, reap,
 };
-use db::testing::TestDatabase;
 use db::{Connection, Db, DbError};
+use db_testing::TestDatabase;
 use diesel_async::SimpleAsyncConnection;
 use futures::future::join_all;
 

@@ -4,7 +4,7 @@ use db::DbError;
 use db::clock::inserted_ids;
 use db::insert::Insert;
 use db::schema::{customers, products};
-use db::testing::TestDatabase;
+use db_testing::TestDatabase;
 use diesel::prelude::*;
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use rand::rngs::StdRng;

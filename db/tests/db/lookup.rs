@@ -1,7 +1,7 @@
 //! Rows that are asked for at the same time: everybody gets theirs, and few statements are sent.
 
-use db::testing::TestDatabase;
 use db::{Connection, DbError, Lookup};
+use db_testing::TestDatabase;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use futures::FutureExt;

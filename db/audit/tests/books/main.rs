@@ -8,7 +8,7 @@ mod world;
 
 use std::collections::BTreeSet;
 
-use db::testing::TestDatabase;
+use db_testing::TestDatabase;
 use db_audit::Finding;
 use diesel_async::SimpleAsyncConnection;
 
@@ -29,8 +29,8 @@ async fn an_empty_database_keeps_every_promise() {
 #[tokio::test]
 async fn the_seeded_database_keeps_every_promise() {
     let database = TestDatabase::seeded().await;
-    let size = db::seed::Size::of_orders(300);
-    db::seed::seed_orders(database.db(), size, |_| {}).await.expect("the orders are generated");
+    let size = db_cli::seed::Size::of_orders(300);
+    db_cli::seed::seed_orders(database.db(), size, |_| {}).await.expect("the orders are generated");
     assert_eq!(broken(&database).await, []);
 }
 

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::process::{Command, Output};
 
-use db::testing::TestDatabase;
+use db_testing::TestDatabase;
 use diesel_async::SimpleAsyncConnection;
 use tokio::task::spawn_blocking;
 

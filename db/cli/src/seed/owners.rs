@@ -4,8 +4,8 @@ use super::PRINCIPAL;
 use super::generate::{self, Product, Size};
 use super::rows::MOVEMENTS;
 use super::scale::Base;
-use crate::insert::{Insert, Value};
-use crate::search::prefixes;
+use db::insert::{Insert, Value};
+use db::search::prefixes;
 
 /// Where the prefixes of customers go.
 pub(super) const CUSTOMER_PREFIXES: &str = "customer_prefixes (prefix, customer_id)";

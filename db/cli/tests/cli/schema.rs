@@ -2,16 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use db::testing::TestDatabase;
-use db::{Db, schema_sql};
+use db::Db;
+use db_cli::schema_sql;
+use db_testing::TestDatabase;
 use diesel::QueryableByName;
 use diesel::sql_types::Text;
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 
 use crate::support::execute;
 
-const SCHEMA_SQL: &str = include_str!("../../schema.sql");
-const SCHEMA_RS: &str = include_str!("../../src/schema.rs");
+const SCHEMA_SQL: &str = include_str!("../../../schema.sql");
+const SCHEMA_RS: &str = include_str!("../../../src/schema.rs");
 
 #[derive(QueryableByName)]
 struct Column {

@@ -12,10 +12,10 @@ use diesel::{QueryableByName, sql_query};
 use diesel_async::{AsyncMysqlConnection, RunQueryDsl, SimpleAsyncConnection};
 use thiserror::Error;
 
-use crate::error::DbError;
-use crate::migrations::{self, MigrateError};
-use crate::pool::Db;
-use crate::settings::DatabaseSettings;
+use db::error::DbError;
+use db::migrations::{self, MigrateError};
+use db::pool::Db;
+use db::settings::DatabaseSettings;
 
 const HEADER: &str = "\
 -- The database as db/migrations make it. Made by `cargo xtask schema generate`: change a migration, never this file.

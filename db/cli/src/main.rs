@@ -8,8 +8,9 @@ use std::{env, fs};
 
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
-use db::seed::{self, Size};
-use db::{DatabaseSettings, Db, migrations, schema_sql};
+use db::{DatabaseSettings, Db, migrations};
+use db_cli::schema_sql;
+use db_cli::seed::{self, Size};
 use similar::TextDiff;
 
 /// Prepares the database of the back office.
@@ -155,5 +156,5 @@ async fn schema(settings: &DatabaseSettings, command: &Schema) -> anyhow::Result
 /// That of the working copy in which cargo runs this program; it may have been built in another one.
 fn schema_file() -> PathBuf {
     let package = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
-    PathBuf::from(package).join("schema.sql")
+    PathBuf::from(package).join("../schema.sql")
 }
