@@ -17,6 +17,9 @@ const SESSION: &str = "SET NAMES utf8mb4, time_zone = '+00:00', innodb_lock_wait
      sql_mode = 'STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,ONLY_FULL_GROUP_BY'; \
      SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
 
+/// Whether the session's `sql_mode` has NO_BACKSLASH_ESCAPES, which decides how literals are quoted.
+pub(crate) const NO_BACKSLASH_ESCAPES: bool = false;
+
 /// Larger than any statement or row of this system. Given here, so that the driver need not ask the server.
 const MAX_PACKET: usize = 16 << 20;
 
@@ -100,5 +103,15 @@ fn connection_error(error: mysql_async::Error) -> ConnectionError {
         }
         mysql_async::Error::Io(IoError::Io(error)) => ConnectionError::BadConnection(error.to_string()),
         other => ConnectionError::BadConnection(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{NO_BACKSLASH_ESCAPES, SESSION};
+
+    #[test]
+    fn literals_are_quoted_for_the_sql_mode_of_the_session() {
+        assert_eq!(SESSION.contains("NO_BACKSLASH_ESCAPES"), NO_BACKSLASH_ESCAPES);
     }
 }
