@@ -61,7 +61,16 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("harness", &["private-server"]),
     (
         "bench",
-        &["client-common", "customers-client", "db", "db-audit", "db-cli", "harness", "orders-client", "private-server"],
+        &[
+            "client-common",
+            "customers-client",
+            "db",
+            "db-audit",
+            "db-cli",
+            "harness",
+            "orders-client",
+            "private-server",
+        ],
     ),
     (
         "faults",

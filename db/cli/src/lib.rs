@@ -1,4 +1,4 @@
 //! Seed rows and schema files, for the program `db` and for tests.
 
-pub mod schema_sql;
+pub mod schema;
 pub mod seed;

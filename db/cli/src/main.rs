@@ -1,35 +1,54 @@
-//! The command `db`: migrations, seeds, and the file `db/schema.sql`. The work is done by the library.
+//! The program `db`: migrations, seed rows, schema files, and the audit of a database.
 
+mod audit;
+mod files;
 mod progress;
 
-use std::path::PathBuf;
+use std::env;
 use std::process::ExitCode;
-use std::{env, fs};
 
-use anyhow::{Context, bail};
-use clap::{Parser, Subcommand};
+use anyhow::Context;
+use clap::{ColorChoice, Parser, Subcommand};
+use console::style;
 use db::{DatabaseSettings, Db, migrations};
-use db_cli::schema_sql;
 use db_cli::seed::{self, Size};
-use similar::TextDiff;
 
-/// Prepares the database of the back office.
+/// `audit` or `schema check` found something.
+const VIOLATION: u8 = 1;
+/// Neither a violation nor the absence of one.
+const COULD_NOT_RUN: u8 = 3;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  success
+  1  `audit` found a violation, or `schema check` a difference
+  2  wrong usage
+  3  could not run";
+
+/// Prepares and audits the database of the back office
 ///
-/// The database is that of DATABASE_URL (mysql://user:password@host:port/name), or of DB_HOST, DB_PORT, DB_USER,
-/// DB_PASSWORD, DB_NAME, DB_SSL_MODE and DB_SSL_CA.
+/// The database is that of --database-url or DATABASE_URL (mysql://user:password@host:port/name?ssl-mode=…&ssl-ca=…), or
+/// else that of DB_HOST, DB_PORT, DB_USER, DB_PASSWORD, DB_NAME, DB_SSL_MODE and DB_SSL_CA.
 #[derive(Parser)]
-#[command(version, max_term_width = 100)]
+#[command(name = "db", version, max_term_width = 100, after_help = EXIT_CODES)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
+    /// The database, instead of that of the environment
+    #[arg(long, global = true, value_name = "URL")]
+    database_url: Option<String>,
+    /// When to use colors; `auto` honors NO_COLOR
+    #[arg(long, global = true, value_name = "WHEN", default_value_t = ColorChoice::Auto)]
+    color: ColorChoice,
 }
 
 #[derive(Subcommand)]
 enum Command {
     /// Change the tables
-    #[command(subcommand)]
+    #[command(subcommand, after_help = EXIT_CODES)]
     Migrate(Migrate),
-    /// Insert the rows to start with; running it again changes nothing
+    /// Insert sample rows; a second run changes nothing
+    #[command(after_help = EXIT_CODES)]
     Seed {
         /// Also append this many generated orders, a tenth as many customers and a twentieth as many products
         #[arg(long, value_name = "ORDERS")]
@@ -41,53 +60,73 @@ enum Command {
         #[arg(long, value_name = "N", requires = "scale")]
         products: Option<u32>,
     },
-    /// Keep db/schema.sql equal to what the migrations make; uses a scratch database, never the one named
-    #[command(subcommand)]
+    /// Check the data against its invariants; changes nothing, and can run beside live traffic
+    #[command(after_help = EXIT_CODES)]
+    Audit {
+        /// Violations to show of each invariant
+        #[arg(long, value_name = "N", default_value_t = db_audit::DEFAULT_EXAMPLES)]
+        examples: usize,
+    },
+    /// Write db/schema.sql and db/src/schema.rs from the migrations, in a scratch database on the same server
+    #[command(subcommand, after_help = EXIT_CODES)]
     Schema(Schema),
 }
 
 #[derive(Subcommand)]
 enum Migrate {
-    /// Create the database if it is missing and apply what is not applied yet
+    /// Create the database if it is missing, and apply pending migrations
     Up,
     /// List the migrations and whether they are applied
     Status,
-    /// Take the newest migration back; the data in its tables is lost
+    /// Revert the newest migration; the data in its tables is lost
     Down,
-    /// Take the newest migration back and apply it again; the data in its tables is lost
+    /// Revert the newest migration and apply it again; the data in its tables is lost
     Redo,
 }
 
 #[derive(Subcommand)]
 enum Schema {
-    /// Write the file
+    /// Write the files
     Generate,
-    /// Show how the file differs from what would be written, and fail if it does
+    /// Show how the files differ from what would be written
     Check,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    match run(arguments.command).await {
-        Ok(()) => ExitCode::SUCCESS,
+    let Arguments { command, database_url, color } = Arguments::parse();
+    if color != ColorChoice::Auto {
+        console::set_colors_enabled(color == ColorChoice::Always);
+        console::set_colors_enabled_stderr(color == ColorChoice::Always);
+    }
+    match run(command, database_url).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(VIOLATION),
         Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            eprintln!("{} {error:#}", style("error:").red().for_stderr());
+            ExitCode::from(COULD_NOT_RUN)
         }
     }
 }
 
-async fn run(command: Command) -> anyhow::Result<()> {
-    let settings = DatabaseSettings::from_lookup(|name| env::var(name).ok())?;
+/// Returns whether everything is as it should be.
+async fn run(command: Command, database_url: Option<String>) -> anyhow::Result<bool> {
+    let from_environment = |name: &str| env::var(name).ok();
+    let settings = match database_url {
+        Some(url) => DatabaseSettings::from_url(&url)?,
+        None => DatabaseSettings::from_lookup(from_environment)?,
+    };
     match command {
-        Command::Migrate(command) => migrate(&settings, &command).await,
+        Command::Migrate(command) => migrate(&settings, &command).await?,
         Command::Seed { scale, customers, products } => {
             let size = scale.map(|orders| size(orders, customers, products));
-            seed(&Db::connect(&settings), size).await
+            seed(&Db::connect(&settings), size).await?;
         }
-        Command::Schema(command) => schema(&settings, &command).await,
+        Command::Audit { examples } => return audit::audit(&settings, examples).await,
+        Command::Schema(Schema::Generate) => files::generate(&settings).await?,
+        Command::Schema(Schema::Check) => return files::check(&settings).await,
     }
+    Ok(true)
 }
 
 async fn migrate(settings: &DatabaseSettings, command: &Migrate) -> anyhow::Result<()> {
@@ -106,8 +145,8 @@ async fn migrate(settings: &DatabaseSettings, command: &Migrate) -> anyhow::Resu
                 println!("{} {}", if migration.applied { "applied" } else { "pending" }, migration.name);
             }
         }
-        Migrate::Down => println!("took back {}", migrations::down(settings).await?),
-        Migrate::Redo => println!("took back and applied {}", migrations::redo(settings).await?),
+        Migrate::Down => println!("reverted {}", migrations::down(settings).await?),
+        Migrate::Redo => println!("reverted and applied {}", migrations::redo(settings).await?),
     }
     Ok(())
 }
@@ -127,34 +166,4 @@ async fn seed(db: &Db, size: Option<Size>) -> anyhow::Result<()> {
         progress.finish(inserted.context("cannot insert generated orders")?);
     }
     Ok(())
-}
-
-async fn schema(settings: &DatabaseSettings, command: &Schema) -> anyhow::Result<()> {
-    let made = schema_sql::of_migrations(settings).await?;
-    let file = schema_file();
-    let shown = file.display();
-    match command {
-        Schema::Generate => {
-            fs::write(&file, made).with_context(|| format!("cannot write {shown}"))?;
-            println!("wrote {shown}");
-        }
-        Schema::Check => {
-            let kept = fs::read_to_string(&file).with_context(|| format!("cannot read {shown}"))?;
-            if kept != made {
-                print!(
-                    "{}",
-                    TextDiff::from_lines(&kept, &made).unified_diff().header("db/schema.sql", "the migrations")
-                );
-                bail!("db/schema.sql is not what the migrations make: run `cargo xtask schema generate`");
-            }
-            println!("db/schema.sql is what the migrations make");
-        }
-    }
-    Ok(())
-}
-
-/// That of the working copy in which cargo runs this program; it may have been built in another one.
-fn schema_file() -> PathBuf {
-    let package = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
-    PathBuf::from(package).join("../schema.sql")
 }

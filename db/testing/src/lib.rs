@@ -10,7 +10,8 @@ use std::{env, mem, thread};
 
 use db::connect::{open_unpooled, open_unpooled_server};
 use db::{DatabaseSettings, Db, migrations};
-use db_cli::{schema_sql, seed};
+use db_cli::schema::Schema;
+use db_cli::seed;
 use diesel::QueryableByName;
 use diesel::sql_types::{Bigint, Nullable, Text, Unsigned};
 use diesel_async::{AsyncMysqlConnection, RunQueryDsl, SimpleAsyncConnection};
@@ -109,7 +110,7 @@ static SCHEMA: OnceCell<String> = OnceCell::const_new();
 async fn migrated_schema(server: &Url) -> String {
     let database = TestDatabase::named(server, &random_name());
     must("migrate", migrations::up(&database.settings).await);
-    must("read the migrated schema", schema_sql::render(database.db()).await)
+    must("read the migrated schema", Schema::read(database.db()).await).sql()
 }
 
 fn random_name() -> String {

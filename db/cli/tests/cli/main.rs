@@ -7,6 +7,7 @@
     reason = "a helper of a test that cannot go on has failed the test"
 )]
 
+mod program;
 mod schema;
 mod seed;
 mod support;
