@@ -17,7 +17,7 @@ use crate::cached::{CachedStatement, padded};
 use crate::clock::utc_now;
 use crate::error::DbError;
 use crate::insert::{Insert, Value};
-use crate::lookup::Lookup;
+use crate::batch_loader::Lookup;
 use crate::pool::Db;
 use crate::schema::idempotency_keys as keys;
 

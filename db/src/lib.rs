@@ -4,13 +4,13 @@
 //! retried, errors that can be matched on, and the tables as Rust sees them. The statements of one service on its own
 //! tables do not live here but in that service's `store` modules.
 
+pub mod batch_loader;
 pub mod cached;
 pub mod clock;
 pub mod connect;
 pub mod error;
 pub mod idempotency;
 pub mod insert;
-pub mod lookup;
 pub mod migrations;
 pub mod pool;
 pub mod prefix_index;
@@ -21,10 +21,11 @@ pub mod transaction;
 
 mod metrics;
 
+pub use batch_loader::Lookup;
 pub use cached::{CachedStatement, padded};
 pub use diesel_async::AsyncMysqlConnection as Connection;
 pub use error::{DbError, classify};
-pub use lookup::Lookup;
+
 pub use metrics::describe_metrics;
 pub use pool::Db;
 pub use settings::{DatabaseSettings, SettingError, TlsMode};

@@ -7,12 +7,13 @@
     reason = "a helper of a test that cannot go on has failed the test"
 )]
 
+mod batch_loader;
 mod classify;
 mod dropped;
 mod guard;
 mod idempotency;
 mod insert;
-mod lookup;
+
 mod migrations;
 mod prefix_index;
 mod support;
