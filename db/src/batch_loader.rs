@@ -1,8 +1,8 @@
-//! Single rows by their keys, of which those that are asked for at the same time are read by one statement.
+//! Loads single rows by their keys, with one statement for those that are requested at the same time.
 //!
-//! A trip to the server costs both sides many times what the row costs. Whoever asks while nobody does is answered as fast as
-//! without this; the busier it is, the more of them share a trip. A row is never older than the question: nobody joins a
-//! statement that was sent.
+//! A round trip costs both sides many times what the row costs. A request that finds no other under way is as fast as
+//! without this; the busier it is, the more requests share a round trip. A row is never older than its request: no
+//! request joins a statement that was sent before it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,129 +17,129 @@ use crate::cached::padded;
 use crate::error::DbError;
 use crate::pool::Db;
 
-/// How long somebody waits for a statement that others share before they send their own: then something is wrong with it, or
-/// with its connection, and need not be with theirs.
-const PATIENCE: Duration = Duration::from_millis(250);
-/// How many rows one statement reads.
+/// How long a request waits for a shared statement before it sends its own: something may be wrong with that statement or
+/// its connection.
+const MAX_WAIT: Duration = Duration::from_millis(250);
+/// Rows that one statement reads at most.
 const MAX_ROWS: usize = 64;
 
-/// Reads those of the rows with these keys that there are. The number of keys is a power of two, and some may be there twice,
+/// Reads those of the rows with these keys that exist. The number of keys is a power of two, and some may be there twice,
 /// so that there are few texts of the statement.
 pub type ReadRows<K, R> =
     for<'c> fn(&'c mut AsyncMysqlConnection, Vec<K>) -> BoxFuture<'c, Result<Vec<(K, R)>, DbError>>;
 
-/// What a row is found by.
+/// Key of a row.
 pub trait Key: Clone + Ord + Send + Sync + 'static {}
 
 impl<K: Clone + Ord + Send + Sync + 'static> Key for K {}
 
-/// What is read: several may have asked for it.
+/// A row, cloned for each request for it.
 pub trait Row: Clone + Send + 'static {}
 
 impl<R: Clone + Send + 'static> Row for R {}
 
-/// Rows of one kind. A clone shares its statements.
-pub struct Lookup<K, R> {
-    /// For whoever asks. Statements that others share know nothing of their limits.
+/// Batch loader for rows of one kind. A clone shares its statements.
+pub struct BatchLoader<K, R> {
+    /// With the deadline of the caller, which shared statements do not have.
     db: Db,
-    rows: Arc<Rows<K, R>>,
+    batches: Arc<Batches<K, R>>,
 }
 
-struct Rows<K, R> {
+struct Batches<K, R> {
     db: Db,
     read: ReadRows<K, R>,
     queue: Mutex<Queue<K, R>>,
 }
 
 struct Queue<K, R> {
-    waiting: Vec<(K, Reader<R>)>,
-    /// Whether a statement is under way: one at a time, so that as many as may be share the next.
+    waiting: Vec<(K, Waiter<R>)>,
+    /// Whether a statement is in flight: one at a time, so that as many requests as possible share the next.
     is_reading: bool,
 }
 
-/// Who waits for a row, or for the news that there is none. Where the statement fails they hear nothing.
-type Reader<R> = oneshot::Sender<Option<R>>;
+/// Receives the row, or that there is none. Dropped where the statement fails.
+type Waiter<R> = oneshot::Sender<Option<R>>;
 
-impl<K, R> Clone for Lookup<K, R> {
+impl<K, R> Clone for BatchLoader<K, R> {
     fn clone(&self) -> Self {
-        Self { db: self.db.clone(), rows: Arc::clone(&self.rows) }
+        Self { db: self.db.clone(), batches: Arc::clone(&self.batches) }
     }
 }
 
-impl<K: Key, R: Row> Lookup<K, R> {
-    /// Nothing is read yet.
+impl<K: Key, R: Row> BatchLoader<K, R> {
+    /// A loader that reads rows with `read`.
     pub fn new(db: Db, read: ReadRows<K, R>) -> Self {
         let queue = Mutex::new(Queue { waiting: Vec::new(), is_reading: false });
-        Self { db: db.clone(), rows: Arc::new(Rows { db, read, queue }) }
+        Self { db: db.clone(), batches: Arc::new(Batches { db, read, queue }) }
     }
 
-    /// The same rows for somebody who goes away at `deadline`, as [`Db::until`].
+    /// The same loader for a caller with this deadline, as [`Db::until`].
     #[must_use]
     pub fn until(&self, deadline: Instant) -> Self {
-        Self { db: self.db.until(deadline), rows: Arc::clone(&self.rows) }
+        Self { db: self.db.until(deadline), batches: Arc::clone(&self.batches) }
     }
 
-    /// The row with this key, if there is one.
+    /// Returns the row with this key, if it exists.
     ///
     /// # Errors
     ///
     /// As [`Db::run`].
-    pub async fn find(&self, key: K) -> Result<Option<R>, DbError> {
-        let Some(row) = self.rows.wait_if_busy(&key) else {
-            let _statement = Statement(Arc::clone(&self.rows));
+    pub async fn load_one(&self, key: K) -> Result<Option<R>, DbError> {
+        let Some(row) = self.batches.wait_if_busy(&key) else {
+            let _in_flight = InFlight(Arc::clone(&self.batches));
             return self.read_alone(key).await;
         };
-        match timeout_at(self.db.deadline(PATIENCE).into(), row).await {
+        match timeout_at(self.db.deadline(MAX_WAIT).into(), row).await {
             Ok(Ok(row)) => Ok(row),
-            // Why it failed is for each to find out, and to be told.
+            // Each request meets and reports its own failure.
             Ok(Err(_)) | Err(_) => self.read_alone(key).await,
         }
     }
 
     async fn read_alone(&self, key: K) -> Result<Option<R>, DbError> {
-        let read = self.rows.read;
+        let read = self.batches.read;
         let rows = self.db.run(async |connection| read(connection, vec![key.clone()]).await).await?;
         Ok(rows.into_iter().next().map(|(_, row)| row))
     }
 }
 
-impl<K: Key, R: Row> Rows<K, R> {
-    /// A place among those who wait; none where a statement may be sent at once, which then counts as sent.
+impl<K: Key, R: Row> Batches<K, R> {
+    /// Joins the queue; `None` where no statement is in flight, and the caller's counts as such from now on.
     fn wait_if_busy(&self, key: &K) -> Option<oneshot::Receiver<Option<R>>> {
         let mut queue = self.queue();
         if !queue.is_reading {
             queue.is_reading = true;
             return None;
         }
-        let (reader, row) = oneshot::channel();
-        queue.waiting.push((key.clone(), reader));
+        let (waiter, row) = oneshot::channel();
+        queue.waiting.push((key.clone(), waiter));
         Some(row)
     }
 
-    /// The statement has ended. Sends the next one, if somebody waits for it.
-    fn go_on(self: &Arc<Self>) {
-        let readers: Vec<_> = {
+    /// Sends the next statement after one has ended, if requests wait for it.
+    fn read_next(self: &Arc<Self>) {
+        let waiters: Vec<_> = {
             let mut queue = self.queue();
-            // Those who lost their patience are not there any more.
-            queue.waiting.retain(|(_, reader)| !reader.is_closed());
+            // Drop waiters that have timed out.
+            queue.waiting.retain(|(_, waiter)| !waiter.is_closed());
             let first = queue.waiting.len().min(MAX_ROWS);
             queue.is_reading = first > 0;
             queue.waiting.drain(..first).collect()
         };
-        if !readers.is_empty() {
-            let statement = Statement(Arc::clone(self));
-            tokio::spawn(async move { statement.0.answer(readers).await });
+        if !waiters.is_empty() {
+            let in_flight = InFlight(Arc::clone(self));
+            tokio::spawn(async move { in_flight.0.read_for(waiters).await });
         }
     }
 
-    async fn answer(&self, readers: Vec<(K, Reader<R>)>) {
-        let keys = padded(readers.iter().map(|(key, _)| key.clone()).collect());
+    async fn read_for(&self, waiters: Vec<(K, Waiter<R>)>) {
+        let keys = padded(waiters.iter().map(|(key, _)| key.clone()).collect());
         let read = self.read;
         let Ok(rows) = self.db.run(async |connection| read(connection, keys.clone()).await).await else { return };
         let rows: BTreeMap<K, R> = rows.into_iter().collect();
-        for (key, reader) in readers {
-            // Nobody may be left to hear it.
-            let _ = reader.send(rows.get(&key).cloned());
+        for (key, waiter) in waiters {
+            // It may have timed out.
+            let _ = waiter.send(rows.get(&key).cloned());
         }
     }
 
@@ -148,11 +148,11 @@ impl<K: Key, R: Row> Rows<K, R> {
     }
 }
 
-/// The statement that is under way, until it is dropped.
-struct Statement<K: Key, R: Row>(Arc<Rows<K, R>>);
+/// The statement in flight. Its drop sends the next one.
+struct InFlight<K: Key, R: Row>(Arc<Batches<K, R>>);
 
-impl<K: Key, R: Row> Drop for Statement<K, R> {
+impl<K: Key, R: Row> Drop for InFlight<K, R> {
     fn drop(&mut self) {
-        self.0.go_on();
+        self.0.read_next();
     }
 }

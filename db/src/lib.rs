@@ -1,8 +1,8 @@
 //! The database: pool, transactions, idempotency keys, batch loader, search, migrations.
 //!
-//! Here lives what every service needs of MySQL or MariaDB: connections that are safe to share, transactions that are
-//! retried, errors that can be matched on, and the tables as Rust sees them. The statements of one service on its own
-//! tables do not live here but in that service's `store` modules.
+//! What every service needs of MySQL or MariaDB: connections that are safe to share, transactions that are retried, errors
+//! that can be matched on, and the tables as Rust sees them. The statements of one service on its own tables are in that
+//! service's `store` modules; the command line is in `db-cli`.
 
 pub mod batch_loader;
 pub mod cached;
@@ -21,11 +21,10 @@ pub mod transaction;
 
 mod metrics;
 
-pub use batch_loader::Lookup;
+pub use batch_loader::BatchLoader;
 pub use cached::{CachedStatement, padded};
 pub use diesel_async::AsyncMysqlConnection as Connection;
 pub use error::{DbError, classify};
-
 pub use metrics::describe_metrics;
 pub use pool::Db;
 pub use settings::{DatabaseSettings, SettingError, TlsMode};

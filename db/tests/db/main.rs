@@ -13,7 +13,6 @@ mod dropped;
 mod guard;
 mod idempotency;
 mod insert;
-
 mod migrations;
 mod prefix_index;
 mod support;

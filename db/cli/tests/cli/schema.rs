@@ -102,8 +102,8 @@ async fn columns_of_new_tables_are_declared_by_their_types() {
     let tables = "CREATE TABLE machines (id BIGINT UNSIGNED NOT NULL PRIMARY KEY, size INT UNSIGNED NOT NULL, \
          token VARBINARY(16) NULL, built DATE NULL, weight DOUBLE NOT NULL, is_new TINYINT(1) NOT NULL, \
          state ENUM('on','off') NULL); \
-         CREATE TABLE parts (machine BIGINT UNSIGNED NOT NULL, spare_of BIGINT UNSIGNED NULL, of INT NOT NULL, \
-         PRIMARY KEY (machine, of), CONSTRAINT fk_a FOREIGN KEY (machine) REFERENCES machines (id), \
+         CREATE TABLE parts (machine BIGINT UNSIGNED NOT NULL, spare_of BIGINT UNSIGNED NULL, number INT NOT NULL, \
+         PRIMARY KEY (machine, number), CONSTRAINT fk_a FOREIGN KEY (machine) REFERENCES machines (id), \
          CONSTRAINT fk_b FOREIGN KEY (spare_of) REFERENCES machines (id)); \
          CREATE TABLE notes (id BIGINT NOT NULL PRIMARY KEY, machine BIGINT UNSIGNED NULL, \
          CONSTRAINT fk_c FOREIGN KEY (machine) REFERENCES machines (id))";
@@ -113,7 +113,7 @@ async fn columns_of_new_tables_are_declared_by_their_types() {
     let machines = "    machines (id) {\n        id -> Unsigned<Bigint>,\n        size -> Unsigned<Integer>,\n        \
          token -> Nullable<Binary>,\n        built -> Nullable<Date>,\n        weight -> Double,\n        \
          is_new -> Bool,\n        state -> Nullable<Text>,\n    }\n";
-    assert!(rust.contains(machines) && rust.contains("    parts (machine, of) {\n"), "{rust}");
+    assert!(rust.contains(machines) && rust.contains("    parts (machine, number) {\n"), "{rust}");
     assert!(rust.contains("joinable!(notes -> machines (machine));"), "{rust}");
     assert!(!rust.contains("joinable!(parts -> machines"), "two foreign keys lead there: {rust}");
     assert!(sql.contains("    id BIGINT UNSIGNED NOT NULL,\n    size INT UNSIGNED NOT NULL,\n"), "{sql}");
