@@ -14,7 +14,7 @@ RUN --mount=type=cache,id=backoffice-build,target=/build,sharing=locked \
     --mount=type=cache,id=backoffice-registry,target=/usr/local/cargo/registry,sharing=locked \
     rsync --recursive --checksum --delete --exclude=/target /context/ /build/ \
     && cd /build \
-    && cargo build --release --locked --bins -p customers -p orders -p orchestrator -p db \
+    && cargo build --release --locked --bins -p customers -p orders -p orchestrator -p db-cli \
     && install -D --target-directory=/programs \
         target/release/customers target/release/orders target/release/orchestrator target/release/db
 RUN mkdir /needed \

@@ -1,4 +1,4 @@
--- The database as db/migrations make it. Made by `cargo xtask schema generate`: change a migration, never this file.
+-- Generated from db/migrations by `cargo xtask schema generate`. Change a migration, never this file.
 -- For an empty database:  mysql NAME < db/schema.sql
 
 CREATE TABLE customers (

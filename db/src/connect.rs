@@ -1,6 +1,6 @@
 //! One new connection: TLS, login, and the session settings that every statement here relies on.
 //!
-//! Who may use the connection, and for how long, is decided in `pool`.
+//! Services reach the database through [`crate::Db`] only. A connection outside the pool is for migrations, tests and tools.
 
 use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::AsyncMysqlConnection;
@@ -17,31 +17,43 @@ const SESSION: &str = "SET NAMES utf8mb4, time_zone = '+00:00', innodb_lock_wait
      sql_mode = 'STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,ONLY_FULL_GROUP_BY'; \
      SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
 
+/// Whether the session's `sql_mode` has NO_BACKSLASH_ESCAPES, which decides how literals are quoted.
+pub(crate) const NO_BACKSLASH_ESCAPES: bool = false;
+
 /// Larger than any statement or row of this system. Given here, so that the driver need not ask the server.
 const MAX_PACKET: usize = 16 << 20;
 
 /// How long the driver may believe an idle connection to be open, in seconds. Given here to save the question.
 const WAIT_TIMEOUT: usize = 28_800;
 
-/// Opens a connection to the database that `settings` name.
+/// Opens a connection outside the pool.
 ///
 /// # Errors
 ///
-/// Whatever stopped it: refused, no TLS, access denied, unknown database.
-pub(crate) async fn connect(settings: &DatabaseSettings) -> ConnectionResult<AsyncMysqlConnection> {
-    connect_to(settings, Some(settings.database.clone())).await
+/// The server refused it: no TLS, access denied, unknown database.
+pub async fn open_unpooled(settings: &DatabaseSettings) -> ConnectionResult<AsyncMysqlConnection> {
+    AsyncMysqlConnection::try_from(open_unpooled_driver(settings).await?).await
 }
 
-/// Opens a connection to the server without choosing a database, for making and dropping databases.
+/// Opens a connection outside the pool without choosing a database, to create and drop databases.
 ///
 /// # Errors
 ///
-/// As for [`connect`].
-pub(crate) async fn connect_server(settings: &DatabaseSettings) -> ConnectionResult<AsyncMysqlConnection> {
-    connect_to(settings, None).await
+/// As for [`open_unpooled`].
+pub async fn open_unpooled_server(settings: &DatabaseSettings) -> ConnectionResult<AsyncMysqlConnection> {
+    AsyncMysqlConnection::try_from(open(settings, None).await?).await
 }
 
-async fn connect_to(settings: &DatabaseSettings, database: Option<String>) -> ConnectionResult<AsyncMysqlConnection> {
+/// Opens a connection outside the pool for code that speaks to the driver itself.
+///
+/// # Errors
+///
+/// As for [`open_unpooled`].
+pub async fn open_unpooled_driver(settings: &DatabaseSettings) -> ConnectionResult<Conn> {
+    open(settings, Some(settings.database.clone())).await
+}
+
+async fn open(settings: &DatabaseSettings, database: Option<String>) -> ConnectionResult<Conn> {
     let plain = OptsBuilder::default()
         .ip_or_hostname(&settings.host)
         .tcp_port(settings.port)
@@ -65,7 +77,7 @@ async fn connect_to(settings: &DatabaseSettings, database: Option<String>) -> Co
             other => other,
         },
     };
-    AsyncMysqlConnection::try_from(conn.map_err(connection_error)?).await
+    conn.map_err(connection_error)
 }
 
 fn ssl_options(settings: &DatabaseSettings) -> Option<SslOpts> {
@@ -91,5 +103,15 @@ fn connection_error(error: mysql_async::Error) -> ConnectionError {
         }
         mysql_async::Error::Io(IoError::Io(error)) => ConnectionError::BadConnection(error.to_string()),
         other => ConnectionError::BadConnection(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{NO_BACKSLASH_ESCAPES, SESSION};
+
+    #[test]
+    fn literals_are_quoted_for_the_sql_mode_of_the_session() {
+        assert_eq!(SESSION.contains("NO_BACKSLASH_ESCAPES"), NO_BACKSLASH_ESCAPES);
     }
 }

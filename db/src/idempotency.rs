@@ -1,9 +1,9 @@
-//! Idempotency keys: a request sent twice has one effect and one answer.
+//! Idempotency keys: a request sent twice has one effect and one response.
 //!
-//! The key's row commits in the same transaction as the work and its answer, so a row that another connection can see
-//! is finished, and a process that dies leaves nothing behind. A caller with work to do goes: [`Answers::find`] without a
-//! transaction (the cheap replay), and on nothing found [`claim`], the work, [`completion`] in one transaction. Locks are
-//! taken in the order key, order, products. What is hashed and what an answer looks like is the services' business.
+//! The key's row commits in the same transaction as the work and its response, so a row that another connection can see
+//! is finished, and a process that dies leaves nothing behind. A caller with work to do calls [`StoredResponses::find`]
+//! without a transaction (the cheap replay), and where nothing is stored [`acquire`], the work and [`completion`] in one
+//! transaction. Locks are taken in the order key, order, products. The services decide what is hashed and stored.
 
 use std::time::{Duration, Instant};
 
@@ -13,20 +13,20 @@ use diesel::prelude::*;
 use diesel_async::{AsyncMysqlConnection, RunQueryDsl};
 use futures::FutureExt;
 
+use crate::batch_loader::BatchLoader;
 use crate::cached::{CachedStatement, padded};
 use crate::clock::utc_now;
 use crate::error::DbError;
 use crate::insert::{Insert, Value};
-use crate::lookup::Lookup;
 use crate::pool::Db;
 use crate::schema::idempotency_keys as keys;
 
 /// Rows that [`reap`] deletes in one transaction.
 const REAP_BATCH: usize = 1000;
 
-/// Which key, and for which request.
+/// A key and the request that came with it.
 #[derive(Clone, Copy, Debug)]
-pub struct KeyClaim<'a> {
+pub struct KeyedRequest<'a> {
     /// The operation. The same key under another operation is another key. At most 64 ASCII characters.
     pub scope: &'static str,
     /// The caller. The same key of another caller is another key. At most 100 characters.
@@ -37,36 +37,36 @@ pub struct KeyClaim<'a> {
     pub request_hash: [u8; 32],
 }
 
-/// Tells one request from every other under the same key. The same for all attempts to carry it out.
+/// Identifies one request among all under the same key. The same for all attempts to execute it.
 pub type Nonce = [u8; 16];
 
 /// What an earlier request left under the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
-    /// It succeeded: this is its answer.
-    Answer {
+pub enum StoredOutcome {
+    /// It succeeded, with this response.
+    Response {
         /// HTTP status.
         status: u16,
         /// The body, byte for byte.
         body: Vec<u8>,
-        /// Id of what it made or changed.
+        /// Id of what it created or changed.
         target_id: Option<i64>,
-        /// Whether it was this very request, at an attempt whose COMMIT was carried out and not answered.
-        own: bool,
+        /// Whether this very request stored it, at an attempt whose COMMIT happened and was not acknowledged.
+        by_this_request: bool,
     },
     /// The key was used for another request.
     Reused,
-    /// Its caller gave it up: whatever arrives under it now comes too late.
+    /// Its caller abandoned it: a request under it comes too late.
     Abandoned,
 }
 
-/// The outcome of [`claim`].
+/// The outcome of [`acquire`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Claim {
-    /// The key is this transaction's: do the work, then [`completion`].
-    Won,
-    /// Someone was here before.
-    Found(Found),
+pub enum Acquisition {
+    /// The key belongs to this transaction: do the work, then [`completion`].
+    Acquired,
+    /// An earlier request has used the key.
+    Found(StoredOutcome),
 }
 
 /// The outcome of [`abandon`].
@@ -74,117 +74,117 @@ pub enum Claim {
 pub enum Abandoned {
     /// Nothing had happened under the key, and nothing will.
     Tombstone,
-    /// The key was used for another request, or given up by one: this one will never be carried out.
+    /// The key was used or abandoned by another request: this one will never be executed.
     Reused,
-    /// The work is done and its answer stays; the caller decides about undoing its target.
+    /// The work is done and its response stays; the caller decides about compensating it.
     Completed {
-        /// Id of what was made or changed.
+        /// Id of what was created or changed.
         target_id: Option<i64>,
     },
 }
 
-/// The answers that are kept. A clone shares the statements that look for them.
+/// Stored responses by key. A clone shares the statements that read them.
 #[derive(Clone)]
-pub struct Answers(Lookup<Name, Row>);
+pub struct StoredResponses(BatchLoader<Name, Row>);
 
-impl Answers {
-    /// Those in this database.
+impl StoredResponses {
+    /// The responses in this database.
     pub fn new(db: Db) -> Self {
-        Self(Lookup::new(db, |connection, names| live(connection, names).boxed()))
+        Self(BatchLoader::new(db, |connection, names| live(connection, names).boxed()))
     }
 
-    /// The same for somebody who goes away at `deadline`, as [`Db::until`].
+    /// The same for a caller with this deadline, as [`Db::until`].
     #[must_use]
     pub fn until(&self, deadline: Instant) -> Self {
         Self(self.0.until(deadline))
     }
 
-    /// Looks a key up without locking anything, for the request that this nonce names. An expired row counts as absent.
+    /// Reads a key without locking anything, for the request with this nonce. An expired row counts as absent.
     ///
     /// # Errors
     ///
     /// As [`Db::run`].
-    pub async fn find(&self, claim: &KeyClaim<'_>, nonce: &Nonce) -> Result<Option<Found>, DbError> {
-        let row = self.0.find(Name::of(claim)).await?;
-        row.map(|row| row.found(claim, nonce)).transpose()
+    pub async fn find(&self, request: &KeyedRequest<'_>, nonce: &Nonce) -> Result<Option<StoredOutcome>, DbError> {
+        let row = self.0.load_one(Name::of(request)).await?;
+        row.map(|row| row.outcome(request, nonce)).transpose()
     }
 }
 
-/// Takes the key for the transaction that runs on `connection`, as part of the request that `nonce` names, or says who
-/// had it before. The row stays locked until the transaction ends; an expired one is taken over. The answer is kept for
+/// Acquires the key for the transaction on `connection`, as part of the request with this nonce, or returns what an earlier
+/// request left. The row stays locked until the transaction ends; an expired one is replaced. The response is stored for
 /// `retention`, counted from now.
 ///
 /// # Errors
 ///
 /// `KeyInProgress` if another transaction held the key for a second; any other [`DbError`].
-pub async fn claim(
+pub async fn acquire(
     connection: &mut AsyncMysqlConnection,
-    claim: &KeyClaim<'_>,
+    request: &KeyedRequest<'_>,
     nonce: &Nonce,
     retention: Duration,
-) -> Result<Claim, DbError> {
-    let claims = claim_all(connection, &[(*claim, *nonce)], retention).await?;
-    claims.into_iter().next().ok_or_else(not_found)
+) -> Result<Acquisition, DbError> {
+    let acquired = acquire_all(connection, &[(*request, *nonce)], retention).await?;
+    acquired.into_iter().next().ok_or_else(not_found)
 }
 
-/// The same for several requests, in their order, no two of which have one key.
+/// Acquires the keys of several requests, no two of which have one key, and returns the outcomes in their order.
 ///
 /// # Errors
 ///
-/// As for [`claim`]. A key that another transaction holds fails all of them.
-pub async fn claim_all(
+/// As for [`acquire`]. A key that another transaction holds fails all of them.
+pub async fn acquire_all(
     connection: &mut AsyncMysqlConnection,
-    claims: &[(KeyClaim<'_>, Nonce)],
+    requests: &[(KeyedRequest<'_>, Nonce)],
     retention: Duration,
-) -> Result<Vec<Claim>, DbError> {
-    let rows = take(connection, claims, IN_PROGRESS, retention).await?;
-    let judge = |((claim, nonce), row): (&(KeyClaim<'_>, Nonce), Row)| {
+) -> Result<Vec<Acquisition>, DbError> {
+    let rows = insert_if_free(connection, requests, IN_PROGRESS, retention).await?;
+    let acquisition = |((request, nonce), row): (&(KeyedRequest<'_>, Nonce), Row)| {
         // An earlier attempt of this request may have been committed since, whatever was seen of it.
-        let won = row.nonce == nonce && row.status == IN_PROGRESS;
-        if won { Ok(Claim::Won) } else { row.found(claim, nonce).map(Claim::Found) }
+        let is_acquired = row.nonce == nonce && row.status == IN_PROGRESS;
+        if is_acquired { Ok(Acquisition::Acquired) } else { row.outcome(request, nonce).map(Acquisition::Found) }
     };
-    claims.iter().zip(rows).map(judge).collect()
+    requests.iter().zip(rows).map(acquisition).collect()
 }
 
-/// Gives keys back that were won in this transaction, as if nobody had asked for them.
+/// Releases keys that this transaction acquired, as if they had never been used.
 ///
 /// # Errors
 ///
 /// Any [`DbError`] of a write.
-pub async fn give_back(connection: &mut AsyncMysqlConnection, claims: &[KeyClaim<'_>]) -> Result<(), DbError> {
-    if claims.is_empty() {
+pub async fn release(connection: &mut AsyncMysqlConnection, requests: &[KeyedRequest<'_>]) -> Result<(), DbError> {
+    if requests.is_empty() {
         return Ok(());
     }
     let mut delete = diesel::delete(keys::table).into_boxed();
-    for KeyClaim { scope, principal, key, .. } in claims {
+    for KeyedRequest { scope, principal, key, .. } in requests {
         delete = delete.or_filter(keys::scope.eq(scope).and(keys::principal.eq(principal)).and(keys::key.eq(key)));
     }
     delete.execute(connection).await?;
     Ok(())
 }
 
-/// An answer, to be kept.
+/// A response, to be stored under its key.
 #[derive(Clone, Copy, Debug)]
-pub struct Answer<'a> {
+pub struct ResponseToStore<'a> {
     /// HTTP status.
     pub status: u16,
     /// The body.
     pub body: &'a [u8],
-    /// What kind of thing was made or changed. At most 20 characters.
+    /// Kind of what was created or changed. At most 20 characters.
     pub target_type: &'static str,
     /// Its id.
     pub target_id: i64,
 }
 
-/// The statement that stores answers under keys that this transaction won. Their rows are there and locked, so each of these
-/// inserts is an update. Of any other key nothing is kept: its row would expire at once.
-pub fn completion<'a>(answers: impl IntoIterator<Item = (KeyClaim<'a>, Answer<'a>)>) -> Insert {
+/// Returns the statement that stores responses under keys that this transaction acquired. Their rows exist and are locked,
+/// so each of these inserts is an update. Under any other key nothing is stored: its row would expire at once.
+pub fn completion<'a>(responses: impl IntoIterator<Item = (KeyedRequest<'a>, ResponseToStore<'a>)>) -> Insert {
     let mut insert = Insert::into(
         "idempotency_keys (scope, principal, `key`, nonce, request_hash, created_at, expires_at, \
          status, target_type, target_id, response_status, response_body)",
     );
-    for (claim, answer) in answers {
-        let KeyClaim { scope, principal, key, request_hash } = claim;
+    for (request, response) in responses {
+        let KeyedRequest { scope, principal, key, request_hash } = request;
         insert.row(&[
             scope.into(),
             principal.into(),
@@ -194,37 +194,37 @@ pub fn completion<'a>(answers: impl IntoIterator<Item = (KeyClaim<'a>, Answer<'a
             Value::FromNow(Duration::ZERO),
             Value::FromNow(Duration::ZERO),
             COMPLETED.into(),
-            answer.target_type.into(),
-            answer.target_id.into(),
-            i64::from(answer.status).into(),
-            answer.body.into(),
+            response.target_type.into(),
+            response.target_id.into(),
+            i64::from(response.status).into(),
+            response.body.into(),
         ]);
     }
     insert.ending_with(ANSWERED)
 }
 
-/// Gives a request up, so that it is refused when it comes late. Call it in a transaction. A completed key, and one that
-/// belongs to another request, is left as it is.
+/// Abandons a request, so that it is refused when it comes late. Call it in a transaction. A completed key, and one that
+/// belongs to another request, stays as it is.
 ///
 /// # Errors
 ///
 /// `KeyInProgress` if a request under the key is running and does not end within a second; any other [`DbError`].
 pub async fn abandon(
     connection: &mut AsyncMysqlConnection,
-    claim: &KeyClaim<'_>,
+    request: &KeyedRequest<'_>,
     retention: Duration,
 ) -> Result<Abandoned, DbError> {
-    let rows = take(connection, &[(*claim, rand::random())], ABANDONED, retention).await?;
+    let rows = insert_if_free(connection, &[(*request, rand::random())], ABANDONED, retention).await?;
     let row = rows.into_iter().next().ok_or_else(not_found)?;
     match row.status.as_str() {
-        _ if row.request_hash != claim.request_hash => Ok(Abandoned::Reused),
+        _ if row.request_hash != request.request_hash => Ok(Abandoned::Reused),
         COMPLETED => Ok(Abandoned::Completed { target_id: row.target_id }),
         ABANDONED => Ok(Abandoned::Tombstone),
         _ => Err(DbError::KeyInProgress),
     }
 }
 
-/// Deletes expired rows, 1000 at a time, and says how many. Expired rows are ignored anyway: this only frees space.
+/// Deletes expired rows, 1000 at a time, and returns how many. Expired rows are ignored anyway: this only frees space.
 ///
 /// # Errors
 ///
@@ -249,9 +249,10 @@ const IN_PROGRESS: &str = "in_progress";
 const COMPLETED: &str = "completed";
 const ABANDONED: &str = "abandoned";
 
-const CLAIMS: &str = "idempotency_keys (scope, principal, `key`, nonce, request_hash, status, created_at, expires_at)";
+const ACQUIRED: &str =
+    "idempotency_keys (scope, principal, `key`, nonce, request_hash, status, created_at, expires_at)";
 
-/// Inserts the row, or takes over an expired one, or leaves a live one alone. `expires_at` is assigned last: the
+/// Inserts the row, or replaces an expired one, or leaves a live one alone. `expires_at` is assigned last: the
 /// assignments run from left to right, and all of them have to see its old value.
 ///
 /// The number of affected rows cannot tell which of the three it was. The nonce can.
@@ -267,7 +268,7 @@ response_body = IF(expires_at <= UTC_TIMESTAMP(6), NULL, response_body), \
 created_at = IF(expires_at <= UTC_TIMESTAMP(6), VALUES(created_at), created_at), \
 expires_at = IF(expires_at <= UTC_TIMESTAMP(6), VALUES(expires_at), expires_at)";
 
-/// Adds the answer to a row that is in progress. `status` is assigned last, as the others have to see its old value.
+/// Adds the response to a row that is in progress. `status` is assigned last, as the others have to see its old value.
 const ANSWERED: &str = " \
 ON DUPLICATE KEY UPDATE \
 target_type = IF(status = 'in_progress', VALUES(target_type), target_type), \
@@ -276,34 +277,34 @@ response_status = IF(status = 'in_progress', VALUES(response_status), response_s
 response_body = IF(status = 'in_progress', VALUES(response_body), response_body), \
 status = IF(status = 'in_progress', VALUES(status), status)";
 
-/// The rows of these keys, in their order, after all of them were tried for. By ascending key, so that nobody waits for anybody in
-/// a circle.
-async fn take(
+/// Inserts the rows of these keys where they are free, and returns all of them in the order of `requests`. Inserts by
+/// ascending key, so that no two transactions wait for each other.
+async fn insert_if_free(
     connection: &mut AsyncMysqlConnection,
-    claims: &[(KeyClaim<'_>, Nonce)],
+    requests: &[(KeyedRequest<'_>, Nonce)],
     status: &str,
     retention: Duration,
 ) -> Result<Vec<Row>, DbError> {
-    if claims.is_empty() {
+    if requests.is_empty() {
         return Ok(Vec::new());
     }
-    let mut ascending = Vec::from_iter(claims);
-    ascending.sort_by_key(|(claim, _)| (claim.scope, claim.principal, claim.key));
-    let mut insert = Insert::into(CLAIMS).ending_with(IF_FREE);
-    for (claim, nonce) in ascending {
+    let mut ascending = Vec::from_iter(requests);
+    ascending.sort_by_key(|(request, _)| (request.scope, request.principal, request.key));
+    let mut insert = Insert::into(ACQUIRED).ending_with(IF_FREE);
+    for (request, nonce) in ascending {
         insert.row(&[
-            claim.scope.into(),
-            claim.principal.into(),
-            claim.key.into(),
+            request.scope.into(),
+            request.principal.into(),
+            request.key.into(),
             nonce.as_slice().into(),
-            claim.request_hash.as_slice().into(),
+            request.request_hash.as_slice().into(),
             status.into(),
             Value::FromNow(Duration::ZERO),
             Value::FromNow(retention),
         ]);
     }
     insert.run(connection).await.map_err(in_progress)?;
-    let names = Vec::from_iter(claims.iter().map(|(claim, _)| Name::of(claim)));
+    let names = Vec::from_iter(requests.iter().map(|(request, _)| Name::of(request)));
     let mut rows: Vec<Row> = of(&padded(names.clone())).cached().load(connection).await?;
     let of_name = |name: &Name| {
         let found = rows.iter().position(|row| row.name == *name).ok_or_else(not_found)?;
@@ -339,7 +340,7 @@ fn in_progress(error: DbError) -> DbError {
     }
 }
 
-/// Which key of whom, for which operation.
+/// Primary key of a row.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Queryable, Selectable)]
 #[diesel(table_name = keys)]
 struct Name {
@@ -349,8 +350,8 @@ struct Name {
 }
 
 impl Name {
-    fn of(claim: &KeyClaim<'_>) -> Self {
-        let KeyClaim { scope, principal, key, .. } = *claim;
+    fn of(request: &KeyedRequest<'_>) -> Self {
+        let KeyedRequest { scope, principal, key, .. } = *request;
         Self { scope: scope.to_owned(), principal: principal.to_owned(), key: key.to_owned() }
     }
 }
@@ -369,17 +370,17 @@ struct Row {
 }
 
 impl Row {
-    fn found(self, claim: &KeyClaim<'_>, nonce: &Nonce) -> Result<Found, DbError> {
+    fn outcome(self, request: &KeyedRequest<'_>, nonce: &Nonce) -> Result<StoredOutcome, DbError> {
         match self.status.as_str() {
-            _ if self.request_hash != claim.request_hash => Ok(Found::Reused),
-            ABANDONED => Ok(Found::Abandoned),
-            COMPLETED => Ok(Found::Answer {
+            _ if self.request_hash != request.request_hash => Ok(StoredOutcome::Reused),
+            ABANDONED => Ok(StoredOutcome::Abandoned),
+            COMPLETED => Ok(StoredOutcome::Response {
                 status: self.response_status.and_then(|status| u16::try_from(status).ok()).unwrap_or(200),
                 body: self.response_body.unwrap_or_default(),
                 target_id: self.target_id,
-                own: self.nonce == nonce,
+                by_this_request: self.nonce == nonce,
             }),
-            // Only the transaction that claimed the row sees it in progress.
+            // Only the transaction that acquired the row sees it in progress.
             _ => Err(DbError::KeyInProgress),
         }
     }

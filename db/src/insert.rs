@@ -1,9 +1,8 @@
-//! Large INSERTs, written out as text.
+//! INSERTs of many rows, written out as text.
 //!
-//! A statement with bound values is sent twice, to be prepared and to be carried out, unless its text was seen before: and
+//! A statement with bound values takes two round trips, to prepare and to execute it, unless its text was seen before, and
 //! each number of rows is another text. The server also describes every bound value, which for ten thousand of them takes
-//! longer than the insert itself. So where rows come in numbers they are written into the statement, and their texts quoted as
-//! the session's `sql_mode` reads them, which `connect` sets.
+//! longer than the insert itself. So rows are written into the statement, as literals of the driver.
 
 use std::fmt::{self, Write};
 use std::time::Duration;
@@ -11,6 +10,7 @@ use std::time::Duration;
 use chrono::NaiveDateTime;
 use diesel_async::{AsyncMysqlConnection, SimpleAsyncConnection};
 
+use crate::connect::NO_BACKSLASH_ESCAPES;
 use crate::error::DbError;
 
 /// An INSERT of any number of rows.
@@ -21,18 +21,10 @@ pub struct Insert {
 }
 
 /// A value of a row.
-pub enum Value<'a> {
-    /// NULL.
-    Null,
-    /// An integer.
-    Number(i64),
-    /// A text, quoted.
-    Text(&'a str),
-    /// Bytes.
-    Bytes(&'a [u8]),
-    /// A moment, to the microsecond.
-    Time(NaiveDateTime),
-    /// The moment so much later than now, by the server's clock.
+pub enum Value {
+    /// NULL, an integer, a text, bytes, or a time to the microsecond.
+    Literal(mysql_async::Value),
+    /// The time so much later than now, by the server's clock.
     FromNow(Duration),
 }
 
@@ -54,7 +46,7 @@ impl Insert {
     }
 
     /// Adds a row.
-    pub fn row(&mut self, values: &[Value<'_>]) {
+    pub fn row(&mut self, values: &[Value]) {
         self.sql.push_str(if self.rows == 0 { "(" } else { ",(" });
         for (position, value) in values.iter().enumerate() {
             if position > 0 {
@@ -75,20 +67,10 @@ impl Insert {
         run_all(connection, [self]).await
     }
 
-    fn bytes(&mut self, bytes: &[u8]) -> fmt::Result {
-        self.sql.push_str("x'");
-        bytes.iter().try_for_each(|byte| write!(self.sql, "{byte:02x}"))?;
-        self.sql.write_char('\'')
-    }
-
-    fn value(&mut self, value: &Value<'_>) {
+    fn value(&mut self, value: &Value) {
         // Writing to a string does not fail.
         let _ = match value {
-            Value::Null => write!(self.sql, "NULL"),
-            Value::Number(number) => write!(self.sql, "{number}"),
-            Value::Text(text) => write!(self.sql, "'{}'", text.replace('\\', "\\\\").replace('\'', "''")),
-            Value::Bytes(bytes) => self.bytes(bytes),
-            Value::Time(time) => write!(self.sql, "'{time}'"),
+            Value::Literal(value) => write!(self.sql, "{}", value.as_sql(NO_BACKSLASH_ESCAPES)),
             Value::FromNow(wait) => {
                 write!(self.sql, "UTC_TIMESTAMP(6) + INTERVAL {} MICROSECOND", wait.as_micros())
             }
@@ -103,7 +85,7 @@ impl fmt::Display for Insert {
     }
 }
 
-/// Runs statements in their order, in one trip to the server. The first that fails ends it.
+/// Runs statements in their order, in one round trip. The first that fails ends it.
 ///
 /// # Errors
 ///
@@ -127,46 +109,32 @@ pub async fn run_all(
     Ok(())
 }
 
-impl<'a> From<&'a [u8]> for Value<'a> {
-    fn from(bytes: &'a [u8]) -> Self {
-        Self::Bytes(bytes)
+impl From<&[u8]> for Value {
+    fn from(bytes: &[u8]) -> Self {
+        Self::Literal(bytes.into())
     }
 }
 
-impl From<i64> for Value<'_> {
+impl From<i64> for Value {
     fn from(number: i64) -> Self {
-        Self::Number(number)
+        Self::Literal(number.into())
     }
 }
 
-impl<'a> From<&'a str> for Value<'a> {
-    fn from(text: &'a str) -> Self {
-        Self::Text(text)
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Literal(text.into())
     }
 }
 
-impl From<NaiveDateTime> for Value<'_> {
+impl From<NaiveDateTime> for Value {
     fn from(time: NaiveDateTime) -> Self {
-        Self::Time(time)
+        Self::Literal(time.into())
     }
 }
 
-impl<'a, V: Into<Value<'a>>> From<Option<V>> for Value<'a> {
+impl<V: Into<Value>> From<Option<V>> for Value {
     fn from(value: Option<V>) -> Self {
-        value.map_or(Self::Null, Into::into)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn texts_cannot_leave_their_quotes() {
-        let mut insert = Insert::into("t (a, b)").ending_with(" END");
-        insert.row(&["it's \\".into(), 1.into()]);
-        insert.row(&[Value::Null, chrono::DateTime::UNIX_EPOCH.naive_utc().into()]);
-        let sql = "INSERT INTO t (a, b) VALUES ('it''s \\\\',1),(NULL,'1970-01-01 00:00:00')";
-        assert_eq!((insert.sql.as_str(), insert.suffix), (sql, " END"));
+        value.map_or(Self::Literal(mysql_async::Value::NULL), Into::into)
     }
 }

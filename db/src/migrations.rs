@@ -12,7 +12,7 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use thiserror::Error;
 use tokio::task::{JoinError, spawn_blocking};
 
-use crate::connect::{connect, connect_server};
+use crate::connect::{open_unpooled, open_unpooled_server};
 use crate::settings::DatabaseSettings;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
@@ -124,12 +124,12 @@ pub async fn redo(settings: &DatabaseSettings) -> Result<String, MigrateError> {
 /// # Errors
 ///
 /// `Connect` if the server cannot be reached or the user may not create it.
-pub(crate) async fn create_database(settings: &DatabaseSettings) -> Result<(), MigrateError> {
+async fn create_database(settings: &DatabaseSettings) -> Result<(), MigrateError> {
     // A user who may only use this one database needs no right to create it once it is there.
-    if connect(settings).await.is_ok() {
+    if open_unpooled(settings).await.is_ok() {
         return Ok(());
     }
-    let mut connection = connect_server(settings).await.map_err(|source| cannot_connect(settings, source))?;
+    let mut connection = open_unpooled_server(settings).await.map_err(|source| cannot_connect(settings, source))?;
     let name = settings.database.replace('`', "``");
     let create = format!("CREATE DATABASE IF NOT EXISTS `{name}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin");
     connection
@@ -145,7 +145,7 @@ async fn with_harness<T: Send + 'static>(
     settings: &DatabaseSettings,
     work: impl FnOnce(&mut Harness) -> Result<T, MigrateError> + Send + 'static,
 ) -> Result<T, MigrateError> {
-    let mut connection = connect(settings).await.map_err(|source| cannot_connect(settings, source))?;
+    let mut connection = open_unpooled(settings).await.map_err(|source| cannot_connect(settings, source))?;
     lock(&mut connection, settings).await?;
     spawn_blocking(move || work(&mut AsyncMigrationHarness::new(connection))).await?
 }

@@ -1,9 +1,8 @@
 //! The pool, and the one guard through which every connection is used.
 //!
-//! A future that is dropped in the middle of a query leaves the answer unread in the socket, and whoever uses that
-//! connection next would read it as their own. So a connection goes back to the pool only after its user has finished
-//! and no failure of the connection was seen; in every other case it is closed. Nothing hands connections out in any
-//! other way. Transactions are built on this in `transaction`.
+//! A future that is dropped in the middle of a query leaves the response unread in the socket, and the next user of that
+//! connection would read it as its own. So a connection is released to the pool only after its user has finished and no
+//! failure of the connection was seen; in every other case it is closed. Transactions are built on this in `transaction`.
 //!
 //! A server that restarts ends all connections at once. So when one turns out to be lost, the idle ones are closed with
 //! it, and a user whose work has not begun goes on with a new one.
@@ -22,7 +21,7 @@ use diesel_async::{AsyncConnection, AsyncMysqlConnection, SimpleAsyncConnection,
 use futures::FutureExt;
 use tokio::time::{timeout, timeout_at};
 
-use crate::connect::connect;
+use crate::connect::open_unpooled;
 use crate::error::DbError;
 use crate::metrics;
 use crate::settings::DatabaseSettings;
@@ -46,7 +45,7 @@ const TRUSTED_IDLE: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub struct Db {
     pool: Pool<AsyncMysqlConnection>,
-    /// When whoever this is for goes away.
+    /// Deadline of the caller.
     until: Option<Instant>,
 }
 
@@ -99,8 +98,8 @@ impl Db {
         }
     }
 
-    /// The same database for somebody who goes away at `deadline`: no use through this value lasts longer, not even a
-    /// wait for a connection or a lock. Only an answer to COMMIT is waited for all the same.
+    /// The same database for a caller with this deadline: no use through this value lasts longer, not even a wait for a
+    /// connection or a lock. Only the response to COMMIT is waited for regardless.
     #[must_use]
     pub fn until(&self, deadline: Instant) -> Self {
         Self { pool: self.pool.clone(), until: Some(deadline) }
@@ -118,7 +117,7 @@ impl Db {
         self.until.map_or(end, |until| end.min(until))
     }
 
-    /// Lends a connection to `work` and gives back what it returns.
+    /// Runs `work` on a pooled connection and returns its result.
     ///
     /// For reads and for single statements that may safely run twice: if the connection turns out to be lost, `work` is
     /// run once more, on a new one. A write whose outcome matters belongs in [`Db::transaction`]: after `Unavailable`
@@ -137,8 +136,8 @@ impl Db {
         + 'a,
     ) -> impl Future<Output = Result<T, DbError>> + Send + 'a {
         let uses = async move {
-            match run_on(self.lend().await?, &work).await {
-                Err(DbError::Unavailable { .. }) => run_on(self.lend_new().await?, &work).await,
+            match run_on(self.acquire().await?, &work).await {
+                Err(DbError::Unavailable { .. }) => run_on(self.acquire_new().await?, &work).await,
                 result => result,
             }
         };
@@ -162,64 +161,64 @@ impl Db {
         PoolStatus { max: status.max_size, open: status.size, idle: status.available, waiting: status.waiting }
     }
 
-    /// The pool, for who must not keep it.
+    /// The pool, without keeping it open.
     pub(crate) fn weak_pool(&self) -> WeakPool<AsyncDieselConnectionManager<AsyncMysqlConnection>> {
         self.pool.weak()
     }
 
-    /// A connection that is closed unless it is given back.
-    pub(crate) async fn lend(&self) -> Result<Loan, DbError> {
+    /// Acquires a connection, which is closed unless it is released.
+    pub(crate) async fn acquire(&self) -> Result<PooledConnection, DbError> {
         let asked = Instant::now();
         let object = self.pool.get().await;
         metrics::waited(asked.elapsed(), object.is_ok());
         match object {
-            Ok(object) => Ok(Loan { object: Some(object) }),
+            Ok(object) => Ok(PooledConnection { object: Some(object) }),
             Err(error) => Err(DbError::Unavailable { reason: pool_message(error) }),
         }
     }
 
-    /// A connection that is opened from now on, to replace one that was lost. Older ones may be lost as well: those that
-    /// were given back in the meantime are closed.
-    pub(crate) async fn lend_new(&self) -> Result<Loan, DbError> {
+    /// Acquires a connection that is opened from now on, to replace one that was lost. Older ones that were released in the
+    /// meantime may be lost as well, and are closed.
+    pub(crate) async fn acquire_new(&self) -> Result<PooledConnection, DbError> {
         let lost = Instant::now();
         loop {
-            let loan = self.lend().await?;
-            if loan.opened_after(lost) {
-                return Ok(loan);
+            let pooled = self.acquire().await?;
+            if pooled.opened_after(lost) {
+                return Ok(pooled);
             }
         }
     }
 }
 
 async fn run_on<T>(
-    mut loan: Loan,
+    mut pooled: PooledConnection,
     work: &impl for<'c> SendAsyncFn<&'c mut AsyncMysqlConnection, Result<T, DbError>, Future: Send>,
 ) -> Result<T, DbError> {
-    let result = work(loan.connection()).await;
+    let result = work(pooled.connection()).await;
     match &result {
-        Err(DbError::Unavailable { .. }) => loan.lost(),
-        Err(error) if error.breaks_connection() => drop(loan),
-        _ => loan.give_back(),
+        Err(DbError::Unavailable { .. }) => pooled.close_with_idle(),
+        Err(error) if error.breaks_connection() => drop(pooled),
+        _ => pooled.release(),
     }
     result
 }
 
-/// A connection on loan from the pool. Dropping it closes the connection: see the module's documentation.
-pub(crate) struct Loan {
+/// A connection acquired from the pool. Dropping it closes the connection: see the module's documentation.
+pub(crate) struct PooledConnection {
     object: Option<Object<AsyncMysqlConnection>>,
 }
 
-impl Loan {
+impl PooledConnection {
     /// The connection.
     pub(crate) fn connection(&mut self) -> &mut AsyncMysqlConnection {
         match &mut self.object {
             Some(object) => object,
-            None => unreachable!("only `give_back` and `drop` empty a loan, and both end it"),
+            None => unreachable!("only `release` and `drop` take the object, and both end the value"),
         }
     }
 
     /// Returns the connection to the pool, unless a transaction is open on it or could not be ended.
-    pub(crate) fn give_back(mut self) {
+    pub(crate) fn release(mut self) {
         if !has_broken_transaction(self.connection()) {
             self.object = None;
         }
@@ -227,7 +226,7 @@ impl Loan {
 
     /// Closes the connection, which the server or the network has ended, and all idle ones: whatever ended it, a restart
     /// as a rule, has most likely ended them too.
-    pub(crate) fn lost(self) {
+    pub(crate) fn close_with_idle(self) {
         if let Some(pool) = self.object.as_ref().and_then(Object::pool) {
             pool.retain(|_, _| false);
         }
@@ -238,7 +237,7 @@ impl Loan {
     }
 }
 
-impl Drop for Loan {
+impl Drop for PooledConnection {
     fn drop(&mut self) {
         if let Some(object) = self.object.take() {
             drop(Object::take(object));
@@ -256,7 +255,7 @@ fn manager_config(settings: &DatabaseSettings) -> ManagerConfig<AsyncMysqlConnec
     config.recycling_method = RecyclingMethod::Fast;
     config.custom_setup = Box::new(move |_name| {
         let settings = settings.clone();
-        async move { connect(&settings).await }.boxed()
+        async move { open_unpooled(&settings).await }.boxed()
     });
     config
 }

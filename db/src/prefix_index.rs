@@ -90,7 +90,7 @@ impl PrefixIndex {
         let words = query_words(search);
         match words.as_slice() {
             [] => Ok(Hits { ids: Vec::new(), next: None }),
-            [word] => self.meeting(connection, (word, &[]), 0..before, limit).await,
+            [word] => self.intersection(connection, (word, &[]), 0..before, limit).await,
             words => self.find_all(connection, words, before, limit).await,
         }
     }
@@ -104,15 +104,20 @@ impl PrefixIndex {
     ) -> Result<Hits, DbError> {
         let (mut down_to, mut first) = (i64::MAX, "");
         for word in words {
-            (down_to, first) = (down_to, first).min((self.reach(connection, word, before).await?, word));
+            (down_to, first) = (down_to, first).min((self.selectivity_bound(connection, word, before).await?, word));
         }
         let others: Vec<&str> = words.iter().map(String::as_str).filter(|word| *word != first).collect();
-        let hits = self.meeting(connection, (first, &others), down_to..before, limit).await?;
+        let hits = self.intersection(connection, (first, &others), down_to..before, limit).await?;
         Ok(Hits { next: hits.next.or(Some(down_to).filter(|id| *id > 0)), ..hits })
     }
 
-    /// How far down 200 candidates reach that this word alone gives: the further, the rarer it is. 0 if it has fewer.
-    async fn reach(&self, connection: &mut AsyncMysqlConnection, word: &str, before: i64) -> Result<i64, DbError> {
+    /// Returns the id of this word's 200th candidate: the lower, the rarer the word. 0 if it has fewer.
+    async fn selectivity_bound(
+        &self,
+        connection: &mut AsyncMysqlConnection,
+        word: &str,
+        before: i64,
+    ) -> Result<i64, DbError> {
         let Self { table, owner } = self;
         let select = format!(
             "SELECT {owner} AS id FROM {table} FORCE INDEX (PRIMARY) WHERE prefix = ? AND {owner} < ? \
@@ -124,11 +129,11 @@ impl PrefixIndex {
         Ok(last.map_or(0, |row| row.id))
     }
 
-    /// The rows of `ids` that have all these words, newest first.
+    /// Returns the rows of `ids` that have all these words, newest first.
     ///
     /// The hints leave the server no choice: it walks down the first word and looks up the others, candidate by
     /// candidate. Left to itself it may take a word that half of the table has, or sort.
-    async fn meeting(
+    async fn intersection(
         &self,
         connection: &mut AsyncMysqlConnection,
         (first, others): (&str, &[&str]),

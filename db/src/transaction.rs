@@ -12,19 +12,19 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use crate::error::DbError;
 use crate::metrics;
-use crate::pool::{Db, Loan, RUN_LIMIT, SendAsyncFn};
+use crate::pool::{Db, PooledConnection, RUN_LIMIT, SendAsyncFn};
 
 type Manager = <AsyncMysqlConnection as AsyncConnection>::TransactionManager;
 
 /// How often a transaction is run again after a deadlock or a lock that was not to be had.
 const MAX_RETRIES: u32 = 5;
 
-/// The longest pause before the first retry; it doubles with each one.
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
+/// The longest backoff before the first retry; it doubles with each one.
+const BASE_DELAY: Duration = Duration::from_millis(10);
 
-/// How long the answer to COMMIT or ROLLBACK is waited for. Giving up on COMMIT early would turn a slow success into a
-/// doubt, and giving up on ROLLBACK would leave the locks to whenever the server sees the connection closed; still, who has
-/// a deadline waits for ROLLBACK no longer than that.
+/// How long the response to COMMIT or ROLLBACK is waited for. Giving up on COMMIT early would make the outcome of a slow
+/// success unknown, and giving up on ROLLBACK would keep the locks until the server sees the connection closed; still, a
+/// caller with a deadline waits for ROLLBACK no longer than that.
 const END_LIMIT: Duration = Duration::from_secs(5);
 
 /// The error of a closure that runs in a transaction: the service's own, with the database's inside.
@@ -44,9 +44,9 @@ impl Db {
     ///
     /// After a deadlock or a lock timeout everything is run again from BEGIN, at most 5 times, so `work` must have no
     /// effect outside the database. A connection that is lost before BEGIN is replaced; one that is lost later is not,
-    /// as nobody knows what the server had done. Isolation is READ COMMITTED.
+    /// as it is unknown what the server had done. Isolation is READ COMMITTED.
     ///
-    /// All attempts together have 10 seconds, waiting for a connection and the pauses between attempts included. Ending
+    /// All attempts together have 10 seconds, waiting for a connection and the backoff between attempts included. Ending
     /// the last of them, by COMMIT or ROLLBACK, may take 5 seconds more. What [`Db::until`] says ends both the attempts
     /// and ROLLBACK, but not COMMIT.
     ///
@@ -74,7 +74,7 @@ impl Db {
             loop {
                 let result = self.attempt(deadline, &work).await;
                 let retry = matches!(&result, Err(error) if error.as_db().is_some_and(DbError::is_retryable));
-                let next = Instant::now() + pause(retries);
+                let next = Instant::now() + backoff(retries);
                 if !retry || retries == MAX_RETRIES || next >= deadline {
                     metrics::ended(&result);
                     if retries > 0 {
@@ -96,55 +96,55 @@ impl Db {
         deadline: Instant,
         work: &impl for<'c> SendAsyncFn<&'c mut AsyncMysqlConnection, Result<T, E>, Future: Send>,
     ) -> Result<T, E> {
-        let mut loan = timeout_at(deadline, self.begin()).await.unwrap_or(Err(DbError::Timeout))?;
-        // Whatever returns early here drops the loan, which closes the connection, which rolls back.
-        match timeout_at(deadline, work(loan.connection())).await {
+        let mut pooled = timeout_at(deadline, self.begin()).await.unwrap_or(Err(DbError::Timeout))?;
+        // An early return drops the connection, which closes it, which rolls back.
+        match timeout_at(deadline, work(pooled.connection())).await {
             Err(_) => Err(DbError::Timeout.into()),
             Ok(Ok(value)) => {
-                commit(loan).await?;
+                commit(pooled).await?;
                 Ok(value)
             }
             Ok(Err(error)) => {
                 // A lock timeout rolls back only its statement, so the rest is rolled back here in every case.
-                rollback(loan, self.deadline(END_LIMIT).into()).await;
+                rollback(pooled, self.deadline(END_LIMIT).into()).await;
                 Err(error)
             }
         }
     }
 
     /// A connection with an open transaction.
-    async fn begin(&self) -> Result<Loan, DbError> {
-        match begin_on(self.lend().await?).await {
-            Err(DbError::Unavailable { .. }) => begin_on(self.lend_new().await?).await,
+    async fn begin(&self) -> Result<PooledConnection, DbError> {
+        match begin_on(self.acquire().await?).await {
+            Err(DbError::Unavailable { .. }) => begin_on(self.acquire_new().await?).await,
             result => result,
         }
     }
 }
 
-async fn begin_on(mut loan: Loan) -> Result<Loan, DbError> {
-    match Manager::begin_transaction(loan.connection()).await.map_err(DbError::from) {
-        Ok(()) => Ok(loan),
+async fn begin_on(mut pooled: PooledConnection) -> Result<PooledConnection, DbError> {
+    match Manager::begin_transaction(pooled.connection()).await.map_err(DbError::from) {
+        Ok(()) => Ok(pooled),
         Err(error) => {
             if matches!(error, DbError::Unavailable { .. }) {
-                loan.lost();
+                pooled.close_with_idle();
             }
             Err(error)
         }
     }
 }
 
-/// Only a deadlock is a definite no. Whatever else happens at COMMIT, the server may have done it.
-async fn commit(mut loan: Loan) -> Result<(), DbError> {
-    match timeout(END_LIMIT, Manager::commit_transaction(loan.connection())).await {
+/// Only a deadlock proves that nothing was committed. After any other failure of COMMIT, the outcome is unknown.
+async fn commit(mut pooled: PooledConnection) -> Result<(), DbError> {
+    match timeout(END_LIMIT, Manager::commit_transaction(pooled.connection())).await {
         Ok(Ok(())) => {
-            loan.give_back();
+            pooled.release();
             Ok(())
         }
         Ok(Err(error)) => match DbError::from(error) {
             DbError::Deadlock => Err(DbError::Deadlock),
             error => {
                 tracing::warn!(%error, "COMMIT failed");
-                loan.lost();
+                pooled.close_with_idle();
                 Err(DbError::OutcomeUnknown)
             }
         },
@@ -152,16 +152,16 @@ async fn commit(mut loan: Loan) -> Result<(), DbError> {
     }
 }
 
-async fn rollback(mut loan: Loan, deadline: Instant) {
-    match timeout_at(deadline, Manager::rollback_transaction(loan.connection())).await {
-        Ok(Ok(())) => loan.give_back(),
-        Ok(Err(_)) => loan.lost(),
+async fn rollback(mut pooled: PooledConnection, deadline: Instant) {
+    match timeout_at(deadline, Manager::rollback_transaction(pooled.connection())).await {
+        Ok(Ok(())) => pooled.release(),
+        Ok(Err(_)) => pooled.close_with_idle(),
         Err(_) => {}
     }
 }
 
-/// A random time below a limit that doubles, so that those who collided do not collide again.
-fn pause(retries: u32) -> Duration {
-    let limit = FIRST_PAUSE * 2_u32.pow(retries);
+/// Exponential backoff with full jitter.
+fn backoff(retries: u32) -> Duration {
+    let limit = BASE_DELAY * 2_u32.pow(retries);
     rand::rng().random_range(Duration::ZERO..limit)
 }

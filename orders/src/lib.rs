@@ -19,7 +19,7 @@ use std::time::Duration;
 use common_server::auth::Auth;
 use common_server::settings::{Env, SettingError, bind_address, refuse_database_abroad, refuse_weak_secrets};
 use common_server::{CursorKey, RunError, Running};
-use db::idempotency::Answers;
+use db::idempotency::StoredResponses;
 use db::{DatabaseSettings, Db};
 use tokio::task::JoinSet;
 
@@ -111,7 +111,7 @@ pub fn start(config: Config) -> Result<Running<Context>, RunError> {
     let background = background::start(&db);
     let products = Products::new(db.clone(), cursors.clone());
     let groups = GroupCommit::new(db.clone(), key_retention);
-    let answers = Answers::new(db.clone());
+    let answers = StoredResponses::new(db.clone());
     let orders = Orders { db, cursors, customers: Arc::new(customers), groups, answers, key_retention, reservation };
     let context = Context { auth, products, orders, _background: background };
     let api = orders_api::orders_api_mod::api_description::<OrdersServer>()

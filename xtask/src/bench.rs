@@ -14,7 +14,7 @@ use crate::tool::WRK;
 use crate::{process, programs, workspace};
 
 /// What is measured.
-const MEASURED: [&str; 4] = ["customers", "orders", "orchestrator", "db"];
+const MEASURED: [&str; 4] = ["customers", "orders", "orchestrator", "db-cli"];
 /// What measures. It is built apart, as it asks for features that those are released without.
 const PROGRAM: &str = "bench";
 /// The only case that needs the program for open loops.

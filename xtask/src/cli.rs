@@ -46,7 +46,7 @@ pub(crate) enum Command {
         #[command(flatten)]
         install: Install,
     },
-    /// Write db/schema.sql from the migrations, or check it
+    /// Write db/schema.sql and db/src/schema.rs from the migrations, or check them
     #[command(after_help = WHICH_DATABASE)]
     Schema {
         #[arg(value_enum)]
@@ -59,7 +59,7 @@ pub(crate) enum Command {
         #[command(subcommand)]
         action: OpenapiAction,
     },
-    /// Check that everything the books promise is true: 0 if it is, 1 if not, 2 if the database cannot be looked at
+    /// Check the data against its invariants: exits 0 if all hold, 1 if not, 3 if it could not run
     #[command(after_help = WHICH_DATABASE)]
     CheckInvariants(CheckInvariantsArgs),
     /// Run all tests on a private database server

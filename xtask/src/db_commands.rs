@@ -14,22 +14,14 @@ use crate::state::State;
 use crate::system::System;
 use crate::{process, programs, workspace};
 
-/// A program that works on a database.
-pub(crate) struct DatabaseProgram<'a> {
-    /// As which command of xtask it runs.
-    pub(crate) command: &'a str,
-    pub(crate) name: &'static str,
-    /// The folder of its package.
-    pub(crate) package: &'a str,
-    pub(crate) arguments: &'a [&'a str],
-}
+/// The exit code of `db` where it could not run: neither a violation nor the absence of one.
+pub(crate) const COULD_NOT_RUN: u8 = 3;
 
 /// Runs `db` with these arguments, of which the first is a command of xtask as well.
 pub(crate) fn run(install: Install, arguments: &[&str]) -> Result<ExitCode> {
     let given = env::var("DATABASE_URL").ok();
-    let program = DatabaseProgram { command: arguments[0], name: "db", package: "db", arguments };
-    let code = run_program(given, install, &program)?;
-    Ok(code.unwrap_or(ExitCode::FAILURE))
+    let code = run_program(given, install, arguments[0], arguments)?;
+    Ok(code.unwrap_or(ExitCode::from(COULD_NOT_RUN)))
 }
 
 pub(crate) fn seed(install: Install, scale: Option<u32>) -> Result<ExitCode> {
@@ -39,19 +31,20 @@ pub(crate) fn seed(install: Install, scale: Option<u32>) -> Result<ExitCode> {
     }
 }
 
-/// Runs a program on the database that is given, or else on that of `up`. `None` when it does not compile.
+/// Runs `db` on the database that is given, or else on that of `up`, as a command of xtask. `None` when it does not compile.
 pub(crate) fn run_program(
     given: Option<String>,
     install: Install,
-    program: &DatabaseProgram<'_>,
+    command: &str,
+    arguments: &[&str],
 ) -> Result<Option<ExitCode>> {
-    let source = Source::find(given, program.command)?;
+    let source = Source::find(given, command)?;
     let progress = Progress::new(false);
     let (mut system, url) = match source {
         Source::Running(url) => (System::new(None, progress)?, Some(url)),
         Source::ToStart(home) => (System::new(Some(home), progress)?, None),
     };
-    let code = build_and_run(&mut system, url, install, program);
+    let code = build_and_run(&mut system, url, install, arguments);
     system.stop();
     code
 }
@@ -60,10 +53,9 @@ fn build_and_run(
     system: &mut System,
     url: Option<String>,
     install: Install,
-    program: &DatabaseProgram<'_>,
+    arguments: &[&str],
 ) -> Result<Option<ExitCode>> {
-    let DatabaseProgram { name, package, arguments, .. } = *program;
-    let Some(programs) = programs::build_attached(system, &[name])? else {
+    let Some(programs) = programs::build_attached(system, &["db"])? else {
         return Ok(None);
     };
     let url = match url {
@@ -75,9 +67,9 @@ fn build_and_run(
             system.database_url()?
         }
     };
-    let mut command = programs.command(name, package)?;
+    let mut command = programs.command("db", "db/cli")?;
     command.args(arguments).env("DATABASE_URL", url);
-    system.run_attached(name, &command).map(process::exit_code).map(Some)
+    system.run_attached("db", &command).map(process::exit_code).map(Some)
 }
 
 enum Source {

@@ -15,7 +15,7 @@ pub(crate) fn serve(system: &mut System, settings: &Settings) -> Result<(String,
     let programs = programs::build(system, &PROGRAMS)?;
     let url = system.database_url()?;
     for (name, arguments) in [("migrate", &["migrate", "up"][..]), ("seed", &["seed"])] {
-        let mut command = programs.command("db", "db")?;
+        let mut command = programs.command("db", "db/cli")?;
         command.args(arguments).env("DATABASE_URL", &url);
         system.progress.start(name, "running");
         system.run(name, &command, |_| true)?;

@@ -17,7 +17,7 @@ use crate::{process, workspace};
 const FILE: &str = "sbom.cdx";
 
 /// The programs that are shipped.
-const PROGRAMS: [&str; 4] = ["customers", "orders", "orchestrator", "db"];
+const PROGRAMS: [&str; 4] = ["customers", "orders", "orchestrator", "db-cli"];
 
 pub(crate) fn deny(args: &DenyArgs) -> Result<ExitCode> {
     let mut system = System::new(None, Progress::new(false))?;

@@ -23,8 +23,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("openapi-document", &[]),
     ("common-server", &["common-contract", "common-http", "openapi-document"]),
     ("private-server", &[]),
-    ("db", &["private-server"]),
+    ("db", &[]),
     ("db-audit", &[]),
+    ("db-cli", &["db", "db-audit"]),
+    ("db-testing", &["db", "db-cli", "private-server"]),
     ("customers", &["common-contract", "common-http", "common-server", "customers-api", "db"]),
     (
         "orders",
@@ -57,7 +59,19 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("harness", &["private-server"]),
-    ("bench", &["client-common", "customers-client", "db", "db-audit", "harness", "orders-client", "private-server"]),
+    (
+        "bench",
+        &[
+            "client-common",
+            "customers-client",
+            "db",
+            "db-audit",
+            "db-cli",
+            "harness",
+            "orders-client",
+            "private-server",
+        ],
+    ),
     (
         "faults",
         &["client-common", "customers-client", "db-audit", "harness", "orders-client", "private-server", "workload"],
@@ -134,6 +148,7 @@ const SECRETS: &[Secret] = &[
         in_folders: &["customers/src", "orders/src", "common/server/src"],
         known_to: &[],
     },
+    Secret { word: "unpooled", in_folders: &["customers/src", "orders/src", "common/server/src"], known_to: &[] },
     Secret { word: "establish", in_folders: &["customers/src", "orders/src", "common/server/src"], known_to: &[] },
     Secret { word: "reqwest", in_folders: &["customers/src", "common/server/src"], known_to: &["testing"] },
 ];

@@ -4,7 +4,7 @@ use common_contract::{CustomerId, Failure, IfMatch, Page, Text};
 use common_server::CursorKey;
 use common_server::auth::{Operator, ServiceCaller, Viewer};
 use customers_api::{Customer, CustomerContact, CustomerInput, CustomerListQuery};
-use db::{Connection, Db, DbError, Lookup};
+use db::{BatchLoader, Connection, Db, DbError};
 use futures::FutureExt;
 
 use super::error::CustomersError;
@@ -15,14 +15,14 @@ const LIST: &str = "customers";
 /// The customers.
 pub(crate) struct Customers {
     pub(crate) db: Db,
-    pub(crate) lookup: Lookup<i64, Customer>,
+    pub(crate) loader: BatchLoader<i64, Customer>,
     pub(crate) cursors: CursorKey,
 }
 
 impl Customers {
     pub(crate) fn new(db: Db, cursors: CursorKey) -> Self {
-        let lookup = Lookup::new(db.clone(), |connection, ids| store::find_all(connection, ids).boxed());
-        Self { db, lookup, cursors }
+        let loader = BatchLoader::new(db.clone(), |connection, ids| store::find_all(connection, ids).boxed());
+        Self { db, loader, cursors }
     }
 
     pub(crate) async fn create(&self, _: &Operator, input: &CustomerInput) -> Result<Customer, CustomersError> {
@@ -35,7 +35,7 @@ impl Customers {
     }
 
     pub(crate) async fn view(&self, _: &Viewer, id: CustomerId) -> Result<Customer, CustomersError> {
-        self.lookup.find(id.get()).await?.ok_or(CustomersError::CustomerNotFound(id))
+        self.loader.load_one(id.get()).await?.ok_or(CustomersError::CustomerNotFound(id))
     }
 
     pub(crate) async fn list(&self, _: &Viewer, query: &CustomerListQuery) -> Result<Page<Customer>, Failure> {
@@ -84,7 +84,7 @@ impl Customers {
     }
 
     pub(crate) async fn contact(&self, _: &ServiceCaller, id: CustomerId) -> Result<CustomerContact, CustomersError> {
-        let customer = self.lookup.find(id.get()).await?;
+        let customer = self.loader.load_one(id.get()).await?;
         let Customer { id, name, email, phone, .. } = customer.ok_or(CustomersError::CustomerNotFound(id))?;
         Ok(CustomerContact { id, name, email, phone })
     }

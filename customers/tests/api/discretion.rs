@@ -1,7 +1,7 @@
 //! What the program writes, and what it never does.
 
 use common_server::testing::everything_it_writes;
-use db::testing::TestDatabase;
+use db_testing::TestDatabase;
 use reqwest::Client;
 use serde_json::{Value, json};
 

@@ -9,7 +9,7 @@ use common_server::settings::Env;
 use common_server::testing::hold_answers_to;
 use customers::{Config, Context};
 use customers_client::{Client, Error, ResponseValue, types};
-use db::testing::TestDatabase;
+use db_testing::TestDatabase;
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 
 pub(crate) const DOCUMENT: &str = include_str!("../../../specs/customers.json");

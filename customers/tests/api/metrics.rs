@@ -4,7 +4,7 @@ use client_common::Outbound;
 use common_server::testing::Program;
 use customers_client::Client;
 use customers_client::types::{OperatorPatch, PasswordChange, Role};
-use db::testing::TestDatabase;
+use db_testing::TestDatabase;
 use diesel_async::SimpleAsyncConnection;
 use futures::stream::{FuturesUnordered, StreamExt};
 use reqwest::StatusCode;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{PASSWORD, SERVICE_TOKEN, USER, make_operator, refusal, refused};
 
-async fn program(database: &db::testing::TestDatabase) -> Program {
+async fn program(database: &db_testing::TestDatabase) -> Program {
     let settings = [
         ("DATABASE_URL", database.url().to_owned()),
         ("JWT_SECRET", "jwt-secret-of-the-tests".to_owned()),
@@ -121,7 +121,7 @@ async fn a_wrong_password_counts_as_refused_where_it_is_to_be_changed_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn attempts_to_log_in_are_counted_by_their_end() {
-    let database = db::testing::TestDatabase::create().await;
+    let database = db_testing::TestDatabase::create().await;
     let program = program(&database).await;
     for (password, status) in [(PASSWORD, 200), ("wrong", 401), ("worse", 401)] {
         let body = json!({ "username": USER, "password": password });
@@ -135,7 +135,7 @@ async fn attempts_to_log_in_are_counted_by_their_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_is_one_line_with_nothing_personal() {
-    let database = db::testing::TestDatabase::seeded().await;
+    let database = db_testing::TestDatabase::seeded().await;
     let program = program(&database).await;
     let get = reqwest::Client::new().get(format!("{}/customers/1?search=acme", program.base_url));
     let get = get.bearer_auth(SERVICE_TOKEN).header("x-correlation-id", "req-789");

@@ -60,7 +60,7 @@ async fn an_unknown_path_and_an_unknown_method_are_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_told_to_stop_takes_no_new_request() {
-    let database = db::testing::TestDatabase::create().await;
+    let database = db_testing::TestDatabase::create().await;
     let server = customers::start(config(database.url())).unwrap();
     let url = format!("{}/health", server.base_url());
     assert_eq!(reqwest::get(&url).await.unwrap().status(), 200);

@@ -1,82 +1,108 @@
-//! Reads a database and says whether everything that the books promise is true.
+//! Invariants of the data, and a check of a database against them.
 //!
-//! Shares no code with the services: what it knows are the tables. Each promise is a sentence and a query that selects
-//! the rows which contradict it; they are in `stock`, `orders`, `keys` and `customers`. All queries see one snapshot, so
-//! a look beside live traffic finds nothing half done. How it is connected to is in `database`.
+//! Shares no code with the services: it knows the tables only. Each invariant is a sentence and a query that selects the
+//! rows which contradict it; they are in `stock`, `orders`, `keys` and `customers`. All queries see one snapshot, so a
+//! check beside live traffic finds nothing half done.
 
 mod customers;
-mod database;
 mod keys;
 mod orders;
 mod stock;
 
-use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Opts, OptsBuilder};
 
-pub use database::Error;
-
-/// How many contradictions [`check`] shows of each invariant.
+/// Number of violations of each invariant that [`check`] returns.
 pub const DEFAULT_EXAMPLES: usize = 5;
 
-/// One promise.
+/// `@looked_at` is a time before the snapshot, by the server's clock. What was due then is done in the snapshot, however
+/// long the queries take.
+const SNAPSHOT: [&str; 4] = [
+    "SET NAMES utf8mb4, time_zone = '+00:00'",
+    "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+    "SET @looked_at = UTC_TIMESTAMP(6)",
+    "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+];
+
+/// A sentence that is true of every database.
 #[derive(Clone, Copy, Debug)]
 pub struct Invariant {
     /// A short name that stays the same.
     pub name: &'static str,
-    /// What is promised.
+    /// The sentence.
     pub sentence: &'static str,
     /// Selects one text for each row that contradicts it: which row, and what is wrong.
     query: &'static str,
 }
 
-/// What a look at one invariant found.
+/// Result of the check of one invariant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// The name of the invariant.
+    /// Name of the invariant.
     pub name: &'static str,
-    /// What is promised.
+    /// The invariant.
     pub sentence: &'static str,
-    /// How many rows contradict it; 0 when it holds.
+    /// Number of rows that contradict it; 0 when it holds.
     pub violations: u64,
     /// The first of them: which row, and what is wrong.
     pub examples: Vec<String>,
 }
 
-/// Everything that is promised.
+/// Failure of a check, which says nothing about the data.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The URL is wrong, or the server refuses the connection.
+    #[error("cannot connect")]
+    Connect(#[source] mysql_async::Error),
+    /// A statement failed: a table is missing, or the connection was lost.
+    #[error("cannot check {invariant}")]
+    Query {
+        /// Name of the invariant.
+        invariant: &'static str,
+        /// Cause.
+        source: mysql_async::Error,
+    },
+}
+
+/// All invariants.
 pub fn all() -> impl Iterator<Item = &'static Invariant> {
     [stock::INVARIANTS, orders::INVARIANTS, keys::INVARIANTS, customers::INVARIANTS].into_iter().flatten()
 }
 
-/// Looks at every invariant, also at those that hold. The URL is one of `DATABASE_URL`: see [`check_with_examples`].
+/// Checks every invariant, and returns also those that hold. The URL is the driver's, without TLS.
 ///
 /// # Errors
 ///
-/// As for [`check_with_examples`].
+/// The server cannot be reached, or a table is missing.
 pub async fn check(database_url: &str) -> Result<Vec<Finding>, Error> {
-    check_with_examples(database_url, DEFAULT_EXAMPLES).await
+    let opts = Opts::from_url(database_url).map_err(|error| Error::Connect(error.into()))?;
+    // A server behind a forwarded port names a socket path of its own machine: never follow it.
+    let opts = OptsBuilder::from_opts(opts).prefer_socket(false);
+    check_on(Conn::new(opts).await.map_err(Error::Connect)?, DEFAULT_EXAMPLES).await
 }
 
-/// As [`check`], with at most so many examples of each. The URL is `mysql://user:password@host:port/name`, with
-/// `?ssl-mode=` and `&ssl-ca=` as MySQL's own programs name them.
+/// Does the same on a connection that nothing else uses, with at most `examples` violations of each invariant.
 ///
 /// # Errors
 ///
-/// The database could not be looked at: the URL is wrong, nobody answers, or a table is missing.
-pub async fn check_with_examples(database_url: &str, examples: usize) -> Result<Vec<Finding>, Error> {
-    let mut snapshot = database::snapshot(database_url).await?;
+/// A table is missing, or the connection is lost.
+pub async fn check_on(mut conn: Conn, examples: usize) -> Result<Vec<Finding>, Error> {
+    for statement in SNAPSHOT {
+        conn.query_drop(statement).await.map_err(Error::Connect)?;
+    }
     let mut findings = Vec::new();
     for invariant in all() {
-        let found = look(&mut snapshot, invariant, examples).await;
-        findings.push(found.map_err(|error| Error::query(invariant.name, &error))?);
+        let found = find(&mut conn, invariant, examples).await;
+        findings.push(found.map_err(|source| Error::Query { invariant: invariant.name, source })?);
     }
-    // Everything is known by now, however the connection ends.
-    let _ = snapshot.disconnect().await;
+    // The result is complete, however the connection ends.
+    let _ = conn.disconnect().await;
     Ok(findings)
 }
 
-async fn look(snapshot: &mut Conn, invariant: &Invariant, most: usize) -> Result<Finding, mysql_async::Error> {
+async fn find(conn: &mut Conn, invariant: &Invariant, most: usize) -> Result<Finding, mysql_async::Error> {
     let Invariant { name, sentence, query } = *invariant;
-    let mut rows = snapshot.query_iter(query).await?;
+    let mut rows = conn.query_iter(query).await?;
     let (mut violations, mut examples) = (0, Vec::new());
     while let Some(mut row) = rows.next().await? {
         violations += 1;

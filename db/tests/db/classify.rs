@@ -1,7 +1,7 @@
 //! Every kind of error, provoked for real.
 
-use db::testing::TestDatabase;
 use db::{Db, DbError};
+use db_testing::TestDatabase;
 use diesel_async::SimpleAsyncConnection;
 use url::Url;
 

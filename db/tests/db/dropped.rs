@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use db::idempotency::{self, Answer, Claim, KeyClaim};
-use db::testing::TestDatabase;
+use db::idempotency::{self, Acquisition, KeyedRequest, ResponseToStore};
 use db::{Db, DbError};
+use db_testing::TestDatabase;
 use diesel_async::SimpleAsyncConnection;
 use futures::stream::{self, StreamExt};
 use rand::rngs::StdRng;
@@ -20,13 +20,13 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// Takes a piece of a product, once per number.
 async fn take_a_piece(db: &Db, n: usize) -> Result<(), DbError> {
     let key = format!("k{n}");
-    let claim = KeyClaim { scope: "test", principal: "test", key: &key, request_hash: [1; 32] };
-    db.transaction(async |connection| match idempotency::claim(connection, &claim, &rand::random(), HOUR).await? {
-        Claim::Found(_) => Ok(()),
-        Claim::Won => {
+    let request = KeyedRequest { scope: "test", principal: "test", key: &key, request_hash: [1; 32] };
+    db.transaction(async |connection| match idempotency::acquire(connection, &request, &rand::random(), HOUR).await? {
+        Acquisition::Found(_) => Ok(()),
+        Acquisition::Acquired => {
             connection.batch_execute("UPDATE products SET stock = stock - 1 WHERE id = 1").await?;
-            let answer = Answer { status: 200, body: b"{}", target_type: "piece", target_id: 1 };
-            idempotency::completion([(claim, answer)]).run(connection).await
+            let response = ResponseToStore { status: 200, body: b"{}", target_type: "piece", target_id: 1 };
+            idempotency::completion([(request, response)]).run(connection).await
         }
     })
     .await

@@ -3,53 +3,54 @@
 use std::time::Duration;
 
 use db::idempotency::{
-    Abandoned, Answer, Answers, Claim, Found, KeyClaim, Nonce, abandon, claim, claim_all, completion, give_back, reap,
+    Abandoned, Acquisition, KeyedRequest, Nonce, ResponseToStore, StoredOutcome, StoredResponses, abandon, acquire,
+    acquire_all, completion, reap, release,
 };
-use db::testing::TestDatabase;
 use db::{Connection, Db, DbError};
+use db_testing::TestDatabase;
 use diesel_async::SimpleAsyncConnection;
 use futures::future::join_all;
 
 use crate::support::{ROWS, execute, number};
 
 const KEPT: Duration = Duration::from_secs(3600);
-const CONFIRM: KeyClaim<'static> =
-    KeyClaim { scope: "order_confirm", principal: "operator:ann", key: "k-1", request_hash: [7; 32] };
+const CONFIRM: KeyedRequest<'static> =
+    KeyedRequest { scope: "order_confirm", principal: "operator:ann", key: "k-1", request_hash: [7; 32] };
 
-const OTHER: KeyClaim<'static> = KeyClaim { request_hash: [8; 32], ..CONFIRM };
+const OTHER: KeyedRequest<'static> = KeyedRequest { request_hash: [8; 32], ..CONFIRM };
 
-fn created(body: &[u8]) -> Answer<'_> {
-    Answer { status: 201, body, target_type: "order", target_id: 42 }
+fn created(body: &[u8]) -> ResponseToStore<'_> {
+    ResponseToStore { status: 201, body, target_type: "order", target_id: 42 }
 }
 
-fn answer(body: &[u8]) -> Found {
-    Found::Answer { status: 201, body: body.to_vec(), target_id: Some(42), own: false }
+fn answer(body: &[u8]) -> StoredOutcome {
+    StoredOutcome::Response { status: 201, body: body.to_vec(), target_id: Some(42), by_this_request: false }
 }
 
-/// Claims the key and, if it was free, takes one from stock and completes it.
-async fn request(db: &Db, key: KeyClaim<'_>) -> Result<Claim, DbError> {
+/// Acquires the key and, if it was free, takes one from stock and completes it.
+async fn request(db: &Db, key: KeyedRequest<'_>) -> Result<Acquisition, DbError> {
     request_as(db, key, &rand::random()).await
 }
 
-async fn request_as(db: &Db, key: KeyClaim<'_>, nonce: &Nonce) -> Result<Claim, DbError> {
+async fn request_as(db: &Db, key: KeyedRequest<'_>, nonce: &Nonce) -> Result<Acquisition, DbError> {
     db.transaction(async |connection| work(connection, &key, nonce).await).await
 }
 
-async fn work(connection: &mut Connection, key: &KeyClaim<'_>, nonce: &Nonce) -> Result<Claim, DbError> {
-    let claimed = claim(connection, key, nonce, KEPT).await?;
-    if claimed == Claim::Won {
+async fn work(connection: &mut Connection, key: &KeyedRequest<'_>, nonce: &Nonce) -> Result<Acquisition, DbError> {
+    let acquired = acquire(connection, key, nonce, KEPT).await?;
+    if acquired == Acquisition::Acquired {
         connection.batch_execute("UPDATE products SET stock = stock - 1 WHERE id = 1").await?;
         completion([(*key, created(b"{\"id\":42}"))]).run(connection).await?;
     }
-    Ok(claimed)
+    Ok(acquired)
 }
 
-async fn given_up(db: &Db, key: KeyClaim<'_>) -> Abandoned {
+async fn given_up(db: &Db, key: KeyedRequest<'_>) -> Abandoned {
     db.transaction(async |connection| abandon(connection, &key, KEPT).await).await.unwrap()
 }
 
-async fn found(db: &Db, key: KeyClaim<'_>) -> Option<Found> {
-    Answers::new(db.clone()).find(&key, &rand::random()).await.unwrap()
+async fn found(db: &Db, key: KeyedRequest<'_>) -> Option<StoredOutcome> {
+    StoredResponses::new(db.clone()).find(&key, &rand::random()).await.unwrap()
 }
 
 async fn prepared() -> TestDatabase {
@@ -67,8 +68,8 @@ async fn the_first_request_wins_and_the_second_gets_its_answer() {
     let database = prepared().await;
     let db = database.db();
     assert_eq!(found(db, CONFIRM).await, None);
-    assert_eq!(request(db, CONFIRM).await.unwrap(), Claim::Won);
-    assert_eq!(request(db, CONFIRM).await.unwrap(), Claim::Found(answer(b"{\"id\":42}")));
+    assert_eq!(request(db, CONFIRM).await.unwrap(), Acquisition::Acquired);
+    assert_eq!(request(db, CONFIRM).await.unwrap(), Acquisition::Found(answer(b"{\"id\":42}")));
     assert_eq!(found(db, CONFIRM).await, Some(answer(b"{\"id\":42}")));
     assert_eq!(stock(db).await, 99);
 }
@@ -76,10 +77,10 @@ async fn the_first_request_wins_and_the_second_gets_its_answer() {
 #[tokio::test]
 async fn a_key_used_for_another_request_is_refused() {
     let database = prepared().await;
-    let other = KeyClaim { request_hash: [8; 32], ..CONFIRM };
+    let other = KeyedRequest { request_hash: [8; 32], ..CONFIRM };
     request(database.db(), CONFIRM).await.unwrap();
-    assert_eq!(request(database.db(), other).await.unwrap(), Claim::Found(Found::Reused));
-    assert_eq!(found(database.db(), other).await, Some(Found::Reused));
+    assert_eq!(request(database.db(), other).await.unwrap(), Acquisition::Found(StoredOutcome::Reused));
+    assert_eq!(found(database.db(), other).await, Some(StoredOutcome::Reused));
 }
 
 #[tokio::test]
@@ -87,11 +88,11 @@ async fn operation_caller_and_letter_case_make_different_keys() {
     let database = prepared().await;
     request(database.db(), CONFIRM).await.unwrap();
     for other in [
-        KeyClaim { scope: "order_create", ..CONFIRM },
-        KeyClaim { principal: "operator:bob", ..CONFIRM },
-        KeyClaim { key: "K-1", ..CONFIRM },
+        KeyedRequest { scope: "order_create", ..CONFIRM },
+        KeyedRequest { principal: "operator:bob", ..CONFIRM },
+        KeyedRequest { key: "K-1", ..CONFIRM },
     ] {
-        assert_eq!(request(database.db(), other).await.unwrap(), Claim::Won, "{other:?}");
+        assert_eq!(request(database.db(), other).await.unwrap(), Acquisition::Acquired, "{other:?}");
     }
 }
 
@@ -100,9 +101,12 @@ async fn sixty_four_requests_at_once_have_one_winner() {
     let database = prepared().await;
     let db = database.db();
     let results = join_all((0..64).map(|_| request(db, CONFIRM))).await;
-    let claims = results.into_iter().collect::<Result<Vec<_>, _>>().unwrap();
-    assert_eq!(claims.iter().filter(|claim| **claim == Claim::Won).count(), 1);
-    assert!(claims.iter().all(|claim| matches!(claim, Claim::Won) || *claim == Claim::Found(answer(b"{\"id\":42}"))));
+    let outcomes = results.into_iter().collect::<Result<Vec<_>, _>>().unwrap();
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == Acquisition::Acquired).count(), 1);
+    assert!(
+        outcomes.iter().all(|outcome| matches!(outcome, Acquisition::Acquired)
+            || *outcome == Acquisition::Found(answer(b"{\"id\":42}")))
+    );
     assert_eq!(stock(db).await, 99);
 }
 
@@ -111,12 +115,15 @@ async fn a_request_that_comes_upon_its_own_work_knows_it_and_does_not_repeat_it(
     let database = prepared().await;
     let db = database.db();
     let (nonce, other) = ([1; 16], [2; 16]);
-    assert_eq!(request_as(db, CONFIRM, &nonce).await.unwrap(), Claim::Won);
+    assert_eq!(request_as(db, CONFIRM, &nonce).await.unwrap(), Acquisition::Acquired);
     for (nonce, expected) in [(nonce, true), (other, false)] {
-        let looked = Answers::new(db.clone()).find(&CONFIRM, &nonce).await.unwrap();
-        let Claim::Found(claimed) = request_as(db, CONFIRM, &nonce).await.unwrap() else { panic!("done again") };
-        for found in [looked.unwrap(), claimed] {
-            assert!(matches!(found, Found::Answer { status: 201, own, .. } if own == expected), "{found:?}");
+        let looked = StoredResponses::new(db.clone()).find(&CONFIRM, &nonce).await.unwrap();
+        let Acquisition::Found(acquired) = request_as(db, CONFIRM, &nonce).await.unwrap() else { panic!("done again") };
+        for found in [looked.unwrap(), acquired] {
+            assert!(
+                matches!(found, StoredOutcome::Response { status: 201, by_this_request, .. } if by_this_request == expected),
+                "{found:?}"
+            );
         }
     }
     assert_eq!(stock(db).await, 99);
@@ -131,7 +138,7 @@ async fn a_request_that_fails_leaves_its_key_free() {
         Err(DbError::Timeout)
     });
     failed.await.unwrap_err();
-    assert_eq!(request(db, CONFIRM).await.unwrap(), Claim::Won);
+    assert_eq!(request(db, CONFIRM).await.unwrap(), Acquisition::Acquired);
     assert_eq!(stock(db).await, 99);
 }
 
@@ -141,11 +148,11 @@ async fn an_expired_answer_counts_as_absent_and_is_taken_over() {
     let db = database.db();
     request(db, CONFIRM).await.unwrap();
     execute(db, "UPDATE idempotency_keys SET expires_at = UTC_TIMESTAMP(6)").await.unwrap();
-    let other = KeyClaim { request_hash: [8; 32], ..CONFIRM };
+    let other = KeyedRequest { request_hash: [8; 32], ..CONFIRM };
     assert_eq!(found(db, other).await, None);
     let results = join_all((0..16).map(|_| request(db, other))).await;
-    assert_eq!(results.iter().filter(|result| matches!(result, Ok(Claim::Won))).count(), 1, "{results:?}");
-    assert_eq!(found(db, CONFIRM).await, Some(Found::Reused));
+    assert_eq!(results.iter().filter(|result| matches!(result, Ok(Acquisition::Acquired))).count(), 1, "{results:?}");
+    assert_eq!(found(db, CONFIRM).await, Some(StoredOutcome::Reused));
     assert_eq!(stock(db).await, 98);
 }
 
@@ -155,7 +162,7 @@ async fn a_key_that_is_held_for_too_long_is_in_progress() {
     let db = database.db();
     let mut holder = database.connection().await;
     holder.batch_execute("START TRANSACTION").await.unwrap();
-    assert_eq!(claim(&mut holder, &CONFIRM, &rand::random(), KEPT).await.unwrap(), Claim::Won);
+    assert_eq!(acquire(&mut holder, &CONFIRM, &rand::random(), KEPT).await.unwrap(), Acquisition::Acquired);
     let started = std::time::Instant::now();
     assert!(matches!(request(db, CONFIRM).await, Err(DbError::KeyInProgress)));
     let waited = started.elapsed();
@@ -164,7 +171,7 @@ async fn a_key_that_is_held_for_too_long_is_in_progress() {
     let abandoned = db.transaction(async |connection| abandon(connection, &CONFIRM, KEPT).await).await;
     assert!(matches!(abandoned, Err(DbError::KeyInProgress)));
     holder.batch_execute("ROLLBACK").await.unwrap();
-    assert_eq!(request(db, CONFIRM).await.unwrap(), Claim::Won);
+    assert_eq!(request(db, CONFIRM).await.unwrap(), Acquisition::Acquired);
 }
 
 #[tokio::test]
@@ -174,8 +181,8 @@ async fn a_request_that_was_given_up_is_refused_and_so_is_any_other_under_its_ke
     for _ in 0..2 {
         assert_eq!(given_up(db, CONFIRM).await, Abandoned::Tombstone);
     }
-    for (late, expected) in [(CONFIRM, Found::Abandoned), (OTHER, Found::Reused)] {
-        assert_eq!(request(db, late).await.unwrap(), Claim::Found(expected.clone()));
+    for (late, expected) in [(CONFIRM, StoredOutcome::Abandoned), (OTHER, StoredOutcome::Reused)] {
+        assert_eq!(request(db, late).await.unwrap(), Acquisition::Found(expected.clone()));
         assert_eq!(found(db, late).await, Some(expected));
     }
     assert_eq!(stock(db).await, 100);
@@ -205,11 +212,11 @@ async fn a_key_given_up_by_one_request_is_not_good_for_another() {
     let db = database.db();
     given_up(db, CONFIRM).await;
     assert_eq!(given_up(db, OTHER).await, Abandoned::Reused);
-    assert_eq!(found(db, CONFIRM).await, Some(Found::Abandoned));
+    assert_eq!(found(db, CONFIRM).await, Some(StoredOutcome::Abandoned));
 }
 
 #[tokio::test]
-async fn of_a_key_that_was_not_claimed_no_answer_is_kept() {
+async fn no_response_is_stored_under_a_key_that_was_not_acquired() {
     let database = prepared().await;
     let completed =
         database.db().transaction(async |connection| completion([(CONFIRM, created(b"{}"))]).run(connection).await);
@@ -218,21 +225,24 @@ async fn of_a_key_that_was_not_claimed_no_answer_is_kept() {
 }
 
 #[tokio::test]
-async fn several_keys_are_claimed_in_one_go_and_some_of_them_given_back() {
+async fn several_keys_are_acquired_at_once_and_some_released() {
     let database = prepared().await;
     let db = database.db();
     request(db, CONFIRM).await.unwrap();
-    let [free, refused] = ["k-2", "k-0"].map(|key| KeyClaim { key, ..CONFIRM });
-    let claims = [free, CONFIRM, refused].map(|claim| (claim, rand::random()));
-    let claimed = db.transaction(async |connection| {
-        let claimed = claim_all(connection, &claims, KEPT).await?;
+    let [free, refused] = ["k-2", "k-0"].map(|key| KeyedRequest { key, ..CONFIRM });
+    let requests = [free, CONFIRM, refused].map(|request| (request, rand::random()));
+    let acquired = db.transaction(async |connection| {
+        let acquired = acquire_all(connection, &requests, KEPT).await?;
         completion([(free, created(b"{}"))]).run(connection).await?;
-        give_back(connection, &[refused]).await?;
-        Ok::<_, DbError>(claimed)
+        release(connection, &[refused]).await?;
+        Ok::<_, DbError>(acquired)
     });
-    assert_eq!(claimed.await.unwrap(), [Claim::Won, Claim::Found(answer(b"{\"id\":42}")), Claim::Won]);
+    assert_eq!(
+        acquired.await.unwrap(),
+        [Acquisition::Acquired, Acquisition::Found(answer(b"{\"id\":42}")), Acquisition::Acquired]
+    );
     assert_eq!(found(db, free).await, Some(answer(b"{}")));
-    assert_eq!(request(db, refused).await.unwrap(), Claim::Won);
+    assert_eq!(request(db, refused).await.unwrap(), Acquisition::Acquired);
 }
 
 #[tokio::test]
@@ -241,7 +251,7 @@ async fn bodies_come_back_byte_for_byte() {
     let db = database.db();
     let body = (0..=255).cycle().take(300_000).collect::<Vec<u8>>();
     db.transaction(async |connection| {
-        claim(connection, &CONFIRM, &rand::random(), KEPT).await?;
+        acquire(connection, &CONFIRM, &rand::random(), KEPT).await?;
         completion([(CONFIRM, created(&body))]).run(connection).await
     })
     .await

@@ -1,11 +1,13 @@
 //! Rows that are written into their statement come out of the table as they went in.
 
+use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 use db::DbError;
 use db::clock::inserted_ids;
 use db::insert::Insert;
 use db::schema::{customers, products};
-use db::testing::TestDatabase;
+use db_testing::TestDatabase;
 use diesel::prelude::*;
+use diesel::sql_types::{Binary, Datetime};
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -34,6 +36,35 @@ async fn no_text_leaves_its_quotes_and_every_text_comes_back() {
     let rows = rows.await.unwrap();
     assert!(rows.iter().all(|(_, email)| email == "'; DROP TABLE customers; --"));
     assert_eq!(rows.into_iter().map(|(name, _)| name).collect::<Vec<_>>(), names);
+}
+
+#[derive(QueryableByName)]
+struct Sample {
+    #[diesel(sql_type = Binary)]
+    bytes: Vec<u8>,
+    #[diesel(sql_type = Datetime)]
+    at: NaiveDateTime,
+}
+
+#[tokio::test]
+async fn bytes_and_times_come_back() {
+    let database = TestDatabase::create().await;
+    let mut connection = database.connection().await;
+    let table = "CREATE TABLE samples (id BIGINT PRIMARY KEY, bytes MEDIUMBLOB NOT NULL, at DATETIME(6) NOT NULL)";
+    connection.batch_execute(table).await.unwrap();
+    let midnight = NaiveDate::from_ymd_opt(2026, 1, 1).unwrap().and_time(NaiveTime::MIN);
+    // No text, a text that could end its quotes, every byte, and one beyond what is text.
+    let bytes = [vec![], b"'; \\ \"\0 {}".to_vec(), (0..=255).collect(), vec![b'a', 0xff]];
+    let times = [0, 1, 1_000_000, 86_399_999_999].map(|micros| midnight + TimeDelta::microseconds(micros));
+    let mut insert = Insert::into("samples (id, bytes, at)");
+    for (id, (bytes, at)) in (0_i64..).zip(bytes.iter().zip(times)) {
+        insert.row(&[id.into(), bytes.as_slice().into(), at.into()]);
+    }
+    insert.run(&mut connection).await.unwrap();
+    let query = diesel::sql_query("SELECT bytes, at FROM samples ORDER BY id");
+    let stored: Vec<Sample> = query.load(&mut connection).await.unwrap();
+    assert_eq!(Vec::from_iter(stored.iter().map(|row| row.bytes.clone())), bytes);
+    assert_eq!(Vec::from_iter(stored.iter().map(|row| row.at)), times);
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The crate against a real server: see `db::testing` for which one.
+//! The crate against a real server: see `db_testing` for which one.
 
 #![expect(
     clippy::unwrap_used,
@@ -7,15 +7,13 @@
     reason = "a helper of a test that cannot go on has failed the test"
 )]
 
+mod batch_loader;
 mod classify;
 mod dropped;
 mod guard;
 mod idempotency;
 mod insert;
-mod lookup;
 mod migrations;
 mod prefix_index;
-mod schema;
-mod seed;
 mod support;
 mod transaction;

@@ -2,7 +2,7 @@
 
 use db::DatabaseSettings;
 use db::migrations::{MigrateError, down, redo, status, up};
-use db::testing::TestDatabase;
+use db_testing::TestDatabase;
 
 use crate::support::{execute, number};
 

@@ -2,7 +2,7 @@
 
 use db::Connection;
 use db::prefix_index::{CUSTOMERS, Hits};
-use db::testing::TestDatabase;
+use db_testing::TestDatabase;
 use diesel::QueryableByName;
 use diesel::sql_types::Text;
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};

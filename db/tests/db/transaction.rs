@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use db::testing::TestDatabase;
 use db::{Connection, DatabaseSettings, Db, DbError};
+use db_testing::TestDatabase;
 use diesel_async::SimpleAsyncConnection;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};

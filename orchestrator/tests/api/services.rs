@@ -8,7 +8,7 @@ use common_server::Running;
 use common_server::auth::Auth;
 use common_server::settings::Env;
 use customers::Context as Customers;
-use db::testing::TestDatabase;
+use db_testing::TestDatabase;
 use diesel::QueryableByName;
 use diesel::sql_types::BigInt;
 use diesel_async::{AsyncMysqlConnection, RunQueryDsl, SimpleAsyncConnection};

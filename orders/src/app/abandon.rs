@@ -3,7 +3,7 @@
 use common_server::Call;
 use common_server::auth::ServiceCaller;
 use db::Connection;
-use db::idempotency::{self, KeyClaim};
+use db::idempotency::{self, KeyedRequest};
 use db::insert::run_all;
 use orders_api::{AbandonOutcome, AbandonRequest, Abandoned, OrderStatus};
 
@@ -44,7 +44,7 @@ impl Orders {
 /// The key's row is locked, so no create under this key is running.
 async fn abandon_order(
     connection: &mut Connection,
-    claim: &KeyClaim<'_>,
+    claim: &KeyedRequest<'_>,
     by: &Canceler<'_>,
 ) -> Result<Abandoned, OrdersError> {
     let Some((made, hash)) = orders::find_created_under(connection, claim.principal, claim.key).await? else {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use common_contract::IdempotencyKey;
 use common_server::Call;
 use common_server::auth::{Caller, Operator};
-use db::idempotency::KeyClaim;
+use db::idempotency::KeyedRequest;
 use orders_api::NewOrder;
 
 use super::draft::{Draft, DraftKey, Lines, SCOPE, merged};
@@ -97,7 +97,7 @@ impl Orders {
         if let Some(answer) = self.replay(keyed).await? {
             return Ok(Some(answer));
         }
-        let KeyClaim { principal, key, request_hash, .. } = keyed.claim;
+        let KeyedRequest { principal, key, request_hash, .. } = keyed.claim;
         let made = self.db.run(async |connection| orders::find_created_under(connection, principal, key).await);
         match made.await? {
             None => Ok(None),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::NaiveDateTime;
 use common_contract::{CustomerId, OrderId, ProductId};
-use db::idempotency::{KeyClaim, Nonce};
+use db::idempotency::{KeyedRequest, Nonce};
 use orders_api::{NewOrderItem, Order, OrderItem, OrderStatus, Product};
 
 use super::OrdersError;
@@ -53,7 +53,7 @@ pub(super) struct DraftKey {
 
 impl DraftKey {
     pub(super) fn of(keyed: &Keyed<'_>) -> Self {
-        let KeyClaim { key, request_hash, .. } = keyed.claim;
+        let KeyedRequest { key, request_hash, .. } = keyed.claim;
         Self { key: key.to_owned(), request_hash, nonce: keyed.nonce }
     }
 }
@@ -67,10 +67,10 @@ pub(super) struct Sale {
 
 impl Draft {
     /// The claim of its key, if it has one.
-    pub(super) fn claim(&self) -> Option<(KeyClaim<'_>, Nonce)> {
+    pub(super) fn claim(&self) -> Option<(KeyedRequest<'_>, Nonce)> {
         let DraftKey { key, request_hash, nonce } = self.key.as_ref()?;
         let (scope, principal, request_hash) = (SCOPE, self.principal.as_str(), *request_hash);
-        Some((KeyClaim { scope, principal, key, request_hash }, *nonce))
+        Some((KeyedRequest { scope, principal, key, request_hash }, *nonce))
     }
 
     /// Whose key it has, and which.

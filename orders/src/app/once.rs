@@ -4,7 +4,7 @@
 //! at anew when the caller comes back; what succeeded is answered from then on with the bytes of the first answer.
 
 use common_contract::{IdempotencyKey, OrderId};
-use db::idempotency::{self, Answer, Claim, Found, KeyClaim, Nonce};
+use db::idempotency::{self, Acquisition, KeyedRequest, Nonce, ResponseToStore, StoredOutcome};
 use db::insert::run_all;
 use db::{Connection, DbError};
 use orders_api::Order;
@@ -50,7 +50,7 @@ impl Changed {
 
 /// A request under an idempotency key.
 pub(super) struct Keyed<'k> {
-    pub(super) claim: KeyClaim<'k>,
+    pub(super) claim: KeyedRequest<'k>,
     /// Tells what this request did from what another one did under the same key.
     pub(super) nonce: Nonce,
 }
@@ -93,15 +93,15 @@ impl Answered {
     }
 
     /// What is kept of it with its key.
-    pub(super) fn kept_as(&self, status: u16) -> Answer<'_> {
-        Answer { status, body: &self.json, target_type: TARGET, target_id: self.id.get() }
+    pub(super) fn kept_as(&self, status: u16) -> ResponseToStore<'_> {
+        ResponseToStore { status, body: &self.json, target_type: TARGET, target_id: self.id.get() }
     }
 
-    pub(super) fn found(found: Found) -> Result<Self, OrdersError> {
+    pub(super) fn found(found: StoredOutcome) -> Result<Self, OrdersError> {
         match found {
-            Found::Answer { body, own, .. } => Ok(Self::kept(body, !own)?),
-            Found::Reused => Err(OrdersError::KeyReused),
-            Found::Abandoned => Err(OrdersError::KeyAbandoned),
+            StoredOutcome::Response { body, by_this_request, .. } => Ok(Self::kept(body, !by_this_request)?),
+            StoredOutcome::Reused => Err(OrdersError::KeyReused),
+            StoredOutcome::Abandoned => Err(OrdersError::KeyAbandoned),
         }
     }
 }
@@ -181,9 +181,9 @@ impl<C: Change> Transaction<'_, C> {
             run_all(connection, &statements).await?;
             return Ok(Answered::first(&order)?);
         };
-        match idempotency::claim(connection, claim, nonce, self.orders.key_retention).await? {
-            Claim::Found(found) => Answered::found(found),
-            Claim::Won => {
+        match idempotency::acquire(connection, claim, nonce, self.orders.key_retention).await? {
+            Acquisition::Found(found) => Answered::found(found),
+            Acquisition::Acquired => {
                 let Changed { order, mut statements } = self.change.apply(connection).await?;
                 let answer = Answered::first(&order)?;
                 statements.push(idempotency::completion([(*claim, answer.kept_as(CHANGED))]).to_string());
@@ -215,6 +215,6 @@ pub(super) fn keyed<'k>(
     request: &impl Serialize,
 ) -> Result<Keyed<'k>, serde_json::Error> {
     let request_hash = Sha256::digest(serde_json::to_vec(request)?).into();
-    let claim = KeyClaim { scope, principal, key: key.as_str(), request_hash };
+    let claim = KeyedRequest { scope, principal, key: key.as_str(), request_hash };
     Ok(Keyed { claim, nonce: rand::random() })
 }

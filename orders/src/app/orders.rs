@@ -7,7 +7,7 @@ use chrono::NaiveDateTime;
 use common_contract::{Failure, IfMatch, OrderId, Page};
 use common_server::auth::{Caller, ServiceCaller, Viewer};
 use common_server::{CursorKey, Position};
-use db::idempotency::Answers;
+use db::idempotency::StoredResponses;
 use db::{Connection, Db};
 use orders_api::{Order, OrderEvent, OrderListQuery, OrderLookupQuery, OrderSummary};
 
@@ -32,7 +32,7 @@ pub(crate) struct Orders {
     pub(crate) cursors: CursorKey,
     pub(crate) customers: Arc<CustomersService>,
     pub(crate) groups: GroupCommit,
-    pub(crate) answers: Answers,
+    pub(crate) answers: StoredResponses,
     /// How long the answer to an idempotency key is kept.
     pub(crate) key_retention: Duration,
     /// How long an order made by a service holds its stock without being confirmed.

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use common_contract::{Failure, IfMatch, Page, ProductId, Stock, Text};
 use common_server::CursorKey;
 use common_server::auth::{Operator, Viewer};
-use db::{Connection, Db, DbError, Lookup};
+use db::{BatchLoader, Connection, Db, DbError};
 use futures::FutureExt;
 use orders_api::{
     NewProduct, NewStockAdjustment, Product, ProductListQuery, ProductPatch, StockMovement, StockMovementListQuery,
@@ -23,14 +23,14 @@ const ALLOWED_STOCK: RangeInclusive<i64> = Stock::MIN..=Stock::MAX;
 /// The products.
 pub(crate) struct Products {
     pub(crate) db: Db,
-    pub(crate) lookup: Lookup<i64, Product>,
+    pub(crate) loader: BatchLoader<i64, Product>,
     pub(crate) cursors: CursorKey,
 }
 
 impl Products {
     pub(crate) fn new(db: Db, cursors: CursorKey) -> Self {
-        let lookup = Lookup::new(db.clone(), |connection, ids| products::find_all(connection, ids).boxed());
-        Self { db, lookup, cursors }
+        let loader = BatchLoader::new(db.clone(), |connection, ids| products::find_all(connection, ids).boxed());
+        Self { db, loader, cursors }
     }
 
     pub(crate) async fn create(&self, operator: &Operator, new: &NewProduct) -> Result<Product, OrdersError> {
@@ -46,7 +46,7 @@ impl Products {
     }
 
     pub(crate) async fn view(&self, _: &Viewer, id: ProductId) -> Result<Product, OrdersError> {
-        self.lookup.find(id.get()).await?.ok_or_else(|| not_found(id))
+        self.loader.load_one(id.get()).await?.ok_or_else(|| not_found(id))
     }
 
     pub(crate) async fn list(&self, _: &Viewer, query: &ProductListQuery) -> Result<Page<Product>, Failure> {

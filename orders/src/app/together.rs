@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::NaiveDateTime;
 use common_contract::{OrderId, ProductId};
 use db::clock::inserted_ids;
-use db::idempotency::{self, Claim};
+use db::idempotency::{self, Acquisition};
 use db::insert::run_all;
 use db::{Connection, DbError, TransactionError};
 use orders_api::{Order, OrderItem, OrderStatus};
@@ -130,10 +130,10 @@ async fn claim<'d>(
     retention: Duration,
 ) -> Result<Vec<Case<'d>>, DbError> {
     let claims = Vec::from_iter(drafts.iter().filter_map(|draft| draft.claim()));
-    let mut claimed = idempotency::claim_all(connection, &claims, retention).await?.into_iter();
+    let mut claimed = idempotency::acquire_all(connection, &claims, retention).await?.into_iter();
     let case = |draft: &'d Arc<Draft>| match draft.claim().and_then(|_| claimed.next()) {
-        Some(Claim::Found(found)) => Case { draft, state: State::Found(Answered::found(found)) },
-        Some(Claim::Won) | None => Case { draft, state: State::Open },
+        Some(Acquisition::Found(found)) => Case { draft, state: State::Found(Answered::found(found)) },
+        Some(Acquisition::Acquired) | None => Case { draft, state: State::Open },
     };
     Ok(drafts.iter().map(case).collect())
 }
@@ -233,5 +233,5 @@ fn taken<'d>(draft: &'d Draft, order: &Order, item: &OrderItem) -> Entry<'d> {
 async fn give_keys_back(connection: &mut Connection, cases: &[Case<'_>]) -> Result<(), DbError> {
     let unmade = cases.iter().filter(|case| matches!(case.state, State::Refused(_) | State::PutOff(_)));
     let unmade = Vec::from_iter(unmade.filter_map(|case| Some(case.draft.claim()?.0)));
-    idempotency::give_back(connection, &unmade).await
+    idempotency::release(connection, &unmade).await
 }

@@ -36,7 +36,6 @@ pub(crate) struct Containers {
     mysql_image: String,
     /// Where its services are, and what lets in.
     pub(crate) settings: Settings,
-    pub(crate) database_url: String,
 }
 
 impl Containers {
@@ -52,9 +51,8 @@ impl Containers {
             Some(port) => Some(port.to_string()),
             None => customers[name].as_str().map(str::to_owned),
         })?;
-        let database_url = project.url(&format!("127.0.0.1:{}", ports["MYSQL_PORT"]))?;
         let mysql_image = config["services"]["mysql"]["image"].as_str().context("mysql has no image")?.to_owned();
-        Ok(Self { project, ports, mysql_image, settings, database_url })
+        Ok(Self { project, ports, mysql_image, settings })
     }
 
     /// A command of Compose on them.

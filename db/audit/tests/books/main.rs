@@ -1,15 +1,15 @@
-//! The checker against databases in which everything is right, and in which one thing is wrong.
+//! The check of databases in which everything is right, and in which one thing is wrong.
 
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod plants;
-mod program;
 mod world;
 
 use std::collections::BTreeSet;
 
-use db::testing::TestDatabase;
+use db::connect::open_unpooled_driver;
 use db_audit::Finding;
+use db_testing::TestDatabase;
 use diesel_async::SimpleAsyncConnection;
 
 use crate::plants::{PLANTS, Plant};
@@ -29,8 +29,8 @@ async fn an_empty_database_keeps_every_promise() {
 #[tokio::test]
 async fn the_seeded_database_keeps_every_promise() {
     let database = TestDatabase::seeded().await;
-    let size = db::seed::Size::of_orders(300);
-    db::seed::seed_orders(database.db(), size, |_| {}).await.expect("the orders are generated");
+    let size = db_cli::seed::Size::of_orders(300);
+    db_cli::seed::seed_orders(database.db(), size, |_| {}).await.expect("the orders are generated");
     assert_eq!(broken(&database).await, []);
 }
 
@@ -77,9 +77,20 @@ async fn all_violations_are_counted_and_some_are_shown() {
     let database = world::create().await;
     database.connection().await.batch_execute("UPDATE orders SET total_cents = 1").await.unwrap();
     for (examples, shown) in [(0, 0), (2, 2), (100, 5)] {
-        let findings = db_audit::check_with_examples(database.url(), examples).await.unwrap();
+        let connection = open_unpooled_driver(database.settings()).await.unwrap();
+        let findings = db_audit::check_on(connection, examples).await.unwrap();
         let totals = findings.into_iter().find(|finding| finding.name == "totals-are-sums").unwrap();
         assert_eq!((totals.violations, totals.examples.len()), (5, shown));
         assert!(totals.examples.iter().all(|text| text.contains(": total 1, items ")), "{totals:?}");
     }
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_checked_is_no_violation() {
+    let database = TestDatabase::create().await;
+    let unknown = db_audit::check(&database.url().replace("b2b_test_", "b2b_none_")).await.unwrap_err();
+    assert!(matches!(&unknown, db_audit::Error::Connect(_)), "{unknown:?}");
+    database.connection().await.batch_execute("DROP TABLE product_prefixes").await.unwrap();
+    let missing = db_audit::check(database.url()).await.unwrap_err();
+    assert!(matches!(&missing, db_audit::Error::Query { invariant: "names-are-found", .. }), "{missing:?}");
 }

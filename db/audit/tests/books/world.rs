@@ -1,6 +1,6 @@
 //! A small database in which everything is right: orders in every state, made and ended in every way.
 
-use db::testing::TestDatabase;
+use db_testing::TestDatabase;
 use diesel_async::SimpleAsyncConnection;
 
 /// Order 1 is an operator's and CREATED, 2 a service's and CREATED, 3 a service's and CONFIRMED, 4 an operator's and

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use db::seed::{Size, seed_orders};
 use db::{DatabaseSettings, Db};
+use db_cli::seed::{Size, seed_orders};
 use harness::Service;
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;

@@ -1,8 +1,8 @@
 //! The seed's rows by the seed, against the same rows as statements that were written out beforehand.
 
 use anyhow::{Context, Result};
-use db::seed::{Size, seed_orders};
 use db::{DatabaseSettings, Db, migrations};
+use db_cli::seed::{Size, seed_orders};
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 use tokio::time::Instant;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 use chrono::NaiveDateTime;
+use db::connect::open_unpooled;
 use db::schema::{customers, products};
-use db::testing;
 use db::{Connection, DatabaseSettings};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
@@ -87,7 +87,7 @@ pub(crate) async fn rate(
     let settings = DatabaseSettings::from_url(url)?;
     let mut readers = Vec::new();
     for _ in 0..connections {
-        readers.push(Reader { connection: testing::connection(&settings).await?, table, ids: ids.clone() });
+        readers.push(Reader { connection: open_unpooled(&settings).await?, table, ids: ids.clone() });
     }
     super::rate(readers, length).await
 }

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::time::Instant;
 
-use db::testing::TestDatabase;
+use db_testing::TestDatabase;
 use db::{DatabaseSettings, Db, DbError};
 use diesel_async::{AsyncMysqlConnection, SimpleAsyncConnection};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

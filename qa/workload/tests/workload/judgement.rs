@@ -1,6 +1,6 @@
 //! A database in which something was changed behind the clients' backs: the judgement names it.
 
-use db::testing::TestDatabase;
+use db_testing::TestDatabase;
 use mysql_async::prelude::Queryable;
 use workload::History;
 

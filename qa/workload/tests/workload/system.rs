@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use common_server::Running;
 use common_server::settings::Env;
-use db::testing::TestDatabase;
+use db_testing::TestDatabase;
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 use orchestrator::Orchestrator;

@@ -13,11 +13,11 @@ use futures::{StreamExt, TryStreamExt, stream};
 use super::generate::{self, Size};
 use super::owners::{catalog, customer_rows, product_rows};
 use super::rows::Rows;
-use crate::clock::now;
-use crate::error::DbError;
-use crate::insert::Insert;
-use crate::pool::Db;
-use crate::schema::{customers, orders, products};
+use db::clock::now;
+use db::error::DbError;
+use db::insert::Insert;
+use db::pool::Db;
+use db::schema::{customers, orders, products};
 
 /// Orders of one transaction. With their items, events and movements these are about 8,000 rows.
 const ORDER_BATCH: usize = 1000;

@@ -15,9 +15,9 @@ use diesel_async::{AsyncMysqlConnection, RunQueryDsl, SimpleAsyncConnection};
 pub use generate::Size;
 pub use scale::seed_orders;
 
-use crate::error::DbError;
-use crate::pool::Db;
-use crate::schema::{customer_prefixes, customers, product_prefixes, products};
+use db::error::DbError;
+use db::pool::Db;
+use db::schema::{customer_prefixes, customers, product_prefixes, products};
 use owners::{CUSTOMER_PREFIXES, PRODUCT_PREFIXES, prefix_rows};
 
 /// Who made the generated rows.

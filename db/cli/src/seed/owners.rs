@@ -4,8 +4,8 @@ use super::PRINCIPAL;
 use super::generate::{self, Product, Size};
 use super::rows::MOVEMENTS;
 use super::scale::Base;
-use crate::insert::{Insert, Value};
-use crate::search::prefixes;
+use db::insert::Insert;
+use db::search::prefixes;
 
 /// Where the prefixes of customers go.
 pub(super) const CUSTOMER_PREFIXES: &str = "customer_prefixes (prefix, customer_id)";
@@ -73,7 +73,8 @@ pub(super) fn product_rows(products: &[Stocked], base: &Base) -> Vec<Insert> {
             base.start.into(),
         ]);
         let first = product.left + ordered;
-        let row = [(*id).into(), first.into(), "initial".into(), Value::Null, PRINCIPAL.into(), base.start.into()];
+        let row =
+            [(*id).into(), first.into(), "initial".into(), None::<&str>.into(), PRINCIPAL.into(), base.start.into()];
         ledger.row(&row);
     }
     let texts = products.iter().map(|stocked| (stocked.id, [stocked.sku.as_str(), &stocked.product.name]));

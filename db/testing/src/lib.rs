@@ -8,28 +8,18 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::{env, mem, thread};
 
+use db::connect::{open_unpooled, open_unpooled_server};
+use db::{DatabaseSettings, Db, migrations};
+use db_cli::schema::Schema;
+use db_cli::seed;
+use diesel::QueryableByName;
 use diesel::sql_types::{Bigint, Nullable, Text, Unsigned};
-use diesel::{ConnectionResult, QueryableByName};
 use diesel_async::{AsyncMysqlConnection, RunQueryDsl, SimpleAsyncConnection};
 use private_server::{Durability, Error as ServerError, PrivateServer, Program, install_command};
 use tokio::runtime;
 use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 use url::Url;
-
-use crate::connect::{connect, connect_server};
-use crate::pool::Db;
-use crate::settings::DatabaseSettings;
-use crate::{migrations, schema_sql, seed};
-
-/// A bare connection with the settings that all connections here have, for a loop to be measured against.
-///
-/// # Errors
-///
-/// Whatever stopped it: refused, no TLS, access denied, unknown database.
-pub async fn connection(settings: &DatabaseSettings) -> ConnectionResult<AsyncMysqlConnection> {
-    connect(settings).await
-}
 
 /// A database of its own for one test. Dropped together with this value, also when the test fails.
 pub struct TestDatabase {
@@ -48,7 +38,7 @@ impl TestDatabase {
         let server = must("find a database server", spawn_blocking(server_url).await);
         let schema = SCHEMA.get_or_init(|| migrated_schema(server)).await;
         let database = Self::named(server, &random_name());
-        let mut connection = must("connect to the server", connect_server(&database.settings).await);
+        let mut connection = must("connect to the server", open_unpooled_server(&database.settings).await);
         let name = database.settings.database();
         let statements = format!("CREATE DATABASE {name} COLLATE utf8mb4_bin; USE {name};\n{schema}");
         must("create the tables", connection.batch_execute(&statements).await);
@@ -90,7 +80,7 @@ impl TestDatabase {
     ///
     /// In one line, when the server refuses.
     pub async fn connection(&self) -> AsyncMysqlConnection {
-        must("connect to the test database", connect(&self.settings).await)
+        must("connect to the test database", open_unpooled(&self.settings).await)
     }
 
     fn named(server: &Url, name: &str) -> Self {
@@ -120,7 +110,7 @@ static SCHEMA: OnceCell<String> = OnceCell::const_new();
 async fn migrated_schema(server: &Url) -> String {
     let database = TestDatabase::named(server, &random_name());
     must("migrate", migrations::up(&database.settings).await);
-    must("read the migrated schema", schema_sql::render(database.db()).await)
+    must("read the migrated schema", Schema::read(database.db()).await).sql()
 }
 
 fn random_name() -> String {
@@ -129,7 +119,7 @@ fn random_name() -> String {
 
 fn drop_database(settings: &DatabaseSettings) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-        let mut connection = connect_server(settings).await?;
+        let mut connection = open_unpooled_server(settings).await?;
         end_sessions(&mut connection, settings.database()).await?;
         connection.batch_execute(&format!("DROP DATABASE IF EXISTS {}", settings.database())).await?;
         Ok(())

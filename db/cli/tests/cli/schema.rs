@@ -2,16 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use db::testing::TestDatabase;
-use db::{Db, schema_sql};
+use db::Db;
+use db_cli::schema::Schema;
+use db_testing::TestDatabase;
 use diesel::QueryableByName;
 use diesel::sql_types::Text;
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 
 use crate::support::execute;
 
-const SCHEMA_SQL: &str = include_str!("../../schema.sql");
-const SCHEMA_RS: &str = include_str!("../../src/schema.rs");
+const SCHEMA_SQL: &str = include_str!("../../../schema.sql");
+const SCHEMA_RS: &str = include_str!("../../../src/schema.rs");
 
 #[derive(QueryableByName)]
 struct Column {
@@ -75,10 +76,12 @@ async fn schema_rs_has_every_column_of_the_database_and_no_other() {
 }
 
 #[tokio::test]
-async fn schema_sql_is_what_the_migrations_make() {
+async fn the_files_are_what_the_migrations_create() {
     let database = TestDatabase::create().await;
-    let made = schema_sql::of_migrations(database.settings()).await.unwrap();
-    assert!(made == SCHEMA_SQL, "db/schema.sql is out of date: run `cargo xtask schema generate`\n{made}");
+    let schema = Schema::of_migrations(database.settings()).await.unwrap();
+    let (sql, rust) = (schema.sql(), schema.rust().unwrap());
+    assert!(sql == SCHEMA_SQL, "db/schema.sql is out of date: run `cargo xtask schema generate`\n{sql}");
+    assert!(rust == SCHEMA_RS, "db/src/schema.rs is out of date: run `cargo xtask schema generate`\n{rust}");
 }
 
 #[tokio::test]
@@ -89,6 +92,32 @@ async fn schema_sql_loads_into_an_empty_database_and_makes_the_same_tables() {
     let mut connection = database.connection().await;
     connection.batch_execute(SCHEMA_SQL).await.unwrap();
     // The pool above still holds a connection to the database that was dropped.
-    assert_eq!(schema_sql::render(&Db::connect(database.settings())).await.unwrap(), SCHEMA_SQL);
+    assert_eq!(Schema::read(&Db::connect(database.settings())).await.unwrap().sql(), SCHEMA_SQL);
     assert!(db::migrations::up(database.settings()).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn columns_of_new_tables_are_declared_by_their_types() {
+    let database = TestDatabase::create().await;
+    let tables = "CREATE TABLE machines (id BIGINT UNSIGNED NOT NULL PRIMARY KEY, size INT UNSIGNED NOT NULL, \
+         token VARBINARY(16) NULL, built DATE NULL, weight DOUBLE NOT NULL, is_new TINYINT(1) NOT NULL, \
+         state ENUM('on','off') NULL); \
+         CREATE TABLE parts (machine BIGINT UNSIGNED NOT NULL, spare_of BIGINT UNSIGNED NULL, number INT NOT NULL, \
+         PRIMARY KEY (machine, number), CONSTRAINT fk_a FOREIGN KEY (machine) REFERENCES machines (id), \
+         CONSTRAINT fk_b FOREIGN KEY (spare_of) REFERENCES machines (id)); \
+         CREATE TABLE notes (id BIGINT NOT NULL PRIMARY KEY, machine BIGINT UNSIGNED NULL, \
+         CONSTRAINT fk_c FOREIGN KEY (machine) REFERENCES machines (id))";
+    execute(database.db(), tables).await.unwrap();
+    let schema = Schema::read(database.db()).await.unwrap();
+    let (sql, rust) = (schema.sql(), schema.rust().unwrap());
+    let machines = "    machines (id) {\n        id -> Unsigned<Bigint>,\n        size -> Unsigned<Integer>,\n        \
+         token -> Nullable<Binary>,\n        built -> Nullable<Date>,\n        weight -> Double,\n        \
+         is_new -> Bool,\n        state -> Nullable<Text>,\n    }\n";
+    assert!(rust.contains(machines) && rust.contains("    parts (machine, number) {\n"), "{rust}");
+    assert!(rust.contains("joinable!(notes -> machines (machine));"), "{rust}");
+    assert!(!rust.contains("joinable!(parts -> machines"), "two foreign keys lead there: {rust}");
+    assert!(sql.contains("    id BIGINT UNSIGNED NOT NULL,\n    size INT UNSIGNED NOT NULL,\n"), "{sql}");
+    execute(database.db(), "ALTER TABLE notes ADD at TIME NULL").await.unwrap();
+    let error = Schema::read(database.db()).await.unwrap().rust().unwrap_err().to_string();
+    assert!(error.starts_with("notes.at: no Diesel type for `time`"), "{error}");
 }

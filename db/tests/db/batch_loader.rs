@@ -1,7 +1,7 @@
-//! Rows that are asked for at the same time: everybody gets theirs, and few statements are sent.
+//! Rows that are requested at the same time: each request gets its row, and few statements are sent.
 
-use db::testing::TestDatabase;
-use db::{Connection, DbError, Lookup};
+use db::{BatchLoader, Connection, DbError};
+use db_testing::TestDatabase;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use futures::FutureExt;
@@ -16,12 +16,12 @@ async fn names(connection: &mut Connection, ids: Vec<i64>) -> Result<Vec<(i64, S
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn everybody_gets_the_row_that_they_asked_for_and_most_share_a_statement() {
+async fn each_request_gets_its_row_and_most_share_a_statement() {
     let database = TestDatabase::create().await;
     let db = database.db();
     execute(db, ROWS).await.unwrap();
-    let lookup = Lookup::new(db.clone(), |connection, ids| names(connection, ids).boxed());
-    let asked = join_all((0..300).map(|n| lookup.find(n % 4)));
+    let loader = BatchLoader::new(db.clone(), |connection, ids| names(connection, ids).boxed());
+    let asked = join_all((0..300).map(|n| loader.load_one(n % 4)));
     for (n, row) in asked.await.into_iter().enumerate() {
         let expected = [None, Some("A"), Some("B"), Some("C")][n % 4];
         assert_eq!(row.unwrap().as_deref(), expected);
@@ -31,14 +31,14 @@ async fn everybody_gets_the_row_that_they_asked_for_and_most_share_a_statement()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_statement_that_fails_is_tried_by_each_alone() {
+async fn after_a_failed_statement_each_request_sends_its_own() {
     async fn only_alone(connection: &mut Connection, ids: Vec<i64>) -> Result<Vec<(i64, String)>, DbError> {
         if ids.len() > 1 { Err(DbError::Timeout) } else { names(connection, ids).await }
     }
     let database = TestDatabase::create().await;
     let db = database.db();
     execute(db, ROWS).await.unwrap();
-    let lookup = Lookup::new(db.clone(), |connection, ids| only_alone(connection, ids).boxed());
-    let asked = join_all((1..=3).cycle().take(60).map(|id| lookup.find(id))).await;
+    let loader = BatchLoader::new(db.clone(), |connection, ids| only_alone(connection, ids).boxed());
+    let asked = join_all((1..=3).cycle().take(60).map(|id| loader.load_one(id))).await;
     assert!(asked.into_iter().all(|row| row.unwrap().is_some()));
 }

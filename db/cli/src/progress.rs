@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::time::Instant;
 
-use db::seed::Size;
+use db_cli::seed::Size;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Counts customers, products and orders, and shows how many there are and how fast they come.

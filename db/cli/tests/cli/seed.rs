@@ -1,8 +1,8 @@
 //! Seeding twice changes nothing, and generated orders keep every rule.
 
 use db::Db;
-use db::seed::{Size, seed, seed_orders};
-use db::testing::TestDatabase;
+use db_cli::seed::{Size, seed, seed_orders};
+use db_testing::TestDatabase;
 
 use crate::support::{execute, number};
 

@@ -6,7 +6,7 @@ use super::PRINCIPAL;
 use super::generate::{Order, Outcome};
 use super::owners::Stocked;
 use super::scale::Base;
-use crate::insert::Insert;
+use db::insert::Insert;
 
 /// The table and columns of the ledger, for whoever adds to it.
 pub(super) const MOVEMENTS: &str = "stock_movements (product_id, delta, reason, order_id, principal, created_at)";

@@ -1,0 +1,104 @@
+//! The text of `db/src/schema.rs`: the tables as Diesel's macros declare them.
+
+use std::fmt::Write;
+
+use thiserror::Error;
+
+use super::{Column, ForeignKey, Schema, Table};
+
+const HEADER: &str = "\
+//! The tables as Diesel sees them.
+//!
+//! Generated from db/migrations by `cargo xtask schema generate`. Change a migration, never this file.
+//! ENUM columns are `Text`: the services map them to their own enums. Times are UTC, money is in cents.
+
+#![expect(missing_docs, reason = \"table! makes public items that cannot carry documentation of their own\")]
+";
+
+/// Diesel's type for each column type. The rest of the type, such as a length, does not matter to Diesel.
+const TYPES: [(&str, &str); 20] = [
+    // Flags are the only use of TINYINT.
+    ("tinyint", "Bool"),
+    ("smallint", "Smallint"),
+    ("smallint unsigned", "Unsigned<Smallint>"),
+    ("int", "Integer"),
+    ("int unsigned", "Unsigned<Integer>"),
+    ("bigint", "Bigint"),
+    ("bigint unsigned", "Unsigned<Bigint>"),
+    ("float", "Float"),
+    ("double", "Double"),
+    ("char", "Text"),
+    ("varchar", "Text"),
+    ("text", "Text"),
+    ("mediumtext", "Text"),
+    ("enum", "Text"),
+    ("binary", "Binary"),
+    ("varbinary", "Binary"),
+    ("blob", "Binary"),
+    ("mediumblob", "Binary"),
+    ("date", "Date"),
+    ("datetime", "Datetime"),
+];
+
+/// A column whose type has no rule in `TYPES`.
+#[derive(Debug, Error)]
+#[error("{table}.{column}: no Diesel type for `{column_type}`; add a rule to TYPES in db/cli/src/schema/rust.rs")]
+pub struct UnknownType {
+    table: String,
+    column: String,
+    column_type: String,
+}
+
+impl Schema {
+    /// The declarations of all tables.
+    ///
+    /// # Errors
+    ///
+    /// A column has a type without a rule.
+    pub fn rust(&self) -> Result<String, UnknownType> {
+        let mut rust = HEADER.to_owned();
+        for table in &self.tables {
+            rust.push_str(&table.declaration()?);
+        }
+        let joins = self.tables.iter().flat_map(|table| self.joins(table));
+        rust.push_str(&format!("\n{}", joins.collect::<String>()));
+        let names = self.tables.iter().map(|table| format!("    {},\n", table.name)).collect::<String>();
+        let _ = write!(rust, "\ndiesel::allow_tables_to_appear_in_same_query!(\n{names});\n");
+        Ok(rust)
+    }
+
+    /// `joinable!` takes a foreign key to a primary key of one column, where no second one leads to the same table.
+    fn joins<'t>(&'t self, table: &'t Table) -> impl Iterator<Item = String> + 't {
+        let is_joinable = |key: &&ForeignKey| {
+            let parent = self.tables.iter().find(|parent| parent.name == key.parent);
+            parent.is_some_and(|parent| parent.primary_key() == [key.parent_columns.as_str()])
+                && key.parent != table.name
+                && table.foreign_keys.iter().filter(|other| other.parent == key.parent).count() == 1
+        };
+        table.foreign_keys.iter().filter(is_joinable).map(|ForeignKey { table_name, columns, parent, .. }| {
+            format!("diesel::joinable!({table_name} -> {parent} ({columns}));\n")
+        })
+    }
+}
+
+impl Table {
+    fn declaration(&self) -> Result<String, UnknownType> {
+        let columns = self.columns.iter().map(Column::declaration).collect::<Result<String, _>>()?;
+        let key = self.primary_key().join(", ");
+        Ok(format!("\ndiesel::table! {{\n    {} ({key}) {{\n{columns}    }}\n}}\n", self.name))
+    }
+}
+
+impl Column {
+    fn declaration(&self) -> Result<String, UnknownType> {
+        let Self { table_name, name, column_type, .. } = self;
+        let rule = TYPES.iter().find(|(mysql, _)| *mysql == self.base_type());
+        let (_, diesel) = rule.ok_or_else(|| UnknownType {
+            table: table_name.clone(),
+            column: name.clone(),
+            column_type: column_type.clone(),
+        })?;
+        let diesel = if self.is_nullable() { format!("Nullable<{diesel}>") } else { (*diesel).to_owned() };
+        Ok(format!("        {name} -> {diesel},\n"))
+    }
+}
