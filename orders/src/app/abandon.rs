@@ -8,9 +8,9 @@ use db::insert::run_all;
 use orders_api::{AbandonOutcome, AbandonRequest, Abandoned, OrderStatus};
 
 use super::cancel::{Canceler, release};
+use super::create::draft::merged;
 use super::create::keyed_create;
-use super::draft::merged;
-use super::once::Changed;
+use super::idempotent::Changed;
 use super::orders::lock;
 use super::{Orders, OrdersError};
 use crate::store::orders;

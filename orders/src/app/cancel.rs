@@ -7,7 +7,7 @@ use common_server::auth::{Caller, Operator};
 use db::Connection;
 use orders_api::{OrderItem, OrderStatus, OrderSummary};
 
-use super::once::{Answered, Change, Changed, keyed};
+use super::idempotent::{Answered, Change, Changed, keyed};
 use super::orders::lock;
 use super::{Orders, OrdersError, reason};
 use crate::store::events::{self, Event};

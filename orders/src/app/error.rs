@@ -10,7 +10,7 @@ use orders_api::{
     STOCK_CHANGED, STOCK_OUT_OF_RANGE, TOTAL_CHANGED, TOTAL_OUT_OF_RANGE,
 };
 
-use crate::customers::CustomerFault;
+use crate::upstream::customers::CustomerFault;
 
 /// When a caller may come back after a passing failure.
 const SOON: Duration = Duration::from_secs(1);

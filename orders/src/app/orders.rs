@@ -12,8 +12,8 @@ use db::{Connection, Db};
 use orders_api::{Order, OrderEvent, OrderListQuery, OrderLookupQuery, OrderSummary};
 
 use super::{GroupCommit, OrdersError};
-use crate::customers::CustomersService;
 use crate::store::{events, orders};
+use crate::upstream::customers::CustomersService;
 
 const LIST: &str = "orders";
 

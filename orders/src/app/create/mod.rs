@@ -1,5 +1,10 @@
 //! Making an order: it takes its stock and fixes its prices, all or nothing.
 
+mod batch;
+mod dispatch;
+pub(in crate::app) mod draft;
+mod queue;
+
 use std::sync::Arc;
 
 use common_contract::IdempotencyKey;
@@ -8,11 +13,13 @@ use common_server::auth::{Caller, Operator};
 use db::idempotency::KeyClaim;
 use orders_api::NewOrder;
 
-use super::draft::{Draft, DraftKey, Lines, SCOPE, merged};
-use super::once::{Answered, Attempt, Keyed, keyed};
+use super::idempotent::{Answered, Attempt, Keyed, keyed};
 use super::{Orders, OrdersError};
 use crate::metrics;
 use crate::store::orders;
+
+pub(crate) use dispatch::GroupCommit;
+use draft::{Draft, DraftKey, Lines, SCOPE, merged};
 
 impl Orders {
     /// Makes an order, or answers with the one that this request has made before.

@@ -5,8 +5,6 @@
 //! work are carried out together afterwards, with one COMMIT (`together`). Nobody waits for a row that others have locked but
 //! those who want it, and what goes wrong with one of a group is its own affair.
 
-mod queue;
-
 use std::collections::HashSet;
 use std::iter;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,14 +17,13 @@ use futures::stream;
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
-use super::OrdersError;
+use super::batch::{self, Outcome, Outcomes, Undone};
 use super::draft::Draft;
-use super::once::Answered;
-use super::together::{self, Outcome, Outcomes, Undone};
+use super::queue::{Hold, Queue, Wants};
+use crate::app::OrdersError;
+use crate::app::idempotent::Answered;
 use crate::store::orders;
 use crate::store::products::IfLocked;
-
-use queue::{Hold, Queue, Wants};
 
 type Made = Result<Answered, OrdersError>;
 
@@ -147,7 +144,7 @@ impl GroupCommit {
         let until = group.iter().map(|waiting| waiting.until).min();
         let db = until.map_or_else(|| self.db.clone(), |until| self.db.until(until));
         let work = async |connection: &mut Connection| {
-            let made = together::create(connection, &drafts, self.key_retention, if_locked).await;
+            let made = batch::create(connection, &drafts, self.key_retention, if_locked).await;
             made.map_err(|undone| if drafts.len() > 1 { undone.at_the_first_lock() } else { undone })
         };
         match (db.transaction(work).await, drafts.as_slice()) {

@@ -8,19 +8,19 @@ use common_contract::{CustomerId, OrderId, ProductId};
 use db::idempotency::{KeyClaim, Nonce};
 use orders_api::{NewOrderItem, Order, OrderItem, OrderStatus, Product};
 
-use super::OrdersError;
-use super::error::Shortage;
-use super::once::Keyed;
+use crate::app::OrdersError;
+use crate::app::error::Shortage;
+use crate::app::idempotent::Keyed;
 use crate::store::orders::NewRow;
 
 /// The operation, as far as idempotency keys are concerned.
 pub(super) const SCOPE: &str = "order.create";
 
 /// How many pieces of which product, by ascending product.
-pub(super) type Lines = BTreeMap<ProductId, i64>;
+pub(in crate::app) type Lines = BTreeMap<ProductId, i64>;
 
 /// Several lines of one product count together.
-pub(super) fn merged(items: &[NewOrderItem]) -> Result<Lines, OrdersError> {
+pub(in crate::app) fn merged(items: &[NewOrderItem]) -> Result<Lines, OrdersError> {
     let mut lines = Lines::new();
     for NewOrderItem { product_id, qty } in items {
         let sum = lines.entry(*product_id).or_default();

@@ -14,8 +14,8 @@ use db::{Connection, DbError, TransactionError};
 use orders_api::{Order, OrderItem, OrderStatus};
 
 use super::draft::{Draft, Sale, Shelf};
-use super::once::Answered;
-use super::{OrdersError, reason};
+use crate::app::idempotent::Answered;
+use crate::app::{OrdersError, reason};
 use crate::store::events::{self, Event};
 use crate::store::ledger::{self, Entry};
 use crate::store::orders;
