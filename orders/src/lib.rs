@@ -23,7 +23,7 @@ use db::idempotency::Answers;
 use db::{DatabaseSettings, Db};
 use tokio::task::JoinSet;
 
-use app::{GroupCommit, Orders, Products};
+use app::{Dispatcher, Orders, Products};
 use http::OrdersServer;
 use upstream::customers::CustomersService;
 
@@ -110,9 +110,10 @@ pub fn start(config: Config) -> Result<Running<Context>, RunError> {
     common_server::before_scrape(db.watch());
     let background = jobs::start(&db);
     let products = Products::new(db.clone(), cursors.clone());
-    let groups = GroupCommit::new(db.clone(), key_retention);
+    let dispatcher = Dispatcher::new(db.clone(), key_retention);
     let answers = Answers::new(db.clone());
-    let orders = Orders { db, cursors, customers: Arc::new(customers), groups, answers, key_retention, reservation };
+    let orders =
+        Orders { db, cursors, customers: Arc::new(customers), dispatcher, answers, key_retention, reservation };
     let context = Context { auth, products, orders, _background: background };
     let api = orders_api::orders_api_mod::api_description::<OrdersServer>()
         .map_err(|error| RunError::Start(Box::new(error)))?;

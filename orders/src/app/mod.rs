@@ -1,7 +1,7 @@
-//! The rules: what may be done to products and orders, and when. Knows neither HTTP nor SQL.
+//! The business rules for products and orders. Knows neither HTTP nor SQL.
 //!
 //! `create`, `confirm`, `cancel`, `abandon` and `expire` change orders, `orders` reads them, `products` is everything
-//! about products, `idempotent` carries a change out under an idempotency key.
+//! about products, `idempotent` applies a transition under an idempotency key.
 
 mod abandon;
 mod cancel;
@@ -13,14 +13,14 @@ mod idempotent;
 mod orders;
 mod products;
 
-pub(crate) use create::GroupCommit;
+pub(crate) use create::Dispatcher;
 pub(crate) use error::OrdersError;
 pub(crate) use expire::expire;
-pub(crate) use idempotent::Answered;
+pub(crate) use idempotent::OrderResponse;
 pub(crate) use orders::Orders;
 pub(crate) use products::Products;
 
-/// What a stock movement is for. An operator's own reasons are any others.
+/// Reasons of stock movements that operators cannot give.
 mod reason {
     pub(super) const INITIAL: &str = "initial";
     pub(super) const SET: &str = "set";

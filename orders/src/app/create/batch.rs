@@ -1,5 +1,4 @@
-//! Several orders in one transaction, each of which stands or falls alone: what is refused leaves nothing behind, and what
-//! is not commits with the others.
+//! One transaction that creates the orders of a batch. A rejected order leaves nothing behind; the others commit.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,194 +12,190 @@ use db::insert::run_all;
 use db::{Connection, DbError, TransactionError};
 use orders_api::{Order, OrderItem, OrderStatus};
 
-use super::draft::{Draft, Sale, Shelf};
-use crate::app::idempotent::Answered;
+use super::draft::{Allocation, Draft, Inventory};
+use crate::app::idempotent::OrderResponse;
 use crate::app::{OrdersError, reason};
 use crate::store::events::{self, Event};
 use crate::store::ledger::{self, Entry};
 use crate::store::orders;
-use crate::store::products::{self, IfLocked};
+use crate::store::products::{self, LockMode};
 
-/// Under which HTTP status a new order is answered.
+/// HTTP status of a response with a new order.
 const CREATED: u16 = 201;
 
-/// What came of each draft, in their order.
+/// The outcome of each draft, in their order.
 pub(super) type Outcomes = Vec<Outcome>;
 
+/// The outcome of a draft.
 pub(super) enum Outcome {
-    Known(Result<Answered, OrdersError>),
-    /// These of its products are not there, or somebody else has locked them.
-    PutOff(Vec<ProductId>),
+    Settled(Result<OrderResponse, OrdersError>),
+    /// The rows of these products are missing or locked by another transaction.
+    Locked(Vec<ProductId>),
 }
 
-/// Why nothing was committed.
-pub(super) enum Undone {
-    /// There was nothing to commit: every draft was refused or put off, or had been carried out before.
-    Nothing(Outcomes),
-    /// The transaction failed. Which of the drafts is to blame, if any is, nobody knows.
+/// Why a batch commits nothing.
+pub(super) enum Rollback {
+    /// No draft became an order.
+    Empty(Outcomes),
+    /// The transaction failed. Which of the drafts is the cause, if any, is unknown.
     Failed(OrdersError),
-    /// Somebody else has locked a row that one of the drafts needs, and the others do not wait for it a second time.
+    /// A lock was not granted in time, and the transaction is not run again.
     Blocked(OrdersError),
 }
 
-impl Undone {
-    /// Not to be tried again where a lock was not to be had.
-    pub(super) fn at_the_first_lock(self) -> Self {
+impl Rollback {
+    /// Keeps a lock timeout from being retried within the transaction.
+    pub(super) fn without_lock_retries(self) -> Self {
         match self {
             Self::Failed(error) if matches!(error.as_db(), Some(DbError::LockTimeout)) => Self::Blocked(error),
-            undone => undone,
+            rollback => rollback,
         }
     }
 }
 
-impl From<DbError> for Undone {
-    fn from(error: DbError) -> Self {
+impl<E: Into<OrdersError>> From<E> for Rollback {
+    fn from(error: E) -> Self {
         Self::Failed(error.into())
     }
 }
 
-impl From<serde_json::Error> for Undone {
-    fn from(error: serde_json::Error) -> Self {
-        Self::Failed(error.into())
-    }
-}
-
-impl TransactionError for Undone {
+impl TransactionError for Rollback {
     fn as_db(&self) -> Option<&DbError> {
         match self {
-            Self::Nothing(_) | Self::Blocked(_) => None,
+            Self::Empty(_) | Self::Blocked(_) => None,
             Self::Failed(error) => error.as_db(),
         }
     }
 }
 
-/// A draft, and how far it has come.
-struct Case<'d> {
+/// A draft, and how far its creation has come.
+struct Candidate<'d> {
     draft: &'d Draft,
     state: State,
 }
 
 enum State {
-    /// Nobody was here before, as far as its key tells.
-    Open,
-    /// Its key tells the outcome.
-    Found(Result<Answered, OrdersError>),
-    Refused(OrdersError),
-    PutOff(Vec<ProductId>),
-    Sold(Sale),
-    Made(Order, Answered),
+    /// No response is stored under its key.
+    New,
+    Stored(Result<OrderResponse, OrdersError>),
+    Rejected(OrdersError),
+    Locked(Vec<ProductId>),
+    Allocated(Allocation),
+    Created(Order, OrderResponse),
 }
 
-/// Makes orders of the drafts, no two of which have one key. Where locked products are skipped, those who want them are put off.
+/// Creates orders from drafts, no two of which have the same key.
 ///
-/// The keys first, then the stock, then the orders: inserting an item locks its product's row for reading, and two
-/// transactions that then both want to write to it would be a deadlock.
+/// Keys come first, then stock, then orders: inserting an item locks its product's row for reading, and two transactions
+/// that then both want to write to it would be a deadlock.
 pub(super) async fn create(
     connection: &mut Connection,
     drafts: &[Arc<Draft>],
     retention: Duration,
-    if_locked: IfLocked,
-) -> Result<Outcomes, Undone> {
-    let mut cases = claim(connection, drafts, retention).await?;
-    let (shelf, now) = sell(connection, &mut cases, if_locked).await?;
-    if !cases.iter().any(|case| matches!(case.state, State::Sold(_))) {
-        return Err(Undone::Nothing(outcomes(cases)));
+    lock_mode: LockMode,
+) -> Result<Outcomes, Rollback> {
+    let mut candidates = claim_keys(connection, drafts, retention).await?;
+    let (inventory, now) = allocate(connection, &mut candidates, lock_mode).await?;
+    if !candidates.iter().any(|candidate| matches!(candidate.state, State::Allocated(_))) {
+        return Err(Rollback::Empty(outcomes(candidates)));
     }
-    insert(connection, &shelf, &mut cases, now).await?;
-    record(connection, &cases).await?;
-    give_keys_back(connection, &cases).await?;
-    Ok(outcomes(cases))
+    insert(connection, &inventory, &mut candidates, now).await?;
+    record(connection, &candidates).await?;
+    release_keys(connection, &candidates).await?;
+    Ok(outcomes(candidates))
 }
 
-fn outcomes(cases: Vec<Case<'_>>) -> Outcomes {
-    let outcome = |case: Case<'_>| match case.state {
-        State::Found(outcome) => Outcome::Known(outcome),
-        State::Refused(error) => Outcome::Known(Err(error)),
-        State::PutOff(products) => Outcome::PutOff(products),
-        State::Made(_, answer) => Outcome::Known(Ok(answer)),
-        // Nothing is left like this.
-        State::Open | State::Sold(_) => Outcome::Known(Err(DbError::OutcomeUnknown.into())),
+fn outcomes(candidates: Vec<Candidate<'_>>) -> Outcomes {
+    let outcome = |candidate: Candidate<'_>| match candidate.state {
+        State::Stored(result) => Outcome::Settled(result),
+        State::Rejected(error) => Outcome::Settled(Err(error)),
+        State::Locked(products) => Outcome::Locked(products),
+        State::Created(_, response) => Outcome::Settled(Ok(response)),
+        // No candidate ends in these states.
+        State::New | State::Allocated(_) => Outcome::Settled(Err(DbError::OutcomeUnknown.into())),
     };
-    cases.into_iter().map(outcome).collect()
+    candidates.into_iter().map(outcome).collect()
 }
 
-async fn claim<'d>(
+async fn claim_keys<'d>(
     connection: &mut Connection,
     drafts: &'d [Arc<Draft>],
     retention: Duration,
-) -> Result<Vec<Case<'d>>, DbError> {
+) -> Result<Vec<Candidate<'d>>, DbError> {
     let claims = Vec::from_iter(drafts.iter().filter_map(|draft| draft.claim()));
     let mut claimed = idempotency::claim_all(connection, &claims, retention).await?.into_iter();
-    let case = |draft: &'d Arc<Draft>| match draft.claim().and_then(|_| claimed.next()) {
-        Some(Claim::Found(found)) => Case { draft, state: State::Found(Answered::found(found)) },
-        Some(Claim::Won) | None => Case { draft, state: State::Open },
+    let candidate = |draft: &'d Arc<Draft>| match draft.claim().and_then(|_| claimed.next()) {
+        Some(Claim::Found(found)) => Candidate { draft, state: State::Stored(OrderResponse::from_found(found)) },
+        Some(Claim::Won) | None => Candidate { draft, state: State::New },
     };
-    Ok(drafts.iter().map(case).collect())
+    Ok(drafts.iter().map(candidate).collect())
 }
 
-/// Locks the products that open cases want, and sells what there is, in the order of the cases.
-async fn sell(
+/// Locks the products that new candidates want, and allocates stock in the order of the candidates.
+async fn allocate(
     connection: &mut Connection,
-    cases: &mut [Case<'_>],
-    if_locked: IfLocked,
-) -> Result<(Shelf, NaiveDateTime), DbError> {
-    let open = Vec::from_iter(cases.iter_mut().filter(|case| matches!(case.state, State::Open)));
-    let wanted: BTreeSet<_> = open.iter().flat_map(|case| case.draft.lines.keys().copied()).collect();
-    let (products, now) = products::lock_all(connection, &Vec::from_iter(wanted), if_locked).await?;
-    let mut shelf = Shelf::of(products);
-    for case in open {
-        case.state = match shelf.sell(case.draft) {
-            Ok(sale) => State::Sold(sale),
-            Err(OrdersError::ProductsNotFound(missing)) if if_locked == IfLocked::Skip => State::PutOff(missing),
-            Err(error) => State::Refused(error),
+    candidates: &mut [Candidate<'_>],
+    lock_mode: LockMode,
+) -> Result<(Inventory, NaiveDateTime), DbError> {
+    let new = Vec::from_iter(candidates.iter_mut().filter(|candidate| matches!(candidate.state, State::New)));
+    let wanted: BTreeSet<_> = new.iter().flat_map(|candidate| candidate.draft.lines.keys().copied()).collect();
+    let (products, now) = products::lock_all(connection, &Vec::from_iter(wanted), lock_mode).await?;
+    let mut inventory = Inventory::new(products);
+    for candidate in new {
+        candidate.state = match inventory.allocate(candidate.draft) {
+            Ok(allocation) => State::Allocated(allocation),
+            // A row that was skipped looks as if there were none.
+            Err(OrdersError::ProductsNotFound(missing)) if lock_mode == LockMode::SkipLocked => State::Locked(missing),
+            Err(error) => State::Rejected(error),
         };
     }
-    Ok((shelf, now))
+    Ok((inventory, now))
 }
 
-/// Takes what was sold off the shelf, and stores the orders.
+/// Deducts the allocated stock and stores the orders.
 async fn insert(
     connection: &mut Connection,
-    shelf: &Shelf,
-    cases: &mut [Case<'_>],
+    inventory: &Inventory,
+    candidates: &mut [Candidate<'_>],
     now: NaiveDateTime,
-) -> Result<(), Undone> {
+) -> Result<(), Rollback> {
     let mut rows = Vec::new();
-    for Case { draft, state } in &*cases {
-        if let State::Sold(sale) = state {
-            rows.push(draft.row(sale, now));
+    for Candidate { draft, state } in &*candidates {
+        if let State::Allocated(allocation) = state {
+            rows.push(draft.row(allocation, now));
         }
     }
     let count = rows.len();
-    let taken = shelf.taken().iter().map(|(id, taken)| products::stock_taken(*id, taken.qty, taken.orders));
-    let statements = Vec::from_iter(taken.chain([orders::inserted(rows).to_string()]));
+    let deductions = inventory.deductions().iter();
+    let deductions = deductions.map(|(id, deduction)| products::deduct_stock(*id, deduction.qty, deduction.orders));
+    let statements = Vec::from_iter(deductions.chain([orders::insert(rows).to_string()]));
     run_all(connection, &statements).await?;
     let mut ids = inserted_ids(connection, count).await?.map(OrderId::stored);
-    for case in cases {
-        if let State::Sold(sale) = &case.state
+    for candidate in candidates {
+        if let State::Allocated(allocation) = &candidate.state
             && let Some(id) = ids.next()
         {
-            let order = case.draft.order(id, sale, now);
-            let answer = Answered::first(&order)?;
-            case.state = State::Made(order, answer);
+            let order = candidate.draft.order(id, allocation, now);
+            let response = OrderResponse::new(&order)?;
+            candidate.state = State::Created(order, response);
         }
     }
     Ok(())
 }
 
-fn made<'c>(cases: &'c [Case<'_>]) -> impl Iterator<Item = (&'c Draft, &'c Order, &'c Answered)> {
-    cases.iter().filter_map(|Case { draft, state }| match state {
-        State::Made(order, answer) => Some((*draft, order, answer)),
+fn created<'c>(candidates: &'c [Candidate<'_>]) -> impl Iterator<Item = (&'c Draft, &'c Order, &'c OrderResponse)> {
+    candidates.iter().filter_map(|Candidate { draft, state }| match state {
+        State::Created(order, response) => Some((*draft, order, response)),
         _ => None,
     })
 }
 
-/// Stores what the orders consist of, what was taken in the ledger, the creations in the orders' events, and the answers
-/// with their keys.
-async fn record(connection: &mut Connection, cases: &[Case<'_>]) -> Result<(), DbError> {
-    let items = made(cases).flat_map(|(_, order, _)| order.items.iter().map(|item| (order.id, item)));
-    let taken = made(cases).flat_map(|(draft, order, _)| order.items.iter().map(|item| taken(draft, order, item)));
-    let created = made(cases).map(|(draft, order, _)| Event {
+/// Stores the items, the entries of the ledger, the events, and the responses with their keys.
+async fn record(connection: &mut Connection, candidates: &[Candidate<'_>]) -> Result<(), DbError> {
+    let items = created(candidates).flat_map(|(_, order, _)| order.items.iter().map(|item| (order.id, item)));
+    let entries = created(candidates)
+        .flat_map(|(draft, order, _)| order.items.iter().map(|item| ledger_entry(draft, order, item)));
+    let events = created(candidates).map(|(draft, order, _)| Event {
         order_id: order.id,
         from: None,
         to: OrderStatus::Created,
@@ -208,17 +203,18 @@ async fn record(connection: &mut Connection, cases: &[Case<'_>]) -> Result<(), D
         correlation_id: &draft.correlation_id,
         at: order.created_at.naive_utc(),
     });
-    let kept = made(cases).filter_map(|(draft, _, answer)| Some((draft.claim()?.0, answer.kept_as(CREATED))));
+    let responses =
+        created(candidates).filter_map(|(draft, _, response)| Some((draft.claim()?.0, response.to_stored(CREATED))));
     let statements = [
-        orders::inserted_items(items),
-        ledger::appended(taken),
-        events::appended(created),
-        idempotency::completion(kept),
+        orders::insert_items(items),
+        ledger::append(entries),
+        events::append(events),
+        idempotency::completion(responses),
     ];
     run_all(connection, &statements).await
 }
 
-fn taken<'d>(draft: &'d Draft, order: &Order, item: &OrderItem) -> Entry<'d> {
+fn ledger_entry<'d>(draft: &'d Draft, order: &Order, item: &OrderItem) -> Entry<'d> {
     Entry {
         product_id: item.product_id,
         delta: -item.qty,
@@ -229,9 +225,9 @@ fn taken<'d>(draft: &'d Draft, order: &Order, item: &OrderItem) -> Entry<'d> {
     }
 }
 
-/// What was not made is judged anew when it comes back.
-async fn give_keys_back(connection: &mut Connection, cases: &[Case<'_>]) -> Result<(), DbError> {
-    let unmade = cases.iter().filter(|case| matches!(case.state, State::Refused(_) | State::PutOff(_)));
-    let unmade = Vec::from_iter(unmade.filter_map(|case| Some(case.draft.claim()?.0)));
-    idempotency::give_back(connection, &unmade).await
+/// Releases the keys of rejected and postponed orders: a retry is evaluated anew.
+async fn release_keys(connection: &mut Connection, candidates: &[Candidate<'_>]) -> Result<(), DbError> {
+    let is_open = |candidate: &&Candidate<'_>| matches!(candidate.state, State::Rejected(_) | State::Locked(_));
+    let claims = candidates.iter().filter(is_open).filter_map(|candidate| Some(candidate.draft.claim()?.0));
+    idempotency::give_back(connection, &Vec::from_iter(claims)).await
 }

@@ -1,62 +1,61 @@
-//! Which orders are made together, and when.
+//! Dispatch of drafts in batches.
 //!
-//! A row that everybody wants is locked from the UPDATE of one order to its COMMIT, and the trips between the two are what
-//! its orders wait for. So orders that would only wait for each other do so here: those that come while their product is in
-//! work are carried out together afterwards, with one COMMIT (`together`). Nobody waits for a row that others have locked but
-//! those who want it, and what goes wrong with one of a group is its own affair.
+//! A row that many orders want is locked from the UPDATE of one order to its COMMIT, and its orders wait for the round trips
+//! between the two. So orders that would only wait for each other share a transaction and its COMMIT. No order fails because
+//! of another one: a batch that fails puts its orders back into the queue, to be retried one by one.
 
-use std::collections::HashSet;
-use std::iter;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use std::{iter, mem};
 
 use common_contract::{CustomerId, ProductId};
 use db::{Connection, Db, DbError};
-use futures::StreamExt;
-use futures::stream;
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
-use super::batch::{self, Outcome, Outcomes, Undone};
+use super::batch::{self, Outcome, Outcomes, Rollback};
 use super::draft::Draft;
-use super::queue::{Hold, Queue, Wants};
+use super::queue::{Batch, BatchId, Entry, Queue, Request};
 use crate::app::OrdersError;
-use crate::app::idempotent::Answered;
+use crate::app::idempotent::OrderResponse;
 use crate::store::orders;
-use crate::store::products::IfLocked;
+use crate::store::products::LockMode;
 
-type Made = Result<Answered, OrdersError>;
+/// Requests with less time remaining are not dispatched: they would end the transaction of their whole batch.
+const MIN_REMAINING: Duration = Duration::from_millis(100);
+/// A wait for a row lock, which the server ends after a second, with a margin.
+const LOCK_WAIT: Duration = Duration::from_millis(1200);
 
-/// Whoever has less time left than this is not begun with: it would end the transaction of all others of its group.
-const LEAST: Duration = Duration::from_millis(100);
-/// How many orders of a group that failed are tried again at a time. The other connections are for others.
-const MAX_ALONE: usize = 4;
+type CreateResult = Result<OrderResponse, OrdersError>;
 
-/// Makes orders of drafts. A clone has the same queue.
+/// Creates orders from drafts, in batches. A clone has the same queue.
 #[derive(Clone)]
-pub(crate) struct GroupCommit {
+pub(crate) struct Dispatcher {
     db: Db,
-    /// How long the answer to an idempotency key is kept.
     key_retention: Duration,
-    queue: Arc<Mutex<Queue<Waiting>>>,
+    queue: Arc<Mutex<Queue<Pending>>>,
 }
 
-/// A draft, and who waits for what comes of it.
-struct Waiting {
+/// A draft, and where its result goes.
+struct Pending {
     draft: Arc<Draft>,
-    /// When they go away.
-    until: Instant,
-    outcome: oneshot::Sender<Made>,
+    deadline: Instant,
+    reply: oneshot::Sender<CreateResult>,
 }
 
-/// Those who were put off, and the products that they wait for.
-#[derive(Default)]
-struct PutOff {
-    waiting: Vec<Waiting>,
-    products: HashSet<ProductId>,
+impl Pending {
+    /// The latest moment of its dispatch.
+    fn latest(&self) -> Instant {
+        latest(self.deadline)
+    }
+
+    /// The caller may be gone.
+    fn reply(self, result: CreateResult) {
+        let _ = self.reply.send(result);
+    }
 }
 
-impl Wants for Waiting {
+impl Request for Pending {
     fn products(&self) -> impl Iterator<Item = ProductId> {
         self.draft.lines.keys().copied()
     }
@@ -65,134 +64,135 @@ impl Wants for Waiting {
         self.draft.key()
     }
 
-    fn is_given_up(&self) -> bool {
-        self.outcome.is_closed()
+    fn is_abandoned(&self) -> bool {
+        self.reply.is_closed()
+    }
+
+    fn can_wait(&self) -> bool {
+        Instant::now() + LOCK_WAIT < self.deadline
     }
 }
 
-impl GroupCommit {
+fn latest(deadline: Instant) -> Instant {
+    deadline.checked_sub(MIN_REMAINING).unwrap_or(deadline)
+}
+
+impl Dispatcher {
     pub(crate) fn new(db: Db, key_retention: Duration) -> Self {
         Self { db, key_retention, queue: Arc::default() }
     }
 
-    /// Makes an order of the draft, together with others that wait by then, and answers once that is committed. Whether it
-    /// is made does not depend on the others. Once it has begun it is carried out, also if this future is dropped.
-    pub(super) async fn make(&self, draft: Arc<Draft>, until: Instant) -> Made {
-        let (outcome, mut told) = oneshot::channel();
-        let ticket = self.queue().join(Waiting { draft, until, outcome });
-        self.begin();
-        let latest = until.checked_sub(LEAST).unwrap_or(until);
-        match timeout_at(latest.into(), &mut told).await {
-            Ok(outcome) => outcome.unwrap_or(Err(DbError::OutcomeUnknown.into())),
+    /// Creates an order from the draft, in a batch with others, and returns once that is committed. The outcome does not depend
+    /// on the others. A batch in flight is executed to its end even if this future is dropped.
+    pub(super) async fn create(&self, draft: Arc<Draft>, deadline: Instant) -> CreateResult {
+        let (reply, mut result) = oneshot::channel();
+        let ticket = self.queue().join(Pending { draft, deadline, reply });
+        self.dispatch();
+        match timeout_at(latest(deadline).into(), &mut result).await {
+            Ok(result) => result.unwrap_or(Err(DbError::OutcomeUnknown.into())),
             Err(_) if self.queue().leave(ticket) => {
                 // Others may have waited for this one alone.
-                self.begin();
+                self.dispatch();
                 Err(DbError::Timeout.into())
             }
-            // It has begun with a limit that is no later: it ends now, or as soon as COMMIT is answered.
-            Err(_) => told.await.unwrap_or(Err(DbError::OutcomeUnknown.into())),
+            // Its batch ends by the same deadline, or as soon as COMMIT is answered, and does not return it to the queue.
+            Err(_) => result.await.unwrap_or(Err(DbError::OutcomeUnknown.into())),
         }
     }
 
-    /// Begins every group that can.
-    fn begin(&self) {
-        while let Some((hold, group)) = self.next_group() {
-            let in_work = InWork { groups: self.clone(), hold };
-            tokio::spawn(self.clone().carry_out(group, in_work));
+    /// Starts every batch that can be admitted.
+    fn dispatch(&self) {
+        while let Some(Batch { id, entries, is_retry }) = self.next_batch() {
+            let in_flight = InFlight { dispatcher: self.clone(), id, returned: Vec::new() };
+            let lock_mode = if is_retry { LockMode::Wait } else { LockMode::SkipLocked };
+            tokio::spawn(in_flight.execute(entries, lock_mode));
         }
     }
 
-    fn next_group(&self) -> Option<(Hold, Vec<Waiting>)> {
-        self.queue().next_group()
+    fn next_batch(&self) -> Option<Batch<Pending>> {
+        self.queue().next_batch()
     }
 
-    fn queue(&self) -> MutexGuard<'_, Queue<Waiting>> {
+    fn queue(&self) -> MutexGuard<'_, Queue<Pending>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes these orders, and tells everybody what came of theirs.
-    async fn carry_out(self, group: Vec<Waiting>, mut in_work: InWork) {
-        let made = match self.make_together(group, IfLocked::Skip).await {
-            Ok(PutOff { waiting, products }) if !waiting.is_empty() => {
-                in_work.wait(&waiting, products);
-                self.make_together(waiting, IfLocked::Wait).await
-            }
-            made => made,
+    async fn commit(&self, batch: &[Entry<Pending>], lock_mode: LockMode) -> Result<Outcomes, OrdersError> {
+        let drafts = Vec::from_iter(batch.iter().map(|entry| Arc::clone(&entry.request.draft)));
+        let deadline = batch.iter().map(|entry| entry.request.deadline).min();
+        let db = deadline.map_or_else(|| self.db.clone(), |deadline| self.db.until(deadline));
+        let work = async |connection: &mut Connection| {
+            let created = batch::create(connection, &drafts, self.key_retention, lock_mode).await;
+            created.map_err(|rollback| if drafts.len() > 1 { rollback.without_lock_retries() } else { rollback })
         };
-        drop(in_work);
-        if let Err(each) = made {
-            let alone = async |waiting| drop(self.make_together(vec![waiting], IfLocked::Wait).await);
-            stream::iter(each).for_each_concurrent(MAX_ALONE, alone).await;
+        match (db.transaction(work).await, drafts.as_slice()) {
+            (Ok(outcomes) | Err(Rollback::Empty(outcomes)), _) => Ok(outcomes),
+            (Err(Rollback::Failed(error)), [only]) => Err(customer_gone(error, only.customer_id)),
+            (Err(Rollback::Failed(error) | Rollback::Blocked(error)), _) => Err(error),
         }
     }
 
-    /// Makes these orders in one transaction. Gives back whoever was put off; or all of them where it failed, as one of them may
-    /// be to blame.
-    async fn make_together(&self, group: Vec<Waiting>, if_locked: IfLocked) -> Result<PutOff, Vec<Waiting>> {
-        match self.create(&group, if_locked).await {
-            Ok(outcomes) => Ok(self.tell(group, outcomes)),
-            Err(error) if group.len() == 1 => Ok(self.tell(group, [Outcome::Known(Err(error))])),
-            Err(error) => match about_all(&error) {
-                Some(error) => Ok(self.tell(group, iter::repeat_with(|| Outcome::Known(Err(error()))))),
-                None => Err(group),
+    /// Sends the result, and its replay to the requests that wait with the same key.
+    fn reply(&self, request: Pending, result: CreateResult) {
+        if let (Ok(response), Some(key)) = (&result, request.draft.key()) {
+            let followers = self.queue().take_with_key(key);
+            for follower in followers {
+                let same_request = follower.draft.request_hash() == request.draft.request_hash();
+                follower.reply(if same_request { Ok(response.replay()) } else { Err(OrdersError::KeyReused) });
+            }
+        }
+        request.reply(result);
+    }
+}
+
+/// A batch in flight. Dropping it returns the unfinished orders to the queue and lets other batches start.
+struct InFlight {
+    dispatcher: Dispatcher,
+    id: BatchId,
+    returned: Vec<Entry<Pending>>,
+}
+
+impl InFlight {
+    async fn execute(mut self, batch: Vec<Entry<Pending>>, lock_mode: LockMode) {
+        match self.dispatcher.commit(&batch, lock_mode).await {
+            Ok(outcomes) => self.settle(batch, outcomes),
+            Err(error) if batch.len() == 1 => self.settle(batch, [Outcome::Settled(Err(error))]),
+            Err(error) => match shared_by_all(&error) {
+                Some(error) => self.settle(batch, iter::repeat_with(|| Outcome::Settled(Err(error())))),
+                // One of the orders may be the cause.
+                None => self.returned.extend(batch.into_iter().map(Entry::alone)),
             },
         }
     }
 
-    async fn create(&self, group: &[Waiting], if_locked: IfLocked) -> Result<Outcomes, OrdersError> {
-        let drafts = Vec::from_iter(group.iter().map(|waiting| Arc::clone(&waiting.draft)));
-        let until = group.iter().map(|waiting| waiting.until).min();
-        let db = until.map_or_else(|| self.db.clone(), |until| self.db.until(until));
-        let work = async |connection: &mut Connection| {
-            let made = batch::create(connection, &drafts, self.key_retention, if_locked).await;
-            made.map_err(|undone| if drafts.len() > 1 { undone.at_the_first_lock() } else { undone })
-        };
-        match (db.transaction(work).await, drafts.as_slice()) {
-            (Ok(outcomes) | Err(Undone::Nothing(outcomes)), _) => Ok(outcomes),
-            (Err(Undone::Failed(error)), [alone]) => Err(customer_gone(error, alone.customer_id)),
-            (Err(Undone::Failed(error) | Undone::Blocked(error)), _) => Err(error),
-        }
-    }
-
-    /// Tells those whose outcome is known, and gives the others back.
-    fn tell(&self, group: Vec<Waiting>, outcomes: impl IntoIterator<Item = Outcome>) -> PutOff {
-        let mut put_off = PutOff::default();
-        for (waiting, outcome) in group.into_iter().zip(outcomes) {
+    fn settle(&mut self, batch: Vec<Entry<Pending>>, outcomes: impl IntoIterator<Item = Outcome>) {
+        for (entry, outcome) in batch.into_iter().zip(outcomes) {
             match outcome {
-                Outcome::Known(made) => {
-                    if let Ok(answer) = &made {
-                        self.tell_followers(&waiting.draft, answer);
-                    }
-                    waiting.tell(made);
-                }
-                Outcome::PutOff(products) => {
-                    put_off.waiting.push(waiting);
-                    put_off.products.extend(products);
-                }
+                Outcome::Settled(result) => self.dispatcher.reply(entry.request, result),
+                Outcome::Locked(products) => self.returned.push(entry.locked(products)),
             }
         }
-        put_off
     }
+}
 
-    /// Tells those who wait with the same key what they would find under it.
-    fn tell_followers(&self, draft: &Draft, answer: &Answered) {
-        let followers = draft.key().map(|key| self.queue().leave_with(key)).unwrap_or_default();
-        for follower in followers {
-            let same_request = follower.draft.request_hash() == draft.request_hash();
-            follower.tell(if same_request { Ok(answer.again()) } else { Err(OrdersError::KeyReused) });
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        let mut queue = self.dispatcher.queue();
+        // Under the queue's lock: a request whose time is up by now does not look for itself in the queue again.
+        let now = Instant::now();
+        let returned = mem::take(&mut self.returned).into_iter();
+        let (returned, late): (Vec<_>, Vec<_>) = returned.partition(|entry| now < entry.request.latest());
+        queue.finish(self.id, returned);
+        drop(queue);
+        for entry in late {
+            entry.request.reply(Err(DbError::Timeout.into()));
         }
+        self.dispatcher.dispatch();
     }
 }
 
-impl Waiting {
-    /// They may not be there any more.
-    fn tell(self, outcome: Made) {
-        let _ = self.outcome.send(outcome);
-    }
-}
-
-/// The error for each of a group, where it is about no order in particular.
-fn about_all(error: &OrdersError) -> Option<impl Fn() -> OrdersError> {
+/// The error for each order of a batch, if no order in particular can have caused it.
+fn shared_by_all(error: &OrdersError) -> Option<impl Fn() -> OrdersError> {
     let reason = match error {
         OrdersError::Database(DbError::OutcomeUnknown) => None,
         OrdersError::Database(DbError::Unavailable { reason }) => Some(reason.clone()),
@@ -211,26 +211,5 @@ fn customer_gone(error: OrdersError, id: CustomerId) -> OrdersError {
             OrdersError::CustomerNotFound(id)
         }
         error => error,
-    }
-}
-
-/// A group that is in work, until it is dropped: then others may begin.
-struct InWork {
-    groups: GroupCommit,
-    hold: Hold,
-}
-
-impl InWork {
-    /// The rest of the group waits for these products from now on. Others may begin.
-    fn wait(&mut self, rest: &[Waiting], products: HashSet<ProductId>) {
-        self.groups.queue().wait(&mut self.hold, rest, products);
-        self.groups.begin();
-    }
-}
-
-impl Drop for InWork {
-    fn drop(&mut self) {
-        self.groups.queue().release(&self.hold);
-        self.groups.begin();
     }
 }

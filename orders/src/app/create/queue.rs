@@ -1,136 +1,188 @@
-//! Who waits, and who is let in next.
+//! Admission queue for order batches.
+//!
+//! Requests that want the same product wait for each other here rather than at the database: one batch at a time has a
+//! product, and the next one takes everything that has come meanwhile. The queue knows neither time nor the database.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::mem;
 
 use common_contract::ProductId;
 
-/// How many groups are in work at a time. The fewer they are, the more orders wait for the next one and share its COMMIT;
-/// the more, the less an order notices of a group that has to wait for a row.
-const MAX_GROUPS: usize = 4;
-/// How many orders are made together. More would make the first of them wait for long.
+/// Shared batches in flight. Fewer let more orders share a COMMIT; more let an order notice less of a slow batch.
+const MAX_SHARED: usize = 4;
+/// Retries in flight. They wait for rows that are locked elsewhere, and leave the other connections to everything else.
+const MAX_RETRIES: usize = 4;
+/// Orders in a batch. More would make the first of them wait for long.
 const MAX_ORDERS: usize = 32;
 
-/// Somebody who waits.
-pub(super) trait Wants {
-    /// The products whose rows it will lock.
+/// A request that can be queued.
+pub(super) trait Request {
+    /// The products whose rows it locks, in ascending order.
     fn products(&self) -> impl Iterator<Item = ProductId>;
 
-    /// The idempotency key that it has, and whose it is.
+    /// Its principal and idempotency key.
     fn key(&self) -> Option<(&str, &str)>;
 
-    /// Whether nobody wants to know any more what comes of it.
-    fn is_given_up(&self) -> bool;
+    /// Whether its caller no longer waits for the response.
+    fn is_abandoned(&self) -> bool;
+
+    /// Whether it has the time to wait for a lock without ending the transaction of its whole batch.
+    fn can_wait(&self) -> bool;
 }
 
-/// Those who wait, first come first served, and what is in work.
-pub(super) struct Queue<W> {
-    waiting: VecDeque<(Ticket, W)>,
-    last_ticket: Ticket,
-    groups_in_work: usize,
-    in_work: Hold,
-    /// Products that others have locked, and for which a group waits.
-    awaited: HashSet<ProductId>,
-}
-
-/// Names somebody who waits.
+/// Identifies a request in the queue.
 pub(super) type Ticket = u64;
+/// Identifies a batch in flight.
+pub(super) type BatchId = u64;
 
-/// What a group keeps others from.
-#[derive(Default)]
-pub(super) struct Hold {
+/// Pending requests, first come first served, and the batches in flight.
+pub(super) struct Queue<R> {
+    /// Retries come before all other entries.
+    pending: VecDeque<Entry<R>>,
+    active: HashMap<BatchId, Active>,
+    last_id: u64,
+}
+
+/// A pending request, with what an earlier attempt has shown.
+pub(super) struct Entry<R> {
+    ticket: Ticket,
+    pub(super) request: R,
+    /// Products whose rows were locked by a transaction of another owner.
+    locked: Vec<ProductId>,
+    /// Whether a batch failed with it: the next attempt decides about it alone.
+    is_alone: bool,
+}
+
+/// A batch to be executed.
+pub(super) struct Batch<R> {
+    pub(super) id: BatchId,
+    pub(super) entries: Vec<Entry<R>>,
+    /// Whether it waits for locked rows, or else skips the orders that need them.
+    pub(super) is_retry: bool,
+}
+
+/// The claims of a batch in flight.
+struct Active {
     products: HashSet<ProductId>,
-    keys: HashSet<(String, String)>,
-    /// Whether it waits for its products, and is none of the groups that may be in work at a time.
-    is_waiting: bool,
+    keys: Vec<(String, String)>,
+    is_retry: bool,
 }
 
-fn owned((whose, key): (&str, &str)) -> (String, String) {
-    (whose.to_owned(), key.to_owned())
+impl<R: Request> Entry<R> {
+    /// Marks it as waiting for these locked rows.
+    pub(super) fn locked(self, locked: Vec<ProductId>) -> Self {
+        Self { locked, ..self }
+    }
+
+    /// Marks it for a batch of one.
+    pub(super) fn alone(self) -> Self {
+        Self { is_alone: true, ..self }
+    }
+
+    fn is_retry(&self) -> bool {
+        self.is_alone || !self.locked.is_empty()
+    }
+
+    /// The products that it keeps other batches from. A retry delays only those who want the same locked row.
+    fn claims(&self) -> Vec<ProductId> {
+        if self.is_retry() { self.locked.clone() } else { self.request.products().collect() }
+    }
+
+    fn wants_any(&self, products: &HashSet<ProductId>) -> bool {
+        self.request.products().any(|product| products.contains(&product))
+    }
+
+    /// Whether both can wait for the same locks in one batch.
+    fn can_share_retry(&self, other: &Self) -> bool {
+        let waits = |entry: &Self| !entry.is_alone && entry.request.can_wait();
+        waits(self) && waits(other) && self.request.products().eq(other.request.products())
+    }
 }
 
-impl<W> Default for Queue<W> {
+impl<R> Default for Queue<R> {
     fn default() -> Self {
-        Self {
-            waiting: VecDeque::new(),
-            last_ticket: 0,
-            groups_in_work: 0,
-            in_work: Hold::default(),
-            awaited: HashSet::new(),
-        }
+        Self { pending: VecDeque::new(), active: HashMap::new(), last_id: 0 }
     }
 }
 
-impl<W: Wants> Queue<W> {
-    /// Lets somebody wait.
-    pub(super) fn join(&mut self, newcomer: W) -> Ticket {
-        self.last_ticket += 1;
-        self.waiting.push_back((self.last_ticket, newcomer));
-        self.last_ticket
+impl<R: Request> Queue<R> {
+    /// Appends a request.
+    pub(super) fn join(&mut self, request: R) -> Ticket {
+        self.last_id += 1;
+        self.pending.push_back(Entry { ticket: self.last_id, request, locked: Vec::new(), is_alone: false });
+        self.last_id
     }
 
-    /// Lets somebody go. Says whether they still waited.
+    /// Removes a request. Returns whether it was still pending.
     pub(super) fn leave(&mut self, ticket: Ticket) -> bool {
-        let before = self.waiting.len();
-        self.waiting.retain(|(waiting, _)| *waiting != ticket);
-        self.waiting.len() < before
+        let before = self.pending.len();
+        self.pending.retain(|entry| entry.ticket != ticket);
+        self.pending.len() < before
     }
 
-    /// Lets everybody go who has this key.
-    pub(super) fn leave_with(&mut self, key: (&str, &str)) -> Vec<W> {
-        let (leaving, waiting) = mem::take(&mut self.waiting).into_iter().partition(|(_, one)| one.key() == Some(key));
-        self.waiting = waiting;
-        VecDeque::into_iter(leaving).map(|(_, one)| one).collect()
+    /// Removes all requests with this key.
+    pub(super) fn take_with_key(&mut self, key: (&str, &str)) -> Vec<R> {
+        let has_key = |entry: &Entry<R>| entry.request.key() == Some(key);
+        let (taken, pending) = mem::take(&mut self.pending).into_iter().partition(has_key);
+        self.pending = pending;
+        VecDeque::into_iter(taken).map(|entry| entry.request).collect()
     }
 
-    /// The next group that can begin, with what it keeps others from: the first of those who want no product that is in work.
-    /// Nobody overtakes those who came before and want the same product, unless they want one that others have locked. No key
-    /// is in work twice.
-    pub(super) fn next_group(&mut self) -> Option<(Hold, Vec<W>)> {
-        if self.groups_in_work == MAX_GROUPS {
+    /// Admits the next batch: a retry, or as many requests as there are whose products are free. A request never overtakes an
+    /// earlier one for the same product unless that one waits for its key or for a locked row.
+    pub(super) fn next_batch(&mut self) -> Option<Batch<R>> {
+        let retries = self.active.values().filter(|batch| batch.is_retry).count();
+        let (can_retry, can_share) = (retries < MAX_RETRIES, self.active.len() - retries < MAX_SHARED);
+        if !can_share && !(can_retry && self.pending.front().is_some_and(Entry::is_retry)) {
             return None;
         }
-        let (mut hold, mut group) = (Hold::default(), Vec::new());
-        let mut taken = self.in_work.products.clone();
-        for (ticket, next) in mem::take(&mut self.waiting).into_iter().filter(|(_, next)| !next.is_given_up()) {
-            let key = next.key().map(owned);
-            let has_key = key.as_ref().is_some_and(|key| self.in_work.keys.contains(key) || hold.keys.contains(key));
-            let is_blocked = has_key || next.products().any(|product| self.awaited.contains(&product));
-            if is_blocked || group.len() == MAX_ORDERS || next.products().any(|product| taken.contains(&product)) {
-                // Who waits for an answer under their key, or for others to end, keeps nobody from a product.
-                taken.extend(next.products().filter(|_| !is_blocked));
-                self.waiting.push_back((ticket, next));
-            } else {
-                hold.products.extend(next.products());
-                hold.keys.extend(key);
-                group.push(next);
+        let mut busy: HashSet<_> = self.active.values().flat_map(|batch| batch.products.iter().copied()).collect();
+        let waiting = self.active.values().filter(|batch| batch.is_retry);
+        let mut locked: HashSet<_> = waiting.flat_map(|batch| batch.products.iter().copied()).collect();
+        let keys = self.active.values().flat_map(|batch| &batch.keys);
+        let keys: HashSet<_> = keys.map(|(principal, key)| (principal.as_str(), key.as_str())).collect();
+        let mut entries = Vec::<Entry<R>>::new();
+        for entry in mem::take(&mut self.pending).into_iter().filter(|entry| !entry.request.is_abandoned()) {
+            let key = entry.request.key();
+            let same_key = key.is_some() && entries.iter().any(|admitted| admitted.request.key() == key);
+            let waits_for_key = same_key || key.is_some_and(|key| keys.contains(&key));
+            let claims = entry.claims();
+            let is_free = !claims.iter().any(|product| busy.contains(product));
+            let fits = match entries.first() {
+                Some(first) if first.is_retry() => first.can_share_retry(&entry),
+                Some(_) => is_free && !entry.is_retry(),
+                None => is_free && if entry.is_retry() { can_retry } else { can_share },
+            };
+            if entry.is_retry() {
+                locked.extend(&claims);
             }
+            if fits && !waits_for_key && entries.len() < MAX_ORDERS {
+                entries.push(entry);
+                continue;
+            }
+            // A request that waits for its key or for a locked row delays no other product.
+            if entry.is_retry() || !(waits_for_key || entry.wants_any(&locked)) {
+                busy.extend(claims);
+            }
+            self.pending.push_back(entry);
         }
-        if group.is_empty() {
-            return None;
-        }
-        self.groups_in_work += 1;
-        self.in_work.products.extend(&hold.products);
-        self.in_work.keys.extend(hold.keys.iter().cloned());
-        Some((hold, group))
+        let is_retry = entries.first()?.is_retry();
+        let products = entries.iter().flat_map(Entry::claims);
+        // What joins a retry wants the same locked rows.
+        let products = if is_retry { entries.first()?.claims().into_iter().collect() } else { products.collect() };
+        let keys = entries.iter().filter_map(|entry| entry.request.key());
+        let keys = keys.map(|(principal, key)| (principal.to_owned(), key.to_owned())).collect();
+        self.last_id += 1;
+        self.active.insert(self.last_id, Active { products, keys, is_retry });
+        Some(Batch { id: self.last_id, entries, is_retry })
     }
 
-    /// From now on the rest of a group waits for these products, which others have locked: it keeps others from those and from
-    /// its keys, and is not counted.
-    pub(super) fn wait(&mut self, hold: &mut Hold, rest: &[W], locked: HashSet<ProductId>) {
-        self.release(hold);
-        let keys = rest.iter().filter_map(Wants::key).map(owned).collect();
-        *hold = Hold { products: locked, keys, is_waiting: true };
-        self.awaited.extend(&hold.products);
-        self.in_work.keys.extend(hold.keys.iter().cloned());
-    }
-
-    /// A group has ended.
-    pub(super) fn release(&mut self, hold: &Hold) {
-        let (products, ended) = if hold.is_waiting { (&mut self.awaited, 0) } else { (&mut self.in_work.products, 1) };
-        products.retain(|product| !hold.products.contains(product));
-        self.groups_in_work -= ended;
-        self.in_work.keys.retain(|key| !hold.keys.contains(key));
+    /// Ends a batch, and puts requests of it back to the front.
+    pub(super) fn finish(&mut self, batch: BatchId, returned: Vec<Entry<R>>) {
+        self.active.remove(&batch);
+        for entry in returned.into_iter().rev() {
+            self.pending.push_front(entry);
+        }
     }
 }
 
@@ -144,7 +196,7 @@ mod tests {
         key: Option<&'static str>,
     }
 
-    impl Wants for Order {
+    impl Request for Order {
         fn products(&self) -> impl Iterator<Item = ProductId> {
             self.products.iter().copied().map(ProductId::stored)
         }
@@ -153,8 +205,12 @@ mod tests {
             self.key.map(|key| ("ann", key))
         }
 
-        fn is_given_up(&self) -> bool {
+        fn is_abandoned(&self) -> bool {
             self.products.is_empty()
+        }
+
+        fn can_wait(&self) -> bool {
+            self.key != Some("urgent")
         }
     }
 
@@ -174,89 +230,154 @@ mod tests {
         queue
     }
 
-    fn group(queue: &mut Queue<Order>) -> Vec<Order> {
-        queue.next_group().map(|(_, group)| group).unwrap_or_default()
+    fn orders(batch: Option<Batch<Order>>) -> Vec<Order> {
+        batch.into_iter().flat_map(|batch| batch.entries).map(|entry| entry.request).collect()
+    }
+
+    fn next(queue: &mut Queue<Order>) -> Vec<Order> {
+        orders(queue.next_batch())
+    }
+
+    /// Ends the batch, all of whose orders found these rows locked.
+    fn return_locked(queue: &mut Queue<Order>, batch: Batch<Order>, products: &[i64]) {
+        let locked = Vec::from_iter(products.iter().copied().map(ProductId::stored));
+        let entries = batch.entries.into_iter().map(|entry| entry.locked(locked.clone()));
+        queue.finish(batch.id, entries.collect());
     }
 
     #[test]
-    fn those_who_wait_for_a_product_go_together_when_it_is_free() {
+    fn orders_for_one_product_share_the_next_batch() {
         let mut queue = queue([of(&[1])]);
-        let (hold, first) = queue.next_group().unwrap();
-        assert_eq!(first, [of(&[1])]);
+        let first = queue.next_batch().unwrap();
         for order in [of(&[1]), of(&[1, 2]), of(&[3])] {
             queue.join(order);
         }
-        assert_eq!(group(&mut queue), [of(&[3])], "nobody waits for a product that they do not want");
-        assert_eq!(group(&mut queue), []);
-        queue.release(&hold);
-        assert_eq!(group(&mut queue), [of(&[1]), of(&[1, 2])]);
+        assert_eq!(next(&mut queue), [of(&[3])], "an order waits only for its own products");
+        assert_eq!(next(&mut queue), []);
+        queue.finish(first.id, Vec::new());
+        assert_eq!(orders(Some(first)), [of(&[1])]);
+        assert_eq!(next(&mut queue), [of(&[1]), of(&[1, 2])]);
     }
 
     #[test]
-    fn nobody_overtakes_whoever_waits_for_the_same_product() {
+    fn no_order_overtakes_an_earlier_one_for_the_same_product() {
         let mut queue = queue([of(&[1])]);
-        let (hold, _) = queue.next_group().unwrap();
+        let first = queue.next_batch().unwrap();
         for order in [of(&[1, 2]), of(&[2])] {
             queue.join(order);
         }
-        assert_eq!(group(&mut queue), []);
-        queue.release(&hold);
-        assert_eq!(group(&mut queue), [of(&[1, 2]), of(&[2])]);
+        assert_eq!(next(&mut queue), []);
+        queue.finish(first.id, Vec::new());
+        assert_eq!(next(&mut queue), [of(&[1, 2]), of(&[2])]);
     }
 
     #[test]
-    fn a_key_is_in_work_once_and_keeps_nobody_from_a_product() {
+    fn a_key_is_in_flight_once_and_delays_no_product() {
         let mut queue = queue([keyed("k", &[1]), keyed("k", &[1]), of(&[1])]);
-        let (hold, first) = queue.next_group().unwrap();
-        assert_eq!(first, [keyed("k", &[1]), of(&[1])]);
-        queue.release(&hold);
-        assert_eq!(group(&mut queue), [keyed("k", &[1])]);
+        let first = queue.next_batch().unwrap();
+        queue.finish(first.id, Vec::new());
+        assert_eq!(orders(Some(first)), [keyed("k", &[1]), of(&[1])]);
+        assert_eq!(next(&mut queue), [keyed("k", &[1])]);
+        queue.join(keyed("k", &[2]));
+        assert_eq!(next(&mut queue), [], "the key is in flight with another product");
     }
 
     #[test]
-    fn those_with_one_key_leave_together() {
+    fn requests_with_one_key_are_taken_at_once() {
         let mut queue = queue([keyed("k", &[1]), of(&[1]), keyed("k", &[2]), keyed("K", &[1])]);
-        assert_eq!(queue.leave_with(("ann", "k")), [keyed("k", &[1]), keyed("k", &[2])]);
-        assert_eq!(group(&mut queue), [of(&[1]), keyed("K", &[1])]);
+        assert_eq!(queue.take_with_key(("ann", "k")), [keyed("k", &[1]), keyed("k", &[2])]);
+        assert_eq!(next(&mut queue), [of(&[1]), keyed("K", &[1])]);
     }
 
     #[test]
-    fn whoever_has_gone_is_left_out() {
+    fn a_request_that_has_left_or_is_abandoned_is_not_dispatched() {
         let mut queue = queue([of(&[]), of(&[1])]);
-        let gone = queue.join(of(&[2]));
-        assert!(queue.leave(gone));
-        let (_, group) = queue.next_group().unwrap();
-        assert_eq!(group, [of(&[1])]);
-        assert!(!queue.leave(gone));
+        let left = queue.join(of(&[2]));
+        assert!(queue.leave(left));
+        assert_eq!(next(&mut queue), [of(&[1])]);
+        assert!(!queue.leave(left));
     }
 
     #[test]
-    fn a_group_that_waits_keeps_others_from_locked_products_alone() {
-        let mut queue = queue([keyed("k", &[1, 2]), keyed("l", &[4])]);
-        let (mut hold, mut rest) = queue.next_group().unwrap();
-        for order in [of(&[1, 3]), of(&[2]), of(&[3]), keyed("k", &[5]), keyed("l", &[6])] {
+    fn a_retry_delays_only_the_products_whose_rows_are_locked() {
+        let mut queue = queue([keyed("k", &[1, 2])]);
+        let first = queue.next_batch().unwrap();
+        for order in [of(&[1, 3]), of(&[2]), of(&[3]), keyed("k", &[5])] {
             queue.join(order);
         }
-        rest.truncate(1);
-        queue.wait(&mut hold, &rest, [1].map(ProductId::stored).into());
-        assert_eq!(queue.groups_in_work, 0);
-        let (others, second) = queue.next_group().unwrap();
-        assert_eq!(second, [of(&[2]), of(&[3]), keyed("l", &[6])]);
-        queue.release(&others);
-        assert_eq!(group(&mut queue), []);
-        queue.release(&hold);
-        assert_eq!(group(&mut queue), [of(&[1, 3]), keyed("k", &[5])]);
+        return_locked(&mut queue, first, &[1]);
+        let retry = queue.next_batch().unwrap();
+        assert!(retry.is_retry);
+        assert_eq!(next(&mut queue), [of(&[2]), of(&[3])]);
+        assert_eq!(next(&mut queue), []);
+        queue.finish(retry.id, Vec::new());
+        assert_eq!(orders(Some(retry)), [keyed("k", &[1, 2])]);
+        assert_eq!(next(&mut queue), [keyed("k", &[5])], "product 3 is in flight with its own order");
     }
 
     #[test]
-    fn groups_and_their_number_have_a_limit() {
-        let mut queue = queue((0..=MAX_ORDERS).map(|_| of(&[1])));
-        assert_eq!(group(&mut queue).len(), MAX_ORDERS);
-        for product in [&[2], &[3], &[4], &[5]] {
-            queue.join(of(product));
-            queue.next_group();
+    fn orders_for_the_same_products_wait_for_locked_rows_in_one_batch() {
+        let mut queue = queue([of(&[1]), of(&[1, 2]), of(&[1])]);
+        let first = queue.next_batch().unwrap();
+        for order in [of(&[1]), keyed("urgent", &[1])] {
+            queue.join(order);
         }
-        assert_eq!(queue.groups_in_work, MAX_GROUPS);
-        assert_eq!(group(&mut queue), []);
+        return_locked(&mut queue, first, &[1]);
+        let retry = queue.next_batch().unwrap();
+        assert_eq!(next(&mut queue), [], "one retry per locked row");
+        queue.finish(retry.id, Vec::new());
+        assert_eq!(orders(Some(retry)), [of(&[1]), of(&[1]), of(&[1])]);
+        assert_eq!(next(&mut queue), [of(&[1, 2])]);
+    }
+
+    #[test]
+    fn the_orders_of_a_failed_batch_are_retried_one_by_one() {
+        let mut queue = queue([of(&[1]), of(&[1])]);
+        let batch = queue.next_batch().unwrap();
+        return_locked(&mut queue, batch, &[1]);
+        let failed = queue.next_batch().unwrap();
+        assert!(failed.is_retry && failed.entries.len() == 2);
+        queue.finish(failed.id, failed.entries.into_iter().map(Entry::alone).collect());
+        queue.join(of(&[2]));
+        for _ in 0..2 {
+            let retry = queue.next_batch().unwrap();
+            assert!(retry.is_retry && retry.entries.len() == 1);
+            if let Some(other) = queue.next_batch() {
+                assert!(!other.is_retry, "one retry per locked row");
+            }
+            queue.finish(retry.id, Vec::new());
+        }
+    }
+
+    #[test]
+    fn batches_and_their_sizes_are_limited() {
+        let mut queue = queue((0..=MAX_ORDERS).map(|_| of(&[1])));
+        assert_eq!(next(&mut queue).len(), MAX_ORDERS);
+        for product in [&[2], &[3], &[4]] {
+            queue.join(of(product));
+            assert_eq!(next(&mut queue), [of(product)]);
+        }
+        queue.join(of(&[5]));
+        assert_eq!(next(&mut queue), []);
+    }
+
+    #[test]
+    fn retries_have_a_limit_of_their_own_and_keep_shared_batches_going() {
+        let mut queue = queue([of(&[1]), of(&[2]), of(&[3]), of(&[4]), of(&[5])]);
+        let batch = queue.next_batch().unwrap();
+        let locked = |entry: Entry<Order>| {
+            let products = entry.request.products().collect();
+            entry.locked(products)
+        };
+        queue.finish(batch.id, batch.entries.into_iter().map(locked).collect());
+        for order in [of(&[5]), of(&[6])] {
+            queue.join(order);
+        }
+        let retries = Vec::from_iter((0..MAX_RETRIES).map(|_| queue.next_batch().unwrap()));
+        assert!(retries.iter().all(|retry| retry.is_retry));
+        assert_eq!(next(&mut queue), [of(&[6])], "one that waits for a retry waits like it");
+        assert_eq!(next(&mut queue), []);
+        queue.finish(retries[0].id, Vec::new());
+        assert_eq!(next(&mut queue), [of(&[5]), of(&[5])]);
     }
 }
