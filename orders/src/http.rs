@@ -16,7 +16,7 @@ use orders_api::{
 };
 
 use crate::Context;
-use crate::app::Answered;
+use crate::app::OrderResponse;
 
 pub(crate) enum OrdersServer {}
 
@@ -239,7 +239,7 @@ fn shown_order(order: Order) -> Result<OkWith<Order, EntityHeaders>, Failure> {
     Answer::of(HttpResponseHeaders::new(HttpResponseOk(order), headers))
 }
 
-fn changed(order: Answered) -> Result<OkWith<Order, ChangedHeaders>, Failure> {
+fn changed(order: OrderResponse) -> Result<OkWith<Order, ChangedHeaders>, Failure> {
     let headers = ChangedHeaders { etag: etag(order.version), idempotent_replayed: replayed(order.replayed) };
     Answer::saved(order.json, headers)
 }

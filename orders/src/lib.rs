@@ -1,15 +1,15 @@
 //! The Orders API server.
 //!
 //! `http` translates between the contract and the rules, `app` is the rules, `store` is all SQL on the tables of
-//! products and orders, `customers` asks the customers service, `background` is what the server does unasked. The
+//! products and orders, `upstream` calls the customers service, `jobs` are the background jobs. The
 //! contract itself is the `orders-api` crate.
 
 mod app;
-mod background;
-mod customers;
 mod http;
+mod jobs;
 mod metrics;
 mod store;
+mod upstream;
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -23,9 +23,9 @@ use db::idempotency::StoredResponses;
 use db::{DatabaseSettings, Db};
 use tokio::task::JoinSet;
 
-use app::{GroupCommit, Orders, Products};
-use customers::CustomersService;
+use app::{Dispatcher, Orders, Products};
 use http::OrdersServer;
+use upstream::customers::CustomersService;
 
 /// Keys are kept for at least a day, so that whoever was cut off can still ask, and at most for a year.
 const RETENTION_HOURS: RangeInclusive<u64> = 24..=8760;
@@ -108,11 +108,12 @@ pub fn start(config: Config) -> Result<Running<Context>, RunError> {
     metrics::describe();
     let db = Db::connect(&database);
     common_server::before_scrape(db.watch());
-    let background = background::start(&db);
+    let background = jobs::start(&db);
     let products = Products::new(db.clone(), cursors.clone());
-    let groups = GroupCommit::new(db.clone(), key_retention);
+    let dispatcher = Dispatcher::new(db.clone(), key_retention);
     let answers = StoredResponses::new(db.clone());
-    let orders = Orders { db, cursors, customers: Arc::new(customers), groups, answers, key_retention, reservation };
+    let orders =
+        Orders { db, cursors, customers: Arc::new(customers), dispatcher, answers, key_retention, reservation };
     let context = Context { auth, products, orders, _background: background };
     let api = orders_api::orders_api_mod::api_description::<OrdersServer>()
         .map_err(|error| RunError::Start(Box::new(error)))?;

@@ -3,7 +3,7 @@
 use db::DbError;
 use metrics::{counter, describe_counter};
 
-use crate::app::{Answered, OrdersError};
+use crate::app::{OrderResponse, OrdersError};
 
 const KEYED: &str = "idempotency_requests_total";
 const EXPIRED: &str = "reservations_expired_total";
@@ -30,10 +30,10 @@ pub(crate) fn describe() {
 }
 
 /// A request under a key of this operation was answered.
-pub(crate) fn keyed(operation: &'static str, outcome: &Result<Answered, OrdersError>) {
+pub(crate) fn keyed(operation: &'static str, outcome: &Result<OrderResponse, OrdersError>) {
     let outcome = match outcome {
-        Ok(Answered { replayed: false, .. }) => "run",
-        Ok(Answered { replayed: true, .. }) => "replayed",
+        Ok(OrderResponse { replayed: false, .. }) => "run",
+        Ok(OrderResponse { replayed: true, .. }) => "replayed",
         Err(OrdersError::KeyReused) => "reused",
         Err(OrdersError::KeyAbandoned) => "abandoned",
         Err(OrdersError::Database(DbError::KeyInProgress)) => "in_progress",

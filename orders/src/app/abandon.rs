@@ -1,4 +1,4 @@
-//! Giving a create up, for a service that does not know whether it arrived: undone if it did, refused if it still comes.
+//! Abandoning a create whose outcome a service does not know: its order is canceled, or a late create is refused.
 
 use common_server::Call;
 use common_server::auth::ServiceCaller;
@@ -7,17 +7,16 @@ use db::idempotency::{self, KeyedRequest};
 use db::insert::run_all;
 use orders_api::{AbandonOutcome, AbandonRequest, Abandoned, OrderStatus};
 
-use super::cancel::{Canceler, release};
-use super::create::keyed_create;
-use super::draft::merged;
-use super::once::Changed;
+use super::cancel::{Canceler, cancel};
+use super::create::keyed_request;
+use super::idempotent::OrderUpdate;
 use super::orders::lock;
 use super::{Orders, OrdersError};
 use crate::store::orders;
 
 impl Orders {
-    /// Cancels the order that this service made by this create, unless it was confirmed, and sees to it that none is
-    /// made by it later. Doing so again changes nothing.
+    /// Cancels the order that this create has created, unless it was confirmed, and refuses the create from now on. A retry
+    /// changes nothing.
     pub(crate) async fn abandon(
         &self,
         call: &Call,
@@ -26,7 +25,7 @@ impl Orders {
     ) -> Result<Abandoned, OrdersError> {
         let AbandonRequest { create_key, order } = request;
         let principal = service.principal();
-        let claim = keyed_create(&principal, create_key, order, &merged(order.items.as_slice())?)?.claim;
+        let claim = keyed_request(&principal, create_key, order)?.claim;
         let by = Canceler { principal: &principal, correlation_id: call.correlation_id() };
         self.db
             .transaction(async |connection| {
@@ -47,20 +46,20 @@ async fn abandon_order(
     claim: &KeyedRequest<'_>,
     by: &Canceler<'_>,
 ) -> Result<Abandoned, OrdersError> {
-    let Some((made, hash)) = orders::find_created_under(connection, claim.principal, claim.key).await? else {
+    let Some((created, hash)) = orders::find_by_create_key(connection, claim.principal, claim.key).await? else {
         return Ok(Abandoned { outcome: AbandonOutcome::NeverCreated, order: None });
     };
-    // The key's row had expired and could not tell.
+    // The key's row had expired.
     if hash.as_deref() != Some(&claim.request_hash) {
         return Err(OrdersError::KeyReused);
     }
-    let (order, now) = lock(connection, made.id, None).await?;
+    let (order, now) = lock(connection, created.id, None).await?;
     let order = if order.status == OrderStatus::Created {
-        let Changed { order, statements } = release(connection, order, now, by).await?;
+        let OrderUpdate { order, statements } = cancel(connection, order, now, by).await?;
         run_all(connection, &statements).await?;
         order
     } else {
-        orders::with_items(order, made.items)
+        orders::with_items(order, created.items)
     };
     let outcome = match order.status {
         OrderStatus::Confirmed => AbandonOutcome::Confirmed,

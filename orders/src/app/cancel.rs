@@ -1,4 +1,4 @@
-//! Canceling an order: final, and the stock comes back, once.
+//! Cancellation of orders: final, and the stock is returned once.
 
 use chrono::{NaiveDateTime, TimeDelta};
 use common_contract::{IdempotencyKey, IfMatch, OrderId};
@@ -7,16 +7,16 @@ use common_server::auth::{Caller, Operator};
 use db::Connection;
 use orders_api::{OrderItem, OrderStatus, OrderSummary};
 
-use super::once::{Answered, Change, Changed, keyed};
+use super::idempotent::{KeyedRequest, OrderResponse, OrderUpdate, Transition};
 use super::orders::lock;
 use super::{Orders, OrdersError, reason};
 use crate::store::events::{self, Event};
 use crate::store::ledger::{self, Entry};
 use crate::store::{orders, products};
 
-/// The operation, as far as idempotency keys are concerned.
+/// Scope of the operation's idempotency keys.
 const SCOPE: &str = "order.cancel";
-/// For how long a confirmed order can still be canceled, the last moment included.
+/// How long a confirmed order can still be canceled, the last moment included.
 const WINDOW: TimeDelta = TimeDelta::minutes(10);
 
 impl Orders {
@@ -28,43 +28,39 @@ impl Orders {
         id: OrderId,
         key: Option<&IdempotencyKey>,
         if_match: Option<&IfMatch>,
-    ) -> Result<Answered, OrdersError> {
+    ) -> Result<OrderResponse, OrdersError> {
         let principal = caller.principal();
-        let keyed = key.map(|key| keyed(SCOPE, &principal, key, &id)).transpose()?;
+        let request = key.map(|key| KeyedRequest::new(SCOPE, &principal, key, &id)).transpose()?;
         let by = Canceler { principal: &principal, correlation_id: call.correlation_id() };
-        let change = Cancel { id, if_match, by };
-        match &keyed {
-            Some(keyed) => self.replay_or_once(keyed, &change).await,
-            None => self.once(None, &change).await,
-        }
+        self.apply(request.as_ref(), &Cancellation { id, if_match, by }).await
     }
 }
 
-/// Who cancels, and as part of which piece of work.
+/// The principal that cancels, and the correlation id of its request.
 pub(super) struct Canceler<'c> {
     pub(super) principal: &'c str,
     pub(super) correlation_id: &'c str,
 }
 
-struct Cancel<'c> {
+struct Cancellation<'c> {
     id: OrderId,
     if_match: Option<&'c IfMatch>,
     by: Canceler<'c>,
 }
 
-impl Change for Cancel<'_> {
-    async fn apply(&self, connection: &mut Connection) -> Result<Changed, OrdersError> {
+impl Transition for Cancellation<'_> {
+    async fn apply(&self, connection: &mut Connection) -> Result<OrderUpdate, OrdersError> {
         let (order, now) = lock(connection, self.id, self.if_match).await?;
         if order.status == OrderStatus::Canceled {
             let items = orders::items(connection, self.id).await?;
-            return Ok(Changed::nothing(orders::with_items(order, items)));
+            return Ok(OrderUpdate::unchanged(orders::with_items(order, items)));
         }
         check_window(&order, now)?;
-        release(connection, order, now, &self.by).await
+        cancel(connection, order, now, &self.by).await
     }
 }
 
-/// An order that was never confirmed can be canceled at any time.
+/// An unconfirmed order can be canceled at any time.
 fn check_window(order: &OrderSummary, now: NaiveDateTime) -> Result<(), OrdersError> {
     match order.confirmed_at {
         Some(confirmed_at) if now - confirmed_at.naive_utc() > WINDOW => Err(OrdersError::CancelWindowPassed),
@@ -72,31 +68,31 @@ fn check_window(order: &OrderSummary, now: NaiveDateTime) -> Result<(), OrdersEr
     }
 }
 
-/// Cancels an order whose row is locked and which is not canceled yet, and gives its stock back. What is left to be done
-/// is for the caller.
-pub(super) async fn release(
+/// Cancels an order whose row is locked and which is not canceled yet, and returns its stock. The caller runs the
+/// remaining statements.
+pub(super) async fn cancel(
     connection: &mut Connection,
     order: OrderSummary,
     at: NaiveDateTime,
     by: &Canceler<'_>,
-) -> Result<Changed, OrdersError> {
+) -> Result<OrderUpdate, OrdersError> {
     let Canceler { principal, correlation_id } = *by;
     let (id, from, to) = (order.id, order.status, OrderStatus::Canceled);
     orders::set_canceled(connection, id, from, at).await?;
     let items = orders::items(connection, id).await?;
-    // By ascending product, as everywhere, so that nobody waits for anybody in a circle.
+    // By ascending product, as everywhere, so that there are no deadlocks.
     for item in &items {
         products::return_stock(connection, item.product_id, item.qty).await?;
     }
     let statements = vec![
-        ledger::appended(items.iter().map(|item| given_back(item, id, principal))).to_string(),
-        events::appended([Event { order_id: id, from: Some(from), to, principal, correlation_id, at }]).to_string(),
+        ledger::append(items.iter().map(|item| ledger_entry(item, id, principal))).to_string(),
+        events::append([Event { order_id: id, from: Some(from), to, principal, correlation_id, at }]).to_string(),
     ];
     let canceled = OrderSummary { status: to, canceled_at: Some(at.and_utc()), version: order.version + 1, ..order };
-    Ok(Changed { order: orders::with_items(canceled, items), statements })
+    Ok(OrderUpdate { order: orders::with_items(canceled, items), statements })
 }
 
-fn given_back<'e>(item: &OrderItem, order_id: OrderId, principal: &'e str) -> Entry<'e> {
+fn ledger_entry<'e>(item: &OrderItem, order_id: OrderId, principal: &'e str) -> Entry<'e> {
     Entry {
         product_id: item.product_id,
         delta: item.qty,

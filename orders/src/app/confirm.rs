@@ -1,4 +1,4 @@
-//! Confirming an order: exactly once.
+//! Confirmation of orders: exactly once.
 
 use chrono::NaiveDateTime;
 use common_contract::{IdempotencyKey, IfMatch, OrderId};
@@ -7,13 +7,13 @@ use common_server::auth::{Caller, Operator};
 use db::Connection;
 use orders_api::{OrderItem, OrderStatus, OrderSummary};
 
-use super::once::{Answered, Change, Changed, keyed};
+use super::idempotent::{KeyedRequest, OrderResponse, OrderUpdate, Transition};
 use super::orders::lock;
 use super::{Orders, OrdersError};
 use crate::store::events::{self, Event};
 use crate::store::orders;
 
-/// The operation, as far as idempotency keys are concerned.
+/// Scope of the operation's idempotency keys.
 const SCOPE: &str = "order.confirm";
 
 impl Orders {
@@ -25,43 +25,43 @@ impl Orders {
         id: OrderId,
         key: &IdempotencyKey,
         if_match: Option<&IfMatch>,
-    ) -> Result<Answered, OrdersError> {
+    ) -> Result<OrderResponse, OrdersError> {
         let principal = caller.principal();
-        let keyed = keyed(SCOPE, &principal, key, &id)?;
-        let change = Confirm { id, if_match, principal: &principal, correlation_id: call.correlation_id() };
-        self.replay_or_once(&keyed, &change).await
+        let request = KeyedRequest::new(SCOPE, &principal, key, &id)?;
+        let confirmation = Confirmation { id, if_match, principal: &principal, correlation_id: call.correlation_id() };
+        self.apply(Some(&request), &confirmation).await
     }
 }
 
-struct Confirm<'c> {
+struct Confirmation<'c> {
     id: OrderId,
     if_match: Option<&'c IfMatch>,
     principal: &'c str,
     correlation_id: &'c str,
 }
 
-impl Change for Confirm<'_> {
-    async fn apply(&self, connection: &mut Connection) -> Result<Changed, OrdersError> {
+impl Transition for Confirmation<'_> {
+    async fn apply(&self, connection: &mut Connection) -> Result<OrderUpdate, OrdersError> {
         let (order, now) = lock(connection, self.id, self.if_match).await?;
         let items = orders::items(connection, self.id).await?;
         match order.status {
             OrderStatus::Created => Ok(self.confirm(order, items, now)),
-            OrderStatus::Confirmed => Ok(Changed::nothing(orders::with_items(order, items))),
+            OrderStatus::Confirmed => Ok(OrderUpdate::unchanged(orders::with_items(order, items))),
             OrderStatus::Canceled => Err(OrdersError::OrderCanceled),
         }
     }
 }
 
-impl Confirm<'_> {
-    fn confirm(&self, order: OrderSummary, items: Vec<OrderItem>, at: NaiveDateTime) -> Changed {
+impl Confirmation<'_> {
+    fn confirm(&self, order: OrderSummary, items: Vec<OrderItem>, at: NaiveDateTime) -> OrderUpdate {
         let Self { id, principal, correlation_id, .. } = *self;
         let (from, to) = (Some(order.status), OrderStatus::Confirmed);
-        let event = events::appended([Event { order_id: id, from, to, principal, correlation_id, at }]);
+        let event = events::append([Event { order_id: id, from, to, principal, correlation_id, at }]);
         let confirmed =
             OrderSummary { status: to, confirmed_at: Some(at.and_utc()), version: order.version + 1, ..order };
-        Changed {
+        OrderUpdate {
             order: orders::with_items(confirmed, items),
-            statements: vec![orders::confirmed(id, at), event.to_string()],
+            statements: vec![orders::set_confirmed(id, at), event.to_string()],
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Why something was not done, and the one place where this service chooses codes for it.
+//! The errors of this service, and the one place that chooses their codes.
 
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use orders_api::{
     STOCK_CHANGED, STOCK_OUT_OF_RANGE, TOTAL_CHANGED, TOTAL_OUT_OF_RANGE,
 };
 
-use crate::customers::CustomerFault;
+use crate::upstream::customers::CustomerFault;
 
-/// When a caller may come back after a passing failure.
+/// Value of `Retry-After` after a transient failure.
 const SOON: Duration = Duration::from_secs(1);
 
-/// Why something was not done to a product or an order.
+/// Reason why an operation on products or orders fails.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OrdersError {
     #[error("{field}: {problem}")]
@@ -56,7 +56,7 @@ pub(crate) enum OrdersError {
     Database(#[from] DbError),
 }
 
-/// A product of which there is less than was ordered.
+/// A product with less stock than was ordered.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Shortage {
     pub(crate) product: ProductId,

@@ -1,27 +1,26 @@
-//! Ending reservations: an order that a service made and did not confirm in time is canceled, and its stock comes back.
+//! Expiry of reservations: an order that a service did not confirm in time is canceled, and its stock is returned.
 //!
-//! It stays an ordinary CREATED order until it is canceled here. So a confirm that comes after the reservation has
-//! passed, but before this does, still counts: nobody else was promised the stock yet. Orders made by operators have no
-//! reservation and never expire.
+//! It stays an ordinary CREATED order until it is canceled here: a confirm that comes first, even after the reservation has
+//! passed, still succeeds. Orders of operators have no reservation and never expire.
 
 use common_contract::OrderId;
 use db::insert::run_all;
 use db::{Connection, Db, DbError, clock};
 
 use super::OrdersError;
-use super::cancel::{Canceler, release};
+use super::cancel::{Canceler, cancel};
 use crate::metrics;
 use crate::store::orders;
 
-/// Who cancels, in events and in the ledger.
+/// The canceling principal in events and in the ledger.
 const PRINCIPAL: &str = "system:expiry";
-/// How many orders are looked for at a time.
-const BATCH: usize = 50;
+/// Orders per query.
+const PAGE: usize = 50;
 
-/// Cancels every order whose reservation has passed, and says how many those were. The oldest reservation comes first.
+/// Cancels every order whose reservation has passed, the oldest first. Returns their number.
 ///
 /// Each order has a transaction of its own, which takes its locks as a cancel does: the order, then its products. An
-/// order that somebody else is working on is left to them and to the next run, so any number of servers share the work.
+/// order that is locked is left to the next run, so any number of servers share the work.
 ///
 /// # Errors
 ///
@@ -32,8 +31,8 @@ pub(crate) async fn expire(db: &Db) -> Result<usize, OrdersError> {
     let (mut canceled, mut failure) = (0, None);
     let mut after = None;
     loop {
-        let batch = db.run(async |connection| orders::expired(connection, after, BATCH).await).await?;
-        for &(_, id) in &batch {
+        let page = db.run(async |connection| orders::expired(connection, after, PAGE).await).await?;
+        for &(_, id) in &page {
             match db.transaction(async |connection| expire_one(connection, id, &by).await).await {
                 Ok(true) => {
                     metrics::expired();
@@ -44,18 +43,18 @@ pub(crate) async fn expire(db: &Db) -> Result<usize, OrdersError> {
                 Err(error) => failure = failure.or(Some(error)),
             }
         }
-        if batch.len() < BATCH {
+        if page.len() < PAGE {
             return failure.map_or(Ok(canceled), Err);
         }
-        after = batch.last().copied();
+        after = page.last().copied();
     }
 }
 
-/// Says whether there was anything left to be done.
+/// Returns whether it canceled the order.
 async fn expire_one(connection: &mut Connection, id: OrderId, by: &Canceler<'_>) -> Result<bool, OrdersError> {
     let Some(order) = orders::lock_expired(connection, id).await? else { return Ok(false) };
     let now = clock::now(connection).await?;
-    let canceled = release(connection, order, now, by).await?;
+    let canceled = cancel(connection, order, now, by).await?;
     run_all(connection, &canceled.statements).await?;
     Ok(true)
 }

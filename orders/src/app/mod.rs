@@ -1,30 +1,26 @@
-//! The rules: what may be done to products and orders, and when. Knows neither HTTP nor SQL.
+//! The business rules for products and orders. Knows neither HTTP nor SQL.
 //!
 //! `create`, `confirm`, `cancel`, `abandon` and `expire` change orders, `orders` reads them, `products` is everything
-//! about products, `once` carries a change out under an idempotency key. A create is a `draft`, which `group_commit` carries
-//! out `together` with others.
+//! about products, `idempotent` applies a transition under an idempotency key.
 
 mod abandon;
 mod cancel;
 mod confirm;
 mod create;
-mod draft;
 mod error;
 mod expire;
-mod group_commit;
-mod once;
+mod idempotent;
 mod orders;
 mod products;
-mod together;
 
+pub(crate) use create::Dispatcher;
 pub(crate) use error::OrdersError;
 pub(crate) use expire::expire;
-pub(crate) use group_commit::GroupCommit;
-pub(crate) use once::Answered;
+pub(crate) use idempotent::OrderResponse;
 pub(crate) use orders::Orders;
 pub(crate) use products::Products;
 
-/// What a stock movement is for. An operator's own reasons are any others.
+/// Reasons of stock movements that operators cannot give.
 mod reason {
     pub(super) const INITIAL: &str = "initial";
     pub(super) const SET: &str = "set";

@@ -1,4 +1,4 @@
-//! The orders, and how they are read.
+//! The orders service: its resources and its reads.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,43 +11,43 @@ use db::idempotency::StoredResponses;
 use db::{Connection, Db};
 use orders_api::{Order, OrderEvent, OrderListQuery, OrderLookupQuery, OrderSummary};
 
-use super::{GroupCommit, OrdersError};
-use crate::customers::CustomersService;
+use super::{Dispatcher, OrdersError};
 use crate::store::{events, orders};
+use crate::upstream::customers::CustomersService;
 
 const LIST: &str = "orders";
 
-/// A service waits 2 s for an answer. What it is told within this time still reaches it: that nothing was done, say.
+/// Time limit of a request by a service, which waits 2 s: an error within this limit still reaches it.
 const SERVICE_LIMIT: Duration = Duration::from_millis(1600);
-/// How much of that the check of a customer may take. The rest is for the database.
+/// The part of it for the check of a customer. The rest is for the database.
 const SERVICE_CHECK_LIMIT: Duration = Duration::from_secs(1);
-/// How long the check of a customer may take while a person waits: as long as a connection to the database, so that a
-/// burst is served late rather than refused.
+/// Time limit of the check for an operator: as long as the wait for a connection to the database, so that a burst is
+/// served late rather than refused.
 const OPERATOR_CHECK_LIMIT: Duration = Duration::from_secs(5);
 
-/// The orders. A clone is the same orders.
+/// The orders service. A clone shares everything.
 #[derive(Clone)]
 pub(crate) struct Orders {
     pub(crate) db: Db,
     pub(crate) cursors: CursorKey,
     pub(crate) customers: Arc<CustomersService>,
-    pub(crate) groups: GroupCommit,
+    pub(crate) dispatcher: Dispatcher,
     pub(crate) answers: StoredResponses,
-    /// How long the answer to an idempotency key is kept.
+    /// How long the response to an idempotency key is stored.
     pub(crate) key_retention: Duration,
-    /// How long an order made by a service holds its stock without being confirmed.
+    /// How long an order of a service reserves its stock without being confirmed.
     pub(crate) reservation: Duration,
 }
 
 impl Orders {
-    /// The orders for one request of a service: whatever hangs meanwhile, it is answered before it goes away. Only an
-    /// answer to COMMIT is waited for longer, because giving up on that one would be a doubt.
+    /// The orders service for one request of a service, within its time limit. Only the answer to COMMIT is waited for
+    /// longer, because without it the outcome is unknown.
     pub(crate) fn for_service(&self) -> Self {
         let deadline = Instant::now() + SERVICE_LIMIT;
         Self { db: self.db.until(deadline), answers: self.answers.until(deadline), ..self.clone() }
     }
 
-    /// The orders for one request of this caller.
+    /// The orders service for one request of this caller.
     pub(crate) fn serving<P>(&self, caller: &Caller<P>) -> Self {
         match caller {
             Caller::Service(_) => self.for_service(),
@@ -79,7 +79,7 @@ impl Orders {
         Ok(Page::cut(rows, limit, |last| self.cursors.seal(LIST, &filters, position(last))))
     }
 
-    /// All of the order's events on one page.
+    /// Lists all events of an order on one page.
     pub(crate) async fn events(&self, _: &Viewer, id: OrderId) -> Result<Page<OrderEvent>, OrdersError> {
         let data = self.db.run(async |connection| events::of_order(connection, id).await).await?;
         // Every order has an event of its creation.
@@ -90,10 +90,10 @@ impl Orders {
         }
     }
 
-    /// The order that this service made under this key.
+    /// Returns the order that this service created under this key.
     pub(crate) async fn lookup(&self, service: &ServiceCaller, query: &OrderLookupQuery) -> Result<Order, OrdersError> {
         let (principal, key) = (service.principal(), query.create_key.as_str());
-        let found = self.db.run(async |connection| orders::find_created_under(connection, &principal, key).await);
+        let found = self.db.run(async |connection| orders::find_by_create_key(connection, &principal, key).await);
         found.await?.map(|(order, _)| order).ok_or(OrdersError::OrderNotFound)
     }
 
@@ -102,8 +102,7 @@ impl Orders {
     }
 }
 
-/// Locks an order until the end of the transaction, if it is at a version that the caller accepts. Gives it and the time after
-/// that.
+/// Locks an order until the end of the transaction, if the caller accepts its version. Returns it and the time after the lock.
 pub(super) async fn lock(
     connection: &mut Connection,
     id: OrderId,
@@ -116,7 +115,7 @@ pub(super) async fn lock(
     }
 }
 
-/// What a cursor of the list is bound to: everything that is asked for but the place and the size of the page.
+/// The filters that a cursor is bound to.
 fn filters(query: &OrderListQuery) -> Result<Vec<u8>, serde_json::Error> {
     let OrderListQuery { status, from, to, customer_id, external_reference, cursor: _, limit: _ } = query;
     serde_json::to_vec(&(status, from, to, customer_id, external_reference))

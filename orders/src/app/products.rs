@@ -1,5 +1,4 @@
-//! What may be done to products and their stock. The stock is the sum of its ledger at any moment: whatever changes the
-//! one enters the other, in one transaction.
+//! Rules for products and their stock. The stock is the sum of its ledger at any moment: both change in one transaction.
 
 use std::ops::RangeInclusive;
 
@@ -20,7 +19,7 @@ const LIST: &str = "products";
 const LEDGER: &str = "stock_adjustments";
 const ALLOWED_STOCK: RangeInclusive<i64> = Stock::MIN..=Stock::MAX;
 
-/// The products.
+/// The products service.
 pub(crate) struct Products {
     pub(crate) db: Db,
     pub(crate) loader: BatchLoader<i64, Product>,
@@ -64,7 +63,7 @@ impl Products {
         Ok(Page::new(rows, next.map(seal)))
     }
 
-    /// Changes what is given, which may be nothing. An absolute stock enters the ledger as the difference to the stock before it.
+    /// Changes the given fields. An absolute stock enters the ledger as a difference.
     pub(crate) async fn update(
         &self,
         operator: &Operator,
@@ -132,7 +131,7 @@ async fn view(connection: &mut Connection, id: ProductId) -> Result<Product, Ord
     products::find(connection, id).await?.ok_or_else(|| not_found(id))
 }
 
-/// Enters an operator's change of the stock into the ledger, if it is one.
+/// Enters an operator's change of the stock into the ledger. A change by 0 is none.
 async fn record(
     connection: &mut Connection,
     (product_id, delta, reason): (ProductId, i64, &str),
@@ -142,7 +141,7 @@ async fn record(
     if delta == 0 {
         return Ok(());
     }
-    ledger::appended([Entry { product_id, delta, reason, reference, order_id: None, principal }]).run(connection).await
+    ledger::append([Entry { product_id, delta, reason, reference, order_id: None, principal }]).run(connection).await
 }
 
 fn check_unchanged(seen: &Product, if_match: Option<&IfMatch>, patch: &ProductPatch) -> Result<(), OrdersError> {

@@ -1,4 +1,4 @@
-//! Who changed an order, and when: append-only.
+//! The history of orders: append-only.
 
 use chrono::NaiveDateTime;
 use common_contract::OrderId;
@@ -11,7 +11,7 @@ use orders_api::{OrderEvent, OrderStatus};
 
 use super::status::Status;
 
-/// One event to be recorded.
+/// A new event.
 pub(crate) struct Event<'e> {
     pub(crate) order_id: OrderId,
     pub(crate) from: Option<OrderStatus>,
@@ -46,8 +46,8 @@ impl From<Row> for OrderEvent {
     }
 }
 
-/// The statement that records events.
-pub(crate) fn appended<'e>(events: impl IntoIterator<Item = Event<'e>>) -> Insert {
+/// Builds the statement that appends events.
+pub(crate) fn append<'e>(events: impl IntoIterator<Item = Event<'e>>) -> Insert {
     let mut insert =
         Insert::into("order_events (order_id, from_status, to_status, principal, correlation_id, created_at)");
     for event in events {
@@ -63,7 +63,7 @@ pub(crate) fn appended<'e>(events: impl IntoIterator<Item = Event<'e>>) -> Inser
     insert
 }
 
-/// The order's events, newest first. An order passes through three states at most, so there are no pages.
+/// Lists the events of an order, newest first. An order has at most three states, so there are no pages.
 pub(crate) async fn of_order(connection: &mut Connection, id: OrderId) -> Result<Vec<OrderEvent>, DbError> {
     let ours = order_events::table.filter(order_events::order_id.eq(id.get()));
     let rows: Vec<Row> = ours.order(order_events::id.desc()).select(Row::as_select()).load(connection).await?;

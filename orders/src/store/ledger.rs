@@ -12,7 +12,7 @@ use orders_api::StockMovement;
 
 use super::limit;
 
-/// One entry to be made.
+/// A new entry.
 pub(crate) struct Entry<'e> {
     pub(crate) product_id: ProductId,
     pub(crate) delta: i64,
@@ -51,8 +51,8 @@ impl From<Row> for StockMovement {
     }
 }
 
-/// The statement that adds entries.
-pub(crate) fn appended<'e>(entries: impl IntoIterator<Item = Entry<'e>>) -> Insert {
+/// Builds the statement that appends entries.
+pub(crate) fn append<'e>(entries: impl IntoIterator<Item = Entry<'e>>) -> Insert {
     let mut insert = Insert::into("stock_movements (product_id, delta, reason, reference, order_id, principal)");
     for entry in entries {
         insert.row(&[
@@ -67,14 +67,14 @@ pub(crate) fn appended<'e>(entries: impl IntoIterator<Item = Entry<'e>>) -> Inse
     insert
 }
 
-/// The entry that this connection added last.
+/// Returns the entry that this connection appended last.
 pub(crate) async fn last_appended(connection: &mut Connection) -> Result<StockMovement, DbError> {
     let id = last_insert_id(connection).await?;
     let row: Row = stock_movements::table.find(id).select(Row::as_select()).first(connection).await?;
     Ok(row.into())
 }
 
-/// At most `rows` entries of this product with an id below `before`, newest first.
+/// Lists at most `rows` entries of a product with an id below `before`, newest first.
 pub(crate) async fn page(
     connection: &mut Connection,
     product: ProductId,

@@ -16,12 +16,12 @@ use orders_api::{Order, OrderItem, OrderListQuery, OrderStatus, OrderSummary};
 use super::status::Status;
 use super::{exactly_one, limit};
 
-/// The key that keeps one idempotency key from making two orders.
+/// Unique key of the principal and its idempotency key.
 pub(crate) const UNIQUE_CREATE_KEY: &str = "uq_orders_create_key";
-/// The key that keeps orders from naming customers that do not exist.
+/// Foreign key of the customer.
 pub(crate) const CUSTOMER_EXISTS: &str = "fk_orders_customer";
 
-/// An order to be stored, CREATED, without its items.
+/// A new order without its items.
 pub(crate) struct NewRow<'o> {
     pub(crate) customer_id: CustomerId,
     pub(crate) total_cents: i64,
@@ -92,8 +92,8 @@ impl From<ItemRow> for OrderItem {
     }
 }
 
-/// The statement that stores new orders. [`db::clock::inserted_ids`] gives their ids.
-pub(crate) fn inserted<'o>(orders: impl IntoIterator<Item = NewRow<'o>>) -> Insert {
+/// Builds the statement that inserts orders. [`db::clock::inserted_ids`] returns their ids.
+pub(crate) fn insert<'o>(orders: impl IntoIterator<Item = NewRow<'o>>) -> Insert {
     let mut insert = Insert::into(
         "orders (customer_id, total_cents, external_reference, created_at, reserved_until, create_principal, create_key, \
          create_hash)",
@@ -114,7 +114,7 @@ pub(crate) fn inserted<'o>(orders: impl IntoIterator<Item = NewRow<'o>>) -> Inse
 }
 
 /// The statement that stores the items of new orders.
-pub(crate) fn inserted_items<'o>(items: impl IntoIterator<Item = (OrderId, &'o OrderItem)>) -> Insert {
+pub(crate) fn insert_items<'o>(items: impl IntoIterator<Item = (OrderId, &'o OrderItem)>) -> Insert {
     let mut insert =
         Insert::into("order_items (order_id, product_id, sku, name, qty, unit_price_cents, subtotal_cents)");
     for (order, item) in items {
@@ -138,14 +138,14 @@ pub(crate) async fn find(connection: &mut Connection, id: OrderId) -> Result<Opt
     Ok(Some(with_items(row.into(), items)))
 }
 
-/// The order that this caller made under this idempotency key, and the hash of the request that made it.
-pub(crate) async fn find_created_under(
+/// Finds the order that a principal created under an idempotency key, and the hash of its request.
+pub(crate) async fn find_by_create_key(
     connection: &mut Connection,
     principal: &str,
     key: &str,
 ) -> Result<Option<(Order, Option<Vec<u8>>)>, DbError> {
-    let made = orders::table.filter(orders::create_principal.eq(principal)).filter(orders::create_key.eq(key));
-    let found = made.select((orders::id, orders::create_hash)).first(connection).await.optional()?;
+    let created = orders::table.filter(orders::create_principal.eq(principal)).filter(orders::create_key.eq(key));
+    let found = created.select((orders::id, orders::create_hash)).first(connection).await.optional()?;
     let Some((id, hash)) = found else { return Ok(None) };
     Ok(find(connection, OrderId::stored(id)).await?.map(|order| (order, hash)))
 }
@@ -185,7 +185,7 @@ pub(crate) fn with_items(order: OrderSummary, items: Vec<OrderItem>) -> Order {
     }
 }
 
-/// Locks the order's row, and gives it and the server's time after that.
+/// Locks the order's row. Returns it and the server's time after that.
 pub(crate) async fn lock(
     connection: &mut Connection,
     id: OrderId,
@@ -195,8 +195,8 @@ pub(crate) async fn lock(
     Ok(row.map(|(row, now)| (row.into(), now)))
 }
 
-/// At most `rows` orders that are CREATED past their reservation, the oldest reservation first, after this one. Locks
-/// nothing: a lock taken by way of this index would come in the opposite order of those of a confirm.
+/// Lists at most `rows` orders that are CREATED past their reservation, the oldest first, after the given one. Locks nothing:
+/// locks by way of this index would come in the opposite order of those of a confirm.
 pub(crate) async fn expired(
     connection: &mut Connection,
     after: Option<(NaiveDateTime, OrderId)>,
@@ -213,29 +213,29 @@ pub(crate) async fn expired(
     Ok(rows.into_iter().map(|(until, id)| (until, OrderId::stored(id))).collect())
 }
 
-/// Locks the order's row if it is CREATED past its reservation, and if nobody else has locked it.
+/// Locks the order's row if it is CREATED past its reservation, and no other transaction has locked it.
 pub(crate) async fn lock_expired(connection: &mut Connection, id: OrderId) -> Result<Option<OrderSummary>, DbError> {
     let expired = orders::table.find(id.get()).filter(is_expired()).select(Row::as_select());
     let row: Option<Row> = expired.for_update().skip_locked().cached().get_result(connection).await.optional()?;
     Ok(row.map(OrderSummary::from))
 }
 
-/// CREATED, with a reservation that has passed. An order without one never gets there.
+/// Filter for orders that are CREATED past their reservation. An order without one never expires.
 #[diesel::dsl::auto_type(no_type_alias)]
 fn is_expired() -> _ {
     let (created, now): (Status, SqlLiteral<Datetime>) = (Status(OrderStatus::Created), utc_now());
     orders::status.eq(created).and(orders::reserved_until.assume_not_null().le(now))
 }
 
-/// The statement by which CREATED becomes CONFIRMED. The row is locked and was seen in that state.
-pub(crate) fn confirmed(id: OrderId, at: NaiveDateTime) -> String {
+/// Builds the statement that turns CREATED into CONFIRMED. The row is locked and was read in that state.
+pub(crate) fn set_confirmed(id: OrderId, at: NaiveDateTime) -> String {
     format!(
         "UPDATE orders SET status = 'CONFIRMED', confirmed_at = '{at}', reserved_until = NULL, version = version + 1 \
          WHERE id = {id} AND status = 'CREATED'"
     )
 }
 
-/// An order in this state becomes CANCELED; from any other it is an error.
+/// Cancels an order that has this status. Any other status is an error.
 pub(crate) async fn set_canceled(
     connection: &mut Connection,
     id: OrderId,
@@ -252,7 +252,7 @@ pub(crate) async fn set_canceled(
     exactly_one(diesel::update(cancelable).set(changes).cached().execute(connection).await?)
 }
 
-/// At most `rows` orders that the query asks for, newest first, after this position.
+/// Lists at most `rows` orders that match the query, newest first, after this position.
 pub(crate) async fn page(
     connection: &mut Connection,
     query: &OrderListQuery,
@@ -285,8 +285,7 @@ pub(crate) async fn page(
     Ok(rows.into_iter().map(OrderSummary::from).collect())
 }
 
-/// The moment as a DATETIME(6) can hold it. Anything that a caller names beyond its range is before or after every
-/// order in any case, and so are the ends of the range.
+/// Clamps a moment to the range of DATETIME(6). Moments beyond it are before or after every order, as are its ends.
 fn storable(moment: Timestamp) -> NaiveDateTime {
     const YEAR_1000: i64 = -30_610_224_000_000_000;
     const YEAR_9999: i64 = 253_370_764_800_000_000;

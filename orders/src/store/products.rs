@@ -14,7 +14,7 @@ use orders_api::{NewProduct, Product, ProductPatch};
 
 use super::{exactly_one, limit};
 
-/// The key that keeps two products from having one sku.
+/// Unique key of the sku.
 pub(crate) const UNIQUE_SKU: &str = "uq_products_sku";
 
 #[derive(Queryable, Selectable)]
@@ -65,7 +65,7 @@ pub(crate) async fn find(connection: &mut Connection, id: ProductId) -> Result<O
     Ok(row.map(Product::from))
 }
 
-/// Those of these products that there are, by their ids.
+/// Finds those of the products that exist.
 pub(crate) async fn find_all(connection: &mut Connection, ids: Vec<i64>) -> Result<Vec<(i64, Product)>, DbError> {
     let those = products::table.filter(products::id.eq_any(ids)).select(Row::as_select());
     let rows: Vec<Row> = those.cached().load(connection).await?;
@@ -78,43 +78,41 @@ pub(crate) async fn lock(connection: &mut Connection, id: ProductId) -> Result<O
     Ok(row.optional()?.map(Product::from))
 }
 
-/// What becomes of a row that another transaction has locked.
+/// Treatment of rows that another transaction has locked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum IfLocked {
-    /// It is waited for.
+pub(crate) enum LockMode {
     Wait,
-    /// It is left out, as if there were none.
-    Skip,
+    /// Leaves them out, as if there were none.
+    SkipLocked,
 }
 
-/// Locks those of the products that exist, and gives them, by ascending id, and the server's time after that. So their rows are
-/// locked, too: the only index that leads to them is the primary key, and the server walks it upwards, whether it looks the ids
-/// up or reads all rows.
+/// Locks those of the products that exist. Returns them, by ascending id, and the server's time after that. The rows are locked
+/// in the same order: only the primary key leads to them, and the server walks it upwards, for lookups and for a scan.
 pub(crate) async fn lock_all(
     connection: &mut Connection,
     ids: &[ProductId],
-    if_locked: IfLocked,
+    lock_mode: LockMode,
 ) -> Result<(Vec<Product>, NaiveDateTime), DbError> {
     let ids = padded(ids.iter().copied().map(ProductId::get).collect());
     let wanted = products::table.filter(products::id.eq_any(ids));
     let rows = wanted.order(products::id.asc()).select((Row::as_select(), time_of_row())).for_update();
-    let rows: Vec<(Row, NaiveDateTime)> = match if_locked {
-        IfLocked::Wait => rows.cached().load(connection).await?,
-        IfLocked::Skip => rows.skip_locked().cached().load(connection).await?,
+    let rows: Vec<(Row, NaiveDateTime)> = match lock_mode {
+        LockMode::Wait => rows.cached().load(connection).await?,
+        LockMode::SkipLocked => rows.skip_locked().cached().load(connection).await?,
     };
     let now = rows.iter().map(|(_, now)| *now).max().unwrap_or_default();
     Ok((rows.into_iter().map(|(row, _)| row.into()).collect(), now))
 }
 
-/// At most `rows` products with an id below `before`, newest first.
+/// Lists at most `rows` products with an id below `before`, newest first.
 pub(crate) async fn page(connection: &mut Connection, before: i64, rows: usize) -> Result<Vec<Product>, DbError> {
     let newest_first = products::table.filter(products::id.lt(before)).order(products::id.desc());
     let rows: Vec<Row> = newest_first.limit(limit(rows)).select(Row::as_select()).load(connection).await?;
     Ok(rows.into_iter().map(Product::from).collect())
 }
 
-/// At most `rows` products with an id below `before` that the search finds, newest first, and below which id it goes
-/// on. What is gone by the second statement is missing from the page, but does not end the list.
+/// Searches for at most `rows` products with an id below `before`, newest first. Returns them and the id below which the next
+/// page starts. A product that is deleted between the two statements is missing from the page, but does not end the list.
 pub(crate) async fn search(
     connection: &mut Connection,
     search: &str,
@@ -135,7 +133,7 @@ struct Changes<'p> {
     stock: Option<i64>,
 }
 
-/// Changes what the patch gives of a product that is locked and was seen like this.
+/// Applies the patch to a product that is locked and was read as `seen`.
 pub(crate) async fn update(connection: &mut Connection, seen: &Product, patch: &ProductPatch) -> Result<(), DbError> {
     let changes = Changes {
         name: patch.name.as_ref().map(Text::as_str),
@@ -151,8 +149,8 @@ pub(crate) async fn update(connection: &mut Connection, seen: &Product, patch: &
     }
 }
 
-/// Adds to the stock, or takes from it, if it stays within these limits. Says whether it did; it does not, either,
-/// where there is no such product.
+/// Changes the stock by `delta` if it stays within the limits. Returns whether it did, which is also false if there is no
+/// such product.
 pub(crate) async fn add_stock(
     connection: &mut Connection,
     id: ProductId,
@@ -169,16 +167,16 @@ pub(crate) async fn add_stock(
     Ok(diesel::update(fitting).set(changes).cached().execute(connection).await? == 1)
 }
 
-/// The statement that takes pieces for so many orders, each of which is a change of the product. The row is locked and has as
-/// many; if it had not, its CHECK would refuse.
-pub(crate) fn stock_taken(id: ProductId, qty: i64, orders: i64) -> String {
+/// Builds the statement that deducts stock for a number of orders, each of which raises the version. The row is locked and has
+/// enough; if not, its CHECK refuses.
+pub(crate) fn deduct_stock(id: ProductId, qty: i64, orders: i64) -> String {
     format!(
         "UPDATE products SET stock = stock - {qty}, version = version + {orders}, updated_at = UTC_TIMESTAMP(6) \
          WHERE id = {id}"
     )
 }
 
-/// Gives back what was taken, however much was delivered since: this has no upper limit.
+/// Returns stock. This has no upper limit, however much was delivered since.
 pub(crate) async fn return_stock(connection: &mut Connection, id: ProductId, qty: i64) -> Result<(), DbError> {
     let returned = add_stock(connection, id, qty, 0..=i64::MAX).await?;
     exactly_one(usize::from(returned))

@@ -69,6 +69,8 @@
 //! | --- | --- |
 //! | the same key 64 times at once | `races::sixty_four_clients_with_fifty_keys_in_common_make_fifty_orders`, `races::sixty_four_confirms_under_one_key_are_one_transition` |
 //! | 64 keys at once on one order | `races::sixty_four_confirms_under_as_many_keys_are_one_transition` |
+//! | orders for one product share a transaction, and none fails because of another | `batches::orders_for_one_product_share_commits`, `batches::a_rejected_order_leaves_nothing_and_does_not_affect_its_batch` |
+//! | a row that is locked elsewhere delays only the orders for it | `batches::a_locked_product_delays_no_order_for_another_product`, `time_limits::orders_for_a_locked_product_leave_connections_and_time_to_everything_else` |
 //! | stock 100, 400 buyers of 1 | `races::four_hundred_buyers_of_a_hundred_pieces_get_a_hundred` |
 //! | (A,B) and (B,A) by 32 workers; under 1 % of transactions retried | `retries::two_thousand_orders_of_two_products_in_opposite_orders_all_succeed_and_hardly_one_is_tried_again` |
 //! | 64 cancels of one order | `races::sixty_four_cancels_are_one_restock` |
@@ -84,6 +86,7 @@
 
 mod abandon;
 mod bad_input;
+mod batches;
 mod books;
 mod cancel;
 mod collisions;
@@ -107,4 +110,3 @@ mod retries;
 mod stock;
 mod system;
 mod time_limits;
-mod together;

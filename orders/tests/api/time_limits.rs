@@ -1,11 +1,12 @@
 //! A service waits 2 s for an answer. Whatever hangs behind this one, that service is told so in time, because one that
 //! is not told cannot know whether its order was made.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use client_common::Outbound;
 use common_server::settings::Env;
 use diesel_async::SimpleAsyncConnection;
+use futures::future::join_all;
 use orders::Config;
 use orders_client::Client;
 
@@ -112,4 +113,40 @@ async fn a_database_without_a_free_connection_is_told_in_time() {
         _ = &mut busy => panic!("the connection was free"),
         () = &mut told => {}
     }
+}
+
+/// Within this time a row stays locked and many orders wait for it, while other operations go on.
+const LOCKED_FOR: Duration = Duration::from_millis(1500);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_for_a_locked_product_leave_connections_and_time_to_everything_else() {
+    let harness = Harness::with_connections(3).await;
+    let (a, b) = (harness.product("A", 1000).await, harness.product("B", 1000).await);
+    let client = impatient(&harness.url(""));
+    let create = async |key: &str, product: i64| {
+        client.order_create().x_idempotency_key(key).body(new_order(&[(product, 1)])).send().await
+    };
+    let mut other = harness.database.connection().await;
+    let lock = format!("BEGIN; SELECT id FROM products WHERE id = {a} FOR UPDATE");
+    other.batch_execute(&lock).await.unwrap();
+    let keys = Vec::from_iter((0..40).map(|n| format!("a{n}")));
+    let blocked = join_all(keys.iter().map(|key| create(key, a)));
+    let others = async {
+        let (started, mut orders) = (Instant::now(), 0);
+        while started.elapsed() < LOCKED_FOR {
+            let id = create(&format!("b{orders}"), b).await.unwrap().id;
+            client.order_confirm().id(id).x_idempotency_key(format!("c{orders}")).send().await.unwrap();
+            client.order_view().id(id).send().await.unwrap();
+            orders += 1;
+        }
+        orders
+    };
+    let (blocked, orders) = tokio::join!(blocked, others);
+    for answer in blocked {
+        assert_eq!(refusal(answer), refused(503, "unavailable"));
+    }
+    other.batch_execute("ROLLBACK").await.unwrap();
+    assert!(!is_replay(&create("a0", a).await.unwrap()));
+    assert_eq!((harness.stock(a).await, harness.stock(b).await), (999, 1000 - orders));
+    books::check(&harness).await;
 }

@@ -1,7 +1,7 @@
-//! What the server does without being asked. It ends with the server: see [`start`].
+//! Background jobs.
 //!
-//! Every server of a deployment does all of it. They need not know of each other: orders that one of them works on are
-//! passed over by the others, and a key that is gone need not be deleted.
+//! Every server of a deployment runs all of them, without coordination: an order that is locked by one server is skipped by
+//! the others, and deleting a key that is gone has no effect.
 
 use std::fmt::Debug;
 use std::panic::AssertUnwindSafe;
@@ -14,30 +14,29 @@ use tokio::time::sleep;
 
 use crate::app::expire;
 
-/// How long the stock of an expired order may stay taken.
-const EXPIRE_EVERY: Duration = Duration::from_secs(5);
+/// Longest time that an expired order keeps its stock.
+const EXPIRY_INTERVAL: Duration = Duration::from_secs(5);
 /// Expired keys are ignored in any case. They only take up space.
-const REAP_EVERY: Duration = Duration::from_secs(300);
+const REAP_INTERVAL: Duration = Duration::from_secs(300);
 
-/// Starts both jobs, the first run of each at once. Dropping what this gives ends them, wherever they are: a
-/// transaction that is open then is rolled back.
+/// Starts the jobs, the first run of each at once. Dropping the set aborts them; an open transaction is rolled back.
 pub(crate) fn start(db: &Db) -> JoinSet<()> {
     let mut jobs = JoinSet::new();
     let (expiry, keys) = (db.clone(), db.clone());
-    jobs.spawn(repeat("cancel orders whose reservation has passed", EXPIRE_EVERY, move || {
+    jobs.spawn(run_periodically("cancel orders whose reservation has passed", EXPIRY_INTERVAL, move || {
         let db = expiry.clone();
         async move { expire(&db).await }
     }));
-    jobs.spawn(repeat("delete expired idempotency keys", REAP_EVERY, move || {
+    jobs.spawn(run_periodically("delete expired idempotency keys", REAP_INTERVAL, move || {
         let db = keys.clone();
         async move { idempotency::reap(&db).await }
     }));
     jobs
 }
 
-/// Runs a job again and again, with a pause after each run. A run that fails or panics does not keep the next from
-/// its turn: nobody would notice a job that has ended before the stock runs out.
-async fn repeat<R, E>(job: &'static str, pause: Duration, run: impl Fn() -> R)
+/// Runs a job forever, with a pause after each run. A run that fails or panics does not end the job, which would go unnoticed
+/// until the stock runs out.
+async fn run_periodically<R, E>(job: &'static str, pause: Duration, run: impl Fn() -> R)
 where
     R: Future<Output = Result<usize, E>>,
     E: Debug,
@@ -62,7 +61,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_run_that_panics_or_fails_keeps_no_later_run_from_its_turn() {
+    async fn a_run_that_panics_or_fails_does_not_end_the_job() {
         let (runs, third) = (AtomicUsize::new(0), Notify::new());
         let run = async || match runs.fetch_add(1, Ordering::Relaxed) {
             0 => panic!("forced by a test"),
@@ -73,7 +72,7 @@ mod tests {
             }
         };
         tokio::select! {
-            () = repeat("test", Duration::ZERO, run) => {}
+            () = run_periodically("test", Duration::ZERO, run) => {}
             () = third.notified() => {}
         }
         assert!(runs.into_inner() >= 3);

@@ -1,5 +1,4 @@
-//! Asks the customers service whether a customer exists. Nothing of its answer but that is used, and no connection to
-//! the database is held meanwhile.
+//! Client of the customers service: checks that a customer exists. No connection to the database is held meanwhile.
 
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use customers_client::{Client, codes};
 use secrecy::{ExposeSecret, SecretString};
 
 const CONNECT_LIMIT: Duration = Duration::from_millis(500);
-/// What any one call may take. A check may have less for all of its calls.
+/// Time limit of one call. A check may have less for all of its calls.
 const CALL_LIMIT: Duration = Duration::from_secs(2);
 const RETRY: Retry = Retry {
     attempts: 3,
@@ -22,14 +21,14 @@ const RETRY: Retry = Retry {
     total: CALL_LIMIT,
 };
 
-/// The customers service, from here.
+/// Client of the customers service.
 pub(crate) struct CustomersService {
     base: String,
     token: SecretString,
     http: reqwest::Client,
 }
 
-/// Why a customer could not be vouched for.
+/// Reason why the check of a customer fails.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CustomerFault {
     #[error("there is no customer {0}")]
@@ -51,7 +50,7 @@ impl CustomersService {
         })
     }
 
-    /// Makes sure that there is such a customer, on behalf of this call, and says within `limit` what came of it.
+    /// Checks within `limit` that the customer exists, on behalf of this call.
     pub(crate) async fn check(&self, call: &Call, id: CustomerId, limit: Duration) -> Result<(), CustomerFault> {
         let (traceparent, tracestate) = call.trace();
         let outbound = Outbound::new().bearer(self.token.expose_secret()).correlation_id(call.correlation_id());

@@ -1,4 +1,4 @@
-//! Orders that wait for one product are committed together, and each of them ends as it would have ended alone.
+//! Order batches: orders for one product share a transaction, and each of them ends as it would have ended alone.
 
 use std::pin::pin;
 
@@ -23,7 +23,7 @@ fn code(answer: &Raw) -> &str {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_refused_keeps_nobody_from_an_order_and_leaves_nothing() {
+async fn a_rejected_order_leaves_nothing_and_does_not_affect_its_batch() {
     let customers = FakeCustomers::start();
     let harness = Harness::beside(&customers.base_url()).await;
     let a = harness.product("A", 1000).await;
@@ -51,7 +51,7 @@ async fn what_is_refused_keeps_nobody_from_an_order_and_leaves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn those_who_wait_for_one_product_share_commits() {
+async fn orders_for_one_product_share_commits() {
     let harness = Harness::start().await;
     let (a, b) = (harness.product("A", 1000).await, harness.product("B", 1000).await);
     let keys = Vec::from_iter((0..CALLERS).map(|n| format!("k{n}")));
@@ -68,7 +68,7 @@ async fn those_who_wait_for_one_product_share_commits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_product_that_somebody_has_locked_keeps_nobody_from_another_one() {
+async fn a_locked_product_delays_no_order_for_another_product() {
     let harness = Harness::start().await;
     let (a, b) = (harness.product("A", 1000).await, harness.product("B", 1000).await);
     let mut other = harness.database.connection().await;
@@ -94,7 +94,7 @@ async fn a_product_that_somebody_has_locked_keeps_nobody_from_another_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_comes_with_the_key_of_an_order_that_waits_hears_what_became_of_it() {
+async fn a_retry_while_its_order_waits_gets_the_outcome_of_the_first_request() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;
     let mut other = harness.database.connection().await;

@@ -1,4 +1,4 @@
-//! An order as it was asked for, and what it becomes of what is on the shelf.
+//! A requested order, and the allocation of stock to it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,19 +8,19 @@ use common_contract::{CustomerId, OrderId, ProductId};
 use db::idempotency::{KeyedRequest, Nonce};
 use orders_api::{NewOrderItem, Order, OrderItem, OrderStatus, Product};
 
-use super::OrdersError;
-use super::error::Shortage;
-use super::once::Keyed;
+use crate::app::OrdersError;
+use crate::app::error::Shortage;
+use crate::app::idempotent::KeyedRequest;
 use crate::store::orders::NewRow;
 
-/// The operation, as far as idempotency keys are concerned.
+/// Scope of the operation's idempotency keys.
 pub(super) const SCOPE: &str = "order.create";
 
-/// How many pieces of which product, by ascending product.
+/// Quantities by ascending product.
 pub(super) type Lines = BTreeMap<ProductId, i64>;
 
-/// Several lines of one product count together.
-pub(super) fn merged(items: &[NewOrderItem]) -> Result<Lines, OrdersError> {
+/// Adds up the lines of each product.
+pub(super) fn merge_lines(items: &[NewOrderItem]) -> Result<Lines, OrdersError> {
     let mut lines = Lines::new();
     for NewOrderItem { product_id, qty } in items {
         let sum = lines.entry(*product_id).or_default();
@@ -29,21 +29,21 @@ pub(super) fn merged(items: &[NewOrderItem]) -> Result<Lines, OrdersError> {
     Ok(lines)
 }
 
-/// An order that somebody asked for.
+/// A requested order.
 #[derive(Clone, Debug)]
 pub(super) struct Draft {
     pub(super) customer_id: CustomerId,
     pub(super) lines: Lines,
     pub(super) expected_total_cents: Option<i64>,
     pub(super) external_reference: Option<String>,
-    /// How long it holds its stock without being confirmed.
+    /// How long it reserves its stock without being confirmed.
     pub(super) reservation: Option<Duration>,
     pub(super) principal: String,
     pub(super) correlation_id: String,
     pub(super) key: Option<DraftKey>,
 }
 
-/// Under which idempotency key.
+/// The idempotency key of a draft.
 #[derive(Clone, Debug)]
 pub(super) struct DraftKey {
     key: String,
@@ -52,42 +52,42 @@ pub(super) struct DraftKey {
 }
 
 impl DraftKey {
-    pub(super) fn of(keyed: &Keyed<'_>) -> Self {
-        let KeyedRequest { key, request_hash, .. } = keyed.claim;
-        Self { key: key.to_owned(), request_hash, nonce: keyed.nonce }
+    pub(super) fn new(request: &KeyedRequest<'_>) -> Self {
+        let KeyedRequest { key, request_hash, .. } = request.claim;
+        Self { key: key.to_owned(), request_hash, nonce: request.nonce }
     }
 }
 
-/// An order that there is enough on the shelf for.
+/// The stock allocated to a draft, at its prices.
 #[derive(Debug)]
-pub(super) struct Sale {
+pub(super) struct Allocation {
     pub(super) items: Vec<OrderItem>,
     pub(super) total_cents: i64,
 }
 
 impl Draft {
-    /// The claim of its key, if it has one.
+    /// The claim of its key.
     pub(super) fn claim(&self) -> Option<(KeyedRequest<'_>, Nonce)> {
         let DraftKey { key, request_hash, nonce } = self.key.as_ref()?;
         let (scope, principal, request_hash) = (SCOPE, self.principal.as_str(), *request_hash);
         Some((KeyedRequest { scope, principal, key, request_hash }, *nonce))
     }
 
-    /// Whose key it has, and which.
+    /// Its principal and key.
     pub(super) fn key(&self) -> Option<(&str, &str)> {
         self.key.as_ref().map(|key| (&*self.principal, &*key.key))
     }
 
-    /// Tells what is asked for under its key from anything else.
+    /// Hash of the request under its key.
     pub(super) fn request_hash(&self) -> Option<[u8; 32]> {
         self.key.as_ref().map(|key| key.request_hash)
     }
 
-    /// Its row, at this moment.
-    pub(super) fn row(&self, sale: &Sale, now: NaiveDateTime) -> NewRow<'_> {
+    /// Its row, created at `now`.
+    pub(super) fn row(&self, allocation: &Allocation, now: NaiveDateTime) -> NewRow<'_> {
         NewRow {
             customer_id: self.customer_id,
-            total_cents: sale.total_cents,
+            total_cents: allocation.total_cents,
             external_reference: self.external_reference.as_deref(),
             created_at: now,
             reserved_until: self.reservation.map(|reservation| now + reservation),
@@ -97,62 +97,62 @@ impl Draft {
         }
     }
 
-    /// The order that it has become.
-    pub(super) fn order(&self, id: OrderId, sale: &Sale, now: NaiveDateTime) -> Order {
+    /// Its order, created at `now`.
+    pub(super) fn order(&self, id: OrderId, allocation: &Allocation, now: NaiveDateTime) -> Order {
         Order {
             id,
             customer_id: self.customer_id,
             status: OrderStatus::Created,
-            total_cents: sale.total_cents,
+            total_cents: allocation.total_cents,
             external_reference: self.external_reference.clone(),
             created_at: now.and_utc(),
             confirmed_at: None,
             canceled_at: None,
             version: 1,
-            items: sale.items.clone(),
+            items: allocation.items.clone(),
         }
     }
 }
 
-/// The products that drafts want, locked, with what is left of each.
-pub(super) struct Shelf {
+/// Locked products, with the stock that is left of each.
+pub(super) struct Inventory {
     products: BTreeMap<ProductId, Product>,
-    taken: BTreeMap<ProductId, Taken>,
+    deductions: BTreeMap<ProductId, Deduction>,
 }
 
-/// What was taken of a product.
+/// The stock allocated from a product.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Taken {
+pub(super) struct Deduction {
     pub(super) qty: i64,
     pub(super) orders: i64,
 }
 
-impl Shelf {
-    pub(super) fn of(products: Vec<Product>) -> Self {
+impl Inventory {
+    pub(super) fn new(products: Vec<Product>) -> Self {
         let products = products.into_iter().map(|product| (product.id, product)).collect();
-        Self { products, taken: BTreeMap::new() }
+        Self { products, deductions: BTreeMap::new() }
     }
 
-    /// Takes what the draft wants, all of it or nothing.
-    pub(super) fn sell(&mut self, draft: &Draft) -> Result<Sale, OrdersError> {
-        let sale = self.sale(draft)?;
+    /// Allocates everything that the draft wants, or nothing.
+    pub(super) fn allocate(&mut self, draft: &Draft) -> Result<Allocation, OrdersError> {
+        let allocation = self.allocation(draft)?;
         for (id, qty) in &draft.lines {
             if let Some(product) = self.products.get_mut(id) {
                 product.stock -= qty;
             }
-            let taken = self.taken.entry(*id).or_default();
-            taken.qty += qty;
-            taken.orders += 1;
+            let deduction = self.deductions.entry(*id).or_default();
+            deduction.qty += qty;
+            deduction.orders += 1;
         }
-        Ok(sale)
+        Ok(allocation)
     }
 
-    /// What was taken, by ascending product.
-    pub(super) fn taken(&self) -> &BTreeMap<ProductId, Taken> {
-        &self.taken
+    /// The deductions by ascending product.
+    pub(super) fn deductions(&self) -> &BTreeMap<ProductId, Deduction> {
+        &self.deductions
     }
 
-    fn sale(&self, draft: &Draft) -> Result<Sale, OrdersError> {
+    fn allocation(&self, draft: &Draft) -> Result<Allocation, OrdersError> {
         let missing: Vec<_> = draft.lines.keys().copied().filter(|id| !self.products.contains_key(id)).collect();
         if !missing.is_empty() {
             return Err(OrdersError::ProductsNotFound(missing));
@@ -169,7 +169,7 @@ impl Shelf {
         let total_cents = total(&items)?;
         match draft.expected_total_cents {
             Some(expected) if expected != total_cents => Err(OrdersError::TotalChanged { total_cents }),
-            _ => Ok(Sale { items, total_cents }),
+            _ => Ok(Allocation { items, total_cents }),
         }
     }
 }

@@ -1,0 +1,233 @@
+//! One transaction that creates the orders of a batch. A rejected order leaves nothing behind; the others commit.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::NaiveDateTime;
+use common_contract::{OrderId, ProductId};
+use db::clock::inserted_ids;
+use db::idempotency::{self, Acquisition};
+use db::insert::run_all;
+use db::{Connection, DbError, TransactionError};
+use orders_api::{Order, OrderItem, OrderStatus};
+
+use super::draft::{Allocation, Draft, Inventory};
+use crate::app::idempotent::OrderResponse;
+use crate::app::{OrdersError, reason};
+use crate::store::events::{self, Event};
+use crate::store::ledger::{self, Entry};
+use crate::store::orders;
+use crate::store::products::{self, LockMode};
+
+/// HTTP status of a response with a new order.
+const CREATED: u16 = 201;
+
+/// The outcome of each draft, in their order.
+pub(super) type Outcomes = Vec<Outcome>;
+
+/// The outcome of a draft.
+pub(super) enum Outcome {
+    Settled(Result<OrderResponse, OrdersError>),
+    /// The rows of these products are missing or locked by another transaction.
+    Locked(Vec<ProductId>),
+}
+
+/// Why a batch commits nothing.
+pub(super) enum Rollback {
+    /// No draft became an order.
+    Empty(Outcomes),
+    /// The transaction failed. Which of the drafts is the cause, if any, is unknown.
+    Failed(OrdersError),
+    /// A lock was not granted in time, and the transaction is not run again.
+    Blocked(OrdersError),
+}
+
+impl Rollback {
+    /// Keeps a lock timeout from being retried within the transaction.
+    pub(super) fn without_lock_retries(self) -> Self {
+        match self {
+            Self::Failed(error) if matches!(error.as_db(), Some(DbError::LockTimeout)) => Self::Blocked(error),
+            rollback => rollback,
+        }
+    }
+}
+
+impl<E: Into<OrdersError>> From<E> for Rollback {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl TransactionError for Rollback {
+    fn as_db(&self) -> Option<&DbError> {
+        match self {
+            Self::Empty(_) | Self::Blocked(_) => None,
+            Self::Failed(error) => error.as_db(),
+        }
+    }
+}
+
+/// A draft, and how far its creation has come.
+struct Candidate<'d> {
+    draft: &'d Draft,
+    state: State,
+}
+
+enum State {
+    /// No response is stored under its key.
+    New,
+    Stored(Result<OrderResponse, OrdersError>),
+    Rejected(OrdersError),
+    Locked(Vec<ProductId>),
+    Allocated(Allocation),
+    Created(Order, OrderResponse),
+}
+
+/// Creates orders from drafts, no two of which have the same key.
+///
+/// Keys come first, then stock, then orders: inserting an item locks its product's row for reading, and two transactions
+/// that then both want to write to it would be a deadlock.
+pub(super) async fn create(
+    connection: &mut Connection,
+    drafts: &[Arc<Draft>],
+    retention: Duration,
+    lock_mode: LockMode,
+) -> Result<Outcomes, Rollback> {
+    let mut candidates = claim_keys(connection, drafts, retention).await?;
+    let (inventory, now) = allocate(connection, &mut candidates, lock_mode).await?;
+    if !candidates.iter().any(|candidate| matches!(candidate.state, State::Allocated(_))) {
+        return Err(Rollback::Empty(outcomes(candidates)));
+    }
+    insert(connection, &inventory, &mut candidates, now).await?;
+    record(connection, &candidates).await?;
+    release_keys(connection, &candidates).await?;
+    Ok(outcomes(candidates))
+}
+
+fn outcomes(candidates: Vec<Candidate<'_>>) -> Outcomes {
+    let outcome = |candidate: Candidate<'_>| match candidate.state {
+        State::Stored(result) => Outcome::Settled(result),
+        State::Rejected(error) => Outcome::Settled(Err(error)),
+        State::Locked(products) => Outcome::Locked(products),
+        State::Created(_, response) => Outcome::Settled(Ok(response)),
+        // No candidate ends in these states.
+        State::New | State::Allocated(_) => Outcome::Settled(Err(DbError::OutcomeUnknown.into())),
+    };
+    candidates.into_iter().map(outcome).collect()
+}
+
+async fn claim_keys<'d>(
+    connection: &mut Connection,
+    drafts: &'d [Arc<Draft>],
+    retention: Duration,
+) -> Result<Vec<Candidate<'d>>, DbError> {
+    let claims = Vec::from_iter(drafts.iter().filter_map(|draft| draft.claim()));
+    let mut claimed = idempotency::acquire_all(connection, &claims, retention).await?.into_iter();
+    let candidate = |draft: &'d Arc<Draft>| match draft.claim().and_then(|_| claimed.next()) {
+        Some(Acquisition::Found(found)) => Candidate { draft, state: State::Stored(OrderResponse::from_found(found)) },
+        Some(Acquisition::Acquired) | None => Candidate { draft, state: State::New },
+    };
+    Ok(drafts.iter().map(candidate).collect())
+}
+
+/// Locks the products that new candidates want, and allocates stock in the order of the candidates.
+async fn allocate(
+    connection: &mut Connection,
+    candidates: &mut [Candidate<'_>],
+    lock_mode: LockMode,
+) -> Result<(Inventory, NaiveDateTime), DbError> {
+    let new = Vec::from_iter(candidates.iter_mut().filter(|candidate| matches!(candidate.state, State::New)));
+    let wanted: BTreeSet<_> = new.iter().flat_map(|candidate| candidate.draft.lines.keys().copied()).collect();
+    let (products, now) = products::lock_all(connection, &Vec::from_iter(wanted), lock_mode).await?;
+    let mut inventory = Inventory::new(products);
+    for candidate in new {
+        candidate.state = match inventory.allocate(candidate.draft) {
+            Ok(allocation) => State::Allocated(allocation),
+            // A row that was skipped looks as if there were none.
+            Err(OrdersError::ProductsNotFound(missing)) if lock_mode == LockMode::SkipLocked => State::Locked(missing),
+            Err(error) => State::Rejected(error),
+        };
+    }
+    Ok((inventory, now))
+}
+
+/// Deducts the allocated stock and stores the orders.
+async fn insert(
+    connection: &mut Connection,
+    inventory: &Inventory,
+    candidates: &mut [Candidate<'_>],
+    now: NaiveDateTime,
+) -> Result<(), Rollback> {
+    let mut rows = Vec::new();
+    for Candidate { draft, state } in &*candidates {
+        if let State::Allocated(allocation) = state {
+            rows.push(draft.row(allocation, now));
+        }
+    }
+    let count = rows.len();
+    let deductions = inventory.deductions().iter();
+    let deductions = deductions.map(|(id, deduction)| products::deduct_stock(*id, deduction.qty, deduction.orders));
+    let statements = Vec::from_iter(deductions.chain([orders::insert(rows).to_string()]));
+    run_all(connection, &statements).await?;
+    let mut ids = inserted_ids(connection, count).await?.map(OrderId::stored);
+    for candidate in candidates {
+        if let State::Allocated(allocation) = &candidate.state
+            && let Some(id) = ids.next()
+        {
+            let order = candidate.draft.order(id, allocation, now);
+            let response = OrderResponse::new(&order)?;
+            candidate.state = State::Created(order, response);
+        }
+    }
+    Ok(())
+}
+
+fn created<'c>(candidates: &'c [Candidate<'_>]) -> impl Iterator<Item = (&'c Draft, &'c Order, &'c OrderResponse)> {
+    candidates.iter().filter_map(|Candidate { draft, state }| match state {
+        State::Created(order, response) => Some((*draft, order, response)),
+        _ => None,
+    })
+}
+
+/// Stores the items, the entries of the ledger, the events, and the responses with their keys.
+async fn record(connection: &mut Connection, candidates: &[Candidate<'_>]) -> Result<(), DbError> {
+    let items = created(candidates).flat_map(|(_, order, _)| order.items.iter().map(|item| (order.id, item)));
+    let entries = created(candidates)
+        .flat_map(|(draft, order, _)| order.items.iter().map(|item| ledger_entry(draft, order, item)));
+    let events = created(candidates).map(|(draft, order, _)| Event {
+        order_id: order.id,
+        from: None,
+        to: OrderStatus::Created,
+        principal: &draft.principal,
+        correlation_id: &draft.correlation_id,
+        at: order.created_at.naive_utc(),
+    });
+    let responses =
+        created(candidates).filter_map(|(draft, _, response)| Some((draft.claim()?.0, response.to_stored(CREATED))));
+    let statements = [
+        orders::insert_items(items),
+        ledger::append(entries),
+        events::append(events),
+        idempotency::completion(responses),
+    ];
+    run_all(connection, &statements).await
+}
+
+fn ledger_entry<'d>(draft: &'d Draft, order: &Order, item: &OrderItem) -> Entry<'d> {
+    Entry {
+        product_id: item.product_id,
+        delta: -item.qty,
+        reason: reason::ORDER,
+        reference: None,
+        order_id: Some(order.id),
+        principal: &draft.principal,
+    }
+}
+
+/// Releases the keys of rejected and postponed orders: a retry is evaluated anew.
+async fn release_keys(connection: &mut Connection, candidates: &[Candidate<'_>]) -> Result<(), DbError> {
+    let is_open = |candidate: &&Candidate<'_>| matches!(candidate.state, State::Rejected(_) | State::Locked(_));
+    let claims = candidates.iter().filter(is_open).filter_map(|candidate| Some(candidate.draft.claim()?.0));
+    idempotency::release(connection, &Vec::from_iter(claims)).await
+}

@@ -1,0 +1,215 @@
+//! Dispatch of drafts in batches.
+//!
+//! A row that many orders want is locked from the UPDATE of one order to its COMMIT, and its orders wait for the round trips
+//! between the two. So orders that would only wait for each other share a transaction and its COMMIT. No order fails because
+//! of another one: a batch that fails puts its orders back into the queue, to be retried one by one.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use std::{iter, mem};
+
+use common_contract::{CustomerId, ProductId};
+use db::{Connection, Db, DbError};
+use tokio::sync::oneshot;
+use tokio::time::timeout_at;
+
+use super::batch::{self, Outcome, Outcomes, Rollback};
+use super::draft::Draft;
+use super::queue::{Batch, BatchId, Entry, Queue, Request};
+use crate::app::OrdersError;
+use crate::app::idempotent::OrderResponse;
+use crate::store::orders;
+use crate::store::products::LockMode;
+
+/// Requests with less time remaining are not dispatched: they would end the transaction of their whole batch.
+const MIN_REMAINING: Duration = Duration::from_millis(100);
+/// A wait for a row lock, which the server ends after a second, with a margin.
+const LOCK_WAIT: Duration = Duration::from_millis(1200);
+
+type CreateResult = Result<OrderResponse, OrdersError>;
+
+/// Creates orders from drafts, in batches. A clone has the same queue.
+#[derive(Clone)]
+pub(crate) struct Dispatcher {
+    db: Db,
+    key_retention: Duration,
+    queue: Arc<Mutex<Queue<Pending>>>,
+}
+
+/// A draft, and where its result goes.
+struct Pending {
+    draft: Arc<Draft>,
+    deadline: Instant,
+    reply: oneshot::Sender<CreateResult>,
+}
+
+impl Pending {
+    /// The latest moment of its dispatch.
+    fn latest(&self) -> Instant {
+        latest(self.deadline)
+    }
+
+    /// The caller may be gone.
+    fn reply(self, result: CreateResult) {
+        let _ = self.reply.send(result);
+    }
+}
+
+impl Request for Pending {
+    fn products(&self) -> impl Iterator<Item = ProductId> {
+        self.draft.lines.keys().copied()
+    }
+
+    fn key(&self) -> Option<(&str, &str)> {
+        self.draft.key()
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.reply.is_closed()
+    }
+
+    fn can_wait(&self) -> bool {
+        Instant::now() + LOCK_WAIT < self.deadline
+    }
+}
+
+fn latest(deadline: Instant) -> Instant {
+    deadline.checked_sub(MIN_REMAINING).unwrap_or(deadline)
+}
+
+impl Dispatcher {
+    pub(crate) fn new(db: Db, key_retention: Duration) -> Self {
+        Self { db, key_retention, queue: Arc::default() }
+    }
+
+    /// Creates an order from the draft, in a batch with others, and returns once that is committed. The outcome does not depend
+    /// on the others. A batch in flight is executed to its end even if this future is dropped.
+    pub(super) async fn create(&self, draft: Arc<Draft>, deadline: Instant) -> CreateResult {
+        let (reply, mut result) = oneshot::channel();
+        let ticket = self.queue().join(Pending { draft, deadline, reply });
+        self.dispatch();
+        match timeout_at(latest(deadline).into(), &mut result).await {
+            Ok(result) => result.unwrap_or(Err(DbError::OutcomeUnknown.into())),
+            Err(_) if self.queue().leave(ticket) => {
+                // Others may have waited for this one alone.
+                self.dispatch();
+                Err(DbError::Timeout.into())
+            }
+            // Its batch ends by the same deadline, or as soon as COMMIT is answered, and does not return it to the queue.
+            Err(_) => result.await.unwrap_or(Err(DbError::OutcomeUnknown.into())),
+        }
+    }
+
+    /// Starts every batch that can be admitted.
+    fn dispatch(&self) {
+        while let Some(Batch { id, entries, is_retry }) = self.next_batch() {
+            let in_flight = InFlight { dispatcher: self.clone(), id, returned: Vec::new() };
+            let lock_mode = if is_retry { LockMode::Wait } else { LockMode::SkipLocked };
+            tokio::spawn(in_flight.execute(entries, lock_mode));
+        }
+    }
+
+    fn next_batch(&self) -> Option<Batch<Pending>> {
+        self.queue().next_batch()
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue<Pending>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn commit(&self, batch: &[Entry<Pending>], lock_mode: LockMode) -> Result<Outcomes, OrdersError> {
+        let drafts = Vec::from_iter(batch.iter().map(|entry| Arc::clone(&entry.request.draft)));
+        let deadline = batch.iter().map(|entry| entry.request.deadline).min();
+        let db = deadline.map_or_else(|| self.db.clone(), |deadline| self.db.until(deadline));
+        let work = async |connection: &mut Connection| {
+            let created = batch::create(connection, &drafts, self.key_retention, lock_mode).await;
+            created.map_err(|rollback| if drafts.len() > 1 { rollback.without_lock_retries() } else { rollback })
+        };
+        match (db.transaction(work).await, drafts.as_slice()) {
+            (Ok(outcomes) | Err(Rollback::Empty(outcomes)), _) => Ok(outcomes),
+            (Err(Rollback::Failed(error)), [only]) => Err(customer_gone(error, only.customer_id)),
+            (Err(Rollback::Failed(error) | Rollback::Blocked(error)), _) => Err(error),
+        }
+    }
+
+    /// Sends the result, and its replay to the requests that wait with the same key.
+    fn reply(&self, request: Pending, result: CreateResult) {
+        if let (Ok(response), Some(key)) = (&result, request.draft.key()) {
+            let followers = self.queue().take_with_key(key);
+            for follower in followers {
+                let same_request = follower.draft.request_hash() == request.draft.request_hash();
+                follower.reply(if same_request { Ok(response.replay()) } else { Err(OrdersError::KeyReused) });
+            }
+        }
+        request.reply(result);
+    }
+}
+
+/// A batch in flight. Dropping it returns the unfinished orders to the queue and lets other batches start.
+struct InFlight {
+    dispatcher: Dispatcher,
+    id: BatchId,
+    returned: Vec<Entry<Pending>>,
+}
+
+impl InFlight {
+    async fn execute(mut self, batch: Vec<Entry<Pending>>, lock_mode: LockMode) {
+        match self.dispatcher.commit(&batch, lock_mode).await {
+            Ok(outcomes) => self.settle(batch, outcomes),
+            Err(error) if batch.len() == 1 => self.settle(batch, [Outcome::Settled(Err(error))]),
+            Err(error) => match shared_by_all(&error) {
+                Some(error) => self.settle(batch, iter::repeat_with(|| Outcome::Settled(Err(error())))),
+                // One of the orders may be the cause.
+                None => self.returned.extend(batch.into_iter().map(Entry::alone)),
+            },
+        }
+    }
+
+    fn settle(&mut self, batch: Vec<Entry<Pending>>, outcomes: impl IntoIterator<Item = Outcome>) {
+        for (entry, outcome) in batch.into_iter().zip(outcomes) {
+            match outcome {
+                Outcome::Settled(result) => self.dispatcher.reply(entry.request, result),
+                Outcome::Locked(products) => self.returned.push(entry.locked(products)),
+            }
+        }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        let mut queue = self.dispatcher.queue();
+        // Under the queue's lock: a request whose time is up by now does not look for itself in the queue again.
+        let now = Instant::now();
+        let returned = mem::take(&mut self.returned).into_iter();
+        let (returned, late): (Vec<_>, Vec<_>) = returned.partition(|entry| now < entry.request.latest());
+        queue.finish(self.id, returned);
+        drop(queue);
+        for entry in late {
+            entry.request.reply(Err(DbError::Timeout.into()));
+        }
+        self.dispatcher.dispatch();
+    }
+}
+
+/// The error for each order of a batch, if no order in particular can have caused it.
+fn shared_by_all(error: &OrdersError) -> Option<impl Fn() -> OrdersError> {
+    let reason = match error {
+        OrdersError::Database(DbError::OutcomeUnknown) => None,
+        OrdersError::Database(DbError::Unavailable { reason }) => Some(reason.clone()),
+        _ => return None,
+    };
+    Some(move || match &reason {
+        None => DbError::OutcomeUnknown.into(),
+        Some(reason) => DbError::Unavailable { reason: reason.clone() }.into(),
+    })
+}
+
+/// The customers service knew the customer, but this database does not.
+fn customer_gone(error: OrdersError, id: CustomerId) -> OrdersError {
+    match error {
+        OrdersError::Database(DbError::ForeignKey { constraint }) if constraint == orders::CUSTOMER_EXISTS => {
+            OrdersError::CustomerNotFound(id)
+        }
+        error => error,
+    }
+}

@@ -1,0 +1,3 @@
+//! Services that this one calls.
+
+pub(crate) mod customers;
