@@ -15,7 +15,7 @@ use orders_client::types::{self, AbandonOutcome, OrderStatus};
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
-use crate::cause::Cause;
+use crate::failure::Cause;
 use crate::saga::{Halt, Saga, Then, Undo, Undone};
 use crate::upstreams::Upstreams;
 use crate::{metrics, wire};

@@ -14,8 +14,8 @@ use orchestrator_api::{
 };
 use tokio::time::Instant;
 
-use crate::cause::{self, Standing};
 use crate::create_and_confirm::CreateAndConfirm;
+use crate::failure::{self, Standing};
 use crate::upstreams::Upstreams;
 use crate::{metrics, saga};
 
@@ -92,7 +92,7 @@ impl Orchestrator {
             metrics::ended(Ok(()));
             return saga.outcome().ok_or_else(|| Failure::internal("the saga ended without an order"));
         };
-        let (failure, standing) = cause::tell(&failed, saga.gave_up());
+        let (failure, standing) = failure::tell(&failed, saga.gave_up());
         metrics::ended(Err((failed.undone, failure.code.status)));
         let order_id = saga.order_id().and_then(|id| OrderId::try_from(id).ok());
         tracing::warn!(

@@ -1,18 +1,18 @@
 //! Create-and-confirm as a saga, behind a local server and AWS Lambda.
 //!
-//! `saga` runs steps and takes them back, `create_and_confirm` is the steps, `retry` and `upstreams` send their calls,
-//! `cause` says what a failure means. `handler` decides every answer; `local` and `lambda` only carry requests to it, and `event`
+//! `saga` runs steps and takes them back, `create_and_confirm` is the steps, `policy` and `upstreams` send their calls,
+//! `failure` says what a failure means. `handler` decides every answer; `local` and `lambda` only carry requests to it, and `event`
 //! prepares what comes to `lambda`.
 //! The contract itself is the `orchestrator-api` crate. There is no store: the orders service keeps all state.
 
-mod cause;
 mod create_and_confirm;
 mod event;
+mod failure;
 mod handler;
 pub mod lambda;
 mod local;
 mod metrics;
-mod retry;
+mod policy;
 mod saga;
 mod upstreams;
 mod wire;
@@ -29,7 +29,7 @@ use local::LocalServer;
 use upstreams::Upstreams;
 
 pub use handler::Orchestrator;
-pub use retry::Policy;
+pub use policy::Policy;
 
 /// Where it listens when `PORT` does not say.
 pub const DEFAULT_PORT: u16 = 3003;

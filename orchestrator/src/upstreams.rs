@@ -8,7 +8,7 @@ use common_server::Call;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, timeout};
 
-use crate::retry::{self, Policy, RetryBudget};
+use crate::policy::{self, Policy, RetryBudget};
 
 /// How long both services may take to say that they are ready.
 const READY_LIMIT: Duration = Duration::from_millis(500);
@@ -72,7 +72,7 @@ impl Upstreams {
     where
         F: Future<Output = Result<T, Fault<E>>>,
     {
-        retry::call(&self.policy, &self.customers.retries, until, send).await
+        policy::call(&self.policy, &self.customers.retries, until, send).await
     }
 
     /// The same, to the orders service.
@@ -80,7 +80,7 @@ impl Upstreams {
     where
         F: Future<Output = Result<T, Fault<E>>>,
     {
-        retry::call(&self.policy, &self.orders.retries, until, send).await
+        policy::call(&self.policy, &self.orders.retries, until, send).await
     }
 
     /// The same, to take something back.
@@ -88,7 +88,7 @@ impl Upstreams {
     where
         F: Future<Output = Result<T, Fault<E>>>,
     {
-        retry::call(&self.policy, &self.orders.undo_retries, until, send).await
+        policy::call(&self.policy, &self.orders.undo_retries, until, send).await
     }
 
     /// Whether both services are ready.
