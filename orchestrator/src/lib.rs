@@ -1,8 +1,8 @@
 //! Create-and-confirm as a saga, behind a local server and AWS Lambda.
 //!
-//! `saga` runs steps and takes them back, `create_and_confirm` is the steps, `policy` and `upstreams` send their calls,
-//! `failure` says what a failure means. `handler` decides every answer; `local` and `lambda` only carry requests to it, and `event`
-//! prepares what comes to `lambda`.
+//! `create_and_confirm` is the saga, from top to bottom; `failure` gives each way to fail its error code, `wire` converts
+//! types, `policy` has the time limits and `upstreams` the clients. `handler` decides every answer; `local` and `lambda`
+//! only carry requests to it, and `event` prepares those that come to `lambda`.
 //! The contract itself is the `orchestrator-api` crate. There is no store: the orders service keeps all state.
 
 mod create_and_confirm;
@@ -13,7 +13,6 @@ pub mod lambda;
 mod local;
 mod metrics;
 mod policy;
-mod saga;
 mod upstreams;
 mod wire;
 
@@ -48,7 +47,7 @@ pub struct Config {
     service_token: SecretString,
     customers_base: String,
     orders_base: String,
-    /// How long the work may take and how it is tried again.
+    /// Time limits and retries.
     pub policy: Policy,
 }
 

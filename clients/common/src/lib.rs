@@ -26,9 +26,10 @@
 //!
 //! # Sending it again
 //!
-//! [`Retry`] sends a call again while that can help. Whoever calls it says whether that is allowed:
-//! [`repeatable`](Retry::repeatable) for what may be carried out twice without harm, [`unrepeatable`](Retry::unrepeatable)
-//! for what may not.
+//! [`Retry`] sends a call again while that can help. The caller chooses by what is allowed:
+//! [`repeatable`](Retry::repeatable) for a call that may be executed twice without harm,
+//! [`unrepeatable`](Retry::unrepeatable) for any other. A service that calls another on behalf of many callers limits its
+//! retries with a [`RetryBudget`].
 //!
 //! # Lists
 //!
@@ -48,5 +49,5 @@ pub use connect::{ConnectError, connect, http_client};
 pub use execute::{describe_metrics, execute};
 pub use fault::{Coded, Fault, send};
 pub use headers::{Outbound, stamp};
-pub use retry::{Retry, Tried};
+pub use retry::{Attempts, Retry, RetryBudget};
 pub use rows::{Page, Rows, rows};
