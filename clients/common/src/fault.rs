@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use progenitor_client::Error;
 
-use crate::attempt::{self, Head};
+use crate::send::{self, Head};
 
 /// Of all conflicts, only this one ends by itself: the first request under the key is still running.
 const IDEMPOTENCY_IN_PROGRESS: &str = "idempotency_in_progress";
@@ -53,7 +53,7 @@ pub enum Fault<E> {
 /// Every answer that is not the documented success is a [`Fault`]. A generated client's own error forgets the status
 /// of an error body that it cannot read; the fault has it.
 pub async fn send<T, E>(call: impl Future<Output = Result<T, Error<E>>>) -> Result<T, Fault<E>> {
-    let (result, head) = attempt::observe(call).await;
+    let (result, head) = send::observe(call).await;
     result.map_err(|error| Fault::of(error, head))
 }
 

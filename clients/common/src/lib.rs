@@ -35,7 +35,6 @@
 //!
 //! `client.order_list().rows(Retry::default())` is a stream of [`Rows`] that asks for one page after the other.
 
-mod attempt;
 mod client;
 mod connect;
 mod execute;
@@ -43,11 +42,12 @@ mod fault;
 mod headers;
 mod retry;
 mod rows;
+mod send;
 
-pub use attempt::note;
 pub use connect::{ConnectError, connect, http_client};
 pub use execute::{describe_metrics, execute};
 pub use fault::{Coded, Fault, send};
 pub use headers::{Outbound, stamp};
 pub use retry::{Attempts, Retry, RetryBudget};
 pub use rows::{Page, Rows, rows};
+pub use send::note;
