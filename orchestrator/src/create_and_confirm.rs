@@ -5,10 +5,11 @@
 //! the next run with the key. But a create whose outcome stays unknown is abandoned regardless of which run created the
 //! order; another run that is about to confirm it then finds it canceled.
 
-use client_common::{Attempts, Fault, Retry};
+use client_common::{Attempts, Fault};
 use common_contract::codes::IDEMPOTENCY_KEY_REUSED;
 use common_server::Call;
-use orchestrator_api::{self as api, Compensated, Customer, Order, Outcome, Step};
+use orchestrator_api::Compensated::{Done, NotNeeded, Pending};
+use orchestrator_api::{self as api, Customer, Order, Outcome, Step};
 use orders_client::codes;
 use orders_client::types::{self, AbandonOutcome, OrderStatus};
 use sha2::{Digest, Sha256};
@@ -31,12 +32,6 @@ pub(crate) struct CreateAndConfirm<'a> {
     deadlines: Deadlines,
 }
 
-/// The order under the create key.
-struct Created {
-    id: i64,
-    by: CreatedBy,
-}
-
 /// The run of the saga that created the order.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum CreatedBy {
@@ -47,7 +42,7 @@ enum CreatedBy {
     Unknown,
 }
 
-/// The idempotency keys of the steps. Only the caller's own credentials lead to them.
+/// Idempotency keys of the steps. Derived per principal, so that no caller can use another's.
 struct Keys {
     create: String,
     confirm: String,
@@ -74,10 +69,11 @@ impl<'a> CreateAndConfirm<'a> {
         request: &'a api::CreateAndConfirm,
         deadlines: Deadlines,
     ) -> Self {
+        let (customers, orders) = upstreams.clients(call);
         Self {
             upstreams,
-            customers: upstreams.customers(call),
-            orders: upstreams.orders(call),
+            customers,
+            orders,
             request,
             keys: Keys::derive(principal, request.idempotency_key.as_str()),
             deadlines,
@@ -90,7 +86,7 @@ impl<'a> CreateAndConfirm<'a> {
             Ok(customer) => customer,
             Err(failure) => return Err(self.find_earlier_order(failure).await),
         };
-        let created = match self.create().await {
+        let (id, created_by) = match self.create().await {
             Ok(created) => created,
             Err(failure) if failure.needs_compensation() => {
                 let order = self.abandon(failure).await?;
@@ -98,11 +94,12 @@ impl<'a> CreateAndConfirm<'a> {
             }
             Err(failure) => return Err(failure),
         };
-        let order = match self.confirm(&created).await {
+        let order = match self.confirm(id, created_by).await {
             Ok(order) => order,
             Err(failure) if !failure.needs_compensation() => return Err(failure),
-            Err(failure) if created.by == CreatedBy::ThisRun => self.cancel(created.id, failure).await?,
-            Err(failure) => self.settle(created.id, failure).await?,
+            Err(failure) if created_by == CreatedBy::ThisRun => self.cancel(id, failure).await?,
+            // Another run may be about to confirm the order: it is not this run's to cancel.
+            Err(failure) => self.settle(id, failure).await?,
         };
         Ok(Outcome { customer, order })
     }
@@ -114,40 +111,37 @@ impl<'a> CreateAndConfirm<'a> {
             let answer = client_common::send(self.customers.internal_customer_view().id(id).send()).await?;
             wire::customer(answer.into_inner()).ok_or(Fault::Broken)
         };
-        let attempts = self.until_compensation().repeatable_within(&self.upstreams.customers_retries, view).await;
-        metrics::attempted(Step::Validate, attempts.count);
-        attempts.result.map_err(|fault| {
-            SagaFailure::new(Step::Validate, attempts.count, documented(failure::validate_code(&fault)))
-        })
+        let retry = self.upstreams.policy.retry_until(self.deadlines.steps);
+        let Attempts { result, count, .. } = retry.repeatable_within(&self.upstreams.customers_retries, view).await;
+        metrics::attempted(Step::Validate, count);
+        result.map_err(|fault| SagaFailure::new(Step::Validate, count, documented(failure::validate_code(&fault))))
     }
 
     /// Step 2: creates the order, or finds the one that an earlier run created.
-    async fn create(&self) -> Result<Created, SagaFailure> {
+    async fn create(&self) -> Result<(i64, CreatedBy), SagaFailure> {
         let new_order = wire::new_order(self.request);
         let create = async || {
             let create =
                 self.orders.order_create().x_idempotency_key(self.keys.create.as_str()).body(new_order.clone());
             client_common::send(create.send()).await
         };
-        let attempts = self.until_compensation().repeatable_within(&self.upstreams.orders_retries, create).await;
-        let Attempts { result, count, ambiguous } = attempts;
+        let retry = self.upstreams.policy.retry_until(self.deadlines.steps);
+        let Attempts { result, count, ambiguous } =
+            retry.repeatable_within(&self.upstreams.orders_retries, create).await;
         metrics::attempted(Step::Create, count);
         let answer = result.map_err(|fault| {
             let reason = failure::create_failure(&fault);
-            // A refusal answers one attempt. An ambiguous one may still arrive and succeed; only what is reported of the
-            // key itself, or of a run in flight, holds for all attempts.
+            // A refusal answers one attempt, and an ambiguous one may still arrive and succeed. Only what is reported of the
+            // key itself holds for all attempts.
             let (reason, compensated) = match reason.code {
-                _ if !ambiguous => (reason, Compensated::NotNeeded),
-                IDEMPOTENCY_KEY_REUSED | api::IDEMPOTENCY_KEY_SPENT => (reason, Compensated::NotNeeded),
-                api::IDEMPOTENCY_IN_PROGRESS
-                | api::CUSTOMER_NOT_FOUND
-                | api::PRODUCT_NOT_FOUND
-                | api::INSUFFICIENT_STOCK => (reason, Compensated::Pending),
-                _ => (documented(api::CREATE_OUTCOME_UNKNOWN), Compensated::Pending),
+                _ if !ambiguous => (reason, NotNeeded),
+                IDEMPOTENCY_KEY_REUSED | api::IDEMPOTENCY_KEY_SPENT => (reason, NotNeeded),
+                code if code.status >= 500 => (documented(api::CREATE_OUTCOME_UNKNOWN), Pending),
+                _ => (reason, Pending),
             };
             SagaFailure { compensated, ..SagaFailure::new(Step::Create, count, reason) }
         })?;
-        let by = match answer.headers().contains_key("idempotent-replayed") {
+        let created_by = match answer.headers().contains_key("idempotent-replayed") {
             false => CreatedBy::ThisRun,
             true if ambiguous => CreatedBy::Unknown,
             true => CreatedBy::AnotherRun,
@@ -156,31 +150,30 @@ impl<'a> CreateAndConfirm<'a> {
             let spent = SagaFailure::new(Step::Create, count, documented(api::IDEMPOTENCY_KEY_SPENT));
             return Err(SagaFailure { order_id: Some(answer.id), ..spent });
         }
-        Ok(Created { id: answer.id, by })
+        Ok((answer.id, created_by))
     }
 
     /// Step 3: confirms the order.
-    async fn confirm(&self, created: &Created) -> Result<Order, SagaFailure> {
+    async fn confirm(&self, id: i64, created_by: CreatedBy) -> Result<Order, SagaFailure> {
         let confirm = async || {
-            let confirm = self.orders.order_confirm().id(created.id).x_idempotency_key(self.keys.confirm.as_str());
+            let confirm = self.orders.order_confirm().id(id).x_idempotency_key(self.keys.confirm.as_str());
             let order = client_common::send(confirm.send()).await?.into_inner();
             wire::confirmed(order).ok_or(Fault::Broken)
         };
-        let attempts = self.until_compensation().repeatable_within(&self.upstreams.orders_retries, confirm).await;
-        let Attempts { result, count, ambiguous } = attempts;
+        let retry = self.upstreams.policy.retry_until(self.deadlines.steps);
+        let Attempts { result, count, ambiguous } =
+            retry.repeatable_within(&self.upstreams.orders_retries, confirm).await;
         metrics::attempted(Step::Confirm, count);
         result.map_err(|fault| {
             let (code, compensated) = match failure::confirm_code(&fault) {
-                api::ORDER_CANCELED if created.by == CreatedBy::AnotherRun => {
-                    (api::IDEMPOTENCY_KEY_SPENT, Compensated::NotNeeded)
-                }
-                api::ORDER_CANCELED => (api::ORDER_CANCELED, Compensated::Done),
-                api::IDEMPOTENCY_IN_PROGRESS if !ambiguous => (api::IDEMPOTENCY_IN_PROGRESS, Compensated::NotNeeded),
-                api::IDEMPOTENCY_IN_PROGRESS => (api::CONFIRM_FAILED, Compensated::Pending),
-                code => (code, Compensated::Pending),
+                api::ORDER_CANCELED if created_by == CreatedBy::AnotherRun => (api::IDEMPOTENCY_KEY_SPENT, NotNeeded),
+                api::ORDER_CANCELED => (api::ORDER_CANCELED, Done),
+                api::IDEMPOTENCY_IN_PROGRESS if !ambiguous => (api::IDEMPOTENCY_IN_PROGRESS, NotNeeded),
+                api::IDEMPOTENCY_IN_PROGRESS => (api::CONFIRM_FAILED, Pending),
+                code => (code, Pending),
             };
             let failed = SagaFailure::new(Step::Confirm, count, documented(code));
-            SagaFailure { compensated, order_id: Some(created.id), ..failed }
+            SagaFailure { compensated, order_id: Some(id), ..failed }
         })
     }
 
@@ -199,7 +192,7 @@ impl<'a> CreateAndConfirm<'a> {
         }
         let failure = SagaFailure { order_id: Some(order.id), ..failure };
         match order.status {
-            OrderStatus::Created => SagaFailure { compensated: Compensated::Pending, ..failure },
+            OrderStatus::Created => SagaFailure { compensated: Pending, ..failure },
             OrderStatus::Confirmed => failure,
             OrderStatus::Canceled => failure.because(api::IDEMPOTENCY_KEY_SPENT),
         }
@@ -215,17 +208,14 @@ impl<'a> CreateAndConfirm<'a> {
         let types::Abandoned { outcome, order } = match self.compensate(abandon).await {
             Ok(abandoned) => abandoned.into_inner(),
             Err(fault) if fault.has_code(codes::IDEMPOTENCY_KEY_REUSED) => {
-                let failure = failure.because(IDEMPOTENCY_KEY_REUSED);
-                return Err(SagaFailure { compensated: Compensated::NotNeeded, ..failure });
+                return Err(SagaFailure { compensated: NotNeeded, ..failure.because(IDEMPOTENCY_KEY_REUSED) });
             }
             Err(_) => return Err(failure),
         };
         let failure = SagaFailure { order_id: order.as_ref().map(|order| order.id), ..failure };
         match outcome {
-            AbandonOutcome::NeverCreated => {
-                Err(SagaFailure { compensated: Compensated::NotNeeded, key_spent: true, ..failure })
-            }
-            AbandonOutcome::Canceled => Err(SagaFailure { compensated: Compensated::Done, ..failure }),
+            AbandonOutcome::NeverCreated => Err(SagaFailure { compensated: NotNeeded, key_spent: true, ..failure }),
+            AbandonOutcome::Canceled => Err(SagaFailure { compensated: Done, ..failure }),
             AbandonOutcome::Confirmed => order.and_then(wire::confirmed).ok_or(failure),
         }
     }
@@ -238,7 +228,7 @@ impl<'a> CreateAndConfirm<'a> {
             client_common::send(cancel.send()).await
         };
         match self.compensate(cancel).await {
-            Ok(_) => Err(SagaFailure { compensated: Compensated::Done, ..failure }),
+            Ok(_) => Err(SagaFailure { compensated: Done, ..failure }),
             Err(Fault::Answered { status: 409 | 412, .. }) => self.settle(id, failure).await,
             Err(_) => Err(failure),
         }
@@ -250,14 +240,9 @@ impl<'a> CreateAndConfirm<'a> {
         let Ok(order) = self.compensate(view).await else { return Err(failure) };
         match order.status {
             OrderStatus::Created => Err(failure),
-            OrderStatus::Canceled => Err(SagaFailure { compensated: Compensated::Done, ..failure }),
+            OrderStatus::Canceled => Err(SagaFailure { compensated: Done, ..failure }),
             OrderStatus::Confirmed => wire::confirmed(order.into_inner()).ok_or(failure),
         }
-    }
-
-    /// Retries of a step: until the time reserved for compensation begins.
-    fn until_compensation(&self) -> Retry {
-        self.upstreams.policy.retry_until(self.deadlines.steps)
     }
 
     /// Sends a call of a compensation until it is answered for good, or the saga's time is up.

@@ -19,13 +19,7 @@ pub struct Policy {
 impl Default for Policy {
     fn default() -> Self {
         Self {
-            retry: Retry {
-                attempts: 4,
-                base_delay: Duration::from_millis(50),
-                max_delay: Duration::from_secs(1),
-                attempt: Duration::from_secs(2),
-                total: Duration::from_secs(20),
-            },
+            retry: Retry { attempt: Duration::from_secs(2), total: Duration::from_secs(20), ..Retry::default() },
             compensation: Duration::from_secs(5),
             connect: Duration::from_millis(500),
         }

@@ -45,25 +45,21 @@ impl Upstreams {
         })
     }
 
-    /// A client with this service's credentials, in the caller's trace.
-    pub(crate) fn customers(&self, call: &Call) -> customers_client::Client {
-        customers_client::Client::new_with_client(&self.customers_base, self.http.clone(), self.outbound(call))
-    }
-
-    /// A client with this service's credentials, in the caller's trace.
-    pub(crate) fn orders(&self, call: &Call) -> orders_client::Client {
-        orders_client::Client::new_with_client(&self.orders_base, self.http.clone(), self.outbound(call))
-    }
-
-    fn outbound(&self, call: &Call) -> Outbound {
+    /// Clients with this service's credentials, in the caller's trace.
+    pub(crate) fn clients(&self, call: &Call) -> (customers_client::Client, orders_client::Client) {
         let (traceparent, tracestate) = call.trace();
         let outbound = Outbound::new().bearer(self.service_token.expose_secret()).correlation_id(call.correlation_id());
-        outbound.trace(&traceparent, &tracestate)
+        let outbound = outbound.trace(&traceparent, &tracestate);
+        let http = || self.http.clone();
+        (
+            customers_client::Client::new_with_client(&self.customers_base, http(), outbound.clone()),
+            orders_client::Client::new_with_client(&self.orders_base, http(), outbound),
+        )
     }
 
     /// Checks that both services are ready.
     pub(crate) async fn ready(&self, call: &Call) -> Result<(), Failure> {
-        let (customers, orders) = (self.customers(call), self.orders(call));
+        let (customers, orders) = self.clients(call);
         let both = async {
             tokio::join!(
                 client_common::send(customers.readiness_view().send()),

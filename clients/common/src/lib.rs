@@ -46,8 +46,8 @@ mod send;
 
 pub use connect::{ConnectError, connect, http_client};
 pub use execute::{describe_metrics, execute};
-pub use fault::{Coded, Fault, send};
+pub use fault::{Coded, Fault};
 pub use headers::{Outbound, stamp};
 pub use retry::{Attempts, Retry, RetryBudget};
 pub use rows::{Page, Rows, rows};
-pub use send::note;
+pub use send::{note, send};

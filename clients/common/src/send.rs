@@ -1,15 +1,18 @@
-//! The head of the answer to the call that the current task is waiting for.
+//! Sends one call of a generated client.
 //!
-//! A generated client drops the status of an error whose body it cannot read. The hook here notes it down first, per
-//! task, so that calls of one client that run side by side do not see each other's.
+//! A generated client drops the status of an error whose body it cannot read. The hook here records it first, per task,
+//! so that concurrent calls of one client do not see each other's.
 
 use std::cell::Cell;
 use std::time::Duration;
 
+use progenitor_client::Error;
 use reqwest::Response;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
-/// What is known of an answer before its body is read.
+use crate::Fault;
+
+/// Status and delay of an answer, known before its body is read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Head {
     pub(crate) status: u16,
@@ -20,20 +23,21 @@ tokio::task_local! {
     static HEAD: Cell<Option<Head>>;
 }
 
-/// Waits for the call and gives the head of its answer, if one came, beside its outcome.
-pub(crate) async fn observe<T>(call: impl Future<Output = T>) -> (T, Option<Head>) {
-    HEAD.scope(Cell::new(None), async {
-        let outcome = call.await;
-        (outcome, HEAD.with(Cell::get))
-    })
-    .await
+/// Sends one call of a generated client: `client_common::send(client.health_view().send())`.
+///
+/// # Errors
+///
+/// Every answer that is not the documented success is a [`Fault`]. A generated client's own error forgets the status
+/// of an error body that it cannot read; the fault has it.
+pub async fn send<T, E>(call: impl Future<Output = Result<T, Error<E>>>) -> Result<T, Fault<E>> {
+    HEAD.scope(Cell::new(None), async { call.await.map_err(|error| Fault::of(error, HEAD.with(Cell::get))) }).await
 }
 
-/// The hook through which every generated client shows its answers.
+/// The hook by which every generated client reports the head of an answer.
 pub fn note(_: &crate::Outbound, answer: &reqwest::Result<Response>) {
     let Ok(answer) = answer else { return };
     let head = Head { status: answer.status().as_u16(), retry_after: retry_after(answer.headers()) };
-    // It fails where the call was not made through `send`: then nobody asks for the head.
+    // Fails for a call outside `send`, which does not need it.
     let _ = HEAD.try_with(|slot| slot.set(Some(head)));
 }
 
