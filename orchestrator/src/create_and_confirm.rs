@@ -1,71 +1,48 @@
-//! The saga: validate the customer, create the order, confirm it. What it takes to take each step back.
+//! The saga: validate the customer, create the order, confirm it; compensate where that fails.
 //!
-//! The order is the saga's log, and keys derived from the caller's make every step repeatable: whoever sends the same
-//! request again goes on where the last run stopped. A run that found the order made by another leaves it to that one, to
-//! the reservation's expiry, or to the next run with the same key. But a run whose create stays in doubt to the end gives
-//! it up, whoever made the order: another run that is about to confirm then finds it canceled.
+//! The order is the saga's log, and keys derived from the caller's make every step repeatable: the same request resumes
+//! where an earlier run stopped. An order that another run created is left to that run, to the reservation's expiry, or to
+//! the next run with the key. But a create whose outcome stays unknown is abandoned regardless of which run created the
+//! order; another run that is about to confirm it then finds it canceled.
 
-use std::collections::BTreeMap;
-
-use client_common::{Fault, Tried};
+use client_common::{Attempts, Fault};
+use common_contract::codes::IDEMPOTENCY_KEY_REUSED;
 use common_server::Call;
-use orchestrator_api::{Customer, Order, Outcome};
+use orchestrator_api::Compensated::{Done, NotNeeded, Pending};
+use orchestrator_api::{self as api, Customer, Order, Outcome, Step};
 use orders_client::codes;
 use orders_client::types::{self, AbandonOutcome, OrderStatus};
 use sha2::{Digest, Sha256};
-use tokio::time::Instant;
 
-use crate::cause::Cause;
-use crate::saga::{Halt, Saga, Then, Undo, Undone};
+use crate::failure::{self, SagaFailure, documented};
+use crate::policy::Deadlines;
 use crate::upstreams::Upstreams;
 use crate::{metrics, wire};
 
-type OrdersFault = Fault<orders_client::types::Error>;
-
-/// The version of an order that was only made, as If-Match takes it.
-const AS_MADE: &str = "\"v1\"";
-
-/// What can fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Step {
-    Validate,
-    Create,
-    Confirm,
-}
+/// `If-Match` of an order that was not changed since it was created.
+const AS_CREATED: &str = "\"v1\"";
 
 /// One run of the saga.
 pub(crate) struct CreateAndConfirm<'a> {
     upstreams: &'a Upstreams,
     customers: customers_client::Client,
     orders: orders_client::Client,
+    request: &'a api::CreateAndConfirm,
     keys: Keys,
-    request: &'a orchestrator_api::CreateAndConfirm,
-    customer: Option<Customer>,
-    made: Option<Made>,
-    confirmed: Option<Order>,
-    /// Whether the create was given up, so that nothing can be made under the key any more.
-    gave_up: bool,
+    deadlines: Deadlines,
 }
 
-/// The order under the create key.
-#[derive(Clone, Copy)]
-struct Made {
-    id: i64,
-    by: MadeBy,
-}
-
-/// Which run of the saga made the order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum MadeBy {
-    /// This one.
+/// The run of the saga that created the order.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum CreatedBy {
     ThisRun,
     /// One with the same key, before this one or beside it.
     AnotherRun,
-    /// This one, by an attempt whose answer was lost, or another.
-    Unclear,
+    /// This run, by an attempt whose answer was lost, or another.
+    Unknown,
 }
 
-/// The keys under which the steps are carried out. Nobody can use one of them without the caller's own credentials.
+/// Idempotency keys of the steps. Derived per principal, so that no caller can use another's.
 struct Keys {
     create: String,
     confirm: String,
@@ -75,7 +52,7 @@ struct Keys {
 impl Keys {
     fn derive(principal: &str, idempotency_key: &str) -> Self {
         let mut hash = Sha256::new();
-        // The length keeps a caller's name and key apart, whatever is in them.
+        // The length separates principal and key, whatever characters they have.
         hash.update(principal.len().to_be_bytes());
         hash.update(principal);
         hash.update(idempotency_key);
@@ -89,255 +66,193 @@ impl<'a> CreateAndConfirm<'a> {
         upstreams: &'a Upstreams,
         call: &Call,
         principal: &str,
-        request: &'a orchestrator_api::CreateAndConfirm,
+        request: &'a api::CreateAndConfirm,
+        deadlines: Deadlines,
     ) -> Self {
+        let (customers, orders) = upstreams.clients(call);
         Self {
             upstreams,
-            customers: upstreams.customers(call),
-            orders: upstreams.orders(call),
-            keys: Keys::derive(principal, request.idempotency_key.as_str()),
+            customers,
+            orders,
             request,
-            customer: None,
-            made: None,
-            confirmed: None,
-            gave_up: false,
+            keys: Keys::derive(principal, request.idempotency_key.as_str()),
+            deadlines,
         }
     }
 
-    /// What the caller gets; none before all steps are done.
-    pub(crate) fn outcome(&self) -> Option<Outcome> {
-        let (customer, order) = (self.customer.clone()?, self.confirmed.clone()?);
-        Some(Outcome { customer, order })
+    /// Runs the saga to its end: a confirmed order, or nothing, or a failure that says what may be left.
+    pub(crate) async fn run(&self) -> Result<Outcome, SagaFailure> {
+        let customer = match self.validate().await {
+            Ok(customer) => customer,
+            Err(failure) => return Err(self.find_earlier_order(failure).await),
+        };
+        let (id, created_by) = match self.create().await {
+            Ok(created) => created,
+            Err(failure) if failure.needs_compensation() => {
+                let order = self.abandon(failure).await?;
+                return Ok(Outcome { customer, order });
+            }
+            Err(failure) => return Err(failure),
+        };
+        let order = match self.confirm(id, created_by).await {
+            Ok(order) => order,
+            Err(failure) if !failure.needs_compensation() => return Err(failure),
+            Err(failure) if created_by == CreatedBy::ThisRun => self.cancel(id, failure).await?,
+            // Another run may be about to confirm the order: it is not this run's to cancel.
+            Err(failure) => self.settle(id, failure).await?,
+        };
+        Ok(Outcome { customer, order })
     }
 
-    /// The order, where it is known.
-    pub(crate) fn order_id(&self) -> Option<i64> {
-        self.made.map(|made| made.id)
-    }
-
-    /// Whether the key is good for nothing any more.
-    pub(crate) fn gave_up(&self) -> bool {
-        self.gave_up
-    }
-
-    async fn validate(&mut self, until: Instant) -> Result<(), Halt<Cause>> {
+    /// Step 1: asks for the customer.
+    async fn validate(&self) -> Result<Customer, SagaFailure> {
         let id = self.request.customer_id.get();
-        let tried = self
-            .upstreams
-            .ask_customers(until, async || {
-                let answer = client_common::send(self.customers.internal_customer_view().id(id).send()).await?;
-                wire::customer(answer.into_inner()).ok_or(Fault::Broken)
-            })
-            .await;
-        let Tried { result, attempts, .. } = tried;
-        metrics::tried(Step::Validate, attempts);
-        self.customer = Some(result.map_err(|fault| Halt {
-            attempts,
-            cause: Cause::of_validate(&fault),
-            then: Then::UndoThisToo,
-        })?);
-        Ok(())
+        let view = async || {
+            let answer = client_common::send(self.customers.internal_customer_view().id(id).send()).await?;
+            wire::customer(answer.into_inner()).ok_or(Fault::Broken)
+        };
+        let retry = self.upstreams.policy.retry_until(self.deadlines.steps);
+        let Attempts { result, count, .. } = retry.repeatable_within(&self.upstreams.customers_retries, view).await;
+        metrics::attempted(Step::Validate, count);
+        result.map_err(|fault| SagaFailure::new(Step::Validate, count, documented(failure::validate_code(&fault))))
     }
 
-    async fn create(&mut self, until: Instant) -> Result<(), Halt<Cause>> {
+    /// Step 2: creates the order, or finds the one that an earlier run created.
+    async fn create(&self) -> Result<(i64, CreatedBy), SagaFailure> {
         let new_order = wire::new_order(self.request);
-        let tried = self
-            .upstreams
-            .ask_orders(until, async || {
-                let create =
-                    self.orders.order_create().x_idempotency_key(self.keys.create.as_str()).body(new_order.clone());
-                let answer = client_common::send(create.send()).await?;
-                let replayed = answer.headers().contains_key("idempotent-replayed");
-                Ok((answer.into_inner(), replayed))
-            })
-            .await;
-        let Tried { result, attempts, unsure } = tried;
-        metrics::tried(Step::Create, attempts);
-        let (order, replayed) = result.map_err(|fault| create_failed(&fault, attempts, unsure))?;
-        let by = match (replayed, unsure) {
-            (false, _) => MadeBy::ThisRun,
-            (true, false) => MadeBy::AnotherRun,
-            (true, true) => MadeBy::Unclear,
+        let create = async || {
+            let create =
+                self.orders.order_create().x_idempotency_key(self.keys.create.as_str()).body(new_order.clone());
+            client_common::send(create.send()).await
         };
-        self.made = Some(Made { id: order.id, by });
-        if order.status == OrderStatus::Canceled {
-            return Err(Halt { attempts, cause: Cause::KeySpent, then: Then::Leave(Undone::Nothing) });
+        let retry = self.upstreams.policy.retry_until(self.deadlines.steps);
+        let Attempts { result, count, ambiguous } =
+            retry.repeatable_within(&self.upstreams.orders_retries, create).await;
+        metrics::attempted(Step::Create, count);
+        let answer = result.map_err(|fault| {
+            let reason = failure::create_failure(&fault);
+            // A refusal answers one attempt, and an ambiguous one may still arrive and succeed. Only what is reported of the
+            // key itself holds for all attempts.
+            let (reason, compensated) = match reason.code {
+                _ if !ambiguous => (reason, NotNeeded),
+                IDEMPOTENCY_KEY_REUSED | api::IDEMPOTENCY_KEY_SPENT => (reason, NotNeeded),
+                code if code.status >= 500 => (documented(api::CREATE_OUTCOME_UNKNOWN), Pending),
+                _ => (reason, Pending),
+            };
+            SagaFailure { compensated, ..SagaFailure::new(Step::Create, count, reason) }
+        })?;
+        let created_by = match answer.headers().contains_key("idempotent-replayed") {
+            false => CreatedBy::ThisRun,
+            true if ambiguous => CreatedBy::Unknown,
+            true => CreatedBy::AnotherRun,
+        };
+        if answer.status == OrderStatus::Canceled {
+            let spent = SagaFailure::new(Step::Create, count, documented(api::IDEMPOTENCY_KEY_SPENT));
+            return Err(SagaFailure { order_id: Some(answer.id), ..spent });
         }
-        Ok(())
+        Ok((answer.id, created_by))
     }
 
-    async fn confirm(&mut self, until: Instant) -> Result<(), Halt<Cause>> {
-        let Some(made) = self.made else { unreachable!("an order is created before it is confirmed") };
-        let tried = self
-            .upstreams
-            .ask_orders(until, async || {
-                let confirm = self.orders.order_confirm().id(made.id).x_idempotency_key(self.keys.confirm.as_str());
-                let order = client_common::send(confirm.send()).await?.into_inner();
-                wire::confirmed(order).ok_or(Fault::Broken)
-            })
-            .await;
-        let Tried { result, attempts, unsure } = tried;
-        metrics::tried(Step::Confirm, attempts);
-        self.confirmed = Some(result.map_err(|fault| confirm_failed(&fault, attempts, unsure, made.by))?);
-        Ok(())
-    }
-
-    /// Asking did nothing, but an earlier run with the key may have left an order: then this one must not say that there
-    /// is none.
-    async fn look_up(&mut self, until: Instant) -> Undo<Cause> {
-        let lookup = async || {
-            let key = self.keys.create.as_str();
-            client_common::send(self.orders.internal_order_lookup().create_key(key).send()).await
+    /// Step 3: confirms the order.
+    async fn confirm(&self, id: i64, created_by: CreatedBy) -> Result<Order, SagaFailure> {
+        let confirm = async || {
+            let confirm = self.orders.order_confirm().id(id).x_idempotency_key(self.keys.confirm.as_str());
+            let order = client_common::send(confirm.send()).await?.into_inner();
+            wire::confirmed(order).ok_or(Fault::Broken)
         };
-        let tried = self.upstreams.undo_orders(until, lookup).await;
-        let order = match tried.result {
+        let retry = self.upstreams.policy.retry_until(self.deadlines.steps);
+        let Attempts { result, count, ambiguous } =
+            retry.repeatable_within(&self.upstreams.orders_retries, confirm).await;
+        metrics::attempted(Step::Confirm, count);
+        result.map_err(|fault| {
+            let (code, compensated) = match failure::confirm_code(&fault) {
+                api::ORDER_CANCELED if created_by == CreatedBy::AnotherRun => (api::IDEMPOTENCY_KEY_SPENT, NotNeeded),
+                api::ORDER_CANCELED => (api::ORDER_CANCELED, Done),
+                api::IDEMPOTENCY_IN_PROGRESS if !ambiguous => (api::IDEMPOTENCY_IN_PROGRESS, NotNeeded),
+                api::IDEMPOTENCY_IN_PROGRESS => (api::CONFIRM_FAILED, Pending),
+                code => (code, Pending),
+            };
+            let failed = SagaFailure::new(Step::Confirm, count, documented(code));
+            SagaFailure { compensated, order_id: Some(id), ..failed }
+        })
+    }
+
+    /// After a failed validation: this run did nothing, but an earlier one with the key may have left an order. Then the
+    /// failure must not say that there is none.
+    async fn find_earlier_order(&self, failure: SagaFailure) -> SagaFailure {
+        let key = self.keys.create.as_str();
+        let lookup = async || client_common::send(self.orders.internal_order_lookup().create_key(key).send()).await;
+        let order = match self.compensate(lookup).await {
             Ok(order) => order.into_inner(),
-            Err(fault) if fault.has_code(codes::ORDER_NOT_FOUND) => return Undo::Nothing,
-            Err(fault) => return Undo::Explained(Cause::of_lookup(&fault)),
+            Err(fault) if fault.has_code(codes::ORDER_NOT_FOUND) => return failure,
+            Err(fault) => return failure.because(failure::lookup_code(&fault)),
         };
-        if !is_asked_for(&order, self.request) {
-            return Undo::Explained(Cause::KeyReused);
+        if !wire::is_requested(&order, self.request) {
+            return failure.because(IDEMPOTENCY_KEY_REUSED);
         }
-        self.made = Some(Made { id: order.id, by: MadeBy::AnotherRun });
+        let failure = SagaFailure { order_id: Some(order.id), ..failure };
         match order.status {
-            OrderStatus::Created => Undo::Failed,
-            OrderStatus::Confirmed => Undo::Nothing,
-            OrderStatus::Canceled => Undo::Explained(Cause::KeySpent),
+            OrderStatus::Created => SagaFailure { compensated: Pending, ..failure },
+            OrderStatus::Confirmed => failure,
+            OrderStatus::Canceled => failure.because(api::IDEMPOTENCY_KEY_SPENT),
         }
     }
 
-    /// Takes the create back, whether or not it is known what came of it.
-    async fn undo_create(&mut self, until: Instant) -> Undo<Cause> {
-        match self.made {
-            None => self.abandon(until).await,
-            Some(Made { id, by: MadeBy::ThisRun }) => self.cancel(id, until).await,
-            Some(Made { id, .. }) => self.look(id, until).await,
-        }
-    }
-
-    /// Gives the create up: an order that it made is canceled, and it will make none any more.
-    async fn abandon(&mut self, until: Instant) -> Undo<Cause> {
+    /// Compensates a create whose outcome is unknown: cancels an order that it made, and lets it make none any more.
+    async fn abandon(&self, failure: SagaFailure) -> Result<Order, SagaFailure> {
         let order = wire::new_order(self.request);
-        let tried = self
-            .upstreams
-            .undo_orders(until, async || {
-                let body = types::AbandonRequest::builder().create_key(self.keys.create.as_str()).order(order.clone());
-                client_common::send(self.orders.internal_order_abandon().body(body).send()).await
-            })
-            .await;
-        let types::Abandoned { outcome, order } = match tried.result {
-            Ok(abandoned) => abandoned.into_inner(),
-            Err(fault) if fault.has_code(codes::IDEMPOTENCY_KEY_REUSED) => return Undo::Explained(Cause::KeyReused),
-            Err(_) => return Undo::Failed,
+        let abandon = async || {
+            let body = types::AbandonRequest::builder().create_key(self.keys.create.as_str()).order(order.clone());
+            client_common::send(self.orders.internal_order_abandon().body(body).send()).await
         };
-        self.made = order.as_ref().map(|order| Made { id: order.id, by: MadeBy::Unclear });
-        self.gave_up = outcome != AbandonOutcome::Confirmed;
+        let types::Abandoned { outcome, order } = match self.compensate(abandon).await {
+            Ok(abandoned) => abandoned.into_inner(),
+            Err(fault) if fault.has_code(codes::IDEMPOTENCY_KEY_REUSED) => {
+                return Err(SagaFailure { compensated: NotNeeded, ..failure.because(IDEMPOTENCY_KEY_REUSED) });
+            }
+            Err(_) => return Err(failure),
+        };
+        let failure = SagaFailure { order_id: order.as_ref().map(|order| order.id), ..failure };
         match outcome {
-            AbandonOutcome::NeverCreated => Undo::Nothing,
-            AbandonOutcome::Canceled => Undo::Done,
-            AbandonOutcome::Confirmed => self.completed_with(order),
+            AbandonOutcome::NeverCreated => Err(SagaFailure { compensated: NotNeeded, key_spent: true, ..failure }),
+            AbandonOutcome::Canceled => Err(SagaFailure { compensated: Done, ..failure }),
+            AbandonOutcome::Confirmed => order.and_then(wire::confirmed).ok_or(failure),
         }
     }
 
-    /// Cancels the order as it was made. If it was changed since, that change decides.
-    async fn cancel(&mut self, id: i64, until: Instant) -> Undo<Cause> {
-        let tried = self
-            .upstreams
-            .undo_orders(until, async || {
-                let cancel = self.orders.order_cancel().id(id);
-                let cancel = cancel.if_match(AS_MADE).x_idempotency_key(self.keys.cancel.as_str());
-                client_common::send(cancel.send()).await
-            })
-            .await;
-        match tried.result {
-            Ok(_) => Undo::Done,
-            Err(Fault::Answered { status: 409 | 412, .. }) => self.look(id, until).await,
-            Err(_) => Undo::Failed,
+    /// Compensates a create: cancels the order, unless it was changed since. Then that change decides.
+    async fn cancel(&self, id: i64, failure: SagaFailure) -> Result<Order, SagaFailure> {
+        let cancel = async || {
+            let cancel = self.orders.order_cancel().id(id);
+            let cancel = cancel.if_match(AS_CREATED).x_idempotency_key(self.keys.cancel.as_str());
+            client_common::send(cancel.send()).await
+        };
+        match self.compensate(cancel).await {
+            Ok(_) => Err(SagaFailure { compensated: Done, ..failure }),
+            Err(Fault::Answered { status: 409 | 412, .. }) => self.settle(id, failure).await,
+            Err(_) => Err(failure),
         }
     }
 
-    /// Changes nothing: finds out how the order ended, if it did.
-    async fn look(&mut self, id: i64, until: Instant) -> Undo<Cause> {
+    /// Changes nothing: finds out whether the order was confirmed or canceled.
+    async fn settle(&self, id: i64, failure: SagaFailure) -> Result<Order, SagaFailure> {
         let view = async || client_common::send(self.orders.order_view().id(id).send()).await;
-        let tried = self.upstreams.undo_orders(until, view).await;
-        let Ok(order) = tried.result else { return Undo::Failed };
+        let Ok(order) = self.compensate(view).await else { return Err(failure) };
         match order.status {
-            OrderStatus::Created => Undo::Failed,
-            OrderStatus::Canceled => Undo::Done,
-            OrderStatus::Confirmed => self.completed_with(Some(order.into_inner())),
+            OrderStatus::Created => Err(failure),
+            OrderStatus::Canceled => Err(SagaFailure { compensated: Done, ..failure }),
+            OrderStatus::Confirmed => wire::confirmed(order.into_inner()).ok_or(failure),
         }
     }
 
-    fn completed_with(&mut self, order: Option<types::Order>) -> Undo<Cause> {
-        self.confirmed = order.and_then(wire::confirmed);
-        if self.confirmed.is_some() { Undo::Completed } else { Undo::Failed }
+    /// Sends a call of a compensation until it is answered for good, or the saga's time is up.
+    async fn compensate<T, F>(&self, call: impl Fn() -> F) -> Result<T, Fault<types::Error>>
+    where
+        F: Future<Output = Result<T, Fault<types::Error>>>,
+    {
+        let retry = self.upstreams.policy.retry_until(self.deadlines.compensation);
+        retry.repeatable_within(&self.upstreams.compensation_retries, call).await.result
     }
-}
-
-impl Saga for CreateAndConfirm<'_> {
-    type Step = Step;
-    type Cause = Cause;
-
-    const STEPS: &'static [Step] = &[Step::Validate, Step::Create, Step::Confirm];
-
-    async fn run(&mut self, step: Step, until: Instant) -> Result<(), Halt<Cause>> {
-        match step {
-            Step::Validate => self.validate(until).await,
-            Step::Create => self.create(until).await,
-            Step::Confirm => self.confirm(until).await,
-        }
-    }
-
-    async fn undo(&mut self, step: Step, until: Instant) -> Undo<Cause> {
-        match step {
-            Step::Validate if self.customer.is_none() => self.look_up(until).await,
-            Step::Create => self.undo_create(until).await,
-            // Nothing to take back after asking; and whether the confirmation came through is found out with the order.
-            Step::Validate | Step::Confirm => Undo::Nothing,
-        }
-    }
-}
-
-/// Whether this is the order that the request describes; lines of one product count together.
-fn is_asked_for(order: &types::Order, request: &orchestrator_api::CreateAndConfirm) -> bool {
-    let mut wanted = BTreeMap::<_, i64>::new();
-    for item in request.items.as_slice() {
-        *wanted.entry(item.product_id.get()).or_default() += item.qty.get();
-    }
-    let made: BTreeMap<_, _> = order.items.iter().map(|item| (item.product_id, item.qty)).collect();
-    order.customer_id == request.customer_id.get() && made == wanted
-}
-
-/// A refusal is about the attempt that it answers. An earlier one without an answer may still be on its way, and may
-/// find later what this one missed: it is given up. Only what is said of the key itself is about every attempt.
-fn create_failed(fault: &OrdersFault, attempts: u32, unsure: bool) -> Halt<Cause> {
-    let cause = Cause::of_create(fault);
-    let (cause, then) = match cause {
-        Cause::InProgress if unsure => (cause, Then::Leave(Undone::Pending)),
-        Cause::InProgress => (cause, Then::Leave(Undone::Nothing)),
-        Cause::CustomerNotFound | Cause::ProductNotFound(_) | Cause::InsufficientStock(_) if unsure => {
-            (cause, Then::UndoThisToo)
-        }
-        Cause::Unavailable | Cause::TimedOut | Cause::UpstreamAuth | Cause::UpstreamInvalid if unsure => {
-            (Cause::CreateUnknown, Then::UndoThisToo)
-        }
-        _ => (cause, Then::UndoEarlier),
-    };
-    Halt { attempts, cause, then }
-}
-
-/// While somebody else confirms the order under the same key, or after somebody canceled it, there is nothing to take
-/// back.
-fn confirm_failed(fault: &OrdersFault, attempts: u32, unsure: bool, made_by: MadeBy) -> Halt<Cause> {
-    let cause = Cause::of_confirm(fault);
-    let (cause, then) = match cause {
-        Cause::OrderCanceled if made_by == MadeBy::AnotherRun => (Cause::KeySpent, Then::Leave(Undone::Nothing)),
-        Cause::OrderCanceled => (cause, Then::Leave(Undone::Done)),
-        Cause::InProgress if !unsure => (cause, Then::Leave(Undone::Nothing)),
-        Cause::InProgress => (Cause::NotConfirmed, Then::UndoThisToo),
-        _ => (cause, Then::UndoThisToo),
-    };
-    Halt { attempts, cause, then }
 }
 
 #[cfg(test)]

@@ -9,27 +9,18 @@ use common_http::{CreatedAnswer, OkAnswer};
 use common_server::Call;
 use common_server::auth::{Auth, Caller, Operator};
 use common_server::settings::Profile;
-use orchestrator_api::{
-    Compensated, CreateAndConfirm as Request, FailureBody, FailureReason, Outcome, Step as StepName, Success,
-};
+use orchestrator_api::{Compensated, CreateAndConfirm as Request, FailureBody, FailureReason, Outcome, Step, Success};
 use tokio::time::Instant;
 
-use crate::cause::{self, Standing};
 use crate::create_and_confirm::CreateAndConfirm;
+use crate::metrics;
 use crate::upstreams::Upstreams;
-use crate::{metrics, saga};
 
 /// What is kept between requests.
 pub struct Orchestrator {
     pub(crate) auth: Auth,
     pub(crate) profile: Profile,
     pub(crate) upstreams: Upstreams,
-}
-
-/// What a failure body says besides the failure itself.
-struct Report {
-    standing: Standing,
-    order_id: Option<OrderId>,
 }
 
 impl Orchestrator {
@@ -41,14 +32,14 @@ impl Orchestrator {
         answer_by: Option<Instant>,
     ) -> CreatedAnswer<Success> {
         let correlation_id = correlation_id(call, body.as_ref().ok());
-        let report = OnceLock::new();
+        let reason = OnceLock::new();
         let work = async {
             let principal = self.principal(call)?;
-            let data = self.carry_out(call, &principal, &body?, answer_by, &report).await?;
+            let data = self.run_saga(call, &principal, &body?, answer_by, &reason).await?;
             let correlation_id = correlation_id.clone();
             CreatedAnswer::created(Success { success: true, correlation_id, data })
         };
-        call.answer_or(work, |failure| failure_body(&correlation_id, failure, report.get())).await
+        call.answer_or(work, |failure| failure_body(&correlation_id, failure, reason.get())).await
     }
 
     /// Whether the process answers.
@@ -76,35 +67,32 @@ impl Orchestrator {
         Ok(caller.as_ref().map_or_else(|| "anonymous".to_owned(), Caller::principal))
     }
 
-    async fn carry_out(
+    /// Runs the saga. Where it fails, `reason` gets the body of the answer.
+    async fn run_saga(
         &self,
         call: &Call,
         principal: &str,
         request: &Request,
         answer_by: Option<Instant>,
-        report: &OnceLock<Report>,
+        reason: &OnceLock<FailureReason>,
     ) -> Result<Outcome, Failure> {
-        let deadlines = self.upstreams.policy().deadlines(answer_by);
+        let deadlines = self.upstreams.policy.deadlines(answer_by);
         let deadlines = deadlines.ok_or_else(|| Failure::unavailable("too little time is left to begin"))?;
-        let mut saga = CreateAndConfirm::new(&self.upstreams, call, principal, request);
-        let ended = saga::run(&mut saga, deadlines).await;
-        let Err(failed) = ended else {
-            metrics::ended(Ok(()));
-            return saga.outcome().ok_or_else(|| Failure::internal("the saga ended without an order"));
-        };
-        let (failure, standing) = cause::tell(&failed, saga.gave_up());
-        metrics::ended(Err((failed.undone, failure.code.status)));
-        let order_id = saga.order_id().and_then(|id| OrderId::try_from(id).ok());
-        tracing::warn!(
-            step = ?failed.step,
-            attempts = failed.attempts,
-            undone = ?failed.undone,
-            order_id = order_id.map(OrderId::get),
-            code = failure.code.name,
-            "the saga failed"
-        );
-        let _ = report.set(Report { standing, order_id });
-        Err(failure)
+        let result = CreateAndConfirm::new(&self.upstreams, call, principal, request, deadlines).run().await;
+        metrics::ended(&result);
+        result.map_err(|failed| {
+            let (failure, body) = failed.into_answer();
+            tracing::warn!(
+                step = ?body.step,
+                attempts = body.attempts,
+                compensated = ?body.compensated,
+                order_id = body.order_id.map(OrderId::get),
+                code = body.code,
+                "the saga failed"
+            );
+            let _ = reason.set(body);
+            failure
+        })
     }
 }
 
@@ -118,29 +106,19 @@ fn correlation_id(call: &Call, body: Option<&Request>) -> String {
     given.map_or(call.correlation_id(), |id| id.as_str()).to_owned()
 }
 
-/// Without a report nothing was done. The exception is a defect of ours, of which nobody knows when it struck: there the
+/// Without a saga's reason, nothing was done. The exception is a bug of ours, which may have struck at any step: there the
 /// same key finds out what was done.
-fn failure_body(correlation_id: &str, failure: &Failure, report: Option<&Report>) -> FailureBody {
-    let defect = failure.code == codes::INTERNAL;
-    let before_any_step = Standing {
-        step: StepName::Input,
-        attempts: 0,
-        compensated: if defect { Compensated::Pending } else { Compensated::NotNeeded },
-        safe_to_retry: failure.code.status >= 500,
-    };
-    let (Standing { step, attempts, compensated, safe_to_retry }, order_id) = match report {
-        Some(Report { standing, order_id }) => (standing, *order_id),
-        None => (&before_any_step, None),
-    };
-    let reason = FailureReason {
+fn failure_body(correlation_id: &str, failure: &Failure, reason: Option<&FailureReason>) -> FailureBody {
+    let is_bug = failure.code == codes::INTERNAL;
+    let before_any_step = || FailureReason {
         code: failure.code.name.to_owned(),
         message: failure.message.clone(),
-        step: *step,
-        attempts: *attempts,
-        order_id,
-        compensated: *compensated,
-        safe_to_retry: *safe_to_retry,
+        step: Step::Input,
+        attempts: 0,
+        order_id: None,
+        compensated: if is_bug { Compensated::Pending } else { Compensated::NotNeeded },
+        safe_to_retry: failure.code.status >= 500,
         details: failure.details.clone(),
     };
-    FailureBody::new(correlation_id, failure.code.status, reason)
+    FailureBody::new(correlation_id, failure.code.status, reason.cloned().unwrap_or_else(before_any_step))
 }

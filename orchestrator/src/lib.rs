@@ -1,19 +1,18 @@
 //! Create-and-confirm as a saga, behind a local server and AWS Lambda.
 //!
-//! `saga` runs steps and takes them back, `create_and_confirm` is the steps, `retry` and `upstreams` send their calls,
-//! `cause` says what a failure means. `handler` decides every answer; `local` and `lambda` only carry requests to it, and `event`
-//! prepares what comes to `lambda`.
+//! `create_and_confirm` is the saga, from top to bottom; `failure` gives each way to fail its error code, `wire` converts
+//! types, `policy` has the time limits and `upstreams` the clients. `handler` decides every answer; `local` and `lambda`
+//! only carry requests to it, and `event` prepares those that come to `lambda`.
 //! The contract itself is the `orchestrator-api` crate. There is no store: the orders service keeps all state.
 
-mod cause;
 mod create_and_confirm;
 mod event;
+mod failure;
 mod handler;
 pub mod lambda;
 mod local;
 mod metrics;
-mod retry;
-mod saga;
+mod policy;
 mod upstreams;
 mod wire;
 
@@ -29,7 +28,7 @@ use local::LocalServer;
 use upstreams::Upstreams;
 
 pub use handler::Orchestrator;
-pub use retry::Policy;
+pub use policy::Policy;
 
 /// Where it listens when `PORT` does not say.
 pub const DEFAULT_PORT: u16 = 3003;
@@ -48,7 +47,7 @@ pub struct Config {
     service_token: SecretString,
     customers_base: String,
     orders_base: String,
-    /// How long the work may take and how it is tried again.
+    /// Time limits and retries.
     pub policy: Policy,
 }
 

@@ -1,17 +1,16 @@
-//! What is counted of sagas. Nothing is where nobody serves the numbers.
+//! Metrics of sagas. No-ops where no exporter is installed.
 
 use metrics::{counter, describe_counter};
+use orchestrator_api::{Compensated, Outcome, Step};
 
-use crate::create_and_confirm::Step;
-use crate::saga::Undone;
+use crate::failure::SagaFailure;
 
 const RUNS: &str = "saga_runs_total";
 const RETRIES: &str = "saga_retries_total";
 
 const OUTCOMES: [&str; 5] = ["confirmed", "refused", "failed", "undone", "pending"];
-const STEPS: [Step; 3] = [Step::Validate, Step::Create, Step::Confirm];
 
-/// Says what is counted, and begins with zero where nothing has happened yet.
+/// Describes the metrics and starts each at zero.
 pub(crate) fn describe() {
     describe_counter!(
         RUNS,
@@ -22,32 +21,30 @@ pub(crate) fn describe() {
     for outcome in OUTCOMES {
         counter!(RUNS, "outcome" => outcome).increment(0);
     }
-    for step in STEPS {
-        counter!(RETRIES, "step" => name(step)).increment(0);
+    for step in [Step::Validate, Step::Create, Step::Confirm] {
+        attempted(step, 1);
     }
 }
 
-/// A saga ended: with a confirmed order, or with this left behind and answered with this status.
-pub(crate) fn ended(result: Result<(), (Undone, u16)>) {
-    let outcome = match result {
-        Ok(()) => "confirmed",
-        Err((Undone::Nothing, ..500)) => "refused",
-        Err((Undone::Nothing, _)) => "failed",
-        Err((Undone::Done, _)) => "undone",
-        Err((Undone::Pending, _)) => "pending",
+/// Counts the end of a saga.
+pub(crate) fn ended(result: &Result<Outcome, SagaFailure>) {
+    let outcome = match result.as_ref().map_err(|failure| (failure.compensated, failure.reason.code.status)) {
+        Ok(_) => "confirmed",
+        Err((Compensated::NotNeeded, ..500)) => "refused",
+        Err((Compensated::NotNeeded, _)) => "failed",
+        Err((Compensated::Done, _)) => "undone",
+        Err((Compensated::Pending, _)) => "pending",
     };
     counter!(RUNS, "outcome" => outcome).increment(1);
 }
 
-/// A step of a saga took so many attempts.
-pub(crate) fn tried(step: Step, attempts: u32) {
-    counter!(RETRIES, "step" => name(step)).increment(attempts.saturating_sub(1).into());
-}
-
-fn name(step: Step) -> &'static str {
-    match step {
+/// Counts the retries of a step that took so many attempts.
+pub(crate) fn attempted(step: Step, attempts: u32) {
+    let step = match step {
+        Step::Input => "input",
         Step::Validate => "validate",
         Step::Create => "create",
         Step::Confirm => "confirm",
-    }
+    };
+    counter!(RETRIES, "step" => step).increment(attempts.saturating_sub(1).into());
 }

@@ -1,38 +1,29 @@
-//! The two services behind this one: how they are reached, for one request at a time, and whether they are ready.
+//! The two services behind this one: clients for one request at a time, retry budgets and readiness.
 
 use std::time::Duration;
 
-use client_common::{Coded, Fault, Outbound, Tried};
+use client_common::{Outbound, RetryBudget};
 use common_contract::Failure;
 use common_server::Call;
 use secrecy::{ExposeSecret, SecretString};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
-use crate::retry::{self, Policy, RetryBudget};
+use crate::policy::Policy;
 
-/// How long both services may take to say that they are ready.
+/// Time limit for both readiness checks.
 const READY_LIMIT: Duration = Duration::from_millis(500);
 
-/// Where the services are, and how to speak to them.
+/// Addresses, connections and retry budgets of the services.
 pub(crate) struct Upstreams {
     http: reqwest::Client,
     service_token: SecretString,
-    policy: Policy,
-    customers: Upstream,
-    orders: Upstream,
-}
-
-struct Upstream {
-    base: String,
-    retries: RetryBudget,
-    /// Going forward must not use up what it takes to go back.
-    undo_retries: RetryBudget,
-}
-
-impl Upstream {
-    fn at(base: String) -> Self {
-        Self { base, retries: RetryBudget::full(), undo_retries: RetryBudget::full() }
-    }
+    customers_base: String,
+    orders_base: String,
+    pub(crate) policy: Policy,
+    pub(crate) customers_retries: RetryBudget,
+    pub(crate) orders_retries: RetryBudget,
+    /// Of its own, so that retries of steps leave enough for compensations.
+    pub(crate) compensation_retries: RetryBudget,
 }
 
 impl Upstreams {
@@ -42,58 +33,33 @@ impl Upstreams {
         service_token: SecretString,
         policy: Policy,
     ) -> reqwest::Result<Self> {
-        let http = client_common::http_client(policy.connect, policy.attempt)?;
-        let (customers, orders) = (Upstream::at(customers_base), Upstream::at(orders_base));
-        Ok(Self { http, service_token, policy, customers, orders })
+        Ok(Self {
+            http: client_common::http_client(policy.connect, policy.retry.attempt)?,
+            service_token,
+            customers_base,
+            orders_base,
+            policy,
+            customers_retries: RetryBudget::default(),
+            orders_retries: RetryBudget::default(),
+            compensation_retries: RetryBudget::default(),
+        })
     }
 
-    pub(crate) fn policy(&self) -> &Policy {
-        &self.policy
-    }
-
-    /// A client that speaks as this service, as part of the caller's piece of work.
-    pub(crate) fn customers(&self, call: &Call) -> customers_client::Client {
-        customers_client::Client::new_with_client(&self.customers.base, self.http.clone(), self.outbound(call))
-    }
-
-    /// The same, to the orders service.
-    pub(crate) fn orders(&self, call: &Call) -> orders_client::Client {
-        orders_client::Client::new_with_client(&self.orders.base, self.http.clone(), self.outbound(call))
-    }
-
-    fn outbound(&self, call: &Call) -> Outbound {
+    /// Clients with this service's credentials, in the caller's trace.
+    pub(crate) fn clients(&self, call: &Call) -> (customers_client::Client, orders_client::Client) {
         let (traceparent, tracestate) = call.trace();
         let outbound = Outbound::new().bearer(self.service_token.expose_secret()).correlation_id(call.correlation_id());
-        outbound.trace(&traceparent, &tracestate)
+        let outbound = outbound.trace(&traceparent, &tracestate);
+        let http = || self.http.clone();
+        (
+            customers_client::Client::new_with_client(&self.customers_base, http(), outbound.clone()),
+            orders_client::Client::new_with_client(&self.orders_base, http(), outbound),
+        )
     }
 
-    /// Sends a call to the customers service until it is answered for good.
-    pub(crate) async fn ask_customers<T, E: Coded, F>(&self, until: Instant, send: impl Fn() -> F) -> Tried<T, E>
-    where
-        F: Future<Output = Result<T, Fault<E>>>,
-    {
-        retry::call(&self.policy, &self.customers.retries, until, send).await
-    }
-
-    /// The same, to the orders service.
-    pub(crate) async fn ask_orders<T, E: Coded, F>(&self, until: Instant, send: impl Fn() -> F) -> Tried<T, E>
-    where
-        F: Future<Output = Result<T, Fault<E>>>,
-    {
-        retry::call(&self.policy, &self.orders.retries, until, send).await
-    }
-
-    /// The same, to take something back.
-    pub(crate) async fn undo_orders<T, E: Coded, F>(&self, until: Instant, send: impl Fn() -> F) -> Tried<T, E>
-    where
-        F: Future<Output = Result<T, Fault<E>>>,
-    {
-        retry::call(&self.policy, &self.orders.undo_retries, until, send).await
-    }
-
-    /// Whether both services are ready.
+    /// Checks that both services are ready.
     pub(crate) async fn ready(&self, call: &Call) -> Result<(), Failure> {
-        let (customers, orders) = (self.customers(call), self.orders(call));
+        let (customers, orders) = self.clients(call);
         let both = async {
             tokio::join!(
                 client_common::send(customers.readiness_view().send()),

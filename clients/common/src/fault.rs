@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use progenitor_client::Error;
 
-use crate::attempt::{self, Head};
+use crate::send::Head;
 
 /// Of all conflicts, only this one ends by itself: the first request under the key is still running.
 const IDEMPOTENCY_IN_PROGRESS: &str = "idempotency_in_progress";
@@ -46,19 +46,8 @@ pub enum Fault<E> {
     Invalid(String),
 }
 
-/// Sends one call of a generated client and sorts what came of it: `client_common::send(client.health_view().send())`.
-///
-/// # Errors
-///
-/// Every answer that is not the documented success is a [`Fault`]. A generated client's own error forgets the status
-/// of an error body that it cannot read; the fault has it.
-pub async fn send<T, E>(call: impl Future<Output = Result<T, Error<E>>>) -> Result<T, Fault<E>> {
-    let (result, head) = attempt::observe(call).await;
-    result.map_err(|error| Fault::of(error, head))
-}
-
 impl<E> Fault<E> {
-    fn of(error: Error<E>, head: Option<Head>) -> Self {
+    pub(crate) fn of(error: Error<E>, head: Option<Head>) -> Self {
         // Without all of its body, nobody knows what was refused.
         let is_cut = matches!(&error, Error::ResponseBodyError(error) if !error.is_timeout());
         if is_cut && head.is_some_and(|head| head.status < 500) {

@@ -26,15 +26,15 @@
 //!
 //! # Sending it again
 //!
-//! [`Retry`] sends a call again while that can help. Whoever calls it says whether that is allowed:
-//! [`repeatable`](Retry::repeatable) for what may be carried out twice without harm, [`unrepeatable`](Retry::unrepeatable)
-//! for what may not.
+//! [`Retry`] sends a call again while that can help. The caller chooses by what is allowed:
+//! [`repeatable`](Retry::repeatable) for a call that may be executed twice without harm,
+//! [`unrepeatable`](Retry::unrepeatable) for any other. A service that calls another on behalf of many callers limits its
+//! retries with a [`RetryBudget`].
 //!
 //! # Lists
 //!
 //! `client.order_list().rows(Retry::default())` is a stream of [`Rows`] that asks for one page after the other.
 
-mod attempt;
 mod client;
 mod connect;
 mod execute;
@@ -42,11 +42,12 @@ mod fault;
 mod headers;
 mod retry;
 mod rows;
+mod send;
 
-pub use attempt::note;
 pub use connect::{ConnectError, connect, http_client};
 pub use execute::{describe_metrics, execute};
-pub use fault::{Coded, Fault, send};
+pub use fault::{Coded, Fault};
 pub use headers::{Outbound, stamp};
-pub use retry::{Retry, Tried};
+pub use retry::{Attempts, Retry, RetryBudget};
 pub use rows::{Page, Rows, rows};
+pub use send::{note, send};

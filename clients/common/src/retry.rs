@@ -1,12 +1,13 @@
-//! Sends a call again while that can help: within its time, its attempts, and what the other side asks for.
+//! Retries: of calls that can succeed on another attempt, within limits of time, attempts and a budget.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::{Coded, Fault};
 
-/// How a call is sent again. Only what [may pass](Fault::may_pass) is: everything else is final at once.
+/// Limits for retries of a call. Only a fault that [may pass](Fault::may_pass) is retried; any other is final.
 ///
 /// ```
 /// # struct Body;
@@ -27,16 +28,16 @@ use crate::{Coded, Fault};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retry {
-    /// How often the call is sent at most.
+    /// Maximum number of attempts.
     pub attempts: u32,
-    /// The longest pause after the first attempt; doubled with each further one. The actual pause is random below it, so
-    /// that those who failed together do not come back together. Where the other side asks for a longer one, it gets it.
-    pub first_pause: Duration,
-    /// The longest pause after any attempt, unless the other side asks for a longer one.
-    pub longest_pause: Duration,
-    /// What one attempt may take.
+    /// Upper limit of the backoff after the first attempt; doubles with each further attempt. The backoff is random below
+    /// it (full jitter), but never shorter than the answer's `Retry-After`.
+    pub base_delay: Duration,
+    /// Upper limit of every backoff, unless `Retry-After` is longer.
+    pub max_delay: Duration,
+    /// Time limit of one attempt.
     pub attempt: Duration,
-    /// What all attempts and pauses may take together. A pause that would not end in time is not begun.
+    /// Time limit of all attempts and backoffs together. No backoff starts that would end later.
     pub total: Duration,
 }
 
@@ -45,26 +46,55 @@ impl Default for Retry {
     fn default() -> Self {
         Self {
             attempts: 4,
-            first_pause: Duration::from_millis(50),
-            longest_pause: Duration::from_secs(1),
+            base_delay: Duration::from_millis(50),
+            max_delay: Duration::from_secs(1),
             attempt: Duration::from_secs(30),
             total: Duration::from_secs(60),
         }
     }
 }
 
-/// What came of a call in the end, and on the way there.
+/// The attempts of one call, and the result of the last.
 #[derive(Debug)]
-pub struct Tried<T, E> {
-    /// What came of the last attempt.
+pub struct Attempts<T, E> {
+    /// Result of the last attempt.
     pub result: Result<T, Fault<E>>,
-    /// How often it was sent.
-    pub attempts: u32,
-    /// Whether an attempt that failed may have been carried out all the same.
-    pub unsure: bool,
+    /// Number of attempts.
+    pub count: u32,
+    /// Whether a failed attempt may have been executed all the same.
+    pub ambiguous: bool,
 }
 
-/// The moment that is so far away; one that no clock can tell counts as in a year.
+/// Token bucket that limits retries to a tenth of all calls while a service is failing. Each call deposits a tenth of a
+/// retry; each retry withdraws a whole one. Starts full.
+#[derive(Debug)]
+pub struct RetryBudget {
+    tenths: AtomicU32,
+}
+
+impl Default for RetryBudget {
+    fn default() -> Self {
+        Self { tenths: AtomicU32::new(Self::CAPACITY) }
+    }
+}
+
+impl RetryBudget {
+    /// A hundred retries: a short outage is bridged without a limit.
+    const CAPACITY: u32 = 1000;
+    const RETRY: u32 = 10;
+
+    fn deposit(&self) {
+        let add = |tenths| (tenths < Self::CAPACITY).then_some(tenths + 1);
+        let _ = self.tenths.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+    }
+
+    fn withdraw(&self) -> bool {
+        let subtract = |tenths: u32| tenths.checked_sub(Self::RETRY);
+        self.tenths.fetch_update(Ordering::Relaxed, Ordering::Relaxed, subtract).is_ok()
+    }
+}
+
+/// The moment after this time; a year from now where the clock cannot represent it.
 fn after(time: Duration) -> Instant {
     const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
     let now = Instant::now();
@@ -72,9 +102,9 @@ fn after(time: Duration) -> Instant {
 }
 
 impl Retry {
-    /// Sends a call that may be carried out twice without harm: one that reads, or changes something under an
-    /// idempotency key, the same in each attempt. A PUT and a DELETE are repeatable, too, for whom it is enough that the
-    /// work is done: one that was carried out unseen may be answered 404 or 412 the second time.
+    /// Sends a call that may be executed twice without harm: a read, or a change under an idempotency key that is the same
+    /// in each attempt. A PUT or a DELETE is repeatable if its final state is enough: one that was executed without an
+    /// answer may be answered 404 or 412 the second time.
     ///
     /// # Errors
     ///
@@ -86,8 +116,7 @@ impl Retry {
         self.run(call, Fault::may_pass).await.result
     }
 
-    /// Sends a call that must not be carried out twice. After an attempt that may have been carried out, it is not sent
-    /// again, though that might help.
+    /// Sends a call that must not be executed twice. It is not retried after an attempt that may have been executed.
     ///
     /// # Errors
     ///
@@ -99,42 +128,42 @@ impl Retry {
         self.run(call, |fault| fault.may_pass() && !fault.may_have_been_carried_out()).await.result
     }
 
-    /// As [`repeatable`](Self::repeatable), for whom its result is not enough: asks `granted` each time before the call is
-    /// sent again, and tells how it went.
-    pub async fn repeatable_if<T, E: Coded, F>(&self, granted: impl Fn() -> bool, call: impl Fn() -> F) -> Tried<T, E>
+    /// Sends a call as [`repeatable`](Self::repeatable) does, withdraws each retry from a budget, and reports the attempts.
+    pub async fn repeatable_within<T, E: Coded, F>(&self, budget: &RetryBudget, call: impl Fn() -> F) -> Attempts<T, E>
     where
         F: Future<Output = Result<T, Fault<E>>>,
     {
-        self.run(call, |fault| fault.may_pass() && granted()).await
+        budget.deposit();
+        self.run(call, |fault| fault.may_pass() && budget.withdraw()).await
     }
 
-    async fn run<T, E: Coded, F>(&self, call: impl Fn() -> F, again: impl Fn(&Fault<E>) -> bool) -> Tried<T, E>
+    async fn run<T, E: Coded, F>(&self, call: impl Fn() -> F, retry: impl Fn(&Fault<E>) -> bool) -> Attempts<T, E>
     where
         F: Future<Output = Result<T, Fault<E>>>,
     {
-        let until = after(self.total);
-        let (mut attempts, mut unsure) = (0, false);
+        let deadline = after(self.total);
+        let (mut count, mut ambiguous) = (0, false);
         loop {
-            attempts += 1;
-            let limit = until.min(after(self.attempt));
+            count += 1;
+            let limit = deadline.min(after(self.attempt));
             let fault = match timeout_at(limit, call()).await.unwrap_or(Err(Fault::TimedOut)) {
-                Ok(answer) => return Tried { result: Ok(answer), attempts, unsure },
+                Ok(answer) => return Attempts { result: Ok(answer), count, ambiguous },
                 Err(fault) => fault,
             };
-            unsure |= fault.may_have_been_carried_out();
-            let pause = self.pause(attempts, &fault);
-            let in_time = after(pause) < until;
-            if attempts >= self.attempts || !in_time || !again(&fault) {
-                return Tried { result: Err(fault), attempts, unsure };
+            ambiguous |= fault.may_have_been_carried_out();
+            let backoff = self.backoff(count, &fault);
+            let in_time = after(backoff) < deadline;
+            if count >= self.attempts || !in_time || !retry(&fault) {
+                return Attempts { result: Err(fault), count, ambiguous };
             }
-            sleep(pause).await;
+            sleep(backoff).await;
         }
     }
 
-    /// The pause after this many attempts, the last of which ended so.
-    pub fn pause<E>(&self, attempts: u32, fault: &Fault<E>) -> Duration {
-        let doubled = self.first_pause.saturating_mul(2_u32.saturating_pow(attempts.saturating_sub(1)));
-        let jitter = rand::random_range(Duration::ZERO..=doubled.min(self.longest_pause));
+    /// The backoff after this many attempts, the last of which failed with this fault.
+    pub fn backoff<E>(&self, attempts: u32, fault: &Fault<E>) -> Duration {
+        let doubled = self.base_delay.saturating_mul(2_u32.saturating_pow(attempts.saturating_sub(1)));
+        let jitter = rand::random_range(Duration::ZERO..=doubled.min(self.max_delay));
         jitter.max(fault.retry_after().unwrap_or_default())
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use client_common::Retry;
 use orchestrator::Policy;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
@@ -19,13 +20,15 @@ const ORDERS: &str = "SELECT COUNT(*) AS n FROM orders";
 
 /// What is counted is what is done, not how fast: a busy machine makes none of our attempts end early.
 const PATIENT: Policy = Policy {
-    total: Duration::from_secs(120),
-    undo: Duration::from_secs(10),
-    attempt: Duration::from_secs(30),
+    retry: Retry {
+        attempts: 4,
+        base_delay: Duration::from_millis(50),
+        max_delay: Duration::from_secs(1),
+        attempt: Duration::from_secs(30),
+        total: Duration::from_secs(120),
+    },
+    compensation: Duration::from_secs(10),
     connect: Duration::from_secs(10),
-    attempts: 4,
-    first_pause: Duration::from_millis(50),
-    longest_pause: Duration::from_secs(1),
 };
 
 /// Sends an order as a good client does: where somebody else is at work with the key, or the orders service is too busy for

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use client_common::Retry;
 use orchestrator::Policy;
 use orders_api::OrderStatus;
 
@@ -93,12 +94,12 @@ async fn an_order_that_can_neither_be_confirmed_nor_canceled_is_pending() {
 
 #[tokio::test]
 async fn when_the_time_for_going_forward_is_up_the_rest_is_used_for_undoing() {
-    let (total, undo) = (Duration::from_millis(5_800), Duration::from_secs(5));
-    let world = World::with_policy(Policy { total, undo, ..POLICY }).await;
+    let retry = Retry { total: Duration::from_millis(5_800), ..POLICY.retry };
+    let world = World::with_policy(Policy { retry, compensation: Duration::from_secs(5), ..POLICY }).await;
     world.orders.on(CONFIRM, ALWAYS, Mishap::RequestStuck);
     let reply = world.order("a").await;
     reply.failed(504, "confirm_failed", "confirm", "done", false);
-    assert!(reply.attempts().as_u64().unwrap() < u64::from(POLICY.attempts), "{}", reply.text);
+    assert!(reply.attempts().as_u64().unwrap() < u64::from(POLICY.retry.attempts), "{}", reply.text);
     assert_eq!(world.shop().only_order(), OrderStatus::Canceled);
 }
 

@@ -41,8 +41,8 @@
 //! | as a function: frozen between two invocations | `program::connections_that_ended_while_the_function_was_frozen_are_no_failure_of_the_next_invocation`, `program::the_log_of_an_invocation_is_written_when_its_answer_is_sent` |
 //! | as a function: whatever a gateway sends | `fronts::both_fronts_answer_alike_however_an_event_is_shaped`, `fronts::whatever_a_gateway_lets_through_is_answered` |
 //!
-//! How long a saga takes, how often it tries and what each code lets the caller do is shown beside `retry`, `saga` and
-//! `cause`.
+//! How long a saga takes is shown beside `policy`, how often it retries beside `client_common::Retry`, and what each code
+//! lets the caller do beside `failure`.
 
 #![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a helper of a test fails the test")]
 

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use client_common::Retry;
 use orchestrator::Policy;
 use tokio::task::JoinSet;
 
@@ -20,7 +21,7 @@ const LOOKUP: &str = "GET /internal/orders/lookup";
 
 const OUTAGE: Duration = Duration::from_millis(20);
 /// More attempts than an outage has room for.
-const PATIENT: Policy = Policy { attempts: 60, ..POLICY };
+const PATIENT: Policy = Policy { retry: Retry { attempts: 60, ..POLICY.retry }, ..POLICY };
 /// How many sagas run side by side: few enough that none has to wait for a processor until its attempts are over.
 const AT_ONCE: usize = 8;
 

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use client_common::Retry;
 use diesel_async::SimpleAsyncConnection;
 use orchestrator::Policy;
 use orders_client::types::OrderStatus;
@@ -112,8 +113,10 @@ async fn an_order_left_unconfirmed_by_a_customer_who_is_gone_is_pending() {
 }
 
 /// Attempts long enough for a busy machine: that the orders service answers within a real one is shown there.
-const TWO_ATTEMPTS: Policy =
-    Policy { total: Duration::from_secs(45), attempt: Duration::from_secs(10), attempts: 2, ..POLICY };
+const TWO_ATTEMPTS: Policy = Policy {
+    retry: Retry { total: Duration::from_secs(45), attempt: Duration::from_secs(10), attempts: 2, ..POLICY.retry },
+    ..POLICY
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_key_that_another_holds_is_waited_for_and_nothing_is_undone() {

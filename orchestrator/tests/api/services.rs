@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use client_common::Outbound;
+use client_common::{Outbound, Retry};
 use common_contract::Role;
 use common_server::Running;
 use common_server::auth::Auth;
@@ -42,7 +42,8 @@ pub(crate) struct System {
 
 impl System {
     pub(crate) async fn start() -> Self {
-        Self::with_policy(Policy { attempt: Policy::default().attempt, ..POLICY }).await
+        let retry = Retry { attempt: Policy::default().retry.attempt, ..POLICY.retry };
+        Self::with_policy(Policy { retry, ..POLICY }).await
     }
 
     pub(crate) async fn with_policy(policy: Policy) -> Self {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use client_common::Retry;
 use common_server::Running;
 use common_server::auth::Auth;
 use common_server::settings::Env;
@@ -21,13 +22,15 @@ pub(crate) const PATH: &str = "/orchestrator/create-and-confirm-order";
 
 /// Short enough for a test, and long enough for a busy machine to answer in.
 pub(crate) const POLICY: Policy = Policy {
-    total: Duration::from_secs(20),
-    undo: Duration::from_secs(10),
-    attempt: Duration::from_secs(1),
+    retry: Retry {
+        attempts: 4,
+        base_delay: Duration::from_millis(1),
+        max_delay: Duration::from_millis(4),
+        attempt: Duration::from_secs(1),
+        total: Duration::from_secs(20),
+    },
+    compensation: Duration::from_secs(10),
     connect: Duration::from_millis(800),
-    attempts: 4,
-    first_pause: Duration::from_millis(1),
-    longest_pause: Duration::from_millis(4),
 };
 
 pub(crate) struct World {

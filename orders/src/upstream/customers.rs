@@ -15,8 +15,8 @@ const CONNECT_LIMIT: Duration = Duration::from_millis(500);
 const CALL_LIMIT: Duration = Duration::from_secs(2);
 const RETRY: Retry = Retry {
     attempts: 3,
-    first_pause: Duration::from_millis(50),
-    longest_pause: Duration::from_millis(100),
+    base_delay: Duration::from_millis(50),
+    max_delay: Duration::from_millis(100),
     attempt: CALL_LIMIT,
     total: CALL_LIMIT,
 };

@@ -1,4 +1,4 @@
-//! Retries, on a clock that stands still until everybody waits for it.
+//! Retries, with tokio's paused clock.
 
 use std::cell::{Cell, RefCell};
 
@@ -24,8 +24,8 @@ fn busy(seconds: u64) -> Fault<Body> {
 
 const RETRY: Retry = Retry {
     attempts: 4,
-    first_pause: Duration::from_millis(50),
-    longest_pause: Duration::from_secs(1),
+    base_delay: Duration::from_millis(50),
+    max_delay: Duration::from_secs(1),
     attempt: Duration::from_secs(2),
     total: Duration::from_secs(15),
 };
@@ -53,11 +53,15 @@ impl Failing {
     }
 }
 
-/// Tries a repeatable call that fails with these faults.
-async fn tried(faults: Vec<Fault<Body>>) -> (Tried<(), Body>, Vec<Duration>) {
+/// Sends a repeatable call that fails with these faults.
+async fn attempts(faults: Vec<Fault<Body>>) -> (Attempts<(), Body>, Vec<Duration>) {
     let failing = Failing::with(faults);
-    let tried = RETRY.repeatable_if(|| true, || failing.call()).await;
-    (tried, failing.made.into_inner())
+    let attempts = RETRY.repeatable_within(&RetryBudget::default(), || failing.call()).await;
+    (attempts, failing.made.into_inner())
+}
+
+fn retries(count: u32) -> RetryBudget {
+    RetryBudget { tenths: AtomicU32::new(count * RetryBudget::RETRY) }
 }
 
 #[tokio::test(start_paused = true)]
@@ -96,42 +100,66 @@ async fn what_is_not_repeatable_is_sent_again_only_where_it_was_surely_not_carri
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_attempt_in_doubt_leaves_a_doubt_whatever_comes_after_it() {
+async fn one_ambiguous_attempt_makes_the_call_ambiguous_regardless_of_later_attempts() {
     let gateways = [501, 520, 561].map(|status| answered(status, "any"));
     for fault in [Fault::TimedOut, Fault::Broken, answered(503, "outcome_unknown")].into_iter().chain(gateways) {
-        assert!(tried(vec![fault]).await.0.unsure);
+        assert!(attempts(vec![fault]).await.0.ambiguous);
     }
     for later in [Fault::NotSent, Fault::TimedOut, answered(400, "any")] {
-        assert!(tried(vec![Fault::TimedOut, later]).await.0.unsure);
+        assert!(attempts(vec![Fault::TimedOut, later]).await.0.ambiguous);
     }
-    assert!(!tried(vec![Fault::NotSent, answered(400, "any")]).await.0.unsure);
-    assert!(!tried(vec![busy(0), answered(409, "idempotency_in_progress")]).await.0.unsure);
+    assert!(!attempts(vec![Fault::NotSent, answered(400, "any")]).await.0.ambiguous);
+    assert!(!attempts(vec![busy(0), answered(409, "idempotency_in_progress")]).await.0.ambiguous);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_is_sent_four_times_at_most_with_short_pauses() {
-    let (tried, made) = tried((0..9).map(|_| Fault::NotSent).collect()).await;
-    assert!(tried.result.is_err());
-    assert_eq!((tried.attempts, made.len()), (4, 4));
+async fn a_call_is_sent_four_times_at_most_with_short_backoffs() {
+    let (attempts, made) = attempts((0..9).map(|_| Fault::NotSent).collect()).await;
+    assert!(attempts.result.is_err());
+    assert_eq!((attempts.count, made.len()), (4, 4));
     assert!(made[3] <= Duration::from_millis(50 + 100 + 200 + 3), "{made:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_grants_retries_is_asked_only_where_one_would_be_sent() {
-    let asked = Cell::new(0);
-    let granted = || {
-        asked.set(asked.get() + 1);
-        asked.get() < 3
-    };
+async fn a_retry_is_withdrawn_only_where_one_is_sent() {
+    let budget = retries(2);
     let failing = Failing::with((0..9).map(|_| Fault::NotSent).collect());
-    assert_eq!(RETRY.repeatable_if(granted, || failing.call()).await.attempts, 3);
-    assert_eq!(asked.take(), 3);
+    assert_eq!(RETRY.repeatable_within(&budget, || failing.call()).await.count, 3);
+    assert!(!budget.withdraw());
+    let budget = retries(2);
     for last in [Failing::with(vec![answered(404, "any")]), Failing::with(vec![busy(15)])] {
-        assert_eq!(RETRY.repeatable_if(granted, || last.call()).await.attempts, 1);
+        assert_eq!(RETRY.repeatable_within(&budget, || last.call()).await.count, 1);
     }
     let failing = Failing::with(vec![Fault::NotSent]);
-    assert_eq!(Retry { attempts: 1, ..RETRY }.repeatable_if(granted, || failing.call()).await.attempts, 1);
-    assert_eq!(asked.get(), 0);
+    let once = Retry { attempts: 1, ..RETRY };
+    assert_eq!(once.repeatable_within(&budget, || failing.call()).await.count, 1);
+    assert_eq!([(); 3].map(|()| budget.withdraw()), [true, true, false]);
+}
+
+#[test]
+fn a_full_budget_has_a_hundred_retries_and_ten_calls_deposit_one() {
+    let budget = RetryBudget::default();
+    budget.deposit();
+    let retries = |budget: &RetryBudget| (0..1000).filter(|_| budget.withdraw()).count();
+    assert_eq!(retries(&budget), 100);
+    for (calls, deposited) in [(9, 0), (1, 1), (10, 1), (25, 2), (5, 1)] {
+        (0..calls).for_each(|_| budget.deposit());
+        assert_eq!(retries(&budget), deposited);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenth_of_the_calls_is_retried_while_all_fail() {
+    let (budget, sent) = (RetryBudget::default(), Cell::new(0));
+    for _ in 0..10_000 {
+        let fail = async || {
+            sent.set(sent.get() + 1);
+            Err::<(), _>(Fault::<Body>::NotSent)
+        };
+        RETRY.repeatable_within(&budget, fail).await;
+    }
+    // The very first call found the budget full and deposited nothing.
+    assert_eq!(sent.get(), 10_000 + 1_000 + 100 - 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -141,30 +169,30 @@ async fn an_attempt_without_an_answer_ends_after_its_time_or_when_all_time_is_up
     let hurried = Retry { total: Duration::from_secs(1), ..RETRY };
     for (retry, took) in [(once, 2000), (hurried, 1000)] {
         let start = Instant::now();
-        let tried = retry.repeatable_if(|| true, silent).await;
-        assert!(matches!(tried.result, Err(Fault::TimedOut)) && tried.unsure && tried.attempts == 1);
+        let attempts = retry.repeatable_within(&RetryBudget::default(), silent).await;
+        assert!(matches!(attempts.result, Err(Fault::TimedOut)) && attempts.ambiguous && attempts.count == 1);
         assert!((took..took + 10).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_other_side_decides_how_long_to_wait_while_there_is_time() {
-    let (waited, made) = tried(vec![busy(3)]).await;
+    let (waited, made) = attempts(vec![busy(3)]).await;
     assert!(waited.result.is_ok());
     assert!((3000..3010).contains(&made[1].as_millis()), "{made:?}");
     for too_long in [15, u64::MAX] {
-        let (gave_up, made) = tried(vec![busy(too_long)]).await;
+        let (gave_up, made) = attempts(vec![busy(too_long)]).await;
         assert!(gave_up.result.is_err());
         assert_eq!(made.len(), 1);
     }
 }
 
 #[test]
-fn a_pause_has_any_length_below_a_limit_that_doubles() {
+fn a_backoff_has_any_length_below_a_limit_that_doubles() {
     for (attempts, limit) in [(1, 50), (2, 100), (3, 200), (4, 400), (6, 1000), (40, 1000)] {
-        let pauses = (0..1000).map(|_| RETRY.pause(attempts, &Fault::<Body>::NotSent).as_millis());
-        let (least, most) = pauses.fold((limit, 0), |(least, most), pause| (least.min(pause), most.max(pause)));
-        // Of a thousand pauses, some lie in the lowest tenth and some in the highest.
+        let backoffs = (0..1000).map(|_| RETRY.backoff(attempts, &Fault::<Body>::NotSent).as_millis());
+        let (least, most) = backoffs.fold((limit, 0), |(least, most), backoff| (least.min(backoff), most.max(backoff)));
+        // Of a thousand backoffs, some lie in the lowest tenth and some in the highest.
         assert!(least <= limit / 10 && most >= limit * 9 / 10 && most <= limit, "{attempts}: {least} to {most}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use client_common::{Fault, Outbound, Retry, send};
+use client_common::{Fault, Outbound, Retry, RetryBudget, send};
 use orders_client::types::{NewOrder, NewOrderItem, NewProduct};
 use orders_client::{Client, codes};
 
@@ -104,6 +104,6 @@ async fn a_server_that_comes_back_within_the_attempts_has_lost_nothing() {
     let orders = server.client(Outbound::new());
     let confirm = || send(orders.order_confirm().id(7).x_idempotency_key("key-2").send());
     let impatient = Retry { attempt: Duration::from_millis(200), ..Retry::default() };
-    let tried = impatient.repeatable_if(|| true, confirm).await;
-    assert_eq!((tried.result.unwrap().id, tried.attempts, tried.unsure), (7, 3, true));
+    let tried = impatient.repeatable_within(&RetryBudget::default(), confirm).await;
+    assert_eq!((tried.result.unwrap().id, tried.count, tried.ambiguous), (7, 3, true));
 }

@@ -1,0 +1,48 @@
+//! Sends one call of a generated client.
+//!
+//! A generated client drops the status of an error whose body it cannot read. The hook here records it first, per task,
+//! so that concurrent calls of one client do not see each other's.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use progenitor_client::Error;
+use reqwest::Response;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+
+use crate::Fault;
+
+/// Status and delay of an answer, known before its body is read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Head {
+    pub(crate) status: u16,
+    pub(crate) retry_after: Option<Duration>,
+}
+
+tokio::task_local! {
+    static HEAD: Cell<Option<Head>>;
+}
+
+/// Sends one call of a generated client: `client_common::send(client.health_view().send())`.
+///
+/// # Errors
+///
+/// Every answer that is not the documented success is a [`Fault`]. A generated client's own error forgets the status
+/// of an error body that it cannot read; the fault has it.
+pub async fn send<T, E>(call: impl Future<Output = Result<T, Error<E>>>) -> Result<T, Fault<E>> {
+    HEAD.scope(Cell::new(None), async { call.await.map_err(|error| Fault::of(error, HEAD.with(Cell::get))) }).await
+}
+
+/// The hook by which every generated client reports the head of an answer.
+pub fn note(_: &crate::Outbound, answer: &reqwest::Result<Response>) {
+    let Ok(answer) = answer else { return };
+    let head = Head { status: answer.status().as_u16(), retry_after: retry_after(answer.headers()) };
+    // Fails for a call outside `send`, which does not need it.
+    let _ = HEAD.try_with(|slot| slot.set(Some(head)));
+}
+
+/// The delay in seconds; the form with a date is not used between services.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
