@@ -225,7 +225,7 @@ impl<'a> CreateAndConfirm<'a> {
                 client_common::send(self.orders.internal_order_abandon().body(body).send()).await
             })
             .await;
-        let types::Abandoned { outcome, order } = match tried.result {
+        let types::Abandoned { outcome, order, .. } = match tried.result {
             Ok(abandoned) => abandoned.into_inner(),
             Err(fault) if fault.has_code(codes::IDEMPOTENCY_KEY_REUSED) => return Undo::Explained(Cause::KeyReused),
             Err(_) => return Undo::Failed,

@@ -6,36 +6,20 @@ use orchestrator_api::{CreateAndConfirm, Customer, Item, Order, OrderItem, Order
 use orders_client::types;
 
 /// The order to be made.
-pub(crate) fn new_order(request: &CreateAndConfirm) -> types::NewOrder {
-    let item = |item: &Item| types::NewOrderItem { product_id: item.product_id.get(), qty: item.qty.get() };
-    types::NewOrder {
-        customer_id: request.customer_id.get(),
-        items: request.items.as_slice().iter().map(item).collect(),
-        expected_total_cents: None,
-        external_reference: None,
-    }
+pub(crate) fn new_order(request: &CreateAndConfirm) -> types::builder::NewOrder {
+    let item = |item: &Item| types::NewOrderItem::builder().product_id(item.product_id.get()).qty(item.qty.get());
+    types::NewOrder::builder().customer_id(request.customer_id.get()).items(request.items.as_slice().iter().map(item))
 }
 
 /// The customer, as our answer shows it.
 pub(crate) fn customer(customer: customers_client::types::CustomerContact) -> Option<Customer> {
-    let customers_client::types::CustomerContact { id, name, email, phone } = customer;
+    let customers_client::types::CustomerContact { id, name, email, phone, .. } = customer;
     Some(Customer { id: id.try_into().ok()?, name, email, phone })
 }
 
 /// The order, as our answer shows it; none where it is not confirmed.
 pub(crate) fn confirmed(order: types::Order) -> Option<Order> {
-    let types::Order {
-        id,
-        customer_id,
-        status,
-        total_cents,
-        external_reference: _,
-        created_at,
-        confirmed_at,
-        canceled_at: _,
-        version: _,
-        items,
-    } = order;
+    let types::Order { id, customer_id, status, total_cents, created_at, confirmed_at, items, .. } = order;
     if status != types::OrderStatus::Confirmed {
         return None;
     }
@@ -51,12 +35,12 @@ pub(crate) fn confirmed(order: types::Order) -> Option<Order> {
 }
 
 fn order_item(item: &types::OrderItem) -> Option<OrderItem> {
-    let &types::OrderItem { product_id, sku: _, name: _, qty, unit_price_cents, subtotal_cents } = item;
+    let &types::OrderItem { product_id, qty, unit_price_cents, subtotal_cents, .. } = item;
     Some(OrderItem { product_id: product_id.try_into().ok()?, qty, unit_price_cents, subtotal_cents })
 }
 
 /// What an upstream found wrong, as our answer shows it.
 pub(crate) fn detail(detail: types::Detail) -> Detail {
-    let types::Detail { field, message, product_id, requested, available, total_cents } = detail;
+    let types::Detail { field, message, product_id, requested, available, total_cents, .. } = detail;
     Detail { field, message, product_id, requested, available, total_cents }
 }
