@@ -37,9 +37,10 @@ pub enum Value<'a> {
 }
 
 impl Insert {
-    /// An INSERT without rows. `target` is the table and its columns: `products (id, sku)`.
+    /// An INSERT without rows. `target` is the table and its columns, `products (id, sku)`; the table alone where each row
+    /// names them.
     pub fn into(target: &str) -> Self {
-        Self { sql: format!("INSERT INTO {target} VALUES "), rows: 0, suffix: "" }
+        Self { sql: format!("INSERT INTO {target}"), rows: 0, suffix: "" }
     }
 
     /// Ends the statement with `suffix`.
@@ -53,10 +54,23 @@ impl Insert {
         self.rows
     }
 
+    /// Adds a row whose values name their columns. All rows of a statement name the same columns in the same order.
+    pub fn record(&mut self, columns: &[(&str, Value<'_>)]) {
+        if self.rows == 0 {
+            let names: Vec<_> = columns.iter().map(|(name, _)| *name).collect();
+            self.sql.push_str(&format!(" ({})", names.join(", ")));
+        }
+        self.values(columns.iter().map(|(_, value)| value));
+    }
+
     /// Adds a row.
     pub fn row(&mut self, values: &[Value<'_>]) {
-        self.sql.push_str(if self.rows == 0 { "(" } else { ",(" });
-        for (position, value) in values.iter().enumerate() {
+        self.values(values);
+    }
+
+    fn values<'v>(&mut self, values: impl IntoIterator<Item = &'v Value<'v>>) {
+        self.sql.push_str(if self.rows == 0 { " VALUES (" } else { ",(" });
+        for (position, value) in values.into_iter().enumerate() {
             if position > 0 {
                 self.sql.push(',');
             }
@@ -168,5 +182,13 @@ mod tests {
         insert.row(&[Value::Null, chrono::DateTime::UNIX_EPOCH.naive_utc().into()]);
         let sql = "INSERT INTO t (a, b) VALUES ('it''s \\\\',1),(NULL,'1970-01-01 00:00:00')";
         assert_eq!((insert.sql.as_str(), insert.suffix), (sql, " END"));
+    }
+
+    #[test]
+    fn rows_may_name_their_columns() {
+        let mut insert = Insert::into("t");
+        insert.record(&[("a", 1.into()), ("b", "x".into())]);
+        insert.record(&[("a", 2.into()), ("b", Value::Null)]);
+        assert_eq!(insert.sql, "INSERT INTO t (a, b) VALUES (1,'x'),(2,NULL)");
     }
 }

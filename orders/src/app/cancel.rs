@@ -110,7 +110,7 @@ fn given_back<'e>(item: &OrderItem, order_id: OrderId, principal: &'e str) -> En
 #[cfg(test)]
 mod tests {
     use common_contract::CustomerId;
-    use orders_api::OrderSummary;
+    use orders_api::{OrderSummary, OrderTerms};
 
     use super::*;
 
@@ -119,9 +119,7 @@ mod tests {
             id: OrderId::stored(1),
             customer_id: CustomerId::stored(1),
             status: OrderStatus::Confirmed,
-            total_cents: 0,
-            external_reference: None,
-            created_at: now.and_utc(),
+            terms: OrderTerms { total_cents: 0, external_reference: None, created_at: now.and_utc() },
             confirmed_at: Some((now - ago).and_utc()),
             canceled_at: None,
             version: 2,

@@ -1,12 +1,15 @@
 //! Making an order: it takes its stock and fixes its prices, all or nothing.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use common_contract::IdempotencyKey;
+use common_contract::{CustomerId, IdempotencyKey, Text};
 use common_server::Call;
 use common_server::auth::{Caller, Operator};
 use db::idempotency::KeyClaim;
 use orders_api::NewOrder;
+use serde::Serialize;
+use serde_json::Value;
 
 use super::draft::{Draft, DraftKey, Lines, SCOPE, merged};
 use super::once::{Answered, Attempt, Keyed, keyed};
@@ -52,10 +55,8 @@ impl Orders {
             Caller::Person(_) => None,
         };
         Draft {
-            customer_id: new.customer_id,
+            new: new.clone(),
             lines,
-            expected_total_cents: new.expected_total_cents,
-            external_reference: new.external_reference.as_ref().map(|reference| reference.as_str().to_owned()),
             reservation,
             principal: caller.principal(),
             correlation_id: call.correlation_id().to_owned(),
@@ -87,7 +88,7 @@ impl Orders {
         keyed: Option<&Keyed<'_>>,
         draft: Draft,
     ) -> Result<Answered, OrdersError> {
-        self.customers.check(call, draft.customer_id, Self::check_limit(caller)).await?;
+        self.customers.check(call, draft.new.customer_id, Self::check_limit(caller)).await?;
         self.until_known(keyed, &Create { orders: self, draft: Arc::new(draft) }).await
     }
 
@@ -119,7 +120,28 @@ pub(super) fn keyed_create<'k>(
     new: &NewOrder,
     lines: &Lines,
 ) -> Result<Keyed<'k>, serde_json::Error> {
-    keyed(SCOPE, principal, key, &(new.customer_id, lines, new.expected_total_cents, &new.external_reference))
+    keyed(SCOPE, principal, key, &Content::of(new, lines)?)
+}
+
+/// The content of a create, as its hash is taken: in the form of the first release, so that its keys stay valid. Fields
+/// that were added later count only where they are given.
+#[derive(Serialize)]
+struct Content<'c>(
+    CustomerId,
+    &'c Lines,
+    Option<i64>,
+    Option<&'c str>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")] BTreeMap<String, Value>,
+);
+
+impl<'c> Content<'c> {
+    fn of(new: &'c NewOrder, lines: &'c Lines) -> Result<Self, serde_json::Error> {
+        const FIRST: [&str; 4] = ["customer_id", "items", "expected_total_cents", "external_reference"];
+        let mut later: BTreeMap<String, Value> = serde_json::from_value(serde_json::to_value(new)?)?;
+        later.retain(|name, _| !FIRST.contains(&name.as_str()));
+        let reference = new.external_reference.as_ref().map(Text::as_str);
+        Ok(Self(new.customer_id, lines, new.expected_total_cents, reference, later))
+    }
 }
 
 /// Making an order in a group.
@@ -132,5 +154,26 @@ impl Attempt for Create<'_> {
     async fn attempt(&self) -> Result<Answered, OrdersError> {
         let Orders { db, groups, .. } = self.orders;
         groups.make(Arc::clone(&self.draft), db.run_deadline()).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn content(new: &str) -> String {
+        let new: NewOrder = serde_json::from_str(new).unwrap();
+        let lines = merged(new.items.as_slice()).unwrap();
+        serde_json::to_string(&Content::of(&new, &lines).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_key_of_an_earlier_release_stays_valid() {
+        let item = r#"{"product_id":2,"qty":3}"#;
+        let least = content(&format!(r#"{{"customer_id":1,"items":[{item},{item}]}}"#));
+        assert_eq!(least, r#"[1,{"2":6},null,null]"#);
+        let most =
+            format!(r#"{{"customer_id":1,"items":[{item}],"expected_total_cents":7,"external_reference":"PO-1"}}"#);
+        assert_eq!(content(&most), r#"[1,{"2":3},7,"PO-1"]"#);
     }
 }

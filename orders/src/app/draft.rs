@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::NaiveDateTime;
-use common_contract::{CustomerId, OrderId, ProductId};
+use common_contract::{OrderId, ProductId};
 use db::idempotency::{KeyClaim, Nonce};
-use orders_api::{NewOrderItem, Order, OrderItem, OrderStatus, Product};
+use orders_api::{NewOrder, NewOrderItem, Order, OrderItem, OrderStatus, OrderTerms, Product};
 
 use super::OrdersError;
 use super::error::Shortage;
@@ -32,10 +32,9 @@ pub(super) fn merged(items: &[NewOrderItem]) -> Result<Lines, OrdersError> {
 /// An order that somebody asked for.
 #[derive(Clone, Debug)]
 pub(super) struct Draft {
-    pub(super) customer_id: CustomerId,
+    pub(super) new: NewOrder,
+    /// Its items.
     pub(super) lines: Lines,
-    pub(super) expected_total_cents: Option<i64>,
-    pub(super) external_reference: Option<String>,
     /// How long it holds its stock without being confirmed.
     pub(super) reservation: Option<Duration>,
     pub(super) principal: String,
@@ -86,9 +85,8 @@ impl Draft {
     /// Its row, at this moment.
     pub(super) fn row(&self, sale: &Sale, now: NaiveDateTime) -> NewRow<'_> {
         NewRow {
-            customer_id: self.customer_id,
+            new: &self.new,
             total_cents: sale.total_cents,
-            external_reference: self.external_reference.as_deref(),
             created_at: now,
             reserved_until: self.reservation.map(|reservation| now + reservation),
             create_principal: &self.principal,
@@ -101,11 +99,13 @@ impl Draft {
     pub(super) fn order(&self, id: OrderId, sale: &Sale, now: NaiveDateTime) -> Order {
         Order {
             id,
-            customer_id: self.customer_id,
+            customer_id: self.new.customer_id,
             status: OrderStatus::Created,
-            total_cents: sale.total_cents,
-            external_reference: self.external_reference.clone(),
-            created_at: now.and_utc(),
+            terms: OrderTerms {
+                total_cents: sale.total_cents,
+                external_reference: self.new.external_reference.as_ref().map(|text| text.as_str().to_owned()),
+                created_at: now.and_utc(),
+            },
             confirmed_at: None,
             canceled_at: None,
             version: 1,
@@ -167,7 +167,7 @@ impl Shelf {
         }
         let items = wanted().map(|(product, qty)| item(product, qty)).collect::<Result<Vec<_>, _>>()?;
         let total_cents = total(&items)?;
-        match draft.expected_total_cents {
+        match draft.new.expected_total_cents {
             Some(expected) if expected != total_cents => Err(OrdersError::TotalChanged { total_cents }),
             _ => Ok(Sale { items, total_cents }),
         }

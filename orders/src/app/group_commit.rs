@@ -152,7 +152,7 @@ impl GroupCommit {
         };
         match (db.transaction(work).await, drafts.as_slice()) {
             (Ok(outcomes) | Err(Undone::Nothing(outcomes)), _) => Ok(outcomes),
-            (Err(Undone::Failed(error)), [alone]) => Err(customer_gone(error, alone.customer_id)),
+            (Err(Undone::Failed(error)), [alone]) => Err(customer_gone(error, alone.new.customer_id)),
             (Err(Undone::Failed(error) | Undone::Blocked(error)), _) => Err(error),
         }
     }

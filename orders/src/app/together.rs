@@ -206,7 +206,7 @@ async fn record(connection: &mut Connection, cases: &[Case<'_>]) -> Result<(), D
         to: OrderStatus::Created,
         principal: &draft.principal,
         correlation_id: &draft.correlation_id,
-        at: order.created_at.naive_utc(),
+        at: order.terms.created_at.naive_utc(),
     });
     let kept = made(cases).filter_map(|(draft, _, answer)| Some((draft.claim()?.0, answer.kept_as(CREATED))));
     let statements = [
