@@ -26,7 +26,7 @@ const REAP_BATCH: usize = 1000;
 
 /// A key and the request that came with it.
 #[derive(Clone, Copy, Debug)]
-pub struct KeyedRequest<'a> {
+pub struct RequestKey<'a> {
     /// The operation. The same key under another operation is another key. At most 64 ASCII characters.
     pub scope: &'static str,
     /// The caller. The same key of another caller is another key. At most 100 characters.
@@ -104,7 +104,7 @@ impl StoredResponses {
     /// # Errors
     ///
     /// As [`Db::run`].
-    pub async fn find(&self, request: &KeyedRequest<'_>, nonce: &Nonce) -> Result<Option<StoredOutcome>, DbError> {
+    pub async fn find(&self, request: &RequestKey<'_>, nonce: &Nonce) -> Result<Option<StoredOutcome>, DbError> {
         let row = self.0.load_one(Name::of(request)).await?;
         row.map(|row| row.outcome(request, nonce)).transpose()
     }
@@ -119,7 +119,7 @@ impl StoredResponses {
 /// `KeyInProgress` if another transaction held the key for a second; any other [`DbError`].
 pub async fn acquire(
     connection: &mut AsyncMysqlConnection,
-    request: &KeyedRequest<'_>,
+    request: &RequestKey<'_>,
     nonce: &Nonce,
     retention: Duration,
 ) -> Result<Acquisition, DbError> {
@@ -134,11 +134,11 @@ pub async fn acquire(
 /// As for [`acquire`]. A key that another transaction holds fails all of them.
 pub async fn acquire_all(
     connection: &mut AsyncMysqlConnection,
-    requests: &[(KeyedRequest<'_>, Nonce)],
+    requests: &[(RequestKey<'_>, Nonce)],
     retention: Duration,
 ) -> Result<Vec<Acquisition>, DbError> {
     let rows = insert_if_free(connection, requests, IN_PROGRESS, retention).await?;
-    let acquisition = |((request, nonce), row): (&(KeyedRequest<'_>, Nonce), Row)| {
+    let acquisition = |((request, nonce), row): (&(RequestKey<'_>, Nonce), Row)| {
         // An earlier attempt of this request may have been committed since, whatever was seen of it.
         let is_acquired = row.nonce == nonce && row.status == IN_PROGRESS;
         if is_acquired { Ok(Acquisition::Acquired) } else { row.outcome(request, nonce).map(Acquisition::Found) }
@@ -151,12 +151,12 @@ pub async fn acquire_all(
 /// # Errors
 ///
 /// Any [`DbError`] of a write.
-pub async fn release(connection: &mut AsyncMysqlConnection, requests: &[KeyedRequest<'_>]) -> Result<(), DbError> {
+pub async fn release(connection: &mut AsyncMysqlConnection, requests: &[RequestKey<'_>]) -> Result<(), DbError> {
     if requests.is_empty() {
         return Ok(());
     }
     let mut delete = diesel::delete(keys::table).into_boxed();
-    for KeyedRequest { scope, principal, key, .. } in requests {
+    for RequestKey { scope, principal, key, .. } in requests {
         delete = delete.or_filter(keys::scope.eq(scope).and(keys::principal.eq(principal)).and(keys::key.eq(key)));
     }
     delete.execute(connection).await?;
@@ -178,13 +178,13 @@ pub struct ResponseToStore<'a> {
 
 /// Returns the statement that stores responses under keys that this transaction acquired. Their rows exist and are locked,
 /// so each of these inserts is an update. Under any other key nothing is stored: its row would expire at once.
-pub fn completion<'a>(responses: impl IntoIterator<Item = (KeyedRequest<'a>, ResponseToStore<'a>)>) -> Insert {
+pub fn completion<'a>(responses: impl IntoIterator<Item = (RequestKey<'a>, ResponseToStore<'a>)>) -> Insert {
     let mut insert = Insert::into(
         "idempotency_keys (scope, principal, `key`, nonce, request_hash, created_at, expires_at, \
          status, target_type, target_id, response_status, response_body)",
     );
     for (request, response) in responses {
-        let KeyedRequest { scope, principal, key, request_hash } = request;
+        let RequestKey { scope, principal, key, request_hash } = request;
         insert.row(&[
             scope.into(),
             principal.into(),
@@ -211,7 +211,7 @@ pub fn completion<'a>(responses: impl IntoIterator<Item = (KeyedRequest<'a>, Res
 /// `KeyInProgress` if a request under the key is running and does not end within a second; any other [`DbError`].
 pub async fn abandon(
     connection: &mut AsyncMysqlConnection,
-    request: &KeyedRequest<'_>,
+    request: &RequestKey<'_>,
     retention: Duration,
 ) -> Result<Abandoned, DbError> {
     let rows = insert_if_free(connection, &[(*request, rand::random())], ABANDONED, retention).await?;
@@ -281,7 +281,7 @@ status = IF(status = 'in_progress', VALUES(status), status)";
 /// ascending key, so that no two transactions wait for each other.
 async fn insert_if_free(
     connection: &mut AsyncMysqlConnection,
-    requests: &[(KeyedRequest<'_>, Nonce)],
+    requests: &[(RequestKey<'_>, Nonce)],
     status: &str,
     retention: Duration,
 ) -> Result<Vec<Row>, DbError> {
@@ -350,8 +350,8 @@ struct Name {
 }
 
 impl Name {
-    fn of(request: &KeyedRequest<'_>) -> Self {
-        let KeyedRequest { scope, principal, key, .. } = *request;
+    fn of(request: &RequestKey<'_>) -> Self {
+        let RequestKey { scope, principal, key, .. } = *request;
         Self { scope: scope.to_owned(), principal: principal.to_owned(), key: key.to_owned() }
     }
 }
@@ -370,7 +370,7 @@ struct Row {
 }
 
 impl Row {
-    fn outcome(self, request: &KeyedRequest<'_>, nonce: &Nonce) -> Result<StoredOutcome, DbError> {
+    fn outcome(self, request: &RequestKey<'_>, nonce: &Nonce) -> Result<StoredOutcome, DbError> {
         match self.status.as_str() {
             _ if self.request_hash != request.request_hash => Ok(StoredOutcome::Reused),
             ABANDONED => Ok(StoredOutcome::Abandoned),

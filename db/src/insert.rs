@@ -29,9 +29,10 @@ pub enum Value {
 }
 
 impl Insert {
-    /// An INSERT without rows. `target` is the table and its columns: `products (id, sku)`.
+    /// An INSERT without rows. `target` is the table and its columns, `products (id, sku)`; the table alone where each row
+    /// names them.
     pub fn into(target: &str) -> Self {
-        Self { sql: format!("INSERT INTO {target} VALUES "), rows: 0, suffix: "" }
+        Self { sql: format!("INSERT INTO {target}"), rows: 0, suffix: "" }
     }
 
     /// Ends the statement with `suffix`.
@@ -45,10 +46,24 @@ impl Insert {
         self.rows
     }
 
+    /// Adds a row whose values name their columns. All rows of a statement name the same columns in the same order.
+    pub fn record(&mut self, columns: &[(&str, Value)]) {
+        if self.rows == 0 {
+            let names: Vec<_> = columns.iter().map(|(name, _)| *name).collect();
+            // Writing to a string does not fail.
+            let _ = write!(self.sql, " ({})", names.join(", "));
+        }
+        self.values(columns.iter().map(|(_, value)| value));
+    }
+
     /// Adds a row.
     pub fn row(&mut self, values: &[Value]) {
-        self.sql.push_str(if self.rows == 0 { "(" } else { ",(" });
-        for (position, value) in values.iter().enumerate() {
+        self.values(values);
+    }
+
+    fn values<'v>(&mut self, values: impl IntoIterator<Item = &'v Value>) {
+        self.sql.push_str(if self.rows == 0 { " VALUES (" } else { ",(" });
+        for (position, value) in values.into_iter().enumerate() {
             if position > 0 {
                 self.sql.push(',');
             }
@@ -136,5 +151,18 @@ impl From<NaiveDateTime> for Value {
 impl<V: Into<Value>> From<Option<V>> for Value {
     fn from(value: Option<V>) -> Self {
         value.map_or(Self::Literal(mysql_async::Value::NULL), Into::into)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_may_name_their_columns() {
+        let mut insert = Insert::into("t");
+        insert.record(&[("a", 1.into()), ("b", "x".into())]);
+        insert.record(&[("a", 2.into()), ("b", None::<&str>.into())]);
+        assert_eq!(insert.sql, "INSERT INTO t (a, b) VALUES (1,'x'),(2,NULL)");
     }
 }

@@ -205,7 +205,7 @@ impl<'a> CreateAndConfirm<'a> {
             let body = types::AbandonRequest::builder().create_key(self.keys.create.as_str()).order(order.clone());
             client_common::send(self.orders.internal_order_abandon().body(body).send()).await
         };
-        let types::Abandoned { outcome, order } = match self.compensate(abandon).await {
+        let types::Abandoned { outcome, order, .. } = match self.compensate(abandon).await {
             Ok(abandoned) => abandoned.into_inner(),
             Err(fault) if fault.has_code(codes::IDEMPOTENCY_KEY_REUSED) => {
                 return Err(SagaFailure { compensated: NotNeeded, ..failure.because(IDEMPOTENCY_KEY_REUSED) });

@@ -7,14 +7,9 @@ use orchestrator_api::{CreateAndConfirm, Customer, Item, Order, OrderItem, Order
 use orders_client::types;
 
 /// The order to be created.
-pub(crate) fn new_order(request: &CreateAndConfirm) -> types::NewOrder {
-    let item = |item: &Item| types::NewOrderItem { product_id: item.product_id.get(), qty: item.qty.get() };
-    types::NewOrder {
-        customer_id: request.customer_id.get(),
-        items: request.items.as_slice().iter().map(item).collect(),
-        expected_total_cents: None,
-        external_reference: None,
-    }
+pub(crate) fn new_order(request: &CreateAndConfirm) -> types::builder::NewOrder {
+    let item = |item: &Item| types::NewOrderItem::builder().product_id(item.product_id.get()).qty(item.qty.get());
+    types::NewOrder::builder().customer_id(request.customer_id.get()).items(request.items.as_slice().iter().map(item))
 }
 
 /// Whether the order is the one that the request describes; lines of one product count together.
@@ -29,24 +24,13 @@ pub(crate) fn is_requested(order: &types::Order, request: &CreateAndConfirm) -> 
 
 /// The customer of our answer.
 pub(crate) fn customer(customer: customers_client::types::CustomerContact) -> Option<Customer> {
-    let customers_client::types::CustomerContact { id, name, email, phone } = customer;
+    let customers_client::types::CustomerContact { id, name, email, phone, .. } = customer;
     Some(Customer { id: id.try_into().ok()?, name, email, phone })
 }
 
 /// The order of our answer; none where it is not confirmed.
 pub(crate) fn confirmed(order: types::Order) -> Option<Order> {
-    let types::Order {
-        id,
-        customer_id,
-        status,
-        total_cents,
-        external_reference: _,
-        created_at,
-        confirmed_at,
-        canceled_at: _,
-        version: _,
-        items,
-    } = order;
+    let types::Order { id, customer_id, status, total_cents, created_at, confirmed_at, items, .. } = order;
     if status != types::OrderStatus::Confirmed {
         return None;
     }
@@ -62,12 +46,12 @@ pub(crate) fn confirmed(order: types::Order) -> Option<Order> {
 }
 
 fn order_item(item: &types::OrderItem) -> Option<OrderItem> {
-    let &types::OrderItem { product_id, sku: _, name: _, qty, unit_price_cents, subtotal_cents } = item;
+    let &types::OrderItem { product_id, qty, unit_price_cents, subtotal_cents, .. } = item;
     Some(OrderItem { product_id: product_id.try_into().ok()?, qty, unit_price_cents, subtotal_cents })
 }
 
 /// A detail of an upstream's error, for our answer.
 pub(crate) fn detail(detail: types::Detail) -> Detail {
-    let types::Detail { field, message, product_id, requested, available, total_cents } = detail;
+    let types::Detail { field, message, product_id, requested, available, total_cents, .. } = detail;
     Detail { field, message, product_id, requested, available, total_cents }
 }

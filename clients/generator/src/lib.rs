@@ -1,9 +1,10 @@
 //! Writes a typed client from an OpenAPI document, for the build scripts of the clients.
 //!
 //! Here is what the clients have in common: their style, the hooks through which their requests pass, and which Rust
-//! types they speak. What is written by hand around the generated code is in each client's `lib.rs`, and in `outbound`.
+//! types they speak. What is written by hand around the generated code is in each client's `lib.rs`, and in `client-common`.
 
 mod codes;
+mod structs;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -34,7 +35,9 @@ fn client(document: &str) -> Result<String, Box<dyn Error>> {
     let (settings, codes) = (settings(&document)?, codes::module(&document));
     let document: OpenAPI = serde_json::from_value(document)?;
     let client = Generator::new(&settings).generate_tokens(&document)?;
-    Ok(prettyplease::unparse(&syn::parse2(quote!(#client #codes))?))
+    let mut client = syn::parse2(quote!(#client #codes))?;
+    structs::evolve(&mut client);
+    Ok(prettyplease::unparse(&client))
 }
 
 /// Lets every operation fail with every status. A document lists those of today; the code that comes with one of tomorrow
@@ -139,6 +142,24 @@ mod tests {
         {
             assert!(client.contains(&format!("pub {field}: ::std::option::Option<{plain}>")), "{field} of {client}");
         }
+    }
+
+    #[test]
+    fn structs_are_built_by_builders_alone() {
+        let client = client_of(&json!({ "code": { "type": "string", "minLength": 1 } }));
+        assert!(client.contains("#[non_exhaustive]\n    pub struct Thing {"), "{client}");
+        assert_eq!(client.matches("#[non_exhaustive]").count(), 1, "neither builders nor checked texts: {client}");
+    }
+
+    #[test]
+    fn builders_take_lists_of_builders() {
+        let part = json!({ "type": "object", "properties": { "qty": { "type": "integer", "format": "int64" } } });
+        let client = client_of(&json!({ "parts": { "type": "array", "items": part } }));
+        let setter = "pub fn parts<T>(\n                mut self,\n                values: impl ::std::iter::IntoIterator<Item = T>,";
+        assert!(
+            client.contains(setter) && client.contains("T: ::std::convert::TryInto<super::ThingPartsItem>"),
+            "{client}"
+        );
     }
 
     #[test]

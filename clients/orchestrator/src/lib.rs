@@ -11,7 +11,7 @@
 //! // The key in the body makes it repeatable.
 //! let order = CreateAndConfirm::builder()
 //!     .customer_id(1)
-//!     .items(vec![Item { product_id: 2, qty: 3 }])
+//!     .items([Item::builder().product_id(2).qty(3)])
 //!     .idempotency_key("abc-123");
 //! let call = || send(orchestrator.order_create_and_confirm().body(order.clone()).send());
 //! match Retry::default().repeatable(call).await {

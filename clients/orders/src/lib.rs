@@ -10,8 +10,8 @@
 //! let orders = Client::connect("http://127.0.0.1:3002", Outbound::new().bearer(token))?;
 //!
 //! // Under a key a create is repeatable: it never makes a second order, whatever became of the attempts before.
-//! let items = vec![NewOrderItem { product_id: 2, qty: 3 }];
-//! let new = NewOrder { customer_id: 1, items, expected_total_cents: None, external_reference: None };
+//! let item = NewOrderItem::builder().product_id(2).qty(3);
+//! let new = NewOrder::builder().customer_id(1).items([item]);
 //! let create = || send(orders.order_create().x_idempotency_key("2026-11-22/acme/1").body(new.clone()).send());
 //! let order = match Retry::default().repeatable(create).await {
 //!     Ok(order) => order,

@@ -98,6 +98,7 @@ pub struct Contract {
     /// Every code of the service.
     pub codes: &'static [&'static [ErrorCode]],
     /// Examples, as a JSON object: `schemas` by name, each whole; `parameters` and `headers` by name; `errors` by code,
-    /// each as what differs from the example of the error body (RFC 7396).
+    /// each as what differs from the example of the error body (RFC 7396). An object `{"$ref": "#/schemas/Order", …}` is
+    /// that example, with what stands beside the reference merged into it.
     pub examples: &'static str,
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use db::idempotency::{self, Acquisition, KeyedRequest, ResponseToStore};
+use db::idempotency::{self, Acquisition, RequestKey, ResponseToStore};
 use db::{Db, DbError};
 use db_testing::TestDatabase;
 use diesel_async::SimpleAsyncConnection;
@@ -20,7 +20,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// Takes a piece of a product, once per number.
 async fn take_a_piece(db: &Db, n: usize) -> Result<(), DbError> {
     let key = format!("k{n}");
-    let request = KeyedRequest { scope: "test", principal: "test", key: &key, request_hash: [1; 32] };
+    let request = RequestKey { scope: "test", principal: "test", key: &key, request_hash: [1; 32] };
     db.transaction(async |connection| match idempotency::acquire(connection, &request, &rand::random(), HOUR).await? {
         Acquisition::Found(_) => Ok(()),
         Acquisition::Acquired => {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use db::idempotency::{
-    Abandoned, Acquisition, KeyedRequest, Nonce, ResponseToStore, StoredOutcome, StoredResponses, abandon, acquire,
+    Abandoned, Acquisition, RequestKey, Nonce, ResponseToStore, StoredOutcome, StoredResponses, abandon, acquire,
     acquire_all, completion, reap, release,
 };
 use db::{Connection, Db, DbError};
@@ -14,10 +14,10 @@ use futures::future::join_all;
 use crate::support::{ROWS, execute, number};
 
 const KEPT: Duration = Duration::from_secs(3600);
-const CONFIRM: KeyedRequest<'static> =
-    KeyedRequest { scope: "order_confirm", principal: "operator:ann", key: "k-1", request_hash: [7; 32] };
+const CONFIRM: RequestKey<'static> =
+    RequestKey { scope: "order_confirm", principal: "operator:ann", key: "k-1", request_hash: [7; 32] };
 
-const OTHER: KeyedRequest<'static> = KeyedRequest { request_hash: [8; 32], ..CONFIRM };
+const OTHER: RequestKey<'static> = RequestKey { request_hash: [8; 32], ..CONFIRM };
 
 fn created(body: &[u8]) -> ResponseToStore<'_> {
     ResponseToStore { status: 201, body, target_type: "order", target_id: 42 }
@@ -28,15 +28,15 @@ fn answer(body: &[u8]) -> StoredOutcome {
 }
 
 /// Acquires the key and, if it was free, takes one from stock and completes it.
-async fn request(db: &Db, key: KeyedRequest<'_>) -> Result<Acquisition, DbError> {
+async fn request(db: &Db, key: RequestKey<'_>) -> Result<Acquisition, DbError> {
     request_as(db, key, &rand::random()).await
 }
 
-async fn request_as(db: &Db, key: KeyedRequest<'_>, nonce: &Nonce) -> Result<Acquisition, DbError> {
+async fn request_as(db: &Db, key: RequestKey<'_>, nonce: &Nonce) -> Result<Acquisition, DbError> {
     db.transaction(async |connection| work(connection, &key, nonce).await).await
 }
 
-async fn work(connection: &mut Connection, key: &KeyedRequest<'_>, nonce: &Nonce) -> Result<Acquisition, DbError> {
+async fn work(connection: &mut Connection, key: &RequestKey<'_>, nonce: &Nonce) -> Result<Acquisition, DbError> {
     let acquired = acquire(connection, key, nonce, KEPT).await?;
     if acquired == Acquisition::Acquired {
         connection.batch_execute("UPDATE products SET stock = stock - 1 WHERE id = 1").await?;
@@ -45,11 +45,11 @@ async fn work(connection: &mut Connection, key: &KeyedRequest<'_>, nonce: &Nonce
     Ok(acquired)
 }
 
-async fn given_up(db: &Db, key: KeyedRequest<'_>) -> Abandoned {
+async fn given_up(db: &Db, key: RequestKey<'_>) -> Abandoned {
     db.transaction(async |connection| abandon(connection, &key, KEPT).await).await.unwrap()
 }
 
-async fn found(db: &Db, key: KeyedRequest<'_>) -> Option<StoredOutcome> {
+async fn found(db: &Db, key: RequestKey<'_>) -> Option<StoredOutcome> {
     StoredResponses::new(db.clone()).find(&key, &rand::random()).await.unwrap()
 }
 
@@ -77,7 +77,7 @@ async fn the_first_request_wins_and_the_second_gets_its_answer() {
 #[tokio::test]
 async fn a_key_used_for_another_request_is_refused() {
     let database = prepared().await;
-    let other = KeyedRequest { request_hash: [8; 32], ..CONFIRM };
+    let other = RequestKey { request_hash: [8; 32], ..CONFIRM };
     request(database.db(), CONFIRM).await.unwrap();
     assert_eq!(request(database.db(), other).await.unwrap(), Acquisition::Found(StoredOutcome::Reused));
     assert_eq!(found(database.db(), other).await, Some(StoredOutcome::Reused));
@@ -88,9 +88,9 @@ async fn operation_caller_and_letter_case_make_different_keys() {
     let database = prepared().await;
     request(database.db(), CONFIRM).await.unwrap();
     for other in [
-        KeyedRequest { scope: "order_create", ..CONFIRM },
-        KeyedRequest { principal: "operator:bob", ..CONFIRM },
-        KeyedRequest { key: "K-1", ..CONFIRM },
+        RequestKey { scope: "order_create", ..CONFIRM },
+        RequestKey { principal: "operator:bob", ..CONFIRM },
+        RequestKey { key: "K-1", ..CONFIRM },
     ] {
         assert_eq!(request(database.db(), other).await.unwrap(), Acquisition::Acquired, "{other:?}");
     }
@@ -148,7 +148,7 @@ async fn an_expired_answer_counts_as_absent_and_is_taken_over() {
     let db = database.db();
     request(db, CONFIRM).await.unwrap();
     execute(db, "UPDATE idempotency_keys SET expires_at = UTC_TIMESTAMP(6)").await.unwrap();
-    let other = KeyedRequest { request_hash: [8; 32], ..CONFIRM };
+    let other = RequestKey { request_hash: [8; 32], ..CONFIRM };
     assert_eq!(found(db, other).await, None);
     let results = join_all((0..16).map(|_| request(db, other))).await;
     assert_eq!(results.iter().filter(|result| matches!(result, Ok(Acquisition::Acquired))).count(), 1, "{results:?}");
@@ -229,7 +229,7 @@ async fn several_keys_are_acquired_at_once_and_some_released() {
     let database = prepared().await;
     let db = database.db();
     request(db, CONFIRM).await.unwrap();
-    let [free, refused] = ["k-2", "k-0"].map(|key| KeyedRequest { key, ..CONFIRM });
+    let [free, refused] = ["k-2", "k-0"].map(|key| RequestKey { key, ..CONFIRM });
     let requests = [free, CONFIRM, refused].map(|request| (request, rand::random()));
     let acquired = db.transaction(async |connection| {
         let acquired = acquire_all(connection, &requests, KEPT).await?;

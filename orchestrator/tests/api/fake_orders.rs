@@ -17,8 +17,8 @@ use dropshot::{HttpError, HttpResponseCreated, HttpResponseHeaders, HttpResponse
 use orders_api::{
     AbandonOutcome, AbandonRequest, Abandoned, Error, IDEMPOTENCY_KEY_ABANDONED, INSUFFICIENT_STOCK, NewOrder,
     NewProduct, NewStockAdjustment, ORDER_CANCELED, ORDER_NOT_FOUND, Order, OrderEvent, OrderItem, OrderListQuery,
-    OrderLookupQuery, OrderStatus, OrderSummary, OrdersApi, PRODUCT_NOT_FOUND, Product, ProductListQuery, ProductPatch,
-    StockMovement, StockMovementListQuery,
+    OrderLookupQuery, OrderStatus, OrderSummary, OrderTerms, OrdersApi, PRODUCT_NOT_FOUND, Product, ProductListQuery,
+    ProductPatch, StockMovement, StockMovementListQuery,
 };
 
 /// The only product, its price and its first stock.
@@ -105,9 +105,11 @@ impl Shop {
             id: OrderId::stored(101 + i64::try_from(self.orders.len()).unwrap()),
             customer_id: wanted.customer_id,
             status: OrderStatus::Created,
-            total_cents: subtotal_cents,
-            external_reference: None,
-            created_at: Timestamp::default(),
+            terms: OrderTerms {
+                total_cents: subtotal_cents,
+                external_reference: None,
+                created_at: Timestamp::default(),
+            },
             confirmed_at: None,
             canceled_at: None,
             version: 1,

@@ -58,7 +58,7 @@ async fn the_generated_client_reads_successes_and_failures() {
     let success = send(body.clone()).await.unwrap();
     assert_eq!(success.data.order.total_cents, 389_700);
     world.shop().taken = crate::fake_orders::FIRST_STOCK;
-    let body = types::CreateAndConfirm { idempotency_key: "b".parse().unwrap(), ..body };
+    let body = types::builder::CreateAndConfirm::from(body).idempotency_key("b").try_into().unwrap();
     let fault = send(body).await.unwrap_err();
     assert!(fault.has_code(codes::INSUFFICIENT_STOCK), "{fault:?}");
     assert_eq!(fault.status(), Some(409));

@@ -19,7 +19,7 @@ use dropshot::RequestContext;
 pub use codes::*;
 pub use orders::{
     AbandonOutcome, AbandonRequest, Abandoned, NewOrder, NewOrderItem, Order, OrderEvent, OrderItem, OrderListQuery,
-    OrderLookupQuery, OrderStatus, OrderSummary,
+    OrderLookupQuery, OrderStatus, OrderSummary, OrderTerms,
 };
 pub use products::{
     NewProduct, NewStockAdjustment, Product, ProductListQuery, ProductPatch, StockMovement, StockMovementListQuery,

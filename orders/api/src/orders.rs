@@ -51,15 +51,9 @@ pub struct Order {
     pub customer_id: CustomerId,
     /// Where the order stands.
     pub status: OrderStatus,
-    /// What it costs, in cents.
-    #[schemars(range(min = 0))]
-    pub total_cents: i64,
-    /// The caller's own name for the order.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 100))]
-    pub external_reference: Option<String>,
-    /// When it was made.
-    pub created_at: Timestamp,
+    /// Fixed by its creation.
+    #[serde(flatten)]
+    pub terms: OrderTerms,
     /// When it was confirmed; kept when it is canceled afterwards.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confirmed_at: Option<Timestamp>,
@@ -72,6 +66,20 @@ pub struct Order {
     /// What was ordered, by ascending product.
     #[schemars(length(max = 100))]
     pub items: Vec<OrderItem>,
+}
+
+/// Terms of an order: fixed when it is created, and shown wherever it is.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct OrderTerms {
+    /// What it costs, in cents.
+    #[schemars(range(min = 0))]
+    pub total_cents: i64,
+    /// The caller's own name for the order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 100))]
+    pub external_reference: Option<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
 }
 
 /// One line of an order, at the price and under the name of the moment it was made.
@@ -105,15 +113,9 @@ pub struct OrderSummary {
     pub customer_id: CustomerId,
     /// Where the order stands.
     pub status: OrderStatus,
-    /// What it costs, in cents.
-    #[schemars(range(min = 0))]
-    pub total_cents: i64,
-    /// The caller's own name for the order.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 100))]
-    pub external_reference: Option<String>,
-    /// When it was made.
-    pub created_at: Timestamp,
+    /// Fixed by its creation.
+    #[serde(flatten)]
+    pub terms: OrderTerms,
     /// When it was confirmed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confirmed_at: Option<Timestamp>,

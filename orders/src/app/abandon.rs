@@ -3,7 +3,7 @@
 use common_server::Call;
 use common_server::auth::ServiceCaller;
 use db::Connection;
-use db::idempotency::{self, KeyedRequest};
+use db::idempotency::{self, RequestKey};
 use db::insert::run_all;
 use orders_api::{AbandonOutcome, AbandonRequest, Abandoned, OrderStatus};
 
@@ -25,14 +25,14 @@ impl Orders {
     ) -> Result<Abandoned, OrdersError> {
         let AbandonRequest { create_key, order } = request;
         let principal = service.principal();
-        let claim = keyed_request(&principal, create_key, order)?.claim;
+        let key = keyed_request(&principal, create_key, order)?.key;
         let by = Canceler { principal: &principal, correlation_id: call.correlation_id() };
         self.db
             .transaction(async |connection| {
-                match idempotency::abandon(connection, &claim, self.key_retention).await? {
+                match idempotency::abandon(connection, &key, self.key_retention).await? {
                     idempotency::Abandoned::Reused => Err(OrdersError::KeyReused),
                     idempotency::Abandoned::Tombstone | idempotency::Abandoned::Completed { .. } => {
-                        abandon_order(connection, &claim, &by).await
+                        abandon_order(connection, &key, &by).await
                     }
                 }
             })
@@ -43,14 +43,14 @@ impl Orders {
 /// The key's row is locked, so no create under this key is running.
 async fn abandon_order(
     connection: &mut Connection,
-    claim: &KeyedRequest<'_>,
+    key: &RequestKey<'_>,
     by: &Canceler<'_>,
 ) -> Result<Abandoned, OrdersError> {
-    let Some((created, hash)) = orders::find_by_create_key(connection, claim.principal, claim.key).await? else {
+    let Some((created, hash)) = orders::find_by_create_key(connection, key.principal, key.key).await? else {
         return Ok(Abandoned { outcome: AbandonOutcome::NeverCreated, order: None });
     };
     // The key's row had expired.
-    if hash.as_deref() != Some(&claim.request_hash) {
+    if hash.as_deref() != Some(&key.request_hash) {
         return Err(OrdersError::KeyReused);
     }
     let (order, now) = lock(connection, created.id, None).await?;

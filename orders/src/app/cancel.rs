@@ -106,7 +106,7 @@ fn ledger_entry<'e>(item: &OrderItem, order_id: OrderId, principal: &'e str) -> 
 #[cfg(test)]
 mod tests {
     use common_contract::CustomerId;
-    use orders_api::OrderSummary;
+    use orders_api::{OrderSummary, OrderTerms};
 
     use super::*;
 
@@ -115,9 +115,7 @@ mod tests {
             id: OrderId::stored(1),
             customer_id: CustomerId::stored(1),
             status: OrderStatus::Confirmed,
-            total_cents: 0,
-            external_reference: None,
-            created_at: now.and_utc(),
+            terms: OrderTerms { total_cents: 0, external_reference: None, created_at: now.and_utc() },
             confirmed_at: Some((now - ago).and_utc()),
             canceled_at: None,
             version: 2,

@@ -4,7 +4,7 @@
 //! evaluated anew; a success is answered from then on with the bytes of the first response.
 
 use common_contract::{IdempotencyKey, OrderId};
-use db::idempotency::{self, Acquisition, KeyedRequest, Nonce, ResponseToStore, StoredOutcome};
+use db::idempotency::{self, Acquisition, Nonce, RequestKey, ResponseToStore, StoredOutcome};
 use db::insert::run_all;
 use db::{Connection, DbError};
 use orders_api::Order;
@@ -44,7 +44,7 @@ impl OrderUpdate {
 
 /// A request under an idempotency key.
 pub(super) struct KeyedRequest<'k> {
-    pub(super) claim: KeyedRequest<'k>,
+    pub(super) key: RequestKey<'k>,
     /// Distinguishes this request from others under the same key.
     pub(super) nonce: Nonce,
 }
@@ -58,8 +58,8 @@ impl<'k> KeyedRequest<'k> {
         request: &impl Serialize,
     ) -> Result<Self, serde_json::Error> {
         let request_hash = Sha256::digest(serde_json::to_vec(request)?).into();
-        let claim = KeyedRequest { scope, principal, key: key.as_str(), request_hash };
-        Ok(Self { claim, nonce: rand::random() })
+        let key = RequestKey { scope, principal, key: key.as_str(), request_hash };
+        Ok(Self { key, nonce: rand::random() })
     }
 }
 
@@ -95,7 +95,7 @@ impl OrderResponse {
         Self { json: self.json.clone(), replayed: true, ..*self }
     }
 
-    pub(super) fn to_stored(&self, status: u16) -> Answer<'_> {
+    pub(super) fn to_stored(&self, status: u16) -> ResponseToStore<'_> {
         ResponseToStore { status, body: &self.json, target_type: TARGET, target_id: self.id.get() }
     }
 
@@ -114,7 +114,7 @@ impl OrderResponse {
 impl Orders {
     /// Returns the stored response for a key, without waiting for a request in flight.
     pub(super) async fn find_stored(&self, request: &KeyedRequest<'_>) -> Result<Option<OrderResponse>, OrdersError> {
-        let found = self.answers.find(&request.claim, &request.nonce).await?;
+        let found = self.answers.find(&request.key, &request.nonce).await?;
         found.map(OrderResponse::from_found).transpose()
     }
 
@@ -133,7 +133,7 @@ impl Orders {
             Ok(None) => self.resolve_ambiguous(request, attempt).await,
             Err(error) => Err(error),
         };
-        metrics::keyed(keyed.claim.scope, &outcome);
+        metrics::keyed(keyed.key.scope, &outcome);
         outcome
     }
 
@@ -173,16 +173,16 @@ impl Orders {
         request: Option<&KeyedRequest<'_>>,
         transition: &T,
     ) -> Result<OrderResponse, OrdersError> {
-        if let Some(KeyedRequest { claim, nonce }) = request
+        if let Some(KeyedRequest { key, nonce }) = request
             && let Acquisition::Found(found) =
-                idempotency::acquire(connection, claim, nonce, self.key_retention).await?
+                idempotency::acquire(connection, key, nonce, self.key_retention).await?
         {
             return OrderResponse::from_found(found);
         }
         let OrderUpdate { order, mut statements } = transition.apply(connection).await?;
         let response = OrderResponse::new(&order)?;
-        if let Some(KeyedRequest { claim, .. }) = request {
-            statements.push(idempotency::completion([(*claim, response.to_stored(OK))]).to_string());
+        if let Some(KeyedRequest { key, .. }) = request {
+            statements.push(idempotency::completion([(*key, response.to_stored(OK))]).to_string());
         }
         run_all(connection, &statements).await?;
         Ok(response)

@@ -122,5 +122,5 @@ fn filters(query: &OrderListQuery) -> Result<Vec<u8>, serde_json::Error> {
 }
 
 fn position(order: &OrderSummary) -> Position {
-    Position { sort: order.created_at.timestamp_micros(), id: order.id.get() }
+    Position { sort: order.terms.created_at.timestamp_micros(), id: order.id.get() }
 }

@@ -1,7 +1,7 @@
 //! The orders and their items.
 
 use chrono::{DateTime, NaiveDateTime};
-use common_contract::{CustomerId, OrderId, ProductId, Timestamp};
+use common_contract::{CustomerId, OrderId, ProductId, Text, Timestamp};
 use common_server::Position;
 use db::clock::{time_of_row, utc_now};
 use db::insert::Insert;
@@ -11,7 +11,7 @@ use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::sql_types::Datetime;
 use diesel_async::RunQueryDsl;
-use orders_api::{Order, OrderItem, OrderListQuery, OrderStatus, OrderSummary};
+use orders_api::{NewOrder, Order, OrderItem, OrderListQuery, OrderStatus, OrderSummary, OrderTerms};
 
 use super::status::Status;
 use super::{exactly_one, limit};
@@ -23,9 +23,8 @@ pub(crate) const CUSTOMER_EXISTS: &str = "fk_orders_customer";
 
 /// A new order without its items.
 pub(crate) struct NewRow<'o> {
-    pub(crate) customer_id: CustomerId,
+    pub(crate) new: &'o NewOrder,
     pub(crate) total_cents: i64,
-    pub(crate) external_reference: Option<&'o str>,
     pub(crate) created_at: NaiveDateTime,
     pub(crate) reserved_until: Option<NaiveDateTime>,
     pub(crate) create_principal: &'o str,
@@ -60,27 +59,18 @@ struct ItemRow {
 
 impl From<Row> for OrderSummary {
     fn from(row: Row) -> Self {
-        let Row {
-            id,
-            customer_id,
-            status,
-            total_cents,
-            external_reference,
-            created_at,
-            confirmed_at,
-            canceled_at,
-            version,
-        } = row;
         Self {
-            id: OrderId::stored(id),
-            customer_id: CustomerId::stored(customer_id),
-            status: status.0,
-            total_cents,
-            external_reference,
-            created_at: created_at.and_utc(),
-            confirmed_at: confirmed_at.map(|at| at.and_utc()),
-            canceled_at: canceled_at.map(|at| at.and_utc()),
-            version,
+            id: OrderId::stored(row.id),
+            customer_id: CustomerId::stored(row.customer_id),
+            status: row.status.0,
+            terms: OrderTerms {
+                total_cents: row.total_cents,
+                external_reference: row.external_reference,
+                created_at: row.created_at.and_utc(),
+            },
+            confirmed_at: row.confirmed_at.map(|at| at.and_utc()),
+            canceled_at: row.canceled_at.map(|at| at.and_utc()),
+            version: row.version,
         }
     }
 }
@@ -94,20 +84,17 @@ impl From<ItemRow> for OrderItem {
 
 /// Builds the statement that inserts orders. [`db::clock::inserted_ids`] returns their ids.
 pub(crate) fn insert<'o>(orders: impl IntoIterator<Item = NewRow<'o>>) -> Insert {
-    let mut insert = Insert::into(
-        "orders (customer_id, total_cents, external_reference, created_at, reserved_until, create_principal, create_key, \
-         create_hash)",
-    );
+    let mut insert = Insert::into("orders");
     for order in orders {
-        insert.row(&[
-            order.customer_id.get().into(),
-            order.total_cents.into(),
-            order.external_reference.into(),
-            order.created_at.into(),
-            order.reserved_until.into(),
-            order.create_principal.into(),
-            order.create_key.into(),
-            order.create_hash.into(),
+        insert.record(&[
+            ("customer_id", order.new.customer_id.get().into()),
+            ("total_cents", order.total_cents.into()),
+            ("external_reference", order.new.external_reference.as_ref().map(Text::as_str).into()),
+            ("created_at", order.created_at.into()),
+            ("reserved_until", order.reserved_until.into()),
+            ("create_principal", order.create_principal.into()),
+            ("create_key", order.create_key.into()),
+            ("create_hash", order.create_hash.into()),
         ]);
     }
     insert
@@ -160,29 +147,8 @@ pub(crate) async fn items(connection: &mut Connection, id: OrderId) -> Result<Ve
 
 /// The order with what was ordered.
 pub(crate) fn with_items(order: OrderSummary, items: Vec<OrderItem>) -> Order {
-    let OrderSummary {
-        id,
-        customer_id,
-        status,
-        total_cents,
-        external_reference,
-        created_at,
-        confirmed_at,
-        canceled_at,
-        version,
-    } = order;
-    Order {
-        id,
-        customer_id,
-        status,
-        total_cents,
-        external_reference,
-        created_at,
-        confirmed_at,
-        canceled_at,
-        version,
-        items,
-    }
+    let OrderSummary { id, customer_id, status, terms, confirmed_at, canceled_at, version } = order;
+    Order { id, customer_id, status, terms, confirmed_at, canceled_at, version, items }
 }
 
 /// Locks the order's row. Returns it and the server's time after that.

@@ -328,10 +328,8 @@ pub(crate) fn env<'e>(database_url: &'e str, customers_base: &'e str) -> Env<'e>
 
 /// An order of the customer, to be made.
 pub(crate) fn new_order(lines: &[(i64, i64)]) -> types::builder::NewOrder {
-    let item =
-        |(product, qty): &(i64, i64)| types::NewOrderItem::builder().product_id(*product).qty(*qty).try_into().unwrap();
-    let items: Vec<types::NewOrderItem> = lines.iter().map(item).collect();
-    types::NewOrder::builder().customer_id(CUSTOMER).items(items)
+    let item = |(product, qty): &(i64, i64)| types::NewOrderItem::builder().product_id(*product).qty(*qty);
+    types::NewOrder::builder().customer_id(CUSTOMER).items(lines.iter().map(item))
 }
 
 /// The status and the code of an error answer.

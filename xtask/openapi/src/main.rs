@@ -58,7 +58,13 @@ fn run(command: &Command) -> Result<()> {
     match command {
         Command::Generate => generate(&documents()?),
         Command::Check => check(&documents()?),
-        Command::Diff { revision } => diff::run(&root(), revision.as_deref()),
+        Command::Diff { revision } => {
+            let broken = diff::run(&root(), revision.as_deref())?;
+            if !broken.is_empty() {
+                bail!("{} would break clients: take the change back, or raise the major version", broken.join(", "));
+            }
+            Ok(())
+        }
     }
 }
 

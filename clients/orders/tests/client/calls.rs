@@ -3,16 +3,15 @@
 use std::time::Duration;
 
 use client_common::{Fault, Outbound, Retry, RetryBudget, send};
-use orders_client::types::{NewOrder, NewOrderItem, NewProduct};
+use orders_client::types::{NewOrder, NewOrderItem, NewProduct, builder};
 use orders_client::{Client, codes};
 
 use crate::server::{Answer, Server};
 
 const ORDER: &str = r#"{"id":7,"customer_id":1,"status":"CREATED","total_cents":5,"created_at":"2026-11-22T10:00:00Z","version":1,"items":[]}"#;
 
-fn new_order() -> NewOrder {
-    let item = NewOrderItem { product_id: 2, qty: 3 };
-    NewOrder { customer_id: 1, items: vec![item], expected_total_cents: None, external_reference: None }
+fn new_order() -> builder::NewOrder {
+    NewOrder::builder().customer_id(1).items([NewOrderItem::builder().product_id(2).qty(3)])
 }
 
 /// What one look at an order comes to before a server that answers so.

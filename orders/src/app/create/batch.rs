@@ -94,7 +94,7 @@ pub(super) async fn create(
     retention: Duration,
     lock_mode: LockMode,
 ) -> Result<Outcomes, Rollback> {
-    let mut candidates = claim_keys(connection, drafts, retention).await?;
+    let mut candidates = acquire_keys(connection, drafts, retention).await?;
     let (inventory, now) = allocate(connection, &mut candidates, lock_mode).await?;
     if !candidates.iter().any(|candidate| matches!(candidate.state, State::Allocated(_))) {
         return Err(Rollback::Empty(outcomes(candidates)));
@@ -117,14 +117,14 @@ fn outcomes(candidates: Vec<Candidate<'_>>) -> Outcomes {
     candidates.into_iter().map(outcome).collect()
 }
 
-async fn claim_keys<'d>(
+async fn acquire_keys<'d>(
     connection: &mut Connection,
     drafts: &'d [Arc<Draft>],
     retention: Duration,
 ) -> Result<Vec<Candidate<'d>>, DbError> {
-    let claims = Vec::from_iter(drafts.iter().filter_map(|draft| draft.claim()));
-    let mut claimed = idempotency::acquire_all(connection, &claims, retention).await?.into_iter();
-    let candidate = |draft: &'d Arc<Draft>| match draft.claim().and_then(|_| claimed.next()) {
+    let keys = Vec::from_iter(drafts.iter().filter_map(|draft| draft.request_key()));
+    let mut acquired = idempotency::acquire_all(connection, &keys, retention).await?.into_iter();
+    let candidate = |draft: &'d Arc<Draft>| match draft.request_key().and_then(|_| acquired.next()) {
         Some(Acquisition::Found(found)) => Candidate { draft, state: State::Stored(OrderResponse::from_found(found)) },
         Some(Acquisition::Acquired) | None => Candidate { draft, state: State::New },
     };
@@ -201,10 +201,10 @@ async fn record(connection: &mut Connection, candidates: &[Candidate<'_>]) -> Re
         to: OrderStatus::Created,
         principal: &draft.principal,
         correlation_id: &draft.correlation_id,
-        at: order.created_at.naive_utc(),
+        at: order.terms.created_at.naive_utc(),
     });
     let responses =
-        created(candidates).filter_map(|(draft, _, response)| Some((draft.claim()?.0, response.to_stored(CREATED))));
+        created(candidates).filter_map(|(draft, _, response)| Some((draft.request_key()?.0, response.to_stored(CREATED))));
     let statements = [
         orders::insert_items(items),
         ledger::append(entries),
@@ -228,6 +228,6 @@ fn ledger_entry<'d>(draft: &'d Draft, order: &Order, item: &OrderItem) -> Entry<
 /// Releases the keys of rejected and postponed orders: a retry is evaluated anew.
 async fn release_keys(connection: &mut Connection, candidates: &[Candidate<'_>]) -> Result<(), DbError> {
     let is_open = |candidate: &&Candidate<'_>| matches!(candidate.state, State::Rejected(_) | State::Locked(_));
-    let claims = candidates.iter().filter(is_open).filter_map(|candidate| Some(candidate.draft.claim()?.0));
-    idempotency::release(connection, &Vec::from_iter(claims)).await
+    let keys = candidates.iter().filter(is_open).filter_map(|candidate| Some(candidate.draft.request_key()?.0));
+    idempotency::release(connection, &Vec::from_iter(keys)).await
 }

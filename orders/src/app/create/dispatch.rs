@@ -127,7 +127,7 @@ impl Dispatcher {
         };
         match (db.transaction(work).await, drafts.as_slice()) {
             (Ok(outcomes) | Err(Rollback::Empty(outcomes)), _) => Ok(outcomes),
-            (Err(Rollback::Failed(error)), [only]) => Err(customer_gone(error, only.customer_id)),
+            (Err(Rollback::Failed(error)), [only]) => Err(customer_gone(error, only.new.customer_id)),
             (Err(Rollback::Failed(error) | Rollback::Blocked(error)), _) => Err(error),
         }
     }

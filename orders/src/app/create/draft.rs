@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::NaiveDateTime;
-use common_contract::{CustomerId, OrderId, ProductId};
-use db::idempotency::{KeyedRequest, Nonce};
-use orders_api::{NewOrderItem, Order, OrderItem, OrderStatus, Product};
+use common_contract::{OrderId, ProductId};
+use db::idempotency::{Nonce, RequestKey};
+use orders_api::{NewOrder, NewOrderItem, Order, OrderItem, OrderStatus, OrderTerms, Product};
 
 use crate::app::OrdersError;
 use crate::app::error::Shortage;
@@ -32,10 +32,9 @@ pub(super) fn merge_lines(items: &[NewOrderItem]) -> Result<Lines, OrdersError> 
 /// A requested order.
 #[derive(Clone, Debug)]
 pub(super) struct Draft {
-    pub(super) customer_id: CustomerId,
+    pub(super) new: NewOrder,
+    /// Its items.
     pub(super) lines: Lines,
-    pub(super) expected_total_cents: Option<i64>,
-    pub(super) external_reference: Option<String>,
     /// How long it reserves its stock without being confirmed.
     pub(super) reservation: Option<Duration>,
     pub(super) principal: String,
@@ -53,7 +52,7 @@ pub(super) struct DraftKey {
 
 impl DraftKey {
     pub(super) fn new(request: &KeyedRequest<'_>) -> Self {
-        let KeyedRequest { key, request_hash, .. } = request.claim;
+        let RequestKey { key, request_hash, .. } = request.key;
         Self { key: key.to_owned(), request_hash, nonce: request.nonce }
     }
 }
@@ -66,11 +65,11 @@ pub(super) struct Allocation {
 }
 
 impl Draft {
-    /// The claim of its key.
-    pub(super) fn claim(&self) -> Option<(KeyedRequest<'_>, Nonce)> {
+    /// Its idempotency key as it is stored.
+    pub(super) fn request_key(&self) -> Option<(RequestKey<'_>, Nonce)> {
         let DraftKey { key, request_hash, nonce } = self.key.as_ref()?;
         let (scope, principal, request_hash) = (SCOPE, self.principal.as_str(), *request_hash);
-        Some((KeyedRequest { scope, principal, key, request_hash }, *nonce))
+        Some((RequestKey { scope, principal, key, request_hash }, *nonce))
     }
 
     /// Its principal and key.
@@ -86,9 +85,8 @@ impl Draft {
     /// Its row, created at `now`.
     pub(super) fn row(&self, allocation: &Allocation, now: NaiveDateTime) -> NewRow<'_> {
         NewRow {
-            customer_id: self.customer_id,
+            new: &self.new,
             total_cents: allocation.total_cents,
-            external_reference: self.external_reference.as_deref(),
             created_at: now,
             reserved_until: self.reservation.map(|reservation| now + reservation),
             create_principal: &self.principal,
@@ -101,11 +99,13 @@ impl Draft {
     pub(super) fn order(&self, id: OrderId, allocation: &Allocation, now: NaiveDateTime) -> Order {
         Order {
             id,
-            customer_id: self.customer_id,
+            customer_id: self.new.customer_id,
             status: OrderStatus::Created,
-            total_cents: allocation.total_cents,
-            external_reference: self.external_reference.clone(),
-            created_at: now.and_utc(),
+            terms: OrderTerms {
+                total_cents: allocation.total_cents,
+                external_reference: self.new.external_reference.as_ref().map(|text| text.as_str().to_owned()),
+                created_at: now.and_utc(),
+            },
             confirmed_at: None,
             canceled_at: None,
             version: 1,
@@ -167,7 +167,7 @@ impl Inventory {
         }
         let items = wanted().map(|(product, qty)| item(product, qty)).collect::<Result<Vec<_>, _>>()?;
         let total_cents = total(&items)?;
-        match draft.expected_total_cents {
+        match draft.new.expected_total_cents {
             Some(expected) if expected != total_cents => Err(OrdersError::TotalChanged { total_cents }),
             _ => Ok(Allocation { items, total_cents }),
         }

@@ -8,13 +8,16 @@ mod dispatch;
 mod draft;
 mod queue;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use common_contract::IdempotencyKey;
+use common_contract::{CustomerId, IdempotencyKey, Text};
 use common_server::Call;
 use common_server::auth::{Caller, Operator};
-use db::idempotency::KeyedRequest;
+use db::idempotency::RequestKey;
 use orders_api::NewOrder;
+use serde::Serialize;
+use serde_json::Value;
 
 use super::idempotent::{KeyedRequest, OrderResponse};
 use super::{Orders, OrdersError};
@@ -22,7 +25,7 @@ use crate::metrics;
 use crate::store::orders;
 
 pub(crate) use dispatch::Dispatcher;
-use draft::{Draft, DraftKey, SCOPE, merge_lines};
+use draft::{Draft, DraftKey, Lines, SCOPE, merge_lines};
 
 impl Orders {
     /// Creates an order, or returns the stored response of this request.
@@ -54,10 +57,8 @@ impl Orders {
             Caller::Person(_) => None,
         };
         Ok(Draft {
-            customer_id: new.customer_id,
             lines: merge_lines(new.items.as_slice())?,
-            expected_total_cents: new.expected_total_cents,
-            external_reference: new.external_reference.as_ref().map(|reference| reference.as_str().to_owned()),
+            new: new.clone(),
             reservation,
             principal: caller.principal(),
             correlation_id: call.correlation_id().to_owned(),
@@ -89,7 +90,7 @@ impl Orders {
         request: Option<&KeyedRequest<'_>>,
         draft: Draft,
     ) -> Result<OrderResponse, OrdersError> {
-        self.customers.check(call, draft.customer_id, Self::check_limit(caller)).await?;
+        self.customers.check(call, draft.new.customer_id, Self::check_limit(caller)).await?;
         let draft = Arc::new(draft);
         let attempt = || self.dispatcher.create(Arc::clone(&draft), self.db.run_deadline());
         self.resolve_ambiguous(request, attempt).await
@@ -100,7 +101,7 @@ impl Orders {
         if let Some(response) = self.find_stored(request).await? {
             return Ok(Some(response));
         }
-        let KeyedRequest { principal, key, request_hash, .. } = request.claim;
+        let RequestKey { principal, key, request_hash, .. } = request.key;
         let found = self.db.run(async |connection| orders::find_by_create_key(connection, principal, key).await);
         match found.await? {
             None => Ok(None),
@@ -121,7 +122,46 @@ pub(super) fn keyed_request<'k>(
     key: &'k IdempotencyKey,
     new: &NewOrder,
 ) -> Result<KeyedRequest<'k>, OrdersError> {
-    let lines = merge_lines(new.items.as_slice())?;
-    let request = (new.customer_id, lines, new.expected_total_cents, &new.external_reference);
-    Ok(KeyedRequest::new(SCOPE, principal, key, &request)?)
+    Ok(KeyedRequest::new(SCOPE, principal, key, &HashedContent::new(new)?)?)
+}
+
+/// The content of a create as it is hashed: in the form of the first release, so that its keys stay valid. Fields that were
+/// added later count only where they are given.
+#[derive(Serialize)]
+struct HashedContent<'c>(
+    CustomerId,
+    Lines,
+    Option<i64>,
+    Option<&'c str>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")] BTreeMap<String, Value>,
+);
+
+impl<'c> HashedContent<'c> {
+    fn new(new: &'c NewOrder) -> Result<Self, OrdersError> {
+        const FIRST: [&str; 4] = ["customer_id", "items", "expected_total_cents", "external_reference"];
+        let mut later: BTreeMap<String, Value> = serde_json::from_value(serde_json::to_value(new)?)?;
+        later.retain(|name, _| !FIRST.contains(&name.as_str()));
+        let reference = new.external_reference.as_ref().map(Text::as_str);
+        Ok(Self(new.customer_id, merge_lines(new.items.as_slice())?, new.expected_total_cents, reference, later))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn content(new: &str) -> String {
+        let new: NewOrder = serde_json::from_str(new).unwrap();
+        serde_json::to_string(&HashedContent::new(&new).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_key_of_an_earlier_release_stays_valid() {
+        let item = r#"{"product_id":2,"qty":3}"#;
+        let least = content(&format!(r#"{{"customer_id":1,"items":[{item},{item}]}}"#));
+        assert_eq!(least, r#"[1,{"2":6},null,null]"#);
+        let most =
+            format!(r#"{{"customer_id":1,"items":[{item}],"expected_total_cents":7,"external_reference":"PO-1"}}"#);
+        assert_eq!(content(&most), r#"[1,{"2":3},7,"PO-1"]"#);
+    }
 }

@@ -18,6 +18,7 @@ pub(super) fn add(document: &mut Value, contract: &Contract) -> Result<()> {
         let all = examples[kind.as_str()].as_object_mut().with_context(|| format!("no examples are called {kind}"))?;
         all.extend(own.as_object().cloned().unwrap_or_default());
     }
+    let examples = expanded(&examples, &examples, 0)?;
     for (name, schema) in members(&mut document["components"], "schemas") {
         exemplify(schema, name, &examples["schemas"]);
     }
@@ -33,6 +34,29 @@ pub(super) fn add(document: &mut Value, contract: &Contract) -> Result<()> {
     members(components, "parameters").for_each(|(_, parameter)| exemplify_parameter(parameter, &examples));
     errors(document, &examples)?;
     all_used(document, &own)
+}
+
+/// The value with every `{"$ref": "#/schemas/Order", …}` replaced by that example; what stands beside the reference is merged
+/// into it.
+fn expanded(value: &Value, examples: &Value, depth: usize) -> Result<Value> {
+    // More than any example has, so its references go round in a circle.
+    ensure!(depth < 32, "the contract's examples.json refers to itself");
+    let expanded = |value: &Value| expanded(value, examples, depth + 1);
+    match value {
+        Value::Array(items) => items.iter().map(expanded).collect(),
+        Value::Object(members) => {
+            let Some(reference) = openapi_document::reference(value) else {
+                return members.iter().map(|(name, value)| Ok((name.clone(), expanded(value)?))).collect();
+            };
+            let target = examples.pointer(reference.trim_start_matches('#'));
+            let mut target = expanded(target.with_context(|| format!("there is no example {reference}"))?)?;
+            let mut beside = members.clone();
+            beside.shift_remove("$ref");
+            merge(&mut target, &expanded(&beside.into())?);
+            Ok(target)
+        }
+        _ => Ok(value.clone()),
+    }
 }
 
 /// The whole, and each of its properties: as in the whole, or by itself where the whole is better without it.
@@ -114,4 +138,30 @@ fn all_used(document: &Value, own: &Value) -> Result<()> {
 
 fn entries(object: &Value) -> impl Iterator<Item = (&String, &Value)> {
     object.as_object().into_iter().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_example_shows_another_one_with_what_is_different() {
+        let examples = json!({ "schemas": {
+            "Page": { "data": [{ "$ref": "#/schemas/Summary" }], "next_cursor": null },
+            "Summary": { "$ref": "#/schemas/Thing", "parts": null, "name": "B" },
+            "Thing": { "id": 1, "name": "A", "parts": [2] },
+        } });
+        let schemas = &expanded(&examples, &examples, 0).unwrap()["schemas"];
+        assert_eq!(schemas["Summary"], json!({ "id": 1, "name": "B" }));
+        assert_eq!(schemas["Page"], json!({ "data": [schemas["Summary"]], "next_cursor": null }));
+    }
+
+    #[test]
+    fn references_that_lead_nowhere_or_in_a_circle_are_refused() {
+        let refusal = |examples: &Value| expanded(examples, examples, 0).unwrap_err().to_string();
+        assert_eq!(refusal(&json!({ "a": { "$ref": "#/b" } })), "there is no example #/b");
+        assert!(refusal(&json!({ "a": { "$ref": "#/a" } })).contains("refers to itself"));
+    }
 }

@@ -6,32 +6,51 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::both::Both;
 use super::document::{Object, members};
-use super::finding::{Change, Direction, Finding};
+use super::exchange::{Answers, covering, is_error, is_of, site};
+use super::finding::{Comparison, Effect};
 use super::limits;
-use super::responses::{Answers, covering, is_error, is_of, site};
 
-pub(super) fn compare(before: &Answers<'_>, now: &Answers<'_>) -> Vec<Finding> {
-    let mut found = Vec::new();
-    for (status, old) in failures(before) {
-        let told_now = telling(status, before, now);
-        match told_now.is_empty() {
-            true => found.extend(moved(status, old, before, now)),
-            false => found.extend(changes(status, &[old], &told_now).filter(|finding| finding.breaks)),
+impl Comparison<'_> {
+    pub(super) fn codes(&mut self, before: &Answers<'_>, now: &Answers<'_>) {
+        for (status, old) in failures(before) {
+            let new = telling(status, before, now);
+            if new.is_empty() {
+                self.moved(status, old, before, now);
+            }
+            let gone = changes(&[old], &new).into_iter().filter(|(effect, _)| *effect != Effect::Keeps);
+            gone.filter(|_| !new.is_empty()).for_each(|(_, what)| self.breaks(site(status), what));
+        }
+        for (status, new) in failures(now) {
+            let old = telling(status, now, before);
+            // All codes are new where the status is, or where none was told: that is said once.
+            match (listed(&old), listed(&[new])) {
+                _ if old.is_empty() => {}
+                (None, Some(_)) => self.ok(site(status), "its codes are told now"),
+                _ => {
+                    let added = changes(&old, &[new]).into_iter().filter(|(effect, _)| *effect == Effect::Keeps);
+                    added.for_each(|(_, what)| self.ok(site(status), what));
+                }
+            }
         }
     }
-    for (status, new) in failures(now) {
-        found.extend(added(status, &telling(status, now, before), new));
+
+    /// An error that is not answered any more breaks nobody, but one that is answered under another status does.
+    fn moved(&mut self, status: &str, old: &Object, before: &Answers<'_>, now: &Answers<'_>) {
+        let has = |answer: &Object, code: &str| codes(answer).any(|other| other == code);
+        for code in codes(old) {
+            let had = |other| telling(other, now, before).into_iter().any(|old| has(old, code));
+            if let Some((other, _)) = failures(now).find(|(other, new)| has(new, code) && !had(other)) {
+                self.breaks(site(status), format!("the code \"{code}\" is told as {other} now"));
+            }
+        }
     }
-    found
 }
 
 fn failures<'a>(answers: &Answers<'a>) -> impl Iterator<Item = (&'a str, &'a Object)> {
-    answers.iter().map(|(status, answer)| (*status, *answer)).filter(|(status, _)| is_failure(status))
-}
-
-fn is_failure(status: &str) -> bool {
-    is_error(status) || status == "default"
+    let failures = answers.iter().filter(|(status, _)| is_error(status) || **status == "default");
+    failures.map(|(status, answer)| (*status, *answer))
 }
 
 /// What the other document says of a status of this one: as widely or more so, or for some of the statuses of a range.
@@ -40,20 +59,9 @@ fn telling<'a>(status: &str, these: &Answers<'_>, others: &Answers<'a>) -> Vec<&
     covering(status, others).into_iter().chain(narrower.map(|(_, answer)| answer)).collect()
 }
 
-fn changes(status: &str, old: &[&Object], new: &[&Object]) -> impl Iterator<Item = Finding> {
-    let (site, changes) = (site(status), limits::codes(listed(old).as_ref(), listed(new).as_ref()));
-    changes.into_iter().map(move |(effect, what)| {
-        Finding::of(&site, Direction::Received, Change { place: String::new(), effect, what })
-    })
-}
-
-/// All codes are new where the status is, or where none was told: that is said once.
-fn added(status: &str, old: &[&Object], new: &Object) -> Vec<Finding> {
-    match (listed(old), listed(&[new])) {
-        _ if old.is_empty() => Vec::new(),
-        (None, Some(_)) => vec![Finding::ok(site(status), "its codes are told now")],
-        _ => changes(status, old, &[new]).filter(|finding| !finding.breaks).collect(),
-    }
+fn changes(old: &[&Object], new: &[&Object]) -> Vec<(Effect, String)> {
+    let (old, new) = (listed(old), listed(new));
+    limits::codes(Both { old: old.as_ref(), new: new.as_ref() })
 }
 
 /// `None` where no code is told.
@@ -65,17 +73,4 @@ fn listed(answers: &[&Object]) -> Option<Value> {
 fn codes(answer: &Object) -> impl Iterator<Item = &str> {
     let contents = members(answer.get("content"));
     contents.flat_map(|(_, content)| members(content.get("examples"))).map(|(code, _)| code)
-}
-
-/// An error that is not answered any more breaks nobody, but one that is answered under another status does.
-fn moved(status: &str, old: &Object, before: &Answers<'_>, now: &Answers<'_>) -> Vec<Finding> {
-    let has = |answer: &Object, code: &str| codes(answer).any(|other| other == code);
-    let gained = |code: &str| {
-        let mut with = failures(now).filter(|(_, new)| has(new, code)).map(|(other, _)| other);
-        with.find(|other| !telling(other, now, before).into_iter().any(|old| has(old, code)))
-    };
-    let moved = codes(old).filter_map(|code| Some((code, gained(code)?)));
-    moved
-        .map(|(code, other)| Finding::breaks(site(status), format!("the code \"{code}\" is told as {other} now")))
-        .collect()
 }

@@ -1,6 +1,4 @@
-//! One document as the comparison reads it: its version, its operations, and where its references lead.
-//!
-//! What differs between two documents is not found here.
+//! One document as the comparison reads it, with its version and without loose ends.
 
 use std::sync::LazyLock;
 
@@ -25,13 +23,11 @@ impl Document {
     }
 
     pub(super) fn of(root: Value) -> Result<Self> {
-        let readable = openapi_document::Document::from(root);
         // Whatever is of another kind than the specification says would be overlooked by the rules.
-        OpenAPI::deserialize(readable.value()).context("it is no OpenAPI document")?;
-        let version = readable.value().pointer("/info/version").and_then(Value::as_str);
-        let version = version.context("it has no info.version")?;
+        OpenAPI::deserialize(&root).context("it is no OpenAPI document")?;
+        let version = root.pointer("/info/version").and_then(Value::as_str).context("it has no info.version")?;
         let version = Version::parse(version).with_context(|| format!("its version {version}"))?;
-        let document = Self { version, readable };
+        let document = Self { version, readable: root.into() };
         document.check_references(document.root())?;
         Ok(document)
     }
@@ -41,11 +37,7 @@ impl Document {
         if let Some(reference) = reference(self.resolve(value)) {
             bail!("its reference {reference} leads nowhere");
         }
-        match value {
-            Value::Array(items) => items.iter().try_for_each(|item| self.check_references(item)),
-            Value::Object(members) => members.values().try_for_each(|member| self.check_references(member)),
-            _ => Ok(()),
-        }
+        children(value).try_for_each(|child| self.check_references(child))
     }
 
     pub(super) fn root(&self) -> &Value {
@@ -58,11 +50,6 @@ impl Document {
 
     pub(super) fn operations(&self) -> Vec<Operation<'_>> {
         self.readable.operations().collect()
-    }
-
-    /// The members of the document itself, in the way of the other objects.
-    pub(super) fn members(&self) -> &Object {
-        object(self.root())
     }
 }
 
@@ -78,6 +65,11 @@ pub(super) fn members<'a>(value: Option<&'a Value>) -> impl Iterator<Item = (&'a
 
 pub(super) fn items(value: Option<&Value>) -> impl Iterator<Item = &Value> {
     value.and_then(Value::as_array).into_iter().flatten()
+}
+
+/// The values of an object or an array.
+pub(super) fn children(value: &Value) -> impl Iterator<Item = &Value> {
+    members(Some(value)).map(|(_, member)| member).chain(items(Some(value)))
 }
 
 pub(super) fn is_true(value: Option<&Value>) -> bool {

@@ -1,7 +1,17 @@
-//! What a comparison gives: changes, and what a change means for a client that was made for the old document.
+//! Differences, and what each means for a client that was made for the old document.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::both::Both;
+use super::document::{Document, Object, children, reference};
 
 /// Where the schemas with a name are.
 pub(super) const SCHEMAS: &str = "#/components/schemas/";
+/// Text for people. It never breaks a client, but for the keys of an error's examples: see `codes`.
+const TEXTS: &[&str] =
+    &["deprecated", "description", "example", "examples", "externalDocs", "links", "summary", "tags", "title"];
 
 /// What a change does to the set of values that a schema describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,10 +20,21 @@ pub(super) enum Effect {
     Narrows,
     /// Values are in it that were not.
     Widens,
-    /// Both, or nobody can tell.
+    /// Both, or unknown.
     Replaces,
     /// Neither.
     Keeps,
+}
+
+impl Effect {
+    /// What the opposite change does.
+    pub(super) fn reverse(self) -> Self {
+        match self {
+            Self::Narrows => Self::Widens,
+            Self::Widens => Self::Narrows,
+            other => other,
+        }
+    }
 }
 
 /// Which way a value goes, seen from the client.
@@ -44,28 +65,96 @@ pub(super) struct Finding {
 }
 
 impl Finding {
-    pub(super) fn breaks(site: impl Into<String>, what: impl Into<String>) -> Self {
-        Self { breaks: true, site: site.into(), place: String::new(), what: what.into() }
-    }
-
-    pub(super) fn ok(site: impl Into<String>, what: impl Into<String>) -> Self {
-        Self { breaks: false, ..Self::breaks(site, what) }
-    }
-
     /// The named schema in which it was found.
     pub(super) fn schema(&self) -> Option<&str> {
         self.place.strip_prefix(SCHEMAS)?.split('/').next()
     }
+}
 
-    /// A change of a schema, judged by the way its values go.
-    pub(super) fn of(site: &str, direction: Direction, change: Change) -> Self {
-        let reason = match (change.effect, direction) {
-            (Effect::Narrows, Direction::Sent) => Some("what clients send may be refused"),
-            (Effect::Widens, Direction::Received) => Some("clients may get what they do not know"),
-            (Effect::Replaces, _) => None,
-            _ => return Self { place: change.place, ..Self::ok(site, change.what) },
-        };
-        let what = reason.map_or(change.what.clone(), |reason| format!("{}: {reason}", change.what));
-        Self { place: change.place, ..Self::breaks(site, what) }
+/// The comparison of two operations, or of what is around them, with what it has found.
+pub(super) struct Comparison<'d> {
+    pub(super) documents: Both<&'d Document>,
+    pub(super) found: Vec<Finding>,
+}
+
+impl<'d> Comparison<'d> {
+    pub(super) fn new(documents: Both<&'d Document>) -> Self {
+        Self { documents, found: Vec::new() }
     }
+
+    pub(super) fn breaks(&mut self, site: impl Into<String>, what: impl Into<String>) {
+        self.tell(true, site, what);
+    }
+
+    pub(super) fn ok(&mut self, site: impl Into<String>, what: impl Into<String>) {
+        self.tell(false, site, what);
+    }
+
+    pub(super) fn tell(&mut self, breaks: bool, site: impl Into<String>, what: impl Into<String>) {
+        self.found.push(Finding { breaks, site: site.into(), place: String::new(), what: what.into() });
+    }
+
+    /// A flag that turned off or on, which breaks clients where it is `breaking` now.
+    pub(super) fn flag(&mut self, site: &str, flag: Both<bool>, breaking: bool, [off, on]: [&str; 2]) {
+        if flag.differ() {
+            self.tell(flag.new == breaking, site, if flag.new { on } else { off });
+        }
+    }
+
+    /// A change of a schema. Whom it breaks depends on the way its values go.
+    pub(super) fn change(&mut self, site: &str, direction: Direction, change: Change) {
+        let Change { place, effect, what } = change;
+        let (breaks, reason) = match (effect, direction) {
+            (Effect::Narrows, Direction::Sent) => (true, ": what clients send may be refused"),
+            (Effect::Widens, Direction::Received) => (true, ": clients may get what they do not know"),
+            (Effect::Replaces, _) => (true, ""),
+            _ => (false, ""),
+        };
+        self.found.push(Finding { breaks, site: site.to_owned(), place, what: what + reason });
+    }
+
+    /// What differs in the members of an object that are neither text nor known to a rule.
+    pub(super) fn unknown_members(&mut self, site: &str, known: &[&str], objects: Both<&Object>) {
+        for key in objects.keys().into_iter().filter(|key| !is_text(key) && !known.contains(key)) {
+            if !same(self.documents, objects.get(key)) {
+                self.breaks(site, not_understood(key));
+            }
+        }
+    }
+}
+
+pub(super) fn is_text(key: &str) -> bool {
+    TEXTS.contains(&key)
+}
+
+pub(super) fn not_understood(key: &str) -> String {
+    format!("`{key}` differs, which is not understood")
+}
+
+/// Whether both say the same to the letter, also behind their references. For what no rule understands.
+pub(super) fn same(documents: Both<&Document>, values: Both<Option<&Value>>) -> bool {
+    let mut seen = BTreeSet::new();
+    let mut targets = Vec::new();
+    if values.differ() {
+        return false;
+    }
+    values.new.into_iter().for_each(|value| collect_references(value, &mut targets));
+    while let Some(value) = targets.pop() {
+        // Once for each name, so that a circle of references ends.
+        if reference(value).is_some_and(|reference| seen.insert(reference)) {
+            let target = documents.map(|document| document.resolve(value));
+            if target.differ() {
+                return false;
+            }
+            collect_references(target.new, &mut targets);
+        }
+    }
+    true
+}
+
+fn collect_references<'a>(value: &'a Value, found: &mut Vec<&'a Value>) {
+    if reference(value).is_some() {
+        found.push(value);
+    }
+    children(value).for_each(|child| collect_references(child, found));
 }

@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter};
 
 use semver::Version;
 
-use super::Pair;
+use super::both::Both;
 use super::document::Document;
 use super::finding::Finding;
 use super::operations::{self, Differences};
@@ -18,7 +18,7 @@ pub(super) struct Verdict {
 
 pub(super) fn document(name: &str, old: Option<&Document>, new: Option<&Document>) -> Verdict {
     match (old, new) {
-        (Some(old), Some(new)) => compared(name, Pair { old, new }),
+        (Some(old), Some(new)) => compared(name, Both { old, new }),
         (None, Some(new)) => {
             Verdict { text: format!("{name} {}: ok, the document is new\n", new.version), breaks: false }
         }
@@ -26,45 +26,31 @@ pub(super) fn document(name: &str, old: Option<&Document>, new: Option<&Document
     }
 }
 
-fn compared(name: &str, pair: Pair<'_>) -> Verdict {
-    let (before, now) = (&pair.old.version, &pair.new.version);
-    let all = operations::compare(pair);
-    let breaks = count(&all, true);
-    let others = count(&all, false);
+fn compared(name: &str, documents: Both<&Document>) -> Verdict {
+    let Both { old: before, new: now } = documents.map(|document| &document.version);
+    let all = operations::compare(documents);
+    let lines: Vec<_> = all.iter().flat_map(|differences| lines(&differences.found)).collect();
+    let breaks = lines.iter().filter(|line| line.breaks).count();
+    let others = lines.len() - breaks;
     let allowed = breaks == 0 || now.major > before.major;
-    let summary = summary(pair, breaks, others, allowed);
-    let mut text = format!("{name} {}: {summary}\n", versions(before, now));
+    let compatible = several(others, "compatible difference");
+    let summary = match (breaks, others) {
+        (0, 0) if !documents.map(Document::root).differ() => "unchanged".to_owned(),
+        (0, 0) => "ok, only text differs".to_owned(),
+        (0, _) => format!("ok, {compatible}"),
+        _ => {
+            let permission = if allowed { ", which the new major version allows" } else { "" };
+            format!("{}{permission}, and {compatible}", several(breaks, "break"))
+        }
+    };
+    let versions = if before == now { now.to_string() } else { format!("{now}, was {before}") };
+    let mut text = format!("{name} {versions}: {summary}\n");
+    let minor = |version: &Version| (version.major, version.minor);
     if breaks == 0 && others > 0 && minor(before) == minor(now) {
         text.push_str("  note: what is compatible raises the minor version, and this one did not\n");
     }
     write_all(&mut text, &all);
     Verdict { text, breaks: !allowed }
-}
-
-fn minor(version: &Version) -> (u64, u64) {
-    (version.major, version.minor)
-}
-
-fn versions(before: &Version, now: &Version) -> String {
-    if before == now { now.to_string() } else { format!("{now}, was {before}") }
-}
-
-fn count(all: &[Differences], breaks: bool) -> usize {
-    let lines = all.iter().flat_map(|differences| lines(&differences.found));
-    lines.filter(|line| line.breaks == breaks).count()
-}
-
-fn summary(pair: Pair<'_>, breaks: usize, others: usize, allowed: bool) -> String {
-    match (breaks, others) {
-        (0, 0) if pair.old.root() == pair.new.root() => "unchanged".to_owned(),
-        (0, 0) => "ok, only text differs".to_owned(),
-        (0, others) => format!("ok, {}", several(others, "compatible difference")),
-        (breaks, others) => {
-            let permission = if allowed { ", which the new major version allows" } else { "" };
-            let others = several(others, "compatible difference");
-            format!("{}{permission}, and {others}", several(breaks, "break"))
-        }
-    }
 }
 
 fn several(count: usize, what: &str) -> String {
@@ -85,18 +71,13 @@ fn write_all(text: &mut String, all: &[Differences]) {
         text.extend(headings.iter().map(|heading| format!("  {heading}\n")));
         text.extend(lines.iter().map(|line| format!("    {line}\n")));
     }
-    let shared = shared(all);
+    let found = all.iter().flat_map(|differences| &differences.found);
+    let compatible = found.filter(|finding| !finding.breaks && finding.schema().is_some());
+    let shared: BTreeSet<_> = compatible.map(|finding| (&finding.place, &finding.what)).collect();
     if !shared.is_empty() {
         text.push_str("  the schemas\n");
         text.extend(shared.iter().map(|(place, what)| format!("    ok: {place}: {what}\n")));
     }
-}
-
-/// The compatible differences of the schemas with a name.
-fn shared(all: &[Differences]) -> BTreeSet<(&str, &str)> {
-    let found = all.iter().flat_map(|differences| &differences.found);
-    let compatible = found.filter(|finding| !finding.breaks && finding.schema().is_some());
-    compatible.map(|finding| (finding.place.as_str(), finding.what.as_str())).collect()
 }
 
 /// A difference, with every part of an operation in which it was found.
@@ -111,36 +92,20 @@ struct Line {
 impl Display for Line {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         let verdict = if self.breaks { "breaks" } else { "ok" };
-        write!(formatter, "{verdict}: {}", joined(&self.sites))?;
-        if !self.place.is_empty() {
-            write!(formatter, " at {}", self.place)?;
-        }
-        write!(formatter, ": {}", self.what)
+        let place = if self.place.is_empty() { String::new() } else { format!(" at {}", self.place) };
+        write!(formatter, "{verdict}: {}{place}: {}", self.sites.join(", "), self.what)
     }
 }
 
-/// `responses/400,404/headers/etag` for two of them.
-fn joined(sites: &[String]) -> String {
-    let mut groups: Vec<(&str, Vec<&str>, &str)> = Vec::new();
-    for site in sites {
-        let (kind, name) = site.split_once('/').unwrap_or((site, ""));
-        let (name, rest) = name.split_once('/').unwrap_or((name, ""));
-        match groups.iter_mut().find(|(other, _, tail)| (*other, *tail) == (kind, rest)) {
-            Some((_, names, _)) => names.push(name),
-            None => groups.push((kind, vec![name], rest)),
-        }
-    }
-    let paths = groups.iter().map(|(kind, names, rest)| {
-        let parts = [*kind, &names.join(","), rest];
-        parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/")
-    });
-    paths.collect::<Vec<_>>().join(", ")
-}
-
-/// What breaks comes first, and what several answers share is told once.
+/// What breaks comes first, and what several answers share is told once. The details of what is compatible in a named
+/// schema are told below.
 fn lines(found: &[Finding]) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
-    for Finding { breaks, site, place, what } in found.iter().map(in_short) {
+    for finding in found {
+        let Finding { breaks, site, mut place, mut what } = finding.clone();
+        if let Some(schema) = finding.schema().filter(|_| !breaks) {
+            (place, what) = (String::new(), format!("{schema} differs, see below"));
+        }
         let same = lines.iter_mut().find(|line| (line.breaks, &line.place, &line.what) == (breaks, &place, &what));
         match same {
             Some(line) if line.sites.contains(&site) => {}
@@ -150,12 +115,4 @@ fn lines(found: &[Finding]) -> Vec<Line> {
     }
     lines.sort_by_key(|line| !line.breaks);
     lines
-}
-
-/// The details of what is compatible in a named schema are told below.
-fn in_short(finding: &Finding) -> Finding {
-    match finding.schema() {
-        Some(schema) if !finding.breaks => Finding::ok(&finding.site, format!("{schema} differs, see below")),
-        _ => finding.clone(),
-    }
 }

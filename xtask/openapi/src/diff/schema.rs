@@ -3,44 +3,43 @@
 //! Who sends the values is not known here. Keywords with a value of their own are compared by `limits`; what leads to
 //! other schemas is compared here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use serde_json::Value;
 
-use super::Pair;
-use super::document::{Object, items, members, reference};
-use super::finding::{Change, Effect, SCHEMAS};
+use super::both::{Both, Part};
+use super::document::{Document, Object, items, reference};
+use super::finding::{Change, Effect, SCHEMAS, not_understood, same};
 use super::limits;
-use super::same::{not_understood, same};
 use super::shape::Shape;
 
-pub(super) fn compare(pair: Pair<'_>, old: &Value, new: &Value) -> Vec<Change> {
-    let mut walk = Walk { pair, seen: BTreeSet::new(), changes: Vec::new() };
-    walk.schema("", old, new);
+pub(super) fn compare(documents: Both<&Document>, schemas: Both<&Value>) -> Vec<Change> {
+    let mut walk = Walk { documents, seen: BTreeSet::new(), changes: Vec::new() };
+    walk.schema("", schemas);
     walk.changes
 }
 
 struct Walk<'a> {
-    pair: Pair<'a>,
+    documents: Both<&'a Document>,
     /// The schemas that were compared with each other, by their addresses: references may go round in a circle.
     seen: BTreeSet<(usize, usize)>,
     changes: Vec<Change>,
 }
 
 impl Walk<'_> {
-    fn schema(&mut self, place: &str, old: &Value, new: &Value) {
-        let pair = self.pair;
-        let (old, new) = (Shape::of(pair.old, anything(old)), Shape::of(pair.new, anything(new)));
-        self.site(place, &old, &new);
-        if self.seen.insert((address(old.inner), address(new.inner))) {
-            let named = new.name.map(|name| format!("{SCHEMAS}{name}"));
-            self.keywords(named.as_deref().unwrap_or(place), &old, &new);
+    fn schema(&mut self, place: &str, schemas: Both<&Value>) {
+        let shapes = self.documents.zip(schemas).map(|(document, schema)| Shape::of(document, anything(schema)));
+        self.site(place, &shapes);
+        let [old, new] = [&shapes.old, &shapes.new].map(|shape| std::ptr::from_ref(shape.inner).addr());
+        if self.seen.insert((old, new)) {
+            let named = shapes.new.name.map(|name| format!("{SCHEMAS}{name}"));
+            self.keywords(named.as_deref().unwrap_or(place), &shapes);
         }
     }
 
     /// What belongs to the place where a schema is used: its name, and whether there has to be a value.
-    fn site(&mut self, place: &str, old: &Shape<'_>, new: &Shape<'_>) {
+    fn site(&mut self, place: &str, Both { old, new }: &Both<Shape<'_>>) {
         match (old.name, new.name) {
             (Some(before), Some(now)) if before != now => {
                 self.tell(place, Effect::Replaces, format!("the schema {before} is called {now} now"));
@@ -50,11 +49,8 @@ impl Walk<'_> {
             }
             _ => {}
         }
-        match (old.nullable, new.nullable) {
-            (false, true) => self.tell(place, Effect::Widens, "null is valid now"),
-            (true, false) => self.tell(place, Effect::Narrows, "null is not valid any more"),
-            _ => {}
-        }
+        let nullable = Both { old: old.nullable, new: new.nullable };
+        self.flag(place, nullable, Effect::Widens, ["null is not valid any more", "null is valid now"]);
         match (old.default, new.default) {
             (Some(before), Some(now)) if before != now => {
                 self.tell(place, Effect::Replaces, format!("the default is {now}, was {before}"));
@@ -65,58 +61,77 @@ impl Walk<'_> {
         }
     }
 
-    fn keywords(&mut self, place: &str, old: &Shape<'_>, new: &Shape<'_>) {
-        let kind = limits::kind(old.keywords.get("type").copied(), new.keywords.get("type").copied());
-        let replaced = kind.as_ref().is_some_and(|(effect, _)| *effect == Effect::Replaces);
-        if let Some((effect, what)) = kind {
-            self.tell(place, effect, what);
-        }
+    fn keywords(&mut self, place: &str, shapes: &Both<Shape<'_>>) {
+        let told = self.changes.len();
+        self.keyword(place, "type", shapes);
         // What else differs follows from another type.
-        if !replaced {
-            self.values(place, old, new);
-            self.properties(place, old, new);
-            self.other_keywords(place, old, new);
+        if self.changes[told..].iter().any(|change| change.effect == Effect::Replaces) {
+            return;
+        }
+        self.values(place, shapes);
+        self.properties(place, shapes);
+        let keys: BTreeSet<_> = shapes.old.keywords.keys().chain(shapes.new.keywords.keys()).copied().collect();
+        for key in keys.into_iter().filter(|key| !["type", "enum", "properties", "required"].contains(key)) {
+            self.keyword(&join(place, key), key, shapes);
         }
     }
 
-    fn values(&mut self, place: &str, old: &Shape<'_>, new: &Shape<'_>) {
-        match (&old.values, &new.values) {
-            (Some(before), Some(now)) => {
-                for value in before.iter().filter(|value| !now.contains(value)) {
-                    self.tell(place, Effect::Narrows, format!("the value {value} is gone"));
-                }
-                for value in now.iter().filter(|value| !before.contains(value)) {
-                    self.tell(place, Effect::Widens, format!("the value {value} is new"));
-                }
+    fn keyword(&mut self, place: &str, key: &str, Both { old, new }: &Both<Shape<'_>>) {
+        let values = Both { old: old.keyword(key), new: new.keyword(key) };
+        let is_closed = values.map(|value| value == Some(&Value::Bool(false)));
+        match key {
+            "additionalProperties" if is_closed.old && is_closed.new => {}
+            "additionalProperties" if is_closed.differ() => {
+                let effects = ["other properties are possible now", "other properties are refused now"];
+                self.flag(place, is_closed, Effect::Narrows, effects);
             }
-            (None, Some(_)) => self.tell(place, Effect::Narrows, "only the listed values are valid now"),
-            (Some(_), None) => self.tell(place, Effect::Widens, "the list of its values is gone"),
-            (None, None) => {}
+            "items" | "additionalProperties" => self.schema(place, values.map(|value| value.unwrap_or(&TRUE))),
+            "allOf" => self.parts(place, values, Effect::Narrows),
+            "anyOf" | "oneOf" if values.old.is_some() && values.new.is_some() => {
+                self.parts(place, values, Effect::Widens);
+            }
+            _ => match limits::compare(key, values) {
+                Some(found) => found.into_iter().for_each(|(effect, what)| self.tell(place, effect, what)),
+                None if same(self.documents, values) => {}
+                None => self.tell(place, Effect::Replaces, not_understood(key)),
+            },
         }
     }
 
-    fn properties(&mut self, place: &str, old: &Shape<'_>, new: &Shape<'_>) {
-        for name in named_properties(old, new) {
+    fn values(&mut self, place: &str, Both { old, new }: &Both<Shape<'_>>) {
+        let (Some(before), Some(now)) = (&old.values, &new.values) else {
+            let listed = Both { old: old.values.is_some(), new: new.values.is_some() };
+            let effects = ["the list of its values is gone", "only the listed values are valid now"];
+            return self.flag(place, listed, Effect::Narrows, effects);
+        };
+        for value in before.iter().filter(|value| !now.contains(value)) {
+            self.tell(place, Effect::Narrows, format!("the value {value} is gone"));
+        }
+        for value in now.iter().filter(|value| !before.contains(value)) {
+            self.tell(place, Effect::Widens, format!("the value {value} is new"));
+        }
+    }
+
+    fn properties(&mut self, place: &str, Both { old, new }: &Both<Shape<'_>>) {
+        let names: BTreeSet<_> = [old, new].into_iter().flat_map(Shape::named_properties).collect();
+        for name in names {
             let place = join(place, &format!("properties/{name}"));
-            let (was_required, is_required) = (old.requires(name), new.requires(name));
+            let required = Both { old: old.requires(name), new: new.requires(name) };
             match (old.property(name), new.property(name)) {
-                (Some(before), Some(now)) => {
-                    self.requirement(&place, was_required, is_required);
-                    self.schema(&place, before, now);
+                (Some(old), Some(new)) => {
+                    self.requirement(&place, required);
+                    self.schema(&place, Both { old, new });
                 }
                 (Some(_), None) => self.tell(&place, Effect::Replaces, "the property is gone"),
-                (None, Some(_)) => self.new_property(&place, old.is_closed(), is_required && !was_required),
-                (None, None) => self.requirement(&place, was_required, is_required),
+                (None, Some(_)) => self.new_property(&place, old.is_closed(), required.new && !required.old),
+                (None, None) => self.requirement(&place, required),
             }
         }
     }
 
-    fn requirement(&mut self, place: &str, before: bool, now: bool) {
-        match (before, now) {
-            (false, true) => self.tell(place, Effect::Narrows, "the property is required now"),
-            (true, false) => self.tell(place, Effect::Widens, "the property is not required any more"),
-            _ => {}
-        }
+    fn requirement(&mut self, place: &str, required: Both<bool>) {
+        let effects = ["the property is not required any more", "the property is required now"];
+        self.flag(place, required, Effect::Narrows, effects);
     }
 
     /// Where the object was closed, whoever reads it refuses what is not named.
@@ -131,57 +146,22 @@ impl Walk<'_> {
         self.tell(place, effect, format!("the {kind} property is new"));
     }
 
-    fn other_keywords(&mut self, place: &str, old: &Shape<'_>, new: &Shape<'_>) {
-        let keys: BTreeSet<_> = old.keywords.keys().chain(new.keywords.keys()).copied().collect();
-        for key in keys {
-            let (before, now) = (old.keywords.get(key).copied(), new.keywords.get(key).copied());
-            match key {
-                "type" | "enum" | "properties" | "required" => {}
-                "items" => self.anything_where_absent(&join(place, key), before, now),
-                "additionalProperties" => self.additional(&join(place, key), before, now),
-                "allOf" => self.parts(&join(place, key), before, now, Effect::Narrows),
-                "anyOf" | "oneOf" if before.is_some() && now.is_some() => {
-                    self.parts(&join(place, key), before, now, Effect::Widens);
-                }
-                _ => self.limit(&join(place, key), key, before, now),
-            }
-        }
-    }
-
-    fn limit(&mut self, place: &str, key: &str, before: Option<&Value>, now: Option<&Value>) {
-        match limits::compare(key, before, now) {
-            Some(found) => found.into_iter().for_each(|(effect, what)| self.tell(place, effect, what)),
-            None if same(self.pair, before, now) => {}
-            None => self.tell(place, Effect::Replaces, not_understood(key)),
-        }
-    }
-
-    fn anything_where_absent(&mut self, place: &str, before: Option<&Value>, now: Option<&Value>) {
-        self.schema(place, before.unwrap_or(&Value::Bool(true)), now.unwrap_or(&Value::Bool(true)));
-    }
-
-    fn additional(&mut self, place: &str, before: Option<&Value>, now: Option<&Value>) {
-        let (was_closed, is_closed) = (before == Some(&Value::Bool(false)), now == Some(&Value::Bool(false)));
-        match (was_closed, is_closed) {
-            (true, true) => {}
-            (false, true) => self.tell(place, Effect::Narrows, "other properties are refused now"),
-            (true, false) => self.tell(place, Effect::Widens, "other properties are possible now"),
-            (false, false) => self.anything_where_absent(place, before, now),
-        }
-    }
-
     /// The members of an `allOf`, `anyOf` or `oneOf`; `more` is what one more of them does.
-    fn parts(&mut self, place: &str, before: Option<&Value>, now: Option<&Value>, more: Effect) {
-        let less = if more == Effect::Widens { Effect::Narrows } else { Effect::Widens };
-        let (before, now) = (keyed(before), keyed(now));
-        for (key, old) in &before {
-            match now.iter().find(|(other, _)| other == key) {
-                Some((_, new)) => self.schema(&join(place, key), old, new),
-                None => self.tell(&join(place, key), less, "this part is gone"),
+    fn parts(&mut self, place: &str, lists: Both<Option<&Value>>, more: Effect) {
+        for (key, part) in lists.map(keyed).parts() {
+            let place = join(place, &key);
+            match part {
+                Part::Kept(schemas) => self.schema(&place, schemas),
+                Part::Gone(_) => self.tell(&place, more.reverse(), "this part is gone"),
+                Part::Added(_) => self.tell(&place, more, "this part is new"),
             }
         }
-        for (key, _) in now.iter().filter(|(key, _)| !before.iter().any(|(other, _)| other == key)) {
-            self.tell(&join(place, key), more, "this part is new");
+    }
+
+    /// A flag that turned off or on; `on` is what it does to the values where it turned on.
+    fn flag(&mut self, place: &str, flag: Both<bool>, on: Effect, what: [&str; 2]) {
+        if flag.differ() {
+            self.tell(place, if flag.new { on } else { on.reverse() }, what[usize::from(flag.new)]);
         }
     }
 
@@ -190,31 +170,20 @@ impl Walk<'_> {
     }
 }
 
-/// `true` is the schema of everything, as an object without keywords is.
+/// The schema of everything, as an object without keywords is.
+static TRUE: Value = Value::Bool(true);
+
 fn anything(schema: &Value) -> &Value {
     static ANYTHING: LazyLock<Value> = LazyLock::new(|| Value::Object(Object::new()));
-    if *schema == Value::Bool(true) { &ANYTHING } else { schema }
-}
-
-fn address(value: &Value) -> usize {
-    std::ptr::from_ref(value).addr()
+    if *schema == TRUE { &ANYTHING } else { schema }
 }
 
 fn join(place: &str, key: &str) -> String {
     if place.is_empty() { key.to_owned() } else { format!("{place}/{key}") }
 }
 
-fn named_properties<'a>(old: &Shape<'a>, new: &Shape<'a>) -> BTreeSet<&'a str> {
-    let of = |shape: &Shape<'a>| {
-        let named = members(shape.keywords.get("properties").copied()).map(|(name, _)| name);
-        let required = items(shape.keywords.get("required").copied()).filter_map(Value::as_str);
-        named.chain(required).collect::<Vec<_>>()
-    };
-    of(old).into_iter().chain(of(new)).collect()
-}
-
 /// Parts with a name are found by it, the others by their order.
-fn keyed(parts: Option<&Value>) -> Vec<(String, &Value)> {
+fn keyed(parts: Option<&Value>) -> BTreeMap<String, &Value> {
     let mut unnamed = 0;
     let keyed = items(parts).map(|part| {
         let name = reference(part).map(|reference| reference.rsplit('/').next().unwrap_or(reference).to_owned());

@@ -6,11 +6,10 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::super::Pair;
+use super::super::both::Both;
 use super::super::document::{Document, Operation};
-use super::super::finding::Finding;
+use super::super::finding::{Finding, is_text};
 use super::super::operations::compare;
-use super::super::same::is_text;
 use super::super::schema;
 use super::{Breaks, verdict};
 
@@ -129,7 +128,7 @@ fn silent(value: &Value, places: &[String], is_told: impl Fn(&Document) -> bool)
 }
 
 fn found(old: &Document, new: &Document) -> Vec<Finding> {
-    compare(Pair { old, new }).into_iter().flat_map(|differences| differences.found).collect()
+    compare(Both { old, new }).into_iter().flat_map(|differences| differences.found).collect()
 }
 
 /// The document without what is in its schemas.
@@ -158,7 +157,9 @@ fn no_change_of_a_schema_passes_in_silence() {
             value["components"]["schemas"][schema] = content.clone();
             let old = document(&value);
             let reference = json!({"$ref": format!("#/components/schemas/{schema}")});
-            let differ = |new: &Document| !schema::compare(Pair { old: &old, new }, &reference, &reference).is_empty();
+            let differ = |new: &Document| {
+                !schema::compare(Both { old: &old, new }, Both { old: &reference, new: &reference }).is_empty()
+            };
             let places = places(&value, &format!("/components/schemas/{schema}"));
             let silent = silent(&value, &places, differ);
             assert!(silent.is_empty(), "{name}: nothing is said about {silent:#?}");

@@ -7,7 +7,7 @@ mod schemas;
 
 use serde_json::{Value, json};
 
-use super::Pair;
+use super::both::Both;
 use super::document::Document;
 use super::finding::Finding;
 use super::operations::{Differences, compare};
@@ -33,7 +33,7 @@ fn parsed(document: &Value) -> Document {
 
 fn differences(old: &Value, new: &Value) -> Vec<Differences> {
     let (old, new) = (parsed(old), parsed(new));
-    compare(Pair { old: &old, new: &new })
+    compare(Both { old: &old, new: &new })
 }
 
 fn found(old: &Value, new: &Value) -> Vec<Finding> {
