@@ -2,16 +2,15 @@
 //!
 //! Nothing here knows which front a request came through.
 
-use std::sync::OnceLock;
-
 use common_contract::{Failure, Health, OrderId, Readiness, codes};
 use common_http::{CreatedAnswer, OkAnswer};
-use common_server::Call;
 use common_server::auth::{Auth, Caller, Operator};
 use common_server::settings::Profile;
+use common_server::{Call, ErrorResponse, Runtime};
 use orchestrator_api::{
     Compensated, CreateAndConfirm as Request, FailureBody, FailureReason, Outcome, Step as StepName, Success,
 };
+use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::cause::{self, Standing};
@@ -19,17 +18,42 @@ use crate::create_and_confirm::CreateAndConfirm;
 use crate::upstreams::Upstreams;
 use crate::{metrics, saga};
 
-/// What is kept between requests.
+/// State between requests.
 pub struct Orchestrator {
+    pub(crate) runtime: Runtime,
     pub(crate) auth: Auth,
     pub(crate) profile: Profile,
     pub(crate) upstreams: Upstreams,
 }
 
-/// What a failure body says besides the failure itself.
-struct Report {
+/// A failure, and the progress that its body reports. Without progress nothing was done.
+struct Failed {
+    failure: Failure,
+    progress: Option<Progress>,
+    /// The body's, which the header need not be able to carry.
+    correlation_id: Option<String>,
+}
+
+struct Progress {
     standing: Standing,
     order_id: Option<OrderId>,
+}
+
+impl From<Failure> for Failed {
+    fn from(failure: Failure) -> Self {
+        Self { failure, progress: None, correlation_id: None }
+    }
+}
+
+impl ErrorResponse for Failed {
+    fn failure(&self) -> &Failure {
+        &self.failure
+    }
+
+    fn body(&self, call: &Call) -> impl Serialize {
+        let correlation_id = self.correlation_id.as_deref().unwrap_or_else(|| call.correlation_id());
+        failure_body(correlation_id, &self.failure, self.progress.as_ref())
+    }
 }
 
 impl Orchestrator {
@@ -41,30 +65,30 @@ impl Orchestrator {
         answer_by: Option<Instant>,
     ) -> CreatedAnswer<Success> {
         let correlation_id = correlation_id(call, body.as_ref().ok());
-        let report = OnceLock::new();
+        let data = async { self.execute(call, &self.principal(call)?, &body?, answer_by).await };
         let work = async {
-            let principal = self.principal(call)?;
-            let data = self.carry_out(call, &principal, &body?, answer_by, &report).await?;
-            let correlation_id = correlation_id.clone();
-            CreatedAnswer::created(Success { success: true, correlation_id, data })
+            match data.await {
+                Ok(data) => Ok(CreatedAnswer::created(Success { success: true, correlation_id, data })?),
+                Err(failed) => Err(Failed { correlation_id: Some(correlation_id), ..failed }),
+            }
         };
-        call.answer_or(work, |failure| failure_body(&correlation_id, failure, report.get())).await
+        call.answer(work).await
     }
 
     /// Whether the process answers.
     pub(crate) async fn health(&self, call: &Call) -> OkAnswer<Health> {
-        let work = async { OkAnswer::ok(Health::ok()) };
-        call.answer_or(work, |failure| failure_body(call.correlation_id(), failure, None)).await
+        let work = async { Ok::<_, Failed>(OkAnswer::ok(Health::ok())?) };
+        call.answer(work).await
     }
 
     /// Whether the service can work.
     pub(crate) async fn readiness(&self, call: &Call) -> OkAnswer<Readiness> {
         let work = async {
-            common_server::not_stopping()?;
+            self.runtime.refuse_while_draining()?;
             self.upstreams.ready(call).await?;
-            OkAnswer::ok(Readiness::ready())
+            Ok::<_, Failed>(OkAnswer::ok(Readiness::ready())?)
         };
-        call.answer_or(work, |failure| failure_body(call.correlation_id(), failure, None)).await
+        call.answer(work).await
     }
 
     /// Under which name the caller's keys are kept. On a developer's machine nobody has to show who they are.
@@ -76,21 +100,20 @@ impl Orchestrator {
         Ok(caller.as_ref().map_or_else(|| "anonymous".to_owned(), Caller::principal))
     }
 
-    async fn carry_out(
+    async fn execute(
         &self,
         call: &Call,
         principal: &str,
         request: &Request,
         answer_by: Option<Instant>,
-        report: &OnceLock<Report>,
-    ) -> Result<Outcome, Failure> {
+    ) -> Result<Outcome, Failed> {
         let deadlines = self.upstreams.policy().deadlines(answer_by);
         let deadlines = deadlines.ok_or_else(|| Failure::unavailable("too little time is left to begin"))?;
         let mut saga = CreateAndConfirm::new(&self.upstreams, call, principal, request);
         let ended = saga::run(&mut saga, deadlines).await;
         let Err(failed) = ended else {
             metrics::ended(Ok(()));
-            return saga.outcome().ok_or_else(|| Failure::internal("the saga ended without an order"));
+            return Ok(saga.outcome().ok_or_else(|| Failure::internal("the saga ended without an order"))?);
         };
         let (failure, standing) = cause::tell(&failed, saga.gave_up());
         metrics::ended(Err((failed.undone, failure.code.status)));
@@ -103,8 +126,7 @@ impl Orchestrator {
             code = failure.code.name,
             "the saga failed"
         );
-        let _ = report.set(Report { standing, order_id });
-        Err(failure)
+        Err(Failed { progress: Some(Progress { standing, order_id }), ..failure.into() })
     }
 }
 
@@ -118,9 +140,9 @@ fn correlation_id(call: &Call, body: Option<&Request>) -> String {
     given.map_or(call.correlation_id(), |id| id.as_str()).to_owned()
 }
 
-/// Without a report nothing was done. The exception is a defect of ours, of which nobody knows when it struck: there the
-/// same key finds out what was done.
-fn failure_body(correlation_id: &str, failure: &Failure, report: Option<&Report>) -> FailureBody {
+/// Without progress nothing was done. The exception is a defect of ours, whose moment is unknown: there the same key finds out
+/// what was done.
+fn failure_body(correlation_id: &str, failure: &Failure, progress: Option<&Progress>) -> FailureBody {
     let defect = failure.code == codes::INTERNAL;
     let before_any_step = Standing {
         step: StepName::Input,
@@ -128,8 +150,8 @@ fn failure_body(correlation_id: &str, failure: &Failure, report: Option<&Report>
         compensated: if defect { Compensated::Pending } else { Compensated::NotNeeded },
         safe_to_retry: failure.code.status >= 500,
     };
-    let (Standing { step, attempts, compensated, safe_to_retry }, order_id) = match report {
-        Some(Report { standing, order_id }) => (standing, *order_id),
+    let (Standing { step, attempts, compensated, safe_to_retry }, order_id) = match progress {
+        Some(Progress { standing, order_id }) => (standing, *order_id),
         None => (&before_any_step, None),
     };
     let reason = FailureReason {
