@@ -11,11 +11,12 @@ use dropshot::{
     ServerBuilder,
 };
 use http::{Method, Response, header};
-use metrics::{Unit, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::time::sleep;
 
 use crate::runtime::Runtime;
+use crate::telemetry::LogWriter;
 use crate::{RunError, telemetry};
 
 /// The text format of Prometheus, version 0.0.4.
@@ -28,6 +29,7 @@ const UPKEEP: Duration = Duration::from_secs(5);
 
 const DURATION: &str = "http_server_request_duration_seconds";
 const IN_FLIGHT: &str = "http_server_requests_in_flight";
+const LOG_LINES_DROPPED: &str = "log_lines_dropped_total";
 
 /// What a scrape needs.
 struct Scrape {
@@ -81,6 +83,7 @@ async fn keep_up(recorded: PrometheusHandle) {
 fn describe() {
     describe_histogram!(DURATION, Unit::Seconds, "How long requests took, by operation, method and status");
     describe_gauge!(IN_FLIGHT, "Requests in flight");
+    describe_counter!(LOG_LINES_DROPPED, "Log lines dropped because standard output was too slow");
     gauge!(IN_FLIGHT).set(0.0);
 }
 
@@ -104,6 +107,15 @@ impl Drop for InFlight {
 pub(crate) fn request_finished(operation: String, method: &'static str, status: u16, took: Duration) {
     let status = status.to_string();
     histogram!(DURATION, "operation" => operation, "method" => method, "status" => status).record(took);
+}
+
+/// Publishes the dropped lines of this log at each scrape.
+pub(crate) fn watch_log(log: &LogWriter, runtime: &Runtime) {
+    let dropped = log.dropped_lines();
+    runtime.before_scrape(move || {
+        let lines = u64::try_from(dropped.dropped_lines()).unwrap_or(u64::MAX);
+        counter!(LOG_LINES_DROPPED).absolute(lines);
+    });
 }
 
 /// A method as a label: one of a few, whatever a client sends.

@@ -13,7 +13,8 @@ use tokio::time::{sleep, timeout};
 use crate::metrics::MetricsServer;
 use crate::runtime::Runtime;
 use crate::settings::{Env, SettingError, bind_address, drain_period, metrics_address};
-use crate::{health, telemetry};
+use crate::telemetry::{self, LogWriter};
+use crate::{health, metrics};
 
 /// The largest body that is read. A full order of 100 lines takes about 5 KiB.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -132,8 +133,10 @@ async fn run_as_asked<C: ServerContext>(
     let arguments: Vec<OsString> = env::args_os().skip(1).collect();
     match arguments.as_slice() {
         [] => {
-            telemetry::init_logs();
-            Ok(run_until_stopped(name, start).await?)
+            let log = telemetry::init_background_logs();
+            let ended = run_until_stopped(name, &log, start).await;
+            log.flush();
+            Ok(ended?)
         }
         [only] if only == "--health" => Ok(health::ask(bind_address(&Env::process(), default_port)?).await?),
         _ => Err("unknown arguments: --health is the only one, alone; settings come from the environment".into()),
@@ -142,11 +145,13 @@ async fn run_as_asked<C: ServerContext>(
 
 async fn run_until_stopped<C: ServerContext>(
     name: &'static str,
+    log: &LogWriter,
     start: impl FnOnce(Runtime) -> Result<Running<C>, RunError>,
 ) -> Result<(), RunError> {
     let drain = drain_period(&Env::process())?;
     let mut signals = Signals::listen()?;
     let runtime = Runtime::from_env(name, &Env::process())?;
+    metrics::watch_log(log, &runtime);
     // Before the first metric is described or recorded.
     let metrics = metrics_address(&Env::process())?;
     let metrics = metrics.map(|address| MetricsServer::start(address, runtime.clone())).transpose()?;

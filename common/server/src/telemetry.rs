@@ -5,22 +5,70 @@
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use slog::{Drain, KV};
 use tracing::{Level, Metadata};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::metrics::{self, method_label};
 
-/// Sends this process's logs to standard output.
+/// Lines that wait for a slow standard output, at most some MiB. Further ones are dropped and counted.
+const MAX_WAITING_LINES: usize = 10_000;
+/// Maximum delay of the process's end by a standard output that takes nothing.
+const FLUSH_WITHIN: Duration = Duration::from_secs(2);
+
+/// Writes this process's logs to standard output, each line before the work goes on: a function may be frozen after it.
 pub fn init_logs() {
+    init(std::io::stdout);
+}
+
+/// Writes this process's logs to standard output from a thread of its own: a reader that is slow delays no request.
+pub(crate) fn init_background_logs() -> LogWriter {
+    let writer = NonBlockingBuilder::default().buffered_lines_limit(MAX_WAITING_LINES).thread_name("log");
+    let (writer, guard) = writer.finish(std::io::stdout());
+    let dropped = writer.error_counter();
+    init(writer);
+    LogWriter { guard, dropped }
+}
+
+/// The thread that writes the log.
+pub(crate) struct LogWriter {
+    guard: WorkerGuard,
+    dropped: ErrorCounter,
+}
+
+impl LogWriter {
+    /// The count of dropped lines.
+    pub(crate) fn dropped_lines(&self) -> ErrorCounter {
+        self.dropped.clone()
+    }
+
+    /// Writes the lines that still wait. The guard alone may block for ever: it complains on standard output.
+    pub(crate) fn flush(self) {
+        let (flushed, end) = mpsc::channel();
+        thread::spawn(move || {
+            drop(self.guard);
+            flushed.send(())
+        });
+        let _ = end.recv_timeout(FLUSH_WITHIN);
+    }
+}
+
+fn init<W>(writer: W)
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     // Where the log's reader is gone, reporting that to standard error would end the process.
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).log_internal_errors(false);
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).log_internal_errors(false).with_writer(writer);
     let discreet = filter_fn(shows_no_secrets);
     // Fails only where a logger is set already, which then stays.
     let _ = if wants_text() {

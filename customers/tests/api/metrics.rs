@@ -131,6 +131,9 @@ async fn attempts_to_log_in_are_counted_by_their_end() {
     let scrape = program.scrape().await;
     let logins = ["ok", "refused", "throttled"].map(|outcome| scrape.sum("logins_total", &[("outcome", outcome)]));
     assert_eq!(logins, [1.0, 2.0, 0.0]);
+    // A log that is read loses nothing, and says so.
+    assert!(scrape.names().contains("log_lines_dropped_total"));
+    assert_eq!(scrape.sum("log_lines_dropped_total", &[]), 0.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,11 +7,13 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::Scrape;
 
@@ -120,9 +122,13 @@ impl Program {
         Ok(program)
     }
 
-    /// Ends it at once. Gives all that it wrote.
+    /// Stops it. Gives all that it wrote.
     async fn end(mut self) -> String {
-        self.process.kill().await.expect("it can be ended");
+        if let Some(id) = self.process.id().and_then(|id| id.try_into().ok()) {
+            // It may have ended by itself.
+            let _ = kill(Pid::from_raw(id), Signal::SIGTERM);
+        }
+        timeout(PATIENCE, self.process.wait()).await.expect("it stops in time").expect("it can be waited for");
         let lines = [self.log.all().await, self.errors.all().await].concat();
         lines.into_iter().map(|line| line + "\n").collect()
     }
