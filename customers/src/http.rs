@@ -50,7 +50,7 @@ impl CustomersApi for CustomersServer {
             metrics::login(changed.map_err(Failure::from))?;
             Answer::of(HttpResponseUpdatedNoContent())
         };
-        call.answer(work).await
+        Ok(call.answer(work).await)
     }
 
     async fn operator_create(
@@ -65,7 +65,7 @@ impl CustomersApi for CustomersServer {
             let headers = CreatedHeaders { location, etag: etag(operator.version) };
             Answer::of(HttpResponseHeaders::new(HttpResponseCreated(operator), headers))
         };
-        call.answer(work).await
+        Ok(call.answer(work).await)
     }
 
     async fn operator_view(
@@ -77,7 +77,7 @@ impl CustomersApi for CustomersServer {
             let admin = context.auth.admin(&call)?;
             shown_operator(context.operators.view(&admin, id.checked()?).await?)
         };
-        call.answer(work).await
+        Ok(call.answer(work).await)
     }
 
     async fn operator_list(
@@ -89,7 +89,7 @@ impl CustomersApi for CustomersServer {
             let admin = context.auth.admin(&call)?;
             Answer::ok(context.operators.list(&admin, &query.checked()?).await?)
         };
-        call.answer(work).await
+        Ok(call.answer(work).await)
     }
 
     async fn operator_update(
@@ -104,7 +104,7 @@ impl CustomersApi for CustomersServer {
             let (id, if_match, patch) = (id.checked()?, headers.checked()?, body.checked()?);
             shown_operator(context.operators.update(&admin, id, if_match.as_ref(), &patch).await?)
         };
-        call.answer(work).await
+        Ok(call.answer(work).await)
     }
 
     async fn customer_create(
@@ -119,7 +119,7 @@ impl CustomersApi for CustomersServer {
             let headers = CreatedHeaders { location, etag: etag(customer.version) };
             Answer::of(HttpResponseHeaders::new(HttpResponseCreated(customer), headers))
         };
-        call.answer(work).await
+        Ok(call.answer(work).await)
     }
 
     async fn customer_view(
@@ -131,7 +131,7 @@ impl CustomersApi for CustomersServer {
             let viewer = context.auth.viewer(&call)?;
             shown(context.customers.view(&viewer, id.checked()?).await?)
         };
-        call.answer(work).await
+        Ok(call.answer(work).await)
     }
 
     async fn customer_list(
@@ -143,7 +143,7 @@ impl CustomersApi for CustomersServer {
             let viewer = context.auth.viewer(&call)?;
             Answer::ok(context.customers.list(&viewer, &query.checked()?).await?)
         };
-        call.answer(work).await
+        Ok(call.answer(work).await)
     }
 
     async fn customer_update(
@@ -158,7 +158,7 @@ impl CustomersApi for CustomersServer {
             let (id, if_match, input) = (id.checked()?, headers.checked()?, body.checked()?);
             shown(context.customers.update(&operator, id, if_match.as_ref(), &input).await?)
         };
-        call.answer(work).await
+        Ok(call.answer(work).await)
     }
 
     async fn customer_delete(
@@ -172,7 +172,7 @@ impl CustomersApi for CustomersServer {
             context.customers.delete(&operator, id.checked()?, headers.checked()?.as_ref()).await?;
             Answer::of(HttpResponseDeleted())
         };
-        call.answer(work).await
+        Ok(call.answer(work).await)
     }
 
     async fn internal_customer_view(
@@ -184,21 +184,21 @@ impl CustomersApi for CustomersServer {
             let service = context.auth.service(&call)?;
             Answer::ok(context.customers.contact(&service, id.checked()?).await?)
         };
-        call.answer(work).await
+        Ok(call.answer(work).await)
     }
 
     async fn health_view(rqctx: RequestContext<Context>) -> Result<OkAnswer<Health>, Error> {
         let work = async { Answer::ok(Health::ok()) };
-        Call::new(&rqctx).answer(work).await
+        Ok(Call::new(&rqctx).answer(work).await)
     }
 
     async fn readiness_view(rqctx: RequestContext<Context>) -> Result<OkAnswer<Readiness>, Error> {
         let work = async {
-            common_server::not_stopping()?;
+            rqctx.context().runtime.refuse_while_draining()?;
             rqctx.context().customers.ready().await?;
             Answer::ok(Readiness::ready())
         };
-        Call::new(&rqctx).answer(work).await
+        Ok(Call::new(&rqctx).answer(work).await)
     }
 }
 
@@ -208,7 +208,7 @@ async fn log_in(rqctx: RequestContext<Context>, body: JsonBody<Credentials>) -> 
         let token = context.login.token(&body.checked()?, client(&rqctx), context.auth.tokens()).await;
         Answer::ok(metrics::login(token)?)
     };
-    call.answer(work).await
+    Ok(call.answer(work).await)
 }
 
 /// The address that the request comes from, proxies aside.

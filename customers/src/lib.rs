@@ -14,7 +14,7 @@ use std::sync::Arc;
 use common_contract::Username;
 use common_server::auth::{Auth, SecretDigest};
 use common_server::settings::{Env, SettingError, bind_address, refuse_database_abroad, refuse_weak_secrets};
-use common_server::{CursorKey, RunError, Running, TrustedProxies};
+use common_server::{CursorKey, HasRuntime, RunError, Running, Runtime, TrustedProxies};
 use customers_api::Password;
 use db::{DatabaseSettings, Db};
 
@@ -35,6 +35,8 @@ pub struct Config {
     cursors: CursorKey,
     bootstrap: Bootstrap,
     proxies: TrustedProxies,
+    /// The default, unless the process shares one with the server.
+    pub runtime: Runtime,
 }
 
 impl Config {
@@ -57,6 +59,7 @@ impl Config {
             cursors: CursorKey::from_env(env)?,
             bootstrap: bootstrap(env)?,
             proxies: TrustedProxies::from_env(env)?,
+            runtime: Runtime::default(),
         })
     }
 }
@@ -70,13 +73,20 @@ fn bootstrap(env: &Env<'_>) -> Result<Bootstrap, SettingError> {
     Ok(Bootstrap { username, password: SecretDigest::of(password.as_str()) })
 }
 
-/// What the server keeps between requests.
+/// State of the server between requests.
 pub struct Context {
+    runtime: Runtime,
     auth: Auth,
     proxies: TrustedProxies,
     login: Login,
     operators: Operators,
     customers: Customers,
+}
+
+impl HasRuntime for Context {
+    fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
 }
 
 /// Starts to answer. The database need not be reachable yet.
@@ -85,13 +95,14 @@ pub struct Context {
 ///
 /// Where the address cannot be listened on.
 pub fn start(config: Config) -> Result<Running<Context>, RunError> {
-    let Config { bind_address, database, auth, cursors, bootstrap, proxies } = config;
+    let Config { bind_address, database, auth, cursors, bootstrap, proxies, runtime } = config;
     db::describe_metrics();
     metrics::describe();
     let db = Db::connect(&database);
-    common_server::before_scrape(db.watch());
+    runtime.before_scrape(db.watch());
     let passwords = Arc::new(Passwords::new());
     let context = Context {
+        runtime,
         auth,
         proxies,
         login: Login { db: db.clone(), bootstrap, passwords: Arc::clone(&passwords), throttle: Throttle::new() },

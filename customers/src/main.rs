@@ -7,8 +7,10 @@ use customers::Config;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    common_server::run("customers", customers::DEFAULT_PORT, async {
-        customers::start(Config::from_env(&Env::process())?)
+    common_server::run("customers", customers::DEFAULT_PORT, |runtime| {
+        let mut config = Config::from_env(&Env::process())?;
+        config.runtime = runtime;
+        customers::start(config)
     })
     .await
 }

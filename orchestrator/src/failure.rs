@@ -152,16 +152,16 @@ mod tests {
 
     impl From<Body> for orders_client::types::Error {
         fn from(Body(code): Body) -> Self {
-            let detail = orders_client::types::Detail { available: Some(2), ..Default::default() };
-            let (message, request_id) = (BY_ORDERS.to_owned(), String::new());
-            Self { details: vec![detail], error_code: Some(code.to_owned()), message, request_id }
+            let detail = orders_client::types::Detail::builder().available(2);
+            let body = Self::builder().message(BY_ORDERS).details([detail]);
+            body.error_code(code.to_owned()).request_id("").try_into().unwrap()
         }
     }
 
     impl From<Body> for customers_client::types::Error {
         fn from(Body(code): Body) -> Self {
-            let (message, request_id) = ("reported by customers".to_owned(), String::new());
-            Self { details: Vec::new(), error_code: Some(code.to_owned()), message, request_id }
+            let body = Self::builder().message("reported by customers");
+            body.error_code(code.to_owned()).request_id("").try_into().unwrap()
         }
     }
 

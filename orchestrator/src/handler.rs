@@ -2,25 +2,50 @@
 //!
 //! Nothing here knows which front a request came through.
 
-use std::sync::OnceLock;
-
 use common_contract::{Failure, Health, OrderId, Readiness, codes};
 use common_http::{CreatedAnswer, OkAnswer};
-use common_server::Call;
 use common_server::auth::{Auth, Caller, Operator};
 use common_server::settings::Profile;
+use common_server::{Call, ErrorResponse, Runtime};
 use orchestrator_api::{Compensated, CreateAndConfirm as Request, FailureBody, FailureReason, Outcome, Step, Success};
+use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::create_and_confirm::CreateAndConfirm;
 use crate::metrics;
 use crate::upstreams::Upstreams;
 
-/// What is kept between requests.
+/// State between requests.
 pub struct Orchestrator {
+    pub(crate) runtime: Runtime,
     pub(crate) auth: Auth,
     pub(crate) profile: Profile,
     pub(crate) upstreams: Upstreams,
+}
+
+/// A failure, and the reason that its body gives. Without a reason no step was taken.
+struct Failed {
+    failure: Failure,
+    reason: Option<FailureReason>,
+    /// The body's correlation id, which a header need not be able to carry.
+    correlation_id: Option<String>,
+}
+
+impl From<Failure> for Failed {
+    fn from(failure: Failure) -> Self {
+        Self { failure, reason: None, correlation_id: None }
+    }
+}
+
+impl ErrorResponse for Failed {
+    fn failure(&self) -> &Failure {
+        &self.failure
+    }
+
+    fn body(&self, call: &Call) -> impl Serialize {
+        let correlation_id = self.correlation_id.as_deref().unwrap_or_else(|| call.correlation_id());
+        failure_body(correlation_id, &self.failure, self.reason.as_ref())
+    }
 }
 
 impl Orchestrator {
@@ -32,30 +57,30 @@ impl Orchestrator {
         answer_by: Option<Instant>,
     ) -> CreatedAnswer<Success> {
         let correlation_id = correlation_id(call, body.as_ref().ok());
-        let reason = OnceLock::new();
         let work = async {
-            let principal = self.principal(call)?;
-            let data = self.run_saga(call, &principal, &body?, answer_by, &reason).await?;
-            let correlation_id = correlation_id.clone();
-            CreatedAnswer::created(Success { success: true, correlation_id, data })
+            let data = async { self.run_saga(call, &self.principal(call)?, &body?, answer_by).await };
+            match data.await {
+                Ok(data) => Ok(CreatedAnswer::created(Success { success: true, correlation_id, data })?),
+                Err(failed) => Err(Failed { correlation_id: Some(correlation_id), ..failed }),
+            }
         };
-        call.answer_or(work, |failure| failure_body(&correlation_id, failure, reason.get())).await
+        call.answer(work).await
     }
 
     /// Whether the process answers.
     pub(crate) async fn health(&self, call: &Call) -> OkAnswer<Health> {
-        let work = async { OkAnswer::ok(Health::ok()) };
-        call.answer_or(work, |failure| failure_body(call.correlation_id(), failure, None)).await
+        let work = async { Ok::<_, Failed>(OkAnswer::ok(Health::ok())?) };
+        call.answer(work).await
     }
 
     /// Whether the service can work.
     pub(crate) async fn readiness(&self, call: &Call) -> OkAnswer<Readiness> {
         let work = async {
-            common_server::not_stopping()?;
+            self.runtime.refuse_while_draining()?;
             self.upstreams.ready(call).await?;
-            OkAnswer::ok(Readiness::ready())
+            Ok::<_, Failed>(OkAnswer::ok(Readiness::ready())?)
         };
-        call.answer_or(work, |failure| failure_body(call.correlation_id(), failure, None)).await
+        call.answer(work).await
     }
 
     /// Under which name the caller's keys are kept. On a developer's machine nobody has to show who they are.
@@ -67,31 +92,28 @@ impl Orchestrator {
         Ok(caller.as_ref().map_or_else(|| "anonymous".to_owned(), Caller::principal))
     }
 
-    /// Runs the saga. Where it fails, `reason` gets the body of the answer.
     async fn run_saga(
         &self,
         call: &Call,
         principal: &str,
         request: &Request,
         answer_by: Option<Instant>,
-        reason: &OnceLock<FailureReason>,
-    ) -> Result<Outcome, Failure> {
+    ) -> Result<Outcome, Failed> {
         let deadlines = self.upstreams.policy.deadlines(answer_by);
         let deadlines = deadlines.ok_or_else(|| Failure::unavailable("too little time is left to begin"))?;
         let result = CreateAndConfirm::new(&self.upstreams, call, principal, request, deadlines).run().await;
         metrics::ended(&result);
         result.map_err(|failed| {
-            let (failure, body) = failed.into_answer();
+            let (failure, reason) = failed.into_answer();
             tracing::warn!(
-                step = ?body.step,
-                attempts = body.attempts,
-                compensated = ?body.compensated,
-                order_id = body.order_id.map(OrderId::get),
-                code = body.code,
+                step = ?reason.step,
+                attempts = reason.attempts,
+                compensated = ?reason.compensated,
+                order_id = reason.order_id.map(OrderId::get),
+                code = reason.code,
                 "the saga failed"
             );
-            let _ = reason.set(body);
-            failure
+            Failed { reason: Some(reason), ..failure.into() }
         })
     }
 }

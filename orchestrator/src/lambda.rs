@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use common_contract::{Failure, codes};
 use common_http::json_body;
 use common_server::settings::Env;
-use common_server::{Call, MAX_BODY_BYTES, RunError};
+use common_server::{Call, MAX_BODY_BYTES, RunError, Runtime};
 use dropshot::{Body, ClientErrorStatusCode, HttpError};
 use http::{HeaderValue, Method, Response, header};
 use lambda_http::lambda_runtime::{self, Diagnostic};
@@ -34,10 +34,10 @@ enum Operation {
 }
 
 /// The function's whole life.
-pub async fn run(config: impl FnOnce() -> Result<Config, RunError>) -> ExitCode {
+pub async fn run(config: impl FnOnce(Runtime) -> Result<Config, RunError>) -> ExitCode {
     common_server::init_logs();
     let orchestrator =
-        common_server::init_traces("orchestrator", &Env::process()).and_then(|()| Orchestrator::new(config()?));
+        Runtime::from_env("orchestrator", &Env::process()).and_then(|runtime| Orchestrator::new(config(runtime)?));
     let orchestrator = match orchestrator {
         Ok(orchestrator) => orchestrator,
         Err(error) => return failed(&error),
@@ -69,7 +69,7 @@ pub async fn answer(orchestrator: &Orchestrator, event: LambdaEvent<Value>) -> R
     let respond = async |request| Ok::<_, Infallible>(respond(orchestrator, &request, &body, &context).await);
     let Ok(answer) = Adapter::from(service_fn(respond)).call(LambdaEvent::new(request, context.clone())).await;
     // From the moment of the answer on, the process may be frozen.
-    common_server::flush_traces().await;
+    orchestrator.runtime.flush_spans().await;
     serde_json::to_value(answer).map_err(|error| error.to_string().into())
 }
 
@@ -97,7 +97,10 @@ async fn carry_out(
     body: &event::Body,
     context: &Context,
 ) -> Response<Body> {
-    let call = |operation| Call::from_parts(operation, &context.request_id, request.headers().clone());
+    let call = |operation| {
+        let (runtime, headers) = (&orchestrator.runtime, request.headers().clone());
+        Call::from_parts(runtime, operation, request.method(), None, &context.request_id, headers)
+    };
     match operation {
         Operation::CreateAndConfirm => {
             let call = call("order_create_and_confirm");

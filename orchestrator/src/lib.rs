@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use common_server::auth::Auth;
 use common_server::settings::{Env, Profile, bind_address, refuse_weak_secrets};
-use common_server::{RunError, Running};
+use common_server::{HasRuntime, RunError, Running, Runtime};
 use secrecy::SecretString;
 
 use local::LocalServer;
@@ -49,6 +49,8 @@ pub struct Config {
     orders_base: String,
     /// Time limits and retries.
     pub policy: Policy,
+    /// The default, unless the process shares one with the server.
+    pub runtime: Runtime,
 }
 
 impl Config {
@@ -68,6 +70,7 @@ impl Config {
             customers_base: env.base_url("CUSTOMERS_API_BASE")?,
             orders_base: env.base_url("ORDERS_API_BASE")?,
             policy: Policy::default(),
+            runtime: Runtime::default(),
         })
     }
 }
@@ -79,7 +82,8 @@ impl Orchestrator {
     ///
     /// Where no TLS can be set up on this machine.
     pub fn new(config: Config) -> Result<Self, RunError> {
-        let Config { bind_address: _, auth, profile, service_token, customers_base, orders_base, policy } = config;
+        let Config { bind_address: _, auth, profile, service_token, customers_base, orders_base, policy, runtime } =
+            config;
         if profile == Profile::Development {
             tracing::warn!("PROFILE is development: callers without credentials are let in");
         }
@@ -87,7 +91,13 @@ impl Orchestrator {
         client_common::describe_metrics();
         let upstreams = Upstreams::new(customers_base, orders_base, service_token, policy);
         let upstreams = upstreams.map_err(|error| RunError::Start(Box::new(error)))?;
-        Ok(Self { auth, profile, upstreams })
+        Ok(Self { runtime, auth, profile, upstreams })
+    }
+}
+
+impl HasRuntime for Orchestrator {
+    fn runtime(&self) -> &Runtime {
+        &self.runtime
     }
 }
 

@@ -7,10 +7,14 @@ use orchestrator::{Config, DEFAULT_PORT, lambda, start};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let config = || Config::from_env(&Env::process());
+    let config = |runtime| {
+        let mut config = Config::from_env(&Env::process())?;
+        config.runtime = runtime;
+        Ok(config)
+    };
     if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_some() {
         lambda::run(config).await
     } else {
-        common_server::run("orchestrator", DEFAULT_PORT, async { start(config()?) }).await
+        common_server::run("orchestrator", DEFAULT_PORT, |runtime| start(config(runtime)?)).await
     }
 }

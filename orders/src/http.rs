@@ -35,7 +35,7 @@ impl OrdersApi for OrdersServer {
             let headers = CreatedHeaders { location, etag: etag(product.version) };
             Answer::of(HttpResponseHeaders::new(HttpResponseCreated(product), headers))
         };
-        call.answer(work).await
+        Ok(call.answer(work).await)
     }
 
     async fn product_update(
@@ -50,7 +50,7 @@ impl OrdersApi for OrdersServer {
             let (id, if_match, patch) = (id.checked()?, headers.checked()?, body.checked()?);
             shown_product(context.products.update(&operator, id, if_match.as_ref(), &patch).await?)
         };
-        call.answer(work).await
+        Ok(call.answer(work).await)
     }
 
     async fn product_view(
@@ -62,7 +62,7 @@ impl OrdersApi for OrdersServer {
             let viewer = context.auth.viewer(&call)?;
             shown_product(context.products.view(&viewer, id.checked()?).await?)
         };
-        call.answer(work).await
+        Ok(call.answer(work).await)
     }
 
     async fn product_list(
@@ -74,7 +74,7 @@ impl OrdersApi for OrdersServer {
             let viewer = context.auth.viewer(&call)?;
             Answer::ok(context.products.list(&viewer, &query.checked()?).await?)
         };
-        call.answer(work).await
+        Ok(call.answer(work).await)
     }
 
     async fn stock_adjustment_create(
@@ -89,7 +89,7 @@ impl OrdersApi for OrdersServer {
             let movement = context.products.adjust_stock(&operator, id, &adjustment).await?;
             Answer::created(movement)
         };
-        call.answer(work).await
+        Ok(call.answer(work).await)
     }
 
     async fn stock_adjustment_list(
@@ -103,7 +103,7 @@ impl OrdersApi for OrdersServer {
             let (id, query) = (id.checked()?, query.checked()?);
             Answer::ok(context.products.ledger(&viewer, id, &query).await?)
         };
-        call.answer(work).await
+        Ok(call.answer(work).await)
     }
 
     async fn order_create(
@@ -123,7 +123,7 @@ impl OrdersApi for OrdersServer {
             };
             Answer::saved(order.json, headers)
         };
-        call.answer(work).await
+        Ok(call.answer(work).await)
     }
 
     async fn order_view(
@@ -135,7 +135,7 @@ impl OrdersApi for OrdersServer {
             let caller = context.auth.caller(&call)?;
             shown_order(context.orders.serving(&caller).view(&caller, id.checked()?).await?)
         };
-        call.answer(work).await
+        Ok(call.answer(work).await)
     }
 
     async fn order_list(
@@ -147,7 +147,7 @@ impl OrdersApi for OrdersServer {
             let viewer = context.auth.viewer(&call)?;
             Answer::ok(context.orders.list(&viewer, &query.checked()?).await?)
         };
-        call.answer(work).await
+        Ok(call.answer(work).await)
     }
 
     async fn order_confirm(
@@ -161,7 +161,7 @@ impl OrdersApi for OrdersServer {
             let (id, (key, if_match)) = (id.checked()?, headers.checked()?);
             changed(context.orders.serving(&caller).confirm(&call, &caller, id, &key, if_match.as_ref()).await?)
         };
-        call.answer(work).await
+        Ok(call.answer(work).await)
     }
 
     async fn order_cancel(
@@ -175,7 +175,7 @@ impl OrdersApi for OrdersServer {
             let (id, (key, if_match)) = (id.checked()?, headers.checked()?);
             changed(context.orders.serving(&caller).cancel(&call, &caller, id, key.as_ref(), if_match.as_ref()).await?)
         };
-        call.answer(work).await
+        Ok(call.answer(work).await)
     }
 
     async fn order_event_list(
@@ -187,7 +187,7 @@ impl OrdersApi for OrdersServer {
             let viewer = context.auth.viewer(&call)?;
             Answer::ok(context.orders.events(&viewer, id.checked()?).await?)
         };
-        call.answer(work).await
+        Ok(call.answer(work).await)
     }
 
     async fn internal_order_abandon(
@@ -199,7 +199,7 @@ impl OrdersApi for OrdersServer {
             let service = context.auth.service(&call)?;
             Answer::ok(context.orders.for_service().abandon(&call, &service, &body.checked()?).await?)
         };
-        call.answer(work).await
+        Ok(call.answer(work).await)
     }
 
     async fn internal_order_lookup(
@@ -211,21 +211,21 @@ impl OrdersApi for OrdersServer {
             let service = context.auth.service(&call)?;
             shown_order(context.orders.for_service().lookup(&service, &query.checked()?).await?)
         };
-        call.answer(work).await
+        Ok(call.answer(work).await)
     }
 
     async fn health_view(rqctx: RequestContext<Context>) -> Result<OkAnswer<Health>, Error> {
         let work = async { Answer::ok(Health::ok()) };
-        Call::new(&rqctx).answer(work).await
+        Ok(Call::new(&rqctx).answer(work).await)
     }
 
     async fn readiness_view(rqctx: RequestContext<Context>) -> Result<OkAnswer<Readiness>, Error> {
         let work = async {
-            common_server::not_stopping()?;
+            rqctx.context().runtime.refuse_while_draining()?;
             rqctx.context().orders.ready().await?;
             Answer::ok(Readiness::ready())
         };
-        Call::new(&rqctx).answer(work).await
+        Ok(Call::new(&rqctx).answer(work).await)
     }
 }
 

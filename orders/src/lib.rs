@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use common_server::auth::Auth;
 use common_server::settings::{Env, SettingError, bind_address, refuse_database_abroad, refuse_weak_secrets};
-use common_server::{CursorKey, RunError, Running};
+use common_server::{CursorKey, HasRuntime, RunError, Running, Runtime};
 use db::idempotency::StoredResponses;
 use db::{DatabaseSettings, Db};
 use tokio::task::JoinSet;
@@ -47,6 +47,8 @@ pub struct Config {
     customers: CustomersService,
     key_retention: Duration,
     reservation: Duration,
+    /// The default, unless the process shares one with the server.
+    pub runtime: Runtime,
 }
 
 impl Config {
@@ -72,6 +74,7 @@ impl Config {
             customers: CustomersService::from_env(env)?,
             key_retention: Duration::from_secs(retention_hours * 3600),
             reservation: Duration::from_secs(reservation_seconds),
+            runtime: Runtime::default(),
         })
     }
 }
@@ -86,13 +89,20 @@ fn number(env: &Env<'_>, name: &str, default: u64, allowed: RangeInclusive<u64>)
     }
 }
 
-/// What the server keeps between requests.
+/// State of the server between requests.
 pub struct Context {
+    runtime: Runtime,
     auth: Auth,
     products: Products,
     orders: Orders,
     /// Held, so that it ends with the server.
     _background: JoinSet<()>,
+}
+
+impl HasRuntime for Context {
+    fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
 }
 
 /// Starts to answer, to end reservations and to forget expired keys, until the server is closed or dropped. Neither the
@@ -102,19 +112,19 @@ pub struct Context {
 ///
 /// Where the address cannot be listened on.
 pub fn start(config: Config) -> Result<Running<Context>, RunError> {
-    let Config { bind_address, database, auth, cursors, customers, key_retention, reservation } = config;
+    let Config { bind_address, database, auth, cursors, customers, key_retention, reservation, runtime } = config;
     db::describe_metrics();
     client_common::describe_metrics();
     metrics::describe();
     let db = Db::connect(&database);
-    common_server::before_scrape(db.watch());
+    runtime.before_scrape(db.watch());
     let background = jobs::start(&db);
     let products = Products::new(db.clone(), cursors.clone());
     let dispatcher = Dispatcher::new(db.clone(), key_retention);
     let answers = StoredResponses::new(db.clone());
     let orders =
         Orders { db, cursors, customers: Arc::new(customers), dispatcher, answers, key_retention, reservation };
-    let context = Context { auth, products, orders, _background: background };
+    let context = Context { runtime, auth, products, orders, _background: background };
     let api = orders_api::orders_api_mod::api_description::<OrdersServer>()
         .map_err(|error| RunError::Start(Box::new(error)))?;
     common_server::serve(common_server::with_docs(api, DOCUMENT)?, context, bind_address)

@@ -7,6 +7,10 @@ use orders::Config;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    common_server::run("orders", orders::DEFAULT_PORT, async { orders::start(Config::from_env(&Env::process())?) })
-        .await
+    common_server::run("orders", orders::DEFAULT_PORT, |runtime| {
+        let mut config = Config::from_env(&Env::process())?;
+        config.runtime = runtime;
+        orders::start(config)
+    })
+    .await
 }

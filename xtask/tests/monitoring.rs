@@ -6,11 +6,12 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// How the names of our numbers begin.
-const OURS: [&str; 8] = [
+const OURS: [&str; 9] = [
     "db_",
     "http_client_",
     "http_server_",
     "idempotency_requests_",
+    "log_lines_",
     "logins_",
     "password_hashes_",
     "reservations_",

@@ -34,7 +34,7 @@ pub struct ErrorBody<C> {
     codes: PhantomData<C>,
 }
 
-impl<C: ErrorCodes> ErrorBody<C> {
+impl<C> ErrorBody<C> {
     /// The body for a failure of the request with this id.
     pub fn new(request_id: &str, failure: &Failure) -> Self {
         Self {

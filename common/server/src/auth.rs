@@ -130,11 +130,11 @@ impl Auth {
     fn known(&self, call: &Call) -> Result<Known, Failure> {
         let bearer = bearer(call)?;
         if let Some(service) = self.service_tokens.owner(bearer) {
-            call.made_by(service.principal());
+            call.record_principal(service.principal());
             return Ok(Known::Service(service.clone()));
         }
         let (name, role) = self.tokens.verify(bearer)?;
-        call.made_by(people::principal(&name));
+        call.record_principal(people::principal(&name));
         Ok(Known::Person(name, role))
     }
 }

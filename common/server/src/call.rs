@@ -1,19 +1,19 @@
-//! The frame around every request: its ids, its one log line, and its answer, whatever happens inside.
+//! The frame around every request: its ids, its one log line, and its answer, also after a panic.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use common_contract::{CORRELATION_ID, ErrorCodes, Failure};
+use common_contract::{CORRELATION_ID, Failure};
 use common_http::{Answer, ErrorBody};
 use dropshot::{Body, HttpResponse, RequestContext, ServerContext};
 use futures::FutureExt;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use serde::Serialize;
 use tracing::Instrument;
 
 use crate::metrics::{self, InFlight};
-use crate::routes::{self, Route};
-use crate::server;
+use crate::runtime::{HasRuntime, Runtime};
 use crate::trace::RequestSpan;
 
 /// The longest correlation id that is taken over.
@@ -22,10 +22,11 @@ const MAX_CORRELATION_ID: usize = 128;
 /// The header by which AWS names the trace that a request is part of, in a form of its own.
 const AWS_TRACE_ID: &str = "x-amzn-trace-id";
 
-/// One request, as far as it concerns every operation alike.
+/// Context of one request, the same for all operations.
 pub struct Call {
+    runtime: Runtime,
     operation: String,
-    route: Route,
+    method: &'static str,
     request_id: String,
     correlation_id: OnceLock<String>,
     headers: HeaderMap,
@@ -35,19 +36,49 @@ pub struct Call {
     _in_flight: InFlight,
 }
 
-impl Call {
-    /// The call that dropshot is about to hand to an operation.
-    pub fn new<C: ServerContext>(rqctx: &RequestContext<C>) -> Self {
-        Self::from_parts(&rqctx.endpoint.operation_id, &rqctx.request_id, rqctx.request.headers().clone())
+/// Errors that end a request, each with the body that reports it to the caller.
+pub trait ErrorResponse: From<Failure> {
+    /// The failure itself: it decides the status, the headers and the log line.
+    fn failure(&self) -> &Failure;
+
+    /// The body, as the service's document describes it.
+    fn body(&self, call: &Call) -> impl Serialize;
+}
+
+impl ErrorResponse for Failure {
+    fn failure(&self) -> &Failure {
+        self
     }
 
-    /// A call that came another way.
-    pub fn from_parts(operation: &str, request_id: &str, headers: HeaderMap) -> Self {
-        let route = routes::of(operation);
+    fn body(&self, call: &Call) -> impl Serialize {
+        ErrorBody::<()>::new(&call.request_id, self)
+    }
+}
+
+impl Call {
+    /// The context of a request that dropshot hands to an operation.
+    pub fn new<C: ServerContext + HasRuntime>(rqctx: &RequestContext<C>) -> Self {
+        let runtime = rqctx.context().runtime();
+        let route = runtime.traces().and_then(|_| route(rqctx));
+        let (operation, method) = (&rqctx.endpoint.operation_id, rqctx.request.method());
+        Self::from_parts(runtime, operation, method, route, &rqctx.request_id, rqctx.request.headers().clone())
+    }
+
+    /// The context of a request that came through any front, with its path template where that is known.
+    pub fn from_parts(
+        runtime: &Runtime,
+        operation: &str,
+        method: &Method,
+        route: Option<String>,
+        request_id: &str,
+        headers: HeaderMap,
+    ) -> Self {
+        let method = metrics::method_label(method.as_str());
         Self {
-            span: RequestSpan::begin(operation, route, &headers),
+            span: RequestSpan::begin(runtime.traces(), operation, method, route, &headers),
+            runtime: runtime.clone(),
             operation: operation.to_owned(),
-            route,
+            method,
             request_id: request_id.to_owned(),
             correlation_id: OnceLock::new(),
             headers,
@@ -57,12 +88,12 @@ impl Call {
         }
     }
 
-    /// Names this very request.
+    /// The id of this very request.
     pub fn request_id(&self) -> &str {
         &self.request_id
     }
 
-    /// Names the piece of work that the request is part of: the caller's id, or this request's where the caller gave
+    /// The id of the piece of work that the request is part of: the caller's id, or this request's where the caller gave
     /// none that can be passed on.
     pub fn correlation_id(&self) -> &str {
         self.correlation_id.get_or_init(|| {
@@ -72,7 +103,7 @@ impl Call {
         })
     }
 
-    /// Takes another correlation id over, before anybody asked for one.
+    /// Adopts another correlation id. Has no effect once the id was read.
     pub fn correlate(&self, id: &str) {
         if is_correlation_id(id) {
             let _ = self.correlation_id.set(id.to_owned());
@@ -89,54 +120,38 @@ impl Call {
         &self.headers
     }
 
-    /// Records who turned out to be calling.
-    pub(crate) fn made_by(&self, principal: String) {
+    /// Records the caller for the log.
+    pub(crate) fn record_principal(&self, principal: String) {
         let _ = self.principal.set(principal);
     }
 
-    /// Carries the work out and answers with what came of it, in this service's error shape. Never fails: the error
-    /// type only tells dropshot what the document says.
-    pub async fn answer<R, C>(
+    /// Executes the work and answers with its result. A panic is answered like any other failure.
+    pub async fn answer<R: HttpResponse, E: ErrorResponse>(
         &self,
-        work: impl Future<Output = Result<Answer<R>, Failure>>,
-    ) -> Result<Answer<R>, ErrorBody<C>>
-    where
-        R: HttpResponse,
-        C: ErrorCodes,
-    {
-        Ok(self.answer_or(work, |failure| ErrorBody::<C>::new(&self.request_id, failure)).await)
-    }
-
-    /// The same, in an error shape of the caller's choice.
-    pub async fn answer_or<R: HttpResponse, E: serde::Serialize>(
-        &self,
-        work: impl Future<Output = Result<Answer<R>, Failure>>,
-        error_body: impl FnOnce(&Failure) -> E,
+        work: impl Future<Output = Result<Answer<R>, E>>,
     ) -> Answer<R> {
         let outcome = async {
-            let outcome =
-                AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| Err(Failure::internal("panicked")));
-            self.ended(
-                outcome.as_ref().map_or_else(|failure| failure.code.status, |answer| answer.status_code().as_u16()),
-                outcome.as_ref().err(),
-            );
+            let outcome = AssertUnwindSafe(work).catch_unwind().await;
+            let outcome = outcome.unwrap_or_else(|_| Err(Failure::internal("panicked").into()));
+            match &outcome {
+                Ok(answer) => self.finish(answer.status_code().as_u16(), None),
+                Err(error) => self.finish(error.failure().code.status, Some(error.failure())),
+            }
             outcome
         }
         .instrument(self.span())
         .await;
-        let response = self.correlated(match outcome {
+        let response = self.with_correlation_id(match outcome {
             Ok(answer) => answer.into_response(),
-            Err(failure) => error_response(&failure, &error_body(&failure)),
+            Err(error) => error_response(error.failure(), &error.body(self)),
         });
-        #[cfg(feature = "testing")]
-        let response = crate::testing::held_to_document(&self.operation, response).await;
-        Answer::new(response)
+        Answer::new(self.runtime.hooked(&self.operation, response))
     }
 
-    /// Answers with what was there before the request came.
-    pub(crate) fn deliver(&self, response: http::Response<Body>) -> http::Response<Body> {
-        self.span().in_scope(|| self.ended(response.status().as_u16(), None));
-        self.correlated(response)
+    /// Answers with a prebuilt response.
+    pub(crate) fn respond(&self, response: http::Response<Body>) -> http::Response<Body> {
+        self.span().in_scope(|| self.finish(response.status().as_u16(), None));
+        self.with_correlation_id(response)
     }
 
     fn span(&self) -> tracing::Span {
@@ -145,36 +160,36 @@ impl Call {
         tracing::info_span!("request", %operation, %request_id, trace_id, aws_trace_id)
     }
 
-    fn correlated(&self, mut response: http::Response<Body>) -> http::Response<Body> {
+    fn with_correlation_id(&self, mut response: http::Response<Body>) -> http::Response<Body> {
         if let Ok(id) = HeaderValue::from_str(self.correlation_id()) {
             response.headers_mut().insert(CORRELATION_ID, id);
         }
         response
     }
 
-    /// What there is to tell of a request that was carried out: to the log, to whoever counts and to whoever traces.
-    fn ended(&self, status: u16, failure: Option<&Failure>) {
+    /// Reports the result to the metrics, the trace and the log.
+    fn finish(&self, status: u16, failure: Option<&Failure>) {
         let (took, outcome) = (self.started.elapsed(), failure.map_or("ok", |failure| failure.code.name));
-        metrics::answered(self.route, status, took);
+        metrics::request_finished(self.operation.clone(), self.method, status, took);
         self.span.end(status, outcome);
         self.log(status, outcome, took, failure);
     }
 
     /// One line per request. Nothing personal: no path parameters, no query, no body.
     fn log(&self, status: u16, outcome: &str, took: Duration, failure: Option<&Failure>) {
-        let Route { method, template: route } = self.route;
+        let (operation, method) = (self.operation.as_str(), self.method);
         let principal = self.principal.get().map_or("-", String::as_str);
         let latency_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let correlation_id = self.correlation_id();
         let cause = failure.and_then(|failure| failure.source.as_deref()).map(chain).unwrap_or_default();
-        let probe = matches!(self.operation.as_str(), "health_view" | "readiness_view");
-        // Whoever was told to stop is not ready, as it should be.
-        if probe && (status < 500 || server::is_stopping()) {
-            tracing::debug!(method, route, status, latency_us, outcome, "request");
+        let probe = matches!(operation, "health_view" | "readiness_view");
+        // A server that drains is not ready, as it should be.
+        if probe && (status < 500 || self.runtime.is_draining()) {
+            tracing::debug!(operation, method, status, latency_us, outcome, "request");
         } else if status >= 500 {
             tracing::error!(
+                operation,
                 method,
-                route,
                 status,
                 latency_us,
                 principal,
@@ -184,9 +199,18 @@ impl Call {
                 "request failed"
             );
         } else {
-            tracing::info!(method, route, status, latency_us, principal, correlation_id, outcome, cause, "request");
+            tracing::info!(operation, method, status, latency_us, principal, correlation_id, outcome, cause, "request");
         }
     }
+}
+
+/// The operation's path template. dropshot hands it to no handler, but its router can be searched, which takes a while:
+/// only exported spans need it.
+fn route<C: ServerContext>(rqctx: &RequestContext<C>) -> Option<String> {
+    let operation = &rqctx.endpoint.operation_id;
+    let mut endpoints = rqctx.server.router.endpoints(None);
+    let found = endpoints.find(|(_, _, endpoint)| endpoint.visible && endpoint.operation_id == *operation);
+    found.map(|(template, ..)| template)
 }
 
 /// 1 to 128 visible ASCII characters: what every header and every log can carry.
@@ -205,7 +229,7 @@ fn chain(error: &(dyn std::error::Error + Send + Sync)) -> String {
     text
 }
 
-fn error_response(failure: &Failure, body: &impl serde::Serialize) -> http::Response<Body> {
+fn error_response(failure: &Failure, body: &impl Serialize) -> http::Response<Body> {
     let json = serde_json::to_vec(body).unwrap_or_default();
     let mut response = http::Response::new(Body::from(json));
     *response.status_mut() = StatusCode::from_u16(failure.code.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

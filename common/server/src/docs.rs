@@ -1,4 +1,4 @@
-//! What a service says of itself to people: its document under `/openapi.json`, and the page that shows it, `/docs`.
+//! The service's document under `/openapi.json`, and the page that shows it, `/docs`.
 //!
 //! Every file is in the program. Swagger UI comes from its release by way of the build script; ours, in `docs/`, start it.
 //! None of this is an operation, so no document lists it. What the document says is the contract's part.
@@ -9,7 +9,8 @@ use std::sync::Arc;
 use dropshot::{ApiDescription, ApiEndpoint, ApiEndpointVersions, Body, HttpError, RequestContext, ServerContext};
 use http::{HeaderMap, Method, Response, StatusCode, header};
 
-use crate::{Call, RunError, learn_routes};
+use crate::runtime::HasRuntime;
+use crate::{Call, RunError};
 
 const JSON: &str = "application/json";
 const HTML: &str = "text/html; charset=utf-8";
@@ -26,12 +27,11 @@ const SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 
 ///
 /// # Errors
 ///
-/// Where dropshot refuses a path, or the document cannot be read.
-pub fn with_docs<C: ServerContext>(
+/// Where dropshot refuses a path.
+pub fn with_docs<C: ServerContext + HasRuntime>(
     mut api: ApiDescription<C>,
     document: &'static str,
 ) -> Result<ApiDescription<C>, RunError> {
-    learn_routes(document).map_err(|error| RunError::Start(Box::new(error)))?;
     for file in files(document) {
         let file = Arc::new(file);
         for method in [Method::GET, Method::HEAD] {
@@ -57,13 +57,13 @@ fn files(document: &'static str) -> [File; 7] {
     ]
 }
 
-fn endpoint<C: ServerContext>(method: Method, file: &Arc<File>) -> ApiEndpoint<C> {
+fn endpoint<C: ServerContext + HasRuntime>(method: Method, file: &Arc<File>) -> ApiEndpoint<C> {
     let served = file.clone();
     let handler = move |rqctx: RequestContext<C>| {
         let file = served.clone();
         async move {
             let response = file.answer(rqctx.request.headers())?;
-            Ok::<_, HttpError>(Call::new(&rqctx).deliver(response))
+            Ok::<_, HttpError>(Call::new(&rqctx).respond(response))
         }
     };
     ApiEndpoint::new("docs_view".to_owned(), handler, method, JSON, file.path, ApiEndpointVersions::All).visible(false)
@@ -84,12 +84,12 @@ impl File {
         Self { path, content_type, gzip: false, content, etag: etag(content) }
     }
 
-    /// Sent as it is, also to who does not say that gzip is welcome: no browser is without it.
+    /// Sent compressed regardless of `Accept-Encoding`: every browser takes gzip.
     fn gzip(path: &'static str, content_type: &'static str, content: &'static [u8]) -> Self {
         Self { path, content_type, gzip: true, content, etag: etag(content) }
     }
 
-    /// The file, or 304 to who has it already.
+    /// The file, or 304 where the client has it already.
     fn answer(&self, request: &HeaderMap) -> http::Result<Response<Body>> {
         let known = is_known(request, &self.etag);
         let mut response = Response::builder()

@@ -4,26 +4,23 @@ use std::env;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use common_contract::Failure;
 use dropshot::{ApiDescription, ConfigDropshot, HttpServer, ServerBuilder, ServerContext};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{sleep, timeout};
 
+use crate::metrics::MetricsServer;
+use crate::runtime::Runtime;
 use crate::settings::{Env, SettingError, bind_address, drain_period, metrics_address};
-use crate::{health, metrics, telemetry, trace};
+use crate::telemetry::{self, LogWriter};
+use crate::{health, metrics};
 
 /// The largest body that is read. A full order of 100 lines takes about 5 KiB.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
-/// How long running requests may take to end when the server stops, unless it says otherwise: what one use of the database
-/// takes at most, 10 s, 5 s more for the answer to COMMIT, and a second to tell. Somebody who never finishes sending a body
-/// would otherwise keep it alive for ever.
+/// Default time for requests in flight when the server stops: 10 s for one use of the database, 5 s for the answer to COMMIT,
+/// and a second to respond. A client that never finishes sending a body would otherwise keep the server alive for ever.
 const CLOSED_WITHIN: Duration = Duration::from_secs(16);
-
-/// Whether this process was told to stop. It stops as a whole, whatever it serves.
-static STOPPING: AtomicBool = AtomicBool::new(false);
 
 /// Why a service does not run, or did not run to its end.
 #[derive(Debug, thiserror::Error)]
@@ -39,8 +36,8 @@ pub enum RunError {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// It was told to stop a second time, before it had finished.
-    #[error("told to stop twice: requests that were running are cut off")]
+    /// A second signal came before it had stopped.
+    #[error("told to stop twice: requests in flight are cut off")]
     CutOff,
     /// Anything else that keeps it from starting.
     #[error("cannot start")]
@@ -88,13 +85,13 @@ impl<C: ServerContext> Running<C> {
         format!("http://{}", self.local_addr())
     }
 
-    /// The same server, whose running requests may take so long to end when it stops.
+    /// Gives requests in flight this long to end when the server stops.
     #[must_use]
     pub fn closed_within(self, closed_within: Duration) -> Self {
         Self { closed_within, ..self }
     }
 
-    /// Takes no new request, waits for the running ones, at most 16 s unless it was told otherwise, and ends.
+    /// Takes no new request, waits for those in flight, at most 16 s by default, and ends.
     pub async fn close(self) {
         match timeout(self.closed_within, self.http.close()).await {
             Ok(Ok(())) => tracing::info!("stopped"),
@@ -104,32 +101,20 @@ impl<C: ServerContext> Running<C> {
     }
 }
 
-/// What every readiness check asks first: a service that was told to stop wants no new requests.
+/// Runs a service: starts it, waits for SIGINT or SIGTERM, and stops it without losing a request. A second signal ends it
+/// at once.
 ///
-/// # Errors
+/// With `DRAIN_SECONDS` it goes on serving for so long after the signal, but is not ready: the time in which a load balancer
+/// finds out and sends no more requests.
 ///
-/// Once this process was told to stop.
-pub fn not_stopping() -> Result<(), Failure> {
-    if is_stopping() { Err(Failure::unavailable("the service is stopping")) } else { Ok(()) }
-}
-
-pub(crate) fn is_stopping() -> bool {
-    STOPPING.load(Ordering::Relaxed)
-}
-
-/// A service's whole life: starts it, waits for SIGINT or SIGTERM, and stops it without losing a request. A second signal
-/// ends it at once.
-///
-/// With `DRAIN_SECONDS` it goes on serving for so long after the signal, but says that it is not ready. That is the time in
-/// which a load balancer finds out and sends no more requests.
-///
-/// With `METRICS_PORT` it answers `GET /metrics` there, to its end. With `OTEL_EXPORTER_OTLP_ENDPOINT` it sends its spans there.
+/// With `METRICS_PORT` it answers `GET /metrics` there, to its end. With `OTEL_EXPORTER_OTLP_ENDPOINT` it exports its spans
+/// there.
 ///
 /// With the argument `--health` the program starts nothing: it asks the server at `HOST` and `PORT` whether it is ready.
 pub async fn run<C: ServerContext>(
     name: &'static str,
     default_port: u16,
-    start: impl Future<Output = Result<Running<C>, RunError>>,
+    start: impl FnOnce(Runtime) -> Result<Running<C>, RunError>,
 ) -> ExitCode {
     match run_as_asked(name, default_port, start).await {
         Ok(()) => ExitCode::SUCCESS,
@@ -143,13 +128,15 @@ pub async fn run<C: ServerContext>(
 async fn run_as_asked<C: ServerContext>(
     name: &'static str,
     default_port: u16,
-    start: impl Future<Output = Result<Running<C>, RunError>>,
+    start: impl FnOnce(Runtime) -> Result<Running<C>, RunError>,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<OsString> = env::args_os().skip(1).collect();
     match arguments.as_slice() {
         [] => {
-            telemetry::init_logs();
-            Ok(run_until_stopped(name, start).await?)
+            let log = telemetry::init_background_logs();
+            let ended = run_until_stopped(name, &log, start).await;
+            log.flush();
+            Ok(ended?)
         }
         [only] if only == "--health" => Ok(health::ask(bind_address(&Env::process(), default_port)?).await?),
         _ => Err("unknown arguments: --health is the only one, alone; settings come from the environment".into()),
@@ -158,25 +145,30 @@ async fn run_as_asked<C: ServerContext>(
 
 async fn run_until_stopped<C: ServerContext>(
     name: &'static str,
-    start: impl Future<Output = Result<Running<C>, RunError>>,
+    log: &LogWriter,
+    start: impl FnOnce(Runtime) -> Result<Running<C>, RunError>,
 ) -> Result<(), RunError> {
     let drain = drain_period(&Env::process())?;
     let mut signals = Signals::listen()?;
-    trace::init_traces(name, &Env::process())?;
-    // Before anything that counts or says what is counted.
-    let numbers = metrics_address(&Env::process())?.map(metrics::serve).transpose()?;
-    let server = start.await?;
-    if let Some(numbers) = &numbers {
-        tracing::info!(address = %numbers.local_addr(), "numbers are served at /metrics");
+    let runtime = Runtime::from_env(name, &Env::process())?;
+    metrics::watch_log(log, &runtime);
+    // Before the first metric is described or recorded.
+    let metrics = metrics_address(&Env::process())?;
+    let metrics = metrics.map(|address| MetricsServer::start(address, runtime.clone())).transpose()?;
+    let server = start(runtime.clone())?;
+    if let Some(metrics) = &metrics {
+        tracing::info!(address = %metrics.local_addr(), "metrics are served at /metrics");
     }
     tracing::info!(address = %server.local_addr(), "{name} is listening");
     signals.next().await;
     tracing::info!("stopping");
-    STOPPING.store(true, Ordering::Relaxed);
+    runtime.drain();
     let stop = async {
         sleep(drain).await;
         server.close().await;
-        trace::end().await;
+        if let Some(traces) = runtime.traces() {
+            traces.shut_down().await;
+        }
     };
     tokio::select! {
         () = stop => Ok(()),

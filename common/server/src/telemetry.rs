@@ -5,23 +5,70 @@
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use slog::{Drain, KV};
 use tracing::{Level, Metadata};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::metrics;
-use crate::routes::{self, Route};
+use crate::metrics::{self, method_label};
 
-/// Sends this process's logs to standard output.
+/// Lines that wait for a slow standard output, at most some MiB. Further ones are dropped and counted.
+const MAX_WAITING_LINES: usize = 10_000;
+/// Maximum delay of the process's end by a standard output that takes nothing.
+const FLUSH_WITHIN: Duration = Duration::from_secs(2);
+
+/// Writes this process's logs to standard output, each line before the work goes on: a function may be frozen after it.
 pub fn init_logs() {
+    init(std::io::stdout);
+}
+
+/// Writes this process's logs to standard output from a thread of its own: a reader that is slow delays no request.
+pub(crate) fn init_background_logs() -> LogWriter {
+    let writer = NonBlockingBuilder::default().buffered_lines_limit(MAX_WAITING_LINES).thread_name("log");
+    let (writer, guard) = writer.finish(std::io::stdout());
+    let dropped = writer.error_counter();
+    init(writer);
+    LogWriter { guard, dropped }
+}
+
+/// The thread that writes the log.
+pub(crate) struct LogWriter {
+    guard: WorkerGuard,
+    dropped: ErrorCounter,
+}
+
+impl LogWriter {
+    /// The count of dropped lines.
+    pub(crate) fn dropped_lines(&self) -> ErrorCounter {
+        self.dropped.clone()
+    }
+
+    /// Writes the lines that still wait. The guard alone may block for ever: it complains on standard output.
+    pub(crate) fn flush(self) {
+        let (flushed, end) = mpsc::channel();
+        thread::spawn(move || {
+            drop(self.guard);
+            flushed.send(())
+        });
+        let _ = end.recv_timeout(FLUSH_WITHIN);
+    }
+}
+
+fn init<W>(writer: W)
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    // Where nobody reads the log any more there is nobody to tell that, either: the attempt would end the process.
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).log_internal_errors(false);
+    // Where the log's reader is gone, reporting that to standard error would end the process.
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).log_internal_errors(false).with_writer(writer);
     let discreet = filter_fn(shows_no_secrets);
     // Fails only where a logger is set already, which then stays.
     let _ = if wants_text() {
@@ -31,7 +78,7 @@ pub fn init_logs() {
     };
 }
 
-/// At its lowest level the runtime of AWS Lambda writes down whole events, with the credentials of whoever sent them.
+/// Drops the lowest level of the AWS Lambda runtime, which logs whole events with the credentials in them.
 fn shows_no_secrets(metadata: &Metadata<'_>) -> bool {
     *metadata.level() != Level::TRACE || !metadata.target().starts_with("lambda_runtime")
 }
@@ -50,7 +97,7 @@ pub(crate) fn dropshot_logger() -> slog::Logger {
     slog::Logger::root(ToTracing.fuse(), slog::o!())
 }
 
-/// A logger that says nothing.
+/// A logger that writes nothing.
 pub(crate) fn silent_logger() -> slog::Logger {
     slog::Logger::root(slog::Discard, slog::o!())
 }
@@ -64,14 +111,14 @@ impl Drain for ToTracing {
     fn log(&self, record: &slog::Record<'_>, values: &slog::OwnedKVList) -> Result<(), slog::Never> {
         let is_warning = record.level().is_at_least(slog::Level::Warning);
         let message = record.msg().as_str().unwrap_or_default();
-        if message == COMPLETED_UNHEARD || !is_warning && message != COMPLETED {
+        if message == COMPLETED_CANCELED || !is_warning && message != COMPLETED {
             return Ok(());
         }
         let mut fields = Fields::default();
         let _ = values.serialize(record, &mut fields);
         let _ = record.kv().serialize(record, &mut fields);
         if is_warning {
-            fields.0.retain(|name, _| TOLD.contains(&name.as_str()));
+            fields.0.retain(|name, _| LOGGED_FIELDS.contains(&name.as_str()));
             tracing::warn!(target: "dropshot", fields = ?fields.0, "{}", record.msg());
         } else if fields.0.contains_key(NO_OPERATION) {
             fields.log_request();
@@ -80,30 +127,28 @@ impl Drain for ToTracing {
     }
 }
 
-/// What dropshot says of every request that was answered.
+/// Message of dropshot for every finished request.
 const COMPLETED: &str = "request completed";
-/// What it says besides of one that reached no operation. Operations answer also where they refuse.
+/// Field of that message where the request reached no operation: operations answer also where they refuse.
 const NO_OPERATION: &str = "error_message_internal";
-/// What it says where nobody was left to hear the answer. The operation's own line says what that was.
-const COMPLETED_UNHEARD: &str = "request completed after handler was already cancelled";
-/// What is told of a warning. The others may hold the caller's address and anything that it wrote.
-const TOLD: [&str; 4] = ["error", "latency_us", "method", "req_id"];
+/// Message of dropshot where the client was gone before the answer. The operation's own line has the result.
+const COMPLETED_CANCELED: &str = "request completed after handler was already cancelled";
+/// Fields of a warning that are logged. The others may hold the caller's address and anything that it sent.
+const LOGGED_FIELDS: [&str; 4] = ["error", "latency_us", "method", "req_id"];
 
 #[derive(Default)]
 struct Fields(BTreeMap<String, String>);
 
 impl Fields {
-    /// In the words of `call`. The path may hold anything, and is left out.
+    /// In the form of `call`. The path may hold anything, and is left out.
     fn log_request(&self) {
         let field = |name: &str| self.0.get(name).map(String::as_str).unwrap_or_default();
-        let route = Route { method: routes::upper_case(field("method")), ..routes::UNKNOWN };
+        let (operation, method, request_id) = ("-", method_label(field("method")), field("req_id"));
         let (status, latency_us) =
             (field("response_code").parse().unwrap_or(0), field("latency_us").parse().unwrap_or(0));
-        let Route { method, template: route_template } = route;
-        let request_id = field("req_id");
         tracing::info!(
+            operation,
             method,
-            route = route_template,
             status,
             latency_us,
             principal = "-",
@@ -111,7 +156,7 @@ impl Fields {
             outcome = "no_operation",
             "request"
         );
-        metrics::answered(route, status, Duration::from_micros(latency_us));
+        metrics::request_finished(operation.to_owned(), method, status, Duration::from_micros(latency_us));
     }
 }
 

@@ -1,11 +1,13 @@
 //! Traces (W3C Trace Context). Every request is a span of its own, in the trace that its caller names or in a new one.
 //!
-//! Where `OTEL_EXPORTER_OTLP_ENDPOINT` is set, spans go to that collector (OTLP over HTTP, protobuf), from a thread of their
-//! own: a collector that hangs delays nobody, and what it does not take is dropped. The other standard variables count, too.
-//! Elsewhere a span is only a name, for the log and for the services behind. What is told of a request is in `call`.
+//! Where `OTEL_EXPORTER_OTLP_ENDPOINT` is set, spans go to that collector (OTLP over HTTP, protobuf) from a thread of their
+//! own: a collector that hangs delays no request, and spans that it does not take are dropped. The other standard variables
+//! apply, too. Without it a span is only an id, for the log and for the services behind.
+//!
+//! Spans are built here and not by a `tracing` layer: ids and headers have to be there without an exporter, and the layer
+//! would export the fields of the log's span, whose attributes are chosen for people on call.
 
 use std::env;
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -23,87 +25,86 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::RunError;
-use crate::routes::Route;
 use crate::settings::Env;
 
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
-/// How long the end of the process may be held up by spans that nobody takes.
-const LAST_FLUSH: Duration = Duration::from_millis(500);
-/// The same, for an answer of a function.
-const FLUSH: Duration = Duration::from_millis(200);
+/// Maximum delay of the process's end by spans that the collector does not take.
+const SHUTDOWN_WITHIN: Duration = Duration::from_millis(500);
+/// Maximum delay of a function's answer by the same.
+const FLUSH_WITHIN: Duration = Duration::from_millis(200);
 
-/// Set where spans are sent somewhere.
-static EXPORTING: OnceLock<Exporting> = OnceLock::new();
-
-/// Names the part of the program that makes the spans.
+/// Name of the instrumentation scope.
 const SCOPE: &str = "service";
 
-struct Exporting {
+/// Exporter of spans.
+pub(crate) struct Traces {
     provider: SdkTracerProvider,
     tracer: SdkTracer,
 }
 
-/// From now on spans are sent where the environment says, if it says so.
-///
-/// # Errors
-///
-/// Where the endpoint is no URL, or no TLS can be set up on this machine.
-pub fn init_traces(name: &'static str, env: &Env<'_>) -> Result<(), RunError> {
-    if env.get(ENDPOINT).is_none() {
-        return Ok(());
+impl Traces {
+    /// None where the environment names no collector.
+    pub(crate) fn from_env(service: &'static str, env: &Env<'_>) -> Result<Option<Self>, RunError> {
+        if env.get(ENDPOINT).is_none() {
+            return Ok(None);
+        }
+        let endpoint = format!("{}/v1/traces", env.base_url(ENDPOINT)?);
+        let exporter = SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary).with_endpoint(endpoint);
+        let exporter = exporter.build().map_err(|error| RunError::Start(Box::new(error)))?;
+        let resource = resource(service);
+        let provider = SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build();
+        // The clients of other services find both there.
+        global::set_tracer_provider(provider.clone());
+        global::set_text_map_propagator(TraceContextPropagator::new());
+        let tracer = provider.tracer(SCOPE);
+        Ok(Some(Self { provider, tracer }))
     }
-    let endpoint = format!("{}/v1/traces", env.base_url(ENDPOINT)?);
-    let exporter = SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary).with_endpoint(endpoint);
-    let exporter = exporter.build().map_err(|error| RunError::Start(Box::new(error)))?;
-    let provider = SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource(name)).build();
-    // The clients of other services find both there.
-    global::set_tracer_provider(provider.clone());
-    global::set_text_map_propagator(TraceContextPropagator::new());
-    let tracer = provider.tracer(SCOPE);
-    let _ = EXPORTING.set(Exporting { provider, tracer });
-    Ok(())
+
+    /// Exports all finished spans.
+    pub(crate) async fn flush(&self) {
+        let provider = self.provider.clone();
+        let _ = timeout(FLUSH_WITHIN, spawn_blocking(move || provider.force_flush())).await;
+    }
+
+    /// Exports all finished spans, and takes no more.
+    pub(crate) async fn shut_down(&self) {
+        let provider = self.provider.clone();
+        let shut_down = spawn_blocking(move || provider.shutdown_with_timeout(SHUTDOWN_WITHIN));
+        let _ = timeout(2 * SHUTDOWN_WITHIN, shut_down).await;
+    }
 }
 
-/// `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` say something else.
-fn resource(name: &'static str) -> Resource {
+/// `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` take precedence.
+fn resource(service: &'static str) -> Resource {
     let is_named = env::var_os("OTEL_SERVICE_NAME").is_some_and(|name| !name.is_empty());
     let builder = Resource::builder();
-    if is_named { builder.build() } else { builder.with_service_name(name).build() }
+    if is_named { builder.build() } else { builder.with_service_name(service).build() }
 }
 
-/// Sends what was not sent yet, for a process that may be frozen from now on. Takes at most 200 ms, and no time where nothing
-/// is sent at all.
-pub async fn flush_traces() {
-    if let Some(Exporting { provider, .. }) = EXPORTING.get() {
-        let _ = timeout(FLUSH, spawn_blocking(|| provider.force_flush())).await;
-    }
-}
-
-/// Sends what was not sent yet, for a process that ends.
-pub(crate) async fn end() {
-    if let Some(Exporting { provider, .. }) = EXPORTING.get() {
-        let _ = timeout(2 * LAST_FLUSH, spawn_blocking(|| provider.shutdown_with_timeout(LAST_FLUSH))).await;
-    }
-}
-
-/// One request as a span.
+/// The span of one request.
 pub(crate) struct RequestSpan {
     context: Context,
 }
 
 impl RequestSpan {
-    /// Below the span that the headers name, or the first of a new trace.
-    pub(crate) fn begin(operation: &str, route: Route, headers: &HeaderMap) -> Self {
+    /// Begins below the span that the headers name, or in a new trace.
+    pub(crate) fn begin(
+        traces: Option<&Traces>,
+        operation: &str,
+        method: &'static str,
+        route: Option<String>,
+        headers: &HeaderMap,
+    ) -> Self {
         let parent = TraceContextPropagator::new().extract_with_context(&Context::new(), &HeaderExtractor(headers));
-        let context = match EXPORTING.get() {
-            Some(Exporting { tracer, .. }) => {
-                let attributes =
-                    [KeyValue::new("http.request.method", route.method), KeyValue::new("http.route", route.template)];
+        let context = match traces {
+            Some(Traces { tracer, .. }) => {
+                let route = route.map(|route| KeyValue::new("http.route", route));
+                let attributes = [KeyValue::new("http.request.method", method)].into_iter().chain(route);
                 let span = SpanBuilder::from_name(operation.to_owned());
                 let span = span.with_kind(SpanKind::Server).with_attributes(attributes);
                 parent.with_span(tracer.build_with_context(span, &parent))
             }
-            None => parent.with_remote_span_context(name_below(parent.span().span_context())),
+            None => parent.with_remote_span_context(unexported(parent.span().span_context())),
         };
         Self { context }
     }
@@ -113,7 +114,7 @@ impl RequestSpan {
         self.context.span().span_context().trace_id().to_string()
     }
 
-    /// The headers `traceparent` and `tracestate` for calls that are made meanwhile. The latter may be empty.
+    /// The headers `traceparent` and `tracestate` for calls below this span. The latter may be empty.
     pub(crate) fn headers(&self) -> (String, String) {
         let span = self.context.span();
         let context = span.span_context();
@@ -121,7 +122,7 @@ impl RequestSpan {
         (format!("00-{trace}-{own}-{flags:02x}"), context.trace_state().header())
     }
 
-    /// What came of it, and under which code. A caller's mistake is no failure of the server.
+    /// Ends the span with the response's status and code. A caller's mistake is no error of the server.
     pub(crate) fn end(&self, status: u16, outcome: &'static str) {
         let span = self.context.span();
         span.set_attribute(KeyValue::new("http.response.status_code", i64::from(status)));
@@ -133,8 +134,8 @@ impl RequestSpan {
     }
 }
 
-/// The name of a span that nobody collects. In a trace of ours it counts as collected, so that services behind may do so.
-fn name_below(parent: &SpanContext) -> SpanContext {
+/// Ids of a span that is not exported. A new trace counts as sampled, so that services behind may export theirs.
+fn unexported(parent: &SpanContext) -> SpanContext {
     let (ids, state) = (RandomIdGenerator::default(), parent.trace_state().clone());
     let (trace, flags) = if parent.is_valid() {
         (parent.trace_id(), parent.trace_flags())
@@ -154,7 +155,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("traceparent", HeaderValue::from_static(traceparent));
         headers.insert("tracestate", HeaderValue::from_static("vendor=1"));
-        RequestSpan::begin("thing_view", crate::routes::UNKNOWN, &headers).headers()
+        RequestSpan::begin(None, "thing_view", "GET", None, &headers).headers()
     }
 
     #[test]

@@ -4,19 +4,19 @@
 
 use std::io::Read;
 
-use common_server::Running;
+use common_server::{Running, Runtime};
 use dropshot::ApiDescription;
 use flate2::read::GzDecoder;
 use reqwest::{Client, Method, Response};
 
 const DOCUMENT: &str = "{\n  \"openapi\": \"3.0.3\",\n  \"info\": {\"title\": \"Café\"},\n  \"paths\": {}\n}\n";
 
-fn server() -> Running<()> {
+fn server() -> Running<Runtime> {
     let api = common_server::with_docs(ApiDescription::new(), DOCUMENT).unwrap();
-    common_server::serve(api, (), "127.0.0.1:0".parse().unwrap()).unwrap()
+    common_server::serve(api, Runtime::default(), "127.0.0.1:0".parse().unwrap()).unwrap()
 }
 
-async fn get(server: &Running<()>, path: &str) -> Response {
+async fn get(server: &Running<Runtime>, path: &str) -> Response {
     reqwest::get(format!("{}{path}", server.base_url())).await.unwrap()
 }
 

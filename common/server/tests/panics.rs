@@ -5,8 +5,9 @@
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
+use common_contract::Failure;
 use common_http::Answer;
-use common_server::{Call, Running};
+use common_server::{Call, Running, Runtime};
 use dropshot::{ApiDescription, ApiEndpoint, ApiEndpointVersions, Body, HttpError, HttpResponseOk, RequestContext};
 use http::{Method, Response};
 use serde_json::{Value, json};
@@ -25,21 +26,17 @@ impl io::Write for Log {
     }
 }
 
-async fn fail(rqctx: RequestContext<()>) -> Result<Response<Body>, HttpError> {
+async fn fail(rqctx: RequestContext<Runtime>) -> Result<Response<Body>, HttpError> {
     let work = async { panic!("a defect, and what it knew") };
-    let call = Call::new(&rqctx);
-    let answer = call.answer_or(work, |failure| {
-        json!({ "request_id": call.request_id(), "error_code": failure.code.name, "message": failure.message })
-    });
-    let answer: Answer<HttpResponseOk<()>> = answer.await;
+    let answer: Answer<HttpResponseOk<()>> = Call::new(&rqctx).answer::<_, Failure>(work).await;
     Ok(answer.into_response())
 }
 
-fn server_with_a_defect() -> Running<()> {
+fn server_with_a_defect() -> Running<Runtime> {
     let mut api = ApiDescription::new();
     let (json, all) = ("application/json", ApiEndpointVersions::All);
     api.register(ApiEndpoint::new("thing_view".to_owned(), fail, Method::GET, json, "/thing", all)).unwrap();
-    common_server::serve(api, (), "127.0.0.1:0".parse().unwrap()).unwrap()
+    common_server::serve(api, Runtime::default(), "127.0.0.1:0".parse().unwrap()).unwrap()
 }
 
 // One thread, whose log this is, also for the tasks of the server.

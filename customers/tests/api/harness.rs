@@ -6,7 +6,7 @@ use client_common::Outbound;
 use common_server::Running;
 use common_server::auth::Auth;
 use common_server::settings::Env;
-use common_server::testing::hold_answers_to;
+use common_server::testing;
 use customers::{Config, Context};
 use customers_client::{Client, Error, ResponseValue, types};
 use db_testing::TestDatabase;
@@ -118,7 +118,14 @@ impl Harness {
 
 /// The settings of a test's server. Port 0 lets the system choose.
 pub(crate) fn config(database_url: &str) -> Config {
-    Config::from_env(&env(database_url, None)).expect("the settings are good")
+    config_from(&env(database_url, None))
+}
+
+/// With a runtime that holds every answer to the document.
+fn config_from(env: &Env<'_>) -> Config {
+    let mut config = Config::from_env(env).expect("the settings are good");
+    config.runtime = testing::runtime(DOCUMENT).expect("the document can be read");
+    config
 }
 
 /// What the server tells callers apart with.
@@ -127,8 +134,7 @@ pub(crate) fn auth() -> Auth {
 }
 
 fn served(env: &Env<'_>) -> Running<Context> {
-    hold_answers_to(DOCUMENT).expect("the document can be read");
-    customers::start(Config::from_env(env).expect("the settings are good")).expect("the server starts")
+    customers::start(config_from(env)).expect("the server starts")
 }
 
 fn http() -> reqwest::Client {

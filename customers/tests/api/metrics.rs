@@ -40,7 +40,7 @@ async fn logged_in(program: &Program, username: &str) -> Client {
 
 /// How many hashes were begun for this purpose.
 async fn hashes(program: &Program, purpose: &str) -> f64 {
-    program.numbers().await.sum("password_hashes_total", &[("purpose", purpose)])
+    program.scrape().await.sum("password_hashes_total", &[("purpose", purpose)])
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,8 +114,8 @@ async fn a_wrong_password_counts_as_refused_where_it_is_to_be_changed_too() {
     }
     let answer = admin.password_update().body(change()).send().await;
     assert_eq!(refusal(answer), refused(429, "too_many_attempts"));
-    let numbers = program.numbers().await;
-    let shown = ["ok", "refused", "throttled", "failed"].map(|end| numbers.sum("logins_total", &[("outcome", end)]));
+    let scrape = program.scrape().await;
+    let shown = ["ok", "refused", "throttled", "failed"].map(|end| scrape.sum("logins_total", &[("outcome", end)]));
     assert_eq!(shown, [1.0, 5.0, 1.0, 0.0]);
 }
 
@@ -128,9 +128,12 @@ async fn attempts_to_log_in_are_counted_by_their_end() {
         let request = reqwest::Client::new().post(format!("{}/auth/token", program.base_url)).json(&body);
         assert_eq!(request.send().await.unwrap().status(), status);
     }
-    let numbers = program.numbers().await;
-    let logins = ["ok", "refused", "throttled"].map(|outcome| numbers.sum("logins_total", &[("outcome", outcome)]));
+    let scrape = program.scrape().await;
+    let logins = ["ok", "refused", "throttled"].map(|outcome| scrape.sum("logins_total", &[("outcome", outcome)]));
     assert_eq!(logins, [1.0, 2.0, 0.0]);
+    // A log that is read loses nothing, and says so.
+    assert!(scrape.names().contains("log_lines_dropped_total"));
+    assert_eq!(scrape.sum("log_lines_dropped_total", &[]), 0.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -142,8 +145,8 @@ async fn a_request_is_one_line_with_nothing_personal() {
     assert_eq!(get.send().await.unwrap().status(), 403);
     let line = program.line(|line| line["correlation_id"] == "req-789").await;
     assert_eq!(program.lines().iter().filter(|line| line["correlation_id"] == "req-789").count(), 1);
-    let told = ["method", "route", "status", "principal", "outcome"].map(|field| line[field].clone());
-    let expected = [json!("GET"), json!("/customers/{id}"), json!(403), json!("service"), json!("forbidden")];
+    let told = ["method", "operation", "status", "principal", "outcome"].map(|field| line[field].clone());
+    let expected = [json!("GET"), json!("customer_view"), json!(403), json!("service"), json!("forbidden")];
     assert_eq!(told, expected);
     assert!(line["latency_us"].is_u64() && line["level"] == "INFO", "{line}");
     assert_eq!(line["span"]["trace_id"].as_str().unwrap().len(), 32, "{line}");

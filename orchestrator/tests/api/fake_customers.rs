@@ -5,7 +5,7 @@ use common_http::{
     Answer, Conditional, CreatedHeaders, EntityHeaders, Headers, JsonBody, OkAnswer, PathId, QueryParams,
 };
 use common_server::auth::Auth;
-use common_server::{Call, Running};
+use common_server::{Call, HasRuntime, Running, Runtime};
 use customers_api::{
     CUSTOMER_NOT_FOUND, Credentials, Customer, CustomerContact, CustomerInput, CustomerListQuery, CustomersApi, Error,
     NewOperator, OperatorAccount, OperatorListQuery, OperatorPatch, PasswordChange, Token,
@@ -16,12 +16,20 @@ use dropshot::{
 };
 
 pub(crate) struct FakeCustomers {
+    runtime: Runtime,
     auth: Auth,
+}
+
+impl HasRuntime for FakeCustomers {
+    fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
 }
 
 pub(crate) fn start(auth: Auth) -> Running<FakeCustomers> {
     let api = customers_api::customers_api_mod::api_description::<Server>().unwrap();
-    common_server::serve(api, FakeCustomers { auth }, "127.0.0.1:0".parse().unwrap()).unwrap()
+    let fake = FakeCustomers { runtime: Runtime::default(), auth };
+    common_server::serve(api, fake, "127.0.0.1:0".parse().unwrap()).unwrap()
 }
 
 enum Server {}
@@ -51,12 +59,12 @@ impl CustomersApi for Server {
             let (name, email) = ("ACME".to_owned(), "ops@acme.com".to_owned());
             OkAnswer::ok(CustomerContact { id, name, email, phone: None })
         };
-        call.answer(work).await
+        Ok(call.answer(work).await)
     }
 
     async fn readiness_view(rqctx: RequestContext<FakeCustomers>) -> Result<OkAnswer<Readiness>, Error> {
         let work = async { OkAnswer::ok(Readiness::ready()) };
-        Call::new(&rqctx).answer(work).await
+        Ok(Call::new(&rqctx).answer(work).await)
     }
 
     not_faked! {

@@ -12,7 +12,7 @@ use common_http::{
     EntityHeaders, Headers, JsonBody, Keyed, KeyedCreatedHeaders, OkAnswer, PathId, QueryParams, replayed,
 };
 use common_server::auth::Auth;
-use common_server::{Call, Running};
+use common_server::{Call, HasRuntime, Running, Runtime};
 use dropshot::{HttpError, HttpResponseCreated, HttpResponseHeaders, HttpResponseOk, RequestContext};
 use orders_api::{
     AbandonOutcome, AbandonRequest, Abandoned, Error, IDEMPOTENCY_KEY_ABANDONED, INSUFFICIENT_STOCK, NewOrder,
@@ -40,13 +40,21 @@ pub(crate) struct Shop {
 }
 
 pub(crate) struct FakeOrders {
+    runtime: Runtime,
     auth: Auth,
     shop: Arc<Mutex<Shop>>,
 }
 
+impl HasRuntime for FakeOrders {
+    fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+}
+
 pub(crate) fn start(auth: Auth, shop: Arc<Mutex<Shop>>) -> Running<FakeOrders> {
     let api = orders_api::orders_api_mod::api_description::<Server>().unwrap();
-    common_server::serve(api, FakeOrders { auth, shop }, "127.0.0.1:0".parse().unwrap()).unwrap()
+    let fake = FakeOrders { runtime: Runtime::default(), auth, shop };
+    common_server::serve(api, fake, "127.0.0.1:0".parse().unwrap()).unwrap()
 }
 
 impl Shop {
@@ -194,7 +202,7 @@ impl OrdersApi for Server {
             };
             Answer::saved(saved, headers)
         };
-        call.answer(work).await
+        Ok(call.answer(work).await)
     }
 
     async fn order_view(
@@ -209,7 +217,7 @@ impl OrdersApi for Server {
             let headers = EntityHeaders { etag: etag(order.version) };
             Answer::of(HttpResponseHeaders::new(HttpResponseOk(order), headers))
         };
-        call.answer(work).await
+        Ok(call.answer(work).await)
     }
 
     async fn order_confirm(
@@ -241,7 +249,7 @@ impl OrdersApi for Server {
             fake.auth.service(&call)?;
             OkAnswer::ok(fake.shop.lock().unwrap().abandon(&body.checked()?)?)
         };
-        call.answer(work).await
+        Ok(call.answer(work).await)
     }
 
     async fn internal_order_lookup(
@@ -258,12 +266,12 @@ impl OrdersApi for Server {
             let headers = EntityHeaders { etag: etag(order.version) };
             Answer::of(HttpResponseHeaders::new(HttpResponseOk(order), headers))
         };
-        call.answer(work).await
+        Ok(call.answer(work).await)
     }
 
     async fn readiness_view(rqctx: RequestContext<FakeOrders>) -> Result<OkAnswer<Readiness>, Error> {
         let work = async { OkAnswer::ok(Readiness::ready()) };
-        Call::new(&rqctx).answer(work).await
+        Ok(Call::new(&rqctx).answer(work).await)
     }
 
     not_faked! {
@@ -308,5 +316,5 @@ async fn change(
         shop.changed.insert(key.as_str().to_owned(), answer.clone());
         Answer::saved(answer, ChangedHeaders { etag: etag(current), idempotent_replayed: replayed(again) })
     };
-    call.answer(work).await
+    Ok(call.answer(work).await)
 }

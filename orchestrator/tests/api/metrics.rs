@@ -1,6 +1,6 @@
 //! What the program tells Prometheus, after sagas whose end is known.
 
-use common_server::testing::{Numbers, Program};
+use common_server::testing::{Program, Scrape};
 
 use crate::line::{ALWAYS, Mishap};
 use crate::world::{PATH, Reply, SERVICE_TOKEN, World, order};
@@ -26,16 +26,16 @@ async fn send(program: &Program, key: &str) -> u16 {
     Reply::to(request.bearer_auth(SERVICE_TOKEN).json(&order(key))).await.status
 }
 
-fn sagas(numbers: &Numbers) -> [f64; 5] {
+fn sagas(scrape: &Scrape) -> [f64; 5] {
     ["confirmed", "refused", "failed", "undone", "pending"]
-        .map(|outcome| numbers.sum("saga_runs_total", &[("outcome", outcome)]))
+        .map(|outcome| scrape.sum("saga_runs_total", &[("outcome", outcome)]))
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_saga_is_counted_by_its_end_and_its_calls_by_their_outcome() {
     let world = World::new().await;
     let program = program(&world).await;
-    assert_eq!(sagas(&program.numbers().await), [0.0; 5]);
+    assert_eq!(sagas(&program.scrape().await), [0.0; 5]);
     assert_eq!(send(&program, "a").await, 201);
     // A call that is sent again.
     world.customers.on(CUSTOMER, 1, Mishap::Gateway(503));
@@ -51,40 +51,40 @@ async fn every_saga_is_counted_by_its_end_and_its_calls_by_their_outcome() {
     world.customers.mend();
     world.shop().taken = crate::fake_orders::FIRST_STOCK;
     assert_eq!(send(&program, "f").await, 409);
-    let numbers = program.numbers().await;
-    assert_eq!(sagas(&numbers), [2.0, 1.0, 1.0, 1.0, 1.0]);
-    let retries = |step| numbers.sum("saga_retries_total", &[("step", step)]);
+    let scrape = program.scrape().await;
+    assert_eq!(sagas(&scrape), [2.0, 1.0, 1.0, 1.0, 1.0]);
+    let retries = |step| scrape.sum("saga_retries_total", &[("step", step)]);
     assert_eq!([retries("validate"), retries("create"), retries("confirm")], [1.0 + 3.0, 0.0, 3.0 + 3.0]);
     let calls = |operation, outcome| {
         let labels = [("service", "orders"), ("operation", operation), ("outcome", outcome)];
-        numbers.sum("http_client_request_duration_seconds_count", &labels)
+        scrape.sum("http_client_request_duration_seconds_count", &labels)
     };
     assert_eq!([calls("order_create", "201"), calls("order_create", "409")], [4.0, 1.0]);
     assert_eq!([calls("order_confirm", "200"), calls("order_confirm", "503")], [2.0, 8.0]);
     let answered = |status| {
-        let labels = [("method", "POST"), ("route", PATH), ("status", status)];
-        numbers.sum("http_server_request_duration_seconds_count", &labels)
+        let labels = [("operation", "order_create_and_confirm"), ("method", "POST"), ("status", status)];
+        scrape.sum("http_server_request_duration_seconds_count", &labels)
     };
     assert_eq!(["201", "409", "503", "504"].map(answered), [2.0, 1.0, 2.0, 1.0]);
-    assert_eq!(numbers.sum("http_server_requests_in_flight", &[]), 0.0);
+    assert_eq!(scrape.sum("http_server_requests_in_flight", &[]), 0.0);
     assert!(world.orders.seen().iter().any(|request| request == CREATE));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn numbers_are_not_to_be_had_by_the_public_door() {
+async fn metrics_are_not_served_on_the_public_port() {
     let program = program(&World::new().await).await;
     let answer = reqwest::get(format!("{}/metrics", program.base_url)).await.unwrap();
     assert_eq!(answer.status(), 404);
     let line = program.line(|line| line["status"] == 404).await;
-    let told = [&line["method"], &line["route"], &line["outcome"]];
+    let told = [&line["method"], &line["operation"], &line["outcome"]];
     assert_eq!(told, [&"GET".into(), &"-".into(), &"no_operation".into()] as [&serde_json::Value; 3], "{line}");
-    let numbers = program.numbers().await;
-    let labels = [("method", "GET"), ("route", "-"), ("status", "404")];
-    assert_eq!(numbers.sum("http_server_request_duration_seconds_count", &labels), 1.0);
+    let scrape = program.scrape().await;
+    let labels = [("operation", "-"), ("method", "GET"), ("status", "404")];
+    assert_eq!(scrape.sum("http_server_request_duration_seconds_count", &labels), 1.0);
 }
 
 #[tokio::test]
-async fn a_port_for_numbers_that_is_bad_or_taken_is_one_line() {
+async fn a_bad_or_taken_metrics_port_is_one_line() {
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = taken.local_addr().unwrap().port();
     let in_use = format!("orchestrator: cannot listen on 127.0.0.1:{port}: ");

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use client_common::{Outbound, Retry};
 use common_contract::Role;
-use common_server::Running;
 use common_server::auth::Auth;
 use common_server::settings::Env;
+use common_server::{Running, Runtime, testing};
 use customers::Context as Customers;
 use db_testing::TestDatabase;
 use diesel::QueryableByName;
@@ -16,12 +16,14 @@ use orchestrator::{Orchestrator, Policy};
 use orders::Context as Orders;
 use orders_client::types::Order;
 use serde_json::Value;
-use tokio::runtime::{self, Runtime};
+use tokio::runtime;
 
 use crate::fake_orders::PRODUCT;
 use crate::line::Line;
 use crate::world::{self, PATH, POLICY, Reply, SERVICE_TOKEN};
 
+const CUSTOMERS_DOCUMENT: &str = include_str!("../../../specs/customers.json");
+const ORDERS_DOCUMENT: &str = include_str!("../../../specs/orders.json");
 /// How long to wait before looking again.
 const POLL: Duration = Duration::from_millis(20);
 /// How long anything that is waited for may take.
@@ -42,14 +44,21 @@ pub(crate) struct System {
 
 impl System {
     pub(crate) async fn start() -> Self {
-        let retry = Retry { attempt: Policy::default().retry.attempt, ..POLICY.retry };
-        Self::with_policy(Policy { retry, ..POLICY }).await
+        Self::with_policy(patient()).await
     }
 
     pub(crate) async fn with_policy(policy: Policy) -> Self {
+        let held_to = |document| testing::runtime(document).unwrap();
+        Self::with_runtimes(policy, held_to(CUSTOMERS_DOCUMENT), held_to(ORDERS_DOCUMENT)).await
+    }
+
+    /// The runtimes are those of the two services behind.
+    pub(crate) async fn with_runtimes(policy: Policy, customers: Runtime, orders: Runtime) -> Self {
         let database = TestDatabase::seeded().await;
-        let customers_server = customers::start(customers::Config::from_env(&env(&database, "")).unwrap()).unwrap();
-        let server = OrdersServer::start(&env(&database, &customers_server.base_url()));
+        let mut config = customers::Config::from_env(&env(&database, "")).unwrap();
+        config.runtime = customers;
+        let customers_server = customers::start(config).unwrap();
+        let server = OrdersServer::start(&env(&database, &customers_server.base_url()), orders);
         let (customers, orders) = (Line::to(customers_server.local_addr()), Line::to(server.running.local_addr()));
         let mut config = world::config("production", &customers.base_url(), &orders.base_url());
         config.policy = policy;
@@ -78,7 +87,8 @@ impl System {
 
     /// Starts the orders server on the same database.
     pub(crate) fn restart_orders(&mut self) {
-        self.server = OrdersServer::start(&env(&self.database, &self.customers_server.base_url()));
+        let runtime = testing::runtime(ORDERS_DOCUMENT).unwrap();
+        self.server = OrdersServer::start(&env(&self.database, &self.customers_server.base_url()), runtime);
         self.orders.lead_to(self.server.running.local_addr());
     }
 
@@ -159,6 +169,11 @@ impl System {
     }
 }
 
+/// With time for what a busy machine does in each attempt.
+pub(crate) fn patient() -> Policy {
+    Policy { retry: Retry { attempt: Policy::default().retry.attempt, ..POLICY.retry }, ..POLICY }
+}
+
 #[derive(QueryableByName)]
 struct Number {
     #[diesel(sql_type = BigInt)]
@@ -168,14 +183,16 @@ struct Number {
 /// The orders server in a runtime of its own, so that it can end in the middle of a request.
 struct OrdersServer {
     running: Running<Orders>,
-    runtime: Option<Runtime>,
+    runtime: Option<runtime::Runtime>,
 }
 
 impl OrdersServer {
-    fn start(env: &Env<'_>) -> Self {
+    fn start(env: &Env<'_>, shared: Runtime) -> Self {
+        let mut config = orders::Config::from_env(env).unwrap();
+        config.runtime = shared;
         let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let inside = runtime.enter();
-        let running = orders::start(orders::Config::from_env(env).unwrap()).unwrap();
+        let running = orders::start(config).unwrap();
         drop(inside);
         Self { running, runtime: Some(runtime) }
     }

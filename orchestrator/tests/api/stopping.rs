@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use common_server::testing::Program;
 use nix::sys::signal::Signal;
+use tokio::net::TcpListener;
 
-use crate::instance::signal;
+use crate::instance::{program_before, signal};
 use crate::line::Mishap;
 use crate::world::{JWT_SECRET, PATH, Reply, SERVICE_TOKEN, World, order};
 
@@ -95,4 +96,28 @@ async fn a_request_that_was_accepted_is_answered_before_the_end() {
 async fn a_saga_may_take_all_of_its_time_before_the_end() {
     // Six attempts of 2 s, of the 15 s in which it goes forward.
     stopped_amid(&[(CUSTOMER, 3), (CREATE, 3)]).await.succeeded();
+}
+
+#[tokio::test]
+async fn a_log_reader_that_hangs_delays_neither_requests_nor_the_end() {
+    /// Their lines are more than a pipe takes, 64 KiB.
+    const REQUESTS: usize = 400;
+    let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let mut program = program_before("http://127.0.0.1:1".to_owned(), "http://127.0.0.1:2".to_owned());
+    // The pipe of its log stays open, and is never read.
+    let mut process = program.env("PORT", port.to_string()).env("PROFILE", "development").spawn().unwrap();
+    let url = format!("http://127.0.0.1:{port}/nothing");
+    let served = async {
+        while reqwest::get(&url).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let client = reqwest::Client::new();
+        for _ in 0..REQUESTS {
+            assert_eq!(client.get(&url).send().await.unwrap().status(), 404);
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), served).await.expect("it answers");
+    signal(&process, Signal::SIGTERM);
+    let ended = tokio::time::timeout(Duration::from_secs(10), process.wait()).await;
+    assert_eq!(ended.expect("it ends in time").unwrap().code(), Some(0));
 }

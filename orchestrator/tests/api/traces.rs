@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use common_server::Runtime;
 use common_server::settings::Env;
 use common_server::testing::Program;
 use nix::sys::signal::Signal;
@@ -18,7 +19,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use crate::fronts::example;
 use crate::instance::{Instance, signal};
 use crate::line::{read_request, response};
-use crate::services::System;
+use crate::services::{System, patient};
 use crate::world::{PATH, Reply, SERVICE_TOKEN, World, order};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -105,8 +106,8 @@ async fn one_trace_shows_the_whole_saga() {
     let endpoint = collector.endpoint.clone();
     // The two services are part of this process. Whatever other tests do meanwhile is in traces of its own.
     let env = Env::new(|name| (name == "OTEL_EXPORTER_OTLP_ENDPOINT").then(|| endpoint.clone()));
-    common_server::init_traces("services", &env).unwrap();
-    let system = System::start().await;
+    let runtime = Runtime::from_env("services", &env).unwrap();
+    let system = System::with_runtimes(patient(), runtime.clone(), runtime).await;
     let program = orchestrator(system.customers.base_url(), system.orders.base_url(), &endpoint).await;
     let reply = send(&program, &format!("00-{TRACE}-{CALLER}-01")).await;
     reply.succeeded();
@@ -140,7 +141,7 @@ async fn one_trace_shows_the_whole_saga() {
         assert!(!everything.contains(personal), "{personal}");
     }
     let line = program.line(|line| line["span"]["operation"] == saga).await;
-    assert_eq!((&line["span"]["trace_id"], &line["route"]), (&TRACE.into(), &PATH.into()), "{line}");
+    assert_eq!((&line["span"]["trace_id"], &line["operation"]), (&TRACE.into(), &saga.into()), "{line}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

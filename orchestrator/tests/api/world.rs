@@ -8,7 +8,7 @@ use client_common::Retry;
 use common_server::Running;
 use common_server::auth::Auth;
 use common_server::settings::Env;
-use common_server::testing::hold_answers_to;
+use common_server::testing;
 use orchestrator::{Config, Orchestrator, Policy};
 use serde_json::{Value, json};
 
@@ -154,9 +154,9 @@ impl Reply {
 pub(crate) const DOCUMENT: &str = include_str!("../../../specs/orchestrator.json");
 
 pub(crate) fn config(profile: &'static str, customers: &str, orders: &str) -> Config {
-    hold_answers_to(DOCUMENT).unwrap();
     let mut config = Config::from_env(&settings(profile, customers, orders)).unwrap();
     config.policy = POLICY;
+    config.runtime = testing::runtime(DOCUMENT).unwrap();
     config
 }
 

@@ -61,7 +61,7 @@ async fn of_somebody_who_hangs_up_neither_the_address_is_logged_nor_what_was_ask
     let line = program.line(|line| line["message"].as_str().is_some_and(|said| said.contains("disconnected"))).await;
     let request = line["fields"].as_str().unwrap();
     assert!(request.contains("req_id") && request.contains("GET"), "{line}");
-    program.line(|line| line["route"] == "/products/{id}").await;
+    program.line(|line| line["operation"] == "product_view").await;
     let log = format!("{:?}", program.lines());
     for personal in ["987654321", &address] {
         assert!(!log.contains(personal), "{personal}: {log}");

@@ -7,7 +7,7 @@ use common_http::{
     Answer, Conditional, CreatedHeaders, CreatedWith, EntityHeaders, Headers, JsonBody, OkAnswer, OkWith, PathId,
     QueryParams,
 };
-use common_server::{Call, Running};
+use common_server::{Call, HasRuntime, Running, Runtime};
 use customers_api::{
     Credentials, Customer, CustomerContact, CustomerInput, CustomerListQuery, CustomersApi, Error, NewOperator,
     OperatorAccount, OperatorListQuery, OperatorPatch, PasswordChange, Token,
@@ -37,10 +37,17 @@ pub(crate) enum Mood {
 
 #[derive(Clone)]
 pub(crate) struct State {
+    runtime: Runtime,
     mood: Arc<Mutex<Mood>>,
     calls: Arc<Mutex<Vec<HeaderMap>>>,
     arrived: Arc<Notify>,
     release: Arc<Notify>,
+}
+
+impl HasRuntime for State {
+    fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
 }
 
 /// The running fake.
@@ -55,7 +62,8 @@ pub(crate) const SECRET: &str = "the-secret-of-the-customers-service";
 impl FakeCustomers {
     pub(crate) fn start() -> Self {
         let mood = Arc::new(Mutex::new(Mood::Well));
-        let state = State { mood, calls: Arc::default(), arrived: Arc::default(), release: Arc::default() };
+        let (arrived, release) = (Arc::default(), Arc::default());
+        let state = State { runtime: Runtime::default(), mood, calls: Arc::default(), arrived, release };
         let api = customers_api::customers_api_mod::api_description::<Fake>().expect("the contract is sound");
         let address = "127.0.0.1:0".parse().expect("an address");
         let server = common_server::serve(api, state.clone(), address).expect("the fake starts");
@@ -131,7 +139,7 @@ impl CustomersApi for Fake {
                 Mood::Babbling => Ok(Answer::new(response(200, SECRET))),
             }
         };
-        Call::new(&rqctx).answer(work).await
+        Ok(Call::new(&rqctx).answer(work).await)
     }
 
     async fn token_create(rqctx: RequestContext<State>, _: JsonBody<Credentials>) -> Result<OkAnswer<Token>, Error> {
@@ -230,7 +238,7 @@ impl CustomersApi for Fake {
 }
 
 async fn not_faked<R: HttpResponse>(rqctx: &RequestContext<State>) -> Result<Answer<R>, Error> {
-    Call::new(rqctx).answer(async { Err(Failure::internal("the fake only knows customers")) }).await
+    Ok(Call::new(rqctx).answer(async { Err(Failure::internal("the fake only knows customers")) }).await)
 }
 
 fn contact(id: CustomerId) -> CustomerContact {

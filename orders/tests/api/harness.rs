@@ -7,7 +7,7 @@ use common_contract::Role;
 use common_server::Running;
 use common_server::auth::Auth;
 use common_server::settings::Env;
-use common_server::testing::hold_answers_to;
+use common_server::testing;
 use db_testing::TestDatabase;
 use diesel::QueryableByName;
 use diesel::sql_types::BigInt;
@@ -18,6 +18,7 @@ use orders_client::{Client, Error, ResponseValue, types};
 use crate::connection_loss::Proxy;
 
 pub(crate) const DOCUMENT: &str = include_str!("../../../specs/orders.json");
+const CUSTOMERS_DOCUMENT: &str = include_str!("../../../specs/customers.json");
 pub(crate) const SERVICE_TOKEN: &str = "service-token-of-the-tests-and-of-nothing-else";
 pub(crate) const JWT_SECRET: &str = "jwt-secret-of-the-tests-and-of-nothing-else";
 /// How long to wait before looking again.
@@ -91,7 +92,6 @@ impl Harness {
         customers: Option<Running<customers::Context>>,
         customers_base: &str,
     ) -> Self {
-        hold_answers_to(DOCUMENT).expect("the document can be read");
         let server = orders::start(config).expect("the server starts");
         let (base_url, customers_base) = (server.base_url(), customers_base.to_owned());
         let http =
@@ -272,7 +272,8 @@ const EXPIRED_KEY: &str = "INSERT INTO idempotency_keys (scope, principal, `key`
      UTC_TIMESTAMP(6) - INTERVAL 4 DAY, UTC_TIMESTAMP(6) - INTERVAL 1 DAY)";
 
 fn real_customers(database: &TestDatabase) -> Running<customers::Context> {
-    let config = customers::Config::from_env(&env(database.url(), "http://unused")).expect("the settings are good");
+    let mut config = customers::Config::from_env(&env(database.url(), "http://unused")).expect("the settings are good");
+    config.runtime = testing::runtime(CUSTOMERS_DOCUMENT).expect("the document can be read");
     customers::start(config).expect("the customers service starts")
 }
 
@@ -300,13 +301,20 @@ pub(crate) fn auth() -> Auth {
 }
 
 pub(crate) fn config(database_url: &str, customers_base: &str) -> Config {
-    Config::from_env(&env(database_url, customers_base)).expect("the settings are good")
+    config_from(&env(database_url, customers_base))
+}
+
+/// With a runtime that holds every answer to the document.
+pub(crate) fn config_from(env: &Env<'_>) -> Config {
+    let mut config = Config::from_env(env).expect("the settings are good");
+    config.runtime = testing::runtime(DOCUMENT).expect("the document can be read");
+    config
 }
 
 fn few_connections(count: usize, database_url: &str, customers_base: &str) -> Config {
     let env = env(database_url, customers_base);
     let few = Env::new(|name| if name == "DB_POOL_SIZE" { Some(count.to_string()) } else { env.get(name) });
-    Config::from_env(&few).expect("the settings are good")
+    config_from(&few)
 }
 
 /// The settings of a test's servers. Port 0 lets the system choose.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use common_server::testing::{Numbers, Program};
+use common_server::testing::{Program, Scrape};
 
 use crate::harness::{Harness, env, new_order, operator_token};
 
@@ -16,14 +16,14 @@ async fn program(harness: &Harness) -> Program {
     Program::start(env!("CARGO_BIN_EXE_orders"), settings.into_iter().chain(more)).await
 }
 
-fn keyed(numbers: &Numbers, operation: &str) -> [f64; 4] {
+fn keyed(scrape: &Scrape, operation: &str) -> [f64; 4] {
     ["run", "replayed", "reused", "not_done"]
-        .map(|outcome| numbers.sum("idempotency_requests_total", &[("operation", operation), ("outcome", outcome)]))
+        .map(|outcome| scrape.sum("idempotency_requests_total", &[("operation", operation), ("outcome", outcome)]))
 }
 
-fn answered(numbers: &Numbers, method: &str, route: &str, status: &str) -> f64 {
-    let labels = [("method", method), ("route", route), ("status", status)];
-    numbers.sum("http_server_request_duration_seconds_count", &labels)
+fn answered(scrape: &Scrape, method: &str, operation: &str, status: &str) -> f64 {
+    let labels = [("method", method), ("operation", operation), ("status", status)];
+    scrape.sum("http_server_request_duration_seconds_count", &labels)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -33,7 +33,7 @@ async fn requests_keys_and_transactions_are_counted_by_what_came_of_them() {
     let program = program(&harness).await;
     let outbound = client_common::Outbound::new().bearer(&operator_token("ann"));
     let client = orders_client::Client::new_with_client(&program.base_url, harness.http().clone(), outbound);
-    let before = program.numbers().await;
+    let before = program.scrape().await;
     let create =
         |key: &'static str, qty| client.order_create().x_idempotency_key(key).body(new_order(&[(a, qty)])).send();
     let order = create("a", 1).await.unwrap().id;
@@ -44,15 +44,15 @@ async fn requests_keys_and_transactions_are_counted_by_what_came_of_them() {
     client.order_confirm().id(order).x_idempotency_key("c").send().await.unwrap();
     client.order_view().id(order).send().await.unwrap();
     client.order_view().id(i64::MAX).send().await.unwrap_err();
-    let after = program.numbers().await;
+    let after = program.scrape().await;
     assert_eq!((keyed(&before, "order.create"), keyed(&after, "order.create")), ([0.0; 4], [1.0, 1.0, 1.0, 1.0]));
     assert_eq!(keyed(&after, "order.confirm"), [1.0, 1.0, 0.0, 0.0]);
-    let statuses = ["201", "422", "409"].map(|status| answered(&after, "POST", "/orders", status));
+    let statuses = ["201", "422", "409"].map(|status| answered(&after, "POST", "order_create", status));
     assert_eq!(statuses, [2.0, 1.0, 1.0]);
-    assert_eq!(answered(&after, "POST", "/orders/{id}/confirm", "200"), 2.0);
-    let views = ["200", "404"].map(|status| answered(&after, "GET", "/orders/{id}", status));
+    assert_eq!(answered(&after, "POST", "order_confirm", "200"), 2.0);
+    let views = ["200", "404"].map(|status| answered(&after, "GET", "order_view", status));
     assert_eq!(views, [1.0, 1.0]);
-    let transactions = |numbers: &Numbers, outcome| numbers.sum("db_transactions_total", &[("outcome", outcome)]);
+    let transactions = |scrape: &Scrape, outcome| scrape.sum("db_transactions_total", &[("outcome", outcome)]);
     // A create and a confirm, beside what the server does by itself; and a create for which there was too little.
     assert!(transactions(&after, "committed") - transactions(&before, "committed") >= 2.0);
     assert_eq!(transactions(&after, "refused"), 1.0);
@@ -79,7 +79,7 @@ async fn a_reservation_that_has_passed_is_counted() {
     let program = program(&harness).await;
     harness.becomes("SELECT COUNT(*) AS n FROM orders WHERE status = 'CANCELED'", 1).await;
     program.line(|line| line["job"] == "cancel orders whose reservation has passed").await;
-    assert_eq!(program.numbers().await.sum("reservations_expired_total", &[]), 1.0);
+    assert_eq!(program.scrape().await.sum("reservations_expired_total", &[]), 1.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,17 +93,17 @@ async fn what_collides_is_counted_by_its_cause() {
     let client = orders_client::Client::new_with_client(&program.base_url, harness.http().clone(), outbound);
     let mut other = harness.database.connection().await;
     other.batch_execute("BEGIN; SELECT id FROM products FOR UPDATE").await.unwrap();
-    let retries = |numbers: &Numbers, cause| numbers.sum("db_transaction_retries_total", &[("cause", cause)]);
+    let retries = |scrape: &Scrape, cause| scrape.sum("db_transaction_retries_total", &[("cause", cause)]);
     // An operator waits for longer than any engine takes to notice that a lock was waited for too long.
     let create = client.order_create().x_idempotency_key("k").body(new_order(&[(a, 1)])).send();
     let (created, ()) = tokio::join!(create, async {
-        while retries(&program.numbers().await, "lock_timeout") == 0.0 {
+        while retries(&program.scrape().await, "lock_timeout") == 0.0 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         other.batch_execute("ROLLBACK").await.unwrap();
     });
     created.unwrap();
-    let numbers = program.numbers().await;
-    assert_eq!(retries(&numbers, "deadlock"), 0.0);
-    assert_eq!(numbers.sum("db_transactions_total", &[("outcome", "failed")]), 0.0);
+    let scrape = program.scrape().await;
+    assert_eq!(retries(&scrape, "deadlock"), 0.0);
+    assert_eq!(scrape.sum("db_transactions_total", &[("outcome", "failed")]), 0.0);
 }

@@ -13,7 +13,7 @@ use orders_client::Client;
 use crate::books;
 use crate::fake_customers::{FakeCustomers, Mood};
 use crate::harness::{
-    Harness, SERVICE_TOKEN, env, is_replay, new_order, operator_token, refusal, refused, refused_with,
+    Harness, SERVICE_TOKEN, config_from, env, is_replay, new_order, operator_token, refusal, refused, refused_with,
 };
 
 /// A service that goes away when it is not answered in time. Every test here fails if it does.
@@ -93,7 +93,7 @@ async fn a_database_without_a_free_connection_is_told_in_time() {
         "DB_POOL_SIZE" => Some("1".to_owned()),
         name => env(harness.database.url(), "http://127.0.0.1:1").get(name),
     });
-    let server = orders::start(Config::from_env(&with_one_connection).unwrap()).unwrap();
+    let server = orders::start(config_from(&with_one_connection)).unwrap();
     let client = impatient(&server.base_url());
     let slow = "CREATE TRIGGER slow AFTER INSERT ON idempotency_keys FOR EACH ROW DO SLEEP(5)";
     harness.sql(slow).await;

@@ -12,12 +12,12 @@ use common_contract::{Failure, codes};
 use common_http::{Conditional, ConditionalKeyRequired, ConditionalKeyed, FromHeaders, Keyed, json_body, query_params};
 use common_server::auth::Auth;
 use common_server::settings::Env;
-use common_server::{Call, CursorKey, MAX_BODY_BYTES};
+use common_server::{Call, CursorKey, MAX_BODY_BYTES, Runtime};
 use customers_api::{
     Credentials, CustomerInput, CustomerListQuery, NewOperator, OperatorListQuery, OperatorPatch, PasswordChange,
 };
 use futures::executor::block_on;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use lambda_http::{Context, LambdaEvent};
 use orchestrator::{Config, Orchestrator, lambda};
 use orchestrator_api::CreateAndConfirm;
@@ -27,7 +27,7 @@ use orders_api::{
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::runtime::Runtime;
+use tokio::runtime;
 
 /// A target by its name.
 pub type Target = (&'static str, fn(&[u8]));
@@ -114,7 +114,7 @@ pub fn caller(bytes: &[u8]) {
             headers.append(HeaderName::from_static(name), value);
         }
     }
-    let call = Call::from_parts("fuzz", "request", headers);
+    let call = Call::from_parts(&Runtime::default(), "fuzz", &Method::GET, None, "request", headers);
     let refusals = [AUTH.viewer(&call).map(drop), AUTH.service(&call).map(drop)];
     assert!(refusals.iter().all(|refusal| refusal.as_ref().is_err_and(|it| it.code == codes::UNAUTHORIZED)));
     let id = call.correlation_id();
@@ -123,8 +123,8 @@ pub fn caller(bytes: &[u8]) {
 
 /// The function's events. Whatever is an HTTP request gets an answer that every gateway passes on.
 pub fn event(bytes: &[u8]) {
-    static FUNCTION: LazyLock<(Runtime, Orchestrator)> = LazyLock::new(|| {
-        let runtime = Runtime::new().expect("a runtime");
+    static FUNCTION: LazyLock<(runtime::Runtime, Orchestrator)> = LazyLock::new(|| {
+        let runtime = runtime::Runtime::new().expect("a runtime");
         let function = Config::from_env(&settings()).and_then(Orchestrator::new).expect("good settings");
         (runtime, function)
     });

@@ -1,12 +1,13 @@
 //! Who is let in, and who is not.
 
 use common_contract::{Role, codes};
-use http::{HeaderMap, header};
+use http::{HeaderMap, Method, header};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
 use super::tokens::{AUDIENCE, ISSUER, kid};
 use super::*;
+use crate::Runtime;
 
 const SECRET: &str = "jwt-secret";
 
@@ -22,7 +23,7 @@ fn auth() -> Auth {
 fn call(authorization: &str) -> Call {
     let mut headers = HeaderMap::new();
     headers.insert(header::AUTHORIZATION, authorization.parse().unwrap());
-    Call::from_parts("test", "request", headers)
+    Call::from_parts(&Runtime::default(), "test", &Method::GET, None, "request", headers)
 }
 
 fn showing(token: &str) -> Call {
@@ -200,7 +201,7 @@ fn two_authorization_headers_are_no_credentials() {
     let mut headers = HeaderMap::new();
     headers.append(header::AUTHORIZATION, "Bearer service-token".parse().unwrap());
     headers.append(header::AUTHORIZATION, "Bearer x".parse().unwrap());
-    let call = Call::from_parts("test", "request", headers);
+    let call = Call::from_parts(&Runtime::default(), "test", &Method::GET, None, "request", headers);
     assert_eq!(anyone(&auth(), &call).unwrap_err().code, codes::UNAUTHORIZED);
 }
 

@@ -1,30 +1,36 @@
-//! Whether every answer of every test is as the document says: its status, its code, its headers, its body.
+//! Verifies every response of every test against the document: its status, its code, its headers, its body.
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use dropshot::Body;
+use futures::FutureExt;
 use http::Response;
 use http_body_util::{BodyExt, Collected};
 use openapi_document::{Document, Strictness, Validator};
 use serde_json::Value;
 
-static DOCUMENT: OnceLock<Document> = OnceLock::new();
-/// What is expected of the answers to an operation, by status. Made when first needed, as a test sends few of them.
-static EXPECTED: Mutex<BTreeMap<Key, Arc<Expected>>> = Mutex::new(BTreeMap::new());
+use crate::Runtime;
 
-/// An operation and a status.
-type Key = (String, u16);
+/// Compiled documents of this process: every test has a server of its own.
+static VERIFIERS: Mutex<BTreeMap<&'static str, Arc<Verifier>>> = Mutex::new(BTreeMap::new());
 
-/// Headers that tell a client what to do. None is sent where the document does not say so.
-const TELLING: [&str; 5] = ["etag", "idempotent-replayed", "location", "retry-after", "www-authenticate"];
-/// dropshot adds it to every answer, after this has been looked at.
+/// Headers that a client acts on. None is sent unless the document has it.
+const ACTED_ON: [&str; 5] = ["etag", "idempotent-replayed", "location", "retry-after", "www-authenticate"];
+/// dropshot adds it to every response, after this verification.
 const ADDED_LATER: &str = "X-Request-Id";
 
-/// What the document says of one answer.
+/// A document, and the parts of it that were needed so far.
+struct Verifier {
+    document: Document,
+    /// By operation and status. Compiled when first needed, as a test needs few of them.
+    expected: Mutex<BTreeMap<(String, u16), Arc<Expected>>>,
+}
+
+/// One response, as documented.
 struct Expected {
-    /// None where there is no body.
+    /// None without a body.
     body: Option<Validator>,
     /// Empty where it is no failure.
     codes: Vec<String>,
@@ -38,49 +44,60 @@ struct ExpectedHeader {
     value: Validator,
 }
 
-/// From now on, every answer of this process to an operation of the document has to be as the document says. One that is
-/// not ends the process with a message: a test may well expect the failure that anything milder would look like.
+/// A runtime whose server has to answer every operation of the document as documented. A response that deviates ends the
+/// process with a message: a test may well expect the failure that anything milder would look like.
 ///
 /// # Errors
 ///
 /// Where the document cannot be read.
-pub fn hold_answers_to(document: &str) -> Result<(), serde_json::Error> {
-    let document = Document::parse(document)?;
-    DOCUMENT.get_or_init(|| document);
-    Ok(())
+pub fn runtime(document: &'static str) -> Result<Runtime, serde_json::Error> {
+    let mut known = VERIFIERS.lock().unwrap_or_else(PoisonError::into_inner);
+    let verifier = match known.get(document) {
+        Some(verifier) => Arc::clone(verifier),
+        None => {
+            let verifier = Verifier { document: Document::parse(document)?, expected: Mutex::default() };
+            Arc::clone(known.entry(document).or_insert(Arc::new(verifier)))
+        }
+    };
+    Ok(Runtime::with_response_hook(move |operation, response| verifier.verified(operation, response)))
 }
 
-/// The same answer, if it is as documented or nobody asked.
-pub(crate) async fn held_to_document(operation: &str, answer: Response<Body>) -> Response<Body> {
-    let Some(document) = DOCUMENT.get().filter(|document| document.operation(operation).is_some()) else {
-        return answer;
-    };
-    let (head, body) = answer.into_parts();
-    let body = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
-    let status = head.status.as_u16();
-    let problems = match expected(document, operation, status) {
-        Ok(expected) => expected.problems(&head.headers, &body),
-        Err(problem) => vec![problem],
-    };
-    if !problems.is_empty() {
-        let body = String::from_utf8_lossy(&body);
-        let problems = problems.join("\n");
-        // Not by a macro: what those print is kept until the test has ended, and this ends it.
-        let _ = writeln!(std::io::stderr(), "{operation} answered {status}, not as documented:\n{problems}\n{body}");
-        std::process::exit(1);
+impl Verifier {
+    fn verified(&self, operation: &str, response: Response<Body>) -> Response<Body> {
+        if self.document.operation(operation).is_none() {
+            return response;
+        }
+        let (head, body) = response.into_parts();
+        let status = head.status.as_u16();
+        // Every body is in memory, so it is there at once.
+        let body = body.collect().now_or_never().and_then(Result::ok).map(Collected::to_bytes);
+        let problems = match (self.expected(operation, status), &body) {
+            (Ok(expected), Some(body)) => expected.problems(&head.headers, body),
+            (Ok(_), None) => vec!["the body is not in memory".to_owned()],
+            (Err(problem), _) => vec![problem],
+        };
+        let body = body.unwrap_or_default();
+        if !problems.is_empty() {
+            let body = String::from_utf8_lossy(&body);
+            let problems = problems.join("\n");
+            // Not by a macro: their output is kept until the test has ended, and this ends it.
+            let _ =
+                writeln!(std::io::stderr(), "{operation} answered {status}, not as documented:\n{problems}\n{body}");
+            std::process::exit(1);
+        }
+        Response::from_parts(head, body.into())
     }
-    Response::from_parts(head, body.into())
-}
 
-fn expected(document: &Document, operation: &str, status: u16) -> Result<Arc<Expected>, String> {
-    let mut known = EXPECTED.lock().unwrap_or_else(PoisonError::into_inner);
-    let key = (operation.to_owned(), status);
-    if let Some(expected) = known.get(&key) {
-        return Ok(Arc::clone(expected));
+    fn expected(&self, operation: &str, status: u16) -> Result<Arc<Expected>, String> {
+        let mut known = self.expected.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (operation.to_owned(), status);
+        if let Some(expected) = known.get(&key) {
+            return Ok(Arc::clone(expected));
+        }
+        let expected = Arc::new(Expected::read(&self.document, operation, status)?);
+        known.insert(key, Arc::clone(&expected));
+        Ok(expected)
     }
-    let expected = Arc::new(Expected::read(document, operation, status)?);
-    known.insert(key, Arc::clone(&expected));
-    Ok(expected)
 }
 
 impl Expected {
@@ -117,7 +134,7 @@ impl Expected {
             }
         }
         let is_expected = |name: &str| self.headers.iter().any(|header| header.name.eq_ignore_ascii_case(name));
-        let surprising = TELLING.into_iter().filter(|name| headers.contains_key(*name) && !is_expected(name));
+        let surprising = ACTED_ON.into_iter().filter(|name| headers.contains_key(*name) && !is_expected(name));
         problems.extend(surprising.map(|name| format!("{name} is not documented")));
         problems
     }

@@ -1,12 +1,11 @@
-//! What the tests of every server do alike: checks by its document, and the program itself with what it logs and counts.
+//! Shared parts of the servers' tests: checks by the document, and the program itself with its log and its metrics.
 
 mod answers;
 mod credentials;
-mod numbers;
 mod program;
+mod scrape;
 
-pub(crate) use answers::held_to_document;
-pub use answers::hold_answers_to;
+pub use answers::runtime;
 pub use credentials::credentials_that_get_in;
-pub use numbers::Numbers;
 pub use program::{Program, everything_it_writes};
+pub use scrape::Scrape;

@@ -7,31 +7,33 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
-use super::Numbers;
+use super::Scrape;
 
 /// How long anything that is waited for may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long to wait before looking again.
 const POLL: Duration = Duration::from_millis(10);
 
-/// A running program. It ends with the test.
+/// A running program. It is killed at the end of the test.
 pub struct Program {
     /// The process itself.
     pub process: Child,
     /// Where it answers.
     pub base_url: String,
-    numbers_url: Option<String>,
+    metrics_url: Option<String>,
     log: Writing,
     errors: Writing,
 }
 
-/// The lines that a program has written until now, and who reads them: a pipe that is full would stop it.
+/// The lines that a program has written until now, and the task that reads them.
 struct Writing {
     lines: Arc<Mutex<Vec<String>>>,
     reader: JoinHandle<()>,
@@ -110,24 +112,28 @@ impl Program {
             .expect("the program starts");
         let log = Writing::read(process.stdout.take().expect("it is piped"));
         let errors = Writing::read(process.stderr.take().expect("it is piped"));
-        let mut program = Self { process, base_url: String::new(), numbers_url: None, log, errors };
+        let mut program = Self { process, base_url: String::new(), metrics_url: None, log, errors };
         let says = |line: &Value, end: &str| line["message"].as_str().is_some_and(|message| message.ends_with(end));
         tokio::select! {
             line = line(&program.log, |line| says(line, "is listening")) => program.base_url = url(&line),
             _ = program.process.wait() => return Err(program.end().await),
         }
-        program.numbers_url = program.lines().iter().find(|line| says(line, "served at /metrics")).map(url);
+        program.metrics_url = program.lines().iter().find(|line| says(line, "served at /metrics")).map(url);
         Ok(program)
     }
 
-    /// Ends it at once. Gives all that it wrote.
+    /// Stops it. Gives all that it wrote.
     async fn end(mut self) -> String {
-        self.process.kill().await.expect("it can be ended");
+        if let Some(id) = self.process.id().and_then(|id| id.try_into().ok()) {
+            // It may have ended by itself.
+            let _ = kill(Pid::from_raw(id), Signal::SIGTERM);
+        }
+        timeout(PATIENCE, self.process.wait()).await.expect("it stops in time").expect("it can be waited for");
         let lines = [self.log.all().await, self.errors.all().await].concat();
         lines.into_iter().map(|line| line + "\n").collect()
     }
 
-    /// Reads nothing any more of what it writes, as if whoever did so had ended.
+    /// Closes the pipes of its output, as if the log's reader had ended.
     pub async fn stop_reading(&mut self) {
         self.log.stop().await;
         self.errors.stop().await;
@@ -151,15 +157,15 @@ impl Program {
         line(&self.log, wanted).await
     }
 
-    /// What it tells Prometheus.
+    /// Scrapes its metrics.
     ///
     /// # Panics
     ///
-    /// Where it tells nothing, or not as Prometheus reads it.
-    pub async fn numbers(&self) -> Numbers {
-        let url = self.numbers_url.as_ref().unwrap_or_else(|| panic!("METRICS_PORT is not among the settings"));
-        let answer = reqwest::get(format!("{url}/metrics")).await.expect("the numbers are served");
-        Numbers::read(&answer.text().await.expect("they are text"))
+    /// Where it has none, or not as Prometheus reads them.
+    pub async fn scrape(&self) -> Scrape {
+        let url = self.metrics_url.as_ref().unwrap_or_else(|| panic!("METRICS_PORT is not among the settings"));
+        let answer = reqwest::get(format!("{url}/metrics")).await.expect("the metrics are served");
+        Scrape::read(&answer.text().await.expect("they are text"))
     }
 }
 

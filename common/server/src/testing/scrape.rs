@@ -1,21 +1,21 @@
-//! What a server tells Prometheus, read as strictly as its format allows (text, version 0.0.4).
+//! The metrics of a server, read as strictly as their format allows (text, version 0.0.4).
 
 #![expect(clippy::panic, reason = "a helper of a test fails the test")]
 
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The samples of one scrape.
-pub struct Numbers {
+pub struct Scrape {
     /// By name and labels, as they are written.
     samples: BTreeMap<String, f64>,
 }
 
-impl Numbers {
-    /// Reads a scrape.
+impl Scrape {
+    /// Reads the text of a scrape.
     ///
     /// # Panics
     ///
-    /// Where a line is no sample, or a sample is not said to mean anything.
+    /// Where a line is no sample, or a sample has no description.
     pub fn read(text: &str) -> Self {
         let (mut samples, mut described, mut typed) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
         for line in text.lines().filter(|line| !line.is_empty()) {
@@ -25,7 +25,7 @@ impl Numbers {
                 ["#", "TYPE", name, kind] => drop(typed.insert(name, kind)),
                 _ => {
                     let (series, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("{line:?} is no sample"));
-                    let value = value.parse().unwrap_or_else(|_| panic!("{line:?} has no number"));
+                    let value = value.parse().unwrap_or_else(|_| panic!("{line:?} has no value"));
                     let name = series.split('{').next().unwrap_or_default();
                     let family = family(name, &typed).unwrap_or_else(|| panic!("{name} has no TYPE"));
                     assert!(described.contains(family), "{family} has no HELP");
@@ -67,14 +67,14 @@ mod tests {
 
     #[test]
     fn samples_are_added_up_by_their_labels() {
-        let numbers = Numbers::read(GOOD);
-        assert_eq!([numbers.sum("a_total", &[]), numbers.sum("a_total", &[("b", "1")])], [5.0, 2.0]);
-        assert_eq!([numbers.sum("a", &[]), numbers.sum("a_total", &[("b", "3")])], [0.0, 0.0]);
+        let scrape = Scrape::read(GOOD);
+        assert_eq!([scrape.sum("a_total", &[]), scrape.sum("a_total", &[("b", "1")])], [5.0, 2.0]);
+        assert_eq!([scrape.sum("a", &[]), scrape.sum("a_total", &[("b", "3")])], [0.0, 0.0]);
     }
 
     #[test]
     #[should_panic(expected = "a_total has no HELP")]
-    fn a_number_that_nobody_explains_is_refused() {
-        Numbers::read(GOOD.strip_prefix("# HELP a_total What a is\n").unwrap_or_default());
+    fn a_metric_without_a_description_is_refused() {
+        Scrape::read(GOOD.strip_prefix("# HELP a_total What a is\n").unwrap_or_default());
     }
 }
