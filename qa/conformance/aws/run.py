@@ -5,6 +5,7 @@ cfn-lint checks the templates by AWS's own description of its resources; facts.p
 operations match. The scripts run against moto's server, which executes nothing; stand-in/aws leaves out what it cannot create.
 """
 
+import logging
 import os
 import subprocess
 import sys
@@ -72,6 +73,7 @@ def stacks(client):
 @contextmanager
 def server():
     """moto's server on a free port of loopback, in which a task has ended as soon as it is looked at."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     state_manager.set_transition("ecs::task", {"progression": "immediate"})
     moto = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     moto.start()
