@@ -33,7 +33,7 @@ pub(crate) async fn judge(
     match history {
         None => journal.violation("clients have no definite answers although all is calm".to_owned()),
         Some(history) => {
-            load = history.summary().to_string();
+            load = history.progress().to_string();
             let found = history.verify(url).await.context("the answers cannot be compared with the database")?;
             lost = Some(found.len());
             found.into_iter().for_each(|answer| journal.violation(answer));
