@@ -136,8 +136,7 @@ impl Round {
 
     async fn create(&self, key: &str, product_id: i64, qty: i64) -> Result<Order, Fault<types::Error>> {
         let items = vec![NewOrderItem { product_id, qty }];
-        let customer_id = self.customer;
-        let new = NewOrder { customer_id, items, expected_total_cents: None, external_reference: None };
+        let new = NewOrder::builder().customer_id(self.customer).items(items);
         let create = || send(self.orders.order_create().x_idempotency_key(key).body(new.clone()).send());
         patient().repeatable(create).await.map(ResponseValue::into_inner)
     }

@@ -88,7 +88,7 @@ impl Others {
             let (orders, product_id) = (self.orders.clone(), products.next().copied().unwrap_or_default());
             requests.spawn(async move {
                 let items = vec![NewOrderItem { product_id, qty: 1 }];
-                let new = NewOrder { customer_id: 1, items, expected_total_cents: None, external_reference: None };
+                let new = NewOrder::builder().customer_id(1).items(items);
                 match send(orders.order_create().body(new).send()).await {
                     Ok(_) => Answer::Order(due.elapsed()),
                     Err(fault) => Answer::Failure(format!("an order: {fault}")),
