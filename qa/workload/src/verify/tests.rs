@@ -239,7 +239,7 @@ fn stranger(mut snapshot: Snapshot) -> Snapshot {
     for event in snapshot.orders.values_mut().flat_map(|order| &mut order.events) {
         event.correlation_id = "another".to_owned();
     }
-    books
+    snapshot
 }
 
 #[test]
@@ -369,7 +369,7 @@ fn an_undo_that_cancels_what_was_confirmed_is_named() {
     breaks(
         "a confirmed order ends only by",
         vec![record(Some("k"), saga(), vec![failed(Compensated::Done, false)])],
-        books,
+        snapshot,
     );
 }
 
@@ -378,5 +378,5 @@ fn an_order_over_which_the_orchestrator_said_nothing_is_named_also_when_it_has_e
     let mut snapshot = with_order("x", Status::Canceled);
     snapshot.orders.get_mut(&7).unwrap().events[1].principal = "system:expiry".to_owned();
     let told = vec![record(Some("k"), saga(), vec![failed(Compensated::NotNeeded, false)])];
-    breaks("where the orchestrator only ever did nothing", told, books);
+    breaks("where the orchestrator only ever did nothing", told, snapshot);
 }
