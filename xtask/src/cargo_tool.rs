@@ -22,7 +22,6 @@ pub(crate) struct CargoTool {
 }
 
 pub(crate) const CARGO_DENY: CargoTool = CargoTool { name: "cargo-deny", version: "0.20.2", is_optimised: false };
-pub(crate) const CARGO_FUZZ: CargoTool = CargoTool { name: "cargo-fuzz", version: "0.13.2", is_optimised: false };
 pub(crate) const CARGO_CYCLONEDX: CargoTool =
     CargoTool { name: "cargo-cyclonedx", version: "0.5.9", is_optimised: false };
 pub(crate) const OHA: CargoTool = CargoTool { name: "oha", version: "1.16.0", is_optimised: true };

@@ -50,7 +50,7 @@ fn run_behind_door(
     let progress = Progress::new(false);
     let door = HAPROXY.find_or_install(install, &progress, &home.claim)?;
     run_program(System::new(Some(home), progress)?, name, args, |command| {
-        command.arg("--directory").arg(directory).arg("--door").arg(door);
+        command.arg("--directory").arg(directory).arg("--haproxy").arg(door);
         command.arg("--configuration").arg(workspace::root().join(CONFIGURATION));
         complete(command);
     })

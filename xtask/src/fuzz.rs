@@ -1,53 +1,59 @@
-//! `fuzz`: libFuzzer looks for bytes at which something that reads them from outside panics.
+//! `fuzz`: libFuzzer looks for bytes from outside at which something panics.
 //!
-//! No nightly compiler is needed: without a sanitizer, cargo-fuzz asks for nothing that a stable one does not have. There is no `unsafe`
-//! here that one would watch.
+//! A stable compiler suffices: without a sanitizer, nothing here is unstable. There is no `unsafe` that one would watch.
 
-use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::fs;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use anyhow::{Result, bail};
 
-use crate::cargo_tool::CARGO_FUZZ;
 use crate::cli::FuzzArgs;
-use crate::progress::Progress;
-use crate::system::System;
-use crate::{process, workspace};
+use crate::workspace;
 
 /// The longest input, in bytes: twice the longest body.
 const LONGEST: &str = "-max_len=131072";
 
-/// Where each target has its program.
-const PROGRAMS: &str = "qa/fuzz/fuzz_targets";
+/// How LLVM counts, for libFuzzer, which code ran and what was compared.
+const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+     -Cllvm-args=-sanitizer-coverage-trace-compares -Cllvm-args=-simplifycfg-branch-fold-threshold=0 --cfg fuzzing";
 
 pub(crate) fn run(args: &FuzzArgs) -> Result<ExitCode> {
-    let mut system = System::new(None, Progress::new(false))?;
+    let mut build = cargo("build");
+    if !build.status()?.success() {
+        bail!("the targets do not compile");
+    }
+    let directory = workspace::root().join(".local/fuzz");
+    fs::create_dir_all(directory.join("findings"))?;
     for target in targets(&args.targets)? {
-        let mut command = CARGO_FUZZ.find_or_install(args.install, &mut system)?;
-        command.args(["run", "--fuzz-dir", "qa/fuzz", "--sanitizer", "none", "--features", "libfuzzer"]);
-        let corpus = workspace::root().join(".local/fuzz").join(&target);
+        let corpus = directory.join(&target);
         fs::create_dir_all(&corpus)?;
-        command.arg(target).arg(&corpus);
-        command.args(["--", LONGEST, &format!("-max_total_time={}", args.seconds)]);
-        let status = system.run_attached("fuzz", &command)?;
-        if !status.success() {
-            return Ok(process::exit_code(status));
+        let findings = directory.join("findings").join(format!("{target}-"));
+        let mut program = cargo("run");
+        program.arg("--").arg(&corpus).args([LONGEST, &format!("-max_total_time={}", args.seconds)]);
+        program.arg(format!("-artifact_prefix={}", findings.display())).env("FUZZ_TARGET", &target);
+        if !program.status()?.success() {
+            return Ok(ExitCode::FAILURE);
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Those that are wanted, or all of them where none is named.
+/// Cargo, building or running the program with all targets. With a `--target`, build scripts are not instrumented.
+fn cargo(command: &str) -> Command {
+    let mut cargo = workspace::cargo();
+    cargo.args([command, "--quiet", "--package", "fuzz", "--bin", "fuzz", "--features", "libfuzzer"]);
+    cargo.args(["--profile", "fuzz", "--target", "host-tuple"]).env("RUSTFLAGS", COVERAGE);
+    cargo
+}
+
+/// The named targets, or all where none is named.
 fn targets(wanted: &[String]) -> Result<Vec<String>> {
-    let mut known = BTreeSet::new();
-    for entry in fs::read_dir(workspace::root().join(PROGRAMS))? {
-        known.extend(entry?.path().file_stem().and_then(OsStr::to_str).map(str::to_owned));
-    }
-    match wanted.iter().find(|target| !known.contains(*target)) {
-        Some(target) => bail!("there is no target {target}, but {}", Vec::from_iter(known).join(", ")),
-        None if wanted.is_empty() => Ok(known.into_iter().collect()),
+    let output = cargo("run").env_remove("FUZZ_TARGET").output()?;
+    let known: Vec<_> = String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect();
+    match wanted.iter().find(|target| !known.contains(target)) {
+        Some(target) => bail!("unknown target {target}; the targets are {}", known.join(", ")),
+        None if wanted.is_empty() => Ok(known),
         None => Ok(wanted.to_owned()),
     }
 }

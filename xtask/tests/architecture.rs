@@ -45,7 +45,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("xtask", &["private-server"]),
-    ("workload", &["client-common", "customers-client", "orchestrator-client", "orders-client"]),
+    ("workload", &["client-common", "customers-client", "openapi-document", "orchestrator-client", "orders-client"]),
     (
         "fuzz",
         &[

@@ -7,7 +7,6 @@ use client_common::Outbound;
 use common_server::settings::Env;
 use diesel_async::SimpleAsyncConnection;
 use futures::future::join_all;
-use orders::Config;
 use orders_client::Client;
 
 use crate::books;

@@ -11,8 +11,8 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::mysql::{self, Commits};
-use crate::plan::CommitSide;
 use crate::proxy::{Behaviour, Orders};
+use crate::schedule::CommitSide;
 
 const CHUNK: usize = 1 << 16;
 
@@ -39,7 +39,7 @@ pub(crate) async fn carry(client: TcpStream, orders: watch::Receiver<Orders>, co
         reset(&client);
         return;
     };
-    // The delays are to be those of the plan.
+    // The delays are to be those of the schedule.
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let mut ends = (client, server);
     let end = tokio::select! {

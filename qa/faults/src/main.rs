@@ -1,181 +1,211 @@
-//! Runs the real system under load, makes faults from a seed, restarts its replicas or attacks its door, and judges what
-//! is left.
+//! Runs the real system, disturbs it, and verifies what is left: `chaos` makes faults from a seed, `rolling` restarts
+//! replicas behind the edge proxy, `abuse` attacks that proxy.
 //!
-//! Lives here: the command line, the directory of the run, and the exit code. Of chaos, `plan` says which faults are made
-//! and when, `system` has the processes and the proxies between them, `run` goes through the plan. Of a rolling restart,
-//! `replicas` has the processes and the door before them, `rolling` restarts them, `races` are clients who want the
-//! same. `judge` asks what became of either. `abuse` attacks the door of the same replicas. The load and the invariants
-//! are crates of their own.
+//! Here are the command line, the directory of a run, and the exit code. `system` is the system of `chaos` with a proxy on
+//! every link, `replicas` the one of the others behind HAProxy, `verify` asks what became of either.
 
 mod abuse;
+mod chaos;
 mod connection;
-mod judge;
 mod mysql;
-mod plan;
 mod proxy;
 mod races;
 mod replicas;
 mod report;
 mod rolling;
-mod run;
+mod schedule;
 mod system;
-mod targets;
+mod verify;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use clap::{Args, Parser};
-use tempfile::TempDir;
+use clap::{Args, ColorChoice, Parser, Subcommand};
+use private_server::Program;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::abuse::Abuse;
-use crate::replicas::Door;
-use crate::report::{Verdict, print};
-use crate::rolling::Rolling;
-use crate::run::Run;
+use crate::replicas::Edge;
+use crate::report::{Journal, print};
 
-/// Runs the real system, disturbs it, and judges what is left
+/// The end of each help.
+macro_rules! help {
+    ($text:literal) => {
+        concat!(
+            $text,
+            "Exit codes: 0 without a violation, 1 with one, 2 for wrong usage, 3 if the run could not be made."
+        )
+    };
+}
+
+/// Run the real system, disturb it, and verify what is left
 #[derive(Parser)]
+#[command(version, propagate_version = true, disable_help_subcommand = true, after_help = help!(""))]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Subcommand)]
 enum Command {
-    /// Makes faults from a seed, under load
-    Chaos {
-        #[command(flatten)]
-        frame: Frame,
-        #[command(flatten)]
-        workload: Workload,
-    },
-    /// Restarts two replicas of each service behind HAProxy one by one, under load
+    /// Make faults from a seed, under load
+    #[command(after_help = help!("Kills, stops and restarts the services and a private database server, and cuts, delays and \
+truncates the connections between them. At the end every client gets its answer; then answers and data invariants are \
+verified. Ctrl-C ends the run early and verifies it.
+
+Examples:
+  chaos --minutes 30
+  chaos --minutes 2 --seed 4711
+  chaos --program /usr/local/mysql/bin/mysqld
+
+"))]
+    Chaos(Load),
+    /// Restart two replicas of each service behind HAProxy one by one, under load
+    #[command(after_help = help!("Violations are a client that retries and gets no answer, a race with a wrong end, a lost \
+answer, and a broken data invariant.
+
+Examples:
+  rolling --minutes 30 --clients 16
+
+"))]
     Rolling {
         #[command(flatten)]
-        frame: Frame,
+        load: Load,
         #[command(flatten)]
-        workload: Workload,
-        #[command(flatten)]
-        door: Door,
+        edge: Edge,
     },
-    /// Attacks HAProxy and the services behind it, and measures what others notice
+    /// Attack HAProxy and the services behind it, and measure what others notice
+    #[command(after_help = help!("Sends requests that must not get in. Then holds 2,001 connections for 20 s, again and again, \
+while an operator reads and orders. Violations are a request that gets in, an operator who is not served or is served \
+more than twice as slowly at the 99th percentile, a connection that is held for long, and a process that grows.
+
+Examples:
+  abuse --minutes 10
+
+"))]
     Abuse {
         #[command(flatten)]
-        frame: Frame,
-        #[command(flatten)]
-        door: Door,
-        /// Say how much slower others are served, but do not judge it
+        edge: Edge,
+        /// Report how much slower others are served, but accept it
         #[arg(long)]
         lenient: bool,
     },
 }
 
-/// What every run has.
+/// Options of every run.
 #[derive(Args)]
-struct Frame {
-    /// How long the system is disturbed
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1440))]
+struct Common {
+    /// Length of the disturbance
+    #[arg(long, global = true, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1440))]
     minutes: u32,
-    /// The database server to run, a mariadbd or mysqld; the first one that is found unless given
-    #[arg(long, value_name = "PATH")]
+    /// Database server to run, a mariadbd or mysqld [default: the first one found]
+    #[arg(long, global = true, value_name = "PATH")]
     program: Option<PathBuf>,
-    /// Keep the logs and the data even if all is well
-    #[arg(long)]
+    /// Keep logs and data without a violation, too
+    #[arg(long, global = true)]
     keep: bool,
-    /// Where the directory of the run is made
-    #[arg(long, value_name = "PATH")]
-    directory: PathBuf,
+    /// Parent of the directory of the run [default: .local/COMMAND]
+    #[arg(long, global = true, value_name = "PATH")]
+    directory: Option<PathBuf>,
+    /// Colored output
+    #[arg(long, global = true, value_name = "WHEN", default_value_t)]
+    color: ColorChoice,
 }
 
-/// What the clients do.
+/// Options of the load.
 #[derive(Args)]
-struct Workload {
-    /// Says what the clients do, and which faults are made; random unless given
+struct Load {
+    /// Seed of the clients' requests and of the faults [default: random]
     #[arg(long)]
     seed: Option<u64>,
-    /// How many clients work at once
+    /// Number of clients
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
     clients: u16,
 }
 
-impl Workload {
-    fn seed(&self) -> u64 {
+impl Load {
+    async fn start(&self, run: &Run, targets: workload::Targets) -> Result<(u64, workload::Load)> {
         let seed = self.seed.unwrap_or_else(rand::random);
         print(format_args!("seed {seed}"));
-        seed
+        run.journal.figure(format_args!("seed        {seed}"));
+        let load = workload::Load::start(targets, seed, self.clients.into()).await;
+        Ok((seed, load.context("the load does not start")?))
     }
 }
 
-impl Command {
-    fn frame(&self) -> &Frame {
-        match self {
-            Self::Chaos { frame, .. } | Self::Rolling { frame, .. } | Self::Abuse { frame, .. } => frame,
-        }
-    }
+/// What every run has.
+struct Run {
+    length: Duration,
+    program: Program,
+    directory: PathBuf,
+    /// Turns true at the first signal.
+    interrupted: watch::Receiver<bool>,
+    journal: Journal,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Command::parse()).await {
+    let cli = Cli::parse();
+    match cli.common.color {
+        ColorChoice::Always => anstream::ColorChoice::Always,
+        ColorChoice::Never => anstream::ColorChoice::Never,
+        ColorChoice::Auto => anstream::ColorChoice::Auto,
+    }
+    .write_global();
+    match run(cli).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             print(format_args!("error: {error:#}"));
-            ExitCode::FAILURE
+            ExitCode::from(3)
         }
     }
 }
 
-/// True when all is well.
-async fn run(command: Command) -> Result<bool> {
+/// Whether there was no violation.
+async fn run(Cli { command, common }: Cli) -> Result<bool> {
     let interrupted = listen_for_interrupts()?;
-    let &Frame { minutes, ref program, keep, ref directory } = command.frame();
-    let program = match program {
-        Some(path) => private_server::Program::at(path).with_context(|| format!("{} is no server", path.display()))?,
-        None => private_server::Program::find()
-            .with_context(|| format!("no database server: {}", private_server::install_command()))?,
+    let name = match command {
+        Command::Chaos(_) => "chaos",
+        Command::Rolling { .. } => "rolling",
+        Command::Abuse { .. } => "abuse",
     };
-    let directory = make_directory(directory)?;
-    print(format_args!("{minutes} min, {program}"));
+    let program = match common.program {
+        Some(path) => Program::at(&path).with_context(|| format!("{} is no server", path.display()))?,
+        None => {
+            Program::find().with_context(|| format!("no database server: {}", private_server::install_command()))?
+        }
+    };
+    // Absolute: the programs of a run may have other working directories.
+    let parent = std::path::absolute(common.directory.unwrap_or_else(|| PathBuf::from(".local").join(name)))?;
+    let cannot = || format!("cannot create a directory in {}", parent.display());
+    std::fs::create_dir_all(&parent).with_context(cannot)?;
+    let directory = tempfile::Builder::new().prefix("run-").tempdir_in(&parent).with_context(cannot)?;
+    print(format_args!("{} min, {program}", common.minutes));
     print(format_args!("logs in {}", directory.path().display()));
-    let length = Duration::from_secs(u64::from(minutes) * 60);
-    let verdict = carry_out(command, length, program, directory.path(), interrupted).await;
-    let is_well = verdict.as_ref().is_ok_and(|verdict| verdict.is_well);
-    if let Ok(verdict) = &verdict {
-        print(&verdict.text);
+    let length = Duration::from_secs(u64::from(common.minutes) * 60);
+    let (path, journal) = (directory.path().to_owned(), Journal::new());
+    journal.figure(format_args!("engine      {program}"));
+    let run = Run { length, program, directory: path, interrupted, journal };
+    let result = match &command {
+        Command::Chaos(load) => chaos::run(&run, load).await,
+        Command::Rolling { load, edge } => rolling::run(&run, load, edge).await,
+        Command::Abuse { edge, lenient } => abuse::run(&run, edge, *lenient).await,
+    };
+    if result.is_ok() {
+        print(&run.journal);
     }
-    if is_well && !keep {
+    let is_well = result.is_ok() && !run.journal.has_violations();
+    if is_well && !common.keep {
         directory.close().context("cannot remove the directory of the run")?;
     } else {
         print(format_args!("logs and data are kept in {}", directory.keep().display()));
     }
-    verdict.map(|_| is_well)
-}
-
-async fn carry_out(
-    command: Command,
-    length: Duration,
-    program: private_server::Program,
-    directory: &Path,
-    interrupted: watch::Receiver<bool>,
-) -> Result<Verdict> {
-    match command {
-        Command::Chaos { workload, .. } => {
-            let (seed, clients) = (workload.seed(), workload.clients.into());
-            Ok(Run { seed, length, clients, program }.run(directory, interrupted).await?.into())
-        }
-        Command::Rolling { workload, door, .. } => {
-            let (seed, clients) = (workload.seed(), workload.clients.into());
-            Ok(Rolling { seed, length, clients, program, door }.run(directory, interrupted).await?.into())
-        }
-        Command::Abuse { door, lenient, .. } => {
-            Abuse { length, program, door, lenient }.run(directory, interrupted).await
-        }
-    }
-}
-
-fn make_directory(parent: &PathBuf) -> Result<TempDir> {
-    let cannot = || format!("cannot make a directory in {}", parent.display());
-    std::fs::create_dir_all(parent).with_context(cannot)?;
-    tempfile::Builder::new().prefix("run-").tempdir_in(parent).with_context(cannot)
+    result.map(|()| is_well)
 }
 
 /// Turns true at the first SIGINT, SIGTERM or SIGHUP. The second ends this program at once, and what it started ends
@@ -193,11 +223,25 @@ fn listen_for_interrupts() -> Result<watch::Receiver<bool>> {
                 _ = hangup.recv() => {}
             }
             if sender.send_replace(true) {
-                print("interrupted twice; everything is ended, nothing is judged");
+                print("interrupted twice; everything is stopped, nothing is verified");
                 std::process::exit(130);
             }
-            print("interrupted; the clients finish, then the run is judged");
+            print("interrupted; the clients finish, then the run is verified");
         }
     });
     Ok(interrupted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+        let cli = Cli::parse_from(["faults", "chaos", "--minutes", "3", "--seed", "7"]);
+        assert_eq!(cli.common.minutes, 3);
+        assert!(matches!(cli.command, Command::Chaos(Load { seed: Some(7), clients: 8 })));
+    }
 }

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use crate::plan::CommitSide;
+use crate::schedule::CommitSide;
 
 const HEADER: usize = 4;
 /// A packet that starts a command and has the text COMMIT for a query.

@@ -1,4 +1,4 @@
-//! The system behind its door: a database server, HAProxy, and two replicas of each service, which reach each other
+//! The system behind its edge proxy: a database server, HAProxy, and two replicas of each service, which reach each other
 //! through it, but not where the public comes in.
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -10,28 +10,29 @@ use harness::{Database, Log, Probe, Process, Program, Secrets, Service};
 use tokio::time::{Instant, sleep, timeout};
 use workload::Targets;
 
-use crate::plan::RESERVATION;
-use crate::targets::targets;
+use crate::Run;
+use crate::schedule::RESERVATION;
+use crate::system::{start_database, targets};
 
-/// How long a replica goes on serving after it was told to stop, as the configuration of the door asks for.
+/// How long a replica goes on serving after it was told to stop, as the configuration of HAProxy asks for.
 const DRAIN_SECONDS: &str = "3";
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
-/// HAProxy.
+/// The edge proxy.
 #[derive(clap::Args)]
-pub(crate) struct Door {
-    /// The program haproxy
-    #[arg(long = "door", value_name = "PATH")]
-    path: PathBuf,
-    /// Its configuration
-    #[arg(long, value_name = "PATH")]
+pub(crate) struct Edge {
+    /// Program of HAProxy
+    #[arg(long, value_name = "PATH", default_value = "haproxy")]
+    haproxy: PathBuf,
+    /// Configuration of HAProxy
+    #[arg(long, value_name = "PATH", default_value = "deploy/haproxy.cfg")]
     configuration: PathBuf,
 }
 
 /// One of the two processes of a service.
 pub(crate) struct Replica {
-    /// As the door names it: `orders-1`.
+    /// As HAProxy names it: `orders-1`.
     pub(crate) name: String,
     program: Program,
     address: SocketAddr,
@@ -44,7 +45,7 @@ pub(crate) struct System {
     pub(crate) replicas: Vec<Replica>,
     secrets: Secrets,
     database: Database,
-    door: Process,
+    edge: Process,
     frontends: Frontends,
     probe: Probe,
 }
@@ -65,9 +66,9 @@ impl System {
     /// # Errors
     ///
     /// Where a part does not start. Nothing stays.
-    pub(crate) async fn start(program: private_server::Program, door: &Door, directory: &Path) -> Result<Self> {
-        let database = Database::start(program, directory, Log::create(directory, "database")?).await?;
-        database.prepare(directory).await?;
+    pub(crate) async fn start(run: &Run, edge: &Edge) -> Result<Self> {
+        let directory = run.directory.as_path();
+        let database = start_database(run).await?;
         let ports = private_server::free_ports(ASKED.len() + 3 * Service::ALL.len())?;
         let mut addresses = ports.into_iter().map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
         let internal = Vec::from_iter(ASKED.into_iter().zip(addresses.by_ref()));
@@ -82,20 +83,23 @@ impl System {
                 replicas.push(replica(service, number, *address, &settings, directory)?);
             }
         }
-        let door = start_door(door, directory, &frontends, &replicas).await?;
+        let edge = start_edge(edge, directory, &frontends, &replicas).await?;
         let probe = Probe::new()?;
-        let mut system = Self { replicas, secrets, database, door, frontends, probe };
+        let mut system = Self { replicas, secrets, database, edge, frontends, probe };
         for number in 0..system.replicas.len() {
             system.start_replica(number).await?;
         }
-        system.wait_for_the_door().await?;
+        system.wait_for_the_edge().await?;
         Ok(system)
     }
 
-    /// What clients have to know, who reach everything through the door.
+    /// What clients have to know, who reach everything through the edge proxy.
     pub(crate) fn targets(&self) -> Targets {
-        let address = |service| self.public().find(|(named, _)| *named == service).map(|(_, address)| address);
-        targets(&self.secrets, |service| address(service).as_ref().map(base_url).unwrap_or_default(), true)
+        targets(&self.secrets, |service| self.public_address(service), true)
+    }
+
+    pub(crate) fn public_address(&self, service: Service) -> Option<SocketAddr> {
+        self.public().find(|(named, _)| *named == service).map(|(_, address)| address)
     }
 
     /// Where the public comes in.
@@ -103,10 +107,10 @@ impl System {
         self.frontends.public.iter().copied()
     }
 
-    /// The processes of the door and of the replicas, by their names.
+    /// The processes of the edge proxy and of the replicas, by their names.
     pub(crate) fn processes(&self) -> impl Iterator<Item = (&str, &Process)> {
         let replicas = self.replicas.iter().filter_map(|replica| Some((&*replica.name, replica.running.as_ref()?)));
-        std::iter::once(("door", &self.door)).chain(replicas)
+        std::iter::once(("edge", &self.edge)).chain(replicas)
     }
 
     /// The URL of the database.
@@ -126,7 +130,7 @@ impl System {
         match process.stop().await {
             Some(status) if status.success() => self.start_replica(number).await,
             Some(status) => bail!("{name} did not stop in order ({status})"),
-            None => bail!("nobody knows how {name} stopped"),
+            None => bail!("{name}: exit status unknown"),
         }
     }
 
@@ -140,11 +144,11 @@ impl System {
         Ok(begin.elapsed())
     }
 
-    /// The door has to find out by itself who is ready.
-    async fn wait_for_the_door(&self) -> Result<()> {
+    /// HAProxy finds out by itself who is ready.
+    async fn wait_for_the_edge(&self) -> Result<()> {
         for (service, address) in self.public() {
             let is_ready = wait_until_ready(&self.probe, address).await;
-            is_ready.with_context(|| format!("no {} behind the door", service.name()))?;
+            is_ready.with_context(|| format!("no {} behind the edge proxy", service.name()))?;
         }
         Ok(())
     }
@@ -155,7 +159,7 @@ impl System {
     ///
     /// Where the end of the database server cannot be waited for.
     pub(crate) async fn stop(mut self) -> Result<()> {
-        self.door.stop().await;
+        self.edge.stop().await;
         for process in self.replicas.drain(..).rev().filter_map(|replica| replica.running) {
             process.stop().await;
         }
@@ -190,22 +194,22 @@ fn replica(
     Ok(Replica { name, program, address, running: None })
 }
 
-async fn start_door(door: &Door, directory: &Path, frontends: &Frontends, replicas: &[Replica]) -> Result<Process> {
+async fn start_edge(edge: &Edge, directory: &Path, frontends: &Frontends, replicas: &[Replica]) -> Result<Process> {
     let public = frontends.public.iter().map(|(service, address)| (variable(service.name()), address.to_string()));
     let internal = frontends.internal.iter();
     let internal = internal.map(|(service, address)| (variable(service.name()) + "_INTERNAL", address.to_string()));
     let servers = replicas.iter().map(|replica| (variable(&replica.name), replica.address.to_string()));
-    let Door { path, configuration } = door;
+    let Edge { haproxy, configuration } = edge;
     let program = Program {
-        path: path.clone(),
+        path: haproxy.clone(),
         arguments: vec!["-db".to_owned(), "-f".to_owned(), configuration.display().to_string()],
         environment: public.chain(internal).chain(servers).collect(),
-        log: Log::create(directory, "door")?,
+        log: Log::create(directory, "edge")?,
     };
     program.start().await
 }
 
-/// The name of an address in the configuration of the door.
+/// The name of an address in the configuration of HAProxy.
 fn variable(name: &str) -> String {
     name.to_uppercase().replace('-', "_")
 }

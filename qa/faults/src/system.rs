@@ -1,6 +1,6 @@
 //! The system under test: a database server, three services, and a proxy on every link between them.
 //!
-//! Every fault is made here. When, and what follows, is decided in `run`.
+//! Every fault is made here. When, and what follows, is decided in `chaos`.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -11,10 +11,12 @@ use harness::{Database, Log, Probe, Process, Program, Secrets, Service};
 use nix::sys::signal::Signal;
 use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, sleep, timeout};
+use workload::Targets;
 
+use crate::Run;
 use crate::mysql::Cuts;
-use crate::plan::{Fault, Link, RESERVATION, Server};
 use crate::proxy::{Behaviour, Protocol, Proxy};
+use crate::schedule::{Fault, Link, RESERVATION, Server};
 
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -26,8 +28,7 @@ struct Slot {
 
 /// Everything that runs.
 pub(crate) struct System {
-    /// What lets clients in.
-    pub(crate) secrets: Secrets,
+    secrets: Secrets,
     database: Mutex<Database>,
     services: Vec<(Service, Mutex<Slot>)>,
     links: Vec<(Link, Proxy)>,
@@ -44,13 +45,9 @@ impl System {
     /// # Errors
     ///
     /// Where a part does not start. Nothing stays.
-    pub(crate) async fn start(
-        program: private_server::Program,
-        directory: &Path,
-        interrupted: watch::Receiver<bool>,
-    ) -> Result<Self> {
-        let database = Database::start(program, directory, Log::create(directory, "database")?).await?;
-        database.prepare(directory).await?;
+    pub(crate) async fn start(run: &Run) -> Result<Self> {
+        let (directory, interrupted) = (run.directory.as_path(), run.interrupted.clone());
+        let database = start_database(run).await?;
         let probe = Probe::new()?;
         let (secrets, links) = (Secrets::random(), start_links()?);
         let (services, database) = (Vec::new(), Mutex::new(database));
@@ -81,10 +78,10 @@ impl System {
         Ok(program)
     }
 
-    /// The base URL at which clients reach a service, through its proxy.
-    pub(crate) fn base_url(&self, service: Service) -> String {
-        let proxy = self.link(Link { from: None, to: Server::Service(service) });
-        proxy.map(|proxy| format!("http://{}", proxy.address())).unwrap_or_default()
+    /// What clients have to know, who reach every service through its proxy.
+    pub(crate) fn targets(&self) -> Targets {
+        let address = |service| self.link(Link { from: None, to: Server::Service(service) }).map(Proxy::address);
+        targets(&self.secrets, address, false)
     }
 
     /// The URL of the database, not through a proxy.
@@ -258,6 +255,32 @@ impl System {
             }
         }
         self.database.into_inner().stop().await
+    }
+}
+
+/// A database server with an empty migrated database that has the first rows.
+pub(crate) async fn start_database(run: &Run) -> Result<Database> {
+    let log = Log::create(&run.directory, "database")?;
+    let database = Database::start(run.program.clone(), &run.directory, log).await?;
+    database.prepare(&run.directory).await?;
+    Ok(database)
+}
+
+/// What clients of the services at these addresses have to know.
+pub(crate) fn targets(
+    secrets: &Secrets,
+    address: impl Fn(Service) -> Option<SocketAddr>,
+    behind_balancer: bool,
+) -> Targets {
+    let base_url = |service| address(service).map(|address| format!("http://{address}")).unwrap_or_default();
+    Targets {
+        customers: base_url(Service::Customers),
+        orders: base_url(Service::Orders),
+        orchestrator: base_url(Service::Orchestrator),
+        admin_user: secrets.admin_user.clone(),
+        admin_password: secrets.admin_password.clone(),
+        service_token: secrets.service_token.clone(),
+        behind_balancer,
     }
 }
 

@@ -32,7 +32,7 @@ use tokio::runtime;
 /// A target by its name.
 pub type Target = (&'static str, fn(&[u8]));
 
-/// All of them, each with a program of its name in `fuzz_targets/`.
+/// All targets.
 pub const TARGETS: [Target; 6] =
     [("body", body), ("caller", caller), ("cursor", cursor), ("event", event), ("headers", headers), ("query", query)];
 

@@ -1,29 +1,27 @@
-//! Clients that use the running system as good clients do: they retry what may pass, under the same key, until they
-//! have an answer. They keep what they asked for and what they were told, and judge afterwards whether all of it is
-//! true: see [`History::verify`].
+//! Clients that use the running system as good clients do: they retry under the same key until they have a definite answer.
+//! They keep every request with its answer, and [`History::verify`] checks afterwards that all answers were true.
 //!
-//! `session` is what all clients share, `operations` is what they do, `attempt` sends a request, `retry` says whether to
-//! send it again, `outcome` is what came of it, `history` keeps that, `verify` holds it against the database. Nothing
-//! here shares code with a server: what is known of them is their documents.
+//! `request` is what clients ask for, `contract` where the documents have it and how it may be answered, `session` sends it,
+//! `answer` and `outcome` read what comes back, `operations` chooses what is next, `history` keeps it, and `verify` holds
+//! it against the database. Nothing here shares code with a server: what is known of them is their documents.
 
-mod attempt;
+mod answer;
+mod contract;
 mod history;
-mod operation;
 mod operations;
 mod outcome;
 mod progress;
-mod retry;
+mod request;
 mod run;
 mod session;
 mod shop;
 mod verify;
 
-pub use history::{History, Summary};
-pub use operation::Operation;
+pub use history::History;
 pub use progress::Progress;
 pub use run::Load;
 
-/// Where the system is, and how to be let in.
+/// Addresses of the system, and credentials for it.
 #[derive(Clone)]
 pub struct Targets {
     /// The base URL of the customers service.
@@ -38,7 +36,7 @@ pub struct Targets {
     pub admin_password: String,
     /// The token that services share.
     pub service_token: String,
-    /// Whether a balancer stands before the services, which answers 502, 503 or 504 by itself where none of them does.
+    /// Whether a balancer in front of the services answers 502, 503 or 504 by itself when no service does.
     pub behind_balancer: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What one request came to: what it was told, or why it was told nothing.
+//! The outcome of one request: what a success shows, or why there is none.
 
 use client_common::{Coded, Fault};
 use orchestrator_client::types as orchestrator;
@@ -7,16 +7,14 @@ use orders_client::codes;
 use orders_client::types as orders;
 
 /// What came of sending a request once. A fault without a body is an answer that was whole, but not readable.
-pub(crate) type Outcome = Result<Told, Fault<Refusal>>;
+pub(crate) type Outcome = Result<Success, Fault<Refusal>>;
 
 /// A success.
 #[derive(Debug, Clone)]
-pub(crate) struct Told {
+pub(crate) struct Success {
     pub(crate) status: u16,
     /// Whether it says of itself that it is the answer of an earlier request.
     pub(crate) replayed: bool,
-    /// Of its bytes; 0 where they do not matter.
-    pub(crate) digest: u64,
     pub(crate) seen: Seen,
 }
 
@@ -39,6 +37,18 @@ pub(crate) enum Seen {
     Nothing,
     /// Not as the contract says; and why.
     Unreadable(String),
+}
+
+impl Seen {
+    /// The version of the resource that it shows.
+    pub(crate) fn version(&self) -> Option<i64> {
+        match self {
+            Self::Order(order) => order.version,
+            Self::Product(product) => Some(product.version),
+            Self::Customer(customer) => Some(customer.version),
+            _ => None,
+        }
+    }
 }
 
 /// An order, as it was shown.
@@ -128,17 +138,12 @@ impl Coded for Refusal {
 }
 
 impl Refusal {
-    /// Whether a refusal that is the server's fault says that nothing was changed.
-    fn nothing_done(&self) -> bool {
-        Self::NOTHING_DONE.contains(&self.code.as_str())
-    }
-
     fn effect(&self, status: u16) -> Effect {
         match self.left {
             _ if self.code == codes::IDEMPOTENCY_IN_PROGRESS => Effect::Unknown,
             Some(Left { compensated: Compensated::Pending, .. }) => Effect::Unknown,
             Some(_) => Effect::Nothing,
-            None if status < 500 || self.nothing_done() => Effect::Nothing,
+            None if status < 500 || Self::NOTHING_DONE.contains(&self.code.as_str()) => Effect::Nothing,
             None => Effect::Unknown,
         }
     }
@@ -157,8 +162,8 @@ pub(crate) fn effect(outcome: &Outcome) -> Effect {
 /// An outcome in a few words, to be counted by.
 pub(crate) fn label(outcome: &Outcome) -> String {
     match outcome {
-        Ok(told) if told.replayed => format!("{} replayed", told.status),
-        Ok(told) => told.status.to_string(),
+        Ok(success) if success.replayed => format!("{} replayed", success.status),
+        Ok(success) => success.status.to_string(),
         Err(Fault::NotSent) => "not sent".to_owned(),
         Err(Fault::TimedOut) => "timed out".to_owned(),
         Err(Fault::Broken) => "broken".to_owned(),
@@ -178,13 +183,18 @@ impl From<orders::OrderStatus> for Status {
     }
 }
 
-impl From<orders::Order> for Seen {
-    fn from(order: orders::Order) -> Self {
-        let item = |item: &orders::OrderItem| Item {
+macro_rules! items {
+    ($order:expr) => {
+        $order.items.iter().map(|item| Item {
             product: item.product_id,
             qty: item.qty,
             unit_price_cents: item.unit_price_cents,
-        };
+        })
+    };
+}
+
+impl From<orders::Order> for Seen {
+    fn from(order: orders::Order) -> Self {
         Self::Order(OrderSeen {
             id: order.id,
             customer: order.customer_id,
@@ -192,7 +202,7 @@ impl From<orders::Order> for Seen {
             total_cents: order.total_cents,
             confirmed_at: order.confirmed_at.map(|at| at.timestamp_micros()),
             version: Some(order.version),
-            items: order.items.iter().map(item).collect(),
+            items: items!(order).collect(),
             reference: order.external_reference,
         })
     }
@@ -200,11 +210,6 @@ impl From<orders::Order> for Seen {
 
 impl From<orchestrator::Order> for Seen {
     fn from(order: orchestrator::Order) -> Self {
-        let item = |item: &orchestrator::OrderItem| Item {
-            product: item.product_id,
-            qty: item.qty,
-            unit_price_cents: item.unit_price_cents,
-        };
         Self::Order(OrderSeen {
             id: order.id,
             customer: order.customer_id,
@@ -213,7 +218,7 @@ impl From<orchestrator::Order> for Seen {
             reference: None,
             confirmed_at: Some(order.confirmed_at.timestamp_micros()),
             version: None,
-            items: order.items.iter().map(item).collect(),
+            items: items!(order).collect(),
         })
     }
 }

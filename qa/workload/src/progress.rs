@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::operation::Operation;
 use crate::outcome::{Outcome, label};
 
 /// The figures of a load.
@@ -19,7 +18,7 @@ pub struct Progress {
     /// Operations that ended without an answer that says whether they were carried out.
     pub unknown: u64,
     /// How often an operation was answered like this: `201`, `200 replayed`, `409 insufficient_stock`, `timed out` …
-    pub answers: BTreeMap<(Operation, String), u64>,
+    pub answers: BTreeMap<(&'static str, String), u64>,
 }
 
 impl Progress {
@@ -59,7 +58,7 @@ impl Tally {
         progress.unknown += u64::from(unknown);
     }
 
-    pub(crate) fn answered(&self, operation: Operation, outcome: &Outcome, retry: bool) {
+    pub(crate) fn answered(&self, operation: &'static str, outcome: &Outcome, retry: bool) {
         let mut progress = self.lock();
         progress.retries += u64::from(retry);
         *progress.answers.entry((operation, label(outcome))).or_default() += 1;

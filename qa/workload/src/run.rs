@@ -14,7 +14,7 @@ use crate::progress::Progress;
 use crate::session::Session;
 use crate::shop::Shop;
 
-/// Clients at work. Dropped, it stops them wherever they are.
+/// Clients at work. Dropping it stops them wherever they are.
 pub struct Load {
     session: Arc<Session>,
     shop: Arc<Shop>,
@@ -23,18 +23,18 @@ pub struct Load {
 }
 
 impl Load {
-    /// Makes products and customers of its own and starts so many clients on them. What each of them does follows from
-    /// the seed and from what it is told.
+    /// Creates products and customers of its own and starts clients on them. What each client does follows from the seed
+    /// and from its answers.
     ///
     /// # Errors
     ///
-    /// Where it cannot log in, or cannot make its products and customers within a minute each.
+    /// Where it cannot log in, or cannot create its products and customers within a minute each.
     pub async fn start(targets: Targets, seed: u64, clients: usize) -> Result<Self> {
         let session = Arc::new(Session::new(targets).context("cannot set up HTTP")?);
         // The same seed may run again on the same database: keys and references must be new.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let run = format!("load-{seed:x}-{:x}", now.as_micros());
-        let shop = Arc::new(Shop::open(&session, &run).await?);
+        let shop = Arc::new(Shop::open(&session.targets, &run).await?);
         let stopping = Arc::<AtomicBool>::default();
         let mut load = Self { session, shop, stopping, clients: JoinSet::new() };
         for number in 0..clients {
@@ -50,7 +50,7 @@ impl Load {
         self.session.tally.progress()
     }
 
-    /// Ends every operation that has begun, and gives what all clients were told. An operation that gets no definite
+    /// Ends every operation that has begun, and returns the history of all clients. An operation without a definite
     /// answer is given up 60 s after it began, plus the time of its last attempt.
     pub async fn stop(mut self) -> History {
         self.stopping.store(true, Ordering::Relaxed);

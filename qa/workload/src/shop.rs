@@ -1,18 +1,17 @@
-//! What the clients of a load work on: a few products, a few customers, and the orders that were made last.
+//! What the clients of a load work on: a few products, a few customers, and the latest orders.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result};
-use client_common::Fault;
 use customers_client::types::CustomerInput;
 use orders_client::types::NewProduct;
 use rand::Rng;
 use rand::seq::IndexedRandom;
 
+use crate::Targets;
 use crate::outcome::ProductSeen;
-use crate::retry::RETRY;
-use crate::session::Session;
+use crate::session::RETRY;
 
 /// Few, so that clients get in each other's way.
 const PLENTIFUL: usize = 5;
@@ -32,17 +31,34 @@ pub(crate) struct Shop {
 }
 
 impl Shop {
-    /// Makes products and customers, named after the run.
-    pub(crate) async fn open(session: &Session, run: &str) -> Result<Self> {
+    /// Creates products and customers, named after the run. Each attempt creates another one: those of unknown outcome are
+    /// never used.
+    pub(crate) async fn open(targets: &Targets, run: &str) -> Result<Self> {
+        let Targets { customers, orders, admin_user, admin_password, .. } = targets;
+        let log_in = || customers_client::log_in(customers, admin_user, admin_password);
+        let operator = RETRY.repeatable(log_in).await.context("cannot log in")?;
+        let orders = orders_client::Client::connect(orders, operator.clone())?;
         let mut products = Vec::new();
         for number in 0..PLENTIFUL + SCARCE {
-            let made = RETRY.repeatable(|| product(session, run, number)).await;
-            products.push(made.context("cannot make a product")?);
+            let create = || {
+                let sku = format!("{run}-{number}-{:08x}", rand::random::<u32>());
+                let stock = if number < PLENTIFUL { MUCH } else { LITTLE };
+                let new = NewProduct::builder().sku(sku).name(format!("Product {number} of {run}"));
+                let new = new.price_cents(1_000 + number).stock(stock);
+                client_common::send(orders.product_create().body(new).send())
+            };
+            let product = RETRY.repeatable(create).await.context("cannot create a product")?;
+            products.push(ProductSeen::from(&*product));
         }
+        let client = customers_client::Client::connect(customers, operator)?;
         let mut customers = Vec::new();
         for number in 0..CUSTOMERS {
-            let made = RETRY.repeatable(|| customer(session, run, number)).await;
-            customers.push(made.context("cannot make a customer")?);
+            let create = || {
+                let email = format!("{run}-{number}-{:08x}@example.com", rand::random::<u32>());
+                let new = CustomerInput::builder().name(format!("Customer {number} of {run}")).email(email);
+                client_common::send(client.customer_create().body(new).send())
+            };
+            customers.push(RETRY.repeatable(create).await.context("cannot create a customer")?.id);
         }
         Ok(Self { products, customers, recent: Mutex::default() })
     }
@@ -79,27 +95,4 @@ impl Shop {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         recent.make_contiguous().choose(rng).copied()
     }
-}
-
-/// Another one with each attempt: what was made without our knowing is never used.
-async fn product(
-    session: &Session,
-    run: &str,
-    number: usize,
-) -> Result<ProductSeen, Fault<orders_client::types::Error>> {
-    let client = session.orders().await.ok_or(Fault::NotSent)?;
-    let sku = format!("{run}-{number}-{:08x}", rand::random::<u32>());
-    let name = format!("Product {number} of {run}");
-    let stock = if number < PLENTIFUL { MUCH } else { LITTLE };
-    let new = NewProduct::builder().sku(sku).name(name).price_cents(1_000 + number).stock(stock);
-    let made = client_common::send(client.product_create().body(new).send()).await?;
-    Ok(ProductSeen::from(&*made))
-}
-
-/// The same.
-async fn customer(session: &Session, run: &str, number: usize) -> Result<i64, Fault<customers_client::types::Error>> {
-    let client = session.customers().await.ok_or(Fault::NotSent)?;
-    let email = format!("{run}-{number}-{:08x}@example.com", rand::random::<u32>());
-    let new = CustomerInput::builder().name(format!("Customer {number} of {run}")).email(email);
-    Ok(client_common::send(client.customer_create().body(new).send()).await?.id)
 }

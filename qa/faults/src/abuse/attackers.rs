@@ -91,12 +91,12 @@ struct Tally {
 impl Attackers {
     /// They come within 10 s, half of them to customers, half to orders. So they are not all cut in one moment either.
     pub(super) fn start(system: &System) -> Self {
-        let doors = system.public().filter(|(service, _)| *service != Service::Orchestrator);
-        let doors = Vec::from_iter(doors.map(|(_, address)| address));
+        let public = system.public().filter(|(service, _)| *service != Service::Orchestrator);
+        let addresses = Vec::from_iter(public.map(|(_, address)| address));
         let tally = Arc::<Tally>::default();
         let mut tasks = JoinSet::new();
         for (kind, count) in ATTACKERS {
-            for address in doors.iter().cycle().take(count) {
+            for address in addresses.iter().cycle().take(count) {
                 tasks.spawn(attack(kind, *address, tally.clone()));
             }
         }

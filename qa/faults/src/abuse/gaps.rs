@@ -34,26 +34,26 @@ const PATHS: [&str; 12] = [
 /// What changes orders, and is for services alone.
 const ABANDON: [&str; 3] = ["/internal/orders/abandon", "//internal/orders/abandon", "/%69nternal/orders/abandon"];
 
-/// More than the door lets one address have at one of its ports.
+/// More than HAProxy lets one address have at one of its ports.
 const TOO_MANY: usize = 1_300;
 
-/// Opens more connections than one address may have. Gives how many were closed as they came. Another address is served
+/// Opens more connections than one address may have. Returns how many were closed as they came. Another address is served
 /// meanwhile.
 ///
 /// # Errors
 ///
 /// Where that other is not.
 pub(super) async fn open_more_than_one_address_may(system: &System, journal: &Journal) -> Result<usize> {
-    let door = door(system, Service::Customers)?;
+    let edge = edge(system, Service::Customers)?;
     let mut open = Vec::new();
     for _ in 0..TOO_MANY {
         let socket = TcpSocket::new_v4()?;
         // All of 127.0.0.0/8 is this machine.
         socket.bind(SocketAddr::from(([127, 0, 0, 2], 0)))?;
         // One that is closed at once may end before it was there.
-        open.extend(socket.connect(door).await);
+        open.extend(socket.connect(edge).await);
     }
-    let (status, _) = send(door, "GET /health HTTP/1.1\r\nHost: door\r\n\r\n").await?;
+    let (status, _) = send(edge, "GET /health HTTP/1.1\r\nHost: door\r\n\r\n").await?;
     if status != 200 {
         journal.violation(format!("while one address has all it may, another is answered {status}"));
     }
@@ -68,19 +68,18 @@ fn is_closed(stream: &TcpStream) -> bool {
     !matches!(stream.try_read(&mut [0]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
 }
 
-fn door(system: &System, wanted: Service) -> Result<SocketAddr> {
-    let (_, address) = system.public().find(|(service, _)| *service == wanted).context("no such door")?;
-    Ok(address)
+fn edge(system: &System, service: Service) -> Result<SocketAddr> {
+    system.public_address(service).context("the service is not public")
 }
 
-/// Sends them all, with the token that services show each other. Gives how many there were.
+/// Sends them all, with the token that services show each other. Returns how many there were.
 ///
 /// # Errors
 ///
-/// Where the door cannot be reached. What gets in is a violation.
+/// Where the edge proxy cannot be reached. What gets in is a violation.
 pub(super) async fn look(system: &System, journal: &Journal) -> Result<usize> {
-    let door = door(system, Service::Customers)?;
-    let orders = self::door(system, Service::Orders)?;
+    let edge = edge(system, Service::Customers)?;
+    let orders = self::edge(system, Service::Orders)?;
     let token = system.targets().service_token;
     let head = |method, path| format!("{method} {path} HTTP/1.1\r\nHost: door\r\nAuthorization: Bearer {token}\r\n");
     let login = head("POST", "/auth/token") + "Content-Type: application/json\r\n";
@@ -109,10 +108,10 @@ pub(super) async fn look(system: &System, journal: &Journal) -> Result<usize> {
     }
     for request in unreadable {
         // HAProxy's own page.
-        expect(door, &request, 400, journal).await?;
+        expect(edge, &request, 400, journal).await?;
     }
     for (request, status) in refused.into_iter().chain(hidden) {
-        let body = expect(door, &request, status, journal).await?;
+        let body = expect(edge, &request, status, journal).await?;
         if !serde_json::from_str::<Value>(&body).is_ok_and(|body| body["message"].is_string()) {
             journal.violation(format!("no error body, but {body:?}: {request:.60?}"));
         }
@@ -121,8 +120,8 @@ pub(super) async fn look(system: &System, journal: &Journal) -> Result<usize> {
 }
 
 /// Sends a request and gives the body of the answer. Another status than the one expected is a violation.
-async fn expect(door: SocketAddr, request: &str, expected: u16, journal: &Journal) -> Result<String> {
-    let answer = timeout(ANSWERED_WITHIN, send(door, request)).await;
+async fn expect(edge: SocketAddr, request: &str, expected: u16, journal: &Journal) -> Result<String> {
+    let answer = timeout(ANSWERED_WITHIN, send(edge, request)).await;
     let (status, body) = answer.unwrap_or_else(|_| Ok(Default::default()))?;
     if status != expected {
         journal.violation(format!("answered {status}, not {expected}: {request:.60?}"));
@@ -131,8 +130,8 @@ async fn expect(door: SocketAddr, request: &str, expected: u16, journal: &Journa
 }
 
 /// The status and the body of the answer.
-async fn send(door: SocketAddr, request: &str) -> Result<(u16, String)> {
-    let mut stream = TcpStream::connect(door).await.context("cannot reach the door")?;
+async fn send(edge: SocketAddr, request: &str) -> Result<(u16, String)> {
+    let mut stream = TcpStream::connect(edge).await.context("cannot reach the edge proxy")?;
     // Whoever is refused early does not get rid of everything.
     let _ = stream.write_all(request.as_bytes()).await;
     let mut answer = Vec::new();

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::*;
-use crate::plan::CommitSide;
+use crate::schedule::CommitSide;
 
 /// Answers every byte with the same byte.
 async fn echo() -> SocketAddr {

@@ -1,11 +1,12 @@
-//! Whether orders are there that clients were told of, and no others.
+//! Whether acknowledged orders exist, and no others.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::Findings;
-use super::books::{Books, Order};
-use crate::history::{Caller, History, NewOrder, Record, Request, Sent};
+use super::snapshot::{Order, Snapshot};
+use crate::history::{History, Record, Sent};
 use crate::outcome::{OrderSeen, Status};
+use crate::request::{Caller, NewOrder, Request};
 
 const THERE: &str =
     "an order that was acknowledged exists, for the customer, at the total and with the items that were told";
@@ -20,127 +21,97 @@ const UNKEYED: &str =
 const WANTED: &str = "every order of the load's products was asked for";
 const DELETED: &str = "no order is made for a customer whose deletion was acknowledged";
 
-pub(super) fn check(history: &History, books: &Books, findings: &mut Findings) {
-    let deleted = deletions(history);
-    for record in &history.records {
-        let Request::Create(_) = record.request() else { continue };
-        for sent in record.acknowledged() {
-            let (Some(told), Request::Create(new)) = (sent.order(), &record.requests[sent.request]) else { continue };
-            check_told(record, new, told, findings);
-            check_there(record, told, books, findings);
-            check_customer(record, sent, told, &deleted, findings);
-        }
-        check_count(history, record, books, findings);
-    }
-    check_wanted(history, books, findings);
-}
-
-/// When the client was told that a customer is deleted.
-fn deletions(history: &History) -> HashMap<i64, u64> {
+pub(super) fn check(history: &History, snapshot: &Snapshot, findings: &mut Findings) {
+    // When each deletion was acknowledged.
     let deletions = history.records.iter().filter_map(|record| match record.request() {
         Request::DeleteCustomer { id } => Some((*id, record.acknowledged().next()?.ended)),
         _ => None,
     });
-    deletions.collect()
+    let deleted: HashMap<_, _> = deletions.collect();
+    for record in &history.records {
+        let Request::Create(_) = record.request() else { continue };
+        for sent in record.acknowledged() {
+            let (Some(seen), Request::Create(new)) = (sent.order(), &record.requests[sent.request]) else { continue };
+            check_answer(record, new, seen, findings);
+            check_there(record, seen, snapshot, findings);
+            let too_late = deleted.get(&seen.customer).is_some_and(|ended| *ended < sent.started);
+            let breach = format_args!("order {} of {record} is for customer {}", seen.id, seen.customer);
+            findings.unless(!too_late || sent.is_replay(), DELETED, breach);
+        }
+        check_count(history, record, snapshot, findings);
+    }
+    check_wanted(history, snapshot, findings);
 }
 
-fn check_told(record: &Record, new: &NewOrder, told: &OrderSeen, findings: &mut Findings) {
-    let as_asked = is_asked_for(new, told) && told.reference == new.reference;
-    findings.unless(as_asked, ASKED, || format!("{} asked for {new:?} and was told of {told:?}", record.name()));
-    let sum: i64 = told.items.iter().map(|item| item.qty * item.unit_price_cents).sum();
-    let adds_up = sum == told.total_cents && new.expected_total_cents.is_none_or(|expected| expected == sum);
-    findings.unless(adds_up, ADDS_UP, || format!("{} asked for {new:?} and was told of {told:?}", record.name()));
-    let is_new = told.status == Status::Created && told.version == Some(1);
-    findings.unless(is_new, NEW, || format!("{} was told of {told:?}", record.name()));
+fn check_answer(record: &Record, new: &NewOrder, seen: &OrderSeen, findings: &mut Findings) {
+    let breach = format_args!("{record} asked for {new:?} and was told of {seen:?}");
+    findings.unless(is_asked_for(new, seen) && seen.reference == new.reference, ASKED, breach);
+    let expected = new.expected_total_cents.unwrap_or(seen.total_cents);
+    findings.unless((sum(seen), expected) == (seen.total_cents, seen.total_cents), ADDS_UP, breach);
+    findings.unless(seen.status == Status::Created && seen.version == Some(1), NEW, breach);
+}
+
+/// What the items of an order cost.
+pub(super) fn sum(seen: &OrderSeen) -> i64 {
+    seen.items.iter().map(|item| item.qty * item.unit_price_cents).sum()
 }
 
 /// Lines of one product count together.
-pub(super) fn is_asked_for(new: &NewOrder, told: &OrderSeen) -> bool {
-    let told_quantities: Vec<_> = told.items.iter().map(|item| (item.product, item.qty)).collect();
-    told.customer == new.customer && told_quantities == quantities(new)
-}
-
-pub(super) fn quantities(new: &NewOrder) -> Vec<(i64, i64)> {
+pub(super) fn is_asked_for(new: &NewOrder, seen: &OrderSeen) -> bool {
     let mut quantities = BTreeMap::new();
     for (product, qty) in &new.lines {
         *quantities.entry(*product).or_default() += qty;
     }
-    quantities.into_iter().collect()
+    let asked = quantities.into_iter();
+    seen.customer == new.customer && asked.eq(seen.items.iter().map(|item| (item.product, item.qty)))
 }
 
-fn check_there(record: &Record, told: &OrderSeen, books: &Books, findings: &mut Findings) {
-    let Some(order) = books.orders.get(&told.id) else {
-        return findings.add(THERE, format!("order {} of {} is missing", told.id, record.name()));
+fn check_there(record: &Record, seen: &OrderSeen, snapshot: &Snapshot, findings: &mut Findings) {
+    let id = seen.id;
+    let Some(order) = snapshot.orders.get(&id) else {
+        return findings.add(THERE, format_args!("order {id} of {record} is missing"));
     };
-    findings.unless(is_as_told(order, told) && order.reference == told.reference, THERE, || {
-        format!("order {} of {} was told as {told:?} and is {order:?}", told.id, record.name())
-    });
-    let is_under_key = order.key == record.key;
-    findings.unless(is_under_key, KEY, || {
-        format!("order {} of {} is under {:?} of {}", told.id, record.name(), order.key, order.principal)
-    });
+    let breach = format_args!("order {id} of {record} was told as {seen:?} and is {order:?}");
+    findings.unless(is_as_told(order, seen) && order.reference == seen.reference, THERE, breach);
+    findings.unless(order.key == record.key, KEY, breach);
 }
 
-pub(super) fn is_as_told(order: &Order, told: &OrderSeen) -> bool {
-    (order.customer, order.total_cents, &order.items) == (told.customer, told.total_cents, &told.items)
+pub(super) fn is_as_told(order: &Order, seen: &OrderSeen) -> bool {
+    (order.customer, order.total_cents, &order.items) == (seen.customer, seen.total_cents, &seen.items)
 }
 
-fn check_customer(
-    record: &Record,
-    sent: &Sent,
-    told: &OrderSeen,
-    deleted: &HashMap<i64, u64>,
-    findings: &mut Findings,
-) {
-    let deleted_before = deleted.get(&told.customer).is_some_and(|ended| *ended < sent.started);
-    findings.unless(!deleted_before || sent.is_replay(), DELETED, || {
-        format!("order {} of {} is for customer {}", told.id, record.name(), told.customer)
-    });
-}
-
-fn check_count(history: &History, record: &Record, books: &Books, findings: &mut Findings) {
+fn check_count(history: &History, record: &Record, snapshot: &Snapshot, findings: &mut Findings) {
     let Request::Create(NewOrder { reference: Some(reference), .. }) = record.request() else { return };
-    let by_reference = books.by_reference.get(reference).map(Vec::as_slice).unwrap_or_default();
+    let by_reference = snapshot.by_reference.get(reference).map(Vec::as_slice).unwrap_or_default();
     let Some(key) = &record.key else {
-        let (least, unknown) = (record.acknowledged().count(), record.unknown());
-        let kept = (least..=least + unknown).contains(&by_reference.len());
-        return findings.unless(kept, UNKEYED, || {
-            format!("{} was acknowledged {least} times, {unknown} unknown, and made {by_reference:?}", record.name())
-        });
+        let possible = record.possible();
+        let breach = format_args!("{record} has {possible:?} orders, and made {by_reference:?}");
+        return findings.unless(possible.contains(&by_reference.len()), UNKEYED, breach);
     };
     let principal = match record.caller {
         Caller::Operator => history.operator.clone(),
         Caller::Service => "service".to_owned(),
     };
-    let by_key = books.by_key.get(&(principal, key.clone())).map(Vec::as_slice).unwrap_or_default();
+    let by_key = snapshot.by_key.get(&(principal, key.clone())).map(Vec::as_slice).unwrap_or_default();
     let made: HashSet<_> = by_key.iter().chain(by_reference).collect();
-    findings.unless(made.len() <= 1, ONE, || format!("{} made {made:?}", record.name()));
-    findings.unless(record.may_be_done() || made.is_empty(), REFUSED, || format!("{} made {made:?}", record.name()));
-    for sent in record.acknowledged().filter_map(Sent::order) {
-        findings.unless(by_key.contains(&sent.id), KEY, || {
-            format!("order {} of {} is not found under it", sent.id, record.name())
-        });
+    findings.unless(made.len() <= 1, ONE, format_args!("{record} made {made:?}"));
+    findings.unless(record.may_be_done() || made.is_empty(), REFUSED, format_args!("{record} made {made:?}"));
+    for OrderSeen { id, .. } in record.acknowledged().filter_map(Sent::order) {
+        findings.unless(by_key.contains(id), KEY, format_args!("order {id} of {record} is not found under it"));
     }
 }
 
-/// By its reference or its piece of work, an order leads to who asked for it.
-fn check_wanted(history: &History, books: &Books, findings: &mut Findings) {
-    let products: HashSet<_> = history.products.iter().map(|product| product.id).collect();
-    let references: HashSet<_> = history.records.iter().filter_map(|record| reference(record.request())).collect();
-    let sagas = super::sagas::correlation_ids(history);
-    for (id, order) in &books.orders {
-        if !order.items.iter().any(|item| products.contains(&item.product)) {
-            continue;
-        }
-        let by_reference = order.reference.as_deref().is_some_and(|reference| references.contains(reference));
-        let by_saga = order.event(Status::Created).is_some_and(|event| sagas.contains_key(&event.correlation_id));
-        findings.unless(by_reference || by_saga, WANTED, || format!("order {id} is {order:?}"));
-    }
-}
-
-fn reference(request: &Request) -> Option<&str> {
-    match request {
+/// Its reference or its correlation id leads from an order to the request.
+fn check_wanted(history: &History, snapshot: &Snapshot, findings: &mut Findings) {
+    let references = history.records.iter().filter_map(|record| match record.request() {
         Request::Create(new) => new.reference.as_deref(),
         _ => None,
+    });
+    let references: HashSet<_> = references.collect();
+    let sagas = super::sagas::correlation_ids(history);
+    for (id, order) in super::orders::of_the_load(history, snapshot) {
+        let by_reference = order.reference.as_deref().is_some_and(|reference| references.contains(reference));
+        let by_saga = order.event(Status::Created).is_some_and(|event| sagas.contains_key(&event.correlation_id));
+        findings.unless(by_reference || by_saga, WANTED, format_args!("order {id} is {order:?}"));
     }
 }

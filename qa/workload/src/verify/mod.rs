@@ -1,63 +1,62 @@
-//! Holds what clients were told against the database, and against the contract and what else they were told.
+//! Holds the answers to clients against the database, the documents and each other.
 //!
-//! `books` reads the database, by its tables alone. Each other module is a group of rules; each rule is one sentence,
-//! and what breaks it is added to the sentence with the ids and keys at fault.
+//! `snapshot` reads the database, by its tables alone. Each other module is a group of rules; each rule is one sentence,
+//! and a finding adds the ids and keys at fault.
 
-mod books;
 mod contract;
 mod creates;
 mod customers;
+mod keys;
 mod orders;
 mod products;
 mod reads;
-mod replays;
 mod sagas;
-mod stock;
+mod snapshot;
 #[cfg(test)]
 mod tests;
-mod time;
+mod versions;
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use anyhow::Result;
 
+use crate::contract::Contract;
 use crate::history::History;
-use books::Books;
+use snapshot::Snapshot;
 
 impl History {
-    /// Reads the database and says, in a sentence each, what an acknowledged answer promised that is not there, and what
-    /// answers contradict each other or the contract. An empty list is what a sound system gives.
+    /// Reads the database and returns, in a sentence each, what an acknowledged answer promised that is not there, and
+    /// which answers contradict each other or the documents. A correct system gives an empty list.
     ///
-    /// To be called when the clients have ended. Work that the system does by itself may go on.
+    /// Call it when the clients have ended. Background jobs of the system may go on.
     ///
     /// # Errors
     ///
     /// Where the database cannot be read.
     pub async fn verify(&self, database_url: &str) -> Result<Vec<String>> {
-        let books = Books::read(database_url).await?;
-        Ok(self.judge(&books))
+        Ok(self.findings(&Contract::read()?, &Snapshot::read(database_url).await?))
     }
 
-    fn judge(&self, books: &Books) -> Vec<String> {
+    fn findings(&self, contract: &Contract, snapshot: &Snapshot) -> Vec<String> {
         let mut findings = Findings::default();
         for client in &self.lost_clients {
             findings.add("every client tells what it was told", client);
         }
-        contract::check(self, &mut findings);
-        replays::check(self, &mut findings);
-        creates::check(self, books, &mut findings);
-        orders::check(self, books, &mut findings);
-        sagas::check(self, books, &mut findings);
-        products::check(self, books, &mut findings);
-        stock::check(self, books, &mut findings);
-        customers::check(self, books, &mut findings);
-        reads::check(self, books, &mut findings);
+        contract::check(self, contract, &mut findings);
+        keys::check(self, &mut findings);
+        creates::check(self, snapshot, &mut findings);
+        orders::check(self, snapshot, &mut findings);
+        sagas::check(self, snapshot, &mut findings);
+        products::check(self, snapshot, &mut findings);
+        customers::check(self, snapshot, &mut findings);
+        versions::check(self, snapshot, &mut findings);
+        reads::check(self, snapshot, &mut findings);
         findings.0.into_iter().collect()
     }
 }
 
-/// What breaks a rule. The same is said once.
+/// Broken rules. Equal findings count once.
 #[derive(Default)]
 struct Findings(BTreeSet<String>);
 
@@ -67,9 +66,9 @@ impl Findings {
         self.0.insert(format!("{rule}, but: {breach}"));
     }
 
-    fn unless(&mut self, kept: bool, rule: &str, breach: impl FnOnce() -> String) {
+    fn unless(&mut self, kept: bool, rule: &str, breach: impl Display) {
         if !kept {
-            self.add(rule, breach());
+            self.add(rule, breach);
         }
     }
 }

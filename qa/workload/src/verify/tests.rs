@@ -3,22 +3,28 @@
 use client_common::Fault;
 use orchestrator_client::types::Compensated;
 
-use super::books::{Books, Customer, Event, Order, Product};
-use crate::history::{Caller, History, NewOrder, Record, Request, Sent};
-use crate::outcome::{CustomerSeen, Item, Left, OrderSeen, Outcome, ProductSeen, Refusal, Seen, Status, Told};
+use super::snapshot::{Customer, Event, Order, Product, Snapshot};
+use crate::contract::Contract;
+use crate::history::{History, Record, Sent};
+use crate::outcome::{CustomerSeen, Item, Left, OrderSeen, Outcome, ProductSeen, Refusal, Seen, Status, Success};
 use crate::progress::Progress;
+use crate::request::{Caller, NewOrder, Request};
 
 const FIRST: ProductSeen = ProductSeen { id: 1, version: 1, price_cents: 10, stock: 100 };
 const MINUTE: u64 = 60_000_000;
 
 /// What the rules say of these operations and this database.
-fn judged(records: Vec<Record>, books: Books) -> Vec<String> {
-    history(records, false).judge(&indexed(books))
+fn findings(records: Vec<Record>, snapshot: Snapshot) -> Vec<String> {
+    check(&history(records, false), snapshot)
 }
 
-fn indexed(mut books: Books) -> Books {
-    books.index();
-    books
+fn check(history: &History, snapshot: Snapshot) -> Vec<String> {
+    history.findings(&Contract::read().unwrap(), &indexed(snapshot))
+}
+
+fn indexed(mut snapshot: Snapshot) -> Snapshot {
+    snapshot.index();
+    snapshot
 }
 
 fn history(records: Vec<Record>, behind_balancer: bool) -> History {
@@ -28,8 +34,8 @@ fn history(records: Vec<Record>, behind_balancer: bool) -> History {
 }
 
 #[track_caller]
-fn breaks(rule: &str, records: Vec<Record>, books: Books) {
-    let found = judged(records, books);
+fn breaks(rule: &str, records: Vec<Record>, snapshot: Snapshot) {
+    let found = findings(records, snapshot);
     assert!(found.iter().any(|finding| finding.starts_with(rule)), "“{rule}” is not broken: {found:#?}");
 }
 
@@ -53,11 +59,11 @@ fn at(started: u64, mut record: Record) -> Record {
 }
 
 fn told(status: u16, seen: Seen) -> Outcome {
-    Ok(Told { status, replayed: false, digest: 1, seen })
+    Ok(Success { status, replayed: false, seen })
 }
 
 fn replayed(outcome: Outcome) -> Outcome {
-    outcome.map(|told| Told { replayed: true, ..told })
+    outcome.map(|success| Success { replayed: true, ..success })
 }
 
 fn refused(status: u16, code: &str) -> Outcome {
@@ -100,7 +106,7 @@ fn confirmed() -> Outcome {
 }
 
 /// A database with order 7 under this key, made by the piece of work `k/0`, and what it holds.
-fn with_order(key: &str, status: Status) -> Books {
+fn with_order(key: &str, status: Status) -> Snapshot {
     let event = |to| Event { to, principal: "service".to_owned(), correlation_id: "k/0".to_owned(), at: 1_000 };
     let events = match status {
         Status::Created => vec![event(Status::Created)],
@@ -119,14 +125,14 @@ fn with_order(key: &str, status: Status) -> Books {
         events,
     };
     let stock = if status == Status::Canceled { 100 } else { 98 };
-    Books { orders: [(7, row)].into(), ..with_product(10, stock) }
+    Snapshot { orders: [(7, row)].into(), ..with_product(10, stock) }
 }
 
-fn with_product(price_cents: i64, stock: i64) -> Books {
-    Books { products: [(1, Product { price_cents, stock, version: 9 })].into(), ..Books::default() }
+fn with_product(price_cents: i64, stock: i64) -> Snapshot {
+    Snapshot { products: [(1, Product { price_cents, stock, version: 9 })].into(), ..Snapshot::default() }
 }
 
-fn nothing() -> Books {
+fn nothing() -> Snapshot {
     with_product(10, 100)
 }
 
@@ -136,7 +142,7 @@ fn a_true_history_breaks_no_rule() {
         record(Some("c"), create(), vec![Err(Fault::TimedOut), replayed(created()), replayed(created())]),
         at(100, record(Some("d"), Request::Confirm { order: 7 }, vec![refused(503, "unavailable"), confirmed()])),
     ];
-    assert_eq!(judged(records, with_order("c", Status::Confirmed)), [] as [String; 0]);
+    assert_eq!(findings(records, with_order("c", Status::Confirmed)), [] as [String; 0]);
 }
 
 #[test]
@@ -158,7 +164,7 @@ fn what_a_balancer_answers_by_itself_breaks_no_rule_of_the_services() {
     let without_a_code = |status| Err(Fault::Answered { status, retry_after: None, body: None });
     let found = |status| {
         let records = vec![record(Some("c"), create(), vec![without_a_code(status), created()])];
-        history(records, true).judge(&indexed(with_order("c", Status::Created)))
+        check(&history(records, true), with_order("c", Status::Created))
     };
     assert_eq!(found(503), [] as [&str; 0]);
     assert_eq!(found(500).len(), 1);
@@ -170,8 +176,11 @@ fn answers_under_one_key_that_disagree() {
     let keyed = |outcomes| vec![record(Some("c"), create(), outcomes)];
     let other = told(201, Seen::Order(OrderSeen { id: 8, ..order(Status::Created) }));
     breaks("every success under one key shows the same order", keyed(vec![created(), replayed(other)]), books());
-    let bytes = replayed(created()).map(|told| Told { digest: 2, ..told });
-    breaks("every success under one key has the same bytes", keyed(vec![created(), bytes]), books());
+    let mut bytes = keyed(vec![created(), replayed(created())]);
+    for (number, sent) in (0..).zip(&mut bytes[0].sends) {
+        sent.body = Some([number].as_slice().into());
+    }
+    breaks("every success under one key has the same bytes", bytes, books());
     breaks("every success under one key but the first", keyed(vec![created(), created()]), books());
     let late = keyed(vec![created(), refused(409, "insufficient_stock")]);
     breaks("what succeeded under a key is answered so again", late, books());
@@ -192,7 +201,7 @@ fn orders_that_are_not_as_they_were_asked_for() {
     breaks("a new order is shown as CREATED", as_told(OrderSeen { version: Some(2), ..seen() }), books());
     let refused = || vec![record(Some("c"), create(), vec![refused(409, "insufficient_stock")])];
     breaks("where a create was only ever refused", refused(), books());
-    assert_eq!(judged(refused(), nothing()), [] as [String; 0]);
+    assert_eq!(findings(refused(), nothing()), [] as [String; 0]);
     let gone = record(None, Request::DeleteCustomer { id: 3 }, vec![told(204, Seen::Nothing)]);
     let records = vec![gone, at(100, record(Some("c"), create(), vec![created()]))];
     breaks("no order is made for a customer whose deletion", records, books());
@@ -217,7 +226,7 @@ fn orders_that_do_not_stand_where_they_were_told() {
     let canceled_late = at(10 * MINUTE, late.remove(1));
     late.push(canceled_late);
     late.push(at(100, record(Some("e"), confirm(), vec![confirmed()])));
-    assert_eq!(judged(late, books()), [] as [String; 0]);
+    assert_eq!(findings(late, books()), [] as [String; 0]);
     breaks("an order is confirmed only where a client asked", vec![made("c")], stranger(books()));
 }
 
@@ -226,11 +235,11 @@ fn created_seen() -> Seen {
 }
 
 /// No piece of work of the load's made it.
-fn stranger(mut books: Books) -> Books {
-    for event in books.orders.values_mut().flat_map(|order| &mut order.events) {
+fn stranger(mut snapshot: Snapshot) -> Snapshot {
+    for event in snapshot.orders.values_mut().flat_map(|order| &mut order.events) {
         event.correlation_id = "another".to_owned();
     }
-    books
+    snapshot
 }
 
 #[test]
@@ -240,12 +249,12 @@ fn what_the_orchestrator_says_and_is_not_so() {
     breaks("where the orchestrator failed for good", one(failed(Compensated::NotNeeded, false)), live());
     breaks("where the orchestrator only ever did nothing", one(failed(Compensated::NotNeeded, true)), live());
     breaks("an order that the orchestrator calls undone", one(failed(Compensated::Done, false)), live());
-    assert_eq!(judged(one(failed(Compensated::Done, false)), with_order("x", Status::Canceled)), [] as [String; 0]);
-    assert_eq!(judged(one(failed(Compensated::Pending, true)), live()), [] as [String; 0]);
+    assert_eq!(findings(one(failed(Compensated::Done, false)), with_order("x", Status::Canceled)), [] as [String; 0]);
+    assert_eq!(findings(one(failed(Compensated::Pending, true)), live()), [] as [String; 0]);
     // The other of two who sent the same key may have succeeded without having been told.
     let mut two = one(failed(Compensated::NotNeeded, false));
     two[0].sends.push(sent(0, 1, 3, Err(Fault::TimedOut)));
-    assert_eq!(judged(two, live()), [] as [String; 0]);
+    assert_eq!(findings(two, live()), [] as [String; 0]);
 }
 
 fn price(version: i64, price_cents: i64, if_match: Option<i64>) -> Record {
@@ -271,7 +280,7 @@ fn changes_of_a_product_that_contradict_each_other() {
     breaks("a change of a product is answered with what it set", vec![other], books());
     let unknown =
         record(None, Request::SetPrice { product: 1, price_cents: 12, if_match: None }, vec![Err(Fault::Broken)]);
-    assert_eq!(judged(vec![price(3, 11, None), at(100, unknown)], with_product(12, 100)), [] as [String; 0]);
+    assert_eq!(findings(vec![price(3, 11, None), at(100, unknown)], with_product(12, 100)), [] as [String; 0]);
 }
 
 #[test]
@@ -281,10 +290,10 @@ fn adjustments_of_unknown_outcome_may_have_been_made_or_not() {
         vec![record(None, request, vec![outcome])]
     };
     let with_entries =
-        |stock, entries| Books { adjustments: [("a".to_owned(), entries)].into(), ..with_product(10, stock) };
+        |stock, entries| Snapshot { adjustments: [("a".to_owned(), entries)].into(), ..with_product(10, stock) };
     let unknown = || adjustment(Err(Fault::TimedOut));
-    assert_eq!(judged(unknown(), with_product(10, 100)), [] as [String; 0]);
-    assert_eq!(judged(unknown(), with_entries(105, vec![(1, 5)])), [] as [String; 0]);
+    assert_eq!(findings(unknown(), with_product(10, 100)), [] as [String; 0]);
+    assert_eq!(findings(unknown(), with_entries(105, vec![(1, 5)])), [] as [String; 0]);
     breaks("an acknowledged adjustment is made once", unknown(), with_entries(110, vec![(1, 5), (1, 5)]));
     breaks("a product's stock is the first stock", unknown(), with_product(10, 106));
     let refused = || adjustment(refused(503, "unavailable"));
@@ -297,9 +306,9 @@ fn customer(version: i64, name: &str) -> Outcome {
     told(200, Seen::Customer(CustomerSeen { id: 9, version, name: name.to_owned(), email: "e".to_owned() }))
 }
 
-fn customers(rows: &[i64]) -> Books {
+fn customers(rows: &[i64]) -> Snapshot {
     let row = || Customer { name: "n".to_owned(), email: "e".to_owned(), version: 9, deleted: false };
-    Books { customers: rows.iter().map(|id| (*id, row())).collect(), ..nothing() }
+    Snapshot { customers: rows.iter().map(|id| (*id, row())).collect(), ..nothing() }
 }
 
 #[test]
@@ -323,7 +332,7 @@ fn customers_that_are_not_as_they_were_told() {
         customers(&[9]),
     );
     breaks("an acknowledged create makes one customer", vec![create(vec![Err(Fault::Broken)])], customers(&[8, 9]));
-    assert_eq!(judged(vec![create(vec![Err(Fault::Broken)])], customers(&[9])), [] as [String; 0]);
+    assert_eq!(findings(vec![create(vec![Err(Fault::Broken)])], customers(&[9])), [] as [String; 0]);
 }
 
 #[test]
@@ -334,7 +343,7 @@ fn reads_that_contradict_what_was_told_before() {
     let (newer, older) = (view(shown(Status::Confirmed, 2)), view(shown(Status::Created, 1)));
     breaks("an order's version goes forward", vec![newer, at(100, older)], books());
     let (one, other) = (view(shown(Status::Confirmed, 2)), view(shown(Status::Canceled, 2)));
-    breaks("each version of an order is in one state", vec![one, other], books());
+    breaks("each version of an order has one state", vec![one, other], books());
     breaks("an order that was acknowledged can be fetched", vec![view(refused(404, "order_not_found"))], books());
     let find = Request::FindOrder { order: 7, reference: "r".to_owned() };
     let missing = record(None, find, vec![told(200, Seen::List { found: false })]);
@@ -346,28 +355,28 @@ fn a_client_that_was_lost_is_named() {
     let (records, operator, progress) = (Vec::new(), "operator:ann".to_owned(), Progress::default());
     let lost_clients = vec!["panicked".to_owned()];
     let history = History { records, products: vec![], operator, behind_balancer: false, progress, lost_clients };
-    assert_eq!(history.judge(&nothing()), ["every client tells what it was told, but: panicked"]);
+    assert_eq!(check(&history, nothing()), ["every client tells what it was told, but: panicked"]);
 }
 
 #[test]
 fn an_undo_that_cancels_what_was_confirmed_is_named() {
-    let mut books = with_order("x", Status::Confirmed);
-    let row = books.orders.get_mut(&7).unwrap();
+    let mut snapshot = with_order("x", Status::Confirmed);
+    let row = snapshot.orders.get_mut(&7).unwrap();
     (row.status, row.version) = (Status::Canceled, 3);
     let (principal, correlation_id) = ("service".to_owned(), "k/0".to_owned());
     row.events.push(Event { to: Status::Canceled, principal, correlation_id, at: 2_000 });
-    books.products.get_mut(&1).unwrap().stock = 100;
+    snapshot.products.get_mut(&1).unwrap().stock = 100;
     breaks(
         "a confirmed order ends only by",
         vec![record(Some("k"), saga(), vec![failed(Compensated::Done, false)])],
-        books,
+        snapshot,
     );
 }
 
 #[test]
 fn an_order_over_which_the_orchestrator_said_nothing_is_named_also_when_it_has_expired() {
-    let mut books = with_order("x", Status::Canceled);
-    books.orders.get_mut(&7).unwrap().events[1].principal = "system:expiry".to_owned();
+    let mut snapshot = with_order("x", Status::Canceled);
+    snapshot.orders.get_mut(&7).unwrap().events[1].principal = "system:expiry".to_owned();
     let told = vec![record(Some("k"), saga(), vec![failed(Compensated::NotNeeded, false)])];
-    breaks("where the orchestrator only ever did nothing", told, books);
+    breaks("where the orchestrator only ever did nothing", told, snapshot);
 }

@@ -1,8 +1,8 @@
-//! The load against the three real servers, and its judgement against databases that were tampered with.
+//! The load against the three real servers, and its verifier against databases that were tampered with.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod judgement;
 mod proxy;
 mod runs;
 mod system;
+mod tampering;

@@ -82,13 +82,13 @@ pub(crate) async fn history(targets: &Targets, clients: usize, operations: u64) 
     let in_time = tokio::time::timeout(PATIENCE, enough).await;
     assert!(in_time.is_ok(), "{}", load.progress());
     let history = load.stop().await;
-    println!("{}", history.summary());
+    println!("{}", history.progress());
     history
 }
 
 /// How often operations of this name were answered like this.
 pub(crate) fn answers(progress: &Progress, operation: &str, answer: &str) -> u64 {
-    let like = progress.answers.iter().filter(|((op, text), _)| op.name() == operation && text.starts_with(answer));
+    let like = progress.answers.iter().filter(|((op, text), _)| *op == operation && text.starts_with(answer));
     like.map(|(_, count)| count).sum()
 }
 

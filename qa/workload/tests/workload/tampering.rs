@@ -49,8 +49,9 @@ const AGAIN: &str = "INSERT INTO orders (customer_id, status, total_cents, exter
 const AGAIN_EVENT: &str = "INSERT INTO order_events (order_id, to_status, principal, correlation_id, created_at) \
      SELECT LAST_INSERT_ID(), to_status, principal, correlation_id, created_at FROM order_events \
      WHERE order_id = {} AND from_status IS NULL";
-const AGAIN_ITEMS: &str = "INSERT INTO order_items SELECT (SELECT MAX(id) FROM orders), product_id, sku, name, qty, \
-     unit_price_cents, subtotal_cents FROM order_items WHERE order_id = {}";
+const AGAIN_ITEMS: &str = "INSERT INTO order_items (order_id, product_id, sku, name, qty, unit_price_cents, subtotal_cents) \
+     SELECT (SELECT MAX(id) FROM orders), product_id, sku, name, qty, unit_price_cents, subtotal_cents \
+     FROM order_items WHERE order_id = {}";
 const CANCEL: &str = "UPDATE orders SET status = 'CANCELED', canceled_at = created_at WHERE id = {}";
 const CANCEL_EVENT: &str = "INSERT INTO order_events (order_id, from_status, to_status, principal, correlation_id, created_at) \
      VALUES ({}, 'CONFIRMED', 'CANCELED', 'service', 'x', '2026-01-01')";

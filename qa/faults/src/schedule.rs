@@ -1,8 +1,7 @@
 //! Which faults are made, when, and for how long: a pure function of the seed and the length of the run.
 //!
-//! Faults are dealt from a deck: first one of each kind, so that a short run has seen them, then every kind with every
-//! target at least once, so that a long run leaves none out.
-//! How a fault is made is in `system`.
+//! Faults are drawn from a shuffled pool: first one of each kind, so that a short run has seen them, then every kind with
+//! every target at least once, so that a long run leaves none out. How a fault is made is in `system`.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -23,7 +22,7 @@ const LAST: Duration = Duration::from_secs(5);
 /// One fault in so many is joined by a second.
 const JOINED: u32 = 5;
 
-/// How many cards of a deck are for one service, the database, or the moment of COMMIT. A link has one for each of its
+/// How many faults of a pool are for one service, the database, or the moment of COMMIT. A link has one for each of its
 /// five kinds, and there are eight links.
 const KILLS: usize = 4;
 const PAUSES: usize = 2;
@@ -204,13 +203,13 @@ impl Planned {
 pub(crate) type Episode = Vec<Planned>;
 
 /// The faults of a run of this length.
-pub(crate) fn plan(seed: u64, length: Duration) -> Vec<Episode> {
+pub(crate) fn schedule(seed: u64, length: Duration) -> Vec<Episode> {
     let mut rng = ChaCha12Rng::seed_from_u64(seed);
-    let mut deck = one_of_each_kind(shuffled_deck(&mut rng));
+    let mut pool = one_of_each_kind(shuffled_pool(&mut rng));
     let mut episodes = Vec::new();
     let mut starts = FIRST;
     loop {
-        let episode = episode(starts, &mut deck, &mut rng);
+        let episode = episode(starts, &mut pool, &mut rng);
         let ends = episode.iter().map(Planned::ends).max().unwrap_or(starts);
         if ends + LAST > length {
             return episodes;
@@ -220,54 +219,54 @@ pub(crate) fn plan(seed: u64, length: Duration) -> Vec<Episode> {
     }
 }
 
-fn episode(starts: Duration, deck: &mut Vec<Fault>, rng: &mut ChaCha12Rng) -> Episode {
-    let fault = deal(deck, rng, |_| true);
+fn episode(starts: Duration, pool: &mut Vec<Fault>, rng: &mut ChaCha12Rng) -> Episode {
+    let fault = draw(pool, rng, |_| true);
     let first = Planned { starts, lasts: fault.lasts(rng), fault };
     if first.lasts.is_zero() || !rng.random_ratio(1, JOINED) {
         return vec![first];
     }
-    let second = deal(deck, rng, |other| other.target() != fault.target());
+    let second = draw(pool, rng, |other| other.target() != fault.target());
     let starts = starts + first.lasts.mul_f64(rng.random());
     vec![first, Planned { starts, lasts: second.lasts(rng), fault: second }]
 }
 
-/// Takes the next card that fits.
-fn deal(deck: &mut Vec<Fault>, rng: &mut ChaCha12Rng, fits: impl Fn(Fault) -> bool) -> Fault {
+/// Takes the next fault that fits.
+fn draw(pool: &mut Vec<Fault>, rng: &mut ChaCha12Rng, fits: impl Fn(Fault) -> bool) -> Fault {
     loop {
-        if let Some(place) = deck.iter().position(|fault| fits(*fault)) {
-            return deck.remove(place);
+        if let Some(place) = pool.iter().position(|fault| fits(*fault)) {
+            return pool.remove(place);
         }
-        // What did not fit is dealt first from now on.
-        deck.extend(shuffled_deck(rng));
+        // What did not fit is drawn first from now on.
+        pool.extend(shuffled_pool(rng));
     }
 }
 
-fn one_of_each_kind(mut deck: Vec<Fault>) -> Vec<Fault> {
+fn one_of_each_kind(mut pool: Vec<Fault>) -> Vec<Fault> {
     let mut seen = BTreeSet::new();
-    deck.retain(|fault| seen.insert(fault.kind()));
-    deck
+    pool.retain(|fault| seen.insert(fault.kind()));
+    pool
 }
 
-fn shuffled_deck(rng: &mut ChaCha12Rng) -> Vec<Fault> {
-    let mut deck = Vec::new();
+fn shuffled_pool(rng: &mut ChaCha12Rng) -> Vec<Fault> {
+    let mut pool = Vec::new();
     for service in Service::ALL {
-        deck.extend([Fault::Kill(service); KILLS]);
-        deck.extend([Fault::Pause(service); PAUSES]);
+        pool.extend([Fault::Kill(service); KILLS]);
+        pool.extend([Fault::Pause(service); PAUSES]);
     }
-    deck.extend([Fault::KillDatabase; DATABASE]);
-    deck.extend([Fault::RestartDatabase; DATABASE]);
+    pool.extend([Fault::KillDatabase; DATABASE]);
+    pool.extend([Fault::RestartDatabase; DATABASE]);
     for link in Link::ALL {
         let delay = Duration::from_millis(rng.random_range(50..=3_000));
         let percent = rng.random_range(5..=95);
-        deck.extend([Fault::Cut(link), Fault::Refuse(link), Fault::BlackHole(link)]);
-        deck.extend([Fault::Delay(link, delay), Fault::Truncate(link, percent)]);
+        pool.extend([Fault::Cut(link), Fault::Refuse(link), Fault::BlackHole(link)]);
+        pool.extend([Fault::Delay(link, delay), Fault::Truncate(link, percent)]);
     }
     for _ in 0..COMMITS {
-        deck.push(Fault::AtCommit(CommitSide::Before, rng.random_range(1..=5)));
-        deck.push(Fault::AtCommit(CommitSide::After, rng.random_range(1..=5)));
+        pool.push(Fault::AtCommit(CommitSide::Before, rng.random_range(1..=5)));
+        pool.push(Fault::AtCommit(CommitSide::After, rng.random_range(1..=5)));
     }
-    deck.shuffle(rng);
-    deck
+    pool.shuffle(rng);
+    pool
 }
 
 #[cfg(test)]
@@ -277,17 +276,17 @@ mod tests {
     const HALF_AN_HOUR: Duration = Duration::from_secs(30 * 60);
 
     #[test]
-    fn the_same_seed_gives_the_same_plan_and_another_seed_another() {
-        assert_eq!(plan(7, HALF_AN_HOUR), plan(7, HALF_AN_HOUR));
-        assert_ne!(plan(7, HALF_AN_HOUR), plan(8, HALF_AN_HOUR));
+    fn the_same_seed_gives_the_same_schedule_and_another_seed_another() {
+        assert_eq!(schedule(7, HALF_AN_HOUR), schedule(7, HALF_AN_HOUR));
+        assert_ne!(schedule(7, HALF_AN_HOUR), schedule(8, HALF_AN_HOUR));
     }
 
     #[test]
     fn every_kind_meets_every_target_within_half_an_hour() {
         let mut rng = ChaCha12Rng::seed_from_u64(0);
-        let wanted = kinds_and_targets(shuffled_deck(&mut rng));
+        let wanted = kinds_and_targets(shuffled_pool(&mut rng));
         for seed in 0..100 {
-            let planned = plan(seed, HALF_AN_HOUR).into_iter().flatten().map(|planned| planned.fault);
+            let planned = schedule(seed, HALF_AN_HOUR).into_iter().flatten().map(|planned| planned.fault);
             assert_eq!(kinds_and_targets(planned), wanted, "seed {seed}");
         }
     }
@@ -298,9 +297,9 @@ mod tests {
 
     #[test]
     fn every_kind_occurs_within_three_minutes() {
-        let wanted: BTreeSet<_> = shuffled_deck(&mut ChaCha12Rng::seed_from_u64(0)).iter().map(|f| f.kind()).collect();
+        let wanted: BTreeSet<_> = shuffled_pool(&mut ChaCha12Rng::seed_from_u64(0)).iter().map(|f| f.kind()).collect();
         for seed in 0..100 {
-            let planned = plan(seed, Duration::from_secs(180)).into_iter().flatten();
+            let planned = schedule(seed, Duration::from_secs(180)).into_iter().flatten();
             assert_eq!(planned.map(|planned| planned.fault.kind()).collect::<BTreeSet<_>>(), wanted, "seed {seed}");
         }
     }
@@ -310,7 +309,7 @@ mod tests {
         for (seed, minutes) in (0..100).flat_map(|seed| [(seed, 2), (seed, 30)]) {
             let length = Duration::from_secs(minutes * 60);
             let mut calm_since = Duration::ZERO;
-            for episode in plan(seed, length) {
+            for episode in schedule(seed, length) {
                 assert!(episode[0].starts >= calm_since + Duration::from_secs(2), "seed {seed}");
                 calm_since = episode.iter().map(Planned::ends).max().unwrap();
             }
@@ -321,7 +320,7 @@ mod tests {
     #[test]
     fn some_faults_overlap_and_never_on_the_same_target() {
         let mut pairs = 0;
-        for episode in (0..100).flat_map(|seed| plan(seed, HALF_AN_HOUR)) {
+        for episode in (0..100).flat_map(|seed| schedule(seed, HALF_AN_HOUR)) {
             let [first, second] = episode[..] else { continue };
             pairs += 1;
             assert!(second.starts >= first.starts && second.starts <= first.starts + first.lasts);

@@ -1,24 +1,24 @@
-//! What the database says, all of it as of one moment.
+//! The rows that matter to clients, all as of one moment.
 
 use std::collections::HashMap;
 
 use anyhow::{Context, Result};
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Opts, OptsBuilder, Row};
+use mysql_async::{Conn, Opts, OptsBuilder};
 
 use crate::outcome::{Item, Status};
 
-/// The rows that matter to clients.
+/// The rows and their indexes.
 #[derive(Debug, Default)]
-pub(super) struct Books {
+pub(super) struct Snapshot {
     pub(super) orders: HashMap<i64, Order>,
     pub(super) products: HashMap<i64, Product>,
     pub(super) customers: HashMap<i64, Customer>,
-    /// The operators' entries in the ledger, by their reference: product and pieces.
+    /// The operators' stock movements, by reference: product and pieces.
     pub(super) adjustments: HashMap<String, Vec<(i64, i64)>>,
-    /// Orders by the client's name for them.
+    /// Orders by the client's reference.
     pub(super) by_reference: HashMap<String, Vec<i64>>,
-    /// Orders by the piece of work that made them.
+    /// Orders by the correlation id of their first event.
     pub(super) by_correlation: HashMap<String, Vec<i64>>,
     /// Orders by caller and key.
     pub(super) by_key: HashMap<(String, String), Vec<i64>>,
@@ -63,6 +63,8 @@ pub(super) struct Customer {
     pub(super) deleted: bool,
 }
 
+type OrderRow = (i64, i64, String, i64, Option<String>, Option<i64>, i64, String, Option<String>);
+
 const ORDERS: &str = "SELECT id, customer_id, CAST(status AS CHAR), total_cents, external_reference, \
      TIMESTAMPDIFF(MICROSECOND, '1970-01-01', confirmed_at), version, create_principal, create_key FROM orders";
 const ITEMS: &str = "SELECT order_id, product_id, qty, unit_price_cents FROM order_items ORDER BY order_id, product_id";
@@ -72,43 +74,44 @@ const PRODUCTS: &str = "SELECT id, price_cents, stock, version FROM products";
 const CUSTOMERS: &str = "SELECT id, name, email, version, deleted_at IS NOT NULL FROM customers";
 const ADJUSTMENTS: &str = "SELECT reference, product_id, delta FROM stock_movements WHERE reference IS NOT NULL";
 
-impl Books {
+impl Snapshot {
     pub(super) async fn read(url: &str) -> Result<Self> {
         let opts = OptsBuilder::from_opts(Opts::from_url(url)?).prefer_socket(false);
         let mut connection = Conn::new(opts).await.context("cannot reach the database")?;
         connection.query_drop("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
         connection.query_drop("START TRANSACTION WITH CONSISTENT SNAPSHOT").await?;
-        let mut books = Self::default();
-        books.read_orders(&mut connection).await.context("cannot read the orders")?;
-        books.read_others(&mut connection).await.context("cannot read products and customers")?;
+        let mut snapshot = Self::default();
+        snapshot.read_orders(&mut connection).await.context("cannot read the orders")?;
+        snapshot.read_others(&mut connection).await.context("cannot read products and customers")?;
         connection.disconnect().await?;
-        books.index();
-        Ok(books)
+        snapshot.index();
+        Ok(snapshot)
     }
 
     async fn read_orders(&mut self, connection: &mut Conn) -> Result<()> {
-        for mut row in connection.query::<Row, _>(ORDERS).await? {
+        let rows = connection.query::<OrderRow, _>(ORDERS).await?;
+        for (id, customer, name, total_cents, reference, confirmed_at, version, principal, key) in rows {
+            let (status, items, events) = (status(&name)?, Vec::new(), Vec::new());
             let order = Order {
-                customer: column(&mut row, 1)?,
-                status: status(&column::<String>(&mut row, 2)?)?,
-                total_cents: column(&mut row, 3)?,
-                reference: column(&mut row, 4)?,
-                confirmed_at: column(&mut row, 5)?,
-                version: column(&mut row, 6)?,
-                principal: column(&mut row, 7)?,
-                key: column(&mut row, 8)?,
-                items: Vec::new(),
-                events: Vec::new(),
+                customer,
+                status,
+                total_cents,
+                reference,
+                confirmed_at,
+                version,
+                principal,
+                key,
+                items,
+                events,
             };
-            self.orders.insert(column(&mut row, 0)?, order);
+            self.orders.insert(id, order);
         }
         for (order, product, qty, unit_price_cents) in connection.query::<(i64, i64, i64, i64), _>(ITEMS).await? {
-            let order = self.orders.get_mut(&order);
-            order.into_iter().for_each(|order| order.items.push(Item { product, qty, unit_price_cents }));
+            let item = Item { product, qty, unit_price_cents };
+            self.orders.entry(order).and_modify(|order| order.items.push(item));
         }
-        for (order, to, principal, correlation_id, at) in
-            connection.query::<(i64, String, String, String, i64), _>(EVENTS).await?
-        {
+        let rows = connection.query::<(i64, String, String, String, i64), _>(EVENTS).await?;
+        for (order, to, principal, correlation_id, at) in rows {
             let event = Event { to: status(&to)?, principal, correlation_id, at };
             self.orders.entry(order).and_modify(|order| order.events.push(event));
         }
@@ -119,9 +122,8 @@ impl Books {
         for (id, price_cents, stock, version) in connection.query::<(i64, i64, i64, i64), _>(PRODUCTS).await? {
             self.products.insert(id, Product { price_cents, stock, version });
         }
-        for (id, name, email, version, deleted) in
-            connection.query::<(i64, String, String, i64, bool), _>(CUSTOMERS).await?
-        {
+        let rows = connection.query::<(i64, String, String, i64, bool), _>(CUSTOMERS).await?;
+        for (id, name, email, version, deleted) in rows {
             self.customers.insert(id, Customer { name, email, version, deleted });
         }
         for (reference, product, delta) in connection.query::<(String, i64, i64), _>(ADJUSTMENTS).await? {
@@ -138,15 +140,15 @@ impl Books {
             if let Some(key) = &order.key {
                 self.by_key.entry((order.principal.clone(), key.clone())).or_default().push(id);
             }
-            if let Some(made) = order.event(Status::Created) {
-                self.by_correlation.entry(made.correlation_id.clone()).or_default().push(id);
+            if let Some(created) = order.event(Status::Created) {
+                self.by_correlation.entry(created.correlation_id.clone()).or_default().push(id);
             }
         }
     }
 }
 
 impl Order {
-    /// The order's first event of becoming this.
+    /// The first event of entering this status.
     pub(super) fn event(&self, to: Status) -> Option<&Event> {
         self.events(to).next()
     }
@@ -158,15 +160,6 @@ impl Order {
     pub(super) fn is_live(&self) -> bool {
         self.status != Status::Canceled
     }
-
-    /// How many pieces of which product, by ascending product.
-    pub(super) fn quantities(&self) -> Vec<(i64, i64)> {
-        self.items.iter().map(|item| (item.product, item.qty)).collect()
-    }
-}
-
-fn column<T: mysql_async::prelude::FromValue>(row: &mut Row, index: usize) -> Result<T> {
-    row.take_opt(index).context("a column is missing")?.context("a column is of another type")
 }
 
 fn status(name: &str) -> Result<Status> {
