@@ -11,7 +11,7 @@ use mysql_async::{Conn, Error, OptsBuilder};
 use serde_json::Value;
 
 use crate::load::{Measured, Plan, Target, measure};
-use crate::recording::{End, Operation, Recorder, Recording, Statement};
+use crate::recording::{Operation, Recorder, Recording, Statement};
 use crate::requests::{Connection, Message};
 use crate::system::System;
 
@@ -41,7 +41,7 @@ impl Baseline {
             let response: Value = serde_json::from_slice(&connection.call(request).await?)?;
             recorder.mark(response["id"].as_i64().unwrap_or_default()).await?;
         }
-        Self::new(system, recorder.finish(End::Mark).await?, restore)
+        Self::new(system, recorder.finish().await?, restore)
     }
 
     /// Records the transactions of a program that uses one connection.
@@ -49,7 +49,7 @@ impl Baseline {
         let restore = take_snapshot(system).await?;
         let recorder = Recorder::start(system).await?;
         run.await?;
-        Self::new(system, recorder.finish(End::Commit).await?, restore)
+        Self::new(system, recorder.finish().await?, restore)
     }
 
     fn new(system: &System, recording: Recording, restore: String) -> Result<Self> {
@@ -63,7 +63,7 @@ impl Baseline {
         connection.query_drop(&self.restore).await.context("cannot restore the database")?;
         connection.disconnect().await?;
         let operations = &self.recording.operations;
-        let is_read = !operations.iter().flatten().any(Statement::is_commit);
+        let is_read = !operations.iter().flatten().any(|statement| &*statement.sql == "COMMIT");
         let plan = if is_read { Plan::For(length) } else { Plan::Count(u64::try_from(operations.len())?) };
         measure(self.clone(), connections, plan).await
     }
@@ -72,11 +72,11 @@ impl Baseline {
 impl Target for Baseline {
     type Client = Conn;
 
-    /// Everything is prepared before the clock starts.
+    /// The statements are prepared before the clock starts.
     async fn connect(&self) -> Result<Conn> {
         let mut connection = Conn::new(self.options.clone()).await?;
-        for template in &self.recording.templates {
-            connection.prep(&**template).await?;
+        for statement in self.recording.operations[0].iter().filter(|statement| statement.values.is_some()) {
+            connection.prep(&*statement.sql).await?;
         }
         Ok(connection)
     }
@@ -96,10 +96,10 @@ impl Target for Baseline {
 }
 
 async fn attempt(connection: &mut Conn, operation: &Operation) -> mysql_async::Result<()> {
-    for statement in operation {
-        match statement {
-            Statement::Text(text) => connection.query_drop(text).await?,
-            Statement::Prepared(template, values) => connection.exec_drop(&**template, values.clone()).await?,
+    for Statement { sql, values } in operation {
+        match values {
+            None => connection.query_drop(&**sql).await?,
+            Some(values) => connection.exec_drop(&**sql, values.clone()).await?,
         }
     }
     Ok(())

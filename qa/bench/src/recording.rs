@@ -1,49 +1,31 @@
 //! Recording of the statements that a service really sends, from the general query log of the database server.
 //!
-//! Statements that the service sent as text are kept as text; executions of prepared statements are split into their template
-//! and values again, so that a replay prepares them as well.
+//! Statements that the service sent as text stay text. Executions of prepared statements are separated into SQL and values
+//! again, so that a replay prepares them as well.
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Value};
 
 use crate::system::System;
 
-/// What the database received for one request, in order.
+/// What the database received for one request, or in one transaction of a program.
 pub(crate) type Operation = Vec<Statement>;
 
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Statement {
-    /// One packet of text, with one or more statements.
-    Text(String),
-    /// Execution of a prepared statement.
-    Prepared(Arc<str>, Vec<Value>),
+pub(crate) struct Statement {
+    /// All of one packet, which may be several statements.
+    pub(crate) sql: Arc<str>,
+    /// If it is prepared.
+    pub(crate) values: Option<Vec<Value>>,
 }
 
-impl Statement {
-    pub(crate) fn is_commit(&self) -> bool {
-        *self == Self::Text("COMMIT".to_owned())
-    }
-}
-
-/// Where an operation ends in the log.
-#[derive(Clone, Copy, PartialEq)]
-pub(crate) enum End {
-    /// At a mark of the recorder.
-    Mark,
-    /// At each COMMIT.
-    Commit,
-}
-
-/// The statements of some requests.
 #[derive(Debug, Default)]
 pub(crate) struct Recording {
     /// Settings of each connection.
     pub(crate) session: String,
-    /// All statements that were prepared.
-    pub(crate) templates: Vec<Arc<str>>,
     pub(crate) operations: Vec<Operation>,
 }
 
@@ -65,7 +47,7 @@ impl Recorder {
         Ok(self.0.query_drop(format!("DO {id}")).await?)
     }
 
-    pub(crate) async fn finish(self, end: End) -> Result<Recording> {
+    pub(crate) async fn finish(self) -> Result<Recording> {
         let Self(mut connection) = self;
         connection.query_drop("SET GLOBAL general_log = OFF").await?;
         let id = connection.id();
@@ -74,7 +56,9 @@ impl Recorder {
         connection.disconnect().await?;
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         let log = log.into_iter().map(|(is_recorder, command, bytes)| (is_recorder, command, text(bytes)));
-        Ok(Recording::parse(log.collect(), end))
+        let recording = Recording::parse(log.collect());
+        ensure!(!recording.operations.is_empty(), "the log has no operations");
+        Ok(recording)
     }
 }
 
@@ -82,23 +66,27 @@ impl Recorder {
 type Entry = (bool, String, String);
 
 impl Recording {
-    fn parse(log: Vec<Entry>, end: End) -> Self {
-        let mut recording = Self::default();
+    /// Operations end at the marks, or at each COMMIT if there are none.
+    fn parse(log: Vec<Entry>) -> Self {
+        let mark = |text: &str| text.strip_prefix("DO ").and_then(|id| id.parse().ok());
+        let is_marked = log.iter().any(|(is_recorder, _, text)| *is_recorder && mark(text).is_some());
+        let (mut recording, mut prepared) = (Self::default(), Vec::new());
         // None before the first mark.
-        let mut current = (end == End::Commit).then(Vec::new);
+        let mut current = (!is_marked).then(Vec::new);
         for (is_recorder, command, text) in log {
             match command.as_str() {
                 "Query" if is_recorder => {
-                    let Some(id) = text.strip_prefix("DO ").and_then(|id| id.parse().ok()) else { continue };
+                    let Some(id) = mark(&text) else { continue };
                     recording.operations.extend(current.replace(Vec::new()).map(|done| with_insert_id(done, id)));
                 }
                 _ if is_recorder => {}
-                "Prepare" => recording.prepare(text),
+                "Prepare" if !prepared.contains(&text) => prepared.push(text),
                 "Query" if text.starts_with("SET NAMES") => recording.session = text,
                 "Query" | "Execute" => {
                     let Some(operation) = &mut current else { continue };
-                    let is_end = end == End::Commit && text == "COMMIT";
-                    operation.push(if command == "Execute" { recording.bind(text) } else { Statement::Text(text) });
+                    let is_end = !is_marked && text == "COMMIT";
+                    let known = if command == "Execute" { prepared.as_slice() } else { &[] };
+                    operation.push(statement(known, &text));
                     if is_end {
                         recording.operations.extend(current.replace(Vec::new()));
                     }
@@ -106,7 +94,7 @@ impl Recording {
                 _ => {}
             }
         }
-        if end == End::Mark {
+        if is_marked {
             // Requests of a case are alike. One with more statements than usual has those of a background job among its own.
             let mut lengths: Vec<_> = recording.operations.iter().map(Vec::len).collect();
             lengths.sort_unstable();
@@ -115,26 +103,18 @@ impl Recording {
         }
         recording
     }
-
-    fn prepare(&mut self, template: String) {
-        if !self.templates.iter().any(|known| **known == *template) {
-            self.templates.push(Arc::from(template));
-        }
-    }
-
-    /// The execution with its template. It stays text if its values cannot be told apart.
-    fn bind(&self, text: String) -> Statement {
-        let bound = self.templates.iter().find_map(|template| Some((template, values(template, &text)?)));
-        match bound {
-            Some((template, values)) => Statement::Prepared(Arc::clone(template), values),
-            None => Statement::Text(text),
-        }
-    }
 }
 
-/// The values that the log shows in place of the `?` of a template.
-fn values(template: &str, text: &str) -> Option<Vec<Value>> {
-    let mut parts = template.split('?');
+/// The statement with its values, if it is an execution of a prepared one and these can be separated.
+fn statement(prepared: &[String], text: &str) -> Statement {
+    let execution = prepared.iter().find_map(|sql| Some((sql, values(sql, text)?)));
+    let (sql, values) = execution.map_or((text, None), |(sql, values)| (sql, Some(values)));
+    Statement { sql: Arc::from(sql), values }
+}
+
+/// The values that the log shows in place of the `?` of a prepared statement.
+fn values(sql: &str, text: &str) -> Option<Vec<Value>> {
+    let mut parts = sql.split('?');
     let mut rest = text.strip_prefix(parts.next()?)?;
     let mut values = Vec::new();
     for part in parts {
@@ -156,19 +136,16 @@ fn literal(text: &str) -> Option<(Value, &str)> {
     if literal == "NULL" { Some((Value::NULL, rest)) } else { Some((Value::Int(literal.parse().ok()?), rest)) }
 }
 
-/// Gives the row that a service asks the id of the id that it had, as later statements name it.
+/// Gives the row whose id the service asks for the id that it had, which later statements contain.
 fn with_insert_id(mut operation: Operation, id: i64) -> Operation {
-    let text = |statement: &Statement| match statement {
-        Statement::Text(text) => text.contains("LAST_INSERT_ID()"),
-        Statement::Prepared(template, _) => template.contains("LAST_INSERT_ID()"),
-    };
-    if let Some(insert) = operation.iter().position(text).and_then(|question| question.checked_sub(1)) {
+    let question = operation.iter().position(|statement| statement.sql.contains("LAST_INSERT_ID()"));
+    if let Some(insert) = question.and_then(|question| question.checked_sub(1)) {
         let set = format!("SET INSERT_ID = {id}");
-        if let Statement::Text(text) = &mut operation[insert] {
-            // In the same packet, so that it does not cost a round trip.
-            *text = format!("{set};{text}");
+        if operation[insert].values.is_some() {
+            operation.insert(insert, Statement { sql: Arc::from(set), values: None });
         } else {
-            operation.insert(insert, Statement::Text(set));
+            // In the same packet, so that it does not cost a round trip.
+            operation[insert].sql = Arc::from(format!("{set};{}", operation[insert].sql));
         }
     }
     operation
@@ -195,26 +172,37 @@ mod tests {
             entry(true, "Query", "DO 42"),
             entry(true, "Query", "SET GLOBAL general_log = OFF"),
         ];
-        let recording = Recording::parse(log, End::Mark);
+        let recording = Recording::parse(log);
         assert_eq!(recording.session, "SET NAMES utf8mb4");
+        let statement = |sql: &str, values| Statement { sql: Arc::from(sql), values };
         let expected = vec![
-            Statement::Prepared(Arc::clone(&recording.templates[0]), vec![Value::Int(-7), Value::from("x y")]),
-            Statement::Text("SET INSERT_ID = 42;INSERT INTO t VALUES (1)".to_owned()),
-            Statement::Text("SELECT LAST_INSERT_ID()".to_owned()),
+            statement("SELECT a FROM t WHERE b = ? AND c = ?", Some(vec![Value::Int(-7), Value::from("x y")])),
+            statement("SET INSERT_ID = 42;INSERT INTO t VALUES (1)", None),
+            statement("SELECT LAST_INSERT_ID()", None),
         ];
         assert_eq!(recording.operations, [expected]);
+    }
+
+    #[test]
+    fn operations_with_statements_of_background_jobs_are_dropped() {
+        let mut log = vec![entry(true, "Query", "DO 0")];
+        for id in ["DO 1", "DO 2", "DO 3"] {
+            log.extend([entry(false, "Query", "UPDATE t"), entry(true, "Query", id)]);
+        }
+        log.insert(2, entry(false, "Query", "DELETE FROM expired"));
+        assert_eq!(Recording::parse(log).operations.len(), 2);
     }
 
     #[test]
     fn transactions_end_at_their_commit() {
         let log =
             ["BEGIN", "INSERT", "COMMIT", "BEGIN", "COMMIT", "SELECT"].map(|text| entry(false, "Query", text)).to_vec();
-        let recording = Recording::parse(log, End::Commit);
+        let recording = Recording::parse(log);
         assert_eq!(recording.operations.iter().map(Vec::len).collect::<Vec<_>>(), [3, 2]);
     }
 
     #[test]
-    fn values_that_cannot_be_told_apart_stay_text() {
+    fn values_that_cannot_be_separated_stay_text() {
         assert_eq!(values("SELECT ?", "SELECT NULL"), Some(vec![Value::NULL]));
         for (template, text) in [("SELECT ?", r"SELECT 'it\'s'"), ("SELECT ?", "SELECT 1.5"), ("SELECT 1", "SELECT 12")]
         {
