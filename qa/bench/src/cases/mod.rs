@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::ValueEnum;
+use harness::Service;
 
 use crate::results::Results;
 
@@ -49,10 +50,12 @@ pub(crate) enum Case {
 impl Case {
     pub(crate) async fn measure(self, bench: &Bench, results: &mut Results) -> Result<()> {
         match self {
-            Self::CustomerView => rates::customer_view(bench, results).await,
-            Self::ProductView => rates::product_view(bench, results).await,
-            Self::OrderCreateSpread => rates::create_spread(bench, results).await,
-            Self::OrderCreateHot => rates::create_hot(bench, results).await,
+            Self::CustomerView => {
+                rates::view(bench, results, "customer_view", Service::Customers, &rates::PUBLISHED_VIEW).await
+            }
+            Self::ProductView => rates::view(bench, results, "product_view", Service::Orders, &[]).await,
+            Self::OrderCreateSpread => rates::create(bench, results, "order_create_spread", false).await,
+            Self::OrderCreateHot => rates::create(bench, results, "order_create_hot", true).await,
             Self::OrderConfirm => rates::transition(bench, results, "confirm").await,
             Self::OrderCancel => rates::transition(bench, results, "cancel").await,
             Self::Saga => rates::saga(bench, results).await,

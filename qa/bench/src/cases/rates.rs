@@ -8,102 +8,70 @@ use harness::Service;
 use super::Bench;
 use super::shop::{Shop, USUAL};
 use crate::baseline::Baseline;
-use crate::requests::{Ids, Load, Requests};
+use crate::requests::{Ids, Load};
 use crate::results::{Results, Rounds, Target, in_sequence};
 
 const CONNECTIONS: [u16; 3] = [1, USUAL, 64];
 const UNIT: &str = "requests/s";
 /// Published figures of Node.js solutions in requests per second, and how many times as much is wanted.
-const PUBLISHED_JWT: (f64, Target) = (1_000.0, Target::AtLeast(10.0));
-const PUBLISHED_PLAIN: (f64, Target) = (3_400.0, Target::AtLeast(4.0));
+pub(super) const PUBLISHED_VIEW: [(&str, f64, Target); 2] =
+    [("jwt", 1_000.0, Target::AtLeast(10.0)), ("plain", 3_400.0, Target::AtLeast(4.0))];
 const PUBLISHED_SAGA: (f64, Target) = (140.0, Target::AtLeast(8.0));
 
-/// GET /customers/{id}.
-pub(super) async fn customer_view(bench: &Bench, results: &mut Results) -> Result<()> {
-    let shop = Shop::open(bench, "customer_view", true).await?;
-    let requests = shop.operator.views("/customers/", &shop.customers);
-    let engine = shop.system.engine.clone();
-    let usual = views(bench, results, shop, "customer_view", Service::Customers, &requests).await?;
-    for (name, (figure, target)) in [("jwt", PUBLISHED_JWT), ("plain", PUBLISHED_PLAIN)] {
-        let rounds = Rounds::against(&usual, figure);
-        results.add(&format!("customer_view/published-{name}"), &engine, UNIT, &rounds, Some(target));
-    }
-    Ok(())
-}
-
-/// GET /products/{id}.
-pub(super) async fn product_view(bench: &Bench, results: &mut Results) -> Result<()> {
-    let shop = Shop::open(bench, "product_view", true).await?;
-    let requests = shop.operator.views("/products/", &shop.products);
-    views(bench, results, shop, "product_view", Service::Orders, &requests).await.map(drop)
-}
-
-/// Against the statement and an empty operation, one after the other. Returns the values at the usual connections.
-async fn views(
+/// GET of a customer or a product, against the statement and an empty operation, one after the other.
+pub(super) async fn view(
     bench: &Bench,
     results: &mut Results,
-    mut shop: Shop,
     name: &str,
     service: Service,
-    requests: &Requests,
-) -> Result<Vec<f64>> {
-    let baseline = shop.record(service, requests, bench.recorded).await?;
+    published: &[(&str, f64, Target)],
+) -> Result<()> {
+    let mut shop = Shop::open(bench, name, true).await?;
+    let requests = match service {
+        Service::Customers => shop.operator.views("/customers/", &shop.customers),
+        _ => shop.operator.views("/products/", &shop.products),
+    };
+    let baseline = shop.record(service, &requests, bench.recorded).await?;
     let (process, address) = shop.system.serve_empty().await?;
-    let (load, caller) = (shop.load(service, requests), shop.operator.clone());
+    let (load, caller, engine) = (shop.load(service, &requests), shop.operator.clone(), &shop.system.engine);
     let empty = Load { address, requests: Arc::new(move |_| caller.get("/empty")), ..load.clone() };
-    let mut usual = Vec::new();
     for connections in CONNECTIONS {
         load.rate(connections, bench.warm_up).await?;
         let value = async || load.rate(connections, bench.each).await;
-        let floor = async || {
+        let statement_and_empty = async || {
             let statement = baseline.replay(connections, bench.each).await?.rate;
             Ok(in_sequence(&[statement, empty.rate(connections, bench.each).await?]))
         };
-        let rounds = Rounds::alternate(bench.rounds, value, floor).await?;
-        let target = (connections == USUAL).then_some(Target::AtLeast(0.9));
-        results.add(&format!("{name}/{connections}"), &shop.system.engine, UNIT, &rounds, target);
-        if connections == USUAL {
-            usual = rounds.values;
+        let rounds = Rounds::alternate(bench.rounds, value, statement_and_empty).await?;
+        let is_usual = connections == USUAL;
+        let target = is_usual.then_some(Target::AtLeast(0.9));
+        results.add(&format!("{name}/{connections}"), engine, UNIT, &rounds, target);
+        for (credentials, figure, target) in published.iter().filter(|_| is_usual) {
+            let rounds = Rounds::against(&rounds.values, *figure);
+            results.add(&format!("{name}/published-{credentials}"), engine, UNIT, &rounds, Some(*target));
         }
     }
     process.stop().await;
-    shop.system.stop().await?;
-    Ok(usual)
+    shop.system.stop().await
 }
 
-/// POST /orders on all products in turn.
-pub(super) async fn create_spread(bench: &Bench, results: &mut Results) -> Result<()> {
-    let shop = Shop::open(bench, "order_create_spread", true).await?;
-    let products = shop.products.clone();
-    let target = |connections| (connections == USUAL).then_some(Target::AtLeast(0.7));
-    creates(bench, results, shop, "order_create_spread", &products, target).await
-}
-
-/// POST /orders on one product.
-pub(super) async fn create_hot(bench: &Bench, results: &mut Results) -> Result<()> {
-    let shop = Shop::open(bench, "order_create_hot", true).await?;
-    let product = Ids::from(&shop.products[..1]);
-    let target = |connections| (connections > 1).then_some(Target::AtLeast(3.0));
-    creates(bench, results, shop, "order_create_hot", &product, target).await
-}
-
-async fn creates(
-    bench: &Bench,
-    results: &mut Results,
-    mut shop: Shop,
-    name: &str,
-    products: &Ids,
-    target: impl Fn(u16) -> Option<Target>,
-) -> Result<()> {
-    let requests = shop.operator.creates(&shop.customers, products);
+/// POST /orders, on all products in turn or on one.
+pub(super) async fn create(bench: &Bench, results: &mut Results, name: &str, is_hot: bool) -> Result<()> {
+    let mut shop = Shop::open(bench, name, true).await?;
+    let products = if is_hot { Ids::from(&shop.products[..1]) } else { shop.products.clone() };
+    let requests = shop.operator.creates(&shop.customers, &products);
     let baseline = shop.record(Service::Orders, &requests, bench.recorded).await?;
     let load = shop.load(Service::Orders, &requests);
     for connections in CONNECTIONS {
         load.rate(connections, bench.warm_up).await?;
         let value = async || load.rate(connections, bench.each).await;
         let rounds = Rounds::alternate(bench.rounds, value, replays(bench, &baseline, connections)).await?;
-        let case = format!("{name}/{connections}");
-        results.add(&case, &shop.system.engine, UNIT, &rounds, target(connections));
+        let target = match (is_hot, connections) {
+            (false, USUAL) => Some(Target::AtLeast(0.7)),
+            (true, USUAL..) => Some(Target::AtLeast(3.0)),
+            _ => None,
+        };
+        results.add(&format!("{name}/{connections}"), &shop.system.engine, UNIT, &rounds, target);
     }
     shop.close(results).await
 }
