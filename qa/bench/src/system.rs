@@ -27,6 +27,7 @@ pub(crate) struct System {
     addresses: Vec<SocketAddr>,
     /// In the order of their start.
     running: [Option<Process>; Service::ALL.len()],
+    probe: Probe,
 }
 
 impl System {
@@ -45,9 +46,9 @@ impl System {
         database.prepare(directory).await?;
         let ports = private_server::free_ports(Service::ALL.len())?;
         let addresses = ports.into_iter().map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port))).collect();
-        let (engine, secrets) = (format!("{} {}", program.engine(), program.version()), Secrets::random());
-        let system =
-            Self { directory: directory.to_owned(), engine, secrets, database, addresses, running: [None, None, None] };
+        let engine = format!("{} {}", program.engine(), program.version());
+        let (secrets, probe, directory) = (Secrets::random(), Probe::new()?, directory.to_owned());
+        let system = Self { directory, engine, secrets, database, addresses, running: [None, None, None], probe };
         if is_kept {
             // The operator of an earlier run had another password.
             system.query::<i64>("DELETE FROM operators").await?;
@@ -62,10 +63,9 @@ impl System {
 
     /// Starts a service and waits until it is ready, probing at this interval.
     pub(crate) async fn start_service(&mut self, service: Service, interval: Duration) -> Result<()> {
-        let (probe, address) = (Probe::new()?, self.address(service));
-        let process = self.program(service)?.start().await?;
+        let (process, address) = (self.program(service)?.start().await?, self.address(service));
         let ready = async {
-            while !probe.is_ready(address).await {
+            while !self.probe.is_ready(address).await {
                 sleep(interval).await;
             }
         };
