@@ -1,4 +1,4 @@
-//! An empty operation of the same HTTP server: the most that any operation can do.
+//! Server with one operation that does nothing: the upper limit of what an operation can reach.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -8,20 +8,13 @@ use dropshot::{
 };
 use serde_json::json;
 
-/// Where it is found.
-pub(crate) const PATH: &str = "/empty";
-
-/// Answers 204.
+/// Responds 204.
 #[endpoint { method = GET, path = "/empty" }]
 async fn empty(_: RequestContext<()>) -> Result<HttpResponseUpdatedNoContent, HttpError> {
     Ok(HttpResponseUpdatedNoContent())
 }
 
-/// Serves it on a free port until the process is ended, and says where in a line of JSON, as services do.
-///
-/// # Errors
-///
-/// Where it cannot listen.
+/// Serves on a free port until the process ends, and prints the address as the services do.
 pub(crate) async fn serve() -> Result<()> {
     let mut api = ApiDescription::new();
     api.register(empty)?;

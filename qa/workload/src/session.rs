@@ -30,8 +30,8 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// How it does.
 pub(crate) const RETRY: Retry = Retry {
     attempts: u32::MAX,
-    first_pause: Duration::from_millis(50),
-    longest_pause: Duration::from_secs(2),
+    base_delay: Duration::from_millis(50),
+    max_delay: Duration::from_secs(2),
     attempt: DEADLINE,
     total: DEADLINE,
 };
@@ -181,7 +181,7 @@ impl Session {
 fn retry_after(outcome: &Outcome, is_repeatable: bool, attempts: u32) -> Option<Duration> {
     let fault = outcome.as_ref().err()?;
     let may = fault.may_pass() && (is_repeatable || !fault.may_have_been_carried_out());
-    may.then(|| RETRY.pause(attempts, fault))
+    may.then(|| RETRY.backoff(attempts, fault))
 }
 
 #[cfg(test)]
@@ -209,6 +209,6 @@ mod tests {
     fn a_refusal_is_final_and_the_servers_wish_is_honoured() {
         assert_eq!(retry_after(&answered(409, "insufficient_stock"), true, 1), None);
         assert_eq!(retry_after(&answered(409, "idempotency_in_progress"), true, 1), Some(Duration::from_secs(1)));
-        assert!(retry_after(&Err(Fault::NotSent), true, 40).is_some_and(|pause| pause <= RETRY.longest_pause));
+        assert!(retry_after(&Err(Fault::NotSent), true, 40).is_some_and(|pause| pause <= RETRY.max_delay));
     }
 }

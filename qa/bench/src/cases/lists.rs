@@ -1,75 +1,98 @@
-//! Pages and searches at many rows against the same at few: what the page costs, not what is in the table.
+//! Pages and searches at many rows against the same at few: a page should cost what is on it, not what is in the table.
 //!
-//! There is a system for each number of rows, all with the same generated rows, and each request is sent to all of them
-//! in turn, on one connection each. The value is the time at the most rows, the floor the time at the fewest.
+//! One system for each number of rows. Each request is sent to both in turn, on one connection each.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use db::{DatabaseSettings, Db};
-use db_cli::seed::{Size, seed_orders};
 use harness::Service;
-use mysql_async::Conn;
-use mysql_async::prelude::Queryable;
 use serde_json::Value;
-use tokio::time::Instant;
 
 use super::Bench;
-use super::questions::{self, Place, Question};
-use crate::outcome::{Results, Series, Target};
-use crate::stats::{Rounds, median};
+use crate::requests::{Caller, Connection};
+use crate::results::{Results, Rounds, Target, median};
 use crate::system::System;
 
+use Page::{First, Last, With};
+
 const TARGET: Target = Target::AtMost(1.5);
-
-/// How many customers, products and orders there are, each.
-const FULL: [u32; 3] = [1_000, 30_000, 1_000_000];
-const QUICK: [u32; 3] = [1_000, 10_000, 100_000];
-
-/// Requests in each round.
+/// Customers, products and orders each: few and many.
+const FULL: [u32; 2] = [1_000, 1_000_000];
+const QUICK: [u32; 2] = [1_000, 100_000];
+/// Requests per round.
 const REQUESTS: u32 = 40;
-/// Of a page that is measured.
+/// Rows of a page that is measured, and of a page on the way to the last.
 const LIMIT: usize = 20;
-/// Of a page on the way to the last.
 const LARGEST: usize = 100;
 
-/// A system with so many rows of each kind.
-struct Shelf {
-    rows: u32,
-    system: System,
-    http: reqwest::Client,
-    token: String,
+/// The page that is asked for.
+#[derive(Clone, Copy)]
+enum Page {
+    First,
+    /// The last full one.
+    Last,
+    /// The first, with the rows of this query in place of each `{}`.
+    With(&'static str),
 }
 
-/// All questions at all sizes.
-pub(crate) async fn lists(bench: &mut Bench, results: &mut Results) -> Result<()> {
-    let mut shelves = Vec::new();
-    for rows in if bench.lengths.is_quick { QUICK } else { FULL } {
-        shelves.push(Shelf::fill(bench, rows).await?);
-    }
-    let engine = shelves[0].system.engine.clone();
+/// Order 20 is the last of the oldest page.
+const OLDEST: &str = "SELECT DATE_FORMAT(created_at, '%Y-%m-%dT%TZ') FROM orders WHERE id = 20";
+const CUSTOMER: &str = "SELECT customer_id FROM orders GROUP BY customer_id HAVING COUNT(*) = 2 LIMIT 1";
+const REFERENCE: &str = "SELECT external_reference FROM orders WHERE external_reference IS NOT NULL \
+     GROUP BY external_reference HAVING COUNT(*) = 1 LIMIT 1";
+/// Times of two orders with 49 between them.
+const WINDOW: &str = "SELECT DATE_FORMAT(created_at, '%Y-%m-%dT%TZ') FROM orders WHERE id IN (300, 350) ORDER BY id";
+
+/// Cases, which begin with the path, and their queries. The words are those of generated rows: each finds the same number
+/// of rows for a page at every size, unless its name says otherwise.
+const QUESTIONS: [(&str, &str, Page); 30] = [
+    ("customers/first", "", First),
+    ("customers/last", "", Last),
+    ("customers/word-of-all", "search=orders", First),
+    ("customers/word-of-all-last", "search=orders", Last),
+    ("customers/common-word", "search=gmbh", First),
+    ("customers/rare-word", "search=northwind", First),
+    ("customers/one-letter", "search=a", First),
+    ("customers/two-words", "search=orders+gmbh", First),
+    ("customers/two-rare-words", "search=northwind+trading", First),
+    ("customers/two-words-that-meet-seldom", "search=alder+catering", First),
+    ("customers/two-words-that-never-meet", "search=ltd+gmbh", First),
+    ("customers/no-word", "search=zzz", First),
+    ("products/first", "", First),
+    ("products/last", "", Last),
+    ("products/common-word", "search=drill", First),
+    ("products/common-word-last", "search=steel", Last),
+    ("products/rare-word", "search=cordless", First),
+    ("products/one-letter", "search=s", First),
+    ("products/two-words", "search=steel+s", First),
+    ("products/two-words-that-never-meet", "search=drill+lamp", First),
+    ("products/no-word", "search=zzz", First),
+    ("orders/first", "", First),
+    ("orders/last", "", Last),
+    ("orders/oldest", "to={}", With(OLDEST)),
+    ("orders/status", "status=CANCELED", First),
+    ("orders/status-last", "status=CANCELED", Last),
+    ("orders/customer", "customer_id={}", With(CUSTOMER)),
+    ("orders/reference", "external_reference={}", With(REFERENCE)),
+    ("orders/from-to", "from={}&to={}", With(WINDOW)),
+    ("orders/status-from-to", "status=CONFIRMED&from={}&to={}", With(WINDOW)),
+];
+
+/// A system with this many rows, and a connection to one of its services.
+struct Shelf {
+    system: System,
+    caller: Caller,
+    connections: [Connection; 2],
+}
+
+pub(super) async fn lists(bench: &Bench, results: &mut Results) -> Result<()> {
+    let [few, many] = if bench.is_quick { QUICK } else { FULL };
+    let mut shelves = [Shelf::fill(bench, many).await?, Shelf::fill(bench, few).await?];
     // The target is about a million rows.
-    let target = (!bench.lengths.is_quick).then_some(TARGET);
-    for question in questions::ALL {
-        let mut urls = Vec::new();
-        for shelf in &mut shelves {
-            shelf.token = shelf.system.token().await?;
-            urls.push(shelf.url(question).await?);
-        }
-        let rounds = measure(&shelves, &urls, bench.lengths.rounds).await.with_context(|| question.case.to_owned())?;
-        let points = shelves.iter().zip(&rounds).map(|(shelf, times)| (f64::from(shelf.rows), median(times)));
-        results.series.push(Series {
-            name: question.case.to_owned(),
-            x_label: question.rows,
-            y_label: "median latency, ms",
-            points: points.collect(),
-        });
-        if let [few, .., many] = rounds.as_slice() {
-            let rounds = Rounds { values: many.clone(), floors: few.clone() };
-            results.add(rounds.outcome(&format!("lists/{}", question.case), &engine, "ms", target));
-        }
+    let target = (!bench.is_quick).then_some(TARGET);
+    for (case, filter, page) in QUESTIONS {
+        let rounds = measure(&mut shelves, case, filter, page, bench.rounds).await.context(case)?;
+        results.add(&format!("lists/{case}"), &shelves[0].system.engine, "ms", &rounds, target);
     }
     for shelf in shelves {
         shelf.system.stop().await?;
@@ -77,72 +100,68 @@ pub(crate) async fn lists(bench: &mut Bench, results: &mut Results) -> Result<()
     Ok(())
 }
 
-/// The median of each round at each size, in milliseconds.
-async fn measure(shelves: &[Shelf], urls: &[String], rounds: u32) -> Result<Vec<Vec<f64>>> {
-    let mut medians = vec![Vec::new(); shelves.len()];
-    // What was not looked at yet has to be read from the disk once: the first round does not count.
+/// Median latency of each round in ms.
+async fn measure(shelves: &mut [Shelf; 2], case: &str, filter: &str, page: Page, rounds: u32) -> Result<Rounds> {
+    let mut paths = Vec::new();
+    for shelf in shelves.iter_mut() {
+        // A token is valid for 15 minutes only.
+        shelf.caller = shelf.system.operator().await?;
+        paths.push(shelf.path(case, filter, page).await?);
+    }
+    let mut measured = Rounds::default();
+    // The first round reads from the disk, and does not count.
     for round in 0..=rounds {
-        let mut times = vec![Vec::new(); shelves.len()];
+        let mut times = [Vec::new(), Vec::new()];
         for _ in 0..REQUESTS {
-            for ((shelf, url), times) in shelves.iter().zip(urls).zip(&mut times) {
+            for ((shelf, path), times) in shelves.iter_mut().zip(&paths).zip(&mut times) {
                 let begin = Instant::now();
-                shelf.get(url).await?;
+                shelf.get(path).await?;
                 times.push(begin.elapsed().as_secs_f64() * 1e3);
             }
         }
         if round > 0 {
-            medians.iter_mut().zip(&times).for_each(|(medians, times)| medians.push(median(times)));
+            measured.values.push(median(&times[0]));
+            measured.baselines.push(median(&times[1]));
         }
     }
-    Ok(medians)
+    Ok(measured)
 }
 
 impl Shelf {
     async fn fill(bench: &Bench, rows: u32) -> Result<Self> {
-        let directory = directory(bench, rows);
-        let complete = directory.join("complete");
-        let is_kept = complete.exists();
-        ensure!(is_kept || !directory.exists(), "an earlier run was interrupted: remove {}", directory.display());
-        let mut system = System::start_database(&bench.program, &directory).await?;
-        let url = system.database_url()?;
-        forget_admin(&url).await?;
-        if !is_kept {
-            make(&url, rows).await?;
-            File::create(complete)?;
-        }
+        // Data that takes long to generate stays for later runs.
+        let is_kept = !bench.is_quick && rows >= 1_000_000;
+        let name = format!("lists-{rows}-{}", bench.program.engine()).to_lowercase().replace(' ', "-");
+        let parent = bench.directory.parent().filter(|_| is_kept).unwrap_or(&bench.directory);
+        let mut system = System::start(&bench.program, &parent.join(name), [rows; 3]).await?;
         for service in [Service::Customers, Service::Orders] {
-            system.start_service(service).await?;
+            system.start_service(service, Duration::from_millis(10)).await?;
         }
-        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?;
-        Ok(Self { rows, system, http, token: String::new() })
+        let caller = system.operator().await?;
+        let [customers, orders] = [Service::Customers, Service::Orders].map(|service| system.address(service));
+        Ok(Self { caller, connections: [Connection::open(customers).await?, Connection::open(orders).await?], system })
     }
 
-    /// Where the question is answered here.
-    async fn url(&self, question: &Question) -> Result<String> {
-        let base = format!("{}/{}?", self.system.base_url(question.service)?, question.path);
-        let filter = match question.sql {
-            None => question.filter.to_owned(),
-            Some(sql) => self.fill_in(question.filter, sql).await?,
-        };
-        let list = format!("{base}{filter}");
-        match question.place {
-            Place::First => Ok(format!("{list}&limit={LIMIT}")),
-            Place::Last => Ok(format!("{list}&limit={LIMIT}{}", self.last_page(&list).await?)),
+    async fn get(&mut self, path: &str) -> Result<Value> {
+        let connection = &mut self.connections[usize::from(!path.starts_with("/customers"))];
+        Ok(serde_json::from_slice(&connection.call(self.caller.get(path)).await?)?)
+    }
+
+    /// Path and query of a question here.
+    async fn path(&mut self, case: &str, filter: &str, page: Page) -> Result<String> {
+        let (path, _) = case.split_once('/').context("the case names no list")?;
+        let mut list = format!("/{path}?{filter}");
+        if let With(sql) = page {
+            let found: Vec<String> = self.system.query(sql).await?;
+            ensure!(found.len() == filter.matches("{}").count(), "there are no rows for {filter}");
+            list = found.iter().fold(list, |list, value| list.replacen("{}", value, 1));
         }
+        let cursor = if matches!(page, Last) { self.last_page(&list).await? } else { String::new() };
+        Ok(format!("{list}&limit={LIMIT}{cursor}"))
     }
 
-    /// The filter with what this statement finds in place of `{}`, one after the other.
-    async fn fill_in(&self, filter: &str, sql: &str) -> Result<String> {
-        let mut connection = Conn::from_url(self.system.database_url()?).await?;
-        let found: Vec<String> = connection.query(sql).await?;
-        connection.disconnect().await?;
-        ensure!(found.len() == filter.matches("{}").count(), "the rows have nothing for {filter}");
-        Ok(found.iter().fold(filter.to_owned(), |filter, value| filter.replacen("{}", value, 1)))
-    }
-
-    /// The cursor of the last full page, found by following the list to its end: in large pages, then in those that are
-    /// measured. Empty where there is but one page.
-    async fn last_page(&self, list: &str) -> Result<String> {
+    /// Follows the list to its last full page, first in large pages, and returns its cursor.
+    async fn last_page(&mut self, list: &str) -> Result<String> {
         let mut start = String::new();
         for limit in [LARGEST, LIMIT] {
             let mut cursor = start.clone();
@@ -159,34 +178,4 @@ impl Shelf {
         }
         Ok(start)
     }
-
-    async fn get(&self, url: &str) -> Result<Value> {
-        let answer = self.http.get(url).bearer_auth(&self.token).send().await?.error_for_status()?;
-        Ok(answer.json().await?)
-    }
-}
-
-/// With the other directories of the run, but for what takes long to fill: that is kept for the runs to come.
-fn directory(bench: &Bench, rows: u32) -> PathBuf {
-    let name = format!("lists-{rows}-{}", bench.program.engine()).to_lowercase().replace(' ', "-");
-    let is_kept = !bench.lengths.is_quick && rows >= 1_000_000;
-    let parent = bench.directory.parent().filter(|_| is_kept).map(Path::to_owned);
-    parent.unwrap_or_else(|| bench.directory.clone()).join(name)
-}
-
-/// The admin of an earlier run had another password.
-async fn forget_admin(url: &str) -> Result<()> {
-    let mut connection = Conn::from_url(url).await?;
-    connection.query_drop("DELETE FROM operators").await?;
-    Ok(connection.disconnect().await?)
-}
-
-/// Makes so many of each, and says how long it took.
-async fn make(url: &str, rows: u32) -> Result<()> {
-    let db = Db::connect(&DatabaseSettings::from_url(url)?);
-    let size = Size { orders: rows, customers: rows, products: rows };
-    let begin = Instant::now();
-    let inserted = seed_orders(&db, size, |_| {}).await?;
-    println!("{rows} of each: {inserted} rows in {:.0} s", begin.elapsed().as_secs_f64());
-    Ok(())
 }

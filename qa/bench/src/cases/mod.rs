@@ -1,129 +1,86 @@
-//! What is measured against what. A case takes what it needs from [`Bench`] and gives its outcomes.
+//! Cases: what is measured against what. Each starts a system of its own and stops it.
 
-pub(crate) mod lists;
-pub(crate) mod memory;
-pub(crate) mod open_loop;
-pub(crate) mod orders;
-mod questions;
-pub(crate) mod reads;
-pub(crate) mod saga;
-pub(crate) mod seed;
-pub(crate) mod start;
+mod lists;
+mod memory;
+mod open_loop;
+mod rates;
+mod seed;
+mod shop;
+mod start;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use harness::{Log, Process, Program, Service};
+use anyhow::Result;
+use clap::ValueEnum;
+use harness::Service;
 
-use crate::Lengths;
-use crate::floors::books;
-use crate::floors::shop::Shop;
-use crate::system::System;
-use crate::wrk::Wrk;
+use crate::results::Results;
 
-/// How many connections a closed loop has.
-pub(crate) const CONNECTIONS: [u16; 3] = [1, 16, 64];
-
-/// What all cases share.
-pub(crate) struct Bench {
-    /// The database server.
-    pub(crate) program: private_server::Program,
-    /// The directory of the run.
-    pub(crate) directory: PathBuf,
-    /// How often and for how long.
-    pub(crate) lengths: Lengths,
-    /// Closed loops.
-    pub(crate) wrk: Wrk,
-    /// The program of open loops.
-    pub(crate) oha: PathBuf,
-    shared: Option<Shared>,
+/// Group of measurements, by its name on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum Case {
+    /// GET /customers/{id}
+    CustomerView,
+    /// GET /products/{id}
+    ProductView,
+    /// POST /orders on many products
+    OrderCreateSpread,
+    /// POST /orders on one product
+    OrderCreateHot,
+    /// POST /orders/{id}/confirm
+    OrderConfirm,
+    /// POST /orders/{id}/cancel
+    OrderCancel,
+    /// POST /orchestrator/create-and-confirm-order
+    Saga,
+    /// Latencies at half the possible rate
+    OpenLoop,
+    /// Lists and searches at many rows
+    Lists,
+    /// Peak memory
+    Memory,
+    /// Time from start to ready
+    Start,
+    /// Generated rows
+    Seed,
 }
 
-/// A system with customers and products, for the cases that do not need one of their own.
-pub(crate) struct Shared {
-    /// All services.
-    pub(crate) system: System,
-    /// What is there to be read and ordered.
-    pub(crate) shop: Shop,
-    /// The URL of the database of the bare loops that write.
-    pub(crate) floor: String,
-    /// The base URL of the empty operation.
-    pub(crate) empty: String,
-    empty_process: Process,
-}
-
-impl Bench {
-    /// Nothing runs yet.
-    ///
-    /// # Errors
-    ///
-    /// Where the scripts cannot be written.
-    pub(crate) fn new(
-        program: private_server::Program,
-        directory: &Path,
-        lengths: Lengths,
-        wrk: PathBuf,
-        oha: PathBuf,
-    ) -> Result<Self> {
-        let wrk = Wrk::new(wrk, &directory.join("wrk"))?;
-        Ok(Self { program, directory: directory.to_owned(), lengths, wrk, oha, shared: None })
-    }
-
-    /// The system that cases share, started by whoever asks first.
-    ///
-    /// # Errors
-    ///
-    /// Where it does not start.
-    pub(crate) async fn shared(&mut self) -> Result<&Shared> {
-        let shared = match self.shared.take() {
-            Some(shared) => shared,
-            None => Shared::start(&self.program, &self.directory.join("shared")).await?,
-        };
-        Ok(self.shared.insert(shared))
-    }
-
-    /// Ends what runs.
-    ///
-    /// # Errors
-    ///
-    /// Where the end of the database server cannot be waited for.
-    pub(crate) async fn end(&mut self) -> Result<()> {
-        match self.shared.take() {
-            Some(Shared { system, empty_process, .. }) => {
-                empty_process.stop().await;
-                system.stop().await
+impl Case {
+    pub(crate) async fn measure(self, bench: &Bench, results: &mut Results) -> Result<()> {
+        match self {
+            Self::CustomerView => {
+                rates::view(bench, results, "customer_view", Service::Customers, &rates::PUBLISHED_VIEW).await
             }
-            None => Ok(()),
+            Self::ProductView => rates::view(bench, results, "product_view", Service::Orders, &[]).await,
+            Self::OrderCreateSpread => rates::create(bench, results, "order_create_spread", false).await,
+            Self::OrderCreateHot => rates::create(bench, results, "order_create_hot", true).await,
+            Self::OrderConfirm => rates::transition(bench, results, "confirm").await,
+            Self::OrderCancel => rates::transition(bench, results, "cancel").await,
+            Self::Saga => rates::saga(bench, results).await,
+            Self::OpenLoop => open_loop::open_loop(bench, results).await,
+            Self::Lists => lists::lists(bench, results).await,
+            Self::Memory => memory::memory(bench, results).await,
+            Self::Start => start::start(bench, results).await,
+            Self::Seed => seed::seed(bench, results).await,
         }
     }
 }
 
-impl Shared {
-    async fn start(program: &private_server::Program, directory: &Path) -> Result<Self> {
-        let system = System::start(program, directory, &Service::ALL).await?;
-        let shop = Shop::open(&system).await?;
-        let empty = Program {
-            path: std::env::current_exe()?,
-            arguments: vec!["--serve-empty".to_owned()],
-            environment: Vec::new(),
-            log: Log::create(directory, "empty")?,
-        };
-        let (empty_process, address) = empty.serve().await?;
-        let floor = books::open(&system).await?;
-        Ok(Self { system, shop, floor, empty: format!("http://{address}"), empty_process })
-    }
-}
-
-/// Makes sure that what the services wrote is as the books promise.
-///
-/// # Errors
-///
-/// Says what is not, or why that cannot be told.
-async fn check_books(bench: &mut Bench) -> Result<()> {
-    let url = bench.shared().await?.system.database_url()?;
-    let findings = db_audit::check(&url).await.context("the invariants cannot be checked")?;
-    for db_audit::Finding { sentence, violations, examples, .. } in findings {
-        ensure!(violations == 0, "{sentence} Not so {violations} times: {}", examples.join("; "));
-    }
-    Ok(())
+/// Settings shared by all cases.
+pub(crate) struct Bench {
+    pub(crate) program: private_server::Program,
+    /// The run directory.
+    pub(crate) directory: PathBuf,
+    /// Each round measures value and baseline once.
+    pub(crate) rounds: u32,
+    /// Length of one measurement.
+    pub(crate) each: Duration,
+    /// Length of the load before the first round.
+    pub(crate) warm_up: Duration,
+    /// Requests recorded for a baseline.
+    pub(crate) recorded: u64,
+    /// Whether everything has to end within 15 minutes.
+    pub(crate) is_quick: bool,
 }

@@ -1,65 +1,63 @@
-//! How long answers take at half the rate that the system could serve, without coordinated omission.
-
-use std::fs;
+//! Latencies at half the rate of a closed loop, without coordinated omission: each counts from when its request was due.
 
 use anyhow::Result;
 use harness::Service;
 
-use super::{Bench, Shared, check_books};
-use crate::oha::{self, PERCENTILES, Requests};
-use crate::outcome::{Results, Series};
-use crate::stats::{Rounds, median};
-use crate::wrk::{Load, Script};
+use super::Bench;
+use super::shop::{Shop, USUAL};
+use crate::load::{Plan, measure};
+use crate::results::{Results, Rounds, median};
 
-/// Of the closed loop that says what the system could serve.
-const CONNECTIONS: u16 = 16;
-/// The percentiles that make a row, in [`PERCENTILES`].
-const MEDIAN: usize = 0;
+/// More than are ever busy at half the rate, so that a request that is due finds one free.
+const CONNECTIONS: u16 = 64;
+const PERCENTILES: [f64; 6] = [50.0, 75.0, 90.0, 95.0, 99.0, 99.9];
+/// The 99th percentile and its baseline, the median, in [`PERCENTILES`].
 const P99: usize = 4;
+const P50: usize = 0;
 
-/// GET /customers/{id}, and POST /orders without a key, as the same bodies are sent again and again.
-pub(crate) async fn open_loop(bench: &mut Bench, results: &mut Results) -> Result<()> {
-    let (wrk, oha, lengths, directory) = (bench.wrk.clone(), bench.oha.clone(), bench.lengths, bench.directory.clone());
-    let Shared { system, shop, .. } = bench.shared().await?;
-    let token = system.token().await?;
-    let customers = system.base_url(Service::Customers)?;
-    let urls = shop.customers.clone().map(|id| format!("{customers}/customers/{id}\n"));
-    let file = directory.join("urls");
-    fs::write(&file, urls.collect::<String>())?;
-    let ids = &shop.customers;
-    let read = Load::new(Script::Get, &customers, CONNECTIONS, lengths.each).with("TOKEN", &token);
-    let read = read.with("PATH", "/customers/").with("FIRST", ids.start()).with("LAST", ids.end());
-    let reads = ("customer_view", read, Requests::Get(file));
-
-    let orders = system.base_url(Service::Orders)?;
-    let lines = shop.customers.clone().zip(shop.products.clone()).map(|(customer, product)| {
-        format!("{{\"customer_id\":{customer},\"items\":[{{\"product_id\":{product},\"qty\":1}}]}}\n")
-    });
-    let file = directory.join("bodies");
-    fs::write(&file, lines.collect::<String>())?;
-    let create = super::orders::creates(&orders, &token, shop, CONNECTIONS, lengths.each);
-    let creates = ("order_create", create, Requests::Post(format!("{orders}/orders"), file));
-
-    for (name, closed, requests) in [reads, creates] {
-        wrk.run(&closed.clone().lasting(lengths.warm_up)).await?;
-        let rate = wrk.run(&closed).await?.rate() / 2.0;
-        let mut rounds = Vec::new();
-        for _ in 0..lengths.rounds {
-            rounds.push(oha::run(&oha, &requests, &token, rate, lengths.each).await?);
+/// GET /customers/{id} and POST /orders.
+pub(super) async fn open_loop(bench: &Bench, results: &mut Results) -> Result<()> {
+    let shop = Shop::open(bench, "open_loop", false).await?;
+    let views = shop.operator.views("/customers/", &shop.customers);
+    let creates = shop.operator.creates(&shop.customers, &shop.products);
+    let loads = [("customer_view", Service::Customers, views), ("order_create", Service::Orders, creates)];
+    for (name, service, requests) in loads {
+        let load = shop.load(service, &requests);
+        load.rate(USUAL, bench.warm_up).await?;
+        let rate = load.rate(USUAL, bench.each).await? / 2.0;
+        let mut rounds = PERCENTILES.map(|_| Vec::new());
+        for _ in 0..bench.rounds {
+            let latencies = measure(load.clone(), CONNECTIONS, Plan::Rate(rate, bench.each)).await?.latencies;
+            rounds.iter_mut().zip(PERCENTILES).for_each(|(values, percentile)| values.push(at(&latencies, percentile)));
         }
-        let of = |percentile: usize| rounds.iter().filter_map(|round| round.get(percentile).copied()).collect();
-        let p99 = Rounds { values: of(P99), floors: of(MEDIAN) };
-        results.add(p99.outcome(&format!("open_loop/{name}/p99"), &system.engine, "ms", None));
-        let point = |(index, (percentile, _)): (usize, &(f64, &str))| {
-            let latencies: Vec<f64> = of(index);
-            (*percentile, median(&latencies))
-        };
-        results.series.push(Series {
-            name: format!("latency of {name} at {rate:.0} requests/s"),
-            x_label: "percentile",
-            y_label: "latency (ms)",
-            points: PERCENTILES.iter().enumerate().map(point).collect(),
-        });
+        let p99 = Rounds { values: rounds[P99].clone(), baselines: rounds[P50].clone() };
+        results.add(&format!("open_loop/{name}/p99"), &shop.system.engine, "ms", &p99, None);
+        let points = PERCENTILES.into_iter().zip(rounds.iter().map(|values| median(values)));
+        results.latencies.push((format!("{name} at {rate:.0} requests/s"), points.collect()));
     }
-    check_books(bench).await
+    shop.close(results).await
+}
+
+/// This percentile of ascending samples.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a rank below 2^52"
+)]
+fn at(ascending: &[f64], percentile: f64) -> f64 {
+    let rank = (ascending.len() as f64 * percentile / 100.0).ceil() as usize;
+    ascending.get(rank.saturating_sub(1)).copied().unwrap_or(f64::NAN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentile_is_the_sample_that_so_many_do_not_exceed() {
+        let samples: Vec<f64> = (1..=1_000).map(f64::from).collect();
+        assert_eq!(PERCENTILES.map(|percentile| at(&samples, percentile)), [500.0, 750.0, 900.0, 950.0, 990.0, 999.0]);
+        assert!((at(&[7.0], 99.9) - 7.0).abs() < f64::EPSILON);
+    }
 }

@@ -1,65 +1,56 @@
-//! The seed's rows by the seed, against the same rows as statements that were written out beforehand.
+//! `db seed --scale` against its own statements, replayed over as many connections.
 
-use anyhow::{Context, Result};
-use db::{DatabaseSettings, Db, migrations};
-use db_cli::seed::{Size, seed_orders};
-use mysql_async::Conn;
-use mysql_async::prelude::Queryable;
-use tokio::time::Instant;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
 
 use super::Bench;
-use crate::floors::bulk::Bulk;
-use crate::outcome::{Results, Target};
-use crate::stats::alternate;
+use crate::baseline::Baseline;
+use crate::results::{Results, Rounds, Target};
 use crate::system::System;
 
-/// Of a bare bulk insert.
-const TARGET: Target = Target::AtLeast(0.5);
-/// The database that is filled.
-const NAME: &str = "seed";
-/// With their customers, products, items, events, movements and prefixes more than a million rows.
-const FULL: u32 = 100_000;
-const QUICK: u32 = 20_000;
+/// Connections that a seed uses.
+const CONNECTIONS: u8 = 4;
 
-/// Generated orders, as `db seed --scale` makes them, into an empty database.
-pub(crate) async fn seed(bench: &mut Bench, results: &mut Results) -> Result<()> {
-    let size = Size::of_orders(if bench.lengths.is_quick { QUICK } else { FULL });
-    let system = System::start_database(&bench.program, &bench.directory.join("seed")).await?;
-    let url = system.database_url()?;
-    let generate = async |url: &str| {
-        let db = Db::connect(&DatabaseSettings::from_url(url)?);
-        Ok(seed_orders(&db, size, |_| {}).await?)
+pub(super) async fn seed(bench: &Bench, results: &mut Results) -> Result<()> {
+    let system = System::start(&bench.program, &bench.directory.join("seed"), [10, 10, 10]).await?;
+    // With everything that belongs to an order about ten times as many rows.
+    let scale = ["seed", "--scale", if bench.is_quick { "20000" } else { "100000" }];
+    let before = rows(&system).await?;
+    let baseline = Baseline::record_program(&system, system.db(System::DATABASE, &scale, 1)).await?;
+    let rows = rows(&system).await? - before;
+    println!("{rows} rows");
+    let value = async || {
+        for arguments in [&["migrate", "up"][..], &["seed"]] {
+            system.db("seeded", arguments, 1).await?;
+        }
+        let begin = Instant::now();
+        system.db("seeded", &scale, CONNECTIONS).await?;
+        let rate = rows / begin.elapsed().as_secs_f64();
+        system.query::<i64>("DROP DATABASE seeded").await?;
+        Ok(rate)
     };
-    let (_, bulk) = filling(&url, async |url| {
-        generate(url).await?;
-        Bulk::read(url).await
-    })
-    .await?;
-    println!("{} rows", bulk.rows());
-    let value = async || rate(&url, generate).await;
-    let floor = async || rate(&url, async |url| bulk.insert(url).await).await;
-    let rounds = alternate(bench.lengths.rounds, value, floor).await?;
-    results.add(rounds.outcome("seed", &system.engine, "rows/s", Some(TARGET)));
+    let replay = async || {
+        let begin = Instant::now();
+        baseline.replay(CONNECTIONS.into(), Duration::ZERO).await?;
+        Ok(rows / begin.elapsed().as_secs_f64())
+    };
+    let rounds = Rounds::alternate(bench.rounds, value, replay).await?;
+    results.add("seed", &system.engine, "rows/s", &rounds, Some(Target::AtLeast(0.5)));
+    results.audit(&system.database_url()?).await?;
     system.stop().await
 }
 
-/// How many rows per second that inserts.
-async fn rate(url: &str, insert: impl AsyncFnOnce(&str) -> Result<usize>) -> Result<f64> {
-    let (seconds, rows) = filling(url, insert).await?;
-    Ok(f64::from(u32::try_from(rows)?) / seconds)
-}
-
-/// Gives it the URL of a database with all tables and no rows, which is dropped afterwards, and says how many seconds it
-/// took.
-async fn filling<T>(url: &str, fill: impl AsyncFnOnce(&str) -> Result<T>) -> Result<(f64, T)> {
-    let (server, _) = url.rsplit_once('/').context("the URL names no database")?;
-    let url = format!("{server}/{NAME}");
-    migrations::up(&DatabaseSettings::from_url(&url)?).await.context("cannot make the tables")?;
-    let begin = Instant::now();
-    let filled = fill(&url).await?;
-    let seconds = begin.elapsed().as_secs_f64();
-    let mut connection = Conn::from_url(&url).await?;
-    connection.query_drop(format!("DROP DATABASE {NAME}")).await?;
-    connection.disconnect().await?;
-    Ok((seconds, filled))
+/// Rows of all tables.
+async fn rows(system: &System) -> Result<f64> {
+    let mut rows = 0.0;
+    for table in system.tables().await? {
+        rows += system
+            .query::<u32>(&format!("SELECT COUNT(*) FROM {table}"))
+            .await?
+            .into_iter()
+            .map(f64::from)
+            .sum::<f64>();
+    }
+    Ok(rows)
 }

@@ -1,70 +1,48 @@
-//! How long a program takes until it can work, against how long it may.
-//!
-//! The floor is the limit. The time begins before the process is made; a service is asked every millisecond.
+//! Time from the start of a process until it is ready, against a limit. Services are probed every millisecond.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use harness::{Probe, Service};
+use harness::Service;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::timeout;
 
 use super::Bench;
-use crate::outcome::{Results, Target};
-use crate::stats::Rounds;
+use crate::results::{Results, Rounds, Target};
 use crate::system::System;
 
 const STARTS: usize = 10;
-/// From the start of a service to its first yes on /ready, in milliseconds.
+/// Limit in ms until a service is ready.
 const READY_MS: f64 = 150.0;
-/// From the start of the function to its first question for work, in milliseconds.
+/// Limit in ms until the function asks for its first event.
 const INIT_MS: f64 = 50.0;
 const TARGET: Target = Target::AtMost(1.0);
 
-const LOOK_EVERY: Duration = Duration::from_millis(1);
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Each service, while what it needs is up, then the function.
-pub(crate) async fn start(bench: &mut Bench, results: &mut Results) -> Result<()> {
-    let mut system = System::start_database(&bench.program, &bench.directory.join("start")).await?;
+/// Each service while those that it needs are up, then the orchestrator as a function.
+pub(super) async fn start(bench: &Bench, results: &mut Results) -> Result<()> {
+    let mut system = System::start(&bench.program, &bench.directory.join("start"), [10, 10, 10]).await?;
     for service in Service::ALL {
-        let rounds = starts(async || ready(&system, service).await, READY_MS).await?;
-        results.add(rounds.outcome(&format!("start/{}", service.name()), &system.engine, "ms", Some(TARGET)));
-        // Those that come later ask it whether it is ready.
-        system.start_service(service).await?;
+        let mut values = Vec::new();
+        // The first start brings the program into memory, and does not count.
+        for _ in 0..=STARTS {
+            system.stop_service(service).await;
+            let begin = Instant::now();
+            system.start_service(service, Duration::from_millis(1)).await?;
+            values.push(begin.elapsed().as_secs_f64() * 1e3);
+        }
+        let rounds = Rounds::against(&values[1..], READY_MS);
+        results.add(&format!("start/{}", service.name()), &system.engine, "ms", &rounds, Some(TARGET));
     }
-    let rounds = starts(async || init(&system).await, INIT_MS).await?;
-    results.add(rounds.outcome("start/function-init", &system.engine, "ms", Some(TARGET)));
+    let mut values = Vec::new();
+    for _ in 0..=STARTS {
+        values.push(init(&system).await?);
+    }
+    results.add("start/function-init", &system.engine, "ms", &Rounds::against(&values[1..], INIT_MS), Some(TARGET));
     system.stop().await
 }
 
-/// The milliseconds of some starts, after one that only brings the program into memory.
-async fn starts(mut once: impl AsyncFnMut() -> Result<f64>, limit: f64) -> Result<Rounds> {
-    once().await?;
-    let mut values = Vec::new();
-    for _ in 0..STARTS {
-        values.push(once().await?);
-    }
-    Ok(Rounds { values, floors: vec![limit; STARTS] })
-}
-
-async fn ready(system: &System, service: Service) -> Result<f64> {
-    let (program, address, probe) = (system.program(service)?, system.address(service)?, Probe::new()?);
-    let begin = Instant::now();
-    let process = program.start().await?;
-    let ready = async {
-        while !probe.is_ready(address).await {
-            sleep(LOOK_EVERY).await;
-        }
-    };
-    timeout(PATIENCE, ready).await.with_context(|| format!("{} is never ready", service.name()))?;
-    let took = begin.elapsed();
-    process.stop().await;
-    Ok(took.as_secs_f64() * 1e3)
-}
-
-/// The orchestrator as AWS starts it, with this process in place of the runtime's API.
+/// Starts the orchestrator as AWS does, with this process as the runtime API.
 async fn init(system: &System) -> Result<f64> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let mut program = system.program(Service::Orchestrator)?;
@@ -77,14 +55,15 @@ async fn init(system: &System) -> Result<f64> {
     program.environment.extend(settings.map(|(name, value)| (name.to_owned(), value)));
     let begin = Instant::now();
     let process = program.start().await?;
-    let asked = async {
+    let first_request = async {
         let (stream, _) = listener.accept().await?;
         let mut line = String::new();
         BufReader::new(stream).read_line(&mut line).await?;
         anyhow::Ok((begin.elapsed(), line))
     };
-    let (took, line) = timeout(PATIENCE, asked).await.context("the function never asks for work")??;
+    let (took, line) =
+        timeout(Duration::from_secs(30), first_request).await.context("the function asks for no event")??;
     process.stop().await;
-    ensure!(line.contains("/runtime/invocation/next"), "the function asks for something else: {line}");
+    ensure!(line.contains("/runtime/invocation/next"), "unexpected first request of the function: {line}");
     Ok(took.as_secs_f64() * 1e3)
 }
