@@ -42,7 +42,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "orders-client",
         ],
     ),
-    ("xtask", &["private-server"]),
+    ("xtask", &["harness", "private-server"]),
     ("workload", &["client-common", "customers-client", "orchestrator-client", "orders-client"]),
     (
         "fuzz",

@@ -1,6 +1,6 @@
-//! Sets the stage for whoever runs the real system: its programs as processes, its database server, its secrets.
+//! Runs the real system: its programs as processes, its database server, its secrets.
 //!
-//! What happens on it, and who judges that, is in `qa/faults` and `qa/bench`.
+//! Used by `cargo xtask`, `qa/faults` and `qa/bench`, which say what runs and what happens to it.
 
 pub mod process;
 
@@ -12,7 +12,7 @@ mod service;
 
 pub use database::Database;
 pub use log::Log;
-pub use probe::Probe;
+pub use probe::{Probe, ready_status};
 pub use process::{Process, Program};
 pub use secrets::Secrets;
 pub use service::Service;

@@ -1,28 +1,72 @@
-//! Where the processes write: one file for each in the directory of the run.
+//! The output of a process: passed on line by line, with the last lines kept for messages.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A log file, shared by all processes that write to it one after the other.
+const KEPT_LINES: usize = 500;
+
+/// A log, shared by all processes that write to it one after the other.
 #[derive(Clone)]
-pub struct Log(Arc<Mutex<File>>);
+pub struct Log {
+    sink: Arc<dyn Fn(&str) + Send + Sync>,
+    kept: Arc<Mutex<VecDeque<String>>>,
+}
 
 impl Log {
-    /// An empty file of this name.
+    /// A log that passes each line to `sink`, from threads.
+    #[must_use]
+    pub fn new(sink: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self { sink: Arc::new(sink), kept: Arc::default() }
+    }
+
+    /// A new file `name.log`.
     ///
     /// # Errors
     ///
-    /// Where it cannot be made.
+    /// Where it cannot be created.
     pub fn create(directory: &Path, name: &str) -> io::Result<Self> {
         let file = File::create(directory.join(format!("{name}.log")))?;
-        Ok(Self(Arc::new(Mutex::new(file))))
+        // A full disk must not end a run: lines that cannot be written are lost.
+        Ok(Self::new(move |line| drop(writeln!(&file, "{line}"))))
     }
 
-    /// Appends a line. A full disk must not end a run, so what cannot be written is lost.
+    /// Appends a line.
     pub fn line(&self, line: &str) {
-        let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = writeln!(file, "{line}");
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() == KEPT_LINES {
+            kept.pop_front();
+        }
+        kept.push_back(line.to_owned());
+        (self.sink)(line);
+    }
+
+    /// The last lines, at most this many and at most 500, oldest first.
+    #[must_use]
+    pub fn tail(&self, lines: usize) -> String {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.is_empty() {
+            return "(no output)".to_owned();
+        }
+        let skipped = kept.len().saturating_sub(lines);
+        Vec::from_iter(kept.iter().skip(skipped).map(String::as_str)).join("\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tail_has_the_last_lines() {
+        let log = Log::new(|_| ());
+        assert_eq!(log.tail(5), "(no output)");
+        for number in 0..2 * KEPT_LINES {
+            log.line(&format!("line {number}"));
+        }
+        assert_eq!(log.tail(2), "line 998\nline 999");
+        assert_eq!(log.tail(usize::MAX).lines().count(), KEPT_LINES);
     }
 }

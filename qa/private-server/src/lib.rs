@@ -18,4 +18,4 @@ pub mod supervisor;
 pub use install::install_command;
 pub use ports::free_ports;
 pub use program::{Engine, Program};
-pub use server::{Durability, Error, Launch, PrivateServer};
+pub use server::{Durability, Error, Launch, PrivateServer, greets};
