@@ -25,6 +25,8 @@ const fn step(name: &'static str, line: &'static str) -> Step {
 
 /// Runs beside the steps after it: cargo-deny compiles for minutes where it is missing, while tests mostly wait.
 const BACKGROUND: &str = "deny";
+/// Takes a revision from BASE_REV.
+const COMPARING: &str = "openapi-diff";
 
 /// The steps in their order. `compose-test` is not among them: it needs a Docker Engine.
 const STEPS: [Step; 13] = [
@@ -38,7 +40,7 @@ const STEPS: [Step; 13] = [
     step("openapi", "cargo xtask openapi check"),
     // Compares with BASE_REV, the commit before a push to main; else with the last release, and before the first with
     // the parent. A CI system fetches the history with its tags for this: a shallow clone is refused.
-    step("openapi-diff", "cargo xtask openapi diff"),
+    step(COMPARING, "cargo xtask openapi diff"),
     step("schema", "cargo xtask schema check"),
     step("build", "cargo test --locked --workspace --no-run"),
     // Where RustSec's list cannot be fetched, the log says that advisories were not looked at.
@@ -74,8 +76,9 @@ pub(crate) async fn run(args: &CiArgs) -> Result<u8> {
 /// Stops at the first step that fails.
 async fn run_steps(system: &mut System, steps: &[&Step], background: &mut Option<Process>) -> Result<u8> {
     for step in steps {
-        let mut command = step.command();
-        println!("\n== {}", shown(&command));
+        let words = step.words();
+        println!("\n== {}", words.join(" "));
+        let mut command = command(&words);
         if step.name == BACKGROUND {
             fs::create_dir_all(workspace::local(""))?;
             let log = Log::create(&workspace::local(""), BACKGROUND)?;
@@ -99,25 +102,17 @@ async fn run_steps(system: &mut System, steps: &[&Step], background: &mut Option
 }
 
 impl Step {
-    fn command(&self) -> Command {
-        let mut words = self.line.split(' ');
-        let mut command = match words.next() {
-            Some("cargo") | None => workspace::cargo(),
-            Some(program) => workspace::command(program),
-        };
-        command.args(words);
-        if self.name == "openapi-diff" {
-            command.args(env::var_os("BASE_REV").filter(|revision| !revision.is_empty()));
-        }
-        command
+    /// The words of the line, with BASE_REV where it counts.
+    fn words(&self) -> Vec<String> {
+        let revision = env::var("BASE_REV").ok().filter(|revision| self.name == COMPARING && !revision.is_empty());
+        self.line.split(' ').map(str::to_owned).chain(revision).collect()
     }
 }
 
-fn shown(command: &Command) -> String {
-    let words = [command.get_program()].into_iter().chain(command.get_args());
-    let words = Vec::from_iter(words.map(|word| word.to_string_lossy().into_owned()));
-    let name = words[0].rsplit('/').next().unwrap_or_default().to_owned();
-    [&[name], &words[1..]].concat().join(" ")
+fn command(words: &[String]) -> Command {
+    let mut command = if words[0] == "cargo" { workspace::cargo() } else { workspace::command(&words[0]) };
+    command.args(&words[1..]);
+    command
 }
 
 fn selected(args: &CiArgs) -> Result<Vec<&'static Step>> {

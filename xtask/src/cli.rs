@@ -166,22 +166,20 @@ pub(crate) struct CiArgs {
 
 #[derive(Args, Debug)]
 #[command(
-    after_help = "The targets are the programs in qa/fuzz/fuzz_targets, which need a C++ compiler here. Earlier findings are kept in .local/fuzz and \
-tried first; a finding is written to qa/fuzz/artifacts. cargo-fuzz is installed into .local/cargo where it is missing.
+    after_help = "The targets are the functions of qa/fuzz/src/lib.rs. libFuzzer needs a C++ compiler. The corpus of each target is kept in \
+.local/fuzz and tried first; a finding is written to .local/fuzz/findings.
 
 Examples:
   cargo xtask fuzz
   cargo xtask fuzz body event --seconds 3600"
 )]
 pub(crate) struct FuzzArgs {
-    /// What to feed; everything unless given
+    /// Targets to feed; all unless given
     #[arg(value_name = "TARGET")]
     pub(crate) targets: Vec<String>,
-    /// How long each target is fed
+    /// Time for each target
     #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) seconds: u32,
-    #[command(flatten)]
-    pub(crate) install: Install,
 }
 
 #[derive(Args, Debug)]

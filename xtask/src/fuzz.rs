@@ -1,61 +1,61 @@
-//! `fuzz`: libFuzzer looks for bytes at which something that reads them from outside panics.
+//! `fuzz`: libFuzzer looks for bytes from outside at which something panics.
 //!
-//! No nightly compiler is needed: without a sanitizer, cargo-fuzz asks for nothing that a stable one does not have. There is no `unsafe`
-//! here that a sanitizer would watch.
+//! A stable compiler suffices: without a sanitizer, nothing here is unstable. There is no `unsafe` that one would watch.
 
-use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::fs;
+use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::cli::FuzzArgs;
-use crate::outcome::{COULD_NOT_RUN, FINE, checked};
+use crate::outcome::{COULD_NOT_RUN, FINE, VIOLATION};
 use crate::system::System;
-use crate::tools::CARGO_FUZZ;
 use crate::workspace;
 
 /// The longest input, in bytes: twice the longest body.
 const LONGEST: &str = "-max_len=131072";
 
-/// The folder with a program for each target.
-const PROGRAMS: &str = "qa/fuzz/fuzz_targets";
+/// The instrumentation by which libFuzzer sees which code ran and what was compared.
+const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+     -Cllvm-args=-sanitizer-coverage-trace-compares -Cllvm-args=-simplifycfg-branch-fold-threshold=0 --cfg fuzzing";
 
 pub(crate) async fn run(args: &FuzzArgs) -> Result<u8> {
-    let targets = targets(&args.targets)?;
     let mut system = System::new(None)?;
-    CARGO_FUZZ.find_or_install(args.install, &mut system).await?;
-    let mut cargo_fuzz = async |action: &str, arguments: &[&OsStr]| {
-        let mut command = workspace::command("cargo-fuzz");
-        command.args(["fuzz", action, "--fuzz-dir", "qa/fuzz", "--sanitizer", "none", "--features", "libfuzzer"]);
-        system.run_attached(command.args(arguments)).await
-    };
-    // All programs at once.
-    if !cargo_fuzz("build", &[]).await?.success() {
+    if !system.run_attached(&cargo("build")).await?.success() {
         return Ok(COULD_NOT_RUN);
     }
-    for target in targets {
-        let corpus = workspace::local("fuzz").join(&target);
+    let directory = workspace::local("fuzz");
+    fs::create_dir_all(directory.join("findings"))?;
+    for target in targets(&args.targets)? {
+        let corpus = directory.join(&target);
         fs::create_dir_all(&corpus)?;
-        let seconds = format!("-max_total_time={}", args.seconds);
-        let arguments = [OsStr::new(&target), corpus.as_os_str(), "--".as_ref(), LONGEST.as_ref(), seconds.as_ref()];
-        let status = cargo_fuzz("run", &arguments).await?;
-        if !status.success() {
-            return Ok(checked(status));
+        let findings = directory.join("findings").join(format!("{target}-"));
+        let mut program = cargo("run");
+        program.arg("--").arg(&corpus).args([LONGEST, &format!("-max_total_time={}", args.seconds)]);
+        program.arg(format!("-artifact_prefix={}", findings.display())).env("FUZZ_TARGET", &target);
+        if !system.run_attached(&program).await?.success() {
+            return Ok(VIOLATION);
         }
     }
     Ok(FINE)
 }
 
-/// The named targets, or all of them.
+/// Cargo, building or running the program with all targets. With a `--target`, build scripts are not instrumented.
+fn cargo(command: &str) -> Command {
+    let mut cargo = workspace::cargo();
+    cargo.args([command, "--quiet", "--package", "fuzz", "--bin", "fuzz", "--features", "libfuzzer"]);
+    cargo.args(["--profile", "fuzz", "--target", "host-tuple"]).env("RUSTFLAGS", COVERAGE);
+    cargo
+}
+
+/// The named targets, or all where none is named.
 fn targets(wanted: &[String]) -> Result<Vec<String>> {
-    let mut known = BTreeSet::new();
-    for entry in fs::read_dir(workspace::root().join(PROGRAMS))? {
-        known.extend(entry?.path().file_stem().and_then(OsStr::to_str).map(str::to_owned));
-    }
-    match wanted.iter().find(|target| !known.contains(*target)) {
-        Some(target) => bail!("there is no target {target}, but {}", Vec::from_iter(known).join(", ")),
-        None if wanted.is_empty() => Ok(known.into_iter().collect()),
+    let output = workspace::output(cargo("run").env_remove("FUZZ_TARGET")).context("the targets do not run")?;
+    let known = Vec::from_iter(output.lines().map(str::to_owned));
+    match wanted.iter().find(|target| !known.contains(target)) {
+        Some(target) => bail!("unknown target {target}; the targets are {}", known.join(", ")),
+        None if wanted.is_empty() => Ok(known),
         None => Ok(wanted.to_owned()),
     }
 }

@@ -56,12 +56,10 @@ async fn run(command: Command) -> Result<u8> {
         Command::Deny(args) => supply::deny(&args).await,
         Command::Sbom(install) => supply::sbom(install).await,
         Command::Openapi(arguments) => passthrough::openapi(arguments).await,
-        Command::Migrate(arguments) => passthrough::on_database("migrate", "db", &["migrate"], arguments).await,
-        Command::Seed(arguments) => passthrough::on_database("seed", "db", &["seed"], arguments).await,
-        Command::Schema(arguments) => passthrough::on_database("schema", "db", &["schema"], arguments).await,
-        Command::CheckInvariants(arguments) => {
-            passthrough::on_database("check-invariants", "xtask-invariants", &[], arguments).await
-        }
+        Command::Migrate(arguments) => passthrough::on_database("migrate", arguments).await,
+        Command::Seed(arguments) => passthrough::on_database("seed", arguments).await,
+        Command::Schema(arguments) => passthrough::on_database("schema", arguments).await,
+        Command::CheckInvariants(arguments) => passthrough::on_database("check-invariants", arguments).await,
         Command::Chaos(arguments) => passthrough::faults("chaos", arguments).await,
         Command::Rolling(arguments) => passthrough::faults("rolling", arguments).await,
         Command::Abuse(arguments) => passthrough::faults("abuse", arguments).await,

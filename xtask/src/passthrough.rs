@@ -60,15 +60,15 @@ fn execute(programs: &Programs, name: &str, first: &[&str], arguments: &[OsStrin
 }
 
 /// `migrate`, `seed`, `schema` and `check-invariants`: a program on the given database, or else on that of `up`.
-pub(crate) async fn on_database(
-    command: &str,
-    program: &str,
-    first: &[&str],
-    Arguments { mut arguments }: Arguments,
-) -> Result<u8> {
+pub(crate) async fn on_database(command: &str, Arguments { mut arguments }: Arguments) -> Result<u8> {
     let install = Install { no_install: take_flag(&mut arguments, "--no-install") };
     let given = take_value(&mut arguments, "--database-url").or_else(|| env::var_os("DATABASE_URL"));
     let given = given.map(OsString::into_string).transpose().ok().context("DATABASE_URL is not valid UTF-8")?;
+    if command == "migrate" && arguments.is_empty() {
+        arguments.push("up".into());
+    }
+    let (program, first) =
+        if command == "check-invariants" { ("xtask-invariants", None) } else { ("db", Some(command)) };
     let (url, home) = if only_asks(&arguments) { (given, None) } else { find_database(given, command)? };
     let is_to_start = home.is_some();
     let mut system = System::new(home)?;

@@ -96,14 +96,12 @@ impl System {
 
     /// The URL of the database, once it accepts connections.
     pub(crate) async fn database_url(&mut self) -> Result<String> {
-        if let DatabaseState::Starting(mut start) = std::mem::replace(&mut self.database, DatabaseState::None) {
+        if let DatabaseState::Starting(start) = &mut self.database {
             let started = tokio::select! {
-                started = &mut start => started,
-                () = self.interrupt.asked() => {
-                    self.database = DatabaseState::Starting(start);
-                    bail!(Interrupted);
-                }
+                started = start => started,
+                () = self.interrupt.asked() => bail!(Interrupted),
             };
+            self.database = DatabaseState::None;
             let database = started?.context("the database did not start")?;
             self.progress.done("database", "running");
             if let Some(home) = &mut self.home {

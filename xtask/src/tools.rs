@@ -46,7 +46,6 @@ enum Source {
 
 pub(crate) const CARGO_CYCLONEDX: Tool = Tool::of_crate(&["cargo-cyclonedx"], "0.5.9", false);
 pub(crate) const CARGO_DENY: Tool = Tool::of_crate(&["cargo-deny"], "0.20.2", false);
-pub(crate) const CARGO_FUZZ: Tool = Tool::of_crate(&["cargo-fuzz"], "0.13.2", false);
 pub(crate) const CHROMIUM: Tool =
     Tool { names: &["chromium", "chromium-browser", "google-chrome"], source: Source::Package("chromium") };
 pub(crate) const HAPROXY: Tool = Tool { names: &["haproxy"], source: Source::Package("haproxy") };

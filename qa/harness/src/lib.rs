@@ -5,13 +5,12 @@
 pub mod process;
 
 mod database;
-mod log;
 mod probe;
 mod secrets;
 mod service;
 
 pub use database::Database;
-pub use log::Log;
+pub use private_server::Log;
 pub use probe::{Probe, ready_status};
 pub use process::{Process, Program};
 pub use secrets::Secrets;

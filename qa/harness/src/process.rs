@@ -2,25 +2,22 @@
 //!
 //! It ends with this process, however this one ends: see `private_server::supervisor`.
 
-use std::io::BufRead;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Mutex;
 use std::sync::mpsc;
-use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use private_server::Log;
 use private_server::supervisor::Supervised;
 use serde_json::Value;
 use tokio::sync::{oneshot, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
-
-use crate::log::Log;
 
 const LISTENS_WITHIN: Duration = Duration::from_secs(30);
 /// A service drains for 3 s here at most, and the orchestrator finishes its requests within 28 s.
@@ -133,13 +130,8 @@ impl Process {
             });
             child.with_context(|| format!("cannot run {}", command.get_program().display()))
         };
-        let (child, mut output) = spawn_blocking(start).await??;
-        thread::spawn(move || {
-            let mut bytes = Vec::new();
-            while matches!(output.read_until(b'\n', &mut bytes), Ok(1..)) {
-                log.line(String::from_utf8_lossy(&bytes).trim_end());
-                bytes.clear();
-            }
+        let (child, output) = spawn_blocking(start).await??;
+        log.read(output, move || {
             sender.send_replace(exit.recv().ok());
         });
         Ok(Self { child, ended })

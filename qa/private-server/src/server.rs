@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -13,7 +14,7 @@ use nix::unistd::{Pid, geteuid};
 
 use crate::claim::Claim;
 use crate::data;
-use crate::log::{EndHook, Log, Sink};
+use crate::log::Log;
 use crate::program::{Engine, Program};
 use crate::supervisor::{PATIENCE, Supervised};
 
@@ -21,6 +22,11 @@ use crate::supervisor::{PATIENCE, Supervised};
 const READY_WITHIN: Duration = Duration::from_secs(120);
 const STOPPED_WITHIN: Duration = Duration::from_secs(60);
 const GREETING_WITHIN: Duration = Duration::from_secs(10);
+
+/// Printed by every MySQL and MariaDB server once it accepts connections.
+const READY: &str = "ready for connections";
+/// The lines of its log in the error of a server that does not start.
+const TAIL: usize = 15;
 
 const PID_FILE: &str = "server.pid";
 
@@ -116,8 +122,8 @@ pub struct Launch<'a> {
     durability: Durability,
     database: Option<String>,
     binary_log: bool,
-    sink: Sink,
-    on_end: EndHook,
+    log: Log,
+    on_end: Arc<dyn Fn() + Send + Sync>,
 }
 
 impl<'a> Launch<'a> {
@@ -130,7 +136,7 @@ impl<'a> Launch<'a> {
             durability,
             database: None,
             binary_log: false,
-            sink: Arc::new(|_| ()),
+            log: Log::new(|_| ()),
             on_end: Arc::new(|| ()),
         }
     }
@@ -153,7 +159,7 @@ impl<'a> Launch<'a> {
     /// Passes on every line of the server's log. It is called from a thread.
     #[must_use]
     pub fn on_log(mut self, sink: impl Fn(&str) + Send + Sync + 'static) -> Self {
-        self.sink = Arc::new(sink);
+        self.log = Log::new(sink);
         self
     }
 
@@ -226,12 +232,24 @@ impl<'a> Launch<'a> {
         let io = |e| Error::io(&self.program.server, e);
         let lease = claim.lease().map_err(io)?;
         let (child, output) = Supervised::spawn(command, lease, |_| ()).map_err(io)?;
-        let log = Log::read(output, Arc::clone(&self.sink), Arc::clone(&self.on_end));
-        if log.wait_until_ready(READY_WITHIN) && greets((Ipv4Addr::LOCALHOST, port)) {
+        let (sender, ready) = channel();
+        let (end_sender, log, on_end) = (sender.clone(), self.log.clone(), Arc::clone(&self.on_end));
+        // Only the first message is waited for.
+        let log = Log::new(move |line| {
+            log.line(line);
+            if line.contains(READY) {
+                let _ = sender.send(true);
+            }
+        });
+        log.clone().read(output, move || {
+            let _ = end_sender.send(false);
+            on_end();
+        });
+        if ready.recv_timeout(READY_WITHIN) == Ok(true) && greets((Ipv4Addr::LOCALHOST, port)) {
             return Ok(child);
         }
         child.stop(STOPPED_WITHIN);
-        Err(Error::NotReady { program: self.program.to_string(), log: log.tail() })
+        Err(Error::NotReady { program: self.program.to_string(), log: log.tail(TAIL) })
     }
 }
 
