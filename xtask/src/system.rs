@@ -176,6 +176,8 @@ impl System {
             let _ = sender.send(Ended { name, pid, status });
         });
         self.services.push(Running { service, process, log });
+        // A restarted service takes its old place.
+        self.services.sort_by_key(|running| running.service as usize);
         Ok(())
     }
 
