@@ -1,94 +1,96 @@
-//! The command line. What the commands do is in the other files; the arguments of those that judge the system are in `judge`.
+//! The command line. What the commands do is in the other files.
 
-mod judge;
+use std::ffi::OsString;
+use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, ColorChoice, Parser, Subcommand};
 
-pub(crate) use judge::{
-    AbuseArgs, BenchArgs, ChaosArgs, ComposeTestArgs, ConformanceArgs, DenyArgs, FuzzArgs, RollingArgs, RunArgs, Step,
-    Workload,
-};
+use crate::conformance::Step;
 
 /// Runs, migrates, seeds and tests the whole system
 #[derive(Debug, Parser)]
-#[command(bin_name = "cargo xtask", disable_help_subcommand = true)]
-#[command(after_help = "Examples:
+#[command(bin_name = "cargo xtask", version, disable_help_subcommand = true)]
+#[command(
+    after_help = "Commands marked with [ARGS] run a program that has its own --help, as `cargo xtask chaos --help`.
+
+Exit codes: 0 fine; 1 a violation was found, or a test or step failed; 2 wrong usage; 3 could not run, as a tool is missing,
+a build fails or nothing starts; 130 interrupted.
+
+Examples:
   cargo xtask up                  start everything here, Ctrl-C ends it
+  cargo xtask up --watch          the same, and restart what changes
   cargo xtask up --detach         start everything in the background
   cargo xtask test                all tests on a private database server
   cargo xtask openapi generate    write specs/ after a change of an API trait
-  cargo xtask openapi diff        say what of it breaks clients")]
+  cargo xtask openapi diff        report breaking API changes"
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// When to use colours; NO_COLOR counts in `auto`
+    #[arg(long, global = true, value_name = "WHEN", default_value_t)]
+    pub(crate) color: ColorChoice,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Start a database, migrate and seed it, and run the three services
     Up(UpArgs),
-    /// End the `up` that is running, and wait for its end
+    /// Stop the running `up`
     Down,
-    /// Run database migrations
-    #[command(after_help = WHICH_DATABASE)]
-    Migrate {
-        #[arg(value_enum, default_value_t = MigrateAction::Up)]
-        action: MigrateAction,
-        #[command(flatten)]
-        install: Install,
-    },
-    /// Fill the database with sample data; a second time changes nothing
-    #[command(after_help = WHICH_DATABASE)]
-    Seed {
-        /// Also append this many generated orders, with customers and products for them
-        #[arg(long, value_name = "ORDERS")]
-        scale: Option<u32>,
-        #[command(flatten)]
-        install: Install,
-    },
-    /// Write db/schema.sql and db/src/schema.rs from the migrations, or check them
-    #[command(after_help = WHICH_DATABASE)]
-    Schema {
-        #[arg(value_enum)]
-        action: FileAction,
-        #[command(flatten)]
-        install: Install,
-    },
-    /// Write specs/ from the API traits, check them, or say what their changes break
-    Openapi {
-        #[command(subcommand)]
-        action: OpenapiAction,
-    },
-    /// Check the data against its invariants: exits 0 if all hold, 1 if not, 3 if it could not run
-    #[command(after_help = WHICH_DATABASE)]
-    CheckInvariants(CheckInvariantsArgs),
     /// Run all tests on a private database server
     Test(TestArgs),
-    /// Run the whole system under load while things go wrong, and judge what is left
-    Chaos(ChaosArgs),
-    /// Run two replicas of each service behind HAProxy under load, restart them one by one, and judge what is left
-    Rolling(RollingArgs),
-    /// Attack the door in front of the services, and measure what others notice
-    Abuse(AbuseArgs),
-    /// Measure the released services beside what the database and the server allow
-    Bench(BenchArgs),
-    /// Let libFuzzer look for bytes from outside at which something panics
-    Fuzz(FuzzArgs),
-    /// Check what the programs are made of: advisories, licences, bans and sources, as deny.toml says
-    Deny(DenyArgs),
-    /// Write what each program is made of to .local/sbom, as CycloneDX
-    Sbom {
-        #[command(flatten)]
-        install: Install,
-    },
-    /// Let tools that others wrote judge the documents and the running system
+    /// Run the whole gate: every step that a change has to pass
+    Ci(CiArgs),
+    /// Check the documents and the running system with third-party tools
     Conformance(ConformanceArgs),
-    /// Run the whole system by docker-compose.yml, restart and kill its containers, and judge them
-    ComposeTest(ComposeTestArgs),
+    /// Run the system by docker-compose.yml, restart and kill its containers, and check them
+    #[command(after_help = COMPOSE_TEST)]
+    ComposeTest(Install),
+    /// Look with libFuzzer for bytes from outside at which something panics
+    Fuzz(FuzzArgs),
+    /// Check dependencies by deny.toml: advisories, licences, bans and sources
+    Deny(DenyArgs),
+    /// Write the dependencies of each program to .local/sbom, as CycloneDX
+    Sbom(Install),
+    /// Write specs/ from the API traits, check them, or report breaking changes [ARGS]
+    #[command(disable_help_flag = true)]
+    Openapi(Arguments),
+    /// Run database migrations [ARGS]
+    #[command(disable_help_flag = true)]
+    Migrate(Arguments),
+    /// Fill the database with sample data [ARGS]
+    #[command(disable_help_flag = true)]
+    Seed(Arguments),
+    /// Write db/schema.sql from the migrations, or check it [ARGS]
+    #[command(disable_help_flag = true)]
+    Schema(Arguments),
+    /// Check the data invariants of a database [ARGS]
+    #[command(disable_help_flag = true)]
+    CheckInvariants(Arguments),
+    /// Run the whole system under load and faults, and verify the result [ARGS]
+    #[command(disable_help_flag = true)]
+    Chaos(Arguments),
+    /// Restart two replicas of each service one by one under load, and verify the result [ARGS]
+    #[command(disable_help_flag = true)]
+    Rolling(Arguments),
+    /// Attack the edge proxy, and measure the effect on others [ARGS]
+    #[command(disable_help_flag = true)]
+    Abuse(Arguments),
+    /// Measure the released services beside their baselines [ARGS]
+    #[command(disable_help_flag = true)]
+    Bench(Arguments),
 }
 
-const WHICH_DATABASE: &str = "The database is DATABASE_URL; else the one of the running `up`; else `up`'s database, \
-                              started for the time of the command.";
+/// Passed on to the program of the command.
+///
+/// Taken out before: `--no-install`, and where a database is used `--database-url URL`. The database is that or
+/// DATABASE_URL; else the one of the running `up`; else `up`'s database, started for the time of the command.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+    pub(crate) arguments: Vec<OsString>,
+}
 
 #[derive(Args, Debug)]
 #[command(after_help = "The database is the first of: DATABASE_URL; a mysqld or mariadbd of this machine, run as a \
@@ -96,8 +98,7 @@ private server with its data in .local/up/data; the mysql service of docker-comp
 in a container of this working copy alone; on Debian and Ubuntu as root, a server package that is installed now.
 
 The services listen on HOST (127.0.0.1) and on CUSTOMERS_PORT (3001), ORDERS_PORT (3002) and ORCHESTRATOR_PORT (3003), \
-and show their numbers to Prometheus on CUSTOMERS_METRICS_PORT (9101), ORDERS_METRICS_PORT (9102) and \
-ORCHESTRATOR_METRICS_PORT (9103). \
+and serve metrics on CUSTOMERS_METRICS_PORT (9101), ORDERS_METRICS_PORT (9102) and ORCHESTRATOR_METRICS_PORT (9103). \
 JWT_SECRET, SERVICE_TOKEN, ADMIN_USER, ADMIN_PASSWORD and PROFILE are taken from the environment, with defaults for \
 development. In PROFILE production they take no secrets that are known or short.
 
@@ -107,20 +108,23 @@ Examples:
   CUSTOMERS_PORT=4001 cargo xtask up --detach
   cargo xtask up --database-url mysql://root:secret@127.0.0.1:3306/backoffice")]
 pub(crate) struct UpArgs {
-    /// Throw the data of earlier runs away first (never that of a DATABASE_URL)
+    /// Delete the data of earlier runs first (never that of a DATABASE_URL)
     #[arg(long)]
     pub(crate) reset: bool,
     /// Return when everything is ready; the log goes to .local/up/up.log
     #[arg(long)]
     pub(crate) detach: bool,
+    /// Rebuild and restart the services whose sources change
+    #[arg(long)]
+    pub(crate) watch: bool,
     #[command(flatten)]
     pub(crate) install: Install,
     /// The database to use, as mysql://USER:PASSWORD@HOST:PORT/NAME; it is created if it is missing
     #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
     pub(crate) database_url: Option<String>,
-    /// Report progress to the process that started this one.
+    /// Report to the process that started this one.
     #[arg(long, hide = true)]
-    pub(crate) relay: bool,
+    pub(crate) in_background: bool,
 }
 
 #[derive(Args, Debug)]
@@ -139,19 +143,7 @@ pub(crate) struct TestArgs {
     pub(crate) args: Vec<String>,
 }
 
-#[derive(Args, Debug)]
-pub(crate) struct CheckInvariantsArgs {
-    /// The database to look at, as mysql://USER:PASSWORD@HOST:PORT/NAME
-    #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
-    pub(crate) database_url: Option<String>,
-    /// How many violations of an invariant to show
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    pub(crate) examples: usize,
-    #[command(flatten)]
-    pub(crate) install: Install,
-}
-
-/// What every command has that may have to install a package.
+/// The option of every command that may have to install a package.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct Install {
     /// Install nothing
@@ -159,74 +151,83 @@ pub(crate) struct Install {
     pub(crate) no_install: bool,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum MigrateAction {
-    /// Apply what is missing
-    Up,
-    /// Show which migrations are applied
-    Status,
-    /// Revert the latest migration; the data in its tables is lost
-    Down,
-    /// Revert and apply the latest migration; the data in its tables is lost
-    Redo,
+#[derive(Args, Debug)]
+pub(crate) struct CiArgs {
+    /// Print the steps instead of running them
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Begin with this step
+    #[arg(long, value_name = "STEP", conflicts_with = "only")]
+    pub(crate) from: Option<String>,
+    /// Run this step alone
+    #[arg(long, value_name = "STEP")]
+    pub(crate) only: Option<String>,
 }
 
-impl MigrateAction {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Up => "up",
-            Self::Status => "status",
-            Self::Down => "down",
-            Self::Redo => "redo",
-        }
-    }
+#[derive(Args, Debug)]
+#[command(
+    after_help = "The targets are the functions of qa/fuzz/src/lib.rs. libFuzzer needs a C++ compiler. The corpus of each target is kept in \
+.local/fuzz and tried first; a finding is written to .local/fuzz/findings.
+
+Examples:
+  cargo xtask fuzz
+  cargo xtask fuzz body event --seconds 3600"
+)]
+pub(crate) struct FuzzArgs {
+    /// Targets to feed; all unless given
+    #[arg(value_name = "TARGET")]
+    pub(crate) targets: Vec<String>,
+    /// Time for each target
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) seconds: u32,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum FileAction {
-    /// Write the files
-    Generate,
-    /// Fail when the files are not what would be written
-    Check,
+#[derive(Args, Debug)]
+pub(crate) struct DenyArgs {
+    /// Where the list of advisories cannot be fetched, report that and check the rest
+    #[arg(long)]
+    pub(crate) advisories_if_reachable: bool,
+    #[command(flatten)]
+    pub(crate) install: Install,
 }
 
-impl FileAction {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Generate => "generate",
-            Self::Check => "check",
-        }
-    }
+#[derive(Args, Debug)]
+#[command(
+    after_help = "The system is one of its own, freshly seeded, on free ports. The tools run on Node.js and Python; what \
+they need is installed into qa/conformance/node_modules and .local/conformance, and Chromium by apt-get on Debian and \
+Ubuntu as root. CHROMIUM and PROMTOOL may name those programs. Each step has its log in .local/conformance.
+
+Examples:
+  cargo xtask conformance
+  cargo xtask conformance lint
+  cargo xtask conformance postman tour
+  cargo xtask conformance lambda --function target/lambda/orchestrator/bootstrap.zip
+  cargo xtask conformance attack --attack-seconds 1800"
+)]
+pub(crate) struct ConformanceArgs {
+    /// What to do; everything unless given
+    #[arg(value_enum, value_name = "STEP")]
+    pub(crate) steps: Vec<Step>,
+    /// How long the attack may last
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) attack_seconds: u32,
+    /// The function for the step lambda: a bootstrap, or a zip with one; the orchestrator of this build unless given
+    #[arg(long, value_name = "PATH", value_parser = absolute)]
+    pub(crate) function: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) install: Install,
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum OpenapiAction {
-    /// Write the files
-    Generate,
-    /// Fail when the files are not what would be written
-    Check,
-    /// Compare the files with those of an earlier revision, and fail where they break clients
-    #[command(
-        after_help = "A break is allowed where the document's major version was raised. Without a REV the files are \
-                            compared with the last ones that origin/main (or main) had before what is new here."
-    )]
-    Diff {
-        /// A revision of this repository
-        #[arg(value_name = "REV")]
-        revision: Option<String>,
-    },
+/// A path of the command line. Later this process is in the root of the workspace.
+fn absolute(path: &str) -> std::io::Result<PathBuf> {
+    std::path::absolute(path)
 }
 
-impl OpenapiAction {
-    pub(crate) fn arguments(&self) -> Vec<&str> {
-        match self {
-            Self::Generate => vec!["generate"],
-            Self::Check => vec!["check"],
-            Self::Diff { revision: None } => vec!["diff"],
-            Self::Diff { revision: Some(revision) } => vec!["diff", "--", revision],
-        }
-    }
-}
+const COMPOSE_TEST: &str = "It builds the images and starts everything in a Compose project of its own, on free ports: a system that runs \
+is not disturbed. It does the tour, checks what the containers may do, restarts and kills each of them, takes everything \
+down and up again, and checks that the data is still the same and the invariants hold. At the end, also after Ctrl-C or a \
+failure, containers, images and data are removed. The files .env of the working copy count as for \
+`docker compose up`. The tour runs on Node.js, with packages that are installed into qa/conformance/node_modules.";
 
 #[cfg(test)]
 mod tests {
@@ -246,5 +247,16 @@ mod tests {
             panic!("not the test command: {cli:?}");
         };
         assert_eq!(args.args, ["--package", "orders"]);
+    }
+
+    #[test]
+    fn a_program_gets_all_of_its_arguments() {
+        for line in ["--help", "--minutes 1 --seed 3", "check --version", "-V", "-- --x"] {
+            let cli = Cli::parse_from(["xtask", "chaos"].into_iter().chain(line.split(' ')));
+            let Command::Chaos(Arguments { arguments }) = cli.command else {
+                panic!("not the chaos command: {cli:?}");
+            };
+            assert_eq!(arguments.join(" ".as_ref()), line.trim_start_matches("-- "));
+        }
     }
 }

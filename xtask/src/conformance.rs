@@ -1,94 +1,132 @@
-//! `conformance`: a private system, and tools that others wrote to judge it. What a step does is in its own program below
+//! `conformance`: a private system, checked by third-party tools. The work of a step is in its own program below
 //! `qa/conformance`; what these programs need is in `tools`.
 
 pub(crate) mod tools;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::Write;
-use std::net::SocketAddr;
+use std::fs;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::ValueEnum;
+use harness::{Log, Secrets, Service};
 use private_server::PrivateServer;
-use rand::distr::{Alphanumeric, SampleString};
 
-use crate::cli::{ConformanceArgs, Step};
+use crate::cli::ConformanceArgs;
 use crate::conformance::tools::{Runtime, Tools};
-use crate::database::Purpose;
+use crate::database::{Choice, Purpose};
 use crate::home::Home;
+use crate::outcome::{FINE, Violation};
 use crate::programs::Programs;
-use crate::progress::Progress;
-use crate::serve::serve;
-use crate::services::{SERVICES, Settings};
+use crate::settings::Settings;
 use crate::system::System;
-use crate::{choice, workspace};
+use crate::{up, workspace};
 
-/// The program of a step.
-struct Program {
-    name: &'static str,
-    runtime: Runtime,
-    /// Below `qa/conformance`.
-    path: &'static str,
-    needs_system: bool,
+/// The steps, in the order in which they run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum Step {
+    /// redocly and spectral find nothing in the documents
+    Lint,
+    /// cfn-lint finds nothing in deploy/, and moto's server creates all of it and deletes it again
+    Aws,
+    /// Every request of the collections that Postman's converter creates is answered as documented
+    Postman,
+    /// The collection in specs/postman does the whole tour
+    Tour,
+    /// openapi-typescript takes the documents, and a script does the tour with its types
+    Typescript,
+    /// openapi-python-client takes the documents, and a script does the tour with its clients
+    Python,
+    /// cargo-lambda invokes the function with every example event, and it answers as orchestrator/events/README.md says
+    Lambda,
+    /// schemathesis finds no answer that is not as documented
+    Attack,
+    /// The pages at /docs work in Chromium
+    Browser,
+    /// promtool takes deploy/monitoring and the metrics of the services
+    Monitoring,
 }
 
-impl Program {
-    const fn new(name: &'static str, runtime: Runtime, path: &'static str) -> Self {
-        Self { name, runtime, path, needs_system: true }
+impl Step {
+    /// Also the name of its log.
+    fn name(self) -> &'static str {
+        self.program().0
+    }
+
+    /// The name of the step, the runtime of its program, and the program below `qa/conformance`.
+    fn program(self) -> (&'static str, Runtime, &'static str) {
+        match self {
+            Self::Lint => ("lint", Runtime::Node, "lint.mjs"),
+            Self::Aws => ("aws", Runtime::Python, "aws/run.py"),
+            Self::Postman => ("postman", Runtime::Node, "postman.mjs"),
+            Self::Tour => ("tour", Runtime::Node, "tour.mjs"),
+            Self::Typescript => ("typescript", Runtime::Node, "typescript/run.mjs"),
+            Self::Python => ("python", Runtime::Python, "python/run.py"),
+            Self::Lambda => ("lambda", Runtime::Python, "lambda/run.py"),
+            Self::Attack => ("attack", Runtime::Python, "attack/run.py"),
+            Self::Browser => ("browser", Runtime::Browser, "browser.mjs"),
+            Self::Monitoring => ("monitoring", Runtime::Promtool, "monitoring.py"),
+        }
+    }
+
+    fn needs_system(self) -> bool {
+        !matches!(self, Self::Lint | Self::Aws)
+    }
+
+    /// The command that runs the program of the step on a system.
+    fn command(self, tools: &Tools, settings: &Settings) -> Result<Command> {
+        let (_, runtime, path) = self.program();
+        let mut command = tools.command(runtime)?;
+        command.arg(Path::new(tools::FOLDER).join(path)).envs(environment(settings));
+        Ok(command)
+    }
+
+    /// The argument of the program.
+    fn argument(self, programs: &Programs, args: &ConformanceArgs) -> Result<Option<OsString>> {
+        Ok(match (self, &args.function) {
+            (Self::Attack, _) => Some(args.attack_seconds.to_string().into()),
+            (Self::Lambda, Some(path)) => Some(path.into()),
+            (Self::Lambda, None) => Some(programs.path(Service::Orchestrator.name())?.into()),
+            _ => None,
+        })
     }
 }
 
-fn program(step: Step) -> Program {
-    match step {
-        Step::Lint => Program { needs_system: false, ..Program::new("lint", Runtime::Node, "lint.mjs") },
-        Step::Aws => Program { needs_system: false, ..Program::new("aws", Runtime::Python, "aws/run.py") },
-        Step::Postman => Program::new("postman", Runtime::Node, "postman.mjs"),
-        Step::Tour => Program::new("tour", Runtime::Node, "tour.mjs"),
-        Step::Typescript => Program::new("typescript", Runtime::Node, "typescript/run.mjs"),
-        Step::Python => Program::new("python", Runtime::Python, "python/run.py"),
-        Step::Lambda => Program::new("lambda", Runtime::Python, "lambda/run.py"),
-        Step::Attack => Program::new("attack", Runtime::Python, "attack/run.py"),
-        Step::Browser => Program::new("browser", Runtime::Browser, "browser.mjs"),
-        Step::Monitoring => Program::new("monitoring", Runtime::Promtool, "monitoring.py"),
-    }
-}
-
-pub(crate) fn run(args: &ConformanceArgs) -> Result<ExitCode> {
+pub(crate) async fn run(args: &ConformanceArgs) -> Result<u8> {
     let settings = settings()?;
-    let home = Home::take_or_say_who(&workspace::conformance_directory(), "conformance")?;
+    let home = Home::take("conformance")?;
     let data = home.data();
-    let mut tools = Tools::new(&home, args.install);
-    let mut system = System::new(Some(home), Progress::new(false))?;
-    let result = start_and_judge(&mut system, &mut tools, &settings, args);
-    system.stop();
-    drop(tools);
+    let mut system = System::new(Some(home))?;
+    let result = run_steps(&mut system, &settings, args).await;
+    system.stop().await;
     PrivateServer::erase(&data)?;
     result
 }
 
-fn start_and_judge(
-    system: &mut System,
-    tools: &mut Tools,
-    settings: &Settings,
-    args: &ConformanceArgs,
-) -> Result<ExitCode> {
+/// Runs every step, also after one that failed.
+async fn run_steps(system: &mut System, settings: &Settings, args: &ConformanceArgs) -> Result<u8> {
     let steps = steps(&args.steps);
-    tools.prepare(system, steps.iter().map(|step| program(*step).runtime))?;
+    let tools =
+        Tools::prepare(system, args.install, &Vec::from_iter(steps.iter().map(|step| step.program().1))).await?;
     let mut programs = Programs::default();
-    if steps.iter().any(|step| program(*step).needs_system) {
-        let choice = choice::choose(None, args.install)?;
-        system.progress.say(&format!("database: {choice}"));
-        system.start_database(choice, Purpose::Conformance)?;
-        (_, programs) = serve(system, settings)?;
+    if steps.iter().any(|step| step.needs_system()) {
+        system.start_database(Choice::of(None, args.install)?, Purpose::Run("conformance"))?;
+        programs = up::serve(system, settings).await?;
     }
-    judge(system, tools, &steps, settings, &programs, args)
+    let mut failed = Vec::new();
+    for step in steps {
+        let mut command = step.command(&tools, settings)?;
+        command.args(step.argument(&programs, args)?);
+        if !run_program(system, step, command, &workspace::local("conformance")).await? {
+            failed.push(step.name());
+        }
+    }
+    if failed.is_empty() { Ok(FINE) } else { Err(Violation(format!("failed: {}", failed.join(", "))).into()) }
 }
 
-/// Each step once, in their order; all of them where none is named.
+/// The named steps once each, in their order; all of them where none is named.
 fn steps(named: &[Step]) -> Vec<Step> {
     let mut steps = if named.is_empty() { Step::value_variants().to_vec() } else { named.to_vec() };
     steps.sort_unstable();
@@ -96,112 +134,54 @@ fn steps(named: &[Step]) -> Vec<Step> {
     steps
 }
 
-/// Runs every step, whatever became of those before.
-fn judge(
-    system: &mut System,
-    tools: &Tools,
-    steps: &[Step],
-    settings: &Settings,
-    programs: &Programs,
-    args: &ConformanceArgs,
-) -> Result<ExitCode> {
-    let mut failed = Vec::new();
-    for step in steps {
-        let name = program(*step).name;
-        let mut command = command(tools, *step, settings)?;
-        command.args(argument(*step, programs, args)?);
-        if !run_program(system, name, &command, &workspace::conformance_directory())? {
-            failed.push(name);
-        }
+/// The tour alone, on a system that is not this command's own.
+pub(crate) async fn tour(system: &mut System, tools: &Tools, settings: &Settings, logs: &Path) -> Result<()> {
+    if run_program(system, Step::Tour, Step::Tour.command(tools, settings)?, logs).await? {
+        return Ok(());
     }
-    if !failed.is_empty() {
-        bail!("not all is well: {}", failed.join(", "));
-    }
-    Ok(ExitCode::SUCCESS)
+    Err(Violation("the tour failed".to_owned()).into())
 }
 
-/// The tour alone, on a system that somebody else runs. It ends well or with an error.
-pub(crate) fn tour(system: &mut System, tools: &mut Tools, settings: &Settings, logs: &Path) -> Result<()> {
-    let program = program(Step::Tour);
-    tools.prepare(system, [program.runtime].into_iter())?;
-    let command = command(tools, Step::Tour, settings)?;
-    if !run_program(system, program.name, &command, logs)? {
-        bail!("the tour failed");
-    }
-    Ok(())
-}
-
-/// What runs the program of a step on a system.
-fn command(tools: &Tools, step: Step, settings: &Settings) -> Result<Command> {
-    let program = program(step);
-    let mut command = tools.command(program.runtime)?;
-    command.arg(Path::new(tools::FOLDER).join(program.path)).envs(environment(settings));
-    Ok(command)
-}
-
-/// What a program is told besides its environment.
-fn argument(step: Step, programs: &Programs, args: &ConformanceArgs) -> Result<Option<OsString>> {
-    Ok(match step {
-        Step::Attack => Some(args.attack_seconds.to_string().into()),
-        Step::Lambda => Some(match &args.function {
-            Some(path) => std::path::absolute(path)?.into(),
-            None => programs.path("orchestrator")?.into(),
-        }),
-        _ => None,
-    })
-}
-
-/// Whether all is well. The figures are the last line of the program; all that it says is kept in `logs`.
-fn run_program(system: &mut System, name: &'static str, command: &Command, logs: &Path) -> Result<bool> {
-    let path = logs.join(name).with_extension("log");
-    let log = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
-    let progress = system.progress.clone();
+/// Whether the step succeeds. The last line of its program is the summary; all of its output is kept in `logs`.
+async fn run_program(system: &mut System, step: Step, command: Command, logs: &Path) -> Result<bool> {
+    let name = step.name();
+    let (file, detail) = (Log::create(logs, name).context("cannot write the log")?, system.detail_log(name));
+    let log = Log::new(move |line| {
+        file.line(line);
+        detail.line(line);
+    });
     system.progress.start(name, "running");
-    let status = system.run_to_end(name, command, move |line| {
-        progress.detail(name, line);
-        // A full disk is no verdict on the services.
-        let _ = writeln!(&log, "{line}");
-        true
-    })?;
+    let status = system.run(command, log.clone()).await?;
     if status.success() {
-        system.progress.done(name, &system.logs.tail(name, 1));
+        system.progress.done(name, &log.tail(1));
         return Ok(true);
     }
     system.progress.clear();
-    let said = std::fs::read(&path)?;
-    system.progress.say(&format!("{}\n{name}: failed ({status})", String::from_utf8_lossy(&said).trim_end()));
+    let output = fs::read(logs.join(name).with_extension("log"))?;
+    system.progress.say(&format!("{}\n{name}: failed ({status})", String::from_utf8_lossy(&output).trim_end()));
     Ok(false)
 }
 
-/// What every program is told: where the services are, and what lets it in.
-fn environment(settings: &Settings) -> Vec<(String, String)> {
-    let bases = SERVICES.iter().map(|service| {
-        let name = format!("{}_BASE", service.name.to_uppercase());
-        (name, settings.base(service))
-    });
-    let metrics = SERVICES.iter().map(|service| {
-        let host = SocketAddr::new(settings.address(service).ip(), settings.metrics_port(service));
-        (format!("{}_METRICS", service.name.to_uppercase()), format!("http://{host}/metrics"))
-    });
+/// The environment of every program: where the services are, and the credentials.
+fn environment(settings: &Settings) -> BTreeMap<String, String> {
+    let mut environment = BTreeMap::new();
+    for service in Service::ALL {
+        environment.insert(service.variable("BASE"), settings.base(service));
+        environment.insert(service.variable("METRICS"), settings.metrics(service));
+    }
     let secrets = ["ADMIN_USER", "ADMIN_PASSWORD", "JWT_SECRET", "SERVICE_TOKEN"];
-    bases.chain(metrics).chain(secrets.map(|name| (name.to_owned(), settings.get(name).to_owned()))).collect()
+    environment.extend(secrets.map(|name| (name.to_owned(), settings.get(name).to_owned())));
+    environment
 }
 
-/// Those of `up`, but on free ports, and in the profile that lets nobody in without credentials: so the documents say.
+/// Those of `up`, but on free ports and with random secrets in the production profile: it lets nobody in without
+/// credentials, as the documents say.
 fn settings() -> Result<Settings> {
-    let ports = private_server::free_ports(2 * SERVICES.len())?;
-    let variables = SERVICES.iter().flat_map(|service| [service.port_variable, service.metrics_variable]);
-    let ports = BTreeMap::from_iter(variables.zip(ports));
-    Settings::read(|name| match name {
-        "PROFILE" => Some("production".to_owned()),
-        "JWT_SECRET" | "SERVICE_TOKEN" | "ADMIN_PASSWORD" => Some(random_secret()),
-        _ => ports.get(name).map(u16::to_string),
-    })
-}
-
-/// In that profile the services take no secret that is known.
-fn random_secret() -> String {
-    Alphanumeric.sample_string(&mut rand::rng(), 48)
+    let variables = Vec::from_iter(Settings::port_variables());
+    let ports = private_server::free_ports(variables.len())?.into_iter().map(|port| port.to_string());
+    let mut environment: BTreeMap<_, _> = Secrets::random().settings().into_iter().collect();
+    environment.extend(variables.into_iter().zip(ports));
+    Settings::read(|name| environment.get(name).cloned())
 }
 
 #[cfg(test)]
@@ -233,21 +213,21 @@ mod tests {
     fn every_step_has_a_program_of_its_name() {
         for step in Step::value_variants() {
             let value = step.to_possible_value().unwrap();
-            let program = program(*step);
-            assert_eq!(program.name, value.get_name());
-            let path = workspace::root().join(tools::FOLDER).join(program.path);
+            let (name, _, path) = step.program();
+            assert_eq!(name, value.get_name());
+            let path = workspace::root().join(tools::FOLDER).join(path);
             assert!(path.is_file(), "{} is missing", path.display());
         }
     }
 
     #[test]
-    fn the_programs_are_told_where_everything_is() {
+    fn the_programs_know_where_everything_is() {
         let settings = settings().unwrap();
-        let told: BTreeMap<_, _> = environment(&settings).into_iter().collect();
-        let bases = ["CUSTOMERS_BASE", "ORDERS_BASE", "ORCHESTRATOR_BASE"].map(|name| told[name].clone());
-        assert_eq!(BTreeSet::from(bases).len(), 3, "{told:?}");
-        assert_eq!(told["ADMIN_USER"], "admin");
-        assert!(!told["SERVICE_TOKEN"].is_empty());
+        let environment = environment(&settings);
+        let bases = ["CUSTOMERS_BASE", "ORDERS_BASE", "ORCHESTRATOR_BASE"].map(|name| environment[name].clone());
+        assert_eq!(BTreeSet::from(bases).len(), 3, "{environment:?}");
+        assert!(!environment["ADMIN_USER"].is_empty());
+        assert!(!environment["SERVICE_TOKEN"].is_empty());
     }
 
     #[test]

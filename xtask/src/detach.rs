@@ -1,72 +1,77 @@
 //! `up --detach`: the same `up` in a process of its own, whose progress is shown here until it is ready.
 
 use std::env;
-use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context, Result};
-use private_server::supervisor::send_signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::cli::UpArgs;
-use crate::interrupt::{self, Groups};
-use crate::progress::Progress;
-use crate::{process, workspace};
+use crate::interrupt::Interrupt;
+use crate::outcome::{FINE, passed_on};
+use crate::workspace::{self, complain};
 
-pub(crate) fn run(args: &UpArgs) -> Result<ExitCode> {
-    std::fs::create_dir_all(workspace::up_directory())?;
-    let log = log();
+/// The line after which the process in the foreground may end. It is only read by the same build of this program.
+const READY: &str = "\u{1}ready";
+
+/// A signal before the system is ready goes to the process in the background as well.
+pub(crate) fn run(args: &UpArgs) -> Result<u8> {
+    fs::create_dir_all(workspace::local("up"))?;
     // Another `up` may be writing there: see `empty_log`.
-    let file = File::options().append(true).create(true).open(&log)?;
-    let mut child = in_background(args, file)?;
-    let pid = i64::from(child.id());
-    interrupt::install(Groups::default(), move || {
-        // It may have ended already.
-        let _ = send_signal("TERM", pid);
-    })?;
-    let progress = Progress::new(false);
-    let lines = BufReader::new(child.stderr.take().context("the process has no output")?);
-    for line in lines.lines() {
-        if progress.replay(&line?) {
-            progress.say(&format!("Log: {}\nEnd it with: cargo xtask down", log.display()));
-            return Ok(ExitCode::SUCCESS);
-        }
-    }
-    Ok(process::exit_code(child.wait()?))
-}
-
-/// Begins the log of an `up` in the background, once it is the only one.
-pub(crate) fn empty_log() -> Result<()> {
-    File::options().write(true).truncate(true).open(log())?;
-    Ok(())
-}
-
-fn log() -> PathBuf {
-    workspace::up_directory().join("up.log")
-}
-
-/// Its log is `log`; its progress comes through the pipe at its standard error.
-fn in_background(args: &UpArgs, log: File) -> Result<Child> {
-    let mut command = Command::new(env::current_exe()?);
-    command.args(["up", "--relay"]);
-    if args.reset {
-        command.arg("--reset");
-    }
-    if args.install.no_install {
-        command.arg("--no-install");
+    let log = File::options().append(true).create(true).open(path())?;
+    let mut command = workspace::command(env::current_exe()?);
+    command.args(["up", "--in-background"]);
+    for (flag, is_given) in
+        [("--reset", args.reset), ("--watch", args.watch), ("--no-install", args.install.no_install)]
+    {
+        command.args(is_given.then_some(flag));
     }
     if let Some(url) = &args.database_url {
         // Not an argument, which everybody on this machine could read.
         command.env("DATABASE_URL", url);
     }
-    command
-        .stdin(Stdio::null())
-        .stdout(log)
-        .stderr(Stdio::piped())
-        // Ctrl-C in the terminal does not reach it.
-        .process_group(0)
-        .spawn()
-        .context("cannot start a process in the background")
+    // Ctrl-C in the terminal does not reach a process group of its own.
+    command.stdin(Stdio::null()).stdout(log).stderr(Stdio::piped()).process_group(0);
+    let mut child = command.spawn().context("cannot start a process in the background")?;
+    let (interrupt, background) = (Interrupt::listen()?, Pid::from_raw(child.id().try_into()?));
+    interrupt.add_group(child.id());
+    tokio::spawn(async move {
+        interrupt.asked().await;
+        // It may have ended already.
+        let _ = kill(background, Signal::SIGTERM);
+    });
+    for line in BufReader::new(child.stderr.take().context("the process has no output")?).lines() {
+        let line = line?;
+        if line == READY {
+            complain(&format!("Log: {}\nEnd it with: cargo xtask down", path().display()));
+            return Ok(FINE);
+        }
+        complain(&line);
+    }
+    Ok(passed_on(child.wait()?))
+}
+
+/// Begins the log of an `up` in the background, once it is the only one.
+pub(crate) fn empty_log() -> Result<()> {
+    File::options().write(true).truncate(true).open(path())?;
+    Ok(())
+}
+
+/// Writes a line to the log, which is standard output: standard error is closed when the system is ready.
+pub(crate) fn log(line: &str) {
+    let _ = writeln!(io::stdout(), "{line}");
+}
+
+/// Lets the process in the foreground end.
+pub(crate) fn ready() {
+    complain(READY);
+}
+
+fn path() -> PathBuf {
+    workspace::local("up/up.log")
 }

@@ -1,7 +1,7 @@
 //! The `mysql` service of docker-compose.yml, through the `docker` program. All of its services are tried by `compose-test`.
 //!
-//! Each working copy has Compose projects of its own, one for each purpose. So a container that somebody
-//! else started is never stopped or removed, and what was left behind by a killed run is surely of this working copy.
+//! Each working copy has Compose projects of its own, one for each purpose, so that containers of others are never stopped
+//! or removed, and whatever a killed run left behind is of this working copy.
 
 use std::process::Command;
 
@@ -9,33 +9,10 @@ use anyhow::{Context, Result, bail};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
-use crate::{process, workspace};
+use crate::workspace;
 
 /// All but what a URL never has to encode.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// Starts the service, says where it listens, shows its log, and removes its container at the end; `$1` are more options
-/// for that. A shell runs its trap only between commands, or while it waits. `docker compose logs` would go on after
-/// the end of the service.
-const SCRIPT: &str = r#"
-remove() { docker compose down $1 >/dev/null 2>&1; }
-trap 'kill "$child"; wait "$child"; remove "$1"; exit' TERM
-docker compose up --detach --wait mysql </dev/null &
-child=$!
-if ! wait "$child"; then
-    docker compose logs --tail 15 mysql
-    remove "$1"
-    exit 1
-fi
-echo "$2 $(docker compose port mysql 3306)"
-docker logs --follow --tail 0 "$(docker compose ps --quiet mysql)" &
-child=$!
-wait "$child"
-remove "$1"
-"#;
-
-/// What the script says in front of the address, once the service is healthy.
-const LISTENING: &str = "xtask: mysql listens on";
 
 /// A Compose project of this working copy.
 #[derive(Clone, Debug)]
@@ -52,16 +29,25 @@ impl Project {
         Self { name, throw_away }
     }
 
-    /// Runs the service until it is asked to end. See [`listening`].
+    /// Runs the service in the foreground, with its log as output; SIGTERM stops its container.
     pub(crate) fn run(&self) -> Command {
-        let options = if self.throw_away { "--volumes" } else { "" };
-        let mut command = Command::new("sh");
-        command.args(["-c", SCRIPT, "sh", options, LISTENING]);
-        self.prepare(command)
+        self.compose(&["up", "--no-log-prefix", "mysql"])
+    }
+
+    /// The address of the service on this machine, while it runs.
+    pub(crate) fn address(&self) -> Option<String> {
+        workspace::output(&mut self.compose(&["port", "mysql", "3306"]))
+    }
+
+    /// Removes the stopped service, as far as possible.
+    pub(crate) fn remove(&self) {
+        let down = if self.throw_away { self.compose(&["down", "--volumes"]) } else { self.compose(&["down"]) };
+        // What stays is removed by the next run.
+        let _ = { down }.output();
     }
 
     /// Removes the service with its data.
-    pub(crate) fn remove(&self) -> Result<()> {
+    pub(crate) fn erase(&self) -> Result<()> {
         let output = self.compose(&["down", "--volumes"]).output().context("cannot run docker")?;
         if !output.status.success() {
             bail!("cannot reset the mysql service: {}", String::from_utf8_lossy(&output.stderr).trim());
@@ -74,7 +60,7 @@ impl Project {
         url_from(&self.config()?, address).context("docker-compose.yml does not say how to reach the mysql service")
     }
 
-    /// What docker-compose.yml says, with all variables filled in, also those from files `.env`.
+    /// docker-compose.yml with all variables filled in, also those from files `.env`.
     pub(crate) fn config(&self) -> Result<Value> {
         let output = self.compose(&["config", "--format", "json"]).output().context("cannot run docker")?;
         if !output.status.success() {
@@ -85,27 +71,18 @@ impl Project {
 
     /// A command of Compose on this project.
     pub(crate) fn compose(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new("docker");
-        command.arg("compose").args(arguments);
-        self.prepare(command)
-    }
-
-    fn prepare(&self, mut command: Command) -> Command {
+        let mut command = workspace::command("docker");
+        command.arg("compose").args(arguments).env("COMPOSE_PROJECT_NAME", &self.name);
         // With port 0 the engine takes a free one.
-        command.current_dir(workspace::root()).env("COMPOSE_PROJECT_NAME", &self.name).env("MYSQL_PORT", "0");
+        command.env("MYSQL_PORT", "0");
         command
     }
 }
 
 /// Whether a Docker Engine answers and Compose is there.
 pub(crate) fn is_available() -> bool {
-    process::answer(Command::new("docker").args(["info", "--format", "{{.ServerVersion}}"])).is_some()
-        && process::answer(Command::new("docker").args(["compose", "version"])).is_some()
-}
-
-/// The address at which the service listens, if this line of [`Project::run`] says it.
-pub(crate) fn listening(line: &str) -> Option<&str> {
-    line.strip_prefix(LISTENING).map(str::trim)
+    workspace::output(workspace::command("docker").args(["info", "--format", "{{.ServerVersion}}"])).is_some()
+        && workspace::output(workspace::command("docker").args(["compose", "version"])).is_some()
 }
 
 /// The same in every run, but another one in another directory: FNV-1a of its path.
@@ -145,11 +122,5 @@ mod tests {
         assert_eq!(name, "backoffice-af63dc4c8601ec8c-up");
         assert_ne!(name, project_name(b"b", "up"));
         assert_ne!(name, project_name(b"a", "test"));
-    }
-
-    #[test]
-    fn only_the_scripts_own_line_says_the_address() {
-        assert_eq!(listening("xtask: mysql listens on 127.0.0.1:32768"), Some("127.0.0.1:32768"));
-        assert_eq!(listening("mysqld: ready for connections. port: 3306"), None);
     }
 }

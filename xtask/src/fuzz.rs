@@ -3,27 +3,29 @@
 //! A stable compiler suffices: without a sanitizer, nothing here is unstable. There is no `unsafe` that one would watch.
 
 use std::fs;
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::cli::FuzzArgs;
+use crate::outcome::{COULD_NOT_RUN, FINE, VIOLATION};
+use crate::system::System;
 use crate::workspace;
 
 /// The longest input, in bytes: twice the longest body.
 const LONGEST: &str = "-max_len=131072";
 
-/// How LLVM counts, for libFuzzer, which code ran and what was compared.
+/// The instrumentation by which libFuzzer sees which code ran and what was compared.
 const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
      -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
      -Cllvm-args=-sanitizer-coverage-trace-compares -Cllvm-args=-simplifycfg-branch-fold-threshold=0 --cfg fuzzing";
 
-pub(crate) fn run(args: &FuzzArgs) -> Result<ExitCode> {
-    let mut build = cargo("build");
-    if !build.status()?.success() {
-        bail!("the targets do not compile");
+pub(crate) async fn run(args: &FuzzArgs) -> Result<u8> {
+    let mut system = System::new(None)?;
+    if !system.run_attached(&cargo("build")).await?.success() {
+        return Ok(COULD_NOT_RUN);
     }
-    let directory = workspace::root().join(".local/fuzz");
+    let directory = workspace::local("fuzz");
     fs::create_dir_all(directory.join("findings"))?;
     for target in targets(&args.targets)? {
         let corpus = directory.join(&target);
@@ -32,11 +34,11 @@ pub(crate) fn run(args: &FuzzArgs) -> Result<ExitCode> {
         let mut program = cargo("run");
         program.arg("--").arg(&corpus).args([LONGEST, &format!("-max_total_time={}", args.seconds)]);
         program.arg(format!("-artifact_prefix={}", findings.display())).env("FUZZ_TARGET", &target);
-        if !program.status()?.success() {
-            return Ok(ExitCode::FAILURE);
+        if !system.run_attached(&program).await?.success() {
+            return Ok(VIOLATION);
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(FINE)
 }
 
 /// Cargo, building or running the program with all targets. With a `--target`, build scripts are not instrumented.
@@ -49,8 +51,8 @@ fn cargo(command: &str) -> Command {
 
 /// The named targets, or all where none is named.
 fn targets(wanted: &[String]) -> Result<Vec<String>> {
-    let output = cargo("run").env_remove("FUZZ_TARGET").output()?;
-    let known: Vec<_> = String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect();
+    let output = workspace::output(cargo("run").env_remove("FUZZ_TARGET")).context("the targets do not run")?;
+    let known = Vec::from_iter(output.lines().map(str::to_owned));
     match wanted.iter().find(|target| !known.contains(target)) {
         Some(target) => bail!("unknown target {target}; the targets are {}", known.join(", ")),
         None if wanted.is_empty() => Ok(known),

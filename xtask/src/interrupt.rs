@@ -1,63 +1,69 @@
 //! Ctrl-C, SIGTERM and SIGHUP: the first asks for an orderly end, the second kills.
 
 use std::process;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
-use private_server::supervisor::send_signal;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
-use crate::process::complain;
+use crate::workspace::complain;
 
-/// The end of a command that was interrupted before it had done its work.
-#[derive(Debug)]
-pub(crate) struct Interrupted;
+/// The signals to this process, and the process groups that the second one kills.
+#[derive(Clone)]
+pub(crate) struct Interrupt {
+    asked: Arc<watch::Sender<bool>>,
+    groups: Arc<Mutex<Vec<u32>>>,
+}
 
-impl std::fmt::Display for Interrupted {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("interrupted")
+impl Interrupt {
+    /// Takes signals from now on. Once per process.
+    pub(crate) fn listen() -> Result<Self> {
+        let listen = |kind| signal(kind).context("cannot listen for signals");
+        let mut int = listen(SignalKind::interrupt())?;
+        let mut term = listen(SignalKind::terminate())?;
+        let mut hangup = listen(SignalKind::hangup())?;
+        let interrupt = Self { asked: Arc::new(watch::channel(false).0), groups: Arc::default() };
+        let Self { asked, groups } = interrupt.clone();
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    _ = int.recv() => {}
+                    _ = term.recv() => {}
+                    _ = hangup.recv() => {}
+                }
+                if asked.send_replace(true) {
+                    kill(&groups);
+                    complain("interrupted twice; what was still ending is killed");
+                    process::exit(130);
+                }
+            }
+        });
+        Ok(interrupt)
+    }
+
+    /// Adds a process group that the second signal kills.
+    pub(crate) fn add_group(&self, group: u32) {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner).push(group);
+    }
+
+    /// Acts as the first signal.
+    pub(crate) fn ask(&self) {
+        self.asked.send_replace(true);
+    }
+
+    /// Waits for the first signal.
+    pub(crate) async fn asked(&self) {
+        // The sender lives as long as this.
+        let _ = self.asked.subscribe().wait_for(|asked| *asked).await;
     }
 }
 
-impl std::error::Error for Interrupted {}
-
-/// Set by the first signal.
-static ASKED: AtomicBool = AtomicBool::new(false);
-/// Set by the second signal.
-static KILLED: AtomicBool = AtomicBool::new(false);
-
-/// Whether a second signal has killed what was still ending.
-pub(crate) fn has_killed() -> bool {
-    KILLED.load(Ordering::Relaxed)
-}
-
-/// The process groups that the second signal kills.
-#[derive(Clone, Default)]
-pub(crate) struct Groups(Arc<Mutex<Vec<u32>>>);
-
-impl Groups {
-    pub(crate) fn add(&self, group: u32) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(group);
+fn kill(groups: &Mutex<Vec<u32>>) {
+    for group in groups.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        // A group whose processes have all ended is no failure.
+        let _ = i32::try_from(*group).map(|group| killpg(Pid::from_raw(group), Signal::SIGKILL));
     }
-
-    fn send(&self, signal: &str) {
-        for group in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            // A group whose processes have all ended is no failure.
-            let _ = send_signal(signal, -i64::from(*group));
-        }
-    }
-}
-
-/// Calls `on_first` at the first signal; kills `groups` and ends this process at the second. Once per process.
-pub(crate) fn install(groups: Groups, on_first: impl Fn() + Send + 'static) -> Result<()> {
-    ctrlc::set_handler(move || {
-        if ASKED.swap(true, Ordering::Relaxed) {
-            KILLED.store(true, Ordering::Relaxed);
-            groups.send("KILL");
-            complain("interrupted twice; what was still ending is killed");
-            process::exit(130);
-        }
-        on_first();
-    })
-    .context("cannot listen for Ctrl-C")
 }

@@ -3,80 +3,66 @@
 //! Lives here: the command line and the exit code. Each family of commands has a file of its own. Heavy work
 //! (compiling, migrating, serving) is done by other programs that run as processes, so that xtask itself stays small.
 
-mod apt;
-mod bench;
-mod cargo_tool;
-mod chaos;
-mod check_invariants;
-mod choice;
+mod ci;
 mod cli;
+mod color;
 mod compose_test;
 mod conformance;
 mod database;
-mod db_commands;
 mod detach;
 mod docker;
-mod down;
 mod fuzz;
 mod home;
 mod interrupt;
-mod logs;
-mod openapi;
-mod process;
+mod metadata;
+mod outcome;
+mod passthrough;
 mod programs;
 mod progress;
-mod ready;
-mod sample;
-mod serve;
-mod services;
-mod state;
+mod settings;
 mod supply;
 mod system;
 mod test_command;
-mod tool;
+mod tools;
 mod up;
+mod watch;
 mod workspace;
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Parser;
 
 use crate::cli::{Cli, Command};
 
-fn main() -> ExitCode {
-    match run(Cli::parse().command) {
-        Ok(code) => code,
-        Err(error) if error.is::<interrupt::Interrupted>() => {
-            process::complain("interrupted; everything is stopped");
-            ExitCode::from(130)
-        }
-        Err(error) => {
-            process::complain(&format!("error: {error:#}"));
-            ExitCode::FAILURE
-        }
-    }
+#[tokio::main]
+async fn main() -> ExitCode {
+    color::apply();
+    let result = run(Cli::parse().command).await;
+    ExitCode::from(outcome::exit_code(result))
 }
 
-fn run(command: Command) -> Result<ExitCode> {
+async fn run(command: Command) -> Result<u8> {
+    std::env::set_current_dir(workspace::root()).context("cannot enter the workspace")?;
     match command {
         Command::Up(args) if args.detach => detach::run(&args),
-        Command::Up(args) => up::run(&args).map(|()| ExitCode::SUCCESS),
-        Command::Down => down::run().map(|()| ExitCode::SUCCESS),
-        Command::Migrate { action, install } => db_commands::run(install, &["migrate", action.as_str()]),
-        Command::Seed { scale, install } => db_commands::seed(install, scale),
-        Command::Schema { action, install } => db_commands::run(install, &["schema", action.as_str()]),
-        Command::Openapi { action } => openapi::run(&action),
-        Command::CheckInvariants(args) => check_invariants::run(&args),
-        Command::Test(args) => test_command::run(&args),
-        Command::Chaos(args) => chaos::run(&args),
-        Command::Rolling(args) => chaos::roll(&args),
-        Command::Abuse(args) => chaos::abuse(&args),
-        Command::Bench(args) => bench::run(&args),
-        Command::Fuzz(args) => fuzz::run(&args),
-        Command::Deny(args) => supply::deny(&args),
-        Command::Sbom { install } => supply::sbom(install),
-        Command::Conformance(args) => conformance::run(&args),
-        Command::ComposeTest(args) => compose_test::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Up(args) => up::run(&args).await,
+        Command::Down => up::down(),
+        Command::Test(args) => test_command::run(&args).await,
+        Command::Ci(args) => ci::run(&args).await,
+        Command::Conformance(args) => conformance::run(&args).await,
+        Command::ComposeTest(install) => compose_test::run(install).await,
+        Command::Fuzz(args) => fuzz::run(&args).await,
+        Command::Deny(args) => supply::deny(&args).await,
+        Command::Sbom(install) => supply::sbom(install).await,
+        Command::Openapi(arguments) => passthrough::openapi(arguments).await,
+        Command::Migrate(arguments) => passthrough::on_database("migrate", arguments).await,
+        Command::Seed(arguments) => passthrough::on_database("seed", arguments).await,
+        Command::Schema(arguments) => passthrough::on_database("schema", arguments).await,
+        Command::CheckInvariants(arguments) => passthrough::on_database("check-invariants", arguments).await,
+        Command::Chaos(arguments) => passthrough::faults("chaos", arguments).await,
+        Command::Rolling(arguments) => passthrough::faults("rolling", arguments).await,
+        Command::Abuse(arguments) => passthrough::faults("abuse", arguments).await,
+        Command::Bench(arguments) => passthrough::bench(arguments).await,
     }
 }

@@ -1,73 +1,61 @@
-//! `deny` and `sbom`: what the programs are made of, and whether that is allowed.
+//! `deny` and `sbom`: the dependencies of the programs, and whether they are allowed.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
-use serde_json::Value;
 
-use crate::cargo_tool::{CARGO_CYCLONEDX, CARGO_DENY};
 use crate::cli::{DenyArgs, Install};
-use crate::progress::Progress;
+use crate::metadata::Metadata;
+use crate::outcome::{COULD_NOT_RUN, FINE, checked};
 use crate::system::System;
-use crate::{process, workspace};
+use crate::tools::{CARGO_CYCLONEDX, CARGO_DENY};
+use crate::workspace::{self, complain};
 
-/// What cargo-cyclonedx calls its files, but for their ending.
+/// The name of cargo-cyclonedx's files, without their ending.
 const FILE: &str = "sbom.cdx";
 
 /// The programs that are shipped.
 const PROGRAMS: [&str; 4] = ["customers", "orders", "orchestrator", "db-cli"];
 
-pub(crate) fn deny(args: &DenyArgs) -> Result<ExitCode> {
-    let mut system = System::new(None, Progress::new(false))?;
-    let mut run = |arguments: &[&str]| {
-        let mut command: Command = CARGO_DENY.find_or_install(args.install, &mut system)?;
-        command.args(arguments);
-        system.run_attached("deny", &command)
+pub(crate) async fn deny(args: &DenyArgs) -> Result<u8> {
+    let mut system = System::new(None)?;
+    CARGO_DENY.find_or_install(args.install, &mut system).await?;
+    let mut cargo_deny = async |arguments: &[&str]| {
+        let mut command = workspace::command("cargo-deny");
+        system.run_attached(command.arg("deny").args(arguments)).await
     };
-    let checked = run(&["check", "bans", "licenses", "sources"])?;
-    if !checked.success() {
-        return Ok(process::exit_code(checked));
+    let status = cargo_deny(&["check", "bans", "licenses", "sources"]).await?;
+    if !status.success() {
+        return Ok(checked(status));
     }
-    if args.advisories_if_reachable && !run(&["fetch", "db"])?.success() {
-        process::complain("the list of advisories cannot be fetched: they were NOT looked at");
-        return Ok(ExitCode::SUCCESS);
+    if !cargo_deny(&["fetch", "db"]).await?.success() {
+        complain("the list of advisories cannot be fetched: they were NOT looked at");
+        return Ok(if args.advisories_if_reachable { FINE } else { COULD_NOT_RUN });
     }
-    run(&["check", "advisories"]).map(process::exit_code)
+    cargo_deny(&["check", "advisories"]).await.map(checked)
 }
 
-pub(crate) fn sbom(install: Install) -> Result<ExitCode> {
-    let mut system = System::new(None, Progress::new(false))?;
-    let mut command = CARGO_CYCLONEDX.find_or_install(install, &mut system)?;
-    command.args(["--format", "json", "--override-filename", FILE]);
-    if !system.run_attached("sbom", &command)?.success() {
+pub(crate) async fn sbom(install: Install) -> Result<u8> {
+    let mut system = System::new(None)?;
+    CARGO_CYCLONEDX.find_or_install(install, &mut system).await?;
+    let mut command = workspace::command("cargo-cyclonedx");
+    command.args(["cyclonedx", "--format", "json", "--override-filename", FILE]);
+    if !system.run_attached(&command).await?.success() {
         bail!("cargo-cyclonedx failed");
     }
-    let directory = workspace::root().join(".local/sbom");
+    let directory = workspace::local("sbom");
     fs::create_dir_all(&directory)?;
     // There is one beside the Cargo.toml of each package now.
-    for (name, folder) in packages()? {
-        let (made, kept) = (folder.join(format!("{FILE}.json")), directory.join(format!("{name}.cdx.json")));
-        if PROGRAMS.contains(&&*name) {
-            fs::rename(&made, &kept).with_context(|| format!("there is no {}", made.display()))?;
+    for package in Metadata::read()?.packages {
+        let written = package.folder().join(FILE).with_added_extension("json");
+        let shown = written.display();
+        if let Some(name) = PROGRAMS.into_iter().find(|name| package.has_program(name)) {
+            let kept = directory.join(format!("{name}.cdx.json"));
+            fs::rename(&written, &kept).with_context(|| format!("there is no {shown}"))?;
             system.progress.say(&kept.display().to_string());
         } else {
-            fs::remove_file(&made).with_context(|| format!("cannot remove {}", made.display()))?;
+            fs::remove_file(&written).with_context(|| format!("cannot remove {shown}"))?;
         }
     }
-    Ok(ExitCode::SUCCESS)
-}
-
-/// The packages of the workspace: name and folder.
-fn packages() -> Result<Vec<(String, PathBuf)>> {
-    let mut cargo = workspace::cargo();
-    let said = process::answer(cargo.args(["metadata", "--no-deps", "--format-version", "1"]));
-    let metadata: Value = serde_json::from_str(&said.context("cargo metadata fails")?)?;
-    let packages = metadata["packages"].as_array().into_iter().flatten();
-    let name_and_folder = |package: &Value| {
-        let manifest = Path::new(package["manifest_path"].as_str()?);
-        Some((package["name"].as_str()?.to_owned(), manifest.parent()?.to_owned()))
-    };
-    packages.map(|package| name_and_folder(package).context("a package without a name")).collect()
+    Ok(FINE)
 }

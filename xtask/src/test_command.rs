@@ -1,42 +1,43 @@
 //! `test`: all tests on a database server of their own.
 
-use std::process::ExitCode;
-
 use anyhow::Result;
 use private_server::PrivateServer;
 
 use crate::cli::TestArgs;
-use crate::database::Purpose;
+use crate::database::{Choice, Purpose};
 use crate::home::Home;
-use crate::progress::Progress;
+use crate::outcome::{COULD_NOT_RUN, FINE, VIOLATION};
 use crate::system::System;
-use crate::{choice, process, workspace};
+use crate::workspace;
 
-pub(crate) fn run(args: &TestArgs) -> Result<ExitCode> {
-    let home = Home::take_or_say_who(&workspace::test_directory(), "test")?;
+pub(crate) async fn run(args: &TestArgs) -> Result<u8> {
+    let home = Home::take("test")?;
     let data = home.data();
-    let mut system = System::new(Some(home), Progress::new(false))?;
-    let code = run_tests(&mut system, args);
-    system.stop();
+    let mut system = System::new(Some(home))?;
+    let result = run_tests(&mut system, args).await;
+    system.stop().await;
     PrivateServer::erase(&data)?;
-    code
+    result
 }
 
-fn run_tests(system: &mut System, args: &TestArgs) -> Result<ExitCode> {
-    let choice = choice::choose(args.database_url.as_deref(), args.install)?;
-    system.progress.say(&format!("database: {choice}"));
-    system.start_database(choice, Purpose::Test)?;
-    let url = system.database_url()?;
-    let mut cargo = workspace::cargo();
-    cargo.arg("test");
-    if !selects_a_package(&args.args) {
-        cargo.arg("--workspace");
+async fn run_tests(system: &mut System, args: &TestArgs) -> Result<u8> {
+    system.start_database(Choice::of(args.database_url.as_deref(), args.install)?, Purpose::Run("test"))?;
+    let url = system.database_url().await?;
+    let cargo = |options: &[&str]| {
+        let mut cargo = workspace::cargo();
+        cargo.arg("test").args(options).args((!selects_a_package(&args.args)).then_some("--workspace"));
+        cargo.args(&args.args).env("TEST_DATABASE_URL", &url);
+        cargo
+    };
+    if system.run_attached(&cargo(&[])).await?.success() {
+        return Ok(FINE);
     }
-    cargo.args(&args.args).env("TEST_DATABASE_URL", url);
-    system.run_attached("test", &cargo).map(process::exit_code)
+    // Cargo reports a failing test and a failing build alike.
+    let builds = system.run(cargo(&["--quiet", "--no-run"]), system.detail_log("build")).await?.success();
+    Ok(if builds { VIOLATION } else { COULD_NOT_RUN })
 }
 
-/// Whether these arguments of `cargo test` say which packages are tested. Cargo would test all of them with `--workspace`.
+/// Whether these arguments of `cargo test` name packages. Cargo would test all of them with `--workspace`.
 fn selects_a_package(args: &[String]) -> bool {
     let for_cargo = args.iter().take_while(|arg| *arg != "--");
     for_cargo.into_iter().any(|arg| {

@@ -1,57 +1,152 @@
-//! `up`: the system that a person uses, until Ctrl-C. How its services come up is in `serve`.
+//! `up`: the system for a person, until Ctrl-C. Also the start of a system for other commands, and `down`.
 
 use std::env;
-use std::io::{self, Write};
+use std::fmt::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, bail};
+use harness::Service;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use private_server::claim::Claim;
 
-use crate::choice::Choice;
 use crate::cli::UpArgs;
-use crate::database::Purpose;
-use crate::home::Home;
-use crate::interrupt::{self, Interrupted};
-use crate::progress::Progress;
-use crate::services::Settings;
+use crate::database::{Choice, Purpose, without_password};
+use crate::home::{self, Home, State};
+use crate::outcome::{FINE, Interrupted};
+use crate::programs::{self, Programs};
+use crate::settings::Settings;
 use crate::system::System;
-use crate::{choice, detach, ready, sample, serve, workspace};
+use crate::workspace::{self, complain};
+use crate::{detach, watch};
 
-pub(crate) fn run(args: &UpArgs) -> Result<()> {
+const PROGRAMS: [&str; 4] = ["db", "customers", "orders", "orchestrator"];
+
+pub(crate) async fn run(args: &UpArgs) -> Result<u8> {
     let settings = Settings::read(|name| env::var(name).ok())?;
-    let home = Home::take_or_say_who(&workspace::up_directory(), "up")?;
-    if args.relay {
+    let mut system = System::new(Some(Home::take("up")?))?;
+    if args.in_background {
         detach::empty_log()?;
     }
-    let mut system = System::new(Some(home), Progress::new(args.relay))?;
-    let result = start(&mut system, &settings, args).and_then(|()| system.watch());
-    if let (true, Err(error)) = (args.relay, &result) {
-        // Nobody reads standard error any more; standard output is the log file.
-        let _ = writeln!(io::stdout(), "error: {error:#}");
+    let result = start_and_follow(&mut system, &settings, args).await;
+    if let (true, Err(error)) = (args.in_background, &result) {
+        detach::log(&format!("error: {error:#}"));
     }
-    system.stop();
-    if interrupt::has_killed() {
-        return Err(Interrupted.into());
+    system.stop().await;
+    match result {
+        Err(error) if !error.is::<Interrupted>() => Err(error),
+        _ => Ok(FINE),
     }
-    result
 }
 
-fn start(system: &mut System, settings: &Settings, args: &UpArgs) -> Result<()> {
-    ready::check_ports(settings)?;
-    let choice = choice::choose(args.database_url.as_deref(), args.install)?;
+/// Ends with the first signal, or when something that should run has ended.
+async fn start_and_follow(system: &mut System, settings: &Settings, args: &UpArgs) -> Result<()> {
+    settings.check_ports()?;
+    let choice = Choice::of(args.database_url.as_deref(), args.install)?;
     if let (true, Choice::Given(_)) = (args.reset, &choice) {
         bail!(
             "--reset only throws away data that `up` made itself. To start over on a DATABASE_URL, drop and create \
              the database by hand (DROP DATABASE name; CREATE DATABASE name) and run `cargo xtask up`"
         );
     }
-    system.progress.say(&format!("database: {choice}"));
     system.start_database(choice, Purpose::Up { reset: args.reset })?;
-    let (url, _) = serve::serve(system, settings)?;
-    system.logs.print_services();
+    serve(system, settings).await?;
+    let url = system.database_url().await?;
     let key = format!("up-{}", SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis());
-    let shown = choice::without_password(&url);
-    system.progress.say(&sample::summary(settings, &shown, &key));
-    system.progress.ready();
-    system.logs.follow();
-    Ok(())
+    system.progress.say(&summary(settings, &without_password(&url), &key));
+    if args.in_background {
+        detach::ready();
+    }
+    system.follow();
+    if args.watch {
+        return watch::run(system, settings, &url).await;
+    }
+    system.unless_disturbed(std::future::pending()).await
+}
+
+/// From a database that starts to three services that are ready: built, migrated, seeded, started.
+pub(crate) async fn serve(system: &mut System, settings: &Settings) -> Result<Programs> {
+    let programs = programs::build(system, &PROGRAMS).await?;
+    let url = system.database_url().await?;
+    for (name, arguments) in [("migrate", &["migrate", "up"][..]), ("seed", &["seed"])] {
+        let mut command = programs.command("db")?;
+        command.args(arguments).env("DATABASE_URL", &url);
+        system.run_step(name, "running", command).await?;
+    }
+    for service in Service::ALL {
+        start_service(system, settings, &programs, service, &url).await?;
+    }
+    for service in Service::ALL {
+        system.wait_until_ready(service, settings.address(service)).await?;
+    }
+    Ok(programs)
+}
+
+/// Starts a service with the settings of the system.
+pub(crate) async fn start_service(
+    system: &mut System,
+    settings: &Settings,
+    programs: &Programs,
+    service: Service,
+    database_url: &str,
+) -> Result<()> {
+    let mut command = programs.command(service.name())?;
+    command.envs(settings.environment(service, database_url));
+    system.start_service(service, command).await
+}
+
+/// `down`: ends the running `up` and waits for its end.
+pub(crate) fn down() -> Result<u8> {
+    let directory = workspace::local("up");
+    // The children of a killed `up` have to end, too.
+    if Home::take_directory(&directory, "down")?.is_some() {
+        complain("nothing is running");
+        return Ok(FINE);
+    }
+    let Some(State { pid, .. }) = State::load(&directory).filter(|state| state.command == "up") else {
+        bail!(home::holder(&directory));
+    };
+    complain(&format!("stopping `up` (process {pid})"));
+    kill(Pid::from_raw(pid.try_into()?), Signal::SIGTERM)?;
+    Claim::wait_until_free(&directory)?;
+    complain("stopped");
+    Ok(FINE)
+}
+
+/// Where everything is, and a request to paste with `key` as its idempotency key.
+fn summary(settings: &Settings, database: &str, key: &str) -> String {
+    let mut text = String::from("\nReady.\n\n");
+    let (user, password) = (settings.get("ADMIN_USER"), settings.get("ADMIN_PASSWORD"));
+    let services = Service::ALL.map(|service| (service.name(), settings.base(service)));
+    let others = [("database", database.to_owned()), ("operator", format!("{user} / {password}"))];
+    for (name, value) in services.into_iter().chain(others) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "  {name:<13} {value}");
+    }
+    let _ = write!(text, "\nTry it:\n\n{}\n", curl(&settings.base(Service::Orchestrator), key));
+    text
+}
+
+fn curl(base: &str, key: &str) -> String {
+    let body = format!(
+        r#"{{"customer_id": 1, "items": [{{"product_id": 2, "qty": 3}}], "idempotency_key": "{key}", "correlation_id": "req-789"}}"#
+    );
+    format!(
+        "curl -sS '{base}/orchestrator/create-and-confirm-order' \\\n  -H 'content-type: application/json' \\\n  -d '{body}'"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sample_request_is_valid_json_inside_single_quotes() {
+        let text = curl("http://127.0.0.1:3003", "up-17");
+        let (command, body) = text.split_once("-d '").unwrap();
+        assert!(command.starts_with("curl -sS 'http://127.0.0.1:3003/orchestrator/"));
+        let body: serde_json::Value = serde_json::from_str(body.strip_suffix('\'').unwrap()).unwrap();
+        assert_eq!(body["idempotency_key"], "up-17");
+        assert_eq!(body["items"][0]["qty"], 3);
+    }
 }

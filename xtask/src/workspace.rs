@@ -1,12 +1,15 @@
-//! Where things are in the working copy, and how cargo is called.
+//! The working copy: its folders, and commands that run in it.
 
 use std::env;
+use std::ffi::OsStr;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
-/// Cargo says at run time in which working copy this is. The program may have been built in another one that builds in
-/// the same folder.
+use crate::{color, tools};
+
+/// Cargo names the working copy at run time: the program may have been built in another one with the same target folder.
 static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
     let package = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
     let package = PathBuf::from(package);
@@ -18,55 +21,32 @@ pub(crate) fn root() -> &'static Path {
     &ROOT
 }
 
-/// What `up` keeps: locks, state, log and the private server's data. Ignored by git.
-pub(crate) fn up_directory() -> PathBuf {
-    root().join(".local/up")
+/// A folder for the data of a command, ignored by git.
+pub(crate) fn local(name: &str) -> PathBuf {
+    root().join(".local").join(name)
 }
 
-/// What `test` keeps while it runs. Ignored by git.
-pub(crate) fn test_directory() -> PathBuf {
-    root().join(".local/test")
-}
-
-/// Where each run of `chaos` has a directory of its own. Ignored by git.
-pub(crate) fn chaos_directory() -> PathBuf {
-    root().join(".local/chaos")
-}
-
-/// Where each run of `rolling` has a directory of its own. Ignored by git.
-pub(crate) fn rolling_directory() -> PathBuf {
-    root().join(".local/rolling")
-}
-
-/// Where each run of `abuse` has a directory of its own. Ignored by git.
-pub(crate) fn abuse_directory() -> PathBuf {
-    root().join(".local/abuse")
-}
-
-/// Where each run of `bench` has a directory of its own. Ignored by git.
-pub(crate) fn bench_directory() -> PathBuf {
-    root().join(".local/bench")
-}
-
-/// What `conformance` keeps: its database while it runs, the log of each step, what was generated, and a Python
-/// environment. Ignored by git.
-pub(crate) fn conformance_directory() -> PathBuf {
-    root().join(".local/conformance")
-}
-
-/// What is unpacked from Debian's packages and not installed. Ignored by git.
-pub(crate) fn packages_directory() -> PathBuf {
-    root().join(".local/packages")
-}
-
-/// What `compose-test` keeps: the log of the tour. Ignored by git.
-pub(crate) fn compose_test_directory() -> PathBuf {
-    root().join(".local/compose-test")
-}
-
-/// The cargo that runs this program, in the root of the workspace.
-pub(crate) fn cargo() -> Command {
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(root());
+/// A command in the root of the workspace, with the installed tools on its PATH.
+pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(root()).env("PATH", tools::path());
+    color::pass_on(&mut command);
     command
+}
+
+/// The cargo that runs this program.
+pub(crate) fn cargo() -> Command {
+    command(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// The output of a command that succeeds and prints something; `None` otherwise.
+pub(crate) fn output(command: &mut Command) -> Option<String> {
+    let output = command.stdin(Stdio::null()).output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    (output.status.success() && !text.is_empty()).then_some(text)
+}
+
+/// Writes a line to standard error. Unlike `eprintln!` it does not panic when the reader is gone.
+pub(crate) fn complain(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }

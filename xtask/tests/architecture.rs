@@ -44,7 +44,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "orders-client",
         ],
     ),
-    ("xtask", &["private-server"]),
+    ("xtask", &["harness", "private-server"]),
     ("workload", &["client-common", "customers-client", "openapi-document", "orchestrator-client", "orders-client"]),
     (
         "fuzz",

@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
-use private_server::{Durability, Launch, PrivateServer, Program};
+use private_server::{Durability, Launch, Log, PrivateServer, Program};
 use tokio::task::spawn_blocking;
 
-use crate::log::Log;
 use crate::process::{self, Program as Executable};
 
 const NAME: &str = "backoffice";

@@ -1,18 +1,17 @@
-//! Sets the stage for whoever runs the real system: its programs as processes, its database server, its secrets.
+//! Runs the real system: its programs as processes, its database server, its secrets.
 //!
-//! What happens on it, and who judges that, is in `qa/faults` and `qa/bench`.
+//! Used by `cargo xtask`, `qa/faults` and `qa/bench`, which say what runs and what happens to it.
 
 pub mod process;
 
 mod database;
-mod log;
 mod probe;
 mod secrets;
 mod service;
 
 pub use database::Database;
-pub use log::Log;
-pub use probe::Probe;
+pub use private_server::Log;
+pub use probe::{Probe, ready_status};
 pub use process::{Process, Program};
 pub use secrets::Secrets;
 pub use service::Service;

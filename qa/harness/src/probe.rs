@@ -1,27 +1,73 @@
-//! Asking a service whether it is ready.
+//! Readiness of a service.
 
+use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
-/// Asks over a new connection each time: what is asked for is whether the service can be reached now.
-pub struct Probe(reqwest::Client);
+/// The status of `GET /ready`, over a new connection each time; `None` without an answer.
+pub async fn ready_status(address: SocketAddr) -> Option<u16> {
+    timeout(ANSWER_WITHIN, status_line(address)).await.ok()?.ok().flatten()
+}
+
+async fn status_line(address: SocketAddr) -> io::Result<Option<u16>> {
+    let mut stream = TcpStream::connect(address).await?;
+    let request = format!("GET /ready HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut start = *b"HTTP/1.1 200";
+    stream.read_exact(&mut start).await?;
+    let code = start.strip_prefix(b"HTTP/1.1 ").and_then(|code| std::str::from_utf8(code).ok()?.parse().ok());
+    Ok(code)
+}
+
+/// Asks services whether they are ready.
+pub struct Probe;
 
 impl Probe {
-    /// Nothing is asked yet.
+    /// A probe. It cannot fail.
     ///
     /// # Errors
     ///
-    /// Where no TLS can be set up on this machine.
-    pub fn new() -> reqwest::Result<Self> {
-        let http = reqwest::Client::builder().no_proxy().timeout(ANSWER_WITHIN).pool_max_idle_per_host(0).build()?;
-        Ok(Self(http))
+    /// Never.
+    pub fn new() -> Result<Self, Infallible> {
+        Ok(Self)
     }
 
-    /// Whether who listens there says that it is ready.
+    /// Whether the service at this address answers that it is ready.
     pub async fn is_ready(&self, address: SocketAddr) -> bool {
-        let answer = self.0.get(format!("http://{address}/ready")).send().await;
-        answer.is_ok_and(|answer| answer.status().is_success())
+        ready_status(address).await.is_some_and(|status| (200..300).contains(&status))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn status_of(answer: &'static [u8]) -> Option<u16> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 4];
+            stream.read_exact(&mut request).await.unwrap();
+            assert_eq!(&request, b"GET ");
+            stream.write_all(answer).await.unwrap();
+        };
+        tokio::join!(ready_status(address), server).0
+    }
+
+    #[tokio::test]
+    async fn reads_the_status_of_an_answer() {
+        assert_eq!(status_of(b"HTTP/1.1 200 OK\r\n\r\n").await, Some(200));
+        assert_eq!(status_of(b"HTTP/1.1 503 Service Unavailable\r\n\r\n").await, Some(503));
+        assert_eq!(status_of(b"SSH-2.0-OpenSSH_9.2\r\n").await, None);
     }
 }

@@ -1,24 +1,23 @@
-//! One program of the system as a process that is started, killed, stopped and continued.
+//! A program of the system as a process that is started, killed, stopped and continued.
 //!
 //! It ends with this process, however this one ends: see `private_server::supervisor`.
 
-use std::io::BufRead;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
-use std::thread;
+use std::sync::Mutex;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use private_server::supervisor::{Output, Supervised};
+use private_server::Log;
+use private_server::supervisor::Supervised;
 use serde_json::Value;
 use tokio::sync::{oneshot, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
-
-use crate::log::Log;
 
 const LISTENS_WITHIN: Duration = Duration::from_secs(30);
 /// A service drains for 3 s here at most, and the orchestrator finishes its requests within 28 s.
@@ -58,7 +57,8 @@ impl Program {
     ///
     /// Where it cannot be started.
     pub async fn start(self) -> Result<Process> {
-        Ok(spawn(self).await?.0)
+        let log = self.log.clone();
+        Process::spawn(self.command(), Stdio::null(), log).await
     }
 
     /// Runs it to its end.
@@ -68,9 +68,7 @@ impl Program {
     /// Where it cannot be started or fails.
     pub async fn run(self) -> Result<()> {
         let shown = self.path.display().to_string();
-        let (process, _) = spawn(self).await?;
-        let mut ended = process.ended;
-        let status = ended.wait_for(Option::is_some).await.context("nobody waits for the program")?.unwrap_or_default();
+        let status = self.start().await?.wait().await?;
         if !status.success() {
             bail!("{shown} failed ({status}): its log says why");
         }
@@ -82,13 +80,30 @@ impl Program {
     /// # Errors
     ///
     /// Where it cannot be started, ends, or does not say in time where it listens.
-    pub async fn serve(self) -> Result<(Process, SocketAddr)> {
+    pub async fn serve(mut self) -> Result<(Process, SocketAddr)> {
         let shown = self.path.display().to_string();
-        let (process, address) = spawn(self).await?;
+        let (sender, address) = oneshot::channel();
+        let (sender, log) = (Mutex::new(Some(sender)), self.log);
+        self.log = Log::new(move |line| {
+            if let Some(address) = listening(line)
+                && let Some(sender) = sender.lock().ok().and_then(|mut sender| sender.take())
+            {
+                // The receiver is gone when this took too long.
+                let _ = sender.send(address);
+            }
+            log.line(line);
+        });
+        let process = self.start().await?;
         match timeout(LISTENS_WITHIN, address).await {
             Ok(Ok(address)) => Ok((process, address)),
             _ => bail!("{shown} does not say where it listens: its log may say why"),
         }
+    }
+
+    fn command(self) -> Command {
+        let mut command = Command::new(self.path);
+        command.args(self.arguments).envs(self.environment);
+        command
     }
 }
 
@@ -99,6 +114,63 @@ pub struct Process {
 }
 
 impl Process {
+    /// Starts a command whose output goes to `log`. Its end is reported after its last line. `lease` stays open until
+    /// then: see `private_server::claim`.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be started.
+    pub async fn spawn(command: Command, lease: Stdio, log: Log) -> Result<Self> {
+        let (sender, ended) = watch::channel(None);
+        let (exit_sender, exit) = mpsc::channel();
+        let start = move || {
+            let child = Supervised::spawn(&command, lease, move |status| {
+                // The receiver lives until the output ends.
+                let _ = exit_sender.send(status);
+            });
+            child.with_context(|| format!("cannot run {}", command.get_program().display()))
+        };
+        let (child, output) = spawn_blocking(start).await??;
+        log.read(output, move || {
+            sender.send_replace(exit.recv().ok());
+        });
+        Ok(Self { child, ended })
+    }
+
+    /// Starts a command that writes where this process writes.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be started.
+    pub fn attach(command: &Command) -> Result<Self> {
+        let (sender, ended) = watch::channel(None);
+        let child = Supervised::attach(command, move |status| {
+            sender.send_replace(Some(status));
+        });
+        let child = child.with_context(|| format!("cannot run {}", command.get_program().display()))?;
+        Ok(Self { child, ended })
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    ///
+    /// Where its exit status is lost.
+    pub async fn wait(&self) -> Result<ExitStatus> {
+        self.watch_end().await.context("exit status unknown")
+    }
+
+    /// Its end, to be waited for apart from it.
+    pub fn watch_end(&self) -> impl Future<Output = Option<ExitStatus>> + Send + use<> {
+        let mut ended = self.ended.clone();
+        async move { ended.wait_for(Option::is_some).await.ok().and_then(|status| *status) }
+    }
+
+    /// Asks it to end (SIGTERM) and returns at once. A second call kills it.
+    pub fn signal_end(&mut self) {
+        self.child.signal_end();
+    }
+
     /// Sends a signal to the program alone.
     ///
     /// # Errors
@@ -113,16 +185,21 @@ impl Process {
     /// # Errors
     ///
     /// Where it had ended before.
-    pub async fn kill(mut self) -> Result<()> {
+    pub async fn kill(self) -> Result<()> {
         self.signal(Signal::SIGKILL)?;
-        self.ended.wait_for(Option::is_some).await.context("nobody waits for the program")?;
-        Ok(())
+        self.wait().await.map(drop)
     }
 
     /// The program's own process.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.pid()
+    }
+
+    /// The process group of the program and its supervisor.
+    #[must_use]
+    pub fn group(&self) -> u32 {
+        self.child.group()
     }
 
     /// How it ended, once it has.
@@ -145,42 +222,6 @@ impl Process {
 /// Where there is none.
 pub fn send(signal: Signal, pid: u32) -> Result<()> {
     kill(Pid::from_raw(pid.try_into()?), signal).with_context(|| format!("cannot send {signal} to process {pid}"))
-}
-
-async fn spawn(program: Program) -> Result<(Process, oneshot::Receiver<SocketAddr>)> {
-    spawn_blocking(move || {
-        let mut command = Command::new(&program.path);
-        command.args(&program.arguments).envs(program.environment);
-        let (sender, ended) = watch::channel(None);
-        let (child, output) = Supervised::spawn(&command, Stdio::null(), move |status| {
-            sender.send_replace(Some(status));
-        })
-        .with_context(|| format!("cannot run {}", program.path.display()))?;
-        let address = read(output, program.log);
-        Ok((Process { child, ended }, address))
-    })
-    .await?
-}
-
-/// Writes the output to the log, and picks out where a service says that it listens.
-fn read(mut output: Output, log: Log) -> oneshot::Receiver<SocketAddr> {
-    let (sender, address) = oneshot::channel();
-    let mut sender = Some(sender);
-    thread::spawn(move || {
-        let mut bytes = Vec::new();
-        while matches!(output.read_until(b'\n', &mut bytes), Ok(1..)) {
-            let line = String::from_utf8_lossy(&bytes).trim_end().to_owned();
-            bytes.clear();
-            if sender.is_some()
-                && let Some(address) = listening(&line)
-            {
-                // Nobody listens when it took too long.
-                let _ = sender.take().map(|sender| sender.send(address));
-            }
-            log.line(&line);
-        }
-    });
-    address
 }
 
 /// The address in the line of JSON with which a service says that it listens.

@@ -1,4 +1,4 @@
-//! What lets clients and services in: random, one set for each run.
+//! Credentials of clients and services: random, one set for each run.
 
 use std::net::Ipv4Addr;
 

@@ -1,6 +1,6 @@
-//! The three services by their names.
+//! The three services.
 
-/// A service, which is a program of its own.
+/// A service, which is a program of the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Service {
     /// The Customers API.
@@ -23,5 +23,11 @@ impl Service {
             Self::Orders => "orders",
             Self::Orchestrator => "orchestrator",
         }
+    }
+
+    /// The name of a setting that each service has: `ORDERS_PORT` for `PORT`.
+    #[must_use]
+    pub fn variable(self, setting: &str) -> String {
+        format!("{}_{setting}", self.name().to_uppercase())
     }
 }

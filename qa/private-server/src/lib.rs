@@ -16,6 +16,7 @@ mod server;
 pub mod supervisor;
 
 pub use install::install_command;
+pub use log::Log;
 pub use ports::free_ports;
 pub use program::{Engine, Program};
-pub use server::{Durability, Error, Launch, PrivateServer};
+pub use server::{Durability, Error, Launch, PrivateServer, greets};

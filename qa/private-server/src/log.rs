@@ -1,70 +1,88 @@
-//! The log of a server while it runs: its last lines, and the moment it says it is ready.
+//! The output of a process: passed on line by line, with the last lines kept for messages.
 
 use std::collections::VecDeque;
-use std::io::BufRead;
-use std::sync::mpsc::{Receiver, channel};
+use std::fs::File;
+use std::io::{self, BufRead, Write};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
 
 use crate::supervisor::Output;
 
-/// Takes the server's log line by line, from a thread.
-pub(crate) type Sink = Arc<dyn Fn(&str) + Send + Sync>;
+const KEPT_LINES: usize = 500;
 
-/// Called when the log has ended.
-pub(crate) type EndHook = Arc<dyn Fn() + Send + Sync>;
-
-const KEPT_LINES: usize = 15;
-
-/// Said by every MySQL and MariaDB server once it accepts connections.
-const READY: &str = "ready for connections";
-
-pub(crate) struct Log {
+/// A log, shared by all processes that write to it one after the other.
+#[derive(Clone)]
+pub struct Log {
+    sink: Arc<dyn Fn(&str) + Send + Sync>,
     kept: Arc<Mutex<VecDeque<String>>>,
-    ready: Receiver<()>,
 }
 
 impl Log {
-    /// Reads `output` to its end in a thread.
-    pub(crate) fn read(mut output: Output, sink: Sink, on_end: EndHook) -> Self {
-        let kept = Arc::new(Mutex::new(VecDeque::new()));
-        let (sender, ready) = channel();
-        let shared = Arc::clone(&kept);
+    /// A log that passes each line to `sink`, from threads.
+    #[must_use]
+    pub fn new(sink: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self { sink: Arc::new(sink), kept: Arc::default() }
+    }
+
+    /// A new file `name.log`.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be created.
+    pub fn create(directory: &Path, name: &str) -> io::Result<Self> {
+        let file = File::create(directory.join(format!("{name}.log")))?;
+        // A full disk must not end a run: lines that cannot be written are lost.
+        Ok(Self::new(move |line| drop(writeln!(&file, "{line}"))))
+    }
+
+    /// Appends the lines of `output` from a thread; calls `on_end` after the last one.
+    pub fn read(self, mut output: Output, on_end: impl FnOnce() + Send + 'static) {
         thread::spawn(move || {
             let mut bytes = Vec::new();
             while matches!(output.read_until(b'\n', &mut bytes), Ok(1..)) {
-                let line = String::from_utf8_lossy(&bytes).trim_end().to_owned();
+                self.line(String::from_utf8_lossy(&bytes).trim_end());
                 bytes.clear();
-                sink(&line);
-                let is_ready = line.contains(READY);
-                keep(&shared, line);
-                if is_ready {
-                    // Only the first one is waited for.
-                    let _ = sender.send(());
-                }
             }
+            drop(self);
             on_end();
         });
-        Self { kept, ready }
     }
 
-    /// Waits until the server is ready, or its log has ended.
-    pub(crate) fn wait_until_ready(&self, patience: Duration) -> bool {
-        self.ready.recv_timeout(patience).is_ok()
+    /// Appends a line.
+    pub fn line(&self, line: &str) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() == KEPT_LINES {
+            kept.pop_front();
+        }
+        kept.push_back(line.to_owned());
+        (self.sink)(line);
     }
 
-    /// The last lines, oldest first.
-    pub(crate) fn tail(&self) -> String {
+    /// The last lines, at most this many and at most 500, oldest first.
+    #[must_use]
+    pub fn tail(&self, lines: usize) -> String {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        Vec::from_iter(kept.iter().map(String::as_str)).join("\n")
+        if kept.is_empty() {
+            return "(no output)".to_owned();
+        }
+        let skipped = kept.len().saturating_sub(lines);
+        Vec::from_iter(kept.iter().skip(skipped).map(String::as_str)).join("\n")
     }
 }
 
-fn keep(kept: &Mutex<VecDeque<String>>, line: String) {
-    let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-    if kept.len() == KEPT_LINES {
-        kept.pop_front();
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tail_has_the_last_lines() {
+        let log = Log::new(|_| ());
+        assert_eq!(log.tail(5), "(no output)");
+        for number in 0..2 * KEPT_LINES {
+            log.line(&format!("line {number}"));
+        }
+        assert_eq!(log.tail(2), "line 998\nline 999");
+        assert_eq!(log.tail(usize::MAX).lines().count(), KEPT_LINES);
     }
-    kept.push_back(line);
 }

@@ -1,24 +1,32 @@
 //! The life of a private server: start, ready, end. How its data directory is made is in `data`.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::os::unix::fs::MetadataExt;
+use std::net::{Ipv4Addr, TcpListener, TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, geteuid};
 
 use crate::claim::Claim;
 use crate::data;
-use crate::log::{EndHook, Log, Sink};
+use crate::log::Log;
 use crate::program::{Engine, Program};
-use crate::supervisor::{PATIENCE, Supervised, send_signal};
+use crate::supervisor::{PATIENCE, Supervised};
 
 /// Recovery after a hard end takes the longest.
 const READY_WITHIN: Duration = Duration::from_secs(120);
 const STOPPED_WITHIN: Duration = Duration::from_secs(60);
 const GREETING_WITHIN: Duration = Duration::from_secs(10);
+
+/// Printed by every MySQL and MariaDB server once it accepts connections.
+const READY: &str = "ready for connections";
+/// The lines of its log in the error of a server that does not start.
+const TAIL: usize = 15;
 
 const PID_FILE: &str = "server.pid";
 
@@ -114,8 +122,8 @@ pub struct Launch<'a> {
     durability: Durability,
     database: Option<String>,
     binary_log: bool,
-    sink: Sink,
-    on_end: EndHook,
+    log: Log,
+    on_end: Arc<dyn Fn() + Send + Sync>,
 }
 
 impl<'a> Launch<'a> {
@@ -128,7 +136,7 @@ impl<'a> Launch<'a> {
             durability,
             database: None,
             binary_log: false,
-            sink: Arc::new(|_| ()),
+            log: Log::new(|_| ()),
             on_end: Arc::new(|| ()),
         }
     }
@@ -151,7 +159,7 @@ impl<'a> Launch<'a> {
     /// Passes on every line of the server's log. It is called from a thread.
     #[must_use]
     pub fn on_log(mut self, sink: impl Fn(&str) + Send + Sync + 'static) -> Self {
-        self.sink = Arc::new(sink);
+        self.log = Log::new(sink);
         self
     }
 
@@ -170,7 +178,7 @@ impl<'a> Launch<'a> {
     pub fn start(self) -> Result<PrivateServer, Error> {
         let claim = claim(&self.directory)?;
         let directory = fs::canonicalize(&self.directory).map_err(|e| Error::io(&self.directory, e))?;
-        let as_root = is_owned_by_root(&directory)?;
+        let as_root = geteuid().is_root();
         let data = data::prepare(self.program, &directory, self.durability, as_root, &claim)?;
         let mut attempt = 1;
         loop {
@@ -178,13 +186,8 @@ impl<'a> Launch<'a> {
             let command = self.command(&directory, &data, port, as_root)?;
             match self.run(&command, port, &claim) {
                 Ok(child) => {
-                    return Ok(PrivateServer {
-                        pid: child.pid(),
-                        group: child.group(),
-                        child: Some(child),
-                        port,
-                        _claim: claim,
-                    });
+                    let (pid, group) = (child.pid(), child.group());
+                    return Ok(PrivateServer { child: Some(child), pid, group, port, _claim: claim });
                 }
                 Err(error) if error.is_taken_port() && attempt < PORT_ATTEMPTS => attempt += 1,
                 Err(error) => return Err(error),
@@ -229,12 +232,24 @@ impl<'a> Launch<'a> {
         let io = |e| Error::io(&self.program.server, e);
         let lease = claim.lease().map_err(io)?;
         let (child, output) = Supervised::spawn(command, lease, |_| ()).map_err(io)?;
-        let log = Log::read(output, Arc::clone(&self.sink), Arc::clone(&self.on_end));
-        if log.wait_until_ready(READY_WITHIN) && greets(port) {
+        let (sender, ready) = channel();
+        let (end_sender, log, on_end) = (sender.clone(), self.log.clone(), Arc::clone(&self.on_end));
+        // Only the first message is waited for.
+        let log = Log::new(move |line| {
+            log.line(line);
+            if line.contains(READY) {
+                let _ = sender.send(true);
+            }
+        });
+        log.clone().read(output, move || {
+            let _ = end_sender.send(false);
+            on_end();
+        });
+        if ready.recv_timeout(READY_WITHIN) == Ok(true) && greets((Ipv4Addr::LOCALHOST, port)) {
             return Ok(child);
         }
         child.stop(STOPPED_WITHIN);
-        Err(Error::NotReady { program: self.program.to_string(), log: log.tail() })
+        Err(Error::NotReady { program: self.program.to_string(), log: log.tail(TAIL) })
     }
 }
 
@@ -309,7 +324,7 @@ fn claim(directory: &Path) -> Result<Claim, Error> {
     let pid_file = directory.join(PID_FILE);
     if let Some(pid) = server_process(&pid_file) {
         // It may have ended in between.
-        let _ = send_signal("TERM", pid);
+        let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
     }
     if claim.wait_for_leftovers(PATIENCE * 2).map_err(io)? {
         return Ok(claim);
@@ -319,20 +334,11 @@ fn claim(directory: &Path) -> Result<Claim, Error> {
 }
 
 /// The process in a server's pid file, if that process has this pid file among its arguments: ids are used again.
-fn server_process(pid_file: &Path) -> Option<i64> {
-    let pid: i64 = fs::read_to_string(pid_file).ok()?.trim().parse().ok()?;
+fn server_process(pid_file: &Path) -> Option<i32> {
+    let pid: i32 = fs::read_to_string(pid_file).ok()?.trim().parse().ok()?;
     let arguments = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     let wanted = data::option("--pid-file=", &fs::canonicalize(pid_file).ok()?);
     arguments.split(|byte| *byte == 0).any(|argument| argument == wanted.as_encoded_bytes()).then_some(pid)
-}
-
-/// A new file belongs to the user of this process, which std cannot ask for.
-fn is_owned_by_root(directory: &Path) -> Result<bool, Error> {
-    let path = directory.join("user");
-    File::create(&path)
-        .and_then(|file| file.metadata())
-        .map(|metadata| metadata.uid() == 0)
-        .map_err(|e| Error::io(&path, e))
 }
 
 fn free_port() -> io::Result<u16> {
@@ -340,10 +346,11 @@ fn free_port() -> io::Result<u16> {
     Ok(listener.local_addr()?.port())
 }
 
-/// Whether a server of protocol version 10 answers a connection. Its greeting is a 4-byte header, then the version.
-fn greets(port: u16) -> bool {
+/// Whether a server of protocol version 10 greets at an address: a header of 4 bytes, then the version.
+#[must_use]
+pub fn greets(address: impl ToSocketAddrs) -> bool {
     let mut start = [0; 5];
-    let greeting = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).and_then(|mut stream| {
+    let greeting = TcpStream::connect(address).and_then(|mut stream| {
         stream.set_read_timeout(Some(GREETING_WITHIN))?;
         stream.read_exact(&mut start)
     });

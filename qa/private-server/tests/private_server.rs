@@ -4,7 +4,7 @@
 
 use std::env;
 use std::fs;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::iter;
 use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::process::ExitStatusExt;
@@ -15,8 +15,10 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use private_server::claim::Claim;
-use private_server::supervisor::{self, Attached, Supervised};
+use private_server::supervisor::{self, Supervised};
 use private_server::{Durability, Engine, Error, Launch, PrivateServer, Program, install_command};
 
 fn program() -> Program {
@@ -117,7 +119,7 @@ fn the_end_of_a_server_is_reported_after_its_last_line() {
         .on_end(move || end.send("the end".to_owned()).unwrap())
         .start()
         .unwrap();
-    supervisor::send_signal("TERM", server.pid().into()).unwrap();
+    send(Signal::SIGTERM, server.pid());
     let seen: Vec<String> =
         iter::from_fn(|| log.recv_timeout(Duration::from_secs(60)).ok()).take_while(|line| line != "the end").collect();
     // MySQL says one line more.
@@ -240,7 +242,7 @@ fn a_server_whose_owner_and_supervisor_were_killed_is_ended_by_the_next_owner() 
     let (mut owner, pid) = owner_process(test, directory.path());
     // All of the group but the server: the supervisor, and the watcher, which is the supervisor's other child.
     for helper in group_of(pid).into_iter().filter(|member| *member != pid) {
-        supervisor::send_signal("KILL", helper.into()).unwrap();
+        send(Signal::SIGKILL, helper);
     }
     owner.kill().unwrap();
     owner.wait().unwrap();
@@ -312,41 +314,51 @@ fn a_child_keeps_its_environment_and_its_exit_status() {
     assert_eq!(status.code(), Some(7));
 }
 
-/// Starts a shell that starts another program, and gives that program's id and a wait for the end of both: until then
-/// they hold the output.
-fn attached_family() -> (Attached, u32, impl FnOnce() -> io::Result<usize>) {
+/// Starts a shell that starts another program, and returns it with that program's id.
+fn attached_family(directory: &Path) -> (Supervised, u32) {
+    let file = directory.join("pid");
     let mut command = Command::new("sh");
-    command.args(["-c", "tail -f /dev/null & echo $!; wait"]);
-    let (child, output) = Attached::spawn(&command, Stdio::piped(), |_| ()).unwrap();
-    let mut output = BufReader::new(output.unwrap());
-    let mut line = String::new();
-    output.read_line(&mut line).unwrap();
-    (child, line.trim().parse().unwrap(), move || output.read_to_end(&mut Vec::new()))
+    command.args(["-c", r#"tail -f /dev/null & echo $! >"$1.new"; mv "$1.new" "$1"; wait"#, "sh"]).arg(&file);
+    let child = Supervised::attach(&command, |_| ()).unwrap();
+    assert!(eventually(|| file.exists()));
+    (child, fs::read_to_string(file).unwrap().trim().parse().unwrap())
+}
+
+fn eventually(is_so: impl Fn() -> bool) -> bool {
+    (0..1000).any(|_| {
+        is_so() || {
+            thread::sleep(Duration::from_millis(20));
+            false
+        }
+    })
+}
+
+fn send(signal: Signal, pid: u32) {
+    kill(Pid::from_raw(pid.try_into().unwrap()), signal).unwrap();
 }
 
 #[test]
 fn an_attached_command_ends_with_all_that_it_started() {
-    let (mut child, grandchild, wait) = attached_family();
+    let directory = tempfile::tempdir().unwrap();
+    let (mut child, grandchild) = attached_family(directory.path());
     child.signal_end();
-    wait().unwrap();
-    assert!(!runs(grandchild));
+    assert!(eventually(|| !runs(grandchild)));
 }
 
 #[test]
 fn an_attached_command_ends_with_its_owner() {
-    let (child, grandchild, wait) = attached_family();
+    let directory = tempfile::tempdir().unwrap();
+    let (child, grandchild) = attached_family(directory.path());
     drop(child);
-    wait().unwrap();
-    assert!(!runs(grandchild));
+    assert!(eventually(|| !runs(grandchild)));
 }
 
 #[test]
 fn an_attached_command_gives_its_exit_status_and_leaves_nothing() {
     let mut command = Command::new("sh");
     command.args(["-c", "exit 7"]);
-    let (sender, ended) = channel();
-    let (child, _) = Attached::spawn(&command, Stdio::null(), move |status| sender.send(status).unwrap()).unwrap();
-    let status = ended.recv_timeout(Duration::from_secs(5)).unwrap();
+    let child = Supervised::attach(&command, |_| ()).unwrap();
+    let status = child.wait(Duration::from_secs(5)).unwrap();
     assert_eq!(status.code(), Some(7));
     assert_eq!(group_with_id(child.group()), [0; 0]);
 }

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, bail};
+use harness::{Service, ready_status};
 use serde_json::Value;
 
 use super::confinement::Process;
 use crate::docker::Project;
-use crate::ready;
-use crate::services::{SERVICES, Settings};
+use crate::settings::Settings;
+use crate::workspace;
 
 /// The services that run until they are stopped.
 pub(crate) const SERVERS: [&str; 5] = ["mysql", "customers", "orders", "orchestrator", "door"];
@@ -32,7 +33,7 @@ const LAST_LINES: &str = "15";
 /// A Compose project of this working copy on free ports.
 pub(crate) struct Containers {
     project: Project,
-    ports: BTreeMap<&'static str, u16>,
+    ports: BTreeMap<String, u16>,
     mysql_image: String,
     /// Where its services are, and what lets in.
     pub(crate) settings: Settings,
@@ -42,8 +43,9 @@ impl Containers {
     /// Nothing runs yet.
     pub(crate) fn new() -> Result<Self> {
         let project = Project::new("compose-test", true);
-        let names = SERVICES.iter().map(|service| service.port_variable).chain(["MYSQL_PORT"]);
-        let ports = BTreeMap::from_iter(names.zip(private_server::free_ports(SERVICES.len() + 1)?));
+        let names = Vec::from_iter(Settings::port_variables().chain(["MYSQL_PORT".to_owned()]));
+        let free = private_server::free_ports(names.len())?;
+        let ports = BTreeMap::from_iter(names.into_iter().zip(free));
         let config = project.config()?;
         // It lets operators in, so it knows everything that a client has to know.
         let customers = &config["services"]["customers"]["environment"];
@@ -68,13 +70,18 @@ impl Containers {
     }
 
     /// Whether everything answers, and the engine has noticed.
-    pub(crate) fn are_ready(&self) -> Result<bool> {
+    pub(crate) async fn are_ready(&self) -> Result<bool> {
         for service in SERVERS {
             if self.inspect(service)?["State"]["Health"]["Status"] != "healthy" {
                 return Ok(false);
             }
         }
-        Ok(SERVICES.iter().all(|service| ready::status(self.settings.address(service)) == Some(200)))
+        for service in Service::ALL {
+            if ready_status(self.settings.address(service)).await != Some(200) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// A table for people.
@@ -118,7 +125,7 @@ impl Containers {
 
     /// What a service has written to standard output, and to standard error.
     pub(crate) fn log(&self, service: &str) -> Result<(String, String)> {
-        let output = output(Command::new("docker").arg("logs").arg(self.id(service)?))?;
+        let output = output(workspace::command("docker").arg("logs").arg(self.id(service)?))?;
         Ok((text(&output.stdout), text(&output.stderr)))
     }
 
@@ -143,7 +150,7 @@ impl Containers {
     fn image_megabytes(&self, service: &str) -> Result<f64> {
         let container = self.inspect(service)?;
         let image = container["Image"].as_str().with_context(|| format!("{service} has no image"))?;
-        let size = said(Command::new("docker").args(["image", "inspect", "--format", "{{.Size}}", image]))?;
+        let size = said(workspace::command("docker").args(["image", "inspect", "--format", "{{.Size}}", image]))?;
         Ok(size.trim().parse::<f64>()? / 1e6)
     }
 
@@ -153,7 +160,7 @@ impl Containers {
     }
 
     fn inspect(&self, service: &str) -> Result<Value> {
-        let found = said(Command::new("docker").arg("inspect").arg(self.id(service)?))?;
+        let found = said(workspace::command("docker").arg("inspect").arg(self.id(service)?))?;
         let mut containers: Vec<Value> =
             serde_json::from_str(&found).context("cannot read what docker inspect says")?;
         containers.pop().with_context(|| format!("{service} has no container"))
@@ -170,7 +177,7 @@ impl Containers {
 
     /// A line of bash where the engine's processes are: the engine may run as somebody else, or in a virtual machine.
     fn beside(&self, line: &str) -> Command {
-        let mut command = Command::new("docker");
+        let mut command = workspace::command("docker");
         command.args([
             "run",
             "--rm",

@@ -1,25 +1,22 @@
-//! What the programs of the steps need, installed where it is missing: packages of npm and PyPI beside the sources and
+//! The needs of the steps' programs, installed where they are missing: packages of npm and PyPI beside the sources and
 //! below `.local`, and Chromium on the machine. Their versions are in `qa/conformance`.
 
 use std::env;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use private_server::claim::Claim;
 
 use crate::cli::Install;
-use crate::home::Home;
 use crate::system::System;
-use crate::tool::{CHROMIUM, PROMTOOL};
-use crate::{process, workspace};
+use crate::tools::{self, CHROMIUM, PROMTOOL, Tool};
+use crate::workspace;
 
-/// Where the programs are, in the working copy.
+/// The folder of the programs, in the working copy.
 pub(crate) const FOLDER: &str = "qa/conformance";
 
-/// What a program runs on.
+/// The runtime of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Runtime {
     Node,
@@ -30,110 +27,93 @@ pub(crate) enum Runtime {
     Promtool,
 }
 
-/// What was found or installed.
-pub(crate) struct Tools {
-    claim: Arc<Claim>,
-    install: Install,
-    chromium: Option<PathBuf>,
-    promtool: Option<PathBuf>,
-}
+/// The paths that were found or installed, by variable.
+pub(crate) struct Tools(Vec<(&'static str, PathBuf)>);
 
 impl Tools {
-    pub(crate) fn new(home: &Home, install: Install) -> Self {
-        Self { claim: Arc::clone(&home.claim), install, chromium: None, promtool: None }
-    }
-
     /// Finds or installs what these runtimes need.
-    pub(crate) fn prepare(&mut self, system: &mut System, runtimes: impl Iterator<Item = Runtime>) -> Result<()> {
-        let runtimes = Vec::from_iter(runtimes);
-        if runtimes.iter().any(|runtime| matches!(runtime, Runtime::Node | Runtime::Browser)) {
-            self.prepare_node(system)?;
+    pub(crate) async fn prepare(system: &mut System, install: Install, runtimes: &[Runtime]) -> Result<Self> {
+        let is_wanted = |wanted: [Runtime; 2]| runtimes.iter().any(|runtime| wanted.contains(runtime));
+        if is_wanted([Runtime::Node, Runtime::Browser]) {
+            prepare_node(system, install).await?;
         }
-        if runtimes.iter().any(|runtime| matches!(runtime, Runtime::Python | Runtime::Promtool)) {
-            self.prepare_python(system)?;
+        if is_wanted([Runtime::Python, Runtime::Promtool]) {
+            prepare_python(system, install).await?;
         }
-        if runtimes.contains(&Runtime::Browser) {
-            self.chromium = Some(CHROMIUM.find_or_install(self.install, &system.progress, &self.claim)?);
+        let mut paths = Vec::new();
+        let tools: [(Runtime, &str, &Tool); 2] =
+            [(Runtime::Browser, "CHROMIUM", &CHROMIUM), (Runtime::Promtool, "PROMTOOL", &PROMTOOL)];
+        for (_, variable, tool) in tools.into_iter().filter(|(runtime, ..)| runtimes.contains(runtime)) {
+            let path = match env::var_os(variable).filter(|path| !path.is_empty()) {
+                Some(path) => path.into(),
+                None => tool.find_or_install(install, system).await?,
+            };
+            paths.push((variable, path));
         }
-        if runtimes.contains(&Runtime::Promtool) {
-            self.promtool = Some(PROMTOOL.find_or_install(self.install, &system.progress, &self.claim)?);
-        }
-        Ok(())
+        Ok(Self(paths))
     }
 
     /// A command in the root of the working copy that only lacks its program.
     pub(crate) fn command(&self, runtime: Runtime) -> Result<Command> {
         let mut command = match runtime {
-            Runtime::Node | Runtime::Browser => Command::new("node"),
+            Runtime::Node | Runtime::Browser => workspace::command("node"),
             Runtime::Python | Runtime::Promtool => python()?,
         };
-        if runtime == Runtime::Browser {
-            command.env("CHROMIUM", self.chromium.as_ref().context("Chromium was not looked for")?);
-        }
-        if runtime == Runtime::Promtool {
-            command.env("PROMTOOL", self.promtool.as_ref().context("promtool was not looked for")?);
-        }
-        command.current_dir(workspace::root());
+        command.envs(self.0.iter().map(|(variable, path)| (variable, path)));
         Ok(command)
-    }
-
-    fn prepare_node(&self, system: &mut System) -> Result<()> {
-        for program in ["node", "npm"] {
-            require(program, "install Node.js 20.19 or newer with npm")?;
-        }
-        let mut install = Command::new("npm");
-        // None of the packages needs its scripts to be run.
-        install.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(folder());
-        let lock = Lock { file: folder().join("package-lock.json"), installed: folder().join("node_modules") };
-        self.install(system, "npm", &lock, &[install])
-    }
-
-    fn prepare_python(&self, system: &mut System) -> Result<()> {
-        require("python3", "install Python 3.11 or newer with its module venv")?;
-        let mut create = Command::new("python3");
-        create.args(["-m", "venv", "--clear"]).arg(venv());
-        let mut install = Command::new(venv().join("bin/pip"));
-        install
-            .args(["install", "--disable-pip-version-check", "--requirement"])
-            .arg(folder().join("requirements.txt"));
-        let lock = Lock { file: folder().join("requirements.txt"), installed: venv() };
-        self.install(system, "pip", &lock, &[create, install])
-    }
-
-    /// Runs the commands, unless they have done their work for this lock file.
-    fn install(&self, system: &mut System, name: &'static str, lock: &Lock, commands: &[Command]) -> Result<()> {
-        if lock.is_installed()? {
-            return Ok(());
-        }
-        if self.install.no_install {
-            bail!(
-                "{} is not installed as {} says, and --no-install forbids it",
-                lock.installed.display(),
-                lock.file.display()
-            );
-        }
-        system.progress.start(name, "installing");
-        for command in commands {
-            let progress = system.progress.clone();
-            system.run(name, command, move |line| {
-                progress.detail(name, line);
-                true
-            })?;
-        }
-        lock.set_installed()?;
-        system.progress.done(name, "installed");
-        Ok(())
     }
 }
 
-/// A file that says what is to be installed, and the folder into which it goes.
+async fn prepare_node(system: &mut System, install: Install) -> Result<()> {
+    for program in ["node", "npm"] {
+        require(program, "install Node.js 20.19 or newer with npm")?;
+    }
+    let mut command = workspace::command("npm");
+    // None of the packages needs its scripts to be run.
+    command.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(folder());
+    let lock = Lock { file: folder().join("package-lock.json"), installed: folder().join("node_modules") };
+    lock.install(system, install, "npm", vec![command]).await
+}
+
+async fn prepare_python(system: &mut System, install: Install) -> Result<()> {
+    require("python3", "install Python 3.11 or newer with its module venv")?;
+    let mut create = workspace::command("python3");
+    create.args(["-m", "venv", "--clear"]).arg(venv());
+    let mut packages = workspace::command(venv().join("bin/pip"));
+    packages.args(["install", "--disable-pip-version-check", "--requirement"]).arg(folder().join("requirements.txt"));
+    let lock = Lock { file: folder().join("requirements.txt"), installed: venv() };
+    lock.install(system, install, "pip", vec![create, packages]).await
+}
+
+/// A file with versions, and the folder where they are installed.
 struct Lock {
     file: PathBuf,
     installed: PathBuf,
 }
 
 impl Lock {
-    /// Whether the folder has what the file says now. What was left half done does not count.
+    /// Runs the commands, unless they have done their work for this file.
+    async fn install(
+        &self,
+        system: &mut System,
+        install: Install,
+        name: &'static str,
+        commands: Vec<Command>,
+    ) -> Result<()> {
+        if self.is_installed()? {
+            return Ok(());
+        }
+        if install.no_install {
+            let (installed, file) = (self.installed.display(), self.file.display());
+            bail!("{installed} is not installed as {file} says, and --no-install forbids it");
+        }
+        for command in commands {
+            system.run_step(name, "installing", command).await?;
+        }
+        self.set_installed()
+    }
+
+    /// Whether the folder has the versions of the file. An unfinished installation does not count.
     fn is_installed(&self) -> Result<bool> {
         let wanted = fs::read(&self.file).with_context(|| format!("cannot read {}", self.file.display()))?;
         Ok(fs::read(self.mark()).is_ok_and(|installed| installed == wanted))
@@ -155,20 +135,19 @@ fn folder() -> PathBuf {
 }
 
 fn venv() -> PathBuf {
-    workspace::conformance_directory().join("venv")
+    workspace::local("conformance/venv")
 }
 
 /// The Python of the environment, which finds the programs of its packages first.
 fn python() -> Result<Command> {
     let programs = venv().join("bin");
-    let mut command = Command::new(programs.join("python"));
-    let path = env::var_os("PATH").unwrap_or_default();
-    command.env("PATH", env::join_paths([programs].into_iter().chain(env::split_paths(&path)))?);
+    let mut command = workspace::command(programs.join("python"));
+    command.env("PATH", env::join_paths([programs].into_iter().chain(env::split_paths(&tools::path())))?);
     Ok(command)
 }
 
 fn require(program: &str, otherwise: &str) -> Result<()> {
-    match process::answer(Command::new(program).arg("--version")) {
+    match workspace::output(workspace::command(program).arg("--version")) {
         Some(_) => Ok(()),
         None => bail!("no {program} on this machine: {otherwise}"),
     }

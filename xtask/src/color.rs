@@ -1,0 +1,54 @@
+//! `--color` and NO_COLOR, for xtask and for the programs that it runs.
+
+use std::env;
+use std::ffi::OsString;
+use std::process::Command;
+
+use anstream::ColorChoice;
+
+/// Takes `--color` from the command line. It counts for errors in the command line, too, so it comes before parsing.
+pub(crate) fn apply() {
+    choice(env::args_os()).write_global();
+}
+
+/// Hands the choice to a program that follows the conventions.
+pub(crate) fn pass_on(command: &mut Command) {
+    match ColorChoice::global() {
+        ColorChoice::Auto => {}
+        ColorChoice::Never => {
+            command.env("NO_COLOR", "1").env_remove("CLICOLOR_FORCE").env("CARGO_TERM_COLOR", "never");
+        }
+        ColorChoice::Always | ColorChoice::AlwaysAnsi => {
+            command.env("CLICOLOR_FORCE", "1").env_remove("NO_COLOR").env("CARGO_TERM_COLOR", "always");
+        }
+    }
+}
+
+/// Whether standard error shows colours.
+pub(crate) fn on_stderr() -> bool {
+    anstream::AutoStream::choice(&std::io::stderr()) != ColorChoice::Never
+}
+
+fn choice(arguments: impl Iterator<Item = OsString>) -> ColorChoice {
+    let arguments = Vec::from_iter(arguments.map(|argument| argument.to_string_lossy().into_owned()));
+    let separate = arguments.windows(2).find(|pair| pair[0] == "--color").map(|pair| &*pair[1]);
+    let joined = arguments.iter().find_map(|argument| argument.strip_prefix("--color="));
+    match separate.or(joined) {
+        Some("always") => ColorChoice::Always,
+        Some("never") => ColorChoice::Never,
+        _ => ColorChoice::Auto,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_choice_is_seen_in_both_spellings() {
+        let choice = |line: &str| choice(line.split(' ').map(OsString::from));
+        assert_eq!(choice("xtask up --color never"), ColorChoice::Never);
+        assert_eq!(choice("xtask --color=always up"), ColorChoice::Always);
+        assert_eq!(choice("xtask up"), ColorChoice::Auto);
+    }
+}

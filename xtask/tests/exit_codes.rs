@@ -1,0 +1,70 @@
+//! The exit codes of `cargo xtask --help`, and its colours.
+
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Output};
+
+fn xtask(line: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command.args(line.split(' ')).env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE");
+    command
+}
+
+fn run(command: &mut Command) -> Output {
+    command.output().expect("xtask runs")
+}
+
+fn code(command: &mut Command) -> Option<i32> {
+    run(command).status.code()
+}
+
+/// A cargo that fails with this code.
+fn with_cargo(line: &str, exit_code: i32) -> Option<i32> {
+    let directory = tempfile::tempdir().expect("a directory");
+    let cargo = directory.path().join("cargo");
+    fs::write(&cargo, format!("#!/bin/sh\nexit {exit_code}\n")).expect("a program");
+    fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755)).expect("an executable program");
+    code(xtask(line).env("CARGO", &cargo))
+}
+
+#[test]
+fn help_and_version_are_fine_and_name_the_codes() {
+    assert_eq!(code(&mut xtask("--version")), Some(0));
+    let help = run(&mut xtask("--help"));
+    assert_eq!(help.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&help.stdout).contains("Exit codes: 0 fine; 1 "));
+    assert_eq!(code(&mut xtask("ci --list")), Some(0));
+}
+
+#[test]
+fn a_failing_step_is_a_violation() {
+    assert_eq!(with_cargo("ci --only fmt", 1), Some(1));
+    assert_eq!(with_cargo("ci --only clippy", 101), Some(1));
+    assert_eq!(with_cargo("ci --only fmt", 0), Some(0));
+}
+
+#[test]
+fn wrong_usage_is_told_from_everything_else() {
+    assert_eq!(code(&mut xtask("no-such-command")), Some(2));
+    assert_eq!(code(&mut xtask("up --no-such-option")), Some(2));
+    assert_eq!(code(&mut xtask("conformance no-such-step")), Some(2));
+}
+
+#[test]
+fn nothing_runs_without_what_it_needs() {
+    assert_eq!(code(xtask("up").env("HOST", "not an address")), Some(3));
+    assert_eq!(with_cargo("openapi check", 101), Some(3), "a build that fails");
+    assert_eq!(with_cargo("ci --only test", 3), Some(3), "a step that could not run");
+    assert_eq!(code(xtask("rolling --no-install").env("PATH", "").env("CARGO", "/nonexistent/cargo")), Some(3));
+}
+
+#[test]
+fn colours_are_shown_where_they_are_wanted() {
+    let is_coloured = |command: &mut Command| run(command).stdout.contains(&0x1b);
+    assert!(!is_coloured(&mut xtask("--help")), "not a terminal");
+    assert!(is_coloured(&mut xtask("--color always --help")));
+    assert!(!is_coloured(&mut xtask("--color never --help")));
+    assert!(!is_coloured(xtask("--help").env("NO_COLOR", "1")));
+}
