@@ -20,8 +20,12 @@ const LOOK: &str = "GET /orders/{id}";
 const LOOKUP: &str = "GET /internal/orders/lookup";
 
 const OUTAGE: Duration = Duration::from_millis(20);
-/// More attempts than an outage has room for.
-const PATIENT: Policy = Policy { retry: Retry { attempts: 60, ..POLICY.retry }, ..POLICY };
+/// More attempts than an outage has room for, and on a busy machine time for all of them.
+const PATIENT: Policy = Policy {
+    retry: Retry { attempts: 60, total: Duration::from_secs(120), ..POLICY.retry },
+    compensation: Duration::from_secs(60),
+    ..POLICY
+};
 /// How many sagas run side by side: few enough that none has to wait for a processor until its attempts are over.
 const AT_ONCE: usize = 8;
 
