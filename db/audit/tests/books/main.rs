@@ -1,6 +1,6 @@
 //! The check of databases in which everything is right, and in which one thing is wrong.
 
-#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 mod plants;
 mod world;
