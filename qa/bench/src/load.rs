@@ -36,6 +36,8 @@ pub(crate) struct Measured {
     pub(crate) rate: f64,
     /// In ms, ascending. In an open loop each counts from the moment at which its operation was due.
     pub(crate) latencies: Vec<f64>,
+    /// Until the last operation was finished.
+    pub(crate) elapsed: Duration,
 }
 
 /// Puts a load on the target. The first error ends it.
@@ -49,9 +51,10 @@ async fn run(target: &impl Target, connections: u16, plan: Plan) -> Result<Measu
     let clients = try_join_all((0..connections).map(|_| target.connect())).await?;
     let schedule = Schedule::start(plan);
     let mut latencies = try_join_all(clients.into_iter().map(|client| schedule.work(target, client))).await?.concat();
+    let elapsed = schedule.begin.elapsed();
     latencies.sort_by(f64::total_cmp);
     let rate = schedule.rate.get().filter(|rate| *rate > 0.0).context("no operation was executed in time")?;
-    Ok(Measured { rate, latencies })
+    Ok(Measured { rate, latencies, elapsed })
 }
 
 struct Schedule {

@@ -30,11 +30,7 @@ pub(super) async fn seed(bench: &Bench, results: &mut Results) -> Result<()> {
         system.query::<i64>("DROP DATABASE seeded").await?;
         Ok(rate)
     };
-    let replay = async || {
-        let begin = Instant::now();
-        baseline.replay(CONNECTIONS.into(), Duration::ZERO).await?;
-        Ok(rows / begin.elapsed().as_secs_f64())
-    };
+    let replay = async || Ok(rows / baseline.replay(CONNECTIONS.into(), Duration::ZERO).await?.elapsed.as_secs_f64());
     let rounds = Rounds::alternate(bench.rounds, value, replay).await?;
     results.add("seed", &system.engine, "rows/s", &rounds, Some(Target::AtLeast(0.5)));
     results.audit(&system.database_url()?).await?;
