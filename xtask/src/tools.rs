@@ -40,12 +40,12 @@ enum Source {
     Package(&'static str),
     /// The same, but unpacked and not installed: installed, it would start a service.
     Unpacked(&'static str),
-    /// A crate of the same name in this version. Most are compiled more often than they are slow.
-    Crate { version: &'static str, is_optimised: bool },
+    /// A crate of the same name in this version, without optimisation: it is compiled more often than it is slow.
+    Crate { version: &'static str },
 }
 
-pub(crate) const CARGO_CYCLONEDX: Tool = Tool::of_crate(&["cargo-cyclonedx"], "0.5.9", false);
-pub(crate) const CARGO_DENY: Tool = Tool::of_crate(&["cargo-deny"], "0.20.2", false);
+pub(crate) const CARGO_CYCLONEDX: Tool = Tool::of_crate(&["cargo-cyclonedx"], "0.5.9");
+pub(crate) const CARGO_DENY: Tool = Tool::of_crate(&["cargo-deny"], "0.20.2");
 pub(crate) const CHROMIUM: Tool =
     Tool { names: &["chromium", "chromium-browser", "google-chrome"], source: Source::Package("chromium") };
 pub(crate) const HAPROXY: Tool = Tool { names: &["haproxy"], source: Source::Package("haproxy") };
@@ -76,8 +76,8 @@ pub(crate) async fn install_server() -> Result<Program> {
 }
 
 impl Tool {
-    const fn of_crate(names: &'static [&'static str], version: &'static str, is_optimised: bool) -> Self {
-        Self { names, source: Source::Crate { version, is_optimised } }
+    const fn of_crate(names: &'static [&'static str], version: &'static str) -> Self {
+        Self { names, source: Source::Crate { version } }
     }
 
     /// The path of the program, which is installed where it is missing and that is allowed.
@@ -87,7 +87,7 @@ impl Tool {
         }
         let name = self.names[0];
         match self.source {
-            Source::Crate { version, .. } if install.no_install => {
+            Source::Crate { version } if install.no_install => {
                 bail!("no {name}: install it with `cargo install {name} --version {version}`")
             }
             Source::Package(package) | Source::Unpacked(package) if install.no_install || !can_install() => {
@@ -115,17 +115,10 @@ impl Tool {
                 fs::create_dir_all(&folder)?;
                 apt(UNPACK, [folder.as_os_str(), OsStr::new(package)]).await
             }
-            Source::Crate { version, is_optimised } => {
+            Source::Crate { version } => {
                 let mut cargo = workspace::cargo();
-                cargo
-                    .args(["install", name, "--version", version, "--locked", "--root"])
-                    .arg(workspace::local("cargo"));
-                if is_optimised {
-                    // Link-time optimisation would take half an hour on two cores.
-                    cargo.envs([("CARGO_PROFILE_RELEASE_LTO", "off"), ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")]);
-                } else {
-                    cargo.arg("--debug");
-                }
+                cargo.args(["install", name, "--version", version, "--locked", "--debug", "--root"]);
+                cargo.arg(workspace::local("cargo"));
                 // The settings of this workspace are not those of the tool.
                 cargo.current_dir(env::temp_dir());
                 let log = system.detail_log(name);

@@ -1,4 +1,4 @@
-//! What deploy/monitoring asks for is there: every number is one that a program counts, every alert has its section in RUNBOOK.md.
+//! What deploy/monitoring asks for is there: every number is one that a program counts, every alert has its section in docs/operations.md.
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -64,7 +64,7 @@ fn the_alerts_and_the_dashboard_show_what_is_counted_and_leave_nothing_out() {
     };
     let dashboard = asked("deploy/monitoring/dashboard.json");
     assert_eq!(dashboard, counted, "the dashboard and the programs");
-    for file in ["deploy/monitoring/alerts.yml", "deploy/monitoring/alerts.test.yml", "RUNBOOK.md"] {
+    for file in ["deploy/monitoring/alerts.yml", "deploy/monitoring/alerts.test.yml", "docs/operations.md"] {
         let unknown: Vec<_> = asked(file).difference(&counted).cloned().collect();
         assert!(unknown.is_empty(), "{file} asks for {unknown:?}, which nothing counts");
     }
@@ -73,12 +73,12 @@ fn the_alerts_and_the_dashboard_show_what_is_counted_and_leave_nothing_out() {
 #[test]
 fn every_alert_has_its_section_in_the_runbook_and_its_tests() {
     let (runbook, rules, tests) =
-        (read("RUNBOOK.md"), read("deploy/monitoring/alerts.yml"), read("deploy/monitoring/alerts.test.yml"));
+        (read("docs/operations.md"), read("deploy/monitoring/alerts.yml"), read("deploy/monitoring/alerts.test.yml"));
     let alerts = alerts();
     assert!(alerts.len() > 10, "{alerts:?}");
     for alert in alerts {
-        assert!(runbook.lines().any(|line| line == format!("### {alert}")), "RUNBOOK.md has no section {alert}");
-        let anchor = format!("runbook: RUNBOOK.md#{}", alert.to_lowercase());
+        assert!(runbook.lines().any(|line| line == format!("### {alert}")), "docs/operations.md has no section {alert}");
+        let anchor = format!("runbook: docs/operations.md#{}", alert.to_lowercase());
         assert_eq!(rules.matches(&format!("{anchor}\n")).count(), 1, "{anchor}");
         for test in ["fires", "keeps quiet"] {
             assert!(tests.contains(&format!("- name: {alert} {test}\n")), "no test says that {alert} {test}");
