@@ -133,7 +133,7 @@ impl<R: Request> Queue<R> {
     pub(super) fn next_batch(&mut self) -> Option<Batch<R>> {
         let retries = self.active.values().filter(|batch| batch.is_retry).count();
         let (can_retry, can_share) = (retries < MAX_RETRIES, self.active.len() - retries < MAX_SHARED);
-        if !can_share && !(can_retry && self.pending.front().is_some_and(Entry::is_retry)) {
+        if !(can_share || can_retry && self.pending.front().is_some_and(Entry::is_retry)) {
             return None;
         }
         let mut busy: HashSet<_> = self.active.values().flat_map(|batch| batch.products.iter().copied()).collect();
