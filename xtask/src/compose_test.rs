@@ -163,7 +163,7 @@ impl Trial {
     }
 
     async fn check_invariants(&mut self) -> Result<()> {
-        let mut audit = self.containers.compose(&["run", "--rm", "--no-TTY", "migrate", "audit"]);
+        let audit = self.containers.compose(&["run", "--rm", "--no-TTY", "migrate", "audit"]);
         let log = self.system.detail_log("invariants");
         self.system.progress.start("invariants", "checking");
         match self.system.run(audit, log.clone()).await?.code() {

@@ -77,7 +77,10 @@ fn every_alert_has_its_section_in_the_runbook_and_its_tests() {
     let alerts = alerts();
     assert!(alerts.len() > 10, "{alerts:?}");
     for alert in alerts {
-        assert!(runbook.lines().any(|line| line == format!("### {alert}")), "docs/operations.md has no section {alert}");
+        assert!(
+            runbook.lines().any(|line| line == format!("### {alert}")),
+            "docs/operations.md has no section {alert}"
+        );
         let anchor = format!("runbook: docs/operations.md#{}", alert.to_lowercase());
         assert_eq!(rules.matches(&format!("{anchor}\n")).count(), 1, "{anchor}");
         for test in ["fires", "keeps quiet"] {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use db::idempotency::{
-    Abandoned, Acquisition, RequestKey, Nonce, ResponseToStore, StoredOutcome, StoredResponses, abandon, acquire,
+    Abandoned, Acquisition, Nonce, RequestKey, ResponseToStore, StoredOutcome, StoredResponses, abandon, acquire,
     acquire_all, completion, reap, release,
 };
 use db::{Connection, Db, DbError};

@@ -28,12 +28,10 @@ impl Orders {
         let key = keyed_request(&principal, create_key, order)?.key;
         let by = Canceler { principal: &principal, correlation_id: call.correlation_id() };
         self.db
-            .transaction(async |connection| {
-                match idempotency::abandon(connection, &key, self.key_retention).await? {
-                    idempotency::Abandoned::Reused => Err(OrdersError::KeyReused),
-                    idempotency::Abandoned::Tombstone | idempotency::Abandoned::Completed { .. } => {
-                        abandon_order(connection, &key, &by).await
-                    }
+            .transaction(async |connection| match idempotency::abandon(connection, &key, self.key_retention).await? {
+                idempotency::Abandoned::Reused => Err(OrdersError::KeyReused),
+                idempotency::Abandoned::Tombstone | idempotency::Abandoned::Completed { .. } => {
+                    abandon_order(connection, &key, &by).await
                 }
             })
             .await

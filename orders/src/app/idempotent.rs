@@ -174,8 +174,7 @@ impl Orders {
         transition: &T,
     ) -> Result<OrderResponse, OrdersError> {
         if let Some(KeyedRequest { key, nonce }) = request
-            && let Acquisition::Found(found) =
-                idempotency::acquire(connection, key, nonce, self.key_retention).await?
+            && let Acquisition::Found(found) = idempotency::acquire(connection, key, nonce, self.key_retention).await?
         {
             return OrderResponse::from_found(found);
         }

@@ -203,8 +203,8 @@ async fn record(connection: &mut Connection, candidates: &[Candidate<'_>]) -> Re
         correlation_id: &draft.correlation_id,
         at: order.terms.created_at.naive_utc(),
     });
-    let responses =
-        created(candidates).filter_map(|(draft, _, response)| Some((draft.request_key()?.0, response.to_stored(CREATED))));
+    let responses = created(candidates)
+        .filter_map(|(draft, _, response)| Some((draft.request_key()?.0, response.to_stored(CREATED))));
     let statements = [
         orders::insert_items(items),
         ledger::append(entries),

@@ -3,8 +3,8 @@
 use std::io::ErrorKind;
 use std::time::Instant;
 
-use db_testing::TestDatabase;
 use db::{DatabaseSettings, Db, DbError};
+use db_testing::TestDatabase;
 use diesel_async::{AsyncMysqlConnection, SimpleAsyncConnection};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
