@@ -102,3 +102,34 @@ impl Runtime {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use common_http::OkAnswer;
+    use dropshot::HttpResponse;
+    use http::{HeaderMap, Method, StatusCode};
+
+    use super::*;
+    use crate::Call;
+
+    #[tokio::test]
+    async fn the_hook_sees_every_response_of_an_operation() {
+        let runtime = Runtime::with_response_hook(|operation, mut response| {
+            assert_eq!((operation, response.headers()["x-correlation-id"].as_bytes()), ("thing_view", &b"r"[..]));
+            *response.status_mut() = StatusCode::IM_A_TEAPOT;
+            response
+        });
+        for work in [OkAnswer::ok(1), Err(Failure::internal("forced by a test"))] {
+            let call = Call::from_parts(&runtime, "thing_view", &Method::GET, None, "r", HeaderMap::new());
+            assert_eq!(call.answer(async { work }).await.status_code(), StatusCode::IM_A_TEAPOT);
+        }
+    }
+
+    #[test]
+    fn a_server_that_drains_refuses_new_requests_for_all_clones() {
+        let runtime = Runtime::default();
+        assert!(runtime.refuse_while_draining().is_ok());
+        runtime.clone().drain();
+        assert_eq!(runtime.refuse_while_draining().unwrap_err().code.status, 503);
+    }
+}

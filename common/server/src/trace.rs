@@ -4,8 +4,8 @@
 //! own: a collector that hangs delays no request, and spans that it does not take are dropped. The other standard variables
 //! apply, too. Without it a span is only an id, for the log and for the services behind.
 //!
-//! Spans are built here and not by a `tracing` layer: ids and headers have to be there without an exporter, and the layer
-//! would export the fields of the log's span, whose attributes are chosen for people on call.
+//! Spans are built here and not by `tracing-opentelemetry`: ids and headers are needed without an exporter as well, and its
+//! layer exports every field of a `tracing` span, so the span of the log could not be the exported one.
 
 use std::env;
 use std::time::Duration;
