@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use std::{iter, mem};
 
 use common_contract::{CustomerId, ProductId};
-use db::{Connection, Db, DbError};
+use db::{Connection, Db, DbError, TransactionError};
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
@@ -159,6 +159,10 @@ impl InFlight {
             Err(error) if batch.len() == 1 => self.settle(batch, [Outcome::Settled(Err(error))]),
             Err(error) => match shared_by_all(&error) {
                 Some(error) => self.settle(batch, iter::repeat_with(|| Outcome::Settled(Err(error())))),
+                // The locked row is the cause, and they wait for it again, each until its own deadline.
+                None if lock_mode == LockMode::Wait && matches!(error.as_db(), Some(DbError::LockTimeout)) => {
+                    self.returned.extend(batch);
+                }
                 // One of the orders may be the cause.
                 None => self.returned.extend(batch.into_iter().map(Entry::alone)),
             },

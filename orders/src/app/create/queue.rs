@@ -4,7 +4,7 @@
 //! product, and the next one takes everything that has come meanwhile. The queue knows neither time nor the database.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::mem;
+use std::{mem, slice};
 
 use common_contract::ProductId;
 
@@ -133,7 +133,8 @@ impl<R: Request> Queue<R> {
     pub(super) fn next_batch(&mut self) -> Option<Batch<R>> {
         let retries = self.active.values().filter(|batch| batch.is_retry).count();
         let (can_retry, can_share) = (retries < MAX_RETRIES, self.active.len() - retries < MAX_SHARED);
-        if !(can_share || can_retry && self.pending.front().is_some_and(Entry::is_retry)) {
+        let has_retry = can_retry && self.pending.front().is_some_and(Entry::is_retry);
+        if !(can_share || has_retry) {
             return None;
         }
         let mut busy: HashSet<_> = self.active.values().flat_map(|batch| batch.products.iter().copied()).collect();
@@ -166,10 +167,11 @@ impl<R: Request> Queue<R> {
             }
             self.pending.push_back(entry);
         }
-        let is_retry = entries.first()?.is_retry();
-        let products = entries.iter().flat_map(Entry::claims);
+        let first = entries.first()?;
+        let is_retry = first.is_retry();
         // What joins a retry wants the same locked rows.
-        let products = if is_retry { entries.first()?.claims().into_iter().collect() } else { products.collect() };
+        let claiming = if is_retry { slice::from_ref(first) } else { &entries };
+        let products = claiming.iter().flat_map(Entry::claims).collect();
         let keys = entries.iter().filter_map(|entry| entry.request.key());
         let keys = keys.map(|(principal, key)| (principal.to_owned(), key.to_owned())).collect();
         self.last_id += 1;
