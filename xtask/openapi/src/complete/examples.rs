@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result, ensure};
 use common_contract::Contract;
 use common_contract::document::EXAMPLES;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{entries, items, members, operations};
 
@@ -115,7 +115,7 @@ fn merge(target: &mut Value, patch: &Value) {
         match value {
             Value::Null => drop(target.shift_remove(name)),
             Value::Object(_) => {
-                merge(target.entry(name).or_insert_with(|| Value::Object(serde_json::Map::new())), value)
+                merge(target.entry(name).or_insert_with(|| json!({})), value);
             }
             _ => drop(target.insert(name.clone(), value.clone())),
         }
@@ -140,8 +140,6 @@ fn all_used(document: &Value, own: &Value) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
