@@ -4,6 +4,8 @@
 
 mod schema;
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 pub use schema::{Strictness, Validator};
@@ -88,7 +90,21 @@ impl Document {
         Validator::new(self.0["components"].as_object().unwrap_or(&Map::new()), schema, strictness)
     }
 
-    fn target(&self, reference: &str) -> Option<&Value> {
+    /// Every reference in a value, and in what it refers to, once.
+    pub fn references<'a>(&'a self, value: &'a Value) -> BTreeSet<&'a str> {
+        let (mut found, mut open) = (BTreeSet::new(), vec![value]);
+        while let Some(value) = open.pop() {
+            if let Some(reference) = reference(value).filter(|reference| found.insert(*reference)) {
+                open.extend(self.target(reference));
+            }
+            open.extend(value.as_object().into_iter().flat_map(Map::values));
+            open.extend(value.as_array().into_iter().flatten());
+        }
+        found
+    }
+
+    /// What a reference leads to, if anything.
+    pub fn target(&self, reference: &str) -> Option<&Value> {
         self.0.pointer(reference.strip_prefix('#')?)
     }
 }
@@ -144,6 +160,14 @@ mod tests {
         for key in ["a", "c"] {
             assert!(reference(document.resolve(&document.value()[key])).is_some(), "{key}");
         }
+    }
+
+    #[test]
+    fn references_of_a_value_are_those_behind_it_too() {
+        let document =
+            Document::from(json!({"a": [{"$ref": "#/b"}], "b": {"c": {"$ref": "#/d"}}, "d": {"$ref": "#/b"}}));
+        let all: Vec<_> = document.references(&document.value()["a"]).into_iter().collect();
+        assert_eq!(all, ["#/b", "#/d"]);
     }
 
     #[test]

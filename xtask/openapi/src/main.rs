@@ -12,32 +12,41 @@ mod tour;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anstyle::{AnsiColor, Style};
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use common_contract::Contract;
 use dropshot::{ApiDescription, StubContext};
 use openapi_document::Document as Readable;
 use similar::TextDiff;
 
-/// Writes, checks or compares the OpenAPI documents.
+/// Write, check or compare the OpenAPI documents
 #[derive(Parser)]
+#[command(bin_name = "cargo xtask openapi", version, disable_help_subcommand = true)]
+#[command(after_help = "Exit codes:
+  0  the documents are as they should be
+  1  a document is out of date, breaks a rule, or breaks clients
+  2  wrong usage
+  3  could not run")]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    color: colorchoice_clap::Color,
 }
 
 #[derive(Subcommand)]
 enum Command {
     /// Write specs/*.json from the API traits
     Generate,
-    /// Fail where specs/*.json are not what the API traits say, or break a rule of all documents
+    /// Check that specs/*.json are what the API traits say and keep the rules of all documents
     Check,
-    /// Fail where specs/*.json break clients of an earlier revision
+    /// Report changes of specs/*.json that break clients of an earlier revision
     ///
-    /// Unless a revision is given, a branch is compared with the commit where it left main. Main itself is compared with the
-    /// last release, the highest tag like v1.2.3 before HEAD: clients have its documents, and what came after it may still be
-    /// mended. Before the first release that is the parent of HEAD, so whoever pushes several commits at once gives the
-    /// commit that main had before.
+    /// Without a revision, a branch is compared with the commit where it left main. Main itself is compared with the last
+    /// release, the highest tag like v1.2.3 before HEAD: clients have its documents, and what came after it may still be
+    /// fixed. Before the first release that is the parent of HEAD, so a push of several commits needs the commit that
+    /// main had before.
     Diff {
         /// The revision to compare with
         revision: Option<String>,
@@ -45,26 +54,42 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse().command) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("openapi: {error:#}");
-            ExitCode::FAILURE
+    let arguments = Arguments::parse();
+    arguments.color.write_global();
+    let (problem, code) = match run(&arguments.command) {
+        Ok(None) => return ExitCode::SUCCESS,
+        Ok(Some(violation)) => (violation, 1),
+        Err(error) => (format!("{error:#}"), 3),
+    };
+    let red = Style::new().fg_color(Some(AnsiColor::Red.into())).bold();
+    anstream::eprintln!("{red}openapi:{red:#} {problem}");
+    ExitCode::from(code)
+}
+
+/// Runs a command. Gives what is wrong with the documents, if anything.
+fn run(command: &Command) -> Result<Option<String>> {
+    match command {
+        Command::Generate => generate(&documents()?).map(|()| None),
+        Command::Check => check(&documents()?),
+        Command::Diff { revision } => {
+            let broken = diff::run(&root(), revision.as_deref())?.join(", ");
+            let violation =
+                || format!("{broken} would break clients: take the change back, or raise the major version");
+            Ok((!broken.is_empty()).then(violation))
         }
     }
 }
 
-fn run(command: &Command) -> Result<()> {
-    match command {
-        Command::Generate => generate(&documents()?),
-        Command::Check => check(&documents()?),
-        Command::Diff { revision } => {
-            let broken = diff::run(&root(), revision.as_deref())?;
-            if !broken.is_empty() {
-                bail!("{} would break clients: take the change back, or raise the major version", broken.join(", "));
-            }
-            Ok(())
-        }
+/// Prints lines: red what is gone or breaks clients, green what is new.
+fn print(text: &str) {
+    for line in text.lines() {
+        let color = match line.trim_start() {
+            gone if line.starts_with('-') || gone.starts_with("breaks") => Some(AnsiColor::Red),
+            _ if line.starts_with('+') => Some(AnsiColor::Green),
+            _ => None,
+        };
+        let style = Style::new().fg_color(color.map(Into::into));
+        anstream::println!("{style}{line}{style:#}");
     }
 }
 
@@ -117,41 +142,34 @@ fn generate(documents: &[Document]) -> Result<()> {
     Ok(())
 }
 
-fn check(documents: &[Document]) -> Result<()> {
-    let mut stale = 0;
+fn check(documents: &[Document]) -> Result<Option<String>> {
+    let (mut stale, mut broken) = (0, 0);
     for document in documents {
+        let name = document.path.display();
         let current = current(document)?;
         if current == document.text {
-            println!("{}: up to date", document.path.display());
+            println!("{name}: up to date");
             continue;
         }
         stale += 1;
-        let checked_in = format!("{} as checked in", document.path.display());
-        println!(
-            "{}",
-            TextDiff::from_lines(&current, &document.text).unified_diff().header(&checked_in, "what the trait says")
-        );
+        let diff = TextDiff::from_lines(&current, &document.text);
+        let diff = diff.unified_diff().header(&format!("{name} as checked in"), "what the trait says").to_string();
+        print(&diff);
     }
-    let broken = broken_rules(&services()?)?;
-    if stale > 0 {
-        bail!("{stale} of {} documents are out of date: run `cargo xtask openapi generate`", documents.len());
-    }
-    if broken > 0 {
-        bail!("{broken} rules are broken");
-    }
-    Ok(())
-}
-
-/// Says which rules the documents break, and how many.
-fn broken_rules(documents: &[Document]) -> Result<usize> {
-    let mut broken = 0;
-    for document in documents {
+    for document in &services()? {
         for finding in rules::broken(&Readable::parse(&document.text)?) {
             println!("{}: {finding}", document.path.display());
             broken += 1;
         }
     }
-    Ok(broken)
+    Ok(match (stale, broken) {
+        (0, 0) => None,
+        (0, _) => Some(format!("{broken} rules are broken")),
+        _ => Some(format!(
+            "{stale} of {} documents are out of date: run `cargo xtask openapi generate`",
+            documents.len()
+        )),
+    })
 }
 
 /// What is checked in; empty where nothing is.

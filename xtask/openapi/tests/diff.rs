@@ -13,7 +13,7 @@ struct Repository(TempDir);
 
 /// What the program did.
 struct Outcome {
-    succeeded: bool,
+    code: Option<i32>,
     output: String,
 }
 
@@ -90,19 +90,34 @@ impl Repository {
         command.env("CARGO_MANIFEST_DIR", self.0.path().join("xtask/openapi")).arg("diff").args(arguments);
         let output = command.output().expect("the program runs");
         let said = [output.stdout, output.stderr].concat();
-        Outcome { succeeded: output.status.success(), output: String::from_utf8(said).expect("text") }
+        Outcome { code: output.status.code(), output: String::from_utf8(said).expect("text") }
     }
 }
 
 impl Outcome {
     #[track_caller]
     fn is_fine_and_says(&self, text: &str) {
-        assert!(self.succeeded && self.output.contains(text), "no {text:?} in: {}", self.output);
+        self.ends_with_and_says(0, text);
+    }
+
+    #[track_caller]
+    fn breaks_and_says(&self, text: &str) {
+        self.ends_with_and_says(1, text);
     }
 
     #[track_caller]
     fn fails_and_says(&self, text: &str) {
-        assert!(!self.succeeded && self.output.contains(text), "no {text:?} in: {}", self.output);
+        self.ends_with_and_says(3, text);
+    }
+
+    #[track_caller]
+    fn ends_with_and_says(&self, code: i32, text: &str) {
+        assert!(
+            self.code == Some(code) && self.output.contains(text),
+            "{:?}, no {text:?} in: {}",
+            self.code,
+            self.output
+        );
     }
 
     #[track_caller]
@@ -128,10 +143,10 @@ fn a_break_fails_and_is_told_with_its_operation() {
     let base = repository.commit();
     repository.write("shelves.json", &document("1.0.1", &["shelf", "box"]));
     let outcome = repository.diff(&[&base]);
-    outcome.fails_and_says("specs/shelves.json 1.0.1, was 1.0.0: 1 break, and 1 compatible difference\n");
-    outcome.fails_and_says("  GET /rack (rack_view)\n    breaks: operation: it is gone\n");
-    outcome.fails_and_says("  GET /box (box_view)\n    ok: operation: it is new\n");
-    outcome.fails_and_says("openapi: specs/shelves.json would break clients");
+    outcome.breaks_and_says("specs/shelves.json 1.0.1, was 1.0.0: 1 break, and 1 compatible difference\n");
+    outcome.breaks_and_says("  GET /rack (rack_view)\n    breaks: operation: it is gone\n");
+    outcome.breaks_and_says("  GET /box (box_view)\n    ok: operation: it is new\n");
+    outcome.breaks_and_says("openapi: specs/shelves.json would break clients");
 }
 
 #[test]
@@ -145,7 +160,7 @@ fn a_raised_major_version_allows_breaks_and_still_tells_them() {
     outcome.is_fine_and_says("specs/shelves.json 2.0.0, was 1.9.0: 1 break, which the new major version allows");
     outcome.is_fine_and_says("breaks: operation: it is gone");
     repository.write("other.json", &document("1.0.0", &[]));
-    repository.diff(&[&base]).fails_and_says("openapi: specs/other.json would break clients");
+    repository.diff(&[&base]).breaks_and_says("openapi: specs/other.json would break clients");
 }
 
 #[test]
@@ -189,7 +204,7 @@ fn a_new_document_is_fine_and_one_that_is_gone_is_a_break() {
     outcome.is_fine_and_says("specs/racks.json 1.0.0: ok, the document is new\n");
     outcome.says_nothing_of("collection");
     std::fs::remove_file(repository.file("shelves.json")).expect("a removed document");
-    repository.diff(&[&base]).fails_and_says("specs/shelves.json: breaks, the document is gone\n");
+    repository.diff(&[&base]).breaks_and_says("specs/shelves.json: breaks, the document is gone\n");
 }
 
 #[test]
@@ -202,12 +217,12 @@ fn unless_told_otherwise_it_compares_with_where_the_branch_left_main() {
     let later = repository.commit();
     repository.git(&["switch", "--quiet", "work"]);
     let outcome = repository.diff(&[]);
-    outcome.fails_and_says(&format!("compared with {} (where HEAD left main)\n", &base[..12]));
-    outcome.fails_and_says(": 1 break, and 0 compatible differences\n");
+    outcome.breaks_and_says(&format!("compared with {} (where HEAD left main)\n", &base[..12]));
+    outcome.breaks_and_says(": 1 break, and 0 compatible differences\n");
     // The main branch of others counts before one's own.
     repository.git(&["update-ref", "refs/remotes/origin/main", &later]);
     repository.git(&["branch", "--quiet", "--force", "main", "work"]);
-    repository.diff(&[]).fails_and_says(&format!("compared with {} (where HEAD left origin/main)\n", &base[..12]));
+    repository.diff(&[]).breaks_and_says(&format!("compared with {} (where HEAD left origin/main)\n", &base[..12]));
 }
 
 #[test]
@@ -217,10 +232,10 @@ fn on_main_it_compares_with_the_first_parent_before_any_release() {
     repository.git(&["merge", "--quiet", "--no-ff", "--no-edit", "work"]);
     let outcome = repository.diff(&[]);
     let chosen = "the parent of HEAD, as HEAD is on main and nothing was released before";
-    outcome.fails_and_says(&format!("compared with {} ({chosen})\n", &base[..12]));
+    outcome.breaks_and_says(&format!("compared with {} ({chosen})\n", &base[..12]));
     repository.git(&["branch", "--quiet", "--move", "trunk"]);
     let chosen = "(the parent of HEAD, as there is no main branch and nothing was released before)\n";
-    repository.diff(&[]).fails_and_says(chosen);
+    repository.diff(&[]).breaks_and_says(chosen);
 }
 
 #[test]
@@ -240,9 +255,9 @@ fn on_main_it_compares_with_the_last_release_whatever_came_after() {
     repository.git(&["tag", "v1.11.0"]);
     let outcome = repository.diff(&[]);
     let chosen = format!("compared with {} (v1.10.0, the last release, as HEAD is on main)\n", &released[..12]);
-    outcome.fails_and_says(&chosen);
-    outcome.fails_and_says(": 1 break, and 0 compatible differences\n");
-    outcome.fails_and_says("GET /rack (rack_view)");
+    outcome.breaks_and_says(&chosen);
+    outcome.breaks_and_says(": 1 break, and 0 compatible differences\n");
+    outcome.breaks_and_says("GET /rack (rack_view)");
 }
 
 #[test]
@@ -323,4 +338,20 @@ fn a_document_that_cannot_be_judged_is_named() {
     broken["paths"]["/shelf"]["get"]["responses"] = json!("none");
     repository.write("shelves.json", &broken);
     repository.diff(&[&base]).fails_and_says("specs/shelves.json: it is no OpenAPI document");
+}
+
+#[test]
+fn colors_are_for_terminals_and_whoever_asks_for_them() {
+    let (repository, _) = Repository::with_a_break_on_a_branch();
+    let diff = |arguments: &[&str]| repository.diff(arguments).output;
+    assert!(!diff(&[]).contains('\x1b') && !diff(&["--color", "never"]).contains('\x1b'));
+    assert!(diff(&["--color", "always"]).contains("\x1b[1m\x1b[31mopenapi:"));
+}
+
+#[test]
+fn usage_is_checked_and_the_version_shown() {
+    let repository = Repository::without_git();
+    repository.diff(&["--nonsense"]).ends_with_and_says(2, "--help");
+    let output = repository.command(env!("CARGO_BIN_EXE_xtask-openapi")).arg("--version").output().expect("it runs");
+    assert!(output.status.success() && output.stdout.ends_with(concat!(env!("CARGO_PKG_VERSION"), "\n").as_bytes()));
 }

@@ -7,20 +7,20 @@ use anyhow::{Context, Result, ensure};
 use common_contract::{Contract, ErrorCode, Operation, Role, Security, codes};
 use serde_json::{Value, json};
 
-use super::{Object, members, object_in};
+use super::{members, reference};
 
 /// The responses to which operations refer: by name, the codes that each is sent with.
 pub(super) type Failures = BTreeMap<String, Vec<ErrorCode>>;
 
 /// Lets the operation refer to one response for each status it fails with, and notes those responses down.
-pub(super) fn document(operation: &mut Object, described: &Operation, failures: &mut Failures) -> Result<()> {
+pub(super) fn document(operation: &mut Value, described: &Operation, failures: &mut Failures) -> Result<()> {
     let by_status = by_status(operation, described);
-    let responses = object_in(operation, "responses")?;
+    let responses = operation["responses"].as_object_mut().context("an operation without responses")?;
     responses.remove("4XX");
     responses.remove("5XX");
     for (status, codes) in by_status {
         let name = name(&codes);
-        responses.insert(status.to_string(), json!({ "$ref": format!("#/components/responses/{name}") }));
+        responses.insert(status.to_string(), reference("responses", &name));
         let known = failures.entry(name).or_insert_with(|| codes.clone());
         ensure!(*known == codes, "two responses would have the same name: {known:?} and {codes:?}");
     }
@@ -28,32 +28,29 @@ pub(super) fn document(operation: &mut Object, described: &Operation, failures: 
 }
 
 /// Defines the responses to which the operations refer.
-pub(super) fn define(root: &mut Object, contract: &Contract, failures: Failures) -> Result<()> {
-    explain(root, contract)?;
-    let responses = object_in(object_in(root, "components")?, "responses")?;
+pub(super) fn define(components: &mut Value, contract: &Contract, failures: Failures) -> Result<()> {
+    explain(components, contract);
     // dropshot's own: the one error shape of the service.
-    let shape = responses.values().next().context("no error response")?["content"]["application/json"].clone();
-    responses.clear();
-    responses.extend(failures.into_iter().map(|(name, codes)| (name, response(&codes, &shape))));
+    let (_, shape) = members(components, "responses").next().context("no error response")?;
+    let shape = shape["content"]["application/json"].take();
+    components["responses"] = failures.into_iter().map(|(name, codes)| (name, response(&codes, &shape))).collect();
     Ok(())
 }
 
 /// Says in the error body what each code means, and under which status it is sent.
-fn explain(root: &mut Object, contract: &Contract) -> Result<()> {
+fn explain(components: &mut Value, contract: &Contract) {
     let meanings = contract.codes.iter().copied().flatten();
     let meanings: Vec<_> =
         meanings.map(|code| format!("- `{}` ({}): {}", code.name, code.status, code.meaning)).collect();
     let description = format!("A stable code. More may be added.\n\n{}", meanings.join("\n"));
-    let schemas = object_in(object_in(root, "components")?, "schemas")?.values_mut();
-    let properties = schemas.flat_map(|schema| members(schema, "properties"));
+    let properties = members(components, "schemas").flat_map(|(_, schema)| members(schema, "properties"));
     for (_, list) in properties.filter(|(_, property)| property.get("x-extensible-enum").is_some()) {
         list["description"] = description.as_str().into();
     }
-    Ok(())
 }
 
 /// What follows from what the operation takes and from whom, and what the contract says of it.
-fn by_status(operation: &Object, described: &Operation) -> BTreeMap<u16, Vec<ErrorCode>> {
+fn by_status(operation: &Value, described: &Operation) -> BTreeMap<u16, Vec<ErrorCode>> {
     let own = described.errors.iter().copied().flatten().copied();
     let mut by_status = BTreeMap::<_, Vec<_>>::new();
     for code in implied(operation, described.security).into_iter().chain(own) {
@@ -65,13 +62,12 @@ fn by_status(operation: &Object, described: &Operation) -> BTreeMap<u16, Vec<Err
     by_status
 }
 
-fn implied(operation: &Object, security: Security) -> Vec<ErrorCode> {
-    let parameters = || operation.get("parameters").and_then(Value::as_array).into_iter().flatten();
+fn implied(operation: &Value, security: Security) -> Vec<ErrorCode> {
+    let parameters = || operation["parameters"].as_array().into_iter().flatten();
     let takes = |name: &str| parameters().any(|parameter| parameter["name"] == name);
-    let has_body = operation.contains_key("requestBody");
+    let has_body = operation.get("requestBody").is_some();
     let mut implied = vec![codes::INTERNAL];
-    // Those that are added to every operation refuse nothing.
-    if has_body || parameters().any(|parameter| parameter["name"].is_string()) {
+    if has_body || parameters().next().is_some() {
         implied.push(codes::INVALID_REQUEST);
     }
     if has_body {
@@ -115,20 +111,18 @@ fn name(codes: &[ErrorCode]) -> String {
 
 fn response(codes: &[ErrorCode], shape: &Value) -> Value {
     let lines: Vec<_> = codes.iter().map(|code| format!("`{}`: {}", code.name, code.meaning)).collect();
-    let examples: Object =
-        codes.iter().map(|code| (code.name.to_owned(), json!({ "summary": code.meaning }))).collect();
-    let mut content = shape.clone();
-    content["examples"] = examples.into();
-    let mut headers = super::headers::of_every_answer();
+    let mut response = json!({ "description": lines.join("\n\n") });
+    super::answers::refer_to_headers(&mut response);
     if codes.contains(&codes::UNAUTHORIZED) {
-        headers.insert("WWW-Authenticate".to_owned(), json!({ "$ref": "#/components/headers/WWW-Authenticate" }));
+        response["headers"]["WWW-Authenticate"] = reference("headers", "WWW-Authenticate");
     }
     if codes.iter().any(|code| matches!(code.status, 429 | 502..=504) || *code == codes::IDEMPOTENCY_IN_PROGRESS) {
-        headers.insert("Retry-After".to_owned(), json!({ "$ref": "#/components/headers/Retry-After" }));
+        response["headers"]["Retry-After"] = reference("headers", "Retry-After");
     }
-    json!({
-        "description": lines.join("\n\n"),
-        "headers": headers,
-        "content": { "application/json": content },
-    })
+    let content = &mut response["content"]["application/json"];
+    *content = shape.clone();
+    for code in codes {
+        content["examples"][code.name] = json!({ "summary": code.meaning });
+    }
+    response
 }

@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result, ensure};
 use common_contract::Contract;
 use common_contract::document::EXAMPLES;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{Object, items, members, operations};
+use super::{entries, items, members, operations};
 
 /// Adds every example for which the document has a place. What has none stays without: `rules` tells.
 pub(super) fn add(document: &mut Value, contract: &Contract) -> Result<()> {
@@ -114,7 +114,9 @@ fn merge(target: &mut Value, patch: &Value) {
     for (name, value) in patch {
         match value {
             Value::Null => drop(target.shift_remove(name)),
-            Value::Object(_) => merge(target.entry(name).or_insert_with(|| Object::new().into()), value),
+            Value::Object(_) => {
+                merge(target.entry(name).or_insert_with(|| json!({})), value);
+            }
             _ => drop(target.insert(name.clone(), value.clone())),
         }
     }
@@ -136,14 +138,8 @@ fn all_used(document: &Value, own: &Value) -> Result<()> {
     Ok(())
 }
 
-fn entries(object: &Value) -> impl Iterator<Item = (&String, &Value)> {
-    object.as_object().into_iter().flatten()
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

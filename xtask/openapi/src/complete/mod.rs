@@ -3,76 +3,69 @@
 //!
 //! Nothing here judges: that a document is complete is for `rules` to say.
 
-mod absent;
 mod answers;
-mod enums;
+mod callers;
 mod errors;
 mod examples;
-mod headers;
-mod links;
-mod security;
+mod schemas;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use common_contract::{Contract, Operation};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-/// A part of a document.
-type Object = Map<String, Value>;
+/// The headers and the kinds of credentials that every document has.
+const COMPONENTS: &str = include_str!("components.json");
 
 /// Completes the document in place. Fails where the contract and the trait name different operations.
 pub(crate) fn complete(document: &mut Value, contract: &Contract) -> Result<()> {
-    let root = document.as_object_mut().context("the document is no object")?;
-    let servers = json!([{ "url": contract.local_url, "description": "As `cargo xtask up` runs it" }]);
-    root.insert("servers".to_owned(), servers);
-    security::schemes(root)?;
+    document["servers"] = json!([{ "url": contract.local_url, "description": "As `cargo xtask up` runs it" }]);
+    let shared: Value = serde_json::from_str(COMPONENTS).context("complete/components.json")?;
+    for (kind, components) in entries(&shared) {
+        document["components"][kind] = components.clone();
+    }
     let mut failures = errors::Failures::new();
-    each_operation(root, contract, |operation, described| {
-        security::require(operation, described.security);
+    each_operation(document, contract, |operation, described| {
+        callers::require(operation, described.security);
         errors::document(operation, described, &mut failures)?;
-        headers::of_every_call(operation)
+        answers::add_headers(operation);
+        answers::add_links(operation, described.id, contract)
     })?;
-    errors::define(root, contract, failures)?;
-    headers::define(root)?;
-    links::add(root, contract)?;
+    errors::define(&mut document["components"], contract, failures)?;
     answers::describe(document);
-    enums::flatten(document);
-    absent::is_not_null(document);
+    schemas::flatten_enums(document);
+    schemas::drop_nulls(document);
     examples::add(document, contract)
 }
 
 /// Visits each operation with what the contract says of it.
 fn each_operation(
-    root: &mut Object,
+    document: &mut Value,
     contract: &Contract,
-    mut visit: impl FnMut(&mut Object, &Operation) -> Result<()>,
+    mut visit: impl FnMut(&mut Value, &Operation) -> Result<()>,
 ) -> Result<()> {
-    let paths = root.get_mut("paths").and_then(Value::as_object_mut).context("paths is no object")?;
     let mut described = 0;
-    for operation in paths.values_mut().filter_map(Value::as_object_mut).flat_map(Map::values_mut) {
-        let Some(operation) = operation.as_object_mut() else { continue };
-        let id = operation.get("operationId").and_then(Value::as_str).context("an operation without an id")?.to_owned();
-        let Some(known) = contract.operations.iter().find(|known| known.id == id) else {
-            bail!("operation {id} is missing in CONTRACT.operations: say who may call it and how it fails");
-        };
+    for operation in operations(document) {
+        let id = operation["operationId"].as_str().context("an operation without an id")?.to_owned();
+        let known = contract.operations.iter().find(|known| known.id == id).with_context(|| {
+            format!("operation {id} is missing in CONTRACT.operations: say who may call it and how it fails")
+        })?;
         visit(operation, known).with_context(|| format!("operation {id}"))?;
         described += 1;
     }
-    if described != contract.operations.len() {
-        bail!("CONTRACT.operations names {} operations, the trait has {described}", contract.operations.len());
-    }
+    let named = contract.operations.len();
+    ensure!(described == named, "CONTRACT.operations names {named} operations, the trait has {described}");
     Ok(())
-}
-
-/// The object of this name in `object`; made where it is missing.
-fn object_in<'a>(object: &'a mut Object, name: &str) -> Result<&'a mut Object> {
-    let part = object.entry(name).or_insert_with(|| json!({}));
-    part.as_object_mut().with_context(|| format!("{name} is no object"))
 }
 
 /// Every operation.
 fn operations(document: &mut Value) -> impl Iterator<Item = &mut Value> {
     let paths = members(document, "paths").filter_map(|(_, path)| path.as_object_mut());
     paths.flat_map(|path| path.values_mut())
+}
+
+/// Every good answer of an operation.
+fn successes(operation: &mut Value) -> impl Iterator<Item = &mut Value> {
+    members(operation, "responses").filter(|(status, _)| status.starts_with('2')).map(|(_, response)| response)
 }
 
 /// What the object of this name in `value` has, where there is one.
@@ -83,4 +76,12 @@ fn members<'a>(value: &'a mut Value, name: &str) -> impl Iterator<Item = (&'a St
 /// What the array of this name in `value` has, where there is one.
 fn items<'a>(value: &'a mut Value, name: &str) -> impl Iterator<Item = &'a mut Value> {
     value.get_mut(name).and_then(Value::as_array_mut).into_iter().flatten()
+}
+
+fn entries(object: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    object.as_object().into_iter().flatten()
+}
+
+fn reference(kind: &str, name: &str) -> Value {
+    json!({ "$ref": format!("#/components/{kind}/{name}") })
 }

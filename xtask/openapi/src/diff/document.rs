@@ -1,8 +1,9 @@
 //! One document as the comparison reads it, with its version and without loose ends.
 
+use std::ops::Deref;
 use std::sync::LazyLock;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 pub(super) use openapi_document::{Operation, is_method, reference};
 use openapiv3::OpenAPI;
 use semver::Version;
@@ -28,28 +29,20 @@ impl Document {
         let version = root.pointer("/info/version").and_then(Value::as_str).context("it has no info.version")?;
         let version = Version::parse(version).with_context(|| format!("its version {version}"))?;
         let document = Self { version, readable: root.into() };
-        document.check_references(document.root())?;
+        // What is compared has no loose ends, so `resolve` need not fail.
+        for reference in document.references(document.value()) {
+            let target = document.target(reference).map(|target| document.resolve(target));
+            ensure!(target.is_some_and(|end| end["$ref"].is_null()), "its reference {reference} leads nowhere");
+        }
         Ok(document)
     }
+}
 
-    /// What is compared has no loose ends, so `resolve` need not fail.
-    fn check_references(&self, value: &Value) -> Result<()> {
-        if let Some(reference) = reference(self.resolve(value)) {
-            bail!("its reference {reference} leads nowhere");
-        }
-        children(value).try_for_each(|child| self.check_references(child))
-    }
+impl Deref for Document {
+    type Target = openapi_document::Document;
 
-    pub(super) fn root(&self) -> &Value {
-        self.readable.value()
-    }
-
-    pub(super) fn resolve<'a>(&'a self, value: &'a Value) -> &'a Value {
-        self.readable.resolve(value)
-    }
-
-    pub(super) fn operations(&self) -> Vec<Operation<'_>> {
-        self.readable.operations().collect()
+    fn deref(&self) -> &Self::Target {
+        &self.readable
     }
 }
 
@@ -65,11 +58,6 @@ pub(super) fn members<'a>(value: Option<&'a Value>) -> impl Iterator<Item = (&'a
 
 pub(super) fn items(value: Option<&Value>) -> impl Iterator<Item = &Value> {
     value.and_then(Value::as_array).into_iter().flatten()
-}
-
-/// The values of an object or an array.
-pub(super) fn children(value: &Value) -> impl Iterator<Item = &Value> {
-    members(Some(value)).map(|(_, member)| member).chain(items(Some(value)))
 }
 
 pub(super) fn is_true(value: Option<&Value>) -> bool {

@@ -1,11 +1,9 @@
 //! Differences, and what each means for a client that was made for the old document.
 
-use std::collections::BTreeSet;
-
 use serde_json::Value;
 
 use super::both::Both;
-use super::document::{Document, Object, children, reference};
+use super::document::{Document, Object};
 
 /// Where the schemas with a name are.
 pub(super) const SCHEMAS: &str = "#/components/schemas/";
@@ -133,28 +131,7 @@ pub(super) fn not_understood(key: &str) -> String {
 
 /// Whether both say the same to the letter, also behind their references. For what no rule understands.
 pub(super) fn same(documents: Both<&Document>, values: Both<Option<&Value>>) -> bool {
-    let mut seen = BTreeSet::new();
-    let mut targets = Vec::new();
-    if values.differ() {
-        return false;
-    }
-    values.new.into_iter().for_each(|value| collect_references(value, &mut targets));
-    while let Some(value) = targets.pop() {
-        // Once for each name, so that a circle of references ends.
-        if reference(value).is_some_and(|reference| seen.insert(reference)) {
-            let target = documents.map(|document| document.resolve(value));
-            if target.differ() {
-                return false;
-            }
-            collect_references(target.new, &mut targets);
-        }
-    }
-    true
-}
-
-fn collect_references<'a>(value: &'a Value, found: &mut Vec<&'a Value>) {
-    if reference(value).is_some() {
-        found.push(value);
-    }
-    children(value).for_each(|child| collect_references(child, found));
+    let is_same = |reference: &str| !documents.map(|document| document.target(reference)).differ();
+    let mut behind = values.new.into_iter().flat_map(|value| documents.new.references(value));
+    !values.differ() && behind.all(is_same)
 }

@@ -41,7 +41,7 @@ pub(crate) fn run(root: &Path, revision: Option<&str>) -> Result<Vec<String>> {
     let mut broken: Vec<_> = old.keys().chain(new.keys()).collect::<BTreeSet<_>>().into_iter().cloned().collect();
     broken.retain(|name| {
         let verdict = report::document(name, old.get(name), new.get(name));
-        print!("{}", verdict.text);
+        crate::print(&verdict.text);
         verdict.breaks
     });
     Ok(broken)

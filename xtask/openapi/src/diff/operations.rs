@@ -22,7 +22,7 @@ pub(super) struct Differences {
 
 /// Only what differs.
 pub(super) fn compare(documents: Both<&Document>) -> Vec<Differences> {
-    let Both { old: before, new: mut now } = documents.map(Document::operations);
+    let Both { old: before, new: mut now } = documents.map(|document| document.operations().collect::<Vec<_>>());
     let places: BTreeSet<_> = before.iter().map(place).collect();
     let differences = |of: String, compare: &dyn Fn(&mut Comparison<'_>)| {
         let mut comparison = Comparison::new(documents);
@@ -59,14 +59,14 @@ type Alternative<'a> = Vec<(&'a str, Vec<&'a Value>)>;
 impl Comparison<'_> {
     fn document(&mut self) {
         const KNOWN: &[&str] = &["components", "info", "openapi", "paths", "security", "servers"];
-        self.unknown_members("document", KNOWN, self.documents.map(|document| object(document.root())));
+        self.unknown_members("document", KNOWN, self.documents.map(|document| object(document.value())));
         self.specification();
         self.servers();
     }
 
     /// Patches of the specification do not change what the words mean.
     fn specification(&mut self) {
-        let versions = self.documents.map(|document| document.root()["openapi"].as_str().unwrap_or_default());
+        let versions = self.documents.map(|document| document.value()["openapi"].as_str().unwrap_or_default());
         let minor = versions.map(|version| version.rsplit_once('.').map(|(minor, _)| minor));
         if versions.differ() {
             self.tell(minor.differ(), "openapi", format!("OpenAPI {}, was {}", versions.new, versions.old));
@@ -78,7 +78,7 @@ impl Comparison<'_> {
         const SITE: &str = "servers";
         let here = json!([{ "url": "/" }]);
         let servers = self.documents.map(|document| {
-            let servers = items(document.root().get(SITE).or(Some(&here)));
+            let servers = items(document.value().get(SITE).or(Some(&here)));
             servers.map(|server| (server["url"].to_string(), object(server))).collect::<BTreeMap<_, _>>()
         });
         for (url, part) in servers.parts() {
@@ -149,7 +149,7 @@ impl Comparison<'_> {
 
 /// No alternative in the document is one without credentials.
 fn alternatives<'a>((document, operation): (&'a Document, Operation<'a>)) -> Vec<Alternative<'a>> {
-    let said = operation.value.get("security").or(document.root().get("security"));
+    let said = operation.value.get("security").or(document.value().get("security"));
     let alternative = |said: &'a Value| members(Some(said)).map(|(name, scopes)| (name, items(Some(scopes)).collect()));
     let all: Vec<_> = items(said).map(|said| alternative(said).collect()).collect();
     if all.is_empty() { vec![Vec::new()] } else { all }
@@ -174,7 +174,7 @@ fn caller(shown: &Alternative<'_>) -> String {
 
 /// How callers show what they have. The form of a bearer token is a hint for people.
 fn scheme<'a>(document: &'a Document, name: &str) -> Option<BTreeMap<&'a str, &'a Value>> {
-    let scheme = document.root()["components"]["securitySchemes"].get(name)?;
+    let scheme = document.value()["components"]["securitySchemes"].get(name)?;
     let all = members(Some(document.resolve(scheme)));
     Some(all.filter(|(key, _)| !["bearerFormat", "description"].contains(key)).collect())
 }
