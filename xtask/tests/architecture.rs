@@ -128,6 +128,21 @@ fn every_crate_uses_only_what_its_arrows_allow() {
     assert_eq!(seen, arrows.keys().map(|name| (*name).to_owned()).collect());
 }
 
+#[test]
+fn servers_link_no_crates_of_command_lines() {
+    const COMMAND_LINE: &[&str] = &["anyhow", "clap", "indicatif", "similar"];
+    for server in ["customers", "orders", "orchestrator"] {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["tree", "--package", server, "--edges", "normal,no-proc-macro", "--prefix", "none"]);
+        let output = cargo.args(["--format", "{p}"]).current_dir(root()).output().expect("cargo runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let tree = String::from_utf8_lossy(&output.stdout).into_owned();
+        let linked = |name: &&&str| tree.lines().any(|line| line.split(' ').next() == Some(name));
+        let found: Vec<_> = COMMAND_LINE.iter().filter(linked).collect();
+        assert!(tree.lines().count() > 100 && found.is_empty(), "{server} links {found:?}");
+    }
+}
+
 /// A word that only some files may know, and which.
 struct Secret {
     word: &'static str,
