@@ -25,7 +25,7 @@ pub use batch_loader::BatchLoader;
 pub use cached::{CachedStatement, padded};
 pub use diesel_async::AsyncMysqlConnection as Connection;
 pub use error::{DbError, classify};
-pub use metrics::describe_metrics;
+pub use metrics::{count_retry, describe_metrics};
 pub use pool::Db;
 pub use settings::{DatabaseSettings, SettingError, TlsMode};
 pub use transaction::TransactionError;

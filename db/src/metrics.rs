@@ -61,7 +61,8 @@ pub(crate) fn waited(time: Duration, got_one: bool) {
     histogram!(WAIT, "outcome" => if got_one { "served" } else { "failed" }).record(time);
 }
 
-pub(crate) fn retried(cause: &DbError) {
+/// Counts a transaction that is run again because of `cause`, by [`Db::transaction`] or by its caller.
+pub fn count_retry(cause: &DbError) {
     let cause = if matches!(cause, DbError::Deadlock) { "deadlock" } else { "lock_timeout" };
     counter!(RETRIES, "cause" => cause).increment(1);
 }

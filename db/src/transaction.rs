@@ -83,7 +83,7 @@ impl Db {
                     return result;
                 }
                 if let Some(cause) = result.err().as_ref().and_then(TransactionError::as_db) {
-                    metrics::retried(cause);
+                    metrics::count_retry(cause);
                 }
                 sleep_until(next).await;
                 retries += 1;

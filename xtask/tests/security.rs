@@ -18,7 +18,7 @@ fn named(document: &str) -> impl Iterator<Item = (&str, &str, Option<&str>)> {
         let (package, rest) = text.split_once(", ")?;
         let (file, test) = rest.split_once(": ").map_or((rest, None), |(file, test)| (file, Some(test)));
         let is_name =
-            |text: &str| text.bytes().all(|byte| byte.is_ascii_lowercase() || b"_/0123456789".contains(&byte));
+            |text: &str| text.bytes().all(|byte| byte.is_ascii_lowercase() || b"-_/0123456789".contains(&byte));
         (is_name(package) && is_name(file)).then_some((package, file, test))
     })
 }
@@ -26,9 +26,9 @@ fn named(document: &str) -> impl Iterator<Item = (&str, &str, Option<&str>)> {
 /// Where the file of a package is, which tests are in.
 fn sources(package: &str, file: &str) -> Vec<PathBuf> {
     let package = root().join(match package {
-        "client_common" => "clients/common",
-        "common_http" => "common/http",
-        "common_server" => "common/server",
+        "client-common" => "clients/common",
+        "common-http" => "common/http",
+        "common-server" => "common/server",
         other => other,
     });
     let places = ["src", "src/app", "tests", "tests/api"].map(|folder| package.join(folder).join(file));

@@ -45,7 +45,7 @@ impl TestDatabase {
         database
     }
 
-    /// Makes a database with all tables and the rows of `db/seed.sql`.
+    /// Makes a database with all tables and the rows of `db/cli/seed.sql`.
     ///
     /// # Panics
     ///

@@ -94,6 +94,56 @@ async fn a_locked_product_delays_no_order_for_another_product() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_locked_customer_fails_no_order_of_another_customer() {
+    let harness = Harness::start().await;
+    let a = harness.product("A", 1000).await;
+    let mut other = harness.database.connection().await;
+    other.batch_execute("BEGIN; SELECT id FROM customers WHERE id = 2 FOR UPDATE").await.unwrap();
+    let bodies = [body(2, a, 1, ""), body(1, a, 1, "")];
+    let keys = Vec::from_iter((0..CALLERS).map(|n| format!("k{n}")));
+    let (of_locked, of_free): (Vec<_>, Vec<_>) = keys.iter().enumerate().partition(|(n, _)| n % 16 == 0);
+    let blocked = of_locked.into_iter().map(|(_, key)| harness.post("/orders", key, &bodies[0]));
+    let mut blocked = pin!(join_all(blocked));
+    let free = join_all(of_free.into_iter().map(|(_, key)| harness.post("/orders", key, &bodies[1])));
+    let made = tokio::select! {
+        made = free => made,
+        _ = &mut blocked => panic!("the customer is locked"),
+    };
+    assert!(made.iter().all(|answer| answer.status == 201), "{made:?}");
+    other.batch_execute("ROLLBACK").await.unwrap();
+    blocked.await;
+    books::check(&harness).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_product_is_reported_while_others_are_locked() {
+    let harness = Harness::start().await;
+    let mut products = Vec::new();
+    for sku in ["A", "B", "C", "D"] {
+        products.push(harness.product(sku, 10).await);
+    }
+    let unknown = products.iter().max().unwrap() + 1;
+    let mut other = harness.database.connection().await;
+    other.batch_execute("BEGIN; SELECT id FROM products FOR UPDATE").await.unwrap();
+    let bodies = Vec::from_iter(products.iter().map(|product| body(1, *product, 1, "")));
+    let keys = Vec::from_iter((0..CALLERS).map(|n| format!("k{n}")));
+    let blocked = keys.iter().zip(bodies.iter().cycle()).map(|(key, body)| harness.post("/orders", key, body));
+    let mut blocked = pin!(join_all(blocked));
+    let wrong = async {
+        harness.claimed_after(0).await;
+        harness.post("/orders", "wrong", &body(1, unknown, 1, "")).await
+    };
+    let answer = tokio::select! {
+        answer = wrong => answer,
+        _ = &mut blocked => panic!("the products are locked"),
+    };
+    assert_eq!((answer.status, code(&answer)), (404, "product_not_found"));
+    other.batch_execute("ROLLBACK").await.unwrap();
+    assert!(blocked.await.iter().all(|answer| matches!(answer.status, 201 | 409)));
+    books::check(&harness).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_retry_while_its_order_waits_gets_the_outcome_of_the_first_request() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;

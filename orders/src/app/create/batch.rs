@@ -41,6 +41,8 @@ pub(super) enum Rollback {
     Failed(OrdersError),
     /// A lock was not granted in time, and the transaction is not run again.
     Blocked(OrdersError),
+    /// The products' rows stayed locked by other transactions. Its orders have nothing to do with each other's wait.
+    ProductsLocked,
 }
 
 impl Rollback {
@@ -62,7 +64,7 @@ impl<E: Into<OrdersError>> From<E> for Rollback {
 impl TransactionError for Rollback {
     fn as_db(&self) -> Option<&DbError> {
         match self {
-            Self::Empty(_) | Self::Blocked(_) => None,
+            Self::Empty(_) | Self::Blocked(_) | Self::ProductsLocked => None,
             Self::Failed(error) => error.as_db(),
         }
     }
@@ -95,7 +97,10 @@ pub(super) async fn create(
     lock_mode: LockMode,
 ) -> Result<Outcomes, Rollback> {
     let mut candidates = acquire_keys(connection, drafts, retention).await?;
-    let (inventory, now) = allocate(connection, &mut candidates, lock_mode).await?;
+    let (inventory, now) = match allocate(connection, &mut candidates, lock_mode).await {
+        Err(DbError::LockTimeout) if lock_mode == LockMode::Wait => return Err(Rollback::ProductsLocked),
+        allocated => allocated?,
+    };
     if !candidates.iter().any(|candidate| matches!(candidate.state, State::Allocated(_))) {
         return Err(Rollback::Empty(outcomes(candidates)));
     }
@@ -144,12 +149,21 @@ async fn allocate(
     for candidate in new {
         candidate.state = match inventory.allocate(candidate.draft) {
             Ok(allocation) => State::Allocated(allocation),
-            // A row that was skipped looks as if there were none.
-            Err(OrdersError::ProductsNotFound(missing)) if lock_mode == LockMode::SkipLocked => State::Locked(missing),
+            Err(OrdersError::ProductsNotFound(skipped)) if lock_mode == LockMode::SkipLocked => {
+                locked_or_missing(connection, skipped).await?
+            }
             Err(error) => State::Rejected(error),
         };
     }
     Ok((inventory, now))
+}
+
+/// A row that was skipped looks as if there were none: only a read without a lock tells the two apart.
+async fn locked_or_missing(connection: &mut Connection, skipped: Vec<ProductId>) -> Result<State, DbError> {
+    let ids = skipped.iter().copied().map(ProductId::get).collect();
+    let found: BTreeSet<_> = products::find_all(connection, ids).await?.into_iter().map(|(id, _)| id).collect();
+    let (locked, missing): (Vec<_>, Vec<_>) = skipped.into_iter().partition(|id| found.contains(&id.get()));
+    Ok(if missing.is_empty() { State::Locked(locked) } else { State::Rejected(OrdersError::ProductsNotFound(missing)) })
 }
 
 /// Deducts the allocated stock and stores the orders.

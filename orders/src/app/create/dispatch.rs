@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use std::{iter, mem};
 
 use common_contract::{CustomerId, ProductId};
-use db::{Connection, Db, DbError, TransactionError};
+use db::{Connection, Db, DbError};
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
@@ -117,7 +117,7 @@ impl Dispatcher {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn commit(&self, batch: &[Entry<Pending>], lock_mode: LockMode) -> Result<Outcomes, OrdersError> {
+    async fn commit(&self, batch: &[Entry<Pending>], lock_mode: LockMode) -> Result<Outcomes, Rollback> {
         let drafts = Vec::from_iter(batch.iter().map(|entry| Arc::clone(&entry.request.draft)));
         let deadline = batch.iter().map(|entry| entry.request.deadline).min();
         let db = deadline.map_or_else(|| self.db.clone(), |deadline| self.db.until(deadline));
@@ -127,8 +127,8 @@ impl Dispatcher {
         };
         match (db.transaction(work).await, drafts.as_slice()) {
             (Ok(outcomes) | Err(Rollback::Empty(outcomes)), _) => Ok(outcomes),
-            (Err(Rollback::Failed(error)), [only]) => Err(customer_gone(error, only.new.customer_id)),
-            (Err(Rollback::Failed(error) | Rollback::Blocked(error)), _) => Err(error),
+            (Err(Rollback::Failed(error)), [only]) => Err(Rollback::Failed(customer_gone(error, only.new.customer_id))),
+            (Err(rollback), _) => Err(rollback),
         }
     }
 
@@ -155,14 +155,18 @@ struct InFlight {
 impl InFlight {
     async fn execute(mut self, batch: Vec<Entry<Pending>>, lock_mode: LockMode) {
         match self.dispatcher.commit(&batch, lock_mode).await {
-            Ok(outcomes) => self.settle(batch, outcomes),
-            Err(error) if batch.len() == 1 => self.settle(batch, [Outcome::Settled(Err(error))]),
-            Err(error) => match shared_by_all(&error) {
+            Ok(outcomes) | Err(Rollback::Empty(outcomes)) => self.settle(batch, outcomes),
+            // They wait for the same rows again, behind other retries, each until its own deadline.
+            Err(Rollback::ProductsLocked) => {
+                db::count_retry(&DbError::LockTimeout);
+                let rows = batch.first().map(Entry::locked_rows).unwrap_or_default();
+                self.returned.extend(batch.into_iter().map(|entry| entry.locked(rows.clone())));
+            }
+            Err(Rollback::Failed(error) | Rollback::Blocked(error)) if batch.len() == 1 => {
+                self.settle(batch, [Outcome::Settled(Err(error))]);
+            }
+            Err(Rollback::Failed(error) | Rollback::Blocked(error)) => match shared_by_all(&error) {
                 Some(error) => self.settle(batch, iter::repeat_with(|| Outcome::Settled(Err(error())))),
-                // The locked row is the cause, and they wait for it again, each until its own deadline.
-                None if lock_mode == LockMode::Wait && matches!(error.as_db(), Some(DbError::LockTimeout)) => {
-                    self.returned.extend(batch);
-                }
                 // One of the orders may be the cause.
                 None => self.returned.extend(batch.into_iter().map(Entry::alone)),
             },

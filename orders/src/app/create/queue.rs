@@ -74,6 +74,11 @@ impl<R: Request> Entry<R> {
         Self { locked, ..self }
     }
 
+    /// The locked rows that it waits for.
+    pub(super) fn locked_rows(&self) -> Vec<ProductId> {
+        self.locked.clone()
+    }
+
     /// Marks it for a batch of one.
     pub(super) fn alone(self) -> Self {
         Self { is_alone: true, ..self }
@@ -85,7 +90,7 @@ impl<R: Request> Entry<R> {
 
     /// The products that it keeps other batches from. A retry delays only those who want the same locked row.
     fn claims(&self) -> Vec<ProductId> {
-        if self.is_retry() { self.locked.clone() } else { self.request.products().collect() }
+        if self.is_retry() { self.locked_rows() } else { self.request.products().collect() }
     }
 
     fn wants_any(&self, products: &HashSet<ProductId>) -> bool {
@@ -169,7 +174,7 @@ impl<R: Request> Queue<R> {
         }
         let first = entries.first()?;
         let is_retry = first.is_retry();
-        // What joins a retry wants the same locked rows.
+        // What joins a retry wants the same products, and waits for the rows of the first.
         let claiming = if is_retry { slice::from_ref(first) } else { &entries };
         let products = claiming.iter().flat_map(Entry::claims).collect();
         let keys = entries.iter().filter_map(|entry| entry.request.key());
@@ -179,11 +184,12 @@ impl<R: Request> Queue<R> {
         Some(Batch { id: self.last_id, entries, is_retry })
     }
 
-    /// Ends a batch, and puts requests of it back to the front.
+    /// Ends a batch, and puts requests of it back: behind the pending retries, so that these get their turn, and before all others.
     pub(super) fn finish(&mut self, batch: BatchId, returned: Vec<Entry<R>>) {
         self.active.remove(&batch);
+        let behind_retries = self.pending.iter().take_while(|entry| entry.is_retry()).count();
         for entry in returned.into_iter().rev() {
-            self.pending.push_front(entry);
+            self.pending.insert(behind_retries, entry);
         }
     }
 }
@@ -349,6 +355,26 @@ mod tests {
             }
             queue.finish(retry.id, Vec::new());
         }
+    }
+
+    #[test]
+    fn retries_of_rows_that_stay_locked_take_turns_with_other_retries() {
+        const PRODUCTS: [&[i64]; MAX_RETRIES + 1] = [&[1], &[2], &[3], &[4], &[5]];
+        let mut queue = queue(PRODUCTS.map(of));
+        let batch = queue.next_batch().unwrap();
+        let wait = |entry: Entry<Order>| {
+            let products = entry.request.products().collect();
+            entry.locked(products)
+        };
+        queue.finish(batch.id, batch.entries.into_iter().map(wait).collect());
+        let first = Vec::from_iter(std::iter::from_fn(|| queue.next_batch()));
+        assert_eq!(first.len(), MAX_RETRIES);
+        let mut admitted = Vec::from_iter(first.iter().flat_map(|retry| retry.entries[0].locked.clone()));
+        for retry in first {
+            queue.finish(retry.id, retry.entries);
+            admitted.extend(queue.next_batch().unwrap().entries[0].locked.clone());
+        }
+        assert_eq!(admitted[..=MAX_RETRIES], [1, 2, 3, 4, 5].map(ProductId::stored));
     }
 
     #[test]
