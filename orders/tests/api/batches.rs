@@ -98,8 +98,10 @@ async fn a_locked_customer_fails_no_order_of_another_customer() {
     let harness = Harness::start().await;
     let a = harness.product("A", 1000).await;
     let mut other = harness.database.connection().await;
-    other.batch_execute("BEGIN; SELECT id FROM customers WHERE id = 2 FOR UPDATE").await.unwrap();
-    let bodies = [body(2, a, 1, ""), body(1, a, 1, "")];
+    other.batch_execute("INSERT INTO customers (name, email) VALUES ('B', 'b@example.com')").await.unwrap();
+    let locked = harness.number("SELECT MAX(id) AS n FROM customers").await;
+    other.batch_execute(&format!("BEGIN; SELECT id FROM customers WHERE id = {locked} FOR UPDATE")).await.unwrap();
+    let bodies = [body(locked, a, 1, ""), body(1, a, 1, "")];
     let keys = Vec::from_iter((0..8).map(|n| format!("k{n}")));
     let (of_locked, of_free) = keys.split_at(1);
     let blocked = of_locked.iter().map(|key| harness.post("/orders", key, &bodies[0]));
@@ -107,7 +109,7 @@ async fn a_locked_customer_fails_no_order_of_another_customer() {
     let (blocked, free) = tokio::join!(join_all(blocked), join_all(free));
     assert!(free.iter().all(|answer| answer.status == 201), "{free:?}");
     assert!(blocked.iter().all(|answer| answer.status == 503), "{blocked:?}");
-    other.batch_execute("ROLLBACK").await.unwrap();
+    other.batch_execute(&format!("ROLLBACK; DELETE FROM customers WHERE id = {locked}")).await.unwrap();
     books::check(&harness).await;
 }
 
