@@ -193,8 +193,8 @@ fn start_private(program: &Program, purpose: Purpose, data: &Path, log: Log) -> 
 /// Runs the container, which may have to load its image first, and waits until its server greets.
 async fn start_docker(purpose: Purpose, lease: Stdio, log: Log, interrupt: Interrupt) -> Result<Database> {
     let project = match purpose {
-        Purpose::Up { .. } => Project::new("up", false),
-        Purpose::Run(command) => Project::new(command, true),
+        Purpose::Up { .. } => Project::new("up"),
+        Purpose::Run(command) => Project::new(command),
     };
     if purpose != (Purpose::Up { reset: false }) {
         project.erase()?;

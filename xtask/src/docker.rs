@@ -21,9 +21,9 @@ pub(crate) struct Project {
 
 impl Project {
     /// The project for one purpose, which is the name of a command.
-    pub(crate) fn new(purpose: &str, throw_away: bool) -> Self {
+    pub(crate) fn new(purpose: &str) -> Self {
         let name = project_name(workspace::root().as_os_str().as_encoded_bytes(), purpose);
-        Self { name, throw_away }
+        Self { name, throw_away: purpose != "up" }
     }
 
     /// Runs the service in the foreground, with its log as output; SIGTERM stops its container.

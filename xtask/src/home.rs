@@ -57,10 +57,7 @@ pub(crate) struct Home {
 }
 
 impl Home {
-    /// Takes the directory of a command, which others may share.
-    ///
-    /// # Errors
-    /// When another command has it, which is named.
+    /// Takes the directory of a command, which others may share; an error names the command that has it.
     pub(crate) fn take(command: &str) -> Result<Self> {
         let directory = workspace::local(command);
         Self::take_directory(&directory, command)?.with_context(|| holder(&directory))
@@ -69,10 +66,8 @@ impl Home {
     /// Takes a directory for a command, after the end of what an earlier owner left behind. `None` when another command
     /// has it.
     pub(crate) fn take_directory(directory: &Path, command: &str) -> Result<Option<Self>> {
-        let taken = Claim::take(directory).with_context(|| format!("cannot use {}", directory.display()))?;
-        let Some(claim) = taken else {
-            return Ok(None);
-        };
+        let claim = Claim::take(directory).with_context(|| format!("cannot use {}", directory.display()))?;
+        let Some(claim) = claim else { return Ok(None) };
         let state = State { command: command.to_owned(), pid: process::id(), database_url: None };
         state.save(directory)?;
         let home = Self { directory: directory.to_owned(), state, claim };

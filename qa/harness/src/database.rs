@@ -33,8 +33,7 @@ impl Database {
 
     async fn start_with(program: Program, directory: &Path, log: Log, binary_log: bool) -> Result<Self> {
         let mut database = Self { program, directory: directory.join("data"), log, binary_log, server: None };
-        database.start_again().await?;
-        Ok(database)
+        database.start_again().await.map(|()| database)
     }
 
     /// Starts the server on the data that it left, and returns when it accepts connections.

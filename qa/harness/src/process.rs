@@ -5,7 +5,6 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
-use std::sync::Mutex;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -15,7 +14,8 @@ use nix::unistd::Pid;
 use private_server::Log;
 use private_server::supervisor::Supervised;
 use serde_json::Value;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
@@ -67,20 +67,15 @@ impl Program {
     /// Starts it, and returns with its address once it says where it listens.
     pub async fn serve(mut self) -> Result<(Process, SocketAddr)> {
         let shown = self.path.display().to_string();
-        let (sender, address) = oneshot::channel();
-        let (sender, log) = (Mutex::new(Some(sender)), self.log);
+        let ((sender, mut addresses), log) = (unbounded_channel(), self.log);
         self.log = Log::new(move |line| {
-            if let Some(address) = listening(line)
-                && let Some(sender) = sender.lock().ok().and_then(|mut sender| sender.take())
-            {
-                // The receiver is gone when this took too long.
-                let _ = sender.send(address);
-            }
+            // The receiver is gone after the first one.
+            let _ = listening(line).map(|address| sender.send(address));
             log.line(line);
         });
         let process = self.start().await?;
-        match timeout(LISTENS_WITHIN, address).await {
-            Ok(Ok(address)) => Ok((process, address)),
+        match timeout(LISTENS_WITHIN, addresses.recv()).await {
+            Ok(Some(address)) => Ok((process, address)),
             _ => bail!("{shown} does not say where it listens: its log may say why"),
         }
     }

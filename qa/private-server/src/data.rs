@@ -9,6 +9,8 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use nix::unistd::geteuid;
+
 use crate::claim::Claim;
 use crate::program::{Engine, Program};
 use crate::server::{Durability, Error};
@@ -36,7 +38,6 @@ pub(crate) fn prepare(
     program: &Program,
     directory: &Path,
     durability: Durability,
-    as_root: bool,
     claim: &Claim,
 ) -> Result<PathBuf, Error> {
     let other = match program.engine {
@@ -51,8 +52,7 @@ pub(crate) fn prepare(
         return Ok(data);
     }
     remove_folder(&incomplete)?;
-    let mut command = initializer(program, directory, as_root);
-    use_own_temporary_directory(&mut command, directory)?;
+    let mut command = initializer(program, directory)?;
     // It reads nothing. What counts is that the next owner waits for its end.
     command.stdin(claim.lease().map_err(|e| Error::io(directory, e))?);
     let output = command.args(durability_options(program.engine, durability)).output();
@@ -82,31 +82,36 @@ fn name(engine: Engine) -> String {
     engine.to_string().to_lowercase()
 }
 
-fn initializer(program: &Program, directory: &Path, as_root: bool) -> Command {
+fn initializer(program: &Program, directory: &Path) -> Result<Command, Error> {
     let Some(installer) = &program.installer else {
-        let mut command = Command::new(&program.server);
-        command.args(["--no-defaults", "--initialize-insecure"]).arg(option("--datadir=", &directory.join(INCOMPLETE)));
-        if as_root {
-            command.arg("--user=root");
-        }
-        return command;
+        let mut command = server(&program.server, directory)?;
+        command.arg("--initialize-insecure").arg(option("--datadir=", &directory.join(INCOMPLETE)));
+        return Ok(command);
     };
-    let mut command = Command::new(installer);
+    let mut command = with_own_temporary_directory(installer, directory)?;
     command
-        .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"])
+        .args(["--auth-root-authentication-method=normal", "--skip-test-db"])
         // The installer is a script that breaks at spaces in a path, so it never sees one. With a user it would call
         // chown, which is not needed.
         .arg(format!("--datadir=./{INCOMPLETE}"))
         .current_dir(directory);
-    command
+    Ok(command)
+}
+
+/// The command of a server with the options that all of them have.
+pub(crate) fn server(program: &Path, directory: &Path) -> Result<Command, Error> {
+    let mut command = with_own_temporary_directory(program, directory)?;
+    command.args(geteuid().is_root().then_some("--user=root"));
+    Ok(command)
 }
 
 /// Every server empties its directory for temporary tables when it starts, also of the tables of others.
-pub(crate) fn use_own_temporary_directory(command: &mut Command, directory: &Path) -> Result<(), Error> {
+fn with_own_temporary_directory(program: &Path, directory: &Path) -> Result<Command, Error> {
     let temporary = directory.join("tmp");
     fs::create_dir_all(&temporary).map_err(|e| Error::io(&temporary, e))?;
-    command.env("TMPDIR", temporary);
-    Ok(())
+    let mut command = Command::new(program);
+    command.arg("--no-defaults").env("TMPDIR", temporary);
+    Ok(command)
 }
 
 /// `--name=` followed by a path, whatever bytes the path has.

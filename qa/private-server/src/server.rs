@@ -1,4 +1,4 @@
-//! The life of a private server: start, ready, end. How its data directory is made is in `data`.
+//! The life of a private server: start, ready, end.
 
 use std::fs;
 use std::io::{self, Read};
@@ -10,7 +10,7 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, geteuid};
+use nix::unistd::Pid;
 
 use crate::claim::Claim;
 use crate::data;
@@ -84,11 +84,6 @@ fn way_out(log: &str) -> &'static str {
 }
 
 impl Error {
-    fn is_taken_port(&self) -> bool {
-        // Both engines say it in these words.
-        matches!(self, Self::NotReady { log, .. } if log.contains("Bind on TCP/IP port"))
-    }
-
     pub(crate) fn io(path: &Path, source: io::Error) -> Self {
         Self::Io(path.to_owned(), source)
     }
@@ -157,26 +152,26 @@ impl<'a> Launch<'a> {
     pub fn start(self) -> Result<PrivateServer, Error> {
         let claim = claim(&self.directory)?;
         let directory = fs::canonicalize(&self.directory).map_err(|e| Error::io(&self.directory, e))?;
-        let as_root = geteuid().is_root();
-        let data = data::prepare(self.program, &directory, self.durability, as_root, &claim)?;
+        let data = data::prepare(self.program, &directory, self.durability, &claim)?;
         let mut attempt = 1;
         loop {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
             let port = listener.map_err(|e| Error::io(Path::new("127.0.0.1"), e))?.port();
-            let command = self.command(&directory, &data, port, as_root)?;
-            match self.run(&command, port, &claim) {
+            match self.run(&self.command(&directory, &data, port)?, port, &claim) {
                 Ok(child) => return Ok(PrivateServer { child, port, _claim: claim }),
-                Err(error) if error.is_taken_port() && attempt < PORT_ATTEMPTS => attempt += 1,
+                // Both engines say it in these words.
+                Err(Error::NotReady { log, .. }) if log.contains("Bind on TCP/IP port") && attempt < PORT_ATTEMPTS => {
+                    attempt += 1;
+                }
                 Err(error) => return Err(error),
             }
         }
     }
 
-    fn command(&self, directory: &Path, data: &Path, port: u16, as_root: bool) -> Result<Command, Error> {
+    fn command(&self, directory: &Path, data: &Path, port: u16) -> Result<Command, Error> {
         let engine = self.program.engine;
-        let mut command = Command::new(&self.program.server);
+        let mut command = data::server(&self.program.server, directory)?;
         command
-            .arg("--no-defaults")
             .arg(data::option("--datadir=", data))
             .arg(data::option("--pid-file=", &directory.join(PID_FILE)))
             // Relative to the data directory: an absolute path would often be longer than a socket's may be.
@@ -192,10 +187,6 @@ impl<'a> Launch<'a> {
             command.args(["--mysqlx=OFF", "--secure-file-priv=NULL"]);
             command.arg(if self.binary_log { "--sync-binlog=1" } else { "--skip-log-bin" });
         }
-        if as_root {
-            command.arg("--user=root");
-        }
-        data::use_own_temporary_directory(&mut command, directory)?;
         if let Some(name) = &self.database {
             let path = directory.join("init.sql");
             fs::write(&path, format!("CREATE DATABASE IF NOT EXISTS `{name}`;\n")).map_err(|e| Error::io(&path, e))?;
