@@ -219,7 +219,8 @@ const COMPOSE_TEST: &str = "It builds the images and starts everything in a Comp
 is not disturbed. It does the tour, checks what the containers may do, restarts and kills each of them, takes everything \
 down and up again, and checks that the data is still the same and the invariants hold. At the end, also after Ctrl-C or a \
 failure, containers, images and data are removed. The files .env of the working copy count as for \
-`docker compose up`. The tour runs on Node.js, with packages that are installed into qa/conformance/node_modules.";
+`docker compose up`. It runs on Python, and the tour on Node.js with packages that are installed into \
+qa/conformance/node_modules.";
 
 #[cfg(test)]
 mod tests {

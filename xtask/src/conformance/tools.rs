@@ -17,8 +17,8 @@ pub(crate) const FOLDER: &str = "qa/conformance";
 
 /// The command that runs a program, after the installation of what is missing.
 pub(crate) async fn command(system: &System, install: Install, program: &str) -> Result<Command> {
-    let is_node = Path::new(program).extension().is_some_and(|extension| extension == "mjs");
-    let mut command = if is_node { node(system, install).await? } else { python(system, install).await? };
+    let mut command =
+        if program.ends_with(".py") { python(system, install).await? } else { node(system, install).await? };
     command.arg(Path::new(FOLDER).join(program));
     Ok(command)
 }
