@@ -2,9 +2,9 @@
 
 use std::env;
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use harness::{Log, Process};
 
 use crate::cli::CiArgs;
@@ -12,58 +12,48 @@ use crate::outcome::{FINE, checked};
 use crate::system::System;
 use crate::workspace;
 
-/// A command line of the gate.
-struct Step {
-    name: &'static str,
-    line: &'static str,
-    environment: &'static [(&'static str, &'static str)],
-}
-
-const fn step(name: &'static str, line: &'static str) -> Step {
-    Step { name, line, environment: &[] }
-}
-
 /// Runs beside the steps after it: cargo-deny compiles for minutes where it is missing, while tests mostly wait.
 const BACKGROUND: &str = "deny";
+/// Warnings are errors.
+const DOC: &str = "doc";
 /// Takes a revision from BASE_REV.
 const COMPARING: &str = "openapi-diff";
 
+/// The name and the command line of a step.
+type Step = (&'static str, &'static str);
+
 /// The steps in their order. `compose-test` is not among them: it needs a Docker Engine.
 const STEPS: [Step; 13] = [
-    step("fmt", "cargo fmt --all --check"),
-    step("clippy", "cargo clippy --locked --workspace --all-targets -- -D warnings"),
-    Step {
-        name: "doc",
-        line: "cargo doc --locked --workspace --no-deps",
-        environment: &[("RUSTDOCFLAGS", "-D warnings")],
-    },
-    step("openapi", "cargo xtask openapi check"),
+    ("fmt", "cargo fmt --all --check"),
+    ("clippy", "cargo clippy --locked --workspace --all-targets -- -D warnings"),
+    (DOC, "cargo doc --locked --workspace --no-deps"),
+    ("openapi", "cargo xtask openapi check"),
     // Compares with BASE_REV, the commit before a push to main; else with the last release, and before the first with
     // the parent. A CI system fetches the history with its tags for this: a shallow clone is refused.
-    step(COMPARING, "cargo xtask openapi diff"),
-    step("schema", "cargo xtask schema check"),
-    step("build", "cargo test --locked --workspace --no-run"),
+    (COMPARING, "cargo xtask openapi diff"),
+    ("schema", "cargo xtask schema check"),
+    ("build", "cargo test --locked --workspace --no-run"),
     // Where RustSec's list cannot be fetched, the log says that advisories were not looked at.
-    step(BACKGROUND, "nice cargo xtask deny --advisories-if-reachable"),
-    step("test", "cargo xtask test"),
-    step("conformance", "cargo xtask conformance --attack-seconds 20"),
-    step("chaos", "cargo xtask chaos --minutes 1"),
-    step("rolling", "cargo xtask rolling --minutes 1"),
+    (BACKGROUND, "nice cargo xtask deny --advisories-if-reachable"),
+    ("test", "cargo xtask test"),
+    ("conformance", "cargo xtask conformance --attack-seconds 20"),
+    ("chaos", "cargo xtask chaos --minutes 1"),
+    ("rolling", "cargo xtask rolling --minutes 1"),
     // The slowdown of others is only reported: machines that test are busy.
-    step("abuse", "cargo xtask abuse --minutes 1 --lenient"),
+    ("abuse", "cargo xtask abuse --minutes 1 --lenient"),
 ];
 
 pub(crate) async fn run(args: &CiArgs) -> Result<u8> {
     let steps = selected(args)?;
     if args.list {
-        for step in steps {
-            println!("{:<14}{}", step.name, step.line);
+        for (name, line) in steps {
+            println!("{name:<14}{line}");
         }
         return Ok(FINE);
     }
-    let mut system = System::new(None)?;
+    let system = System::new(None)?;
     let mut background = None;
-    let result = run_steps(&mut system, &steps, &mut background).await;
+    let result = run_steps(&system, steps, &mut background).await;
     if let Some(process) = background {
         if !matches!(result, Ok(FINE)) {
             process.stop().await;
@@ -74,58 +64,41 @@ pub(crate) async fn run(args: &CiArgs) -> Result<u8> {
 }
 
 /// Stops at the first step that fails.
-async fn run_steps(system: &mut System, steps: &[&Step], background: &mut Option<Process>) -> Result<u8> {
-    for step in steps {
-        let words = step.words();
+async fn run_steps(system: &System, steps: &[Step], background: &mut Option<Process>) -> Result<u8> {
+    for &(name, line) in steps {
+        let revision = env::var("BASE_REV").ok().filter(|revision| name == COMPARING && !revision.is_empty());
+        let words = Vec::from_iter(line.split(' ').map(str::to_owned).chain(revision));
         println!("\n== {}", words.join(" "));
-        let mut command = command(&words);
-        if step.name == BACKGROUND {
+        let mut command = if words[0] == "cargo" { workspace::cargo() } else { workspace::command(&words[0]) };
+        command.args(&words[1..]);
+        if name == BACKGROUND {
             fs::create_dir_all(workspace::local(""))?;
             let log = Log::create(&workspace::local(""), BACKGROUND)?;
             *background = Some(Process::spawn(command, Stdio::null(), log).await?);
             continue;
         }
-        let status = system.run_attached(command.envs(step.environment.iter().copied())).await?;
+        if name == DOC {
+            command.env("RUSTDOCFLAGS", "-D warnings");
+        }
+        let status = system.run_attached(&command).await?;
         if !status.success() {
-            println!("\n== {} failed ({status})", step.name);
+            println!("\n== {name} failed ({status})");
             return Ok(checked(status));
         }
     }
-    match background {
-        None => Ok(FINE),
-        Some(process) => {
-            println!("\n== wait for {BACKGROUND}");
-            let ended = process.watch_end();
-            system.unless_disturbed(ended).await?.context("exit status unknown").map(checked)
-        }
-    }
+    let Some(process) = background else { return Ok(FINE) };
+    println!("\n== wait for {BACKGROUND}");
+    system.unless_disturbed(process.wait()).await?.map(checked)
 }
 
-impl Step {
-    /// The words of the line, with BASE_REV where it counts.
-    fn words(&self) -> Vec<String> {
-        let revision = env::var("BASE_REV").ok().filter(|revision| self.name == COMPARING && !revision.is_empty());
-        self.line.split(' ').map(str::to_owned).chain(revision).collect()
-    }
-}
-
-fn command(words: &[String]) -> Command {
-    let mut command = if words[0] == "cargo" { workspace::cargo() } else { workspace::command(&words[0]) };
-    command.args(&words[1..]);
-    command
-}
-
-fn selected(args: &CiArgs) -> Result<Vec<&'static Step>> {
-    let place = |name: &String| STEPS.iter().position(|step| step.name == name);
+fn selected(args: &CiArgs) -> Result<&'static [Step]> {
+    let place = |name: &String| STEPS.iter().position(|step| step.0 == name);
     let range = match (&args.only, &args.from) {
-        (Some(name), _) => place(name).map(|place| place..=place),
-        (None, Some(name)) => place(name).map(|place| place..=STEPS.len() - 1),
-        (None, None) => Some(0..=STEPS.len() - 1),
+        (Some(name), _) => place(name).map(|place| &STEPS[place..=place]),
+        (None, Some(name)) => place(name).map(|place| &STEPS[place..]),
+        (None, None) => Some(&STEPS[..]),
     };
-    match range {
-        Some(range) => Ok(STEPS[range].iter().collect()),
-        None => bail!("no such step: {}", STEPS.map(|step| step.name).join(", ")),
-    }
+    range.with_context(|| format!("no such step: {}", STEPS.map(|step| step.0).join(", ")))
 }
 
 #[cfg(test)]
@@ -136,7 +109,7 @@ mod tests {
     fn a_part_of_the_steps_can_be_chosen() {
         let names = |from: Option<&str>, only: Option<&str>| {
             let args = CiArgs { list: false, from: from.map(str::to_owned), only: only.map(str::to_owned) };
-            selected(&args).map(|steps| Vec::from_iter(steps.iter().map(|step| step.name)))
+            selected(&args).map(|steps| Vec::from_iter(steps.iter().map(|step| step.0)))
         };
         assert_eq!(names(None, None).unwrap().len(), STEPS.len());
         assert_eq!(names(Some("rolling"), None).unwrap(), ["rolling", "abuse"]);

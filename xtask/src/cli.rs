@@ -54,31 +54,22 @@ pub(crate) enum Command {
     /// Write the dependencies of each program to .local/sbom, as CycloneDX
     Sbom(Install),
     /// Write specs/ from the API traits, check them, or report breaking changes [ARGS]
-    #[command(disable_help_flag = true)]
     Openapi(Arguments),
     /// Run database migrations [ARGS]
-    #[command(disable_help_flag = true)]
     Migrate(Arguments),
     /// Fill the database with sample data [ARGS]
-    #[command(disable_help_flag = true)]
     Seed(Arguments),
     /// Write db/schema.sql from the migrations, or check it [ARGS]
-    #[command(disable_help_flag = true)]
     Schema(Arguments),
     /// Check the data invariants of a database [ARGS]
-    #[command(disable_help_flag = true)]
     CheckInvariants(Arguments),
     /// Run the whole system under load and faults, and verify the result [ARGS]
-    #[command(disable_help_flag = true)]
     Chaos(Arguments),
     /// Restart two replicas of each service one by one under load, and verify the result [ARGS]
-    #[command(disable_help_flag = true)]
     Rolling(Arguments),
     /// Attack the edge proxy, and measure the effect on others [ARGS]
-    #[command(disable_help_flag = true)]
     Abuse(Arguments),
     /// Measure the released services beside their baselines [ARGS]
-    #[command(disable_help_flag = true)]
     Bench(Arguments),
 }
 
@@ -87,6 +78,7 @@ pub(crate) enum Command {
 /// Taken out before: `--no-install`, and where a database is used `--database-url URL`. The database is that or
 /// DATABASE_URL; else the one of the running `up`; else `up`'s database, started for the time of the command.
 #[derive(Args, Debug)]
+#[command(disable_help_flag = true)]
 pub(crate) struct Arguments {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
     pub(crate) arguments: Vec<OsString>,
@@ -227,7 +219,8 @@ const COMPOSE_TEST: &str = "It builds the images and starts everything in a Comp
 is not disturbed. It does the tour, checks what the containers may do, restarts and kills each of them, takes everything \
 down and up again, and checks that the data is still the same and the invariants hold. At the end, also after Ctrl-C or a \
 failure, containers, images and data are removed. The files .env of the working copy count as for \
-`docker compose up`. The tour runs on Node.js, with packages that are installed into qa/conformance/node_modules.";
+`docker compose up`. It runs on Python, and the tour on Node.js with packages that are installed into \
+qa/conformance/node_modules.";
 
 #[cfg(test)]
 mod tests {

@@ -30,10 +30,8 @@ pub(crate) fn on_stderr() -> bool {
 }
 
 fn choice(arguments: impl Iterator<Item = OsString>) -> ColorChoice {
-    let arguments = Vec::from_iter(arguments.map(|argument| argument.to_string_lossy().into_owned()));
-    let separate = arguments.windows(2).find(|pair| pair[0] == "--color").map(|pair| &*pair[1]);
-    let joined = arguments.iter().find_map(|argument| argument.strip_prefix("--color="));
-    match separate.or(joined) {
+    let arguments = Vec::from_iter(arguments.map(|argument| argument.to_string_lossy().into_owned())).join("\n");
+    match arguments.replace("--color\n", "--color=").lines().find_map(|argument| argument.strip_prefix("--color=")) {
         Some("always") => ColorChoice::Always,
         Some("never") => ColorChoice::Never,
         _ => ColorChoice::Auto,

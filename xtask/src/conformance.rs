@@ -4,25 +4,25 @@
 pub(crate) mod tools;
 
 use std::collections::BTreeMap;
+use std::env;
 use std::ffi::OsString;
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use harness::{Log, Secrets, Service};
 use private_server::PrivateServer;
 
-use crate::cli::ConformanceArgs;
-use crate::conformance::tools::{Runtime, Tools};
+use crate::cli::{ConformanceArgs, Install};
 use crate::database::{Choice, Purpose};
 use crate::home::Home;
-use crate::outcome::{FINE, Violation};
+use crate::outcome::{FINE, Violation, passed_on};
 use crate::programs::Programs;
 use crate::settings::Settings;
 use crate::system::System;
-use crate::{up, workspace};
+use crate::tools::{CHROMIUM, PROMTOOL};
+use crate::{docker, up, workspace};
 
 /// The steps, in the order in which they run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -50,24 +50,19 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    /// Also the name of its log.
-    fn name(self) -> &'static str {
-        self.program().0
-    }
-
-    /// The name of the step, the runtime of its program, and the program below `qa/conformance`.
-    fn program(self) -> (&'static str, Runtime, &'static str) {
+    /// The name of the step, which is also that of its log, and its program below `qa/conformance`.
+    fn program(self) -> (&'static str, &'static str) {
         match self {
-            Self::Lint => ("lint", Runtime::Node, "lint.mjs"),
-            Self::Aws => ("aws", Runtime::Python, "aws/run.py"),
-            Self::Postman => ("postman", Runtime::Node, "postman.mjs"),
-            Self::Tour => ("tour", Runtime::Node, "tour.mjs"),
-            Self::Typescript => ("typescript", Runtime::Node, "typescript/run.mjs"),
-            Self::Python => ("python", Runtime::Python, "python/run.py"),
-            Self::Lambda => ("lambda", Runtime::Python, "lambda/run.py"),
-            Self::Attack => ("attack", Runtime::Python, "attack/run.py"),
-            Self::Browser => ("browser", Runtime::Browser, "browser.mjs"),
-            Self::Monitoring => ("monitoring", Runtime::Promtool, "monitoring.py"),
+            Self::Lint => ("lint", "lint.mjs"),
+            Self::Aws => ("aws", "aws/run.py"),
+            Self::Postman => ("postman", "postman.mjs"),
+            Self::Tour => ("tour", "tour.mjs"),
+            Self::Typescript => ("typescript", "typescript/run.mjs"),
+            Self::Python => ("python", "python/run.py"),
+            Self::Lambda => ("lambda", "lambda/run.py"),
+            Self::Attack => ("attack", "attack/run.py"),
+            Self::Browser => ("browser", "browser.mjs"),
+            Self::Monitoring => ("monitoring", "monitoring.py"),
         }
     }
 
@@ -75,11 +70,17 @@ impl Step {
         !matches!(self, Self::Lint | Self::Aws)
     }
 
-    /// The command that runs the program of the step on a system.
-    fn command(self, tools: &Tools, settings: &Settings) -> Result<Command> {
-        let (_, runtime, path) = self.program();
-        let mut command = tools.command(runtime)?;
-        command.arg(Path::new(tools::FOLDER).join(path)).envs(environment(settings));
+    /// The command that runs the program, after the installation of what is missing.
+    async fn command(self, system: &System, install: Install) -> Result<Command> {
+        let mut command = tools::command(system, install, self.program().1).await?;
+        let (variable, tool) = match self {
+            Self::Browser => ("CHROMIUM", CHROMIUM),
+            Self::Monitoring => ("PROMTOOL", PROMTOOL),
+            _ => return Ok(command),
+        };
+        if env::var_os(variable).is_none_or(|path| path.is_empty()) {
+            command.env(variable, tool.find_or_install(install, system).await?);
+        }
         Ok(command)
     }
 
@@ -107,20 +108,20 @@ pub(crate) async fn run(args: &ConformanceArgs) -> Result<u8> {
 
 /// Runs every step, also after one that failed.
 async fn run_steps(system: &mut System, settings: &Settings, args: &ConformanceArgs) -> Result<u8> {
-    let steps = steps(&args.steps);
-    let tools =
-        Tools::prepare(system, args.install, &Vec::from_iter(steps.iter().map(|step| step.program().1))).await?;
+    let mut commands = Vec::new();
+    for step in steps(&args.steps) {
+        commands.push((step, step.command(system, args.install).await?));
+    }
     let mut programs = Programs::default();
-    if steps.iter().any(|step| step.needs_system()) {
+    if commands.iter().any(|(step, _)| step.needs_system()) {
         system.start_database(Choice::of(None, args.install)?, Purpose::Run("conformance"))?;
         programs = up::serve(system, settings).await?;
     }
     let mut failed = Vec::new();
-    for step in steps {
-        let mut command = step.command(&tools, settings)?;
-        command.args(step.argument(&programs, args)?);
-        if !run_program(system, step, command, &workspace::local("conformance")).await? {
-            failed.push(step.name());
+    for (step, mut command) in commands {
+        command.envs(environment(settings)).args(step.argument(&programs, args)?);
+        if !run_program(system, step.program().0, command).await? {
+            failed.push(step.program().0);
         }
     }
     if failed.is_empty() { Ok(FINE) } else { Err(Violation(format!("failed: {}", failed.join(", "))).into()) }
@@ -134,18 +135,10 @@ fn steps(named: &[Step]) -> Vec<Step> {
     steps
 }
 
-/// The tour alone, on a system that is not this command's own.
-pub(crate) async fn tour(system: &mut System, tools: &Tools, settings: &Settings, logs: &Path) -> Result<()> {
-    if run_program(system, Step::Tour, Step::Tour.command(tools, settings)?, logs).await? {
-        return Ok(());
-    }
-    Err(Violation("the tour failed".to_owned()).into())
-}
-
-/// Whether the step succeeds. The last line of its program is the summary; all of its output is kept in `logs`.
-async fn run_program(system: &mut System, step: Step, command: Command, logs: &Path) -> Result<bool> {
-    let name = step.name();
-    let (file, detail) = (Log::create(logs, name).context("cannot write the log")?, system.detail_log(name));
+/// Whether the program succeeds. The last line of its output is the summary; all of it is kept in a file.
+async fn run_program(system: &System, name: &'static str, command: Command) -> Result<bool> {
+    let logs = workspace::local("conformance");
+    let (file, detail) = (Log::create(&logs, name).context("cannot write the log")?, system.detail_log(name));
     let log = Log::new(move |line| {
         file.line(line);
         detail.line(line);
@@ -160,6 +153,20 @@ async fn run_program(system: &mut System, step: Step, command: Command, logs: &P
     let output = fs::read(logs.join(name).with_extension("log"))?;
     system.progress.say(&format!("{}\n{name}: failed ({status})", String::from_utf8_lossy(&output).trim_end()));
     Ok(false)
+}
+
+/// `compose-test`: a program that drives docker, and exits as this one does.
+pub(crate) async fn compose_test(install: Install) -> Result<u8> {
+    if !docker::is_available() {
+        bail!("compose-test needs a Docker Engine and Compose: `docker info` or `docker compose version` fails");
+    }
+    tools::require("python3", "install Python 3.11 or newer")?;
+    let system = System::new(None)?;
+    // For the walkthrough.
+    tools::node(&system, install).await?;
+    let mut command = workspace::command("python3");
+    command.arg(workspace::root().join(tools::FOLDER).join("compose/run.py"));
+    system.run_attached(&command).await.map(passed_on)
 }
 
 /// The environment of every program: where the services are, and the credentials.
@@ -213,7 +220,7 @@ mod tests {
     fn every_step_has_a_program_of_its_name() {
         for step in Step::value_variants() {
             let value = step.to_possible_value().unwrap();
-            let (name, _, path) = step.program();
+            let (name, path) = step.program();
             assert_eq!(name, value.get_name());
             let path = workspace::root().join(tools::FOLDER).join(path);
             assert!(path.is_file(), "{} is missing", path.display());

@@ -1,14 +1,15 @@
 //! The database of a command: which one it is, and its life. What is done in it belongs to the program `db`.
 
 use std::fmt;
-use std::path::PathBuf;
-use std::process::Stdio;
+use std::future::pending;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use harness::{Log, Process};
 use private_server::{Durability, Launch, PrivateServer, Program, install_command};
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
@@ -16,11 +17,8 @@ use crate::cli::Install;
 use crate::docker::{self, Project};
 use crate::interrupt::Interrupt;
 use crate::outcome::Interrupted;
-use crate::system::Ended;
 use crate::tools;
 
-/// In messages.
-pub(crate) const NAME: &str = "database";
 /// The database in a private server. Tests create their own beside it.
 const SCHEMA: &str = "backoffice";
 
@@ -85,15 +83,12 @@ impl fmt::Display for Choice {
 
 /// A URL that can be shown.
 pub(crate) fn without_password(url: &str) -> String {
-    let parts = url.split_once("://").and_then(|(scheme, rest)| {
+    let without = url.split_once("://").and_then(|(scheme, rest)| {
         let (user, place) = rest.rsplit_once('@')?;
         let (name, _) = user.split_once(':')?;
-        Some((scheme, name, place))
+        Some(format!("{scheme}://{name}:***@{place}"))
     });
-    match parts {
-        Some((scheme, name, place)) => format!("{scheme}://{name}:***@{place}"),
-        None => url.to_owned(),
-    }
+    without.unwrap_or_else(|| url.to_owned())
 }
 
 /// The use of a database.
@@ -108,18 +103,6 @@ pub(crate) enum Purpose {
     Run(&'static str),
 }
 
-/// The start of a database.
-pub(crate) struct Start {
-    /// For a private server alone.
-    pub(crate) data: PathBuf,
-    /// Held by a container alone; a private server claims its own directory.
-    pub(crate) lease: Stdio,
-    pub(crate) purpose: Purpose,
-    pub(crate) log: Log,
-    pub(crate) interrupt: Interrupt,
-    pub(crate) ended: UnboundedSender<Ended>,
-}
-
 /// A database that accepts connections.
 pub(crate) struct Database {
     pub(crate) url: String,
@@ -129,7 +112,8 @@ pub(crate) struct Database {
 enum Server {
     /// Somebody else's.
     Foreign,
-    Private(PrivateServer),
+    /// With a channel that closes or changes at its end.
+    Private(PrivateServer, watch::Receiver<()>),
     Docker(Project, Process),
 }
 
@@ -137,8 +121,20 @@ impl Database {
     /// The process group of a private server.
     pub(crate) fn group(&self) -> Option<u32> {
         match &self.server {
-            Server::Private(server) => Some(server.group()),
+            Server::Private(server, _) => Some(server.group()),
             Server::Foreign | Server::Docker(..) => None,
+        }
+    }
+
+    /// Waits for the end of what was started for it.
+    pub(crate) async fn ended(&self) -> Option<ExitStatus> {
+        match &self.server {
+            Server::Foreign => pending().await,
+            Server::Private(_, end) => {
+                let _ = end.clone().changed().await;
+                None
+            }
+            Server::Docker(_, process) => process.wait().await.ok(),
         }
     }
 
@@ -147,7 +143,7 @@ impl Database {
         match self.server {
             Server::Foreign => {}
             // Only a thread that panics is not joined.
-            Server::Private(server) => drop(spawn_blocking(|| drop(server)).await),
+            Server::Private(server, _) => drop(spawn_blocking(|| drop(server)).await),
             Server::Docker(project, process) => {
                 process.stop().await;
                 project.remove();
@@ -156,66 +152,67 @@ impl Database {
     }
 }
 
-/// Starts the chosen database, or only passes its URL on.
-pub(crate) async fn start(choice: Choice, start: Start) -> Result<Database> {
+/// Starts the chosen database, or only passes its URL on. A private server has its data in `data`; a container holds the
+/// lease.
+pub(crate) async fn start(
+    choice: Choice,
+    purpose: Purpose,
+    data: PathBuf,
+    lease: Stdio,
+    log: Log,
+    interrupt: Interrupt,
+) -> Result<Database> {
     let program = match choice {
         Choice::Given(url) => return Ok(Database { url, server: Server::Foreign }),
-        Choice::Docker => return start_docker(start).await,
+        Choice::Docker => return start_docker(purpose, lease, log, interrupt).await,
         Choice::Private(program) => program,
         Choice::Install => tools::install_server().await?,
     };
-    spawn_blocking(move || start_private(&program, start)).await?
+    spawn_blocking(move || start_private(&program, purpose, &data, log)).await?
 }
 
-fn start_private(program: &Program, start: Start) -> Result<Database> {
-    let Start { data, purpose, log, ended, .. } = start;
+fn start_private(program: &Program, purpose: Purpose, data: &Path, log: Log) -> Result<Database> {
     if purpose != (Purpose::Up { reset: false }) {
-        PrivateServer::erase(&data)?;
+        PrivateServer::erase(data)?;
     }
     let durability = match purpose {
         Purpose::Up { .. } => Durability::Durable,
         Purpose::Run(_) => Durability::Relaxed,
     };
-    let server = Launch::new(program, &data, durability)
+    let end = watch::Sender::new(());
+    let sender = end.clone();
+    let server = Launch::new(program, data, durability)
         .database(SCHEMA)
-        .on_log(move |line| log.line(line))
-        .on_end(move || drop(ended.send(Ended { name: NAME, pid: 0, status: None })))
+        .log(log)
+        .on_end(move || sender.send_replace(()))
         .start()?;
-    Ok(Database { url: server.url(SCHEMA), server: Server::Private(server) })
+    // Only now: an attempt on a port that was taken has ended as well.
+    Ok(Database { url: server.url(SCHEMA), server: Server::Private(server, end.subscribe()) })
 }
 
 /// Runs the container, which may have to load its image first, and waits until its server greets.
-async fn start_docker(start: Start) -> Result<Database> {
-    let project = match start.purpose {
-        Purpose::Up { .. } => Project::new("up", false),
-        Purpose::Run(command) => Project::new(command, true),
+async fn start_docker(purpose: Purpose, lease: Stdio, log: Log, interrupt: Interrupt) -> Result<Database> {
+    let project = match purpose {
+        Purpose::Up { .. } => Project::new("up"),
+        Purpose::Run(command) => Project::new(command),
     };
-    if start.purpose != (Purpose::Up { reset: false }) {
+    if purpose != (Purpose::Up { reset: false }) {
         project.erase()?;
     }
-    let process = Process::spawn(project.run(), start.lease, start.log.clone()).await?;
-    let end = process.watch_end();
+    let process = Process::spawn(project.run(), lease, log.clone()).await?;
     let address = tokio::select! {
         address = greeting(&project) => address,
-        _ = end => Err(anyhow!("it has ended")),
-        () = start.interrupt.asked() => Err(Interrupted.into()),
+        _ = process.wait() => Err(anyhow!("it has ended")),
+        () = interrupt.asked() => Err(Interrupted.into()),
     };
-    let url = address.and_then(|address| project.url(&address));
-    let url = match url {
-        Ok(url) => url,
+    match address.and_then(|address| project.url(&address)) {
+        Ok(url) => Ok(Database { url, server: Server::Docker(project, process) }),
         Err(error) => {
             process.stop().await;
             project.remove();
-            return Err(error.context(format!("the mysql service did not start:\n{}", start.log.tail(15))));
+            Err(error.context(format!("the mysql service did not start:\n{}", log.tail(15))))
         }
-    };
-    let end = process.watch_end();
-    tokio::spawn(async move {
-        let status = end.await;
-        // The receiver is gone at the very end.
-        let _ = start.ended.send(Ended { name: NAME, pid: 0, status });
-    });
-    Ok(Database { url, server: Server::Docker(project, process) })
+    }
 }
 
 /// The address of the container's server, once it greets. While the image creates its data, it does not.

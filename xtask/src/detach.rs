@@ -2,7 +2,7 @@
 
 use std::env;
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -17,13 +17,13 @@ use crate::outcome::{FINE, passed_on};
 use crate::workspace::{self, complain};
 
 /// The line after which the process in the foreground may end. It is only read by the same build of this program.
-const READY: &str = "\u{1}ready";
+pub(crate) const READY: &str = "\u{1}ready";
 
 /// A signal before the system is ready goes to the process in the background as well.
 pub(crate) fn run(args: &UpArgs) -> Result<u8> {
     fs::create_dir_all(workspace::local("up"))?;
-    // Another `up` may be writing there: see `empty_log`.
-    let log = File::options().append(true).create(true).open(path())?;
+    // Another `up` may be writing there: the new one empties it, once it is the only one.
+    let output = File::options().append(true).create(true).open(log())?;
     let mut command = workspace::command(env::current_exe()?);
     command.args(["up", "--in-background"]);
     for (flag, is_given) in
@@ -36,7 +36,7 @@ pub(crate) fn run(args: &UpArgs) -> Result<u8> {
         command.env("DATABASE_URL", url);
     }
     // Ctrl-C in the terminal does not reach a process group of its own.
-    command.stdin(Stdio::null()).stdout(log).stderr(Stdio::piped()).process_group(0);
+    command.stdin(Stdio::null()).stdout(output).stderr(Stdio::piped()).process_group(0);
     let mut child = command.spawn().context("cannot start a process in the background")?;
     let (interrupt, background) = (Interrupt::listen()?, Pid::from_raw(child.id().try_into()?));
     interrupt.add_group(child.id());
@@ -48,7 +48,7 @@ pub(crate) fn run(args: &UpArgs) -> Result<u8> {
     for line in BufReader::new(child.stderr.take().context("the process has no output")?).lines() {
         let line = line?;
         if line == READY {
-            complain(&format!("Log: {}\nEnd it with: cargo xtask down", path().display()));
+            complain(&format!("Log: {}\nEnd it with: cargo xtask down", log().display()));
             return Ok(FINE);
         }
         complain(&line);
@@ -56,22 +56,7 @@ pub(crate) fn run(args: &UpArgs) -> Result<u8> {
     Ok(passed_on(child.wait()?))
 }
 
-/// Begins the log of an `up` in the background, once it is the only one.
-pub(crate) fn empty_log() -> Result<()> {
-    File::options().write(true).truncate(true).open(path())?;
-    Ok(())
-}
-
-/// Writes a line to the log, which is standard output: standard error is closed when the system is ready.
-pub(crate) fn log(line: &str) {
-    let _ = writeln!(io::stdout(), "{line}");
-}
-
-/// Lets the process in the foreground end.
-pub(crate) fn ready() {
-    complain(READY);
-}
-
-fn path() -> PathBuf {
+/// The log of an `up` in the background.
+pub(crate) fn log() -> PathBuf {
     workspace::local("up/up.log")
 }

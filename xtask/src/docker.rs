@@ -1,7 +1,5 @@
-//! The `mysql` service of docker-compose.yml, through the `docker` program. All of its services are tried by `compose-test`.
-//!
-//! Each working copy has Compose projects of its own, one for each purpose, so that containers of others are never stopped
-//! or removed, and whatever a killed run left behind is of this working copy.
+//! The `mysql` service of docker-compose.yml, in a Compose project of this working copy: containers of others are never
+//! stopped or removed.
 
 use std::process::Command;
 
@@ -15,7 +13,6 @@ use crate::workspace;
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A Compose project of this working copy.
-#[derive(Clone, Debug)]
 pub(crate) struct Project {
     name: String,
     /// Whether the data goes with the container.
@@ -24,9 +21,9 @@ pub(crate) struct Project {
 
 impl Project {
     /// The project for one purpose, which is the name of a command.
-    pub(crate) fn new(purpose: &str, throw_away: bool) -> Self {
+    pub(crate) fn new(purpose: &str) -> Self {
         let name = project_name(workspace::root().as_os_str().as_encoded_bytes(), purpose);
-        Self { name, throw_away }
+        Self { name, throw_away: purpose != "up" }
     }
 
     /// Runs the service in the foreground, with its log as output; SIGTERM stops its container.
@@ -39,44 +36,39 @@ impl Project {
         workspace::output(&mut self.compose(&["port", "mysql", "3306"]))
     }
 
-    /// Removes the stopped service, as far as possible.
+    /// Removes the stopped service, as far as possible. What stays is removed by the next run.
     pub(crate) fn remove(&self) {
-        let down = if self.throw_away { self.compose(&["down", "--volumes"]) } else { self.compose(&["down"]) };
-        // What stays is removed by the next run.
-        let _ = { down }.output();
+        let _ = if self.throw_away { self.erase() } else { output(self.compose(&["down"])).map(drop) };
     }
 
     /// Removes the service with its data.
     pub(crate) fn erase(&self) -> Result<()> {
-        let output = self.compose(&["down", "--volumes"]).output().context("cannot run docker")?;
-        if !output.status.success() {
-            bail!("cannot reset the mysql service: {}", String::from_utf8_lossy(&output.stderr).trim());
-        }
-        Ok(())
+        output(self.compose(&["down", "--volumes"])).context("cannot reset the mysql service").map(drop)
     }
 
     /// The URL of the database at an address, for the root user: tests and checks create databases.
     pub(crate) fn url(&self, address: &str) -> Result<String> {
-        url_from(&self.config()?, address).context("docker-compose.yml does not say how to reach the mysql service")
+        // With all variables filled in, also those from files `.env`.
+        let config = serde_json::from_slice(&output(self.compose(&["config", "--format", "json"]))?)?;
+        url_from(&config, address).context("docker-compose.yml does not say how to reach the mysql service")
     }
 
-    /// docker-compose.yml with all variables filled in, also those from files `.env`.
-    pub(crate) fn config(&self) -> Result<Value> {
-        let output = self.compose(&["config", "--format", "json"]).output().context("cannot run docker")?;
-        if !output.status.success() {
-            bail!("docker-compose.yml: {}", String::from_utf8_lossy(&output.stderr).trim());
-        }
-        serde_json::from_slice(&output.stdout).context("cannot read docker-compose.yml")
-    }
-
-    /// A command of Compose on this project.
-    pub(crate) fn compose(&self, arguments: &[&str]) -> Command {
+    fn compose(&self, arguments: &[&str]) -> Command {
         let mut command = workspace::command("docker");
         command.arg("compose").args(arguments).env("COMPOSE_PROJECT_NAME", &self.name);
         // With port 0 the engine takes a free one.
         command.env("MYSQL_PORT", "0");
         command
     }
+}
+
+/// The output of a command of docker, which has to succeed.
+fn output(mut docker: Command) -> Result<Vec<u8>> {
+    let output = docker.output().context("cannot run docker")?;
+    if !output.status.success() {
+        bail!("docker: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(output.stdout)
 }
 
 /// Whether a Docker Engine answers and Compose is there.

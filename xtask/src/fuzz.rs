@@ -21,7 +21,7 @@ const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-l
      -Cllvm-args=-sanitizer-coverage-trace-compares -Cllvm-args=-simplifycfg-branch-fold-threshold=0 --cfg fuzzing";
 
 pub(crate) async fn run(args: &FuzzArgs) -> Result<u8> {
-    let mut system = System::new(None)?;
+    let system = System::new(None)?;
     if !system.run_attached(&cargo("build")).await?.success() {
         return Ok(COULD_NOT_RUN);
     }

@@ -2,9 +2,7 @@
 //!
 //! `state.json` describes the owner to later commands. Whether an owner runs is decided by the lock, which cannot be stale.
 
-use std::fs::{self, File};
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{self, Stdio};
 use std::time::Duration;
@@ -13,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use private_server::claim::Claim;
 use private_server::supervisor::PATIENCE;
 use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
 
 use crate::workspace::{self, complain};
 
@@ -39,11 +38,12 @@ impl State {
 
     /// Replaces the state in `directory`. Only this user may read it, as the URL may have a password.
     fn save(&self, directory: &Path) -> Result<()> {
-        let (path, new) = (directory.join(FILE), directory.join("state.json.new"));
+        let path = directory.join(FILE);
         let write = || -> Result<()> {
-            let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-            file.write_all(&serde_json::to_vec_pretty(self)?)?;
-            Ok(fs::rename(&new, &path)?)
+            let mut file = NamedTempFile::new_in(directory)?;
+            serde_json::to_writer_pretty(&mut file, self)?;
+            file.persist(&path)?;
+            Ok(())
         };
         write().with_context(|| format!("cannot write {}", path.display()))
     }
@@ -57,25 +57,17 @@ pub(crate) struct Home {
 }
 
 impl Home {
-    /// Takes the directory of a command, which others may share.
-    ///
-    /// # Errors
-    /// When another command has it, which is named.
+    /// Takes the directory of a command, which others may share; an error names the command that has it.
     pub(crate) fn take(command: &str) -> Result<Self> {
         let directory = workspace::local(command);
-        match Self::take_directory(&directory, command)? {
-            Some(home) => Ok(home),
-            None => bail!(holder(&directory)),
-        }
+        Self::take_directory(&directory, command)?.with_context(|| holder(&directory))
     }
 
     /// Takes a directory for a command, after the end of what an earlier owner left behind. `None` when another command
     /// has it.
     pub(crate) fn take_directory(directory: &Path, command: &str) -> Result<Option<Self>> {
-        let taken = Claim::take(directory).with_context(|| format!("cannot use {}", directory.display()))?;
-        let Some(claim) = taken else {
-            return Ok(None);
-        };
+        let claim = Claim::take(directory).with_context(|| format!("cannot use {}", directory.display()))?;
+        let Some(claim) = claim else { return Ok(None) };
         let state = State { command: command.to_owned(), pid: process::id(), database_url: None };
         state.save(directory)?;
         let home = Self { directory: directory.to_owned(), state, claim };

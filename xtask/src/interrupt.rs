@@ -14,33 +14,27 @@ use crate::workspace::complain;
 /// The signals to this process, and the process groups that the second one kills.
 #[derive(Clone)]
 pub(crate) struct Interrupt {
-    asked: Arc<watch::Sender<bool>>,
+    asked: watch::Sender<bool>,
     groups: Arc<Mutex<Vec<u32>>>,
 }
 
 impl Interrupt {
     /// Takes signals from now on. Once per process.
     pub(crate) fn listen() -> Result<Self> {
-        let listen = |kind| signal(kind).context("cannot listen for signals");
-        let mut int = listen(SignalKind::interrupt())?;
-        let mut term = listen(SignalKind::terminate())?;
-        let mut hangup = listen(SignalKind::hangup())?;
-        let interrupt = Self { asked: Arc::new(watch::channel(false).0), groups: Arc::default() };
-        let Self { asked, groups } = interrupt.clone();
-        tokio::spawn(async move {
-            loop {
-                tokio::select! {
-                    _ = int.recv() => {}
-                    _ = term.recv() => {}
-                    _ = hangup.recv() => {}
+        let interrupt = Self { asked: watch::Sender::new(false), groups: Arc::default() };
+        for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
+            let mut signals = signal(kind).context("cannot listen for signals")?;
+            let interrupt = interrupt.clone();
+            tokio::spawn(async move {
+                while signals.recv().await.is_some() {
+                    if interrupt.asked.send_replace(true) {
+                        interrupt.kill();
+                        complain("interrupted twice; what was still ending is killed");
+                        process::exit(130);
+                    }
                 }
-                if asked.send_replace(true) {
-                    kill(&groups);
-                    complain("interrupted twice; what was still ending is killed");
-                    process::exit(130);
-                }
-            }
-        });
+            });
+        }
         Ok(interrupt)
     }
 
@@ -59,11 +53,11 @@ impl Interrupt {
         // The sender lives as long as this.
         let _ = self.asked.subscribe().wait_for(|asked| *asked).await;
     }
-}
 
-fn kill(groups: &Mutex<Vec<u32>>) {
-    for group in groups.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-        // A group whose processes have all ended is no failure.
-        let _ = i32::try_from(*group).map(|group| killpg(Pid::from_raw(group), Signal::SIGKILL));
+    fn kill(&self) {
+        for group in self.groups.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            // A group whose processes have all ended is no failure.
+            let _ = i32::try_from(*group).map(|group| killpg(Pid::from_raw(group), Signal::SIGKILL));
+        }
     }
 }

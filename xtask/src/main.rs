@@ -6,7 +6,6 @@
 mod ci;
 mod cli;
 mod color;
-mod compose_test;
 mod conformance;
 mod database;
 mod detach;
@@ -51,7 +50,7 @@ async fn run(command: Command) -> Result<u8> {
         Command::Test(args) => test_command::run(&args).await,
         Command::Ci(args) => ci::run(&args).await,
         Command::Conformance(args) => conformance::run(&args).await,
-        Command::ComposeTest(install) => compose_test::run(install).await,
+        Command::ComposeTest(install) => conformance::compose_test(install).await,
         Command::Fuzz(args) => fuzz::run(&args).await,
         Command::Deny(args) => supply::deny(&args).await,
         Command::Sbom(install) => supply::sbom(install).await,

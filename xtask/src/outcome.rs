@@ -1,6 +1,5 @@
 //! How a command ends: the exit code, and the errors that choose it.
 
-use std::fmt;
 use std::process::ExitStatus;
 
 use anyhow::{Error, Result};
@@ -16,46 +15,28 @@ pub(crate) const COULD_NOT_RUN: u8 = 3;
 const INTERRUPTED: u8 = 130;
 
 /// An error that is the result of a check.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
 pub(crate) struct Violation(pub(crate) String);
 
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Violation {}
-
 /// A signal ended the command before its work was done.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted; everything is stopped")]
 pub(crate) struct Interrupted;
-
-impl fmt::Display for Interrupted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("interrupted; everything is stopped")
-    }
-}
-
-impl std::error::Error for Interrupted {}
 
 /// The exit code of this process; an error is reported.
 pub(crate) fn exit_code(result: Result<u8>) -> u8 {
-    let error = match result {
-        Ok(code) => return code,
-        Err(error) => error,
-    };
-    complain(&if error.is::<Interrupted>() { error.to_string() } else { format!("error: {error:#}") });
-    code_of(&error)
+    result.unwrap_or_else(|error| {
+        complain(&if error.is::<Interrupted>() { error.to_string() } else { format!("error: {error:#}") });
+        code_of(&error)
+    })
 }
 
 fn code_of(error: &Error) -> u8 {
-    if error.is::<Interrupted>() {
-        INTERRUPTED
-    } else if error.is::<Violation>() {
-        VIOLATION
-    } else {
-        COULD_NOT_RUN
+    match error {
+        error if error.is::<Interrupted>() => INTERRUPTED,
+        error if error.is::<Violation>() => VIOLATION,
+        _ => COULD_NOT_RUN,
     }
 }
 

@@ -12,50 +12,41 @@ use crate::home::{self, Home, State};
 use crate::outcome::passed_on;
 use crate::programs::{self, Programs};
 use crate::system::System;
-use crate::tools::{HAPROXY, Tool};
+use crate::tools::HAPROXY;
 use crate::workspace::{self, complain};
 
 /// `openapi`. The program needs the API crates alone, so it works while the servers do not compile.
 pub(crate) async fn openapi(Arguments { arguments }: Arguments) -> Result<u8> {
-    let mut system = System::new(None)?;
-    let programs = programs::build(&mut system, &["xtask-openapi"]).await?;
-    execute(&programs, "xtask-openapi", &[], &arguments)
+    let system = System::new(None)?;
+    let programs = programs::build(&system, &["xtask-openapi"]).await?;
+    execute(&programs, "xtask-openapi", arguments)
 }
 
 /// `chaos`, `rolling` and `abuse`: the program `faults` beside the services.
 pub(crate) async fn faults(name: &str, Arguments { mut arguments }: Arguments) -> Result<u8> {
     let install = Install { no_install: take_flag(&mut arguments, "--no-install") };
-    let mut system = System::new(None)?;
-    if name != "chaos" {
-        prepare(&[&HAPROXY], &arguments, install, &mut system).await?;
+    let system = System::new(None)?;
+    if name != "chaos" && !only_asks(&arguments) {
+        HAPROXY.find_or_install(install, &system).await?;
     }
     let programs = ["faults", "db", "customers", "orders", "orchestrator"];
-    let programs = programs::build(&mut system, &programs).await?;
-    execute(&programs, "faults", &[name], &arguments)
+    let programs = programs::build(&system, &programs).await?;
+    arguments.insert(0, name.into());
+    execute(&programs, "faults", arguments)
 }
 
 /// `bench`, built apart from the measured programs, so that its features do not get into them.
 pub(crate) async fn bench(Arguments { mut arguments }: Arguments) -> Result<u8> {
     take_flag(&mut arguments, "--no-install");
-    let mut system = System::new(None)?;
-    programs::build_released(&mut system, &["customers", "orders", "orchestrator", "db-cli"]).await?;
-    let programs = programs::build_released(&mut system, &["bench"]).await?;
-    execute(&programs, "bench", &[], &arguments)
-}
-
-async fn prepare(tools: &[&Tool], arguments: &[OsString], install: Install, system: &mut System) -> Result<()> {
-    if !only_asks(arguments) {
-        for tool in tools {
-            tool.find_or_install(install, system).await?;
-        }
-    }
-    Ok(())
+    let system = System::new(None)?;
+    programs::build_released(&system, &["customers", "orders", "orchestrator", "db-cli"]).await?;
+    let programs = programs::build_released(&system, &["bench"]).await?;
+    execute(&programs, "bench", arguments)
 }
 
 /// Becomes the program: signals and the exit code are its own.
-fn execute(programs: &Programs, name: &str, first: &[&str], arguments: &[OsString]) -> Result<u8> {
-    let mut command = programs.command(name)?;
-    Err(Error::new(command.args(first).args(arguments).exec()).context(format!("cannot run {name}")))
+fn execute(programs: &Programs, name: &str, arguments: Vec<OsString>) -> Result<u8> {
+    Err(Error::new(programs.command(name)?.args(arguments).exec()).context(format!("cannot run {name}")))
 }
 
 /// `migrate`, `seed`, `schema` and `check-invariants`: a program on the given database, or else on that of `up`.
@@ -71,7 +62,7 @@ pub(crate) async fn on_database(command: &str, Arguments { mut arguments }: Argu
     let is_to_start = home.is_some();
     let mut system = System::new(home)?;
     let result = async {
-        let programs = programs::build(&mut system, &["db"]).await?;
+        let programs = programs::build(&system, &["db"]).await?;
         let mut command = programs.command("db")?;
         if is_to_start {
             system.start_database(Choice::of(None, install)?, Purpose::Up { reset: false })?;
@@ -119,10 +110,10 @@ fn take_flag(arguments: &mut Vec<OsString>, name: &str) -> bool {
 
 /// Takes an option with its value. Without a value it stays, for the program to refuse.
 fn take_value(arguments: &mut Vec<OsString>, name: &str) -> Option<OsString> {
-    let joined = format!("{name}=");
-    let place = arguments.iter().position(|argument| argument.to_string_lossy().starts_with(&joined));
-    if let Some(place) = place {
-        return arguments.remove(place).to_str().map(|argument| argument[joined.len()..].into());
+    let joined = |argument: &OsString| Some(argument.to_str()?.strip_prefix(name)?.strip_prefix('=')?.into());
+    if let Some((place, value)) = arguments.iter().enumerate().find_map(|(place, it)| Some((place, joined(it)?))) {
+        arguments.remove(place);
+        return Some(value);
     }
     let place = arguments.iter().position(|argument| argument == name)?;
     (place + 1 < arguments.len()).then(|| arguments.drain(place..place + 2).nth(1)).flatten()

@@ -8,15 +8,14 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::channel;
 
 use anyhow::{Context, Result, bail};
 use harness::Log;
 use serde_json::Value;
 
-use crate::metadata::Metadata;
 use crate::system::System;
-use crate::{color, workspace};
+use crate::{color, metadata, workspace};
 
 /// Programs that were built, by name.
 #[derive(Clone, Debug, Default)]
@@ -27,8 +26,6 @@ struct Program {
     path: PathBuf,
     /// The folder of its package.
     package: PathBuf,
-    /// Whether it was up to date.
-    is_fresh: bool,
 }
 
 impl Programs {
@@ -44,18 +41,13 @@ impl Programs {
         Ok(&self.get(name)?.path)
     }
 
-    /// Whether a program was up to date before the build.
-    pub(crate) fn is_fresh(&self, name: &str) -> bool {
-        self.get(name).is_ok_and(|program| program.is_fresh)
-    }
-
     fn get(&self, name: &str) -> Result<&Program> {
         self.0.get(name).with_context(|| format!("the workspace has no program {name}"))
     }
 }
 
 /// Builds programs for development with one call of cargo.
-pub(crate) async fn build(system: &mut System, names: &[&str]) -> Result<Programs> {
+pub(crate) async fn build(system: &System, names: &[&str]) -> Result<Programs> {
     let mut cargo = workspace::cargo();
     // There are no examples. Asking for them makes cargo choose features as for tests.
     cargo.args(["build", "--workspace", "--examples"]);
@@ -64,28 +56,27 @@ pub(crate) async fn build(system: &mut System, names: &[&str]) -> Result<Program
 }
 
 /// Builds programs as they are released: with no feature that another package of the workspace asks for.
-pub(crate) async fn build_released(system: &mut System, names: &[&str]) -> Result<Programs> {
-    let metadata = Metadata::read()?;
+pub(crate) async fn build_released(system: &System, names: &[&str]) -> Result<Programs> {
+    let packages = metadata::read()?;
     let mut cargo = workspace::cargo();
     cargo.args(["build", "--release"]);
     for name in names {
-        cargo.args(["--package", &metadata.package_of(name)?.name]);
+        cargo.args(["--package", &metadata::package_of(&packages, name)?.name]);
     }
     run(system, cargo, names).await
 }
 
-async fn run(system: &mut System, mut cargo: Command, names: &[&str]) -> Result<Programs> {
+async fn run(system: &System, mut cargo: Command, names: &[&str]) -> Result<Programs> {
     // Messages for people stay text; cargo adds a line of JSON for each artifact.
     cargo.arg("--message-format=json-render-diagnostics");
     cargo.env("CARGO_TERM_COLOR", if color::on_stderr() { "always" } else { "never" });
     system.progress.start("build", &names.join(", "));
     let (text, compiled) = (system.detail_log("build"), AtomicU32::new(0));
-    let found = Arc::new(Mutex::new(Programs::default()));
-    let (messages, programs) = (text.clone(), Arc::clone(&found));
+    let (found, programs) = channel();
+    let messages = text.clone();
     let log = Log::new(move |line| match program(line) {
-        Some((name, program)) => {
-            programs.lock().unwrap_or_else(PoisonError::into_inner).0.insert(name, program);
-        }
+        // The receiver lives until the end of cargo.
+        Some(program) => drop(found.send(program)),
         None if line.starts_with('{') => {}
         None => messages.line(&with_count(line, &compiled)),
     });
@@ -94,7 +85,7 @@ async fn run(system: &mut System, mut cargo: Command, names: &[&str]) -> Result<
         bail!("the build failed:\n{}", text.tail(usize::MAX));
     }
     system.progress.done("build", "done");
-    Ok(found.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    Ok(Programs(programs.try_iter().collect()))
 }
 
 /// A line of cargo with the number of crates compiled so far.
@@ -111,7 +102,7 @@ fn program(line: &str) -> Option<(String, Program)> {
     let path = PathBuf::from(message["executable"].as_str()?);
     let name = path.file_stem().and_then(OsStr::to_str)?.to_owned();
     let package = Path::new(message["manifest_path"].as_str()?).parent()?.to_owned();
-    Some((name, Program { path, package, is_fresh: message["fresh"] == true }))
+    Some((name, Program { path, package }))
 }
 
 #[cfg(test)]
@@ -122,7 +113,7 @@ mod tests {
     fn finds_programs_in_the_messages_of_cargo() {
         let line = r#"{"reason":"compiler-artifact","manifest_path":"/tmp/a b/orders/Cargo.toml","fresh":true,"executable":"/tmp/a b/debug/orders"}"#;
         let (path, package) = (PathBuf::from("/tmp/a b/debug/orders"), PathBuf::from("/tmp/a b/orders"));
-        assert_eq!(program(line), Some(("orders".to_owned(), Program { path, package, is_fresh: true })));
+        assert_eq!(program(line), Some(("orders".to_owned(), Program { path, package })));
         assert_eq!(program(r#"{"reason":"compiler-artifact","executable":null}"#), None);
         assert_eq!(program("   Compiling orders v0.1.0"), None);
     }

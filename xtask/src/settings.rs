@@ -61,17 +61,13 @@ impl Settings {
         self.values.get(name).map_or("", String::as_str)
     }
 
-    fn port(&self, service: Service, setting: &str) -> u16 {
-        self.ports.get(&service.variable(setting)).copied().unwrap_or_default()
-    }
-
     fn address_of(&self, service: Service, setting: &str) -> SocketAddr {
         let host = match self.host {
             IpAddr::V4(any) if any.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
             IpAddr::V6(any) if any.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
             host => host,
         };
-        SocketAddr::new(host, self.port(service, setting))
+        SocketAddr::new(host, self.ports[&service.variable(setting)])
     }
 
     /// The address of a service for clients on this machine.
@@ -93,14 +89,14 @@ impl Settings {
     pub(crate) fn environment(&self, service: Service, database_url: &str) -> BTreeMap<&'static str, String> {
         let mut environment = self.values.clone();
         environment.extend([("HOST", self.host.to_string()), ("DATABASE_URL", database_url.to_owned())]);
-        environment.extend(PORTS.map(|(setting, _)| (setting, self.port(service, setting).to_string())));
+        environment.extend(PORTS.map(|(setting, _)| (setting, self.ports[&service.variable(setting)].to_string())));
         environment
     }
 
     /// Refuses ports that others listen on, naming the setting that moves them.
     pub(crate) fn check_ports(&self) -> Result<()> {
         for service in Service::ALL {
-            let (port, variable) = (self.port(service, "PORT"), service.variable("PORT"));
+            let (port, variable) = (self.address(service).port(), service.variable("PORT"));
             TcpListener::bind((self.host, port)).with_context(|| {
                 format!(
                     "port {port} for {} is taken or not to be had at {}: end the program that listens there, or set {variable}",

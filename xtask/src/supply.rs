@@ -5,11 +5,11 @@ use std::fs;
 use anyhow::{Context, Result, bail};
 
 use crate::cli::{DenyArgs, Install};
-use crate::metadata::Metadata;
 use crate::outcome::{COULD_NOT_RUN, FINE, checked};
 use crate::system::System;
 use crate::tools::{CARGO_CYCLONEDX, CARGO_DENY};
-use crate::workspace::{self, complain};
+use crate::workspace::complain;
+use crate::{metadata, workspace};
 
 /// The name of cargo-cyclonedx's files, without their ending.
 const FILE: &str = "sbom.cdx";
@@ -18,9 +18,9 @@ const FILE: &str = "sbom.cdx";
 const PROGRAMS: [&str; 4] = ["customers", "orders", "orchestrator", "db-cli"];
 
 pub(crate) async fn deny(args: &DenyArgs) -> Result<u8> {
-    let mut system = System::new(None)?;
-    CARGO_DENY.find_or_install(args.install, &mut system).await?;
-    let mut cargo_deny = async |arguments: &[&str]| {
+    let system = System::new(None)?;
+    CARGO_DENY.find_or_install(args.install, &system).await?;
+    let cargo_deny = async |arguments: &[&str]| {
         let mut command = workspace::command("cargo-deny");
         system.run_attached(command.arg("deny").args(arguments)).await
     };
@@ -36,8 +36,8 @@ pub(crate) async fn deny(args: &DenyArgs) -> Result<u8> {
 }
 
 pub(crate) async fn sbom(install: Install) -> Result<u8> {
-    let mut system = System::new(None)?;
-    CARGO_CYCLONEDX.find_or_install(install, &mut system).await?;
+    let system = System::new(None)?;
+    CARGO_CYCLONEDX.find_or_install(install, &system).await?;
     let mut command = workspace::command("cargo-cyclonedx");
     command.args(["cyclonedx", "--format", "json", "--override-filename", FILE]);
     if !system.run_attached(&command).await?.success() {
@@ -46,10 +46,10 @@ pub(crate) async fn sbom(install: Install) -> Result<u8> {
     let directory = workspace::local("sbom");
     fs::create_dir_all(&directory)?;
     // There is one beside the Cargo.toml of each package now.
-    for package in Metadata::read()?.packages {
-        let written = package.folder().join(FILE).with_added_extension("json");
+    for package in &metadata::read()?.packages {
+        let written = metadata::folder(package).join(FILE).with_added_extension("json");
         let shown = written.display();
-        if let Some(name) = PROGRAMS.into_iter().find(|name| package.has_program(name)) {
+        if let Some(name) = PROGRAMS.into_iter().find(|name| metadata::has_program(package, name)) {
             let kept = directory.join(format!("{name}.cdx.json"));
             fs::rename(&written, &kept).with_context(|| format!("there is no {shown}"))?;
             system.progress.say(&kept.display().to_string());

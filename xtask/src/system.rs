@@ -1,57 +1,49 @@
 //! Everything that runs for one command: programs, services and the database, and the order in which they end.
 
+use std::fs;
+use std::future::pending;
+use std::io::Write;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Error, Result, anyhow, bail};
+use futures::FutureExt;
+use futures::future::select_all;
 use harness::{Log, Process, Service, ready_status};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-use crate::database::{self, Choice, Database, Purpose, Start};
+use crate::database::{self, Choice, Database, Purpose};
 use crate::home::Home;
 use crate::interrupt::Interrupt;
 use crate::outcome::Interrupted;
 use crate::progress::Progress;
 
-pub(crate) const READY_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 const TAIL: usize = 20;
 
 /// ANSI colours that read well on light and dark, by service: cyan, green, magenta.
 const COLORS: [u8; 3] = [36, 32, 35];
 
-/// The end of something that should run. A process that was stopped on purpose counts as nothing.
-pub(crate) struct Ended {
-    pub(crate) name: &'static str,
-    pub(crate) pid: u32,
-    pub(crate) status: Option<ExitStatus>,
-}
-
 struct Running {
     service: Service,
     process: Process,
     log: Log,
-}
-
-enum DatabaseState {
-    None,
-    Starting(JoinHandle<Result<Database>>),
-    Running(Database),
+    started: SystemTime,
 }
 
 /// The programs, services and database of one command.
 pub(crate) struct System {
     pub(crate) progress: Progress,
     interrupt: Interrupt,
-    ended: UnboundedReceiver<Ended>,
-    sender: UnboundedSender<Ended>,
     services: Vec<Running>,
-    database: DatabaseState,
+    starting: Option<JoinHandle<Result<Database>>>,
+    database: Option<Database>,
     database_log: Log,
     /// Whether the lines of services are printed.
     follows: Arc<AtomicBool>,
@@ -62,14 +54,12 @@ pub(crate) struct System {
 impl System {
     /// Takes signals from now on. Once per process.
     pub(crate) fn new(home: Option<Home>) -> Result<Self> {
-        let (sender, ended) = unbounded_channel();
         Ok(Self {
             progress: Progress::new(),
             interrupt: Interrupt::listen()?,
-            ended,
-            sender,
             services: Vec::new(),
-            database: DatabaseState::None,
+            starting: None,
+            database: None,
             database_log: Log::new(|_| ()),
             follows: Arc::default(),
             home,
@@ -82,38 +72,29 @@ impl System {
         self.progress.say(&format!("database: {choice}"));
         self.progress.start("database", "starting");
         self.database_log = self.detail_log("database");
-        let start = Start {
-            data: home.data(),
-            lease: home.lease()?,
-            purpose,
-            log: self.database_log.clone(),
-            interrupt: self.interrupt.clone(),
-            ended: self.sender.clone(),
-        };
-        self.database = DatabaseState::Starting(tokio::spawn(database::start(choice, start)));
+        let (log, interrupt) = (self.database_log.clone(), self.interrupt.clone());
+        let start = database::start(choice, purpose, home.data(), home.lease()?, log, interrupt);
+        self.starting = Some(tokio::spawn(start));
         Ok(())
     }
 
     /// The URL of the database, once it accepts connections.
     pub(crate) async fn database_url(&mut self) -> Result<String> {
-        if let DatabaseState::Starting(start) = &mut self.database {
+        if let Some(start) = &mut self.starting {
             let started = tokio::select! {
                 started = start => started,
                 () = self.interrupt.asked() => bail!(Interrupted),
             };
-            self.database = DatabaseState::None;
+            self.starting = None;
             let database = started?.context("the database did not start")?;
             self.progress.done("database", "running");
             if let Some(home) = &mut self.home {
                 home.set_database_url(&database.url)?;
             }
             database.group().into_iter().for_each(|group| self.interrupt.add_group(group));
-            self.database = DatabaseState::Running(database);
+            self.database = Some(database);
         }
-        match &self.database {
-            DatabaseState::Running(database) => Ok(database.url.clone()),
-            _ => bail!("no database was started"),
-        }
+        Ok(self.database.as_ref().context("no database was started")?.url.clone())
     }
 
     /// A log that shows its lines as details of a step.
@@ -123,7 +104,7 @@ impl System {
     }
 
     /// Runs a program to its end, with its output in `log`.
-    pub(crate) async fn run(&mut self, command: Command, log: Log) -> Result<ExitStatus> {
+    pub(crate) async fn run(&self, command: Command, log: Log) -> Result<ExitStatus> {
         let process = Process::spawn(command, self.lease()?, log).await?;
         let status = self.unless_disturbed(process.wait()).await;
         if status.is_err() {
@@ -133,7 +114,7 @@ impl System {
     }
 
     /// Runs a program to its successful end as a step of the progress.
-    pub(crate) async fn run_step(&mut self, step: &'static str, text: &str, command: Command) -> Result<()> {
+    pub(crate) async fn run_step(&self, step: &'static str, text: &str, command: Command) -> Result<()> {
         self.progress.start(step, text);
         let log = self.detail_log(step);
         let status = self.run(command, log.clone()).await?;
@@ -145,7 +126,7 @@ impl System {
     }
 
     /// Runs a program that writes to the terminal itself to its end.
-    pub(crate) async fn run_attached(&mut self, command: &Command) -> Result<ExitStatus> {
+    pub(crate) async fn run_attached(&self, command: &Command) -> Result<ExitStatus> {
         let mut process = Process::attach(command)?;
         self.interrupt.add_group(process.group());
         let status = self.unless_disturbed(process.wait()).await;
@@ -166,53 +147,41 @@ impl System {
                 print(service, line);
             }
         });
+        let started = SystemTime::now();
         let process = Process::spawn(command, self.lease()?, log.clone()).await?;
         self.interrupt.add_group(process.group());
-        let (name, pid, sender) = (service.name(), process.pid(), self.sender.clone());
-        let end = process.watch_end();
-        tokio::spawn(async move {
-            let status = end.await;
-            // The receiver is gone at the very end.
-            let _ = sender.send(Ended { name, pid, status });
-        });
-        self.services.push(Running { service, process, log });
+        self.services.push(Running { service, process, log, started });
         // A restarted service takes its old place.
         self.services.sort_by_key(|running| running.service as usize);
         Ok(())
     }
 
-    /// Waits until a service answers that it is ready.
-    pub(crate) async fn wait_until_ready(&mut self, service: Service, address: SocketAddr) -> Result<()> {
-        let mut last = None;
-        if self
-            .wait_until(async || {
-                last = ready_status(address).await;
-                Ok(last == Some(200))
-            })
-            .await?
-        {
-            self.progress.done(service.name(), "ready");
-            return Ok(());
-        }
-        let answer = last.map_or("nothing".to_owned(), |status| status.to_string());
-        bail!(
-            "{} is not ready after {} s (GET /ready answers {answer}); its last lines:\n{}",
-            service.name(),
-            READY_WITHIN.as_secs(),
-            self.tail(service.name())
-        );
+    /// Whether a service does not run, or was started before its program was built.
+    pub(crate) fn is_outdated(&self, service: Service, program: &Path) -> Result<bool> {
+        let built = fs::metadata(program)?.modified()?;
+        Ok(!self.services.iter().any(|running| running.service == service && running.started >= built))
     }
 
-    /// Polls a condition; false if it does not become true in time.
-    pub(crate) async fn wait_until(&mut self, mut is_so: impl AsyncFnMut() -> Result<bool>) -> Result<bool> {
-        let deadline = Instant::now() + READY_WITHIN;
-        while !is_so().await? {
+    /// Waits until a service answers that it is ready.
+    pub(crate) async fn wait_until_ready(&self, service: Service, address: SocketAddr) -> Result<()> {
+        let (name, deadline) = (service.name(), Instant::now() + READY_WITHIN);
+        loop {
+            let status = ready_status(address).await;
+            if status == Some(200) {
+                self.progress.done(name, "ready");
+                return Ok(());
+            }
             if Instant::now() > deadline {
-                return Ok(false);
+                let answer = status.map_or("nothing".to_owned(), |status| status.to_string());
+                let log = self.services.iter().find(|running| running.service == service).map(|running| &running.log);
+                bail!(
+                    "{name} is not ready after {} s (GET /ready answers {answer}); its last lines:\n{}",
+                    READY_WITHIN.as_secs(),
+                    log.map(|log| log.tail(TAIL)).unwrap_or_default()
+                );
             }
             self.unless_disturbed(sleep(LOOK_EVERY)).await?;
         }
-        Ok(true)
     }
 
     /// Prints what the services have written so far, and every line from now on.
@@ -224,16 +193,28 @@ impl System {
     }
 
     /// Waits for `wanted`; an error at the first signal, and when something that should run has ended.
-    pub(crate) async fn unless_disturbed<T>(&mut self, wanted: impl Future<Output = T>) -> Result<T> {
+    pub(crate) async fn unless_disturbed<T>(&self, wanted: impl Future<Output = T>) -> Result<T> {
         tokio::select! {
             biased;
             value = wanted => Ok(value),
-            error = disturbance(&self.interrupt, &mut self.ended, &self.services, &self.database) => {
-                let Some(Ended { name, status, .. }) = error else { return Err(Error::new(Interrupted)) };
-                let how = status.map(|status| format!(" ({status})")).unwrap_or_default();
-                Err(anyhow!("{name} has ended{how}; its last lines:\n{}", self.tail(name)))
-            }
+            error = self.disturbance() => Err(error),
         }
+    }
+
+    async fn disturbance(&self) -> Error {
+        let signal = async {
+            self.interrupt.asked().await;
+            Error::new(Interrupted)
+        };
+        let database = async {
+            // The start of a database reports itself why it failed.
+            let Some(database) = &self.database else { return pending().await };
+            ended("database", database.ended().await, &self.database_log)
+        };
+        let services = self.services.iter().map(|Running { service, process, log, .. }| {
+            async move { ended(service.name(), process.wait().await.ok(), log) }.boxed_local()
+        });
+        select_all([signal.boxed_local(), database.boxed_local()].into_iter().chain(services)).await.0
     }
 
     /// Stops a service in order.
@@ -242,8 +223,7 @@ impl System {
         let Running { process, .. } = self.services.remove(place);
         self.progress.start(service.name(), "stopping");
         let status = process.stop().await.filter(|status| !status.success());
-        let how = status.map(|status| format!(" ({status})")).unwrap_or_default();
-        self.progress.done(service.name(), &format!("stopped{how}"));
+        self.progress.done(service.name(), &format!("stopped{}", in_parentheses(status)));
     }
 
     /// Stops the services in the opposite order of their start, then the database.
@@ -252,28 +232,19 @@ impl System {
         while let Some(Running { service, .. }) = self.services.last() {
             self.stop_service(*service).await;
         }
-        let database = std::mem::replace(&mut self.database, DatabaseState::None);
-        if matches!(database, DatabaseState::None) {
+        if self.starting.is_none() && self.database.is_none() {
             return;
         }
         self.progress.start("database", "stopping");
-        match database {
-            DatabaseState::None => {}
+        if let Some(start) = self.starting.take() {
             // Docker stops loading an image; the start of a private server is short.
-            DatabaseState::Starting(start) => {
-                self.interrupt.ask();
-                if let Ok(Ok(database)) = start.await {
-                    database.stop().await;
-                }
-            }
-            DatabaseState::Running(database) => database.stop().await,
+            self.interrupt.ask();
+            self.database = start.await.ok().and_then(Result::ok);
+        }
+        if let Some(database) = self.database.take() {
+            database.stop().await;
         }
         self.progress.done("database", "stopped");
-    }
-
-    fn tail(&self, name: &str) -> String {
-        let running = self.services.iter().find(|running| running.service.name() == name);
-        running.map_or(&self.database_log, |running| &running.log).tail(TAIL)
     }
 
     fn lease(&self) -> Result<Stdio> {
@@ -281,29 +252,15 @@ impl System {
     }
 }
 
-/// Waits for a signal (`None`), or for the end of something that should run.
-async fn disturbance(
-    interrupt: &Interrupt,
-    ended: &mut UnboundedReceiver<Ended>,
-    services: &[Running],
-    database: &DatabaseState,
-) -> Option<Ended> {
-    loop {
-        let ended = tokio::select! {
-            () = interrupt.asked() => return None,
-            // There is a sender as long as there is a system.
-            ended = ended.recv() => ended?,
-        };
-        // The start of a database reports itself why it failed.
-        let is_database = ended.name == database::NAME && matches!(database, DatabaseState::Running(_));
-        if is_database || services.iter().any(|running| running.process.pid() == ended.pid) {
-            return Some(ended);
-        }
-    }
+fn ended(name: &str, status: Option<ExitStatus>, log: &Log) -> Error {
+    anyhow!("{name} has ended{}; its last lines:\n{}", in_parentheses(status), log.tail(TAIL))
+}
+
+fn in_parentheses(status: Option<ExitStatus>) -> String {
+    status.map(|status| format!(" ({status})")).unwrap_or_default()
 }
 
 fn print(service: Service, line: &str) {
-    use std::io::Write;
     // The reader may be gone; the services go on.
     let _ = writeln!(anstream::stdout(), "{}", marked(service, line));
 }

@@ -41,11 +41,11 @@ enum Source {
     /// The same, but unpacked and not installed: installed, it would start a service.
     Unpacked(&'static str),
     /// A crate of the same name in this version, without optimisation: it is compiled more often than it is slow.
-    Crate { version: &'static str },
+    Crate(&'static str),
 }
 
-pub(crate) const CARGO_CYCLONEDX: Tool = Tool::of_crate(&["cargo-cyclonedx"], "0.5.9");
-pub(crate) const CARGO_DENY: Tool = Tool::of_crate(&["cargo-deny"], "0.20.2");
+pub(crate) const CARGO_CYCLONEDX: Tool = Tool { names: &["cargo-cyclonedx"], source: Source::Crate("0.5.9") };
+pub(crate) const CARGO_DENY: Tool = Tool { names: &["cargo-deny"], source: Source::Crate("0.20.2") };
 pub(crate) const CHROMIUM: Tool =
     Tool { names: &["chromium", "chromium-browser", "google-chrome"], source: Source::Package("chromium") };
 pub(crate) const HAPROXY: Tool = Tool { names: &["haproxy"], source: Source::Package("haproxy") };
@@ -71,23 +71,19 @@ pub(crate) fn can_install() -> bool {
 
 /// Installs a database server and finds it.
 pub(crate) async fn install_server() -> Result<Program> {
-    let output = apt(INSTALL, SERVER.map(OsStr::new)).await?;
+    let output = apt(INSTALL, &SERVER.map(OsStr::new)).await?;
     Program::find().with_context(|| format!("no server program after its installation:\n{output}"))
 }
 
 impl Tool {
-    const fn of_crate(names: &'static [&'static str], version: &'static str) -> Self {
-        Self { names, source: Source::Crate { version } }
-    }
-
     /// The path of the program, which is installed where it is missing and that is allowed.
-    pub(crate) async fn find_or_install(&self, install: Install, system: &mut System) -> Result<PathBuf> {
+    pub(crate) async fn find_or_install(&self, install: Install, system: &System) -> Result<PathBuf> {
         if let Some(path) = self.find() {
             return Ok(path);
         }
         let name = self.names[0];
         match self.source {
-            Source::Crate { version } if install.no_install => {
+            Source::Crate(version) if install.no_install => {
                 bail!("no {name}: install it with `cargo install {name} --version {version}`")
             }
             Source::Package(package) | Source::Unpacked(package) if install.no_install || !can_install() => {
@@ -96,7 +92,25 @@ impl Tool {
             _ => {}
         }
         system.progress.start(name, "installing, as there is none (--no-install refuses this)");
-        let output = self.install(name, system).await?;
+        // What counts is whether the program is there afterwards.
+        let output = match self.source {
+            Source::Package(package) => apt(INSTALL, &[package.as_ref()]).await?,
+            Source::Unpacked(package) => {
+                let folder = workspace::local("packages");
+                fs::create_dir_all(&folder)?;
+                apt(UNPACK, &[folder.as_os_str(), package.as_ref()]).await?
+            }
+            Source::Crate(version) => {
+                let mut cargo = workspace::cargo();
+                cargo.args(["install", name, "--version", version, "--locked", "--debug", "--root"]);
+                cargo.arg(workspace::local("cargo"));
+                // The settings of this workspace are not those of the tool.
+                cargo.current_dir(env::temp_dir());
+                let log = system.detail_log(name);
+                system.run(cargo, log.clone()).await?;
+                log.tail(10)
+            }
+        };
         let found = self.find().with_context(|| format!("cannot install {name}:\n{output}"))?;
         system.progress.done(name, "installed");
         Ok(found)
@@ -105,33 +119,11 @@ impl Tool {
     fn find(&self) -> Option<PathBuf> {
         self.names.iter().find_map(|name| find(name))
     }
-
-    /// Tries to install the program and returns the output. What counts is whether the program is there afterwards.
-    async fn install(&self, name: &'static str, system: &mut System) -> Result<String> {
-        match self.source {
-            Source::Package(package) => apt(INSTALL, [OsStr::new(package)]).await,
-            Source::Unpacked(package) => {
-                let folder = workspace::local("packages");
-                fs::create_dir_all(&folder)?;
-                apt(UNPACK, [folder.as_os_str(), OsStr::new(package)]).await
-            }
-            Source::Crate { version } => {
-                let mut cargo = workspace::cargo();
-                cargo.args(["install", name, "--version", version, "--locked", "--debug", "--root"]);
-                cargo.arg(workspace::local("cargo"));
-                // The settings of this workspace are not those of the tool.
-                cargo.current_dir(env::temp_dir());
-                let log = system.detail_log(name);
-                system.run(cargo, log.clone()).await?;
-                Ok(log.tail(10))
-            }
-        }
-    }
 }
 
 /// Runs a script of apt-get to its end and returns the last lines of its output. Neither a signal nor the end of this
 /// process cuts it short: half an installation would have to be repaired by hand.
-async fn apt<const N: usize>(script: &str, arguments: [&OsStr; N]) -> Result<String> {
+async fn apt(script: &str, arguments: &[&OsStr]) -> Result<String> {
     let path = workspace::local("apt.log");
     fs::create_dir_all(workspace::local(""))?;
     let output = File::create(&path)?;

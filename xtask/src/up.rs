@@ -1,7 +1,8 @@
 //! `up`: the system for a person, until Ctrl-C. Also the start of a system for other commands, and `down`.
 
 use std::env;
-use std::fmt::Write;
+use std::fs::File;
+use std::io::{self, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, bail};
@@ -26,11 +27,13 @@ pub(crate) async fn run(args: &UpArgs) -> Result<u8> {
     let settings = Settings::read(|name| env::var(name).ok())?;
     let mut system = System::new(Some(Home::take("up")?))?;
     if args.in_background {
-        detach::empty_log()?;
+        // Another `up` may have written there until now.
+        File::create(detach::log())?;
     }
     let result = start_and_follow(&mut system, &settings, args).await;
     if let (true, Err(error)) = (args.in_background, &result) {
-        detach::log(&format!("error: {error:#}"));
+        // The log: standard error is closed once the system is ready.
+        let _ = writeln!(io::stdout(), "error: {error:#}");
     }
     system.stop().await;
     match result {
@@ -55,7 +58,7 @@ async fn start_and_follow(system: &mut System, settings: &Settings, args: &UpArg
     let key = format!("up-{}", SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis());
     system.progress.say(&summary(settings, &without_password(&url), &key));
     if args.in_background {
-        detach::ready();
+        complain(detach::READY);
     }
     system.follow();
     if args.watch {
@@ -115,16 +118,11 @@ pub(crate) fn down() -> Result<u8> {
 
 /// Where everything is, and a request to paste with `key` as its idempotency key.
 fn summary(settings: &Settings, database: &str, key: &str) -> String {
-    let mut text = String::from("\nReady.\n\n");
-    let (user, password) = (settings.get("ADMIN_USER"), settings.get("ADMIN_PASSWORD"));
+    let operator = format!("{} / {}", settings.get("ADMIN_USER"), settings.get("ADMIN_PASSWORD"));
     let services = Service::ALL.map(|service| (service.name(), settings.base(service)));
-    let others = [("database", database.to_owned()), ("operator", format!("{user} / {password}"))];
-    for (name, value) in services.into_iter().chain(others) {
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "  {name:<13} {value}");
-    }
-    let _ = write!(text, "\nTry it:\n\n{}\n", curl(&settings.base(Service::Orchestrator), key));
-    text
+    let all = services.into_iter().chain([("database", database.to_owned()), ("operator", operator)]);
+    let lines = String::from_iter(all.map(|(name, value)| format!("  {name:<13} {value}\n")));
+    format!("\nReady.\n\n{lines}\nTry it:\n\n{}\n", curl(&settings.base(Service::Orchestrator), key))
 }
 
 fn curl(base: &str, key: &str) -> String {

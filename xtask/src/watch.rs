@@ -5,49 +5,38 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use cargo_metadata::Metadata;
 use harness::Service;
 use notify::{Event, RecursiveMode, Watcher, recommended_watcher};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::timeout;
 
-use crate::metadata::{Metadata, Package};
 use crate::outcome::Interrupted;
 use crate::settings::Settings;
 use crate::system::System;
-use crate::{programs, up, workspace};
+use crate::{metadata, programs, up, workspace};
 
 /// Editors and git write several files at once.
 const QUIET_FOR: Duration = Duration::from_millis(300);
 
-/// The documents are compiled into the clients; cargo decides which services that concerns.
-const SHARED: [&str; 3] = ["specs", "Cargo.toml", "Cargo.lock"];
-
 /// Rebuilds and restarts until the first signal, or until something that should run ends by itself.
 pub(crate) async fn run(system: &mut System, settings: &Settings, database_url: &str) -> Result<()> {
-    let metadata = Metadata::read()?;
     let (sender, mut changes) = unbounded_channel();
     let mut watcher = recommended_watcher(move |event: notify::Result<Event>| {
         // Reading a file is an event, too.
-        if let Ok(Event { kind, paths, .. }) = event
-            && (kind.is_create() || kind.is_modify() || kind.is_remove())
-        {
+        if event.is_ok_and(|Event { kind, .. }| kind.is_create() || kind.is_modify() || kind.is_remove()) {
             // The receiver is gone at the very end.
-            let _ = sender.send(paths);
+            let _ = sender.send(());
         }
     })?;
-    for folder in watched(&metadata)? {
-        watcher
-            .watch(&folder, RecursiveMode::Recursive)
-            .with_context(|| format!("cannot watch {}", folder.display()))?;
+    for folder in watched(&metadata::read()?)? {
+        let watch = watcher.watch(&folder, RecursiveMode::Recursive);
+        watch.with_context(|| format!("cannot watch {}", folder.display()))?;
     }
     system.progress.say("Watching the sources of the services");
     loop {
-        let changed = system.unless_disturbed(next_change(&mut changes)).await?;
-        let concerned = services(&metadata, &changed)?;
-        if concerned.is_empty() {
-            continue;
-        }
-        if let Err(error) = renew(system, settings, database_url, &concerned).await {
+        system.unless_disturbed(next_change(&mut changes)).await?;
+        if let Err(error) = renew(system, settings, database_url).await {
             if error.is::<Interrupted>() {
                 return Err(error);
             }
@@ -57,11 +46,13 @@ pub(crate) async fn run(system: &mut System, settings: &Settings, database_url: 
     }
 }
 
-/// Restarts the services whose programs have changed. A build that fails leaves all of them running.
-async fn renew(system: &mut System, settings: &Settings, database_url: &str, concerned: &[Service]) -> Result<()> {
-    let names = Vec::from_iter(concerned.iter().map(|service| service.name()));
-    let programs = programs::build(system, &names).await?;
-    for &service in concerned.iter().filter(|service| !programs.is_fresh(service.name())) {
+/// Restarts the services whose programs were built after their start. A build that fails leaves all of them running.
+async fn renew(system: &mut System, settings: &Settings, database_url: &str) -> Result<()> {
+    let programs = programs::build(system, &Service::ALL.map(Service::name)).await?;
+    for service in Service::ALL {
+        if !system.is_outdated(service, programs.path(service.name())?)? {
+            continue;
+        }
         system.stop_service(service).await;
         up::start_service(system, settings, &programs, service, database_url).await?;
         system.wait_until_ready(service, settings.address(service)).await?;
@@ -69,36 +60,17 @@ async fn renew(system: &mut System, settings: &Settings, database_url: &str, con
     Ok(())
 }
 
-/// The files that change next, until none has changed for a while.
-async fn next_change(changes: &mut UnboundedReceiver<Vec<PathBuf>>) -> BTreeSet<PathBuf> {
-    let mut files = BTreeSet::from_iter(changes.recv().await.into_iter().flatten());
-    while let Ok(Some(more)) = timeout(QUIET_FOR, changes.recv()).await {
-        files.extend(more);
-    }
-    files
+/// Waits for a change, and until there is none for a while.
+async fn next_change(changes: &mut UnboundedReceiver<()>) {
+    changes.recv().await;
+    while let Ok(Some(())) = timeout(QUIET_FOR, changes.recv()).await {}
 }
 
-/// The services that are built from these files, in the order in which they start.
-fn services(metadata: &Metadata, files: &BTreeSet<PathBuf>) -> Result<Vec<Service>> {
-    let is_shared = |file: &PathBuf| SHARED.iter().any(|shared| file.starts_with(workspace::root().join(shared)));
-    if files.iter().any(is_shared) {
-        return Ok(Service::ALL.to_vec());
-    }
-    let changed = BTreeSet::from_iter(files.iter().filter_map(|file| metadata.owner(file)).map(Package::folder));
-    let mut services = Vec::new();
+/// The folders of all packages that services are built from, and that of the documents, which are compiled into clients.
+fn watched(workspace: &Metadata) -> Result<BTreeSet<PathBuf>> {
+    let mut folders = BTreeSet::from([workspace::root().join("specs")]);
     for service in Service::ALL {
-        if !metadata.folders_of(service.name())?.is_disjoint(&changed) {
-            services.push(service);
-        }
-    }
-    Ok(services)
-}
-
-/// The folders of all packages that services are built from, and those of the documents.
-fn watched(metadata: &Metadata) -> Result<BTreeSet<PathBuf>> {
-    let mut folders = BTreeSet::from([workspace::root().join(SHARED[0])]);
-    for service in Service::ALL {
-        folders.extend(metadata.folders_of(service.name())?.into_iter().map(Path::to_owned));
+        folders.extend(metadata::folders_of(workspace, service.name())?.into_iter().map(Path::to_owned));
     }
     Ok(folders)
 }
@@ -108,22 +80,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_changed_file_concerns_the_services_that_are_built_from_it() {
-        let metadata = Metadata::read().unwrap();
-        let concerned = |file: &str| services(&metadata, &BTreeSet::from([workspace::root().join(file)])).unwrap();
-        assert_eq!(concerned("orders/src/lib.rs"), [Service::Orders]);
-        assert_eq!(concerned("orchestrator/src/lib.rs"), [Service::Orchestrator]);
-        // The contract in a folder of its own within that of the service.
-        assert_eq!(concerned("customers/api/src/lib.rs"), [Service::Customers]);
-        // The saga calls orders; orders ask customers.
-        assert_eq!(concerned("clients/orders/src/lib.rs"), [Service::Orchestrator]);
-        assert_eq!(concerned("clients/customers/src/lib.rs"), [Service::Orders, Service::Orchestrator]);
-        assert_eq!(concerned("db/src/lib.rs"), [Service::Customers, Service::Orders]);
-        for shared in ["common/server/src/lib.rs", "common/contract/src/lib.rs", "specs/orders.json", "Cargo.toml"] {
-            assert_eq!(concerned(shared), Service::ALL, "{shared}");
+    fn the_sources_of_the_services_are_watched_and_no_others() {
+        let packages = metadata::read().unwrap();
+        let watched = watched(&packages).unwrap();
+        let is_watched = |file: &str| watched.iter().any(|folder| workspace::root().join(file).starts_with(folder));
+        for crates in [
+            &["orders", "orchestrator", "customers", "customers/api", "db", "common/server", "common/contract"][..],
+            &["clients/orders", "clients/customers", "orchestrator/api"],
+        ] {
+            assert!(crates.iter().all(|folder| is_watched(&format!("{folder}/src/lib.rs"))), "{crates:?}");
         }
+        assert!(is_watched("specs/orders.json"));
         for other in ["xtask/src/main.rs", "qa/bench/src/main.rs", "README.md", "deploy/haproxy.cfg"] {
-            assert_eq!(concerned(other), [], "{other}");
+            assert!(!is_watched(other), "{other}");
         }
+    }
+
+    #[test]
+    fn each_service_is_built_from_its_own_sources() {
+        let packages = metadata::read().unwrap();
+        let built_from = |folder: &str| {
+            let folder = workspace::root().join(folder);
+            let is_part =
+                |service: &Service| metadata::folders_of(&packages, service.name()).unwrap().contains(&*folder);
+            Vec::from_iter(Service::ALL.into_iter().filter(is_part))
+        };
+        assert_eq!(built_from("orders"), [Service::Orders]);
+        assert_eq!(built_from("orchestrator"), [Service::Orchestrator]);
+        assert_eq!(built_from("customers/api"), [Service::Customers]);
+        // The saga calls orders; orders ask customers.
+        assert_eq!(built_from("clients/orders"), [Service::Orchestrator]);
+        assert_eq!(built_from("clients/customers"), [Service::Orders, Service::Orchestrator]);
+        assert_eq!(built_from("db"), [Service::Customers, Service::Orders]);
+        assert_eq!(built_from("common/contract"), Service::ALL);
     }
 }

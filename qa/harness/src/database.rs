@@ -22,51 +22,33 @@ pub struct Database {
 
 impl Database {
     /// Starts a server with an empty database below `directory`.
-    ///
-    /// # Errors
-    ///
-    /// Where it does not start.
     pub async fn start(program: Program, directory: &Path, log: Log) -> Result<Self> {
         Self::start_with(program, directory, log, false).await
     }
 
     /// The same, with the binary log that an installation of this engine has: see [`Launch::binary_log`].
-    ///
-    /// # Errors
-    ///
-    /// Where it does not start.
     pub async fn start_as_installed(program: Program, directory: &Path, log: Log) -> Result<Self> {
         Self::start_with(program, directory, log, true).await
     }
 
     async fn start_with(program: Program, directory: &Path, log: Log, binary_log: bool) -> Result<Self> {
         let mut database = Self { program, directory: directory.join("data"), log, binary_log, server: None };
-        database.start_again().await?;
-        Ok(database)
+        database.start_again().await.map(|()| database)
     }
 
     /// Starts the server on the data that it left, and returns when it accepts connections.
-    ///
-    /// # Errors
-    ///
-    /// Where it does not start.
     pub async fn start_again(&mut self) -> Result<()> {
         let (program, directory, log) = (self.program.clone(), self.directory.clone(), self.log.clone());
         let binary_log = self.binary_log;
         let start = move || {
-            let launch = Launch::new(&program, &directory, Durability::Durable).database(NAME);
-            let launch = if binary_log { launch.binary_log() } else { launch };
-            launch.on_log(move |line| log.line(line)).start()
+            let launch = Launch::new(&program, &directory, Durability::Durable).database(NAME).log(log);
+            if binary_log { launch.binary_log() } else { launch }.start()
         };
         self.server = Some(spawn_blocking(start).await?.context("the database server does not start")?);
         Ok(())
     }
 
-    /// Migrates the database and inserts the first rows.
-    ///
-    /// # Errors
-    ///
-    /// Where the server does not run, or the program `db` fails.
+    /// Migrates the database and inserts the first rows, with the program `db`.
     pub async fn prepare(&self, directory: &Path) -> Result<()> {
         let port = self.port().context("the database server does not run")?;
         let log = Log::create(directory, "db")?;
@@ -79,11 +61,7 @@ impl Database {
         Ok(())
     }
 
-    /// Kills the server with SIGKILL and waits for its end.
-    ///
-    /// # Errors
-    ///
-    /// Where it had ended before.
+    /// Kills the server with SIGKILL and waits for its end; an error where it had ended before.
     pub async fn kill(&mut self) -> Result<()> {
         if let Some(server) = &self.server {
             process::send(Signal::SIGKILL, server.pid())?;
@@ -92,10 +70,6 @@ impl Database {
     }
 
     /// Ends the server in order and waits for its end.
-    ///
-    /// # Errors
-    ///
-    /// Where its end cannot be waited for.
     pub async fn stop(&mut self) -> Result<()> {
         let server = self.server.take();
         spawn_blocking(|| drop(server)).await.context("the database server does not end")

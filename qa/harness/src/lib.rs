@@ -2,10 +2,9 @@
 //!
 //! Used by `cargo xtask`, `qa/faults` and `qa/bench`, which say what runs and what happens to it.
 
-pub mod process;
-
 mod database;
 mod probe;
+mod process;
 mod secrets;
 mod service;
 

@@ -5,7 +5,6 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
-use std::sync::Mutex;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -15,7 +14,8 @@ use nix::unistd::Pid;
 use private_server::Log;
 use private_server::supervisor::Supervised;
 use serde_json::Value;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
@@ -37,11 +37,7 @@ pub struct Program {
 }
 
 impl Program {
-    /// A program that was built beside this one.
-    ///
-    /// # Errors
-    ///
-    /// Where there is none of this name.
+    /// A program that was built beside this one; an error where there is none of this name.
     pub fn beside_this(name: &str, log: Log) -> Result<Self> {
         let this = std::env::current_exe().context("cannot tell where this program is")?;
         let path = this.parent().unwrap_or(Path::new(".")).join(name);
@@ -52,20 +48,13 @@ impl Program {
     }
 
     /// Starts it, and returns at once.
-    ///
-    /// # Errors
-    ///
-    /// Where it cannot be started.
     pub async fn start(self) -> Result<Process> {
-        let log = self.log.clone();
-        Process::spawn(self.command(), Stdio::null(), log).await
+        let mut command = Command::new(self.path);
+        command.args(self.arguments).envs(self.environment);
+        Process::spawn(command, Stdio::null(), self.log).await
     }
 
-    /// Runs it to its end.
-    ///
-    /// # Errors
-    ///
-    /// Where it cannot be started or fails.
+    /// Runs it to its end, which has to be a successful one.
     pub async fn run(self) -> Result<()> {
         let shown = self.path.display().to_string();
         let status = self.start().await?.wait().await?;
@@ -75,35 +64,20 @@ impl Program {
         Ok(())
     }
 
-    /// Starts it, and returns with its address when it listens.
-    ///
-    /// # Errors
-    ///
-    /// Where it cannot be started, ends, or does not say in time where it listens.
+    /// Starts it, and returns with its address once it says where it listens.
     pub async fn serve(mut self) -> Result<(Process, SocketAddr)> {
         let shown = self.path.display().to_string();
-        let (sender, address) = oneshot::channel();
-        let (sender, log) = (Mutex::new(Some(sender)), self.log);
+        let ((sender, mut addresses), log) = (unbounded_channel(), self.log);
         self.log = Log::new(move |line| {
-            if let Some(address) = listening(line)
-                && let Some(sender) = sender.lock().ok().and_then(|mut sender| sender.take())
-            {
-                // The receiver is gone when this took too long.
-                let _ = sender.send(address);
-            }
+            // The receiver is gone after the first one.
+            let _ = listening(line).map(|address| sender.send(address));
             log.line(line);
         });
         let process = self.start().await?;
-        match timeout(LISTENS_WITHIN, address).await {
-            Ok(Ok(address)) => Ok((process, address)),
+        match timeout(LISTENS_WITHIN, addresses.recv()).await {
+            Ok(Some(address)) => Ok((process, address)),
             _ => bail!("{shown} does not say where it listens: its log may say why"),
         }
-    }
-
-    fn command(self) -> Command {
-        let mut command = Command::new(self.path);
-        command.args(self.arguments).envs(self.environment);
-        command
     }
 }
 
@@ -116,10 +90,6 @@ pub struct Process {
 impl Process {
     /// Starts a command whose output goes to `log`. Its end is reported after its last line. `lease` stays open until
     /// then: see `private_server::claim`.
-    ///
-    /// # Errors
-    ///
-    /// Where it cannot be started.
     pub async fn spawn(command: Command, lease: Stdio, log: Log) -> Result<Self> {
         let (sender, ended) = watch::channel(None);
         let (exit_sender, exit) = mpsc::channel();
@@ -138,10 +108,6 @@ impl Process {
     }
 
     /// Starts a command that writes where this process writes.
-    ///
-    /// # Errors
-    ///
-    /// Where it cannot be started.
     pub fn attach(command: &Command) -> Result<Self> {
         let (sender, ended) = watch::channel(None);
         let child = Supervised::attach(command, move |status| {
@@ -152,18 +118,12 @@ impl Process {
     }
 
     /// Waits for its end.
-    ///
-    /// # Errors
-    ///
-    /// Where its exit status is lost.
-    pub async fn wait(&self) -> Result<ExitStatus> {
-        self.watch_end().await.context("exit status unknown")
-    }
-
-    /// Its end, to be waited for apart from it.
-    pub fn watch_end(&self) -> impl Future<Output = Option<ExitStatus>> + Send + use<> {
+    pub fn wait(&self) -> impl Future<Output = Result<ExitStatus>> + Send + use<> {
         let mut ended = self.ended.clone();
-        async move { ended.wait_for(Option::is_some).await.ok().and_then(|status| *status) }
+        async move {
+            let status = ended.wait_for(Option::is_some).await.ok().and_then(|status| *status);
+            status.context("exit status unknown")
+        }
     }
 
     /// Asks it to end (SIGTERM) and returns at once. A second call kills it.
@@ -171,20 +131,12 @@ impl Process {
         self.child.signal_end();
     }
 
-    /// Sends a signal to the program alone.
-    ///
-    /// # Errors
-    ///
-    /// Where it has ended.
+    /// Sends a signal to the program alone; an error where it has ended.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         send(signal, self.child.pid())
     }
 
-    /// Kills it with SIGKILL and waits for its end.
-    ///
-    /// # Errors
-    ///
-    /// Where it had ended before.
+    /// Kills it with SIGKILL and waits for its end; an error where it had ended before.
     pub async fn kill(self) -> Result<()> {
         self.signal(Signal::SIGKILL)?;
         self.wait().await.map(drop)
@@ -209,18 +161,14 @@ impl Process {
     }
 
     /// Ends it in order, and kills it when that takes too long. Gives how it ended, where that is known.
-    pub async fn stop(self) -> Option<ExitStatus> {
+    pub async fn stop(mut self) -> Option<ExitStatus> {
         // Only a thread that panics is not joined.
         spawn_blocking(move || self.child.stop(STOPPED_WITHIN)).await.ok().flatten()
     }
 }
 
-/// Sends a signal to a process.
-///
-/// # Errors
-///
-/// Where there is none.
-pub fn send(signal: Signal, pid: u32) -> Result<()> {
+/// Sends a signal to a process; an error where there is none.
+pub(crate) fn send(signal: Signal, pid: u32) -> Result<()> {
     kill(Pid::from_raw(pid.try_into()?), signal).with_context(|| format!("cannot send {signal} to process {pid}"))
 }
 

@@ -7,9 +7,10 @@
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::Path;
-use std::sync::mpsc::channel;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// The right to use a directory. It ends when it is dropped or its process ends.
 #[derive(Debug)]
@@ -20,9 +21,6 @@ pub struct Claim {
 
 impl Claim {
     /// Claims `directory`, which is created when missing; `None` when a live process owns it.
-    ///
-    /// # Errors
-    /// When the directory or its lock files cannot be created.
     pub fn take(directory: &Path) -> io::Result<Option<Self>> {
         fs::create_dir_all(directory)?;
         let owner = lock_file(directory, "owner.lock")?;
@@ -34,34 +32,23 @@ impl Claim {
     }
 
     /// Waits until no process owns `directory`.
-    ///
-    /// # Errors
-    /// When the directory does not exist.
     pub fn wait_until_free(directory: &Path) -> io::Result<()> {
         lock_file(directory, "owner.lock")?.lock()
     }
 
     /// Waits until the children of earlier owners have ended; false when some are left after `patience`.
-    ///
-    /// # Errors
-    /// When the lock cannot be tried.
     pub fn wait_for_leftovers(&self, patience: Duration) -> io::Result<bool> {
-        if try_lock(&self.children)? {
-            return Ok(true);
+        let deadline = Instant::now() + patience;
+        while !try_lock(&self.children)? {
+            if Instant::now() >= deadline {
+                return Ok(false);
+            }
+            thread::sleep(LOOK_EVERY);
         }
-        let children = self.children.try_clone()?;
-        let (sender, locked) = channel();
-        thread::spawn(move || sender.send(children.lock()));
-        match locked.recv_timeout(patience) {
-            Ok(result) => result.map(|()| true),
-            Err(_) => Ok(false),
-        }
+        Ok(true)
     }
 
     /// What a child holds so that the next owner can wait for its end. Only after [`Self::wait_for_leftovers`].
-    ///
-    /// # Errors
-    /// When the process has too many open files.
     pub fn lease(&self) -> io::Result<File> {
         self.children.try_clone()
     }

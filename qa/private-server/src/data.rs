@@ -9,13 +9,15 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use nix::unistd::geteuid;
+
 use crate::claim::Claim;
 use crate::program::{Engine, Program};
 use crate::server::{Durability, Error};
 
 const INCOMPLETE: &str = "incomplete";
 
-/// The options of both `initialize` and a normal start that are the same on every server.
+/// The options of a start, also of the one that makes the data directory.
 pub(crate) fn durability_options(engine: Engine, durability: Durability) -> &'static [&'static str] {
     match (durability, engine) {
         (Durability::Durable, _) => &[],
@@ -36,102 +38,80 @@ pub(crate) fn prepare(
     program: &Program,
     directory: &Path,
     durability: Durability,
-    as_root: bool,
     claim: &Claim,
 ) -> Result<PathBuf, Error> {
-    refuse_other_engine(program, directory)?;
-    let data = directory.join(name(program.engine));
+    let other = match program.engine {
+        Engine::MariaDb => Engine::MySql,
+        Engine::MySql => Engine::MariaDb,
+    };
+    if directory.join(name(other)).exists() {
+        return Err(Error::OtherEngine(directory.to_owned(), other, program.engine));
+    }
+    let (data, incomplete) = (directory.join(name(program.engine)), directory.join(INCOMPLETE));
     if data.exists() {
         return Ok(data);
     }
-    let incomplete = directory.join(INCOMPLETE);
-    if incomplete.exists() {
-        fs::remove_dir_all(&incomplete).map_err(|e| Error::io(&incomplete, e))?;
+    remove_folder(&incomplete)?;
+    let mut command = initializer(program, directory)?;
+    // It reads nothing. What counts is that the next owner waits for its end.
+    command.stdin(claim.lease().map_err(|e| Error::io(directory, e))?);
+    let output = command.args(durability_options(program.engine, durability)).output();
+    let output = output.map_err(|e| Error::io(Path::new(command.get_program()), e))?;
+    if !output.status.success() {
+        let text = [output.stdout, output.stderr].concat();
+        return Err(Error::Initialize(command.get_program().into(), String::from_utf8_lossy(&text).trim().to_owned()));
     }
-    initialize(program, directory, durability, as_root, claim)?;
     fs::rename(&incomplete, &data).map_err(|e| Error::io(&data, e))?;
     Ok(data)
 }
 
 /// Removes what [`prepare`] has made, of whatever engine.
 pub(crate) fn remove(directory: &Path) -> Result<(), Error> {
-    for name in [name(Engine::MariaDb), name(Engine::MySql), INCOMPLETE] {
-        let path = directory.join(name);
-        match fs::remove_dir_all(&path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(Error::io(&path, error)),
-            _ => {}
-        }
-    }
-    Ok(())
+    let names = [&*name(Engine::MariaDb), &*name(Engine::MySql), INCOMPLETE];
+    names.into_iter().try_for_each(|name| remove_folder(&directory.join(name)))
 }
 
-fn name(engine: Engine) -> &'static str {
-    match engine {
-        Engine::MariaDb => "mariadb",
-        Engine::MySql => "mysql",
+fn remove_folder(path: &Path) -> Result<(), Error> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io(path, error)),
+        _ => Ok(()),
     }
 }
 
-fn refuse_other_engine(program: &Program, directory: &Path) -> Result<(), Error> {
-    let made_by = match program.engine {
-        Engine::MariaDb => Engine::MySql,
-        Engine::MySql => Engine::MariaDb,
-    };
-    if directory.join(name(made_by)).exists() {
-        return Err(Error::OtherEngine { directory: directory.to_owned(), made_by, found: program.engine });
-    }
-    Ok(())
+fn name(engine: Engine) -> String {
+    engine.to_string().to_lowercase()
 }
 
-fn initialize(
-    program: &Program,
-    directory: &Path,
-    durability: Durability,
-    as_root: bool,
-    claim: &Claim,
-) -> Result<(), Error> {
-    let mut command = initializer(program, directory, as_root);
-    use_own_temporary_directory(&mut command, directory)?;
-    command.args(durability_options(program.engine, durability));
-    let lease = claim.lease().map_err(|e| Error::io(directory, e))?;
-    let output = command
-        // It reads nothing. What counts is that the next owner waits for its end.
-        .stdin(lease)
-        .output()
-        .map_err(|e| Error::io(Path::new(command.get_program()), e))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
-    text.push_str(&String::from_utf8_lossy(&output.stderr));
-    Err(Error::Initialize { program: PathBuf::from(command.get_program()), log: text.trim().to_owned() })
-}
-
-fn initializer(program: &Program, directory: &Path, as_root: bool) -> Command {
+fn initializer(program: &Program, directory: &Path) -> Result<Command, Error> {
     let Some(installer) = &program.installer else {
-        let mut command = Command::new(&program.server);
-        command.args(["--no-defaults", "--initialize-insecure"]).arg(option("--datadir=", &directory.join(INCOMPLETE)));
-        if as_root {
-            command.arg("--user=root");
-        }
-        return command;
+        let mut command = server(&program.server, directory)?;
+        command.arg("--initialize-insecure").arg(option("--datadir=", &directory.join(INCOMPLETE)));
+        return Ok(command);
     };
-    let mut command = Command::new(installer);
+    let mut command = with_own_temporary_directory(installer, directory)?;
     command
-        .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"])
+        .args(["--auth-root-authentication-method=normal", "--skip-test-db"])
         // The installer is a script that breaks at spaces in a path, so it never sees one. With a user it would call
         // chown, which is not needed.
         .arg(format!("--datadir=./{INCOMPLETE}"))
         .current_dir(directory);
-    command
+    Ok(command)
+}
+
+/// The command of a server with the options that all of them have.
+pub(crate) fn server(program: &Path, directory: &Path) -> Result<Command, Error> {
+    let mut command = with_own_temporary_directory(program, directory)?;
+    command.args(geteuid().is_root().then_some("--user=root"));
+    Ok(command)
 }
 
 /// Every server empties its directory for temporary tables when it starts, also of the tables of others.
-pub(crate) fn use_own_temporary_directory(command: &mut Command, directory: &Path) -> Result<(), Error> {
+fn with_own_temporary_directory(program: &Path, directory: &Path) -> Result<Command, Error> {
     let temporary = directory.join("tmp");
     fs::create_dir_all(&temporary).map_err(|e| Error::io(&temporary, e))?;
-    command.env("TMPDIR", temporary);
-    Ok(())
+    let mut command = Command::new(program);
+    command.arg("--no-defaults").env("TMPDIR", temporary);
+    Ok(command)
 }
 
 /// `--name=` followed by a path, whatever bytes the path has.

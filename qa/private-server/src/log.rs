@@ -26,10 +26,6 @@ impl Log {
     }
 
     /// A new file `name.log`.
-    ///
-    /// # Errors
-    ///
-    /// Where it cannot be created.
     pub fn create(directory: &Path, name: &str) -> io::Result<Self> {
         let file = File::create(directory.join(format!("{name}.log")))?;
         // A full disk must not end a run: lines that cannot be written are lost.

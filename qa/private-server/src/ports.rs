@@ -1,6 +1,6 @@
 //! Ports of this machine for servers that are restarted on them.
 
-use std::io::{Error, ErrorKind, Result};
+use std::io::{Error, Result};
 use std::net::{Ipv4Addr, TcpListener};
 
 /// Below those that Linux gives to connections: while the server of a port restarts, no connection takes it.
@@ -9,11 +9,7 @@ const END: u16 = 30_000;
 /// Those who look at the same time begin at one of these many places.
 const PLACES: u16 = 100;
 
-/// So many ports of 127.0.0.1 on which nobody listens now.
-///
-/// # Errors
-///
-/// Where there are too few.
+/// So many ports of 127.0.0.1 on which nobody listens now; an error where there are too few.
 pub fn free_ports(count: usize) -> Result<Vec<u16>> {
     let place = u16::try_from(std::process::id() % u32::from(PLACES)).unwrap_or_default();
     let begin = FIRST + place * ((END - FIRST) / PLACES);
@@ -21,8 +17,7 @@ pub fn free_ports(count: usize) -> Result<Vec<u16>> {
     let open = (begin..END).chain(FIRST..begin).filter_map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok());
     let open: Vec<_> = open.take(count).collect();
     if open.len() < count {
-        let problem = format!("fewer than {count} ports from {FIRST} to {END} are free");
-        return Err(Error::new(ErrorKind::AddrInUse, problem));
+        return Err(Error::other(format!("fewer than {count} ports from {FIRST} to {END} are free")));
     }
     open.iter().map(|listener| Ok(listener.local_addr()?.port())).collect()
 }

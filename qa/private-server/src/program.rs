@@ -1,7 +1,6 @@
-//! The search for a server program. Installing one is not done here.
+//! The search for a server program, and how to install one.
 
 use std::env;
-use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -50,23 +49,22 @@ impl Program {
     /// The first complete server on PATH or in the usual places, MariaDB before MySQL.
     #[must_use]
     pub fn find() -> Option<Self> {
-        let directories = directories();
-        ["mariadbd", "mysqld"]
-            .iter()
-            .flat_map(|name| candidates(&directories, name))
-            .find_map(|path| Self::inspect(path, &directories))
+        ["mariadbd", "mysqld"].into_iter().flat_map(candidates).find_map(|path| Self::at(&path))
     }
 
     /// The server at this path, which needs no usual name. `None` when it is no complete server.
     #[must_use]
     pub fn at(path: &Path) -> Option<Self> {
-        Self::inspect(path.to_owned(), &directories())
-    }
-
-    /// The path of the server program.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.server
+        let output = Command::new(path).args(["--no-defaults", "--version"]).output().ok()?;
+        let (engine, version) = parse_version(&String::from_utf8_lossy(&output.stdout))?;
+        let installer = match engine {
+            Engine::MySql => None,
+            Engine::MariaDb => {
+                candidates("my_print_defaults").next()?;
+                Some(candidates("mariadb-install-db").next()?)
+            }
+        };
+        Some(Self { server: path.to_owned(), engine, version, installer })
     }
 
     /// Which kind of server it is.
@@ -80,19 +78,6 @@ impl Program {
     pub fn version(&self) -> &str {
         &self.version
     }
-
-    fn inspect(server: PathBuf, directories: &[PathBuf]) -> Option<Self> {
-        let output = Command::new(&server).args(["--no-defaults", "--version"]).output().ok()?;
-        let (engine, version) = parse_version(&String::from_utf8_lossy(&output.stdout))?;
-        let installer = match engine {
-            Engine::MySql => None,
-            Engine::MariaDb => {
-                candidates(directories, "my_print_defaults").next()?;
-                Some(candidates(directories, "mariadb-install-db").next()?)
-            }
-        };
-        Some(Self { server, engine, version, installer })
-    }
 }
 
 impl fmt::Display for Program {
@@ -102,16 +87,12 @@ impl fmt::Display for Program {
     }
 }
 
-fn directories() -> Vec<PathBuf> {
+/// The programs of this name on the PATH and in the usual places.
+fn candidates(name: &str) -> impl Iterator<Item = PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path)
-        .filter(|directory| directory.is_absolute())
-        .chain(MORE_DIRECTORIES.map(PathBuf::from))
-        .collect()
-}
-
-fn candidates(directories: &[PathBuf], name: impl AsRef<OsStr>) -> impl Iterator<Item = PathBuf> {
-    directories.iter().map(move |directory| directory.join(name.as_ref())).filter(|path| path.is_file())
+    let on_path = Vec::from_iter(env::split_paths(&path).filter(|directory| directory.is_absolute()));
+    let directories = on_path.into_iter().chain(MORE_DIRECTORIES.map(PathBuf::from));
+    directories.map(move |directory| directory.join(name)).filter(|path| path.is_file())
 }
 
 /// Reads `/usr/sbin/mysqld  Ver 8.4.3 for Linux on x86_64 (MySQL Community Server - GPL)` and its MariaDB sister.
@@ -121,6 +102,18 @@ fn parse_version(text: &str) -> Option<(Engine, String)> {
     let number = full.split('-').next()?;
     let engine = if full.contains("MariaDB") { Engine::MariaDb } else { Engine::MySql };
     Some((engine, number.to_owned()))
+}
+
+/// Packages with a suitable server, by package manager. Those that start no service are preferred.
+#[must_use]
+pub fn install_command() -> &'static str {
+    if cfg!(target_os = "macos") {
+        "brew install mariadb"
+    } else {
+        "apt-get install --no-install-recommends mariadb-server-core mariadb-client-core (Debian, Ubuntu), dnf install \
+         mariadb-server (Fedora), apk add mariadb mariadb-client (Alpine), pacman -S mariadb (Arch), or zypper install \
+         mariadb (SUSE)"
+    }
 }
 
 #[cfg(test)]

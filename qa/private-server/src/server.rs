@@ -1,4 +1,4 @@
-//! The life of a private server: start, ready, end. How its data directory is made is in `data`.
+//! The life of a private server: start, ready, end.
 
 use std::fs;
 use std::io::{self, Read};
@@ -10,7 +10,7 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, geteuid};
+use nix::unistd::Pid;
 
 use crate::claim::Claim;
 use crate::data;
@@ -48,32 +48,17 @@ pub enum Error {
     /// A live process runs a server on this directory.
     #[error("{} is in use by another process that is still running: end that one first", .0.display())]
     InUse(PathBuf),
-    /// A server of an earlier owner does not end.
-    #[error("a server of an earlier run still uses {}: end the process named in {}", .directory.display(), .pid_file.display())]
-    Leftover {
-        /// The claimed directory.
-        directory: PathBuf,
-        /// The file with the server's process id.
-        pid_file: PathBuf,
-    },
-    /// The data was made by the other kind of server.
-    #[error("the data in {} was made by {made_by}, but the server on this machine is {found}: install {made_by}, or remove that directory", .directory.display())]
-    OtherEngine {
-        /// The claimed directory.
-        directory: PathBuf,
-        /// Who made the data.
-        made_by: Engine,
-        /// What would run now.
-        found: Engine,
-    },
-    /// The data directory could not be made.
-    #[error("{} could not make a data directory:\n{log}{}", .program.display(), way_out(.log))]
-    Initialize {
-        /// The program that failed.
-        program: PathBuf,
-        /// What it said.
-        log: String,
-    },
+    /// A server of an earlier owner does not end: the claimed directory, and the file with the server's process id.
+    #[error("a server of an earlier run still uses {directory}: end the process named in {pid_file}",
+        directory = .0.display(), pid_file = .1.display())]
+    Leftover(PathBuf, PathBuf),
+    /// The data in a directory was made by the other kind of server than the one that would run now.
+    #[error("the data in {directory} was made by {1}, but the server on this machine is {2}: install {1}, or remove that \
+        directory", directory = .0.display())]
+    OtherEngine(PathBuf, Engine, Engine),
+    /// A program could not make the data directory, with its output.
+    #[error("{program} could not make a data directory:\n{1}{way}", program = .0.display(), way = way_out(.1))]
+    Initialize(PathBuf, String),
     /// The server ended, or was not ready in time.
     #[error("{program} did not start:\n{log}{}", way_out(.log))]
     NotReady {
@@ -83,13 +68,8 @@ pub enum Error {
         log: String,
     },
     /// A file, directory or process could not be used.
-    #[error("{}: {source}", .path.display())]
-    Io {
-        /// What could not be used.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    #[error("{path}: {1}", path = .0.display())]
+    Io(PathBuf, #[source] io::Error),
 }
 
 /// What to do where the server may not do what every server does. AppArmor profiles of packages are the usual reason.
@@ -104,18 +84,12 @@ fn way_out(log: &str) -> &'static str {
 }
 
 impl Error {
-    fn is_taken_port(&self) -> bool {
-        // Both engines say it in these words.
-        matches!(self, Self::NotReady { log, .. } if log.contains("Bind on TCP/IP port"))
-    }
-
     pub(crate) fn io(path: &Path, source: io::Error) -> Self {
-        let path = path.to_owned();
-        Self::Io { path, source }
+        Self::Io(path.to_owned(), source)
     }
 }
 
-/// How to start a server. Made by [`Launch::new`], used by [`Launch::start`].
+/// How to start a server.
 pub struct Launch<'a> {
     program: &'a Program,
     directory: PathBuf,
@@ -156,10 +130,10 @@ impl<'a> Launch<'a> {
         self
     }
 
-    /// Passes on every line of the server's log. It is called from a thread.
+    /// Passes on every line of the server's log.
     #[must_use]
-    pub fn on_log(mut self, sink: impl Fn(&str) + Send + Sync + 'static) -> Self {
-        self.log = Log::new(sink);
+    pub fn log(mut self, log: Log) -> Self {
+        self.log = log;
         self
     }
 
@@ -178,28 +152,26 @@ impl<'a> Launch<'a> {
     pub fn start(self) -> Result<PrivateServer, Error> {
         let claim = claim(&self.directory)?;
         let directory = fs::canonicalize(&self.directory).map_err(|e| Error::io(&self.directory, e))?;
-        let as_root = geteuid().is_root();
-        let data = data::prepare(self.program, &directory, self.durability, as_root, &claim)?;
+        let data = data::prepare(self.program, &directory, self.durability, &claim)?;
         let mut attempt = 1;
         loop {
-            let port = free_port().map_err(|e| Error::io(Path::new("127.0.0.1"), e))?;
-            let command = self.command(&directory, &data, port, as_root)?;
-            match self.run(&command, port, &claim) {
-                Ok(child) => {
-                    let (pid, group) = (child.pid(), child.group());
-                    return Ok(PrivateServer { child: Some(child), pid, group, port, _claim: claim });
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
+            let port = listener.map_err(|e| Error::io(Path::new("127.0.0.1"), e))?.port();
+            match self.run(&self.command(&directory, &data, port)?, port, &claim) {
+                Ok(child) => return Ok(PrivateServer { child, port, _claim: claim }),
+                // Both engines say it in these words.
+                Err(Error::NotReady { log, .. }) if log.contains("Bind on TCP/IP port") && attempt < PORT_ATTEMPTS => {
+                    attempt += 1;
                 }
-                Err(error) if error.is_taken_port() && attempt < PORT_ATTEMPTS => attempt += 1,
                 Err(error) => return Err(error),
             }
         }
     }
 
-    fn command(&self, directory: &Path, data: &Path, port: u16, as_root: bool) -> Result<Command, Error> {
+    fn command(&self, directory: &Path, data: &Path, port: u16) -> Result<Command, Error> {
         let engine = self.program.engine;
-        let mut command = Command::new(&self.program.server);
+        let mut command = data::server(&self.program.server, directory)?;
         command
-            .arg("--no-defaults")
             .arg(data::option("--datadir=", data))
             .arg(data::option("--pid-file=", &directory.join(PID_FILE)))
             // Relative to the data directory: an absolute path would often be longer than a socket's may be.
@@ -215,10 +187,6 @@ impl<'a> Launch<'a> {
             command.args(["--mysqlx=OFF", "--secure-file-priv=NULL"]);
             command.arg(if self.binary_log { "--sync-binlog=1" } else { "--skip-log-bin" });
         }
-        if as_root {
-            command.arg("--user=root");
-        }
-        data::use_own_temporary_directory(&mut command, directory)?;
         if let Some(name) = &self.database {
             let path = directory.join("init.sql");
             fs::write(&path, format!("CREATE DATABASE IF NOT EXISTS `{name}`;\n")).map_err(|e| Error::io(&path, e))?;
@@ -231,7 +199,7 @@ impl<'a> Launch<'a> {
     fn run(&self, command: &Command, port: u16, claim: &Claim) -> Result<Supervised, Error> {
         let io = |e| Error::io(&self.program.server, e);
         let lease = claim.lease().map_err(io)?;
-        let (child, output) = Supervised::spawn(command, lease, |_| ()).map_err(io)?;
+        let (mut child, output) = Supervised::spawn(command, lease, |_| ()).map_err(io)?;
         let (sender, ready) = channel();
         let (end_sender, log, on_end) = (sender.clone(), self.log.clone(), Arc::clone(&self.on_end));
         // Only the first message is waited for.
@@ -255,9 +223,7 @@ impl<'a> Launch<'a> {
 
 /// A running server that only this process uses. Dropping it ends it gracefully and waits for its end.
 pub struct PrivateServer {
-    child: Option<Supervised>,
-    pid: u32,
-    group: u32,
+    child: Supervised,
     port: u16,
     // Dropped last: the directory is free only when the server has ended.
     _claim: Claim,
@@ -296,21 +262,19 @@ impl PrivateServer {
     /// The process id of the server itself.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.pid
+        self.child.pid()
     }
 
     /// The process group of the server and its supervisor.
     #[must_use]
     pub fn group(&self) -> u32 {
-        self.group
+        self.child.group()
     }
 }
 
 impl Drop for PrivateServer {
     fn drop(&mut self) {
-        if let Some(child) = self.child.take() {
-            child.stop(STOPPED_WITHIN);
-        }
+        self.child.stop(STOPPED_WITHIN);
     }
 }
 
@@ -329,8 +293,7 @@ fn claim(directory: &Path) -> Result<Claim, Error> {
     if claim.wait_for_leftovers(PATIENCE * 2).map_err(io)? {
         return Ok(claim);
     }
-    let directory = directory.to_owned();
-    Err(Error::Leftover { directory, pid_file })
+    Err(Error::Leftover(directory.to_owned(), pid_file))
 }
 
 /// The process in a server's pid file, if that process has this pid file among its arguments: ids are used again.
@@ -341,20 +304,15 @@ fn server_process(pid_file: &Path) -> Option<i32> {
     arguments.split(|byte| *byte == 0).any(|argument| argument == wanted.as_encoded_bytes()).then_some(pid)
 }
 
-fn free_port() -> io::Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    Ok(listener.local_addr()?.port())
-}
-
 /// Whether a server of protocol version 10 greets at an address: a header of 4 bytes, then the version.
 #[must_use]
 pub fn greets(address: impl ToSocketAddrs) -> bool {
-    let mut start = [0; 5];
     let greeting = TcpStream::connect(address).and_then(|mut stream| {
+        let mut start = [0; 5];
         stream.set_read_timeout(Some(GREETING_WITHIN))?;
-        stream.read_exact(&mut start)
+        stream.read_exact(&mut start).map(|()| start[4])
     });
-    greeting.is_ok() && start[4] == 10
+    greeting.is_ok_and(|version| version == 10)
 }
 
 #[cfg(test)]

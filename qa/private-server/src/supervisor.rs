@@ -106,9 +106,6 @@ impl Supervised {
 
     /// Starts `command` with nothing to read and with the owner's standard output and error. [`Self::pid`] is that of the
     /// supervisor, signals go to all that the command has started, and there is no lease.
-    ///
-    /// # Errors
-    /// As for [`Self::spawn`].
     pub fn attach(command: &Command, on_exit: impl FnOnce(ExitStatus) + Send + 'static) -> io::Result<Self> {
         Self::of(under(ATTACHED_SCRIPT, command).spawn()?, on_exit)
     }
@@ -151,7 +148,7 @@ impl Supervised {
     }
 
     /// Ends the child: SIGTERM, at most `patience`, then SIGKILL. Returns after its end.
-    pub fn stop(mut self, patience: Duration) -> Option<ExitStatus> {
+    pub fn stop(&mut self, patience: Duration) -> Option<ExitStatus> {
         self.signal_end();
         self.wait(patience).or_else(|| {
             self.signal_end();

@@ -19,7 +19,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use private_server::claim::Claim;
 use private_server::supervisor::{self, Supervised};
-use private_server::{Durability, Engine, Error, Launch, PrivateServer, Program, install_command};
+use private_server::{Durability, Engine, Error, Launch, Log, PrivateServer, Program, install_command};
 
 fn program() -> Program {
     Program::find().unwrap_or_else(|| panic!("no MySQL or MariaDB server found: {}", install_command()))
@@ -115,7 +115,7 @@ fn the_end_of_a_server_is_reported_after_its_last_line() {
     let end = lines.clone();
     let program = program();
     let server = Launch::new(&program, directory.path(), Durability::Relaxed)
-        .on_log(move |line| lines.send(line.to_owned()).unwrap())
+        .log(Log::new(move |line| lines.send(line.to_owned()).unwrap()))
         .on_end(move || end.send("the end".to_owned()).unwrap())
         .start()
         .unwrap();
@@ -225,7 +225,7 @@ fn a_killed_owner_takes_its_server_along() {
     let (lines, log) = channel();
     let program = program();
     let next = Launch::new(&program, directory.path(), Durability::Relaxed)
-        .on_log(move |line| lines.send(line.to_owned()).unwrap());
+        .log(Log::new(move |line| lines.send(line.to_owned()).unwrap()));
     drop(next.start().unwrap());
     let log = Vec::from_iter(log).join("\n");
     assert!(log.contains("ready for connections"), "{log}");
@@ -286,7 +286,7 @@ fn a_child_that_ignores_sigterm_is_killed_after_the_patience() {
     command.args(["-c", "trap '' TERM; echo deaf; while :; do read -r _ </dev/zero; done"]);
     let ended = Arc::new(Mutex::new(None));
     let seen = Arc::clone(&ended);
-    let (child, mut output) = Supervised::spawn(&command, claim.lease().unwrap(), move |status| {
+    let (mut child, mut output) = Supervised::spawn(&command, claim.lease().unwrap(), move |status| {
         *seen.lock().unwrap() = Some(status);
     })
     .unwrap();

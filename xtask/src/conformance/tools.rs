@@ -1,88 +1,55 @@
-//! The needs of the steps' programs, installed where they are missing: packages of npm and PyPI beside the sources and
-//! below `.local`, and Chromium on the machine. Their versions are in `qa/conformance`.
+//! The commands of the programs below `qa/conformance`, with the packages that they need: of npm beside the sources, of
+//! PyPI below `.local`. Their versions are in `qa/conformance`.
 
 use std::env;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
 use crate::cli::Install;
 use crate::system::System;
-use crate::tools::{self, CHROMIUM, PROMTOOL, Tool};
-use crate::workspace;
+use crate::{tools, workspace};
 
 /// The folder of the programs, in the working copy.
 pub(crate) const FOLDER: &str = "qa/conformance";
 
-/// The runtime of a program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Runtime {
-    Node,
-    Python,
-    /// Node.js, with the path of Chromium in CHROMIUM.
-    Browser,
-    /// Python, with the path of promtool in PROMTOOL.
-    Promtool,
+/// The command that runs a program, after the installation of what is missing.
+pub(crate) async fn command(system: &System, install: Install, program: &str) -> Result<Command> {
+    let mut command =
+        if program.ends_with(".py") { python(system, install).await? } else { node(system, install).await? };
+    command.arg(Path::new(FOLDER).join(program));
+    Ok(command)
 }
 
-/// The paths that were found or installed, by variable.
-pub(crate) struct Tools(Vec<(&'static str, PathBuf)>);
-
-impl Tools {
-    /// Finds or installs what these runtimes need.
-    pub(crate) async fn prepare(system: &mut System, install: Install, runtimes: &[Runtime]) -> Result<Self> {
-        let is_wanted = |wanted: [Runtime; 2]| runtimes.iter().any(|runtime| wanted.contains(runtime));
-        if is_wanted([Runtime::Node, Runtime::Browser]) {
-            prepare_node(system, install).await?;
-        }
-        if is_wanted([Runtime::Python, Runtime::Promtool]) {
-            prepare_python(system, install).await?;
-        }
-        let mut paths = Vec::new();
-        let tools: [(Runtime, &str, &Tool); 2] =
-            [(Runtime::Browser, "CHROMIUM", &CHROMIUM), (Runtime::Promtool, "PROMTOOL", &PROMTOOL)];
-        for (_, variable, tool) in tools.into_iter().filter(|(runtime, ..)| runtimes.contains(runtime)) {
-            let path = match env::var_os(variable).filter(|path| !path.is_empty()) {
-                Some(path) => path.into(),
-                None => tool.find_or_install(install, system).await?,
-            };
-            paths.push((variable, path));
-        }
-        Ok(Self(paths))
-    }
-
-    /// A command in the root of the working copy that only lacks its program.
-    pub(crate) fn command(&self, runtime: Runtime) -> Result<Command> {
-        let mut command = match runtime {
-            Runtime::Node | Runtime::Browser => workspace::command("node"),
-            Runtime::Python | Runtime::Promtool => python()?,
-        };
-        command.envs(self.0.iter().map(|(variable, path)| (variable, path)));
-        Ok(command)
-    }
-}
-
-async fn prepare_node(system: &mut System, install: Install) -> Result<()> {
+/// Node.js, which finds the packages beside its program.
+pub(crate) async fn node(system: &System, install: Install) -> Result<Command> {
     for program in ["node", "npm"] {
         require(program, "install Node.js 20.19 or newer with npm")?;
     }
-    let mut command = workspace::command("npm");
+    let mut npm = workspace::command("npm");
     // None of the packages needs its scripts to be run.
-    command.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(folder());
-    let lock = Lock { file: folder().join("package-lock.json"), installed: folder().join("node_modules") };
-    lock.install(system, install, "npm", vec![command]).await
+    npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(workspace::root().join(FOLDER));
+    let lock = Lock::new("package-lock.json", workspace::root().join(FOLDER).join("node_modules"));
+    lock.install(system, install, "npm", vec![npm]).await?;
+    Ok(workspace::command("node"))
 }
 
-async fn prepare_python(system: &mut System, install: Install) -> Result<()> {
+/// The Python of a virtual environment, which finds the programs of its packages first.
+async fn python(system: &System, install: Install) -> Result<Command> {
     require("python3", "install Python 3.11 or newer with its module venv")?;
+    let environment = workspace::local("conformance/venv");
+    let programs = environment.join("bin");
+    let lock = Lock::new("requirements.txt", environment);
     let mut create = workspace::command("python3");
-    create.args(["-m", "venv", "--clear"]).arg(venv());
-    let mut packages = workspace::command(venv().join("bin/pip"));
-    packages.args(["install", "--disable-pip-version-check", "--requirement"]).arg(folder().join("requirements.txt"));
-    let lock = Lock { file: folder().join("requirements.txt"), installed: venv() };
-    lock.install(system, install, "pip", vec![create, packages]).await
+    create.args(["-m", "venv", "--clear"]).arg(&lock.installed);
+    let mut pip = workspace::command(programs.join("pip"));
+    pip.args(["install", "--disable-pip-version-check", "--requirement"]).arg(&lock.file);
+    lock.install(system, install, "pip", vec![create, pip]).await?;
+    let mut command = workspace::command(programs.join("python"));
+    command.env("PATH", env::join_paths([programs].into_iter().chain(env::split_paths(&tools::path())))?);
+    Ok(command)
 }
 
 /// A file with versions, and the folder where they are installed.
@@ -92,10 +59,14 @@ struct Lock {
 }
 
 impl Lock {
+    fn new(file: &str, installed: PathBuf) -> Self {
+        Self { file: workspace::root().join(FOLDER).join(file), installed }
+    }
+
     /// Runs the commands, unless they have done their work for this file.
     async fn install(
         &self,
-        system: &mut System,
+        system: &System,
         install: Install,
         name: &'static str,
         commands: Vec<Command>,
@@ -130,23 +101,8 @@ impl Lock {
     }
 }
 
-fn folder() -> PathBuf {
-    workspace::root().join(FOLDER)
-}
-
-fn venv() -> PathBuf {
-    workspace::local("conformance/venv")
-}
-
-/// The Python of the environment, which finds the programs of its packages first.
-fn python() -> Result<Command> {
-    let programs = venv().join("bin");
-    let mut command = workspace::command(programs.join("python"));
-    command.env("PATH", env::join_paths([programs].into_iter().chain(env::split_paths(&tools::path())))?);
-    Ok(command)
-}
-
-fn require(program: &str, otherwise: &str) -> Result<()> {
+/// Refuses to go on without a program of this machine.
+pub(crate) fn require(program: &str, otherwise: &str) -> Result<()> {
     match workspace::output(workspace::command(program).arg("--version")) {
         Some(_) => Ok(()),
         None => bail!("no {program} on this machine: {otherwise}"),

@@ -1,0 +1,15 @@
+//! The parts of `qa/conformance/compose` that need no containers.
+
+use std::path::Path;
+use std::process::Command;
+
+#[test]
+fn the_rules_for_confined_processes_pass_their_own_tests() {
+    let xtask = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo runs the tests");
+    let folder = Path::new(&xtask).join("../qa/conformance/compose");
+    let mut python = Command::new("python3");
+    python.args(["-B", "-m", "unittest", "-v"]).args(["test_confinement", "run"]).current_dir(folder);
+    let output = python.output().expect("python3 is installed");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("Ran 3 tests"), "{text}");
+}
