@@ -18,15 +18,6 @@ const CLIENTS: i64 = 32;
 const KEYS: i64 = 8;
 const PIECES: i64 = 12;
 
-/// How many rounds were run, and what they came to.
-#[derive(Default)]
-pub(crate) struct Races {
-    /// Rounds that were run to their end.
-    pub(crate) rounds: u32,
-    /// Calls that got their answer.
-    pub(crate) calls: u64,
-}
-
 /// One round of clients.
 struct Round {
     orders: Client,
@@ -35,21 +26,19 @@ struct Round {
     name: String,
 }
 
-impl Races {
-    /// Runs rounds until it is told to stop, and ends the one that it is in.
-    ///
-    /// # Errors
-    ///
-    /// Says what must not be, or which call got no answer.
-    pub(crate) async fn run(targets: Targets, stopping: watch::Receiver<bool>) -> Result<Self> {
-        let mut races = Self::default();
-        while !*stopping.borrow() {
-            let round = Round::begin(&targets).await?;
-            races.calls += round.run().await.with_context(|| format!("in the round {}", round.name))?;
-            races.rounds += 1;
-        }
-        Ok(races)
+/// Runs rounds until it is stopped, and ends the one that it is in. Gives the number of rounds and of their calls.
+///
+/// # Errors
+///
+/// Says what must not be, or which call got no answer.
+pub(crate) async fn run(targets: Targets, stopping: watch::Receiver<bool>) -> Result<(u32, i64)> {
+    let (mut rounds, mut calls) = (0, 0);
+    while !*stopping.borrow() {
+        let round = Round::begin(&targets).await?;
+        calls += round.run().await.with_context(|| format!("in the round {}", round.name))?;
+        rounds += 1;
     }
+    Ok((rounds, calls))
 }
 
 impl Round {
@@ -67,58 +56,55 @@ impl Round {
     }
 
     /// All races, one after the other. Gives how many calls there were.
-    async fn run(&self) -> Result<u64> {
-        let calls = [
-            self.few_orders_for_many_clients().await.context("creating under common keys")?,
-            self.one_transition_of_many_confirms().await.context("confirming")?,
-            self.one_restock_of_many_cancels().await.context("canceling")?,
-            self.few_pieces_for_many_buyers().await.context("buying what is scarce")?,
-        ];
-        Ok(calls.iter().sum::<i64>().unsigned_abs())
+    async fn run(&self) -> Result<i64> {
+        let Self { orders, .. } = self;
+        let confirm = |id, key: String| async move {
+            let confirm = || send(orders.order_confirm().id(id).x_idempotency_key(key.as_str()).send());
+            patient().repeatable(confirm).await.map(ResponseValue::into_inner)
+        };
+        let cancel = |id, key: String| async move {
+            let cancel = || send(orders.order_cancel().id(id).x_idempotency_key(key.as_str()).send());
+            patient().repeatable(cancel).await.map(ResponseValue::into_inner)
+        };
+        self.few_orders_for_many_clients().await.context("creating under common keys")?;
+        // Half of the clients share a key, the others have one each.
+        self.one_transition_for_many_clients("confirmed", CLIENTS / 2, 7, confirm).await.context("confirming")?;
+        self.one_transition_for_many_clients("canceled", 1, 10, cancel).await.context("canceling")?;
+        self.few_pieces_for_many_buyers().await.context("buying what is scarce")?;
+        Ok((KEYS + 3) * CLIENTS)
     }
 
-    async fn few_orders_for_many_clients(&self) -> Result<i64> {
+    async fn few_orders_for_many_clients(&self) -> Result<()> {
         let product = self.product("common", 1_000).await?;
         for key in 0..KEYS {
             let key = format!("{}-common-{key}", self.name);
             let made = try_join_all((0..CLIENTS).map(|_| self.create(&key, product, 2))).await?;
             all_equal(&made)?;
         }
-        self.has_stock(product, 1_000 - 2 * KEYS).await?;
-        Ok(KEYS * CLIENTS)
+        self.has_stock(product, 1_000 - 2 * KEYS).await
     }
 
-    /// Half of the clients share a key, the others have one each.
-    async fn one_transition_of_many_confirms(&self) -> Result<i64> {
-        let product = self.product("confirmed", 10).await?;
-        let order = self.create(&format!("{}-confirmed", self.name), product, 3).await?.id;
-        let confirm = async |client: i64| {
-            let key = format!("{}-confirm-{}", self.name, client.max(CLIENTS / 2 - 1));
-            let confirm = || send(self.orders.order_confirm().id(order).x_idempotency_key(key.as_str()).send());
-            patient().repeatable(confirm).await.map(ResponseValue::into_inner)
-        };
-        let confirmed = try_join_all((0..CLIENTS).map(confirm)).await?;
-        all_equal(&confirmed)?;
-        ensure!(confirmed[0].version == 2, "confirmed once, but at version {}", confirmed[0].version);
-        self.has_stock(product, 7).await?;
-        Ok(CLIENTS)
+    /// All clients do the same to an order of 3 pieces out of 10, so many of them under one key. Afterwards `left` are left.
+    async fn one_transition_for_many_clients<F>(
+        &self,
+        name: &str,
+        sharers: i64,
+        left: i64,
+        act: impl Fn(i64, String) -> F,
+    ) -> Result<()>
+    where
+        F: Future<Output = Result<Order, Fault<types::Error>>>,
+    {
+        let product = self.product(name, 10).await?;
+        let order = self.create(&format!("{}-{name}", self.name), product, 3).await?.id;
+        let keys = (0..CLIENTS).map(|client| format!("{}-{name}-{}", self.name, client.max(sharers - 1)));
+        let ends = try_join_all(keys.map(|key| act(order, key))).await?;
+        all_equal(&ends)?;
+        ensure!(ends[0].version == 2, "{name} once, but at version {}", ends[0].version);
+        self.has_stock(product, left).await
     }
 
-    async fn one_restock_of_many_cancels(&self) -> Result<i64> {
-        let product = self.product("canceled", 10).await?;
-        let order = self.create(&format!("{}-canceled", self.name), product, 4).await?.id;
-        let cancel = async |client: i64| {
-            let key = format!("{}-cancel-{client}", self.name);
-            let cancel = || send(self.orders.order_cancel().id(order).x_idempotency_key(key.as_str()).send());
-            patient().repeatable(cancel).await.map(ResponseValue::into_inner)
-        };
-        let canceled = try_join_all((0..CLIENTS).map(cancel)).await?;
-        all_equal(&canceled)?;
-        self.has_stock(product, 10).await?;
-        Ok(CLIENTS)
-    }
-
-    async fn few_pieces_for_many_buyers(&self) -> Result<i64> {
+    async fn few_pieces_for_many_buyers(&self) -> Result<()> {
         let product = self.product("scarce", PIECES).await?;
         let buy = async |client: i64| self.create(&format!("{}-buyer-{client}", self.name), product, 1).await;
         let mut bought = 0;
@@ -130,8 +116,7 @@ impl Round {
             }
         }
         ensure!(bought == PIECES, "of {PIECES} pieces {bought} were sold");
-        self.has_stock(product, 0).await?;
-        Ok(CLIENTS)
+        self.has_stock(product, 0).await
     }
 
     async fn create(&self, key: &str, product_id: i64, qty: i64) -> Result<Order, Fault<types::Error>> {

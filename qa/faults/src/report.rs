@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Write;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
@@ -14,10 +14,14 @@ const RED: Style = AnsiColor::Red.on_default();
 const GREEN: Style = AnsiColor::Green.on_default();
 
 /// What happened so far.
-pub(crate) struct Journal(Mutex<Record>);
+#[derive(Default)]
+pub(crate) struct Journal {
+    begin: OnceLock<Instant>,
+    record: Mutex<Record>,
+}
 
+#[derive(Default)]
 struct Record {
-    begin: Instant,
     faults: BTreeMap<&'static str, u32>,
     slowest: Option<(Duration, String)>,
     figures: Vec<String>,
@@ -25,19 +29,14 @@ struct Record {
 }
 
 impl Journal {
-    pub(crate) fn new() -> Self {
-        let (faults, slowest, figures, violations) = Default::default();
-        Self(Mutex::new(Record { begin: Instant::now(), faults, slowest, figures, violations }))
-    }
-
     /// Time counts from now.
     pub(crate) fn begin(&self) {
-        self.lock().begin = Instant::now();
+        self.elapsed();
     }
 
     /// Since the beginning.
     pub(crate) fn elapsed(&self) -> Duration {
-        self.lock().begin.elapsed()
+        self.begin.get_or_init(Instant::now).elapsed()
     }
 
     /// Prints a line with its time.
@@ -81,36 +80,30 @@ impl Journal {
         self.lock().violations.push(violation.to_string());
     }
 
-    pub(crate) fn has_violations(&self) -> bool {
-        !self.lock().violations.is_empty()
+    /// Prints the summary. Whether there was no violation.
+    pub(crate) fn finish(&self) -> bool {
+        let record = self.lock();
+        let Record { faults, slowest, figures, violations } = &*record;
+        print(format_args!("lasted      {} s", self.elapsed().as_secs()));
+        print(format_args!("faults      {}", faults.values().sum::<u32>()));
+        for (kind, times) in faults {
+            print(format_args!("  {times:>5}  {kind}"));
+        }
+        if let Some((after, faults)) = slowest {
+            print(format_args!("ready again after {:.1} s at most ({faults})", after.as_secs_f64()));
+        }
+        figures.iter().for_each(print);
+        print(format_args!("violations  {}", violations.len()));
+        for violation in violations {
+            print(format_args!("  {violation}"));
+        }
+        let is_well = violations.is_empty();
+        print(if is_well { format!("{GREEN}all is well{GREEN:#}") } else { format!("{RED}FAILED{RED:#}") });
+        is_well
     }
 
     fn lock(&self) -> MutexGuard<'_, Record> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The summary.
-impl fmt::Display for Journal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let record = self.lock();
-        let Record { begin, faults, slowest, figures, violations } = &*record;
-        writeln!(f, "lasted      {} s", begin.elapsed().as_secs())?;
-        writeln!(f, "faults      {}", faults.values().sum::<u32>())?;
-        for (kind, times) in faults {
-            writeln!(f, "  {times:>5}  {kind}")?;
-        }
-        if let Some((after, faults)) = slowest {
-            writeln!(f, "ready again after {:.1} s at most ({faults})", after.as_secs_f64())?;
-        }
-        for figure in figures {
-            writeln!(f, "{figure}")?;
-        }
-        writeln!(f, "violations  {}", violations.len())?;
-        for violation in violations {
-            writeln!(f, "  {violation}")?;
-        }
-        if violations.is_empty() { write!(f, "{GREEN}all is well{GREEN:#}") } else { write!(f, "{RED}FAILED{RED:#}") }
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use harness::Service;
@@ -12,8 +13,7 @@ use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 
-/// The least that the orders service takes, so that reservations end during a run.
-pub(crate) const RESERVATION: (&str, &str) = ("RESERVATION_SECONDS", "60");
+use crate::proxy::{Behaviour, CommitSide};
 
 /// Nothing happens before, so that a load is there to be disturbed.
 const FIRST: Duration = Duration::from_secs(5);
@@ -29,58 +29,34 @@ const PAUSES: usize = 2;
 const DATABASE: usize = 5;
 const COMMITS: usize = 6;
 
-/// Who is reached over a link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Server {
-    /// One of the services.
-    Service(Service),
-    /// The database server.
-    Database,
-}
-
-/// Who connects to whom.
+/// Connections from one part of the system to another, each by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Link {
-    /// Who connects; nobody's name for the clients of the system.
-    pub(crate) from: Option<Service>,
-    /// Who listens.
-    pub(crate) to: Server,
+    pub(crate) from: &'static str,
+    pub(crate) to: &'static str,
 }
 
 impl Link {
-    /// Every connection of the system goes over one of these.
+    /// Every connection of the system goes over one of these. Those of the clients are first, in the order of the services.
     pub(crate) const ALL: [Self; 8] = [
-        Self { from: None, to: Server::Service(Service::Customers) },
-        Self { from: None, to: Server::Service(Service::Orders) },
-        Self { from: None, to: Server::Service(Service::Orchestrator) },
-        Self { from: Some(Service::Orchestrator), to: Server::Service(Service::Customers) },
-        Self { from: Some(Service::Orchestrator), to: Server::Service(Service::Orders) },
-        Self { from: Some(Service::Orders), to: Server::Service(Service::Customers) },
-        Self { from: Some(Service::Customers), to: Server::Database },
-        Self { from: Some(Service::Orders), to: Server::Database },
+        Self { from: "client", to: "customers" },
+        Self { from: "client", to: "orders" },
+        Self { from: "client", to: "orchestrator" },
+        Self { from: "orchestrator", to: "customers" },
+        Self { from: "orchestrator", to: "orders" },
+        Self { from: "orders", to: "customers" },
+        Self { from: "customers", to: "database" },
+        Self::ORDERS_TO_DATABASE,
     ];
 
-    /// The one on which COMMIT is watched for.
-    pub(crate) const ORDERS_TO_DATABASE: Self = Self { from: Some(Service::Orders), to: Server::Database };
+    /// The one on which connections are cut at COMMIT.
+    pub(crate) const ORDERS_TO_DATABASE: Self = Self { from: "orders", to: "database" };
 }
 
 impl fmt::Display for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let to = match self.to {
-            Server::Service(service) => service.name(),
-            Server::Database => "database",
-        };
-        write!(f, "{} -> {to}", self.from.map_or("client", Service::name))
+        write!(f, "{} -> {}", self.from, self.to)
     }
-}
-
-/// On which side of COMMIT a connection is cut.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CommitSide {
-    /// COMMIT is sent and does not arrive.
-    Before,
-    /// COMMIT is carried out and its answer does not arrive.
-    After,
 }
 
 /// Something that goes wrong.
@@ -94,89 +70,59 @@ pub(crate) enum Fault {
     KillDatabase,
     /// An orderly end of the database server, and a new one.
     RestartDatabase,
-    /// All connections are reset, once.
-    Cut(Link),
-    /// All connections are reset, and new ones refused.
-    Refuse(Link),
-    /// Whatever is sent arrives so much later, in both directions.
-    Delay(Link, Duration),
-    /// Of an answer only so many percent arrive, then the connection is closed.
-    Truncate(Link, usize),
-    /// Connections are accepted, and nothing is passed on until it is over.
-    BlackHole(Link),
-    /// So many connections are cut while they commit.
-    AtCommit(CommitSide, u32),
-}
-
-/// What two faults at once must not share.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Target {
-    Server(Server),
-    Link(Link),
+    /// Its proxy behaves like this.
+    Disturb(Link, Behaviour),
 }
 
 impl Fault {
-    /// Its name in the summary.
-    pub(crate) fn kind(self) -> &'static str {
+    /// Its kind, how many milliseconds it lasts, and how many seconds later a new process is expected to serve.
+    fn properties(self) -> (&'static str, RangeInclusive<u64>, u64) {
         match self {
-            Self::Kill(_) => "service killed",
-            Self::Pause(_) => "service stopped and continued",
-            Self::KillDatabase => "database killed",
-            Self::RestartDatabase => "database restarted",
-            Self::Cut(_) => "connections cut",
-            Self::Refuse(_) => "connections refused",
-            Self::Delay(..) => "delay",
-            Self::Truncate(..) => "answers truncated",
-            Self::BlackHole(_) => "black hole",
-            Self::AtCommit(CommitSide::Before, _) => "cut before COMMIT",
-            Self::AtCommit(CommitSide::After, _) => "cut after COMMIT",
+            Self::Kill(_) => ("service killed", 0..=2_000, 1),
+            Self::Pause(_) => ("service stopped and continued", 1_000..=8_000, 0),
+            Self::KillDatabase => ("database killed", 0..=2_000, 4),
+            Self::RestartDatabase => ("database restarted", 0..=2_000, 4),
+            Self::Disturb(_, behaviour) => match behaviour {
+                Behaviour::Pass => ("nothing", 0..=0, 0),
+                Behaviour::Cut => ("connections cut", 0..=0, 0),
+                Behaviour::Refuse => ("connections refused", 500..=8_000, 0),
+                Behaviour::Delay(_) => ("delay", 500..=8_000, 0),
+                Behaviour::Truncate(_) => ("answers truncated", 500..=8_000, 0),
+                Behaviour::BlackHole => ("black hole", 500..=8_000, 0),
+                Behaviour::CutAtCommit(CommitSide::Before, _) => ("cut before COMMIT", 4_000..=8_000, 0),
+                Behaviour::CutAtCommit(CommitSide::After, _) => ("cut after COMMIT", 4_000..=8_000, 0),
+            },
         }
     }
 
-    fn target(self) -> Target {
-        match self {
-            Self::Kill(service) | Self::Pause(service) => Target::Server(Server::Service(service)),
-            Self::KillDatabase | Self::RestartDatabase => Target::Server(Server::Database),
-            Self::Cut(link)
-            | Self::Refuse(link)
-            | Self::Delay(link, _)
-            | Self::Truncate(link, _)
-            | Self::BlackHole(link) => Target::Link(link),
-            Self::AtCommit(..) => Target::Link(Link::ORDERS_TO_DATABASE),
-        }
+    /// Its name in the summary.
+    pub(crate) fn kind(self) -> &'static str {
+        self.properties().0
     }
 
     fn lasts(self, rng: &mut ChaCha12Rng) -> Duration {
-        let milliseconds = match self {
-            Self::Cut(_) => 0..=0,
-            Self::Kill(_) | Self::KillDatabase | Self::RestartDatabase => 0..=2_000,
-            Self::Pause(_) => 1_000..=8_000,
-            Self::AtCommit(..) => 4_000..=8_000,
-            Self::Refuse(_) | Self::Delay(..) | Self::Truncate(..) | Self::BlackHole(_) => 500..=8_000,
-        };
-        Duration::from_millis(rng.random_range(milliseconds))
+        Duration::from_millis(rng.random_range(self.properties().1))
     }
 
-    /// How much longer it takes until a new process serves.
-    fn start_allowance(self) -> Duration {
+    /// What two faults at once must not share.
+    fn target(self) -> String {
         match self {
-            Self::Kill(_) => Duration::from_secs(1),
-            Self::KillDatabase | Self::RestartDatabase => Duration::from_secs(4),
-            _ => Duration::ZERO,
+            Self::Kill(service) | Self::Pause(service) => service.name().to_owned(),
+            Self::KillDatabase | Self::RestartDatabase => "database".to_owned(),
+            Self::Disturb(link, _) => link.to_string(),
         }
     }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = self.kind();
+        let (kind, target) = (self.kind(), self.target());
         match self {
-            Self::Kill(service) | Self::Pause(service) => write!(f, "{kind}: {}", service.name()),
             Self::KillDatabase | Self::RestartDatabase => f.write_str(kind),
-            Self::Cut(link) | Self::Refuse(link) | Self::BlackHole(link) => write!(f, "{kind}: {link}"),
-            Self::Delay(link, delay) => write!(f, "{kind} of {} ms: {link}", delay.as_millis()),
-            Self::Truncate(link, percent) => write!(f, "{kind} after {percent} %: {link}"),
-            Self::AtCommit(_, commits) => write!(f, "{kind}: the next {commits}"),
+            Self::Disturb(_, Behaviour::Delay(delay)) => write!(f, "{kind} of {} ms: {target}", delay.as_millis()),
+            Self::Disturb(_, Behaviour::Truncate(percent)) => write!(f, "{kind} after {percent} %: {target}"),
+            Self::Disturb(_, Behaviour::CutAtCommit(_, commits)) => write!(f, "{kind}: the next {commits}"),
+            _ => write!(f, "{kind}: {target}"),
         }
     }
 }
@@ -195,7 +141,7 @@ pub(crate) struct Planned {
 impl Planned {
     /// When it is expected to be over.
     fn ends(&self) -> Duration {
-        self.starts + self.lasts + self.fault.start_allowance()
+        self.starts + self.lasts + Duration::from_secs(self.fault.properties().2)
     }
 }
 
@@ -205,7 +151,9 @@ pub(crate) type Episode = Vec<Planned>;
 /// The faults of a run of this length.
 pub(crate) fn schedule(seed: u64, length: Duration) -> Vec<Episode> {
     let mut rng = ChaCha12Rng::seed_from_u64(seed);
-    let mut pool = one_of_each_kind(shuffled_pool(&mut rng));
+    let (mut pool, mut seen) = (shuffled_pool(&mut rng), BTreeSet::new());
+    // One of each kind comes first.
+    pool.retain(|fault| seen.insert(fault.kind()));
     let mut episodes = Vec::new();
     let mut starts = FIRST;
     loop {
@@ -241,12 +189,6 @@ fn draw(pool: &mut Vec<Fault>, rng: &mut ChaCha12Rng, fits: impl Fn(Fault) -> bo
     }
 }
 
-fn one_of_each_kind(mut pool: Vec<Fault>) -> Vec<Fault> {
-    let mut seen = BTreeSet::new();
-    pool.retain(|fault| seen.insert(fault.kind()));
-    pool
-}
-
 fn shuffled_pool(rng: &mut ChaCha12Rng) -> Vec<Fault> {
     let mut pool = Vec::new();
     for service in Service::ALL {
@@ -256,14 +198,14 @@ fn shuffled_pool(rng: &mut ChaCha12Rng) -> Vec<Fault> {
     pool.extend([Fault::KillDatabase; DATABASE]);
     pool.extend([Fault::RestartDatabase; DATABASE]);
     for link in Link::ALL {
-        let delay = Duration::from_millis(rng.random_range(50..=3_000));
-        let percent = rng.random_range(5..=95);
-        pool.extend([Fault::Cut(link), Fault::Refuse(link), Fault::BlackHole(link)]);
-        pool.extend([Fault::Delay(link, delay), Fault::Truncate(link, percent)]);
+        let delay = Behaviour::Delay(Duration::from_millis(rng.random_range(50..=3_000)));
+        let truncate = Behaviour::Truncate(rng.random_range(5..=95));
+        let behaviours = [Behaviour::Cut, Behaviour::Refuse, Behaviour::BlackHole, delay, truncate];
+        pool.extend(behaviours.map(|behaviour| Fault::Disturb(link, behaviour)));
     }
-    for _ in 0..COMMITS {
-        pool.push(Fault::AtCommit(CommitSide::Before, rng.random_range(1..=5)));
-        pool.push(Fault::AtCommit(CommitSide::After, rng.random_range(1..=5)));
+    for side in [CommitSide::Before, CommitSide::After].repeat(COMMITS) {
+        let cut = Behaviour::CutAtCommit(side, rng.random_range(1..=5));
+        pool.push(Fault::Disturb(Link::ORDERS_TO_DATABASE, cut));
     }
     pool.shuffle(rng);
     pool

@@ -1,25 +1,16 @@
 //! Connections that are opened only to be held, and opened again when they are cut.
 
-use std::collections::BTreeMap;
 use std::future::pending;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use harness::Service;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::net::tcp::OwnedWriteHalf;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use crate::replicas::System;
-
-/// How many hold a connection at once, and how.
-const ATTACKERS: [(Kind, usize); 4] =
-    [(Kind::Idle, 1_000), (Kind::SlowHead, 500), (Kind::SlowBody, 500), (Kind::HugeBody, 1)];
-/// Within which they come.
+/// Within which the attackers come.
 const ARRIVAL: Duration = Duration::from_secs(10);
 /// Between two bytes of a slow sender.
 const BETWEEN_BYTES: Duration = Duration::from_secs(1);
@@ -29,21 +20,46 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 const HUGE: usize = 100_000_000;
 const CHUNK: usize = 16 * 1024;
 
-/// What somebody does with a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
-    /// Nothing.
-    Idle,
-    /// Sends a header, one byte at a time.
-    SlowHead,
-    /// Sends a body, one byte at a time.
-    SlowBody,
-    /// Sends 100 MB in chunks, without saying how much it will be.
-    HugeBody,
+/// A way to hold a connection.
+pub(super) struct Attack {
+    pub(super) name: &'static str,
+    /// How many do so at once.
+    attackers: usize,
+    /// What is sent first.
+    head: &'static str,
+    /// How many bytes are sent at a time after it: a chunk after the other without a pause, anything else slowly.
+    piece: usize,
 }
 
-/// What became of the connections of one kind.
-#[derive(Clone, Copy, Debug, Default)]
+pub(super) const ATTACKS: [Attack; 4] = [
+    Attack { name: "Idle", attackers: 1_000, head: "", piece: 0 },
+    Attack { name: "SlowHead", attackers: 500, head: "GET /customers/1 HTTP/1.1\r\nHost: door\r\nX-Slow: ", piece: 1 },
+    Attack {
+        name: "SlowBody",
+        attackers: 500,
+        head: "POST /auth/token HTTP/1.1\r\nHost: door\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n",
+        piece: 1,
+    },
+    // 100 MB, without saying how much it will be.
+    Attack {
+        name: "HugeBody",
+        attackers: 1,
+        head: "POST /auth/token HTTP/1.1\r\nHost: door\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n",
+        piece: CHUNK,
+    },
+];
+
+/// A connection that was opened.
+struct Connection {
+    opened: Instant,
+    /// When the other side ended it.
+    cut: Option<Instant>,
+    /// How many bytes it took.
+    sent: usize,
+}
+
+/// What became of the connections of an attack.
+#[derive(Default)]
 pub(super) struct Fate {
     /// How many were opened.
     pub(super) opened: u64,
@@ -55,150 +71,92 @@ pub(super) struct Fate {
     pub(super) most_sent: usize,
 }
 
-/// What became of all connections.
-#[derive(Clone, Default)]
-pub(super) struct Held(BTreeMap<Kind, Fate>);
-
-impl Held {
-    pub(super) fn add(&mut self, other: &Self) {
-        for (kind, fate) in &other.0 {
-            let sum = self.0.entry(*kind).or_default();
-            sum.opened += fate.opened;
-            sum.cut += fate.cut;
-            sum.longest = sum.longest.max(fate.longest);
-            sum.most_sent = sum.most_sent.max(fate.most_sent);
-        }
-    }
-
-    pub(super) fn fates(&self) -> impl Iterator<Item = (Kind, Fate)> {
-        self.0.iter().map(|(kind, fate)| (*kind, *fate))
-    }
-}
-
-/// Everybody who holds a connection.
+/// All who hold a connection.
 pub(super) struct Attackers {
-    tasks: JoinSet<()>,
-    tally: Arc<Tally>,
-}
-
-#[derive(Default)]
-struct Tally {
-    held: Mutex<Held>,
-    /// Who has opened a connection at least once.
-    begun: AtomicUsize,
+    /// Each returns the place of its attack, and its connections.
+    tasks: JoinSet<(usize, Vec<Connection>)>,
+    stop: watch::Sender<bool>,
+    /// Closed when each has had a connection.
+    pub(super) arrivals: mpsc::Receiver<()>,
 }
 
 impl Attackers {
-    /// They come within 10 s, half of them to customers, half to orders. So they are not all cut in one moment either.
-    pub(super) fn start(system: &System) -> Self {
-        let public = system.public().filter(|(service, _)| *service != Service::Orchestrator);
-        let addresses = Vec::from_iter(public.map(|(_, address)| address));
-        let tally = Arc::<Tally>::default();
+    /// They come within 10 s, the same share of them to each address. So they are not all cut in one moment either.
+    pub(super) fn start(addresses: &[SocketAddr]) -> Self {
+        let ((stop, stopping), (arriving, arrivals)) = (watch::channel(false), mpsc::channel(1));
         let mut tasks = JoinSet::new();
-        for (kind, count) in ATTACKERS {
-            for address in addresses.iter().cycle().take(count) {
-                tasks.spawn(attack(kind, *address, tally.clone()));
+        for (place, attack) in ATTACKS.iter().enumerate() {
+            for address in addresses.iter().copied().cycle().take(attack.attackers) {
+                let (arriving, mut stopping) = (arriving.clone(), stopping.clone());
+                tasks.spawn(async move {
+                    let mut connections = Vec::new();
+                    tokio::select! {
+                        () = attack.repeat(address, arriving, &mut connections) => {}
+                        _ = stopping.wait_for(|stop| *stop) => {}
+                    }
+                    (place, connections)
+                });
             }
         }
-        Self { tasks, tally }
+        Self { tasks, stop, arrivals }
     }
 
-    /// Returns when each of them has had a connection.
-    pub(super) async fn all_hold(&self) {
-        while self.tally.begun.load(Ordering::Relaxed) < self.tasks.len() {
-            sleep(Duration::from_millis(20)).await;
+    /// They give up, and their connections are added, in the order of the attacks. One that is given up counts, too.
+    pub(super) async fn stop(self, fates: &mut [Fate; ATTACKS.len()]) {
+        let now = Instant::now();
+        self.stop.send_replace(true);
+        for (place, connections) in self.tasks.join_all().await {
+            let fate = &mut fates[place];
+            for Connection { opened, cut, sent } in connections {
+                fate.opened += 1;
+                fate.cut += u64::from(cut.is_some());
+                fate.longest = fate.longest.max(cut.unwrap_or(now) - opened);
+                fate.most_sent = fate.most_sent.max(sent);
+            }
+        }
+    }
+}
+
+impl Attack {
+    /// Opens a connection again and again. `arriving` is dropped with the first.
+    async fn repeat(&self, address: SocketAddr, arriving: mpsc::Sender<()>, connections: &mut Vec<Connection>) {
+        let mut arriving = Some(arriving);
+        let mut longest_pause = ARRIVAL;
+        loop {
+            sleep(rand::random_range(Duration::ZERO..=longest_pause)).await;
+            longest_pause = LONGEST_PAUSE;
+            let Ok(stream) = TcpStream::connect(address).await else { continue };
+            arriving.take();
+            let place = connections.len();
+            connections.push(Connection { opened: Instant::now(), cut: None, sent: 0 });
+            self.hold(stream, &mut connections[place].sent).await;
+            connections[place].cut = Some(Instant::now());
         }
     }
 
-    /// They give up, and what they had is told.
-    pub(super) async fn stop(mut self) -> Held {
-        self.tasks.shutdown().await;
-        self.tally.held.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-impl Tally {
-    fn note(&self, kind: Kind, note: impl FnOnce(&mut Fate)) {
-        note(self.held.lock().unwrap_or_else(PoisonError::into_inner).0.entry(kind).or_default());
-    }
-}
-
-/// A connection while it is held. One that is given up counts, too.
-struct Connection<'t> {
-    kind: Kind,
-    tally: &'t Tally,
-    opened: Instant,
-    sent: usize,
-}
-
-impl<'t> Connection<'t> {
-    fn opened(kind: Kind, tally: &'t Tally) -> Self {
-        tally.note(kind, |fate| fate.opened += 1);
-        Self { kind, tally, opened: Instant::now(), sent: 0 }
-    }
-}
-
-impl Drop for Connection<'_> {
-    fn drop(&mut self) {
-        self.tally.note(self.kind, |fate| {
-            fate.longest = fate.longest.max(self.opened.elapsed());
-            fate.most_sent = fate.most_sent.max(self.sent);
-        });
-    }
-}
-
-async fn attack(kind: Kind, address: SocketAddr, tally: Arc<Tally>) {
-    sleep(rand::random_range(Duration::ZERO..=ARRIVAL)).await;
-    let mut begun = false;
-    loop {
-        let Ok(stream) = TcpStream::connect(address).await else {
-            pause().await;
-            continue;
+    /// Returns when the other side ends the connection.
+    async fn hold(&self, mut stream: TcpStream, sent: &mut usize) {
+        let (mut answer, mut request) = stream.split();
+        let (piece, between) = match self.piece {
+            CHUNK => (format!("{CHUNK:x}\r\n{}\r\n", " ".repeat(CHUNK)), Duration::ZERO),
+            length => ("a".repeat(length), BETWEEN_BYTES),
         };
-        if !begun {
-            begun = true;
-            tally.begun.fetch_add(1, Ordering::Relaxed);
-        }
-        let mut connection = Connection::opened(kind, &tally);
-        let (mut answer, mut request) = stream.into_split();
-        let mut end = [0; 1024];
-        tokio::select! {
+        let send = async {
+            let mut sending = request.write_all(self.head.as_bytes()).await;
+            while sending.is_ok() && *sent < HUGE {
+                sending = request.write_all(piece.as_bytes()).await;
+                *sent += sending.as_ref().map_or(0, |()| piece.len());
+                sleep(between).await;
+            }
             // Who got rid of everything was not cut, and waits for what comes.
-            () = async { hold(kind, &mut request, &mut connection.sent).await; pending().await } => {}
-            // The answer may come before the end of the connection. Then it is held on.
-            () = async { while matches!(answer.read(&mut end).await, Ok(1..)) {} } => {}
+            pending().await
+        };
+        let mut end = [0; 1024];
+        // The answer may come before the end of the connection. Then it is held on.
+        let read = async { while matches!(answer.read(&mut end).await, Ok(1..)) {} };
+        tokio::select! {
+            () = send => {}
+            () = read => {}
         }
-        tally.note(kind, |fate| fate.cut += 1);
-        drop(connection);
-        pause().await;
-    }
-}
-
-async fn pause() {
-    sleep(rand::random_range(Duration::ZERO..=LONGEST_PAUSE)).await;
-}
-
-/// Returns when nothing more can be sent.
-async fn hold(kind: Kind, request: &mut OwnedWriteHalf, sent: &mut usize) {
-    let head = match kind {
-        Kind::Idle => return pending().await,
-        Kind::SlowHead => "GET /customers/1 HTTP/1.1\r\nHost: door\r\nX-Slow: ",
-        Kind::SlowBody => {
-            "POST /auth/token HTTP/1.1\r\nHost: door\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n"
-        }
-        Kind::HugeBody => {
-            "POST /auth/token HTTP/1.1\r\nHost: door\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
-        }
-    };
-    let (piece, between) = match kind {
-        Kind::HugeBody => (format!("{CHUNK:x}\r\n{}\r\n", " ".repeat(CHUNK)), Duration::ZERO),
-        _ => ("a".to_owned(), BETWEEN_BYTES),
-    };
-    if request.write_all(head.as_bytes()).await.is_err() {
-        return;
-    }
-    while *sent < HUGE && request.write_all(piece.as_bytes()).await.is_ok() {
-        *sent += piece.len();
-        sleep(between).await;
     }
 }

@@ -1,5 +1,6 @@
 //! Those who only want to be served: a read and an order, again and again at a steady pace, whatever became of the one before.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -25,36 +26,13 @@ pub(super) struct Others {
 /// How long answers took, from the moment in which the request was due.
 #[derive(Default)]
 pub(super) struct Served {
-    pub(super) reads: Vec<Duration>,
-    pub(super) orders: Vec<Duration>,
+    /// By operation.
+    pub(super) latencies: BTreeMap<&'static str, Vec<Duration>>,
     pub(super) failures: Vec<String>,
-}
-
-impl Served {
-    /// What several periods came to.
-    pub(super) fn all(periods: Vec<Self>) -> Self {
-        let mut all = Self::default();
-        for Self { reads, orders, failures } in periods {
-            all.reads.extend(reads);
-            all.orders.extend(orders);
-            all.failures.extend(failures);
-        }
-        all
-    }
-}
-
-enum Answer {
-    Read(Duration),
-    Order(Duration),
-    Failure(String),
 }
 
 impl Others {
     /// Logs in, and makes products that are never sold out.
-    ///
-    /// # Errors
-    ///
-    /// Where that is refused.
     pub(super) async fn log_in(targets: &Targets) -> Result<Self> {
         let Targets { customers, orders, admin_user, admin_password, .. } = targets;
         let operator: Outbound = customers_client::log_in(customers, admin_user, admin_password).await?;
@@ -68,8 +46,8 @@ impl Others {
         Ok(Self { customers: customers_client::Client::connect(customers, operator)?, orders, products })
     }
 
-    /// Sends requests for so long, and waits for all answers.
-    pub(super) async fn ask_for(&self, length: Duration) -> Served {
+    /// Sends requests for so long, waits for all answers, and adds how they were served.
+    pub(super) async fn ask_for(&self, length: Duration, served: &mut Served) {
         let end = Instant::now() + length;
         let mut pace = interval(PACE);
         // Who is late sends at once: a pause of the system is felt by everybody who came meanwhile.
@@ -78,43 +56,32 @@ impl Others {
         let mut products = self.products.iter().cycle();
         while Instant::now() < end {
             let due = pace.tick().await;
-            let read = self.customers.clone();
+            let customers = self.customers.clone();
             requests.spawn(async move {
-                match send(read.customer_view().id(1).send()).await {
-                    Ok(_) => Answer::Read(due.elapsed()),
-                    Err(fault) => Answer::Failure(format!("a read: {fault}")),
-                }
+                let read = send(customers.customer_view().id(1).send()).await;
+                read.map(|_| ("GET /customers/{id}", due.elapsed())).map_err(|fault| format!("a read: {fault}"))
             });
             let (orders, product_id) = (self.orders.clone(), products.next().copied().unwrap_or_default());
             requests.spawn(async move {
                 let item = NewOrderItem::builder().product_id(product_id).qty(1);
                 let new = NewOrder::builder().customer_id(1).items([item]);
-                match send(orders.order_create().body(new).send()).await {
-                    Ok(_) => Answer::Order(due.elapsed()),
-                    Err(fault) => Answer::Failure(format!("an order: {fault}")),
-                }
+                let order = send(orders.order_create().body(new).send()).await;
+                order.map(|_| ("POST /orders", due.elapsed())).map_err(|fault| format!("an order: {fault}"))
             });
         }
-        let mut served = Served::default();
         while let Some(answer) = requests.join_next().await {
-            match answer {
-                Ok(Answer::Read(latency)) => served.reads.push(latency),
-                Ok(Answer::Order(latency)) => served.orders.push(latency),
-                Ok(Answer::Failure(fault)) => served.failures.push(fault),
-                Err(error) => served.failures.push(error.to_string()),
+            match answer.unwrap_or_else(|error| Err(error.to_string())) {
+                Ok((operation, latency)) => served.latencies.entry(operation).or_default().push(latency),
+                Err(failure) => served.failures.push(failure),
             }
         }
-        served
     }
 }
 
-/// The time that this share of them stayed below; none of none.
-pub(super) fn quantile(latencies: &mut [Duration], share: f64) -> Option<Duration> {
+/// The time that so many percent of them stayed below; none of none.
+pub(super) fn quantile(latencies: &mut [Duration], percent: usize) -> Option<Duration> {
     latencies.sort_unstable();
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a length is an index")]
-    #[expect(clippy::cast_precision_loss, reason = "nobody measures 2^52 requests")]
-    let index = (latencies.len().saturating_sub(1) as f64 * share).round() as usize;
-    latencies.get(index).copied()
+    latencies.get((latencies.len().saturating_sub(1) * percent + 50) / 100).copied()
 }
 
 #[cfg(test)]
@@ -124,8 +91,8 @@ mod tests {
     #[test]
     fn quantiles_are_times_that_were_measured() {
         let mut latencies: Vec<_> = (0..=100).rev().map(Duration::from_millis).collect();
-        assert_eq!(quantile(&mut latencies, 0.5), Some(Duration::from_millis(50)));
-        assert_eq!(quantile(&mut latencies, 0.99), Some(Duration::from_millis(99)));
-        assert_eq!(quantile(&mut [], 0.5), None);
+        assert_eq!(quantile(&mut latencies, 50), Some(Duration::from_millis(50)));
+        assert_eq!(quantile(&mut latencies, 99), Some(Duration::from_millis(99)));
+        assert_eq!(quantile(&mut [], 50), None);
     }
 }

@@ -1,16 +1,13 @@
 //! What a proxy does to connections, seen by a client in front of an echo and in front of a real database.
 
-use std::io::ErrorKind;
 use std::time::Instant;
 
 use db::{DatabaseSettings, Db, DbError};
 use db_testing::TestDatabase;
 use diesel_async::{AsyncMysqlConnection, SimpleAsyncConnection};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::TcpListener;
 
 use super::*;
-use crate::schedule::CommitSide;
 
 /// Answers every byte with the same byte.
 async fn echo() -> SocketAddr {
@@ -28,7 +25,7 @@ async fn echo() -> SocketAddr {
 }
 
 async fn proxy_to_echo() -> Proxy {
-    let proxy = Proxy::start(Protocol::Any).unwrap();
+    let proxy = Proxy::start().unwrap();
     proxy.set_target(Some(echo().await));
     proxy
 }
@@ -63,17 +60,21 @@ async fn bytes_pass_both_ways() {
 #[tokio::test]
 async fn without_a_target_connections_are_refused_and_later_accepted_on_the_same_port() {
     let proxy = proxy_to_echo().await;
-    let mut before = connect(&proxy).await;
-    assert_eq!(ask(&mut before, b"a").await.unwrap(), b"a");
     for refuse in [true, false] {
+        let mut before = connect(&proxy).await;
+        assert_eq!(ask(&mut before, b"a").await.unwrap(), b"a");
         if refuse {
             proxy.behave(Behaviour::Refuse);
         } else {
             proxy.set_target(None);
         }
         while !is_refused(&proxy).await {}
-        // What is open stays open.
-        assert_eq!(ask(&mut before, b"b").await.unwrap(), b"b");
+        let answer = ask(&mut before, b"b").await;
+        if refuse {
+            assert_eq!(answer.unwrap_err().kind(), ErrorKind::ConnectionReset);
+        } else {
+            assert_eq!(answer.unwrap(), b"b", "what is open stays open");
+        }
         proxy.behave(Behaviour::Pass);
         proxy.set_target(Some(echo().await));
         assert_eq!(ask(&mut connect(&proxy).await, b"c").await.unwrap(), b"c");
@@ -85,7 +86,7 @@ async fn a_cut_resets_what_is_open_and_nothing_else() {
     let proxy = proxy_to_echo().await;
     let mut stream = connect(&proxy).await;
     assert_eq!(ask(&mut stream, b"a").await.unwrap(), b"a");
-    proxy.cut();
+    proxy.behave(Behaviour::Cut);
     assert_eq!(stream.read(&mut [0]).await.unwrap_err().kind(), ErrorKind::ConnectionReset);
     assert_eq!(ask(&mut connect(&proxy).await, b"b").await.unwrap(), b"b");
 }
@@ -137,7 +138,7 @@ async fn a_black_hole_says_nothing_and_gives_everything_back_at_its_end() {
 async fn proxy_to_database() -> (TestDatabase, Proxy, Db) {
     let database = TestDatabase::create().await;
     database.connection().await.batch_execute("CREATE TABLE made (id INT PRIMARY KEY)").await.unwrap();
-    let proxy = Proxy::start(Protocol::MySql).unwrap();
+    let proxy = Proxy::start().unwrap();
     let (host, name) = database.url().rsplit_once('@').unwrap().1.split_once('/').unwrap();
     proxy.set_target(Some(tokio::net::lookup_host(host).await.unwrap().next().unwrap()));
     drop(connect(&proxy).await);
@@ -163,10 +164,10 @@ async fn is_made(database: &TestDatabase) -> bool {
 async fn a_connection_is_cut_on_either_side_of_commit() {
     for (side, made) in [(CommitSide::Before, false), (CommitSide::After, true)] {
         let (database, proxy, db) = proxy_to_database().await;
-        proxy.commits().cut_next(side, 1);
+        proxy.behave(Behaviour::CutAtCommit(side, 1));
         let answer = insert(&db).await;
         assert!(matches!(answer, Err(DbError::OutcomeUnknown)), "{side:?}: {answer:?}");
-        assert!(proxy.commits().is_done(), "{side:?}");
+        assert_eq!(proxy.state.borrow().behaviour, Behaviour::Pass, "{side:?}");
         assert_eq!(is_made(&database).await, made, "{side:?}");
     }
 }
@@ -176,4 +177,19 @@ async fn a_commit_that_is_not_to_be_cut_passes() {
     let (database, _proxy, db) = proxy_to_database().await;
     insert(&db).await.unwrap();
     assert!(is_made(&database).await);
+}
+
+#[test]
+fn as_many_commits_are_cut_as_were_asked_for() {
+    let mut state = State::default();
+    assert_eq!(state.take_commit(COMMIT), None);
+    state.behaviour = Behaviour::CutAtCommit(CommitSide::After, 2);
+    assert_eq!(state.take_commit(b"\x06\0\0\0\x03BEGIN"), None);
+    assert_eq!(state.take_commit(COMMIT), Some(CommitSide::After));
+    assert_ne!(state.behaviour, Behaviour::Pass);
+    // A statement may be closed before, which has no answer.
+    assert_eq!(state.take_commit(&[&b"\x05\0\0\0\x19\x01\0\0\0"[..], COMMIT].concat()), Some(CommitSide::After));
+    assert_eq!(state.take_commit(COMMIT), None);
+    assert_eq!(state.behaviour, Behaviour::Pass);
+    assert_eq!(state.at_commit, [0, 2]);
 }

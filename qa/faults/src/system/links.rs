@@ -1,0 +1,116 @@
+//! The system of `chaos`: one process of each service, and a proxy on every link. Every fault is made here; which, and when,
+//! is decided in `schedule`.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use harness::{Database, Service};
+use nix::sys::signal::Signal;
+
+use super::{Replica, Settings, System};
+use crate::proxy::{Behaviour, Proxy};
+use crate::schedule::{Fault, Link};
+use crate::{Run, sleep_unless};
+
+impl System {
+    /// Starts everything with a proxy on every link, and returns when it is ready.
+    pub(crate) async fn start_linked(run: &Run) -> Result<Self> {
+        let links = Link::ALL.into_iter().map(|link| Ok((link, Proxy::start()?))).collect::<io::Result<Vec<_>>>();
+        let links = links.context("no free ports for the proxies")?;
+        let mut system = Self::start(run, std::array::from_fn(|place| links[place].1.address())).await?;
+        system.links = links;
+        system.lead_to("database", system.database.lock().await.port().map(local));
+        for service in Service::ALL {
+            let settings = system.link_settings(service);
+            let address = system.launch(service, service.name().to_owned(), settings).await?;
+            system.lead_to(service.name(), Some(address));
+        }
+        system.ready().await.context("the system is not ready")?;
+        Ok(system)
+    }
+
+    fn link_settings(&self, service: Service) -> Settings {
+        let links = self.links.iter().filter(|(link, _)| link.from == service.name());
+        let settings = links.map(|(link, proxy)| match link.to {
+            "database" => ("DATABASE_URL".to_owned(), Database::url(proxy.address().port())),
+            to => (format!("{}_API_BASE", to.to_uppercase()), format!("http://{}", proxy.address())),
+        });
+        settings.chain([("PORT".to_owned(), "0".to_owned())]).collect()
+    }
+
+    /// How many connections were cut before COMMIT arrived, and after it was executed.
+    pub(crate) fn cut_at_commit(&self) -> Result<[u32; 2]> {
+        Ok(self.proxy(Link::ORDERS_TO_DATABASE)?.cut_at_commit())
+    }
+
+    /// Makes a fault, and returns when it is over, with how long a new process then took to listen.
+    pub(crate) async fn inflict(&self, fault: Fault, lasts: Duration) -> Result<Duration> {
+        match fault {
+            Fault::Kill(service) => {
+                let replica = self.replica(service)?;
+                let process = replica.take().await?;
+                self.lead_to(service.name(), None);
+                process.kill().await?;
+                self.hold(lasts).await;
+                let (address, took) = replica.start().await?;
+                self.lead_to(service.name(), Some(address));
+                return Ok(took);
+            }
+            Fault::Pause(service) => {
+                let running = self.replica(service)?.running.lock().await;
+                let (process, _) = running.as_ref().with_context(|| format!("{} does not run", service.name()))?;
+                process.signal(Signal::SIGSTOP)?;
+                self.hold(lasts).await;
+                process.signal(Signal::SIGCONT)?;
+            }
+            Fault::KillDatabase | Fault::RestartDatabase => {
+                let mut database = self.database.lock().await;
+                if fault == Fault::KillDatabase {
+                    database.kill().await?
+                } else {
+                    database.stop().await?
+                }
+                self.lead_to("database", None);
+                self.hold(lasts).await;
+                database.start_again().await?;
+                self.lead_to("database", database.port().map(local));
+            }
+            Fault::Disturb(link, behaviour) => {
+                let proxy = self.proxy(link)?;
+                proxy.behave(behaviour);
+                self.hold(lasts).await;
+                proxy.behave(Behaviour::Pass);
+            }
+        }
+        Ok(Duration::ZERO)
+    }
+
+    /// Sends all who connect to this server there.
+    fn lead_to(&self, server: &str, address: Option<SocketAddr>) {
+        for (_, proxy) in self.links.iter().filter(|(link, _)| link.to == server) {
+            proxy.set_target(address);
+        }
+    }
+
+    fn proxy(&self, wanted: Link) -> Result<&Proxy> {
+        let found = self.links.iter().find(|(link, _)| *link == wanted);
+        found.map(|(_, proxy)| proxy).with_context(|| format!("there is no link {wanted}"))
+    }
+
+    fn replica(&self, service: Service) -> Result<&Replica> {
+        let mut replicas = self.replicas.iter();
+        replicas
+            .find(|replica| replica.name == service.name())
+            .with_context(|| format!("there is no {}", service.name()))
+    }
+
+    async fn hold(&self, lasts: Duration) {
+        sleep_unless(&self.interrupted, lasts).await;
+    }
+}
+
+fn local(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
