@@ -1,18 +1,20 @@
-//! Replay of recorded statements over plain connections: no service, no HTTP, no pool.
+//! Recording of the statements that a service really sends, and their replay: no service, no HTTP, no pool.
 //!
+//! They come from the general query log of the database server. Statements that the service sent as text stay text.
+//! Executions of prepared statements are separated into SQL and values again, so that a replay prepares them as well.
 //! It works on a copy of the database as it was before the recording, which is restored before each replay.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
+use harness::Service;
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Error, OptsBuilder};
-use serde_json::Value;
+use mysql_async::{Conn, Error, OptsBuilder, Value};
 
 use crate::load::{Measured, Plan, Target, measure};
-use crate::recording::{Operation, Recorder, Recording, Statement};
-use crate::requests::{Connection, Message};
+use crate::requests::Load;
 use crate::system::System;
 
 /// Lock wait timeout, deadlock, and a reference to a row of a transaction still in flight: as services do, retry.
@@ -21,40 +23,52 @@ const TRANSIENT: [u16; 3] = [1205, 1213, 1452];
 /// Recorded operations, ready for replay.
 #[derive(Clone)]
 pub(crate) struct Baseline {
-    recording: Arc<Recording>,
+    operations: Arc<[Operation]>,
     options: OptsBuilder,
     /// Statements that restore the database.
     restore: String,
 }
 
 impl Baseline {
-    /// Sends requests one by one, and records the statements of each.
+    /// Sends requests to a service one by one, and records the statements of each.
+    pub(crate) async fn of_requests(system: &mut System, service: Service, load: &Load, count: usize) -> Result<Self> {
+        let send = async |system: &mut System, log: &mut Conn| {
+            // Each connection prepares its statements once.
+            system.start_service(service).await?;
+            let mut connection = load.connect().await?;
+            log.query_drop("DO 0").await?;
+            for number in 0..count {
+                let response: serde_json::Value = serde_json::from_slice(&load.send(&mut connection, number).await?)?;
+                log.query_drop(format!("DO {}", response["id"].as_i64().unwrap_or_default())).await?;
+            }
+            anyhow::Ok(())
+        };
+        Self::record(system, send).await
+    }
+
+    /// Records what runs meanwhile: a program that uses one connection, or requests with marks between them. The mark
+    /// `DO 7` ends a request that inserted a row with the id 7, or none if it is 0. The first mark begins the recording.
     pub(crate) async fn record(
-        system: &System,
-        mut recorder: Recorder,
-        mut connection: Connection,
-        requests: impl Iterator<Item = Message>,
+        system: &mut System,
+        run: impl AsyncFnOnce(&mut System, &mut Conn) -> Result<()>,
     ) -> Result<Self> {
         let restore = take_snapshot(system).await?;
-        recorder.mark(0).await?;
-        for request in requests {
-            let response: Value = serde_json::from_slice(&connection.call(request).await?)?;
-            recorder.mark(response["id"].as_i64().unwrap_or_default()).await?;
-        }
-        Self::new(system, recorder.finish().await?, restore)
-    }
-
-    /// Records the transactions of a program that uses one connection.
-    pub(crate) async fn record_program(system: &System, run: impl Future<Output = Result<()>>) -> Result<Self> {
-        let restore = take_snapshot(system).await?;
-        let recorder = Recorder::start(system).await?;
-        run.await?;
-        Self::new(system, recorder.finish().await?, restore)
-    }
-
-    fn new(system: &System, recording: Recording, restore: String) -> Result<Self> {
-        let options = system.options()?.db_name(Some("replayed")).init(vec![recording.session.clone()]);
-        Ok(Self { recording: Arc::new(recording), options, restore })
+        let mut log = Conn::new(system.options()?).await?;
+        // Only MySQL has this setting, and only MySQL would log the statements of one packet one by one.
+        let _ = log.query_drop("SET GLOBAL log_raw = ON").await;
+        log.query_drop("SET GLOBAL log_output = 'TABLE', GLOBAL general_log = ON").await?;
+        run(system, &mut log).await?;
+        log.query_drop("SET GLOBAL general_log = OFF").await?;
+        let id = log.id();
+        let entries = format!("SELECT thread_id = {id}, command_type, argument FROM mysql.general_log");
+        let entries: Vec<(bool, String, Vec<u8>)> = log.query(entries).await.context("cannot read the log")?;
+        log.disconnect().await?;
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        let entries = entries.into_iter().map(|(is_mark, command, bytes)| (is_mark, command, text(bytes)));
+        let (session, operations) = parse(&entries.collect::<Vec<_>>());
+        ensure!(!operations.is_empty(), "the log has no operations");
+        let options = system.options()?.db_name(Some("replayed")).init(vec![session]);
+        Ok(Self { operations: operations.into(), options, restore })
     }
 
     /// Replays each operation once, or reads again and again for this long.
@@ -62,9 +76,8 @@ impl Baseline {
         let mut connection = Conn::new(self.options.clone()).await?;
         connection.query_drop(&self.restore).await.context("cannot restore the database")?;
         connection.disconnect().await?;
-        let operations = &self.recording.operations;
-        let is_read = !operations.iter().flatten().any(|statement| &*statement.sql == "COMMIT");
-        let plan = if is_read { Plan::For(length) } else { Plan::Count(u64::try_from(operations.len())?) };
+        let is_write = self.operations.iter().flatten().any(|statement| &*statement.sql == "COMMIT");
+        let plan = if is_write { Plan::Count(self.operations.len()) } else { Plan::For(length) };
         measure(self.clone(), connections, plan).await
     }
 }
@@ -75,15 +88,14 @@ impl Target for Baseline {
     /// The statements are prepared before the clock starts.
     async fn connect(&self) -> Result<Conn> {
         let mut connection = Conn::new(self.options.clone()).await?;
-        for statement in self.recording.operations[0].iter().filter(|statement| statement.values.is_some()) {
+        for statement in self.operations[0].iter().filter(|statement| statement.values.is_some()) {
             connection.prep(&*statement.sql).await?;
         }
         Ok(connection)
     }
 
-    async fn execute(&self, connection: &mut Conn, number: u64) -> Result<()> {
-        let operations = &self.recording.operations;
-        let operation = &operations[usize::try_from(number)? % operations.len()];
+    async fn execute(&self, connection: &mut Conn, number: usize) -> Result<()> {
+        let operation = &self.operations[number % self.operations.len()];
         loop {
             match attempt(connection, operation).await {
                 Err(Error::Server(error)) if TRANSIENT.contains(&error.code) => {
@@ -118,4 +130,152 @@ async fn take_snapshot(system: &System) -> Result<String> {
     }
     system.query::<i64>(&copy).await?;
     Ok(restore)
+}
+
+/// What the database received for one request, or in one transaction of a program.
+type Operation = Vec<Statement>;
+
+#[derive(Clone, Debug, PartialEq)]
+struct Statement {
+    /// All of one packet, which may be several statements.
+    sql: Arc<str>,
+    /// If it is prepared.
+    values: Option<Vec<Value>>,
+}
+
+/// Row of the log: whether it is of the recorder, the command, and its text.
+type Entry = (bool, String, String);
+
+/// Settings of each connection, and the operations. These end at the marks, or at each COMMIT if there are none.
+fn parse(log: &[Entry]) -> (String, Vec<Operation>) {
+    let is_session = |text: &str| text.starts_with("SET NAMES");
+    let of_service =
+        || log.iter().filter(|(is_recorder, ..)| !is_recorder).map(|(_, command, text)| (&**command, text));
+    let session = of_service().rfind(|(_, text)| is_session(text)).map(|(_, text)| text.clone()).unwrap_or_default();
+    let prepared: BTreeSet<_> = of_service().filter(|(command, _)| *command == "Prepare").map(|(_, sql)| sql).collect();
+    let statement = |(is_recorder, command, text): &Entry| match command.as_str() {
+        "Query" if !is_recorder && !is_session(text) => Some(Statement { sql: Arc::from(&**text), values: None }),
+        "Execute" => {
+            let execution = prepared.iter().find_map(|sql| Some((*sql, values(sql, text)?)));
+            let (sql, values) = execution.map_or((text, None), |(sql, values)| (sql, Some(values)));
+            Some(Statement { sql: Arc::from(&**sql), values })
+        }
+        _ => None,
+    };
+    let operation = |entries: &[Entry]| entries.iter().filter_map(statement).collect::<Operation>();
+    let mark = |(is_recorder, _, text): &Entry| text.strip_prefix("DO ").filter(|_| *is_recorder)?.parse().ok();
+    let marks: Vec<i64> = log.iter().filter_map(mark).collect();
+    if marks.is_empty() {
+        let is_end = |(.., text): &Entry| text == "COMMIT";
+        let ended = log.split_inclusive(is_end).filter(|entries| entries.last().is_some_and(is_end));
+        return (session, ended.map(operation).collect());
+    }
+    // What lies before the first mark and behind the last is no operation.
+    let between = log.split(|entry| mark(entry).is_some()).skip(1).zip(&marks[1..]);
+    let mut operations: Vec<_> = between.map(|(entries, id)| with_insert_id(operation(entries), *id)).collect();
+    // Requests of a case are alike. One with more statements than usual has those of a background job among its own.
+    let mut lengths: Vec<_> = operations.iter().map(Vec::len).collect();
+    lengths.sort_unstable();
+    let usual = lengths.get(lengths.len() / 2).copied();
+    operations.retain(|operation| Some(operation.len()) == usual);
+    (session, operations)
+}
+
+/// The values that the log shows in place of the `?` of a prepared statement.
+fn values(sql: &str, text: &str) -> Option<Vec<Value>> {
+    let mut parts = sql.split('?');
+    let mut rest = text.strip_prefix(parts.next()?)?;
+    let mut values = Vec::new();
+    for part in parts {
+        let (value, after) = literal(rest)?;
+        values.push(value);
+        rest = after.strip_prefix(part)?;
+    }
+    rest.is_empty().then_some(values)
+}
+
+/// The literal at the beginning: NULL, an integer, or a text without escapes.
+fn literal(text: &str) -> Option<(Value, &str)> {
+    if let Some(quoted) = text.strip_prefix('\'') {
+        let (value, rest) = quoted.split_once('\'')?;
+        return (!value.contains('\\') && !rest.starts_with('\'')).then(|| (Value::from(value), rest));
+    }
+    let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '-').unwrap_or(text.len());
+    let (literal, rest) = text.split_at(end);
+    if literal == "NULL" { Some((Value::NULL, rest)) } else { Some((Value::Int(literal.parse().ok()?), rest)) }
+}
+
+/// Gives the row whose id the service asks for the id that it had, which later statements contain.
+fn with_insert_id(mut operation: Operation, id: i64) -> Operation {
+    let question = operation.iter().position(|statement| statement.sql.contains("LAST_INSERT_ID()"));
+    if let Some(insert) = question.and_then(|question| question.checked_sub(1)) {
+        let set = format!("SET INSERT_ID = {id}");
+        if operation[insert].values.is_some() {
+            operation.insert(insert, Statement { sql: Arc::from(set), values: None });
+        } else {
+            // In the same packet, so that it does not cost a round trip.
+            operation[insert].sql = Arc::from(format!("{set};{}", operation[insert].sql));
+        }
+    }
+    operation
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(is_recorder: bool, command: &str, text: &str) -> Entry {
+        (is_recorder, command.to_owned(), text.to_owned())
+    }
+
+    #[test]
+    fn operations_lie_between_marks_and_insert_the_recorded_id() {
+        let log = vec![
+            entry(false, "Query", "SET NAMES utf8mb4"),
+            entry(false, "Prepare", "SELECT a FROM t WHERE b = ? AND c = ?"),
+            entry(false, "Query", "SELECT before"),
+            entry(true, "Query", "DO 0"),
+            entry(false, "Execute", "SELECT a FROM t WHERE b = -7 AND c = 'x y'"),
+            entry(false, "Query", "INSERT INTO t VALUES (1)"),
+            entry(false, "Query", "SELECT LAST_INSERT_ID()"),
+            entry(true, "Query", "DO 42"),
+            entry(true, "Query", "SET GLOBAL general_log = OFF"),
+        ];
+        let (session, operations) = parse(&log);
+        assert_eq!(session, "SET NAMES utf8mb4");
+        let statement = |sql: &str, values| Statement { sql: Arc::from(sql), values };
+        let expected = vec![
+            statement("SELECT a FROM t WHERE b = ? AND c = ?", Some(vec![Value::Int(-7), Value::from("x y")])),
+            statement("SET INSERT_ID = 42;INSERT INTO t VALUES (1)", None),
+            statement("SELECT LAST_INSERT_ID()", None),
+        ];
+        assert_eq!(operations, [expected]);
+    }
+
+    #[test]
+    fn operations_with_statements_of_background_jobs_are_dropped() {
+        let mut log = vec![entry(true, "Query", "DO 0")];
+        for id in ["DO 1", "DO 2", "DO 3"] {
+            log.extend([entry(false, "Query", "UPDATE t"), entry(true, "Query", id)]);
+        }
+        log.insert(2, entry(false, "Query", "DELETE FROM expired"));
+        assert_eq!(parse(&log).1.len(), 2);
+    }
+
+    #[test]
+    fn transactions_end_at_their_commit() {
+        let log =
+            ["BEGIN", "INSERT", "COMMIT", "BEGIN", "COMMIT", "SELECT"].map(|text| entry(false, "Query", text)).to_vec();
+        let (_, operations) = parse(&log);
+        assert_eq!(operations.iter().map(Vec::len).collect::<Vec<_>>(), [3, 2]);
+    }
+
+    #[test]
+    fn values_that_cannot_be_separated_stay_text() {
+        assert_eq!(values("SELECT ?", "SELECT NULL"), Some(vec![Value::NULL]));
+        for (template, text) in [("SELECT ?", r"SELECT 'it\'s'"), ("SELECT ?", "SELECT 1.5"), ("SELECT 1", "SELECT 12")]
+        {
+            assert_eq!(values(template, text), None, "{text}");
+        }
+    }
 }

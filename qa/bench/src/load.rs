@@ -1,14 +1,13 @@
 //! Load generator: closed and open loops of any operation, all on one thread.
 
 use std::cell::Cell;
-use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use futures::future::try_join_all;
 use tokio::runtime::Builder;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Mutex, mpsc};
 use tokio::task::spawn_blocking;
 
 /// What a load is put on.
@@ -17,7 +16,7 @@ pub(crate) trait Target: Send + 'static {
     type Client;
     async fn connect(&self) -> Result<Self::Client>;
     /// Executes operation number n.
-    async fn execute(&self, client: &mut Self::Client, number: u64) -> Result<()>;
+    async fn execute(&self, client: &mut Self::Client, number: usize) -> Result<()>;
 }
 
 /// When operations begin.
@@ -26,7 +25,7 @@ pub(crate) enum Plan {
     /// Closed loop: on each connection one after the other, for this long.
     For(Duration),
     /// Closed loop with this many operations in all.
-    Count(u64),
+    Count(usize),
     /// Open loop: this many per second for this long, each on the first free connection.
     Rate(f64, Duration),
 }
@@ -47,73 +46,47 @@ pub(crate) async fn measure(target: impl Target, connections: u16, plan: Plan) -
     spawn_blocking(thread).await?
 }
 
-async fn run(target: &impl Target, connections: u16, plan: Plan) -> Result<Measured> {
+async fn run<T: Target>(target: &T, connections: u16, plan: Plan) -> Result<Measured> {
     let clients = try_join_all((0..connections).map(|_| target.connect())).await?;
-    let schedule = Schedule::start(plan);
-    let mut latencies = try_join_all(clients.into_iter().map(|client| schedule.work(target, client))).await?.concat();
-    let elapsed = schedule.begin.elapsed();
+    let (begin, number, finished) = (Instant::now(), Cell::new(0), Cell::new(0_u32));
+    // Taken when the first connection finds nothing left to do: until then all of them worked.
+    let rate = Cell::new(None);
+    let schedule =
+        Mutex::new(if let Plan::Rate(rate, length) = plan { Some(schedule(begin, rate, length)) } else { None });
+    // The moment at which the next operation is due.
+    let next = async || match plan {
+        Plan::For(length) => (begin.elapsed() < length).then(Instant::now),
+        Plan::Count(count) => (number.get() < count).then(Instant::now),
+        Plan::Rate(..) => schedule.lock().await.as_mut()?.recv().await,
+    };
+    let work = async |mut client: T::Client| {
+        let mut latencies = Vec::new();
+        while let Some(due) = next().await {
+            target.execute(&mut client, number.replace(number.get() + 1)).await?;
+            latencies.push(due.elapsed().as_secs_f64() * 1e3);
+            finished.update(|finished| finished + 1);
+        }
+        rate.set(rate.get().or_else(|| Some(f64::from(finished.get()) / begin.elapsed().as_secs_f64())));
+        anyhow::Ok(latencies)
+    };
+    let mut latencies = try_join_all(clients.into_iter().map(work)).await?.concat();
+    let elapsed = begin.elapsed();
     latencies.sort_by(f64::total_cmp);
-    let rate = schedule.rate.get().filter(|rate| *rate > 0.0).context("no operation was executed in time")?;
+    let rate = rate.get().filter(|rate| *rate > 0.0).context("no operation was executed in time")?;
     Ok(Measured { rate, latencies, elapsed })
 }
 
-struct Schedule {
-    plan: Plan,
-    begin: Instant,
-    due: Arc<Semaphore>,
-    begun: Cell<u64>,
-    finished: Cell<u64>,
-    /// Taken when the first connection finds nothing left to do: until then all of them worked.
-    rate: Cell<Option<f64>>,
-}
-
-#[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 operations")]
-impl Schedule {
-    fn start(plan: Plan) -> Self {
-        let (begin, due) = (Instant::now(), Arc::new(Semaphore::new(0)));
-        if let Plan::Rate(rate, length) = plan {
-            let due = Arc::clone(&due);
-            // A thread, because the timers of tokio have a resolution of 1 ms.
-            thread::spawn(move || {
-                for offset in (0..).map(|number| due_after(number, rate)).take_while(|offset| *offset < length) {
-                    thread::sleep((begin + offset).saturating_duration_since(Instant::now()));
-                    due.add_permits(1);
-                }
-                due.close();
-            });
+/// The moments at which operations of an open loop are due, each when it has come.
+fn schedule(begin: Instant, rate: f64, length: Duration) -> mpsc::UnboundedReceiver<Instant> {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    // A thread, because the timers of tokio have a resolution of 1 ms.
+    thread::spawn(move || {
+        for offset in (0_u32..).map(|number| Duration::from_secs_f64(f64::from(number) / rate)) {
+            thread::sleep((begin + offset).saturating_duration_since(Instant::now()));
+            if offset >= length || sender.send(begin + offset).is_err() {
+                break;
+            }
         }
-        Self { plan, begin, due, begun: Cell::new(0), finished: Cell::new(0), rate: Cell::new(None) }
-    }
-
-    async fn work<T: Target>(&self, target: &T, mut client: T::Client) -> Result<Vec<f64>> {
-        let mut latencies = Vec::new();
-        while let Some((number, due)) = self.next().await {
-            target.execute(&mut client, number).await?;
-            latencies.push(due.elapsed().as_secs_f64() * 1e3);
-            self.finished.update(|finished| finished + 1);
-        }
-        if self.rate.get().is_none() {
-            self.rate.set(Some(self.finished.get() as f64 / self.begin.elapsed().as_secs_f64()));
-        }
-        Ok(latencies)
-    }
-
-    /// Number of the next operation, and the moment at which it is due.
-    async fn next(&self) -> Option<(u64, Instant)> {
-        let is_over = match self.plan {
-            Plan::For(length) => self.begin.elapsed() >= length,
-            Plan::Count(count) => self.begun.get() >= count,
-            // In an open loop the semaphore is closed at the end.
-            Plan::Rate(..) => self.due.acquire().await.map(SemaphorePermit::forget).is_err(),
-        };
-        let number = self.begun.replace(self.begun.get() + 1);
-        let due =
-            if let Plan::Rate(rate, _) = self.plan { self.begin + due_after(number, rate) } else { Instant::now() };
-        (!is_over).then_some((number, due))
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 operations")]
-fn due_after(number: u64, rate: f64) -> Duration {
-    Duration::from_secs_f64(number as f64 / rate)
+    });
+    receiver
 }

@@ -1,21 +1,20 @@
 //! Benchmarks of the services. Each value is measured in turn with a baseline in the same run, and the ratio counts.
 //!
 //! This file: command line, run directory, exit code. `cases` defines what is measured against what. `system` starts the
-//! processes, `load` drives loops, `requests` sends HTTP, `recording` and `baseline` replay the services' own statements.
-//! `results` aggregates rounds, `report` and `plot` present them, `empty` is a server that does nothing.
+//! processes, `load` drives loops, `requests` sends HTTP, `baseline` records and replays the services' own statements.
+//! `results` aggregates rounds and presents them, `plot` too, `empty` is a server that does nothing.
 
 mod baseline;
 mod cases;
 mod empty;
 mod load;
 mod plot;
-mod recording;
-mod report;
 mod requests;
 mod results;
 mod system;
 
-use std::path::{Path, PathBuf};
+use std::cell::RefCell;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -24,7 +23,6 @@ use clap::{Parser, ValueEnum};
 use private_server::{Program, install_command};
 
 use crate::cases::{Bench, Case};
-use crate::results::Results;
 
 const HELP: &str = "\
 Services run in the production profile on a private, durable database server. Run nothing else meanwhile.
@@ -96,15 +94,18 @@ async fn run(arguments: &Arguments) -> Result<bool> {
         Some(path) => Program::at(path).with_context(|| format!("{} is no database server", path.display()))?,
         None => Program::find().with_context(|| format!("no database server found: {}", install_command()))?,
     };
-    let earlier = arguments.baseline.as_deref().map(report::read).transpose()?;
+    let earlier = arguments.baseline.as_deref().map(results::read).transpose()?;
     let parent = &arguments.directory;
     std::fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;
     // The database server needs an absolute path.
     let directory = tempfile::Builder::new().prefix("run-").tempdir_in(std::fs::canonicalize(parent)?)?;
     println!("{program}, logs in {}", directory.path().display());
-    let mut results = Results::default();
-    let measured = measure(arguments, program, directory.path(), &mut results).await;
-    println!("\n{}\n\n{}", report::table(&results.outcomes), report::summary(&results.outcomes));
+    let (rounds, each, recorded) = if arguments.quick { (3, 2, 1_000) } else { (5, 5, 2_000) };
+    let (each, path, is_quick) = (Duration::from_secs(each), directory.path().to_owned(), arguments.quick);
+    let bench = Bench { program, directory: path, rounds, each, recorded, is_quick, results: RefCell::default() };
+    let measured = measure(&bench, &arguments.cases).await;
+    let results = bench.results.into_inner();
+    println!("\n{}\n\n{}", results::table(&results.outcomes), results::summary(&results.outcomes));
     // A failed run also keeps what it measured until then.
     if let Some(file) = &arguments.json {
         let json = serde_json::to_vec_pretty(&results.outcomes)?;
@@ -113,7 +114,7 @@ async fn run(arguments: &Arguments) -> Result<bool> {
     if let Some(directory) = &arguments.plots {
         plot::write(directory, &results.latencies)?;
     }
-    let (comparison, is_worse) = report::comparison(&earlier.unwrap_or_default(), &results.outcomes);
+    let (comparison, is_worse) = results::comparison(&earlier.unwrap_or_default(), &results.outcomes);
     if arguments.baseline.is_some() {
         println!("\n{comparison}");
     }
@@ -125,16 +126,11 @@ async fn run(arguments: &Arguments) -> Result<bool> {
     measured.map(|()| results.violations == 0 && !is_worse)
 }
 
-/// Runs the cases in their own order, each once. A case that fails does not stop the others.
-async fn measure(arguments: &Arguments, program: Program, directory: &Path, results: &mut Results) -> Result<()> {
-    let is_quick = arguments.quick;
-    let (rounds, each, recorded) = if is_quick { (3, 2, 1_000) } else { (5, 5, 2_000) };
-    let (each, directory) = (Duration::from_secs(each), directory.to_owned());
-    let bench = Bench { program, directory, rounds, each, warm_up: each / 2, recorded, is_quick };
+/// Runs the cases in their own order, each once, or all. A case that fails does not stop the others.
+async fn measure(bench: &Bench, cases: &[Case]) -> Result<()> {
     let mut failed = Vec::new();
-    let is_asked = |case: &&Case| arguments.cases.is_empty() || arguments.cases.contains(case);
-    for case in Case::value_variants().iter().filter(is_asked) {
-        if let Err(error) = case.measure(&bench, results).await {
+    for case in Case::value_variants().iter().filter(|case| cases.is_empty() || cases.contains(case)) {
+        if let Err(error) = case.measure(bench).await {
             anstream::println!("\x1b[31mFAILED\x1b[0m {case:?}: {error:#}");
             failed.push(format!("{case:?}"));
         }

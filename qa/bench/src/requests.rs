@@ -13,77 +13,57 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
+use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::load::{Plan, Target, measure};
 
-const TIMEOUT: Duration = Duration::from_secs(30);
-
 /// Ids of rows.
 pub(crate) type Ids = Arc<[i64]>;
-pub(crate) type Message = http::Result<Request<Full<Bytes>>>;
-/// Creates request number n.
-pub(crate) type Requests = Arc<dyn Fn(u64) -> Message + Send + Sync>;
 
-/// A caller with a token.
+/// Requests of one kind to a service.
+///
+/// In path and body, `{random}` stands for a random one of some ids, `{turn}` for each of some ids in turn, and `{key}`
+/// for a new idempotency key.
 #[derive(Clone)]
-pub(crate) struct Caller(Arc<str>);
+pub(crate) struct Load {
+    pub(crate) address: SocketAddr,
+    pub(crate) token: Arc<str>,
+    pub(crate) path: String,
+    /// Of a POST; a GET has none.
+    pub(crate) body: Option<String>,
+    pub(crate) random: Ids,
+    pub(crate) turn: Ids,
+    /// Statuses that are no error.
+    pub(crate) accepts: fn(&StatusCode) -> bool,
+}
 
-impl Caller {
-    pub(crate) fn new(token: &str) -> Self {
-        Self(Arc::from(format!("Bearer {token}")))
+impl Load {
+    /// Responses per second in a closed loop.
+    pub(crate) async fn rate(&self, connections: u16, length: Duration) -> Result<f64> {
+        Ok(measure(self.clone(), connections, Plan::For(length)).await?.rate)
     }
 
-    pub(crate) fn get(&self, path: &str) -> Message {
-        Request::get(path).header("host", "localhost").header("authorization", &*self.0).body(Full::default())
-    }
-
-    /// POST under a new idempotency key.
-    pub(crate) fn post(&self, path: &str, body: String) -> Message {
-        let request = Request::post(path).header("host", "localhost").header("authorization", &*self.0);
-        let request = request.header("content-type", "application/json").header("x-idempotency-key", new_key());
-        request.body(Full::from(body))
-    }
-
-    /// GET of the path with a random one of the ids.
-    pub(crate) fn views(&self, path: &'static str, ids: &Ids) -> Requests {
-        let (caller, ids) = (self.clone(), Arc::clone(ids));
-        Arc::new(move |_| caller.get(&format!("{path}{}", ids[rand::random_range(0..ids.len())])))
-    }
-
-    /// POST of an order for a random customer and one piece of each product in turn.
-    pub(crate) fn creates(&self, customers: &Ids, products: &Ids) -> Requests {
-        let (caller, order) = (self.clone(), orders(customers, products));
-        Arc::new(move |number| caller.post("/orders", format!("{{{}}}", order(number))))
-    }
-
-    /// The same order, to be created and confirmed.
-    pub(crate) fn sagas(&self, customers: &Ids, products: &Ids) -> Requests {
-        let (caller, order) = (self.clone(), orders(customers, products));
-        Arc::new(move |number| {
-            let body = format!(r#"{{{},"idempotency_key":"{}"}}"#, order(number), new_key());
-            caller.post("/orchestrator/create-and-confirm-order", body)
-        })
-    }
-
-    /// POST of the path, each of the ids in turn, and the action.
-    pub(crate) fn actions(&self, path: &'static str, ids: Ids, action: &str, body: &'static str) -> Requests {
-        let (caller, action) = (self.clone(), action.to_owned());
-        Arc::new(move |number| caller.post(&format!("{path}{}/{action}", in_turn(&ids, number)), body.to_owned()))
+    /// Sends request number n, and returns the body of its response.
+    pub(crate) async fn send(&self, connection: &mut Connection, number: usize) -> Result<Bytes> {
+        let random = self.random[rand::random_range(0..self.random.len())].to_string();
+        let turn = self.turn[number % self.turn.len()].to_string();
+        let fill = |text: &str| text.replace("{random}", &random).replace("{turn}", &turn).replace("{key}", &new_key());
+        connection.send(&self.token, &fill(&self.path), self.body.as_deref().map(fill), self.accepts).await
     }
 }
 
-fn orders(customers: &Ids, products: &Ids) -> impl Fn(u64) -> String + Send + Sync + 'static {
-    let (customers, products) = (Arc::clone(customers), Arc::clone(products));
-    move |number| {
-        let (customer, product) = (customers[rand::random_range(0..customers.len())], in_turn(&products, number));
-        format!(r#""customer_id":{customer},"items":[{{"product_id":{product},"qty":1}}]"#)
-    }
-}
+impl Target for Load {
+    type Client = Connection;
 
-fn in_turn(ids: &Ids, number: u64) -> i64 {
-    ids[usize::try_from(number).unwrap_or_default() % ids.len()]
+    async fn connect(&self) -> Result<Connection> {
+        Connection::open(self.address).await
+    }
+
+    async fn execute(&self, connection: &mut Connection, number: usize) -> Result<()> {
+        self.send(connection, number).await.map(drop)
+    }
 }
 
 fn new_key() -> String {
@@ -103,46 +83,33 @@ impl Connection {
         Ok(Self(sender))
     }
 
-    /// Sends a request and returns the body of its successful response.
-    pub(crate) async fn call(&mut self, request: Message) -> Result<Bytes> {
-        self.send(request?, StatusCode::is_success).await
+    /// The JSON of a successful response to a GET, or to a POST of this body.
+    pub(crate) async fn call(&mut self, token: &str, path: &str, body: Option<String>) -> Result<Value> {
+        Ok(serde_json::from_slice(&self.send(token, path, body, StatusCode::is_success).await?)?)
     }
 
-    async fn send(&mut self, request: Request<Full<Bytes>>, accepts: fn(&StatusCode) -> bool) -> Result<Bytes> {
+    /// GET, or POST of the body under a new idempotency key.
+    async fn send(
+        &mut self,
+        token: &str,
+        path: &str,
+        body: Option<String>,
+        accepts: fn(&StatusCode) -> bool,
+    ) -> Result<Bytes> {
+        let request = Request::builder().uri(path).method(if body.is_some() { "POST" } else { "GET" });
+        let mut request = request.header("host", "localhost").header("authorization", format!("Bearer {token}"));
+        if body.is_some() {
+            request = request.header("content-type", "application/json").header("x-idempotency-key", new_key());
+        }
+        let request = request.body(Full::from(body.unwrap_or_default()))?;
         let exchange = async {
             self.0.ready().await?;
             let (head, body) = self.0.send_request(request).await?.into_parts();
             hyper::Result::Ok((head.status, body.collect().await?.to_bytes()))
         };
-        let (status, body) = timeout(TIMEOUT, exchange).await.context("no response within 30 s")??;
+        let exchange = timeout(Duration::from_secs(30), exchange).await;
+        let (status, body) = exchange.context("no response within 30 s")??;
         ensure!(accepts(&status), "a request was answered {status}: {}", String::from_utf8_lossy(&body));
         Ok(body)
-    }
-}
-
-/// Requests to a service, and the statuses that are no error.
-#[derive(Clone)]
-pub(crate) struct Load {
-    pub(crate) address: SocketAddr,
-    pub(crate) requests: Requests,
-    pub(crate) accepts: fn(&StatusCode) -> bool,
-}
-
-impl Load {
-    /// Responses per second in a closed loop.
-    pub(crate) async fn rate(&self, connections: u16, length: Duration) -> Result<f64> {
-        Ok(measure(self.clone(), connections, Plan::For(length)).await?.rate)
-    }
-}
-
-impl Target for Load {
-    type Client = Connection;
-
-    async fn connect(&self) -> Result<Connection> {
-        Connection::open(self.address).await
-    }
-
-    async fn execute(&self, client: &mut Connection, number: u64) -> Result<()> {
-        client.send((self.requests)(number)?, self.accepts).await.map(drop)
     }
 }

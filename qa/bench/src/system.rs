@@ -1,33 +1,28 @@
 //! The system under test: a private database server with full durability, and the services in the production profile.
 
 use std::fs::{File, create_dir_all};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use harness::{Database, Log, Probe, Process, Program, Secrets, Service};
+use harness::{Database, Log, Process, Program, Secrets, Service, ready_status};
 use mysql_async::prelude::{FromRow, Queryable};
 use mysql_async::{Conn, Opts, OptsBuilder};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::{sleep, timeout};
 
-use crate::requests::{Caller, Connection};
-
-const READY_WITHIN: Duration = Duration::from_secs(60);
+use crate::requests::Connection;
 
 /// Running processes. Dropping it stops them.
 pub(crate) struct System {
     /// Data and logs.
     directory: PathBuf,
-    /// For example `MariaDB 10.11.11`.
-    pub(crate) engine: String,
     secrets: Secrets,
     database: Database,
-    addresses: Vec<SocketAddr>,
-    /// In the order of their start.
+    ports: Vec<u16>,
     running: [Option<Process>; Service::ALL.len()],
-    probe: Probe,
 }
 
 impl System {
@@ -45,10 +40,8 @@ impl System {
         let database = Database::start_as_installed(program.clone(), directory, log).await?;
         database.prepare(directory).await?;
         let ports = private_server::free_ports(Service::ALL.len())?;
-        let addresses = ports.into_iter().map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port))).collect();
-        let engine = format!("{} {}", program.engine(), program.version());
-        let (secrets, probe, directory) = (Secrets::random(), Probe::new()?, directory.to_owned());
-        let system = Self { directory, engine, secrets, database, addresses, running: [None, None, None], probe };
+        let (secrets, directory, running) = (Secrets::random(), directory.to_owned(), [None, None, None]);
+        let system = Self { directory, secrets, database, ports, running };
         if is_kept {
             // The operator of an earlier run had another password.
             system.query::<i64>("DELETE FROM operators").await?;
@@ -61,20 +54,22 @@ impl System {
         Ok(system)
     }
 
-    /// Starts a service and waits until it is ready, probing at this interval.
-    pub(crate) async fn start_service(&mut self, service: Service, interval: Duration) -> Result<()> {
-        let (process, address) = (self.program(service)?.start().await?, self.address(service));
+    /// Starts a service again or for the first time. Returns the time until it was ready.
+    pub(crate) async fn start_service(&mut self, service: Service) -> Result<Duration> {
+        self.stop_service(service).await;
+        let (begin, address) = (Instant::now(), self.address(service));
+        self.running[service as usize] = Some(self.program(service)?.start().await?);
         let ready = async {
-            while !self.probe.is_ready(address).await {
-                sleep(interval).await;
+            while ready_status(address).await != Some(200) {
+                sleep(Duration::from_millis(1)).await;
             }
         };
-        timeout(READY_WITHIN, ready).await.with_context(|| format!("{} is not ready in time", service.name()))?;
-        self.running[service as usize] = Some(process);
-        Ok(())
+        let ready = timeout(Duration::from_secs(60), ready).await;
+        ready.with_context(|| format!("{} is not ready in time", service.name()))?;
+        Ok(begin.elapsed())
     }
 
-    pub(crate) async fn stop_service(&mut self, service: Service) {
+    async fn stop_service(&mut self, service: Service) {
         if let Some(process) = self.running[service as usize].take() {
             process.stop().await;
         }
@@ -84,17 +79,17 @@ impl System {
     pub(crate) fn program(&self, service: Service) -> Result<Program> {
         let mut program = Program::beside_this(service.name(), Log::create(&self.directory, service.name())?)?;
         // It writes to the file itself: forwarding each line would take time from what is measured.
-        let log = self.directory.join(service.name()).with_extension("log");
-        let paths = [log, std::mem::replace(&mut program.path, PathBuf::from("sh"))];
-        let script = r#"log=$1; shift; exec "$@" >>"$log" 2>&1"#;
-        program.arguments = ["-c", script, "sh"].map(str::to_owned).into();
-        program.arguments.extend(paths.map(|path| path.display().to_string()));
+        let log = self.directory.join(service.name()).with_extension("log").display().to_string();
+        let path = std::mem::replace(&mut program.path, PathBuf::from("sh")).display().to_string();
+        program.arguments = vec!["-c".to_owned(), r#"exec "$0" >>"$1" 2>&1"#.to_owned(), path, log];
+        let own = [
+            ("PORT", self.address(service).port().to_string()),
+            ("DATABASE_URL", self.database_url()?),
+            ("CUSTOMERS_API_BASE", format!("http://{}", self.address(Service::Customers))),
+            ("ORDERS_API_BASE", format!("http://{}", self.address(Service::Orders))),
+        ];
         program.environment = self.secrets.settings();
-        let mut set = |name: &str, value: String| program.environment.push((name.to_owned(), value));
-        set("PORT", self.address(service).port().to_string());
-        set("DATABASE_URL", self.database_url()?);
-        set("CUSTOMERS_API_BASE", format!("http://{}", self.address(Service::Customers)));
-        set("ORDERS_API_BASE", format!("http://{}", self.address(Service::Orders)));
+        program.environment.extend(own.map(|(name, value)| (name.to_owned(), value)));
         Ok(program)
     }
 
@@ -115,7 +110,7 @@ impl System {
     }
 
     pub(crate) fn address(&self, service: Service) -> SocketAddr {
-        self.addresses[service as usize]
+        ([127, 0, 0, 1], self.ports[service as usize]).into()
     }
 
     pub(crate) fn pid(&self, service: Service) -> Option<u32> {
@@ -151,16 +146,15 @@ impl System {
     }
 
     /// Logs in at the customers service. The token is valid for 15 minutes.
-    pub(crate) async fn operator(&self) -> Result<Caller> {
+    pub(crate) async fn operator(&self) -> Result<Arc<str>> {
         let mut connection = Connection::open(self.address(Service::Customers)).await?;
-        let login = connection.call(Caller::new("").post("/auth/token", self.credentials())).await;
-        let token: Value = serde_json::from_slice(&login.context("cannot log in")?)?;
-        Ok(Caller::new(token["access_token"].as_str().context("the login gives no token")?))
+        let login = connection.call("", "/auth/token", Some(self.credentials())).await.context("cannot log in")?;
+        Ok(login["access_token"].as_str().context("the login gives no token")?.into())
     }
 
-    /// The services as callers of each other.
-    pub(crate) fn service(&self) -> Caller {
-        Caller::new(&self.secrets.service_token)
+    /// Token of the services as callers of each other.
+    pub(crate) fn service_token(&self) -> Arc<str> {
+        self.secrets.service_token.as_str().into()
     }
 
     /// Stops the services in the opposite order of their start, then the database server.

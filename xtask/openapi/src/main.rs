@@ -129,15 +129,13 @@ fn render(contract: &Contract, api: &ApiDescription<StubContext>) -> Result<Docu
 
 fn generate(documents: &[Document]) -> Result<()> {
     for document in documents {
-        let changed = current(document)? != document.text;
-        if changed {
-            let path = root().join(&document.path);
-            let written = path.parent().map_or(Ok(()), std::fs::create_dir_all);
-            written
-                .and_then(|()| std::fs::write(&path, &document.text))
-                .with_context(|| format!("writing {}", document.path.display()))?;
+        let (file, name) = (root().join(&document.path), document.path.display());
+        let is_changed = current(document)? != document.text;
+        if is_changed {
+            let folder = std::fs::create_dir_all(file.with_file_name(""));
+            folder.and_then(|()| std::fs::write(&file, &document.text)).with_context(|| format!("writing {name}"))?;
         }
-        println!("{}: {}", document.path.display(), if changed { "written" } else { "up to date" });
+        println!("{name}: {}", if is_changed { "written" } else { "up to date" });
     }
     Ok(())
 }

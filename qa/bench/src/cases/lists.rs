@@ -2,20 +2,20 @@
 //!
 //! One system for each number of rows. Each request is sent to both in turn, on one connection each.
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use harness::Service;
 use serde_json::Value;
 
 use super::Bench;
-use crate::requests::{Caller, Connection};
-use crate::results::{Results, Rounds, Target, median};
+use crate::requests::Connection;
+use crate::results::{Rounds, Target, median};
 use crate::system::System;
 
 use Page::{First, Last, With};
 
-const TARGET: Target = Target::AtMost(1.5);
 /// Customers, products and orders each: few and many.
 const FULL: [u32; 2] = [1_000, 1_000_000];
 const QUICK: [u32; 2] = [1_000, 100_000];
@@ -78,21 +78,21 @@ const QUESTIONS: [(&str, &str, Page); 30] = [
     ("orders/status-from-to", "status=CONFIRMED&from={}&to={}", With(WINDOW)),
 ];
 
-/// A system with this many rows, and a connection to one of its services.
+/// A system with this many rows, and connections to two of its services.
 struct Shelf {
     system: System,
-    caller: Caller,
+    token: Arc<str>,
     connections: [Connection; 2],
 }
 
-pub(super) async fn lists(bench: &Bench, results: &mut Results) -> Result<()> {
+pub(super) async fn lists(bench: &Bench) -> Result<()> {
     let [few, many] = if bench.is_quick { QUICK } else { FULL };
     let mut shelves = [Shelf::fill(bench, many).await?, Shelf::fill(bench, few).await?];
     // The target is about a million rows.
-    let target = (!bench.is_quick).then_some(TARGET);
+    let target = (!bench.is_quick).then_some(Target::AtMost(1.5));
     for (case, filter, page) in QUESTIONS {
         let rounds = measure(&mut shelves, case, filter, page, bench.rounds).await.context(case)?;
-        results.add(&format!("lists/{case}"), &shelves[0].system.engine, "ms", &rounds, target);
+        bench.add(&format!("lists/{case}"), "ms", target, &rounds);
     }
     for shelf in shelves {
         shelf.system.stop().await?;
@@ -105,7 +105,7 @@ async fn measure(shelves: &mut [Shelf; 2], case: &str, filter: &str, page: Page,
     let mut paths = Vec::new();
     for shelf in shelves.iter_mut() {
         // A token is valid for 15 minutes only.
-        shelf.caller = shelf.system.operator().await?;
+        shelf.token = shelf.system.operator().await?;
         paths.push(shelf.path(case, filter, page).await?);
     }
     let mut measured = Rounds::default();
@@ -134,45 +134,43 @@ impl Shelf {
         let name = format!("lists-{rows}-{}", bench.program.engine()).to_lowercase().replace(' ', "-");
         let parent = bench.directory.parent().filter(|_| is_kept).unwrap_or(&bench.directory);
         let mut system = System::start(&bench.program, &parent.join(name), [rows; 3]).await?;
-        for service in [Service::Customers, Service::Orders] {
-            system.start_service(service, Duration::from_millis(10)).await?;
-        }
-        let caller = system.operator().await?;
-        let [customers, orders] = [Service::Customers, Service::Orders].map(|service| system.address(service));
-        Ok(Self { caller, connections: [Connection::open(customers).await?, Connection::open(orders).await?], system })
+        system.start_service(Service::Customers).await?;
+        system.start_service(Service::Orders).await?;
+        let customers = Connection::open(system.address(Service::Customers)).await?;
+        let orders = Connection::open(system.address(Service::Orders)).await?;
+        Ok(Self { token: system.operator().await?, connections: [customers, orders], system })
     }
 
     async fn get(&mut self, path: &str) -> Result<Value> {
-        let connection = &mut self.connections[usize::from(!path.starts_with("/customers"))];
-        Ok(serde_json::from_slice(&connection.call(self.caller.get(path)).await?)?)
+        self.connections[usize::from(!path.starts_with("/customers"))].call(&self.token, path, None).await
     }
 
     /// Path and query of a question here.
     async fn path(&mut self, case: &str, filter: &str, page: Page) -> Result<String> {
         let (path, _) = case.split_once('/').context("the case names no list")?;
         let mut list = format!("/{path}?{filter}");
-        if let With(sql) = page {
-            let found: Vec<String> = self.system.query(sql).await?;
-            ensure!(found.len() == filter.matches("{}").count(), "there are no rows for {filter}");
-            list = found.iter().fold(list, |list, value| list.replacen("{}", value, 1));
+        match page {
+            First => {}
+            Last => list += &self.last_page(&list).await?,
+            With(sql) => {
+                let found: Vec<String> = self.system.query(sql).await?;
+                ensure!(found.len() == filter.matches("{}").count(), "there are no rows for {filter}");
+                list = found.iter().fold(list, |list, value| list.replacen("{}", value, 1));
+            }
         }
-        let cursor = if matches!(page, Last) { self.last_page(&list).await? } else { String::new() };
-        Ok(format!("{list}&limit={LIMIT}{cursor}"))
+        Ok(format!("{list}&limit={LIMIT}"))
     }
 
     /// Follows the list to its last full page, first in large pages, and returns its cursor.
     async fn last_page(&mut self, list: &str) -> Result<String> {
         let mut start = String::new();
         for limit in [LARGEST, LIMIT] {
-            let mut cursor = start.clone();
-            loop {
+            let mut next = Some(start.clone());
+            while let Some(cursor) = next {
                 let page = self.get(&format!("{list}&limit={limit}{cursor}")).await?;
+                next = page["next_cursor"].as_str().map(|next| format!("&cursor={next}"));
                 if page["data"].as_array().map_or(0, Vec::len) == limit {
-                    start.clone_from(&cursor);
-                }
-                match page["next_cursor"].as_str() {
-                    Some(next) => cursor = format!("&cursor={next}"),
-                    None => break,
+                    start = cursor;
                 }
             }
         }

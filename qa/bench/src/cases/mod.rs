@@ -1,13 +1,12 @@
 //! Cases: what is measured against what. Each starts a system of its own and stops it.
 
+mod limits;
 mod lists;
-mod memory;
 mod open_loop;
 mod rates;
-mod seed;
 mod shop;
-mod start;
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,7 +14,8 @@ use anyhow::Result;
 use clap::ValueEnum;
 use harness::Service;
 
-use crate::results::Results;
+use crate::results::{Results, Rounds, Target};
+use crate::system::System;
 
 /// Group of measurements, by its name on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -48,39 +48,83 @@ pub(crate) enum Case {
 }
 
 impl Case {
-    pub(crate) async fn measure(self, bench: &Bench, results: &mut Results) -> Result<()> {
+    pub(crate) async fn measure(self, bench: &Bench) -> Result<()> {
         match self {
-            Self::CustomerView => {
-                rates::view(bench, results, "customer_view", Service::Customers, &rates::PUBLISHED_VIEW).await
-            }
-            Self::ProductView => rates::view(bench, results, "product_view", Service::Orders, &[]).await,
-            Self::OrderCreateSpread => rates::create(bench, results, "order_create_spread", false).await,
-            Self::OrderCreateHot => rates::create(bench, results, "order_create_hot", true).await,
-            Self::OrderConfirm => rates::transition(bench, results, "confirm").await,
-            Self::OrderCancel => rates::transition(bench, results, "cancel").await,
-            Self::Saga => rates::saga(bench, results).await,
-            Self::OpenLoop => open_loop::open_loop(bench, results).await,
-            Self::Lists => lists::lists(bench, results).await,
-            Self::Memory => memory::memory(bench, results).await,
-            Self::Start => start::start(bench, results).await,
-            Self::Seed => seed::seed(bench, results).await,
+            Self::CustomerView => rates::view(bench, "customer_view", Service::Customers).await,
+            Self::ProductView => rates::view(bench, "product_view", Service::Orders).await,
+            Self::OrderCreateSpread => rates::create(bench, "order_create_spread", false).await,
+            Self::OrderCreateHot => rates::create(bench, "order_create_hot", true).await,
+            Self::OrderConfirm => rates::transition(bench, "confirm").await,
+            Self::OrderCancel => rates::transition(bench, "cancel").await,
+            Self::Saga => rates::saga(bench).await,
+            Self::OpenLoop => open_loop::open_loop(bench).await,
+            Self::Lists => lists::lists(bench).await,
+            Self::Memory => limits::memory(bench).await,
+            Self::Start => limits::start(bench).await,
+            Self::Seed => rates::seed(bench).await,
         }
     }
 }
 
-/// Settings shared by all cases.
+/// Settings shared by all cases, and their results.
 pub(crate) struct Bench {
     pub(crate) program: private_server::Program,
     /// The run directory.
     pub(crate) directory: PathBuf,
     /// Each round measures value and baseline once.
     pub(crate) rounds: u32,
-    /// Length of one measurement.
+    /// Length of one measurement. The load before the first round takes half of it.
     pub(crate) each: Duration,
-    /// Length of the load before the first round.
-    pub(crate) warm_up: Duration,
     /// Requests recorded for a baseline.
-    pub(crate) recorded: u64,
+    pub(crate) recorded: usize,
     /// Whether everything has to end within 15 minutes.
     pub(crate) is_quick: bool,
+    pub(crate) results: RefCell<Results>,
+}
+
+impl Bench {
+    /// Measures value and baseline in turn, so that noise of the machine affects both. Returns the values.
+    async fn compare(
+        &self,
+        case: &str,
+        unit: &str,
+        target: Option<Target>,
+        mut value: impl AsyncFnMut() -> Result<f64>,
+        mut baseline: impl AsyncFnMut() -> Result<f64>,
+    ) -> Result<Vec<f64>> {
+        let mut rounds = Rounds::default();
+        for _ in 0..self.rounds {
+            rounds.values.push(value().await?);
+            rounds.baselines.push(baseline().await?);
+        }
+        self.add(case, unit, target, &rounds);
+        Ok(rounds.values)
+    }
+
+    /// Compares values with their limit.
+    fn limit(&self, case: &str, unit: &str, values: &[f64], limit: f64) {
+        self.against(case, unit, Target::AtMost(1.0), values, limit);
+    }
+
+    /// Compares values with a constant.
+    fn against(&self, case: &str, unit: &str, target: Target, values: &[f64], constant: f64) {
+        let rounds = Rounds { values: values.to_vec(), baselines: vec![constant; values.len()] };
+        self.add(case, unit, Some(target), &rounds);
+    }
+
+    fn add(&self, case: &str, unit: &str, target: Option<Target>, rounds: &Rounds) {
+        let engine = format!("{} {}", self.program.engine(), self.program.version());
+        self.results.borrow_mut().add(rounds.outcome(case, &engine, unit, target));
+    }
+
+    /// Audits the data of a system, and stops it.
+    async fn close(&self, system: System) -> Result<()> {
+        let findings = db_audit::check(&system.database_url()?).await?;
+        for finding in findings.iter().filter(|finding| finding.violations > 0) {
+            let (sentence, count, examples) = (finding.sentence, finding.violations, finding.examples.join("; "));
+            anstream::println!("\x1b[31mVIOLATED\x1b[0m {count} times: {sentence} {examples}");
+            self.results.borrow_mut().violations += 1;
+        }
+        system.stop().await
+    }
 }

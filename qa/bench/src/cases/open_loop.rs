@@ -1,12 +1,11 @@
 //! Latencies at half the rate of a closed loop, without coordinated omission: each counts from when its request was due.
 
 use anyhow::Result;
-use harness::Service;
 
 use super::Bench;
 use super::shop::{Shop, USUAL};
 use crate::load::{Plan, measure};
-use crate::results::{Results, Rounds, median};
+use crate::results::{Rounds, median};
 
 /// More than are ever busy at half the rate, so that a request that is due finds one free.
 const CONNECTIONS: u16 = 64;
@@ -16,14 +15,10 @@ const P99: usize = 4;
 const P50: usize = 0;
 
 /// GET /customers/{id} and POST /orders.
-pub(super) async fn open_loop(bench: &Bench, results: &mut Results) -> Result<()> {
-    let shop = Shop::open(bench, "open_loop", false).await?;
-    let views = shop.operator.views("/customers/", &shop.customers);
-    let creates = shop.operator.creates(&shop.customers, &shop.products);
-    let loads = [("customer_view", Service::Customers, views), ("order_create", Service::Orders, creates)];
-    for (name, service, requests) in loads {
-        let load = shop.load(service, &requests);
-        load.rate(USUAL, bench.warm_up).await?;
+pub(super) async fn open_loop(bench: &Bench) -> Result<()> {
+    let shop = Shop::open(bench, "open_loop").await?;
+    for (name, load) in [("customer_view", shop.views()), ("order_create", shop.creates())] {
+        load.rate(USUAL, bench.each / 2).await?;
         let rate = load.rate(USUAL, bench.each).await? / 2.0;
         let mut rounds = PERCENTILES.map(|_| Vec::new());
         for _ in 0..bench.rounds {
@@ -31,20 +26,15 @@ pub(super) async fn open_loop(bench: &Bench, results: &mut Results) -> Result<()
             rounds.iter_mut().zip(PERCENTILES).for_each(|(values, percentile)| values.push(at(&latencies, percentile)));
         }
         let p99 = Rounds { values: rounds[P99].clone(), baselines: rounds[P50].clone() };
-        results.add(&format!("open_loop/{name}/p99"), &shop.system.engine, "ms", &p99, None);
-        let points = PERCENTILES.into_iter().zip(rounds.iter().map(|values| median(values)));
-        results.latencies.push((format!("{name} at {rate:.0} requests/s"), points.collect()));
+        bench.add(&format!("open_loop/{name}/p99"), "ms", None, &p99);
+        let points = PERCENTILES.into_iter().zip(rounds.iter().map(|values| median(values))).collect();
+        bench.results.borrow_mut().latencies.push((format!("{name} at {rate:.0} requests/s"), points));
     }
-    shop.close(results).await
+    bench.close(shop.system).await
 }
 
 /// This percentile of ascending samples.
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a rank below 2^52"
-)]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rank below 2^52")]
 fn at(ascending: &[f64], percentile: f64) -> f64 {
     let rank = (ascending.len() as f64 * percentile / 100.0).ceil() as usize;
     ascending.get(rank.saturating_sub(1)).copied().unwrap_or(f64::NAN)

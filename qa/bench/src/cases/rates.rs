@@ -1,54 +1,50 @@
-//! Rates of single operations in closed loops, against their own statements replayed.
+//! Rates in closed loops, against their own statements replayed.
 
-use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use harness::Service;
+use mysql_async::Conn;
 
 use super::Bench;
 use super::shop::{Shop, USUAL};
 use crate::baseline::Baseline;
 use crate::requests::{Ids, Load};
-use crate::results::{Results, Rounds, Target, in_sequence};
+use crate::results::Target::AtLeast;
+use crate::results::in_sequence;
+use crate::system::System;
 
 const CONNECTIONS: [u16; 3] = [1, USUAL, 64];
 const UNIT: &str = "requests/s";
 /// Published figures of Node.js solutions in requests per second, and how many times as much is wanted.
-pub(super) const PUBLISHED_VIEW: [(&str, f64, Target); 2] =
-    [("jwt", 1_000.0, Target::AtLeast(10.0)), ("plain", 3_400.0, Target::AtLeast(4.0))];
-const PUBLISHED_SAGA: (f64, Target) = (140.0, Target::AtLeast(8.0));
+const PUBLISHED_VIEW: [(&str, f64, f64); 2] = [("jwt", 1_000.0, 10.0), ("plain", 3_400.0, 4.0)];
+const PUBLISHED_SAGA: (f64, f64) = (140.0, 8.0);
+/// Connections that a seed uses.
+const SEED_CONNECTIONS: u8 = 4;
 
 /// GET of a customer or a product, against the statement and an empty operation, one after the other.
-pub(super) async fn view(
-    bench: &Bench,
-    results: &mut Results,
-    name: &str,
-    service: Service,
-    published: &[(&str, f64, Target)],
-) -> Result<()> {
-    let mut shop = Shop::open(bench, name, true).await?;
-    let requests = match service {
-        Service::Customers => shop.operator.views("/customers/", &shop.customers),
-        _ => shop.operator.views("/products/", &shop.products),
+pub(super) async fn view(bench: &Bench, name: &str, service: Service) -> Result<()> {
+    let mut shop = Shop::open(bench, name).await?;
+    let products = Load { random: shop.products.clone(), ..shop.load(service, "/products/{random}", None) };
+    let (load, published) = match service {
+        Service::Customers => (shop.views(), &PUBLISHED_VIEW[..]),
+        _ => (products, &[][..]),
     };
-    let baseline = shop.record(service, &requests, bench.recorded).await?;
+    let baseline = Baseline::of_requests(&mut shop.system, service, &load, bench.recorded).await?;
     let (process, address) = shop.system.serve_empty().await?;
-    let (load, caller, engine) = (shop.load(service, &requests), shop.operator.clone(), &shop.system.engine);
-    let empty = Load { address, requests: Arc::new(move |_| caller.get("/empty")), ..load.clone() };
+    let empty = Load { address, path: "/empty".to_owned(), ..load.clone() };
     for connections in CONNECTIONS {
-        load.rate(connections, bench.warm_up).await?;
+        load.rate(connections, bench.each / 2).await?;
         let value = async || load.rate(connections, bench.each).await;
         let statement_and_empty = async || {
             let statement = baseline.replay(connections, bench.each).await?.rate;
             Ok(in_sequence(&[statement, empty.rate(connections, bench.each).await?]))
         };
-        let rounds = Rounds::alternate(bench.rounds, value, statement_and_empty).await?;
-        let is_usual = connections == USUAL;
-        let target = is_usual.then_some(Target::AtLeast(0.9));
-        results.add(&format!("{name}/{connections}"), engine, UNIT, &rounds, target);
-        for (credentials, figure, target) in published.iter().filter(|_| is_usual) {
-            let rounds = Rounds::against(&rounds.values, *figure);
-            results.add(&format!("{name}/published-{credentials}"), engine, UNIT, &rounds, Some(*target));
+        let (case, is_usual) = (format!("{name}/{connections}"), connections == USUAL);
+        let target = is_usual.then_some(AtLeast(0.9));
+        let rates = bench.compare(&case, UNIT, target, value, statement_and_empty).await?;
+        for (credentials, figure, times) in published.iter().filter(|_| is_usual) {
+            bench.against(&format!("{name}/published-{credentials}"), UNIT, AtLeast(*times), &rates, *figure);
         }
     }
     process.stop().await;
@@ -56,59 +52,86 @@ pub(super) async fn view(
 }
 
 /// POST /orders, on all products in turn or on one.
-pub(super) async fn create(bench: &Bench, results: &mut Results, name: &str, is_hot: bool) -> Result<()> {
-    let mut shop = Shop::open(bench, name, true).await?;
-    let products = if is_hot { Ids::from(&shop.products[..1]) } else { shop.products.clone() };
-    let requests = shop.operator.creates(&shop.customers, &products);
-    let baseline = shop.record(Service::Orders, &requests, bench.recorded).await?;
-    let load = shop.load(Service::Orders, &requests);
+pub(super) async fn create(bench: &Bench, name: &str, is_hot: bool) -> Result<()> {
+    let mut shop = Shop::open(bench, name).await?;
+    let turn = if is_hot { Ids::from(&shop.products[..1]) } else { shop.products.clone() };
+    let load = Load { turn, ..shop.creates() };
+    let baseline = Baseline::of_requests(&mut shop.system, Service::Orders, &load, bench.recorded).await?;
     for connections in CONNECTIONS {
-        load.rate(connections, bench.warm_up).await?;
-        let value = async || load.rate(connections, bench.each).await;
-        let rounds = Rounds::alternate(bench.rounds, value, replays(bench, &baseline, connections)).await?;
+        load.rate(connections, bench.each / 2).await?;
         let target = match (is_hot, connections) {
-            (false, USUAL) => Some(Target::AtLeast(0.7)),
-            (true, USUAL..) => Some(Target::AtLeast(3.0)),
+            (false, USUAL) => Some(AtLeast(0.7)),
+            (true, USUAL..) => Some(AtLeast(3.0)),
             _ => None,
         };
-        results.add(&format!("{name}/{connections}"), &shop.system.engine, UNIT, &rounds, target);
+        let value = async || load.rate(connections, bench.each).await;
+        let replay = async || Ok(baseline.replay(connections, bench.each).await?.rate);
+        bench.compare(&format!("{name}/{connections}"), UNIT, target, value, replay).await?;
     }
-    shop.close(results).await
+    bench.close(shop.system).await
 }
 
 /// POST /orders/{id}/confirm or /orders/{id}/cancel, of orders that are created before the clock starts.
-pub(super) async fn transition(bench: &Bench, results: &mut Results, action: &str) -> Result<()> {
+pub(super) async fn transition(bench: &Bench, action: &str) -> Result<()> {
     let name = format!("order_{action}");
-    let mut shop = Shop::open(bench, &name, true).await?;
-    let requests = shop.operator.actions("/orders/", shop.create_orders(bench.recorded).await?, action, "");
-    let baseline = shop.record(Service::Orders, &requests, bench.recorded).await?;
-    shop.transition(&shop.operator, action, bench.warm_up).await?;
+    let mut shop = Shop::open(bench, &name).await?;
+    let load = shop.transitions(action, bench.recorded).await?;
+    let baseline = Baseline::of_requests(&mut shop.system, Service::Orders, &load, bench.recorded).await?;
+    shop.transition(&shop.operator, action, bench.each / 2).await?;
     let value = async || shop.transition(&shop.operator, action, bench.each).await;
-    let rounds = Rounds::alternate(bench.rounds, value, replays(bench, &baseline, USUAL)).await?;
-    results.add(&format!("{name}/{USUAL}"), &shop.system.engine, UNIT, &rounds, Some(Target::AtLeast(0.7)));
-    shop.close(results).await
-}
-
-fn replays(bench: &Bench, baseline: &Baseline, connections: u16) -> impl AsyncFnMut() -> Result<f64> {
-    async move || Ok(baseline.replay(connections, bench.each).await?.rate)
+    let replay = async || Ok(baseline.replay(USUAL, bench.each).await?.rate);
+    bench.compare(&format!("{name}/{USUAL}"), UNIT, Some(AtLeast(0.7)), value, replay).await?;
+    bench.close(shop.system).await
 }
 
 /// POST /orchestrator/create-and-confirm-order, against its three calls, one after the other, as the orchestrator sends them.
-pub(super) async fn saga(bench: &Bench, results: &mut Results) -> Result<()> {
-    let shop = Shop::open(bench, "saga", false).await?;
-    let (service, customers, products) = (shop.system.service(), &shop.customers, &shop.products);
-    let saga = shop.load(Service::Orchestrator, &shop.operator.sagas(customers, products));
-    let check = shop.load(Service::Customers, &service.views("/internal/customers/", customers));
-    let create = shop.load(Service::Orders, &service.creates(customers, products));
-    saga.rate(USUAL, bench.warm_up).await?;
+pub(super) async fn saga(bench: &Bench) -> Result<()> {
+    let shop = Shop::open(bench, "saga").await?;
+    let (saga, token) = (shop.sagas(), shop.system.service_token());
+    let check = shop.load(Service::Customers, "/internal/customers/{random}", None);
+    let check = Load { token: token.clone(), ..check };
+    let create = Load { token: token.clone(), ..shop.creates() };
+    saga.rate(USUAL, bench.each / 2).await?;
     let value = async || saga.rate(USUAL, bench.each).await;
     let calls = async || {
         let (check, create) = (check.rate(USUAL, bench.each).await?, create.rate(USUAL, bench.each).await?);
-        Ok(in_sequence(&[check, create, shop.transition(&service, "confirm", bench.each).await?]))
+        Ok(in_sequence(&[check, create, shop.transition(&token, "confirm", bench.each).await?]))
     };
-    let rounds = Rounds::alternate(bench.rounds, value, calls).await?;
-    let ((figure, target), engine) = (PUBLISHED_SAGA, &shop.system.engine);
-    results.add(&format!("saga/{USUAL}"), engine, UNIT, &rounds, Some(Target::AtLeast(0.8)));
-    results.add("saga/published", engine, UNIT, &Rounds::against(&rounds.values, figure), Some(target));
-    shop.close(results).await
+    let rates = bench.compare(&format!("saga/{USUAL}"), UNIT, Some(AtLeast(0.8)), value, calls).await?;
+    let (figure, times) = PUBLISHED_SAGA;
+    bench.against("saga/published", UNIT, AtLeast(times), &rates, figure);
+    bench.close(shop.system).await
+}
+
+/// `db seed --scale`, against its statements over as many connections.
+pub(super) async fn seed(bench: &Bench) -> Result<()> {
+    let mut system = System::start(&bench.program, &bench.directory.join("seed"), [10, 10, 10]).await?;
+    // With everything that belongs to an order about ten times as many rows.
+    let scale = ["seed", "--scale", if bench.is_quick { "20000" } else { "100000" }];
+    let before = rows(&system).await?;
+    let seed = async |system: &mut System, _: &mut Conn| system.db(System::DATABASE, &scale, 1).await;
+    let baseline = Baseline::record(&mut system, seed).await?;
+    let rows = rows(&system).await? - before;
+    println!("{rows} rows");
+    let value = async || {
+        for arguments in [&["migrate", "up"][..], &["seed"]] {
+            system.db("seeded", arguments, 1).await?;
+        }
+        let begin = Instant::now();
+        system.db("seeded", &scale, SEED_CONNECTIONS).await?;
+        let rate = rows / begin.elapsed().as_secs_f64();
+        system.query::<i64>("DROP DATABASE seeded").await?;
+        Ok(rate)
+    };
+    let replay =
+        async || Ok(rows / baseline.replay(SEED_CONNECTIONS.into(), Duration::ZERO).await?.elapsed.as_secs_f64());
+    bench.compare("seed", "rows/s", Some(AtLeast(0.5)), value, replay).await?;
+    bench.close(system).await
+}
+
+/// Rows of all tables.
+async fn rows(system: &System) -> Result<f64> {
+    let counts = system.tables().await?.into_iter().map(|table| format!("(SELECT COUNT(*) FROM {table})"));
+    let sum = format!("SELECT CONVERT({}, DOUBLE)", counts.collect::<Vec<_>>().join(" + "));
+    Ok(system.query::<f64>(&sum).await?.iter().sum())
 }

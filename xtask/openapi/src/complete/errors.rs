@@ -53,7 +53,7 @@ fn explain(components: &mut Value, contract: &Contract) {
 fn by_status(operation: &Value, described: &Operation) -> BTreeMap<u16, Vec<ErrorCode>> {
     let own = described.errors.iter().copied().flatten().copied();
     let mut by_status = BTreeMap::<_, Vec<_>>::new();
-    for code in implied(operation, described.security).into_iter().chain(own) {
+    for code in implied(operation, described.security).chain(own) {
         let codes = by_status.entry(code.status).or_default();
         if !codes.contains(&code) {
             codes.push(code);
@@ -62,33 +62,21 @@ fn by_status(operation: &Value, described: &Operation) -> BTreeMap<u16, Vec<Erro
     by_status
 }
 
-fn implied(operation: &Value, security: Security) -> Vec<ErrorCode> {
+fn implied(operation: &Value, security: Security) -> impl Iterator<Item = ErrorCode> {
     let parameters = || operation["parameters"].as_array().into_iter().flatten();
     let takes = |name: &str| parameters().any(|parameter| parameter["name"] == name);
     let has_body = operation.get("requestBody").is_some();
-    let mut implied = vec![codes::INTERNAL];
-    if has_body || parameters().next().is_some() {
-        implied.push(codes::INVALID_REQUEST);
-    }
-    if has_body {
-        implied.extend([codes::REQUEST_TIMEOUT, codes::PAYLOAD_TOO_LARGE, codes::UNSUPPORTED_MEDIA_TYPE]);
-    }
-    if security != Security::Anyone {
-        implied.push(codes::UNAUTHORIZED);
-    }
-    if refuses_known_callers(security) {
-        implied.push(codes::FORBIDDEN);
-    }
-    if takes("cursor") {
-        implied.push(codes::INVALID_CURSOR);
-    }
-    if takes("If-Match") {
-        implied.push(codes::PRECONDITION_FAILED);
-    }
-    if takes("X-Idempotency-Key") {
-        implied.extend(codes::IDEMPOTENCY);
-    }
-    implied
+    let rules: [(bool, &[ErrorCode]); 8] = [
+        (true, &[codes::INTERNAL]),
+        (has_body || parameters().next().is_some(), &[codes::INVALID_REQUEST]),
+        (has_body, &[codes::REQUEST_TIMEOUT, codes::PAYLOAD_TOO_LARGE, codes::UNSUPPORTED_MEDIA_TYPE]),
+        (security != Security::Anyone, &[codes::UNAUTHORIZED]),
+        (refuses_known_callers(security), &[codes::FORBIDDEN]),
+        (takes("cursor"), &[codes::INVALID_CURSOR]),
+        (takes("If-Match"), &[codes::PRECONDITION_FAILED]),
+        (takes("X-Idempotency-Key"), codes::IDEMPOTENCY),
+    ];
+    rules.into_iter().filter(|(applies, _)| *applies).flat_map(|(_, codes)| codes).copied()
 }
 
 /// Of people and services, one kind is refused, or a person of a lower role.

@@ -4,13 +4,13 @@
 //! Nothing here judges: that a document is complete is for `rules` to say.
 
 mod answers;
-mod callers;
 mod errors;
 mod examples;
 mod schemas;
 
 use anyhow::{Context, Result, ensure};
-use common_contract::{Contract, Operation};
+use common_contract::document::REQUIRED_ROLE;
+use common_contract::{Contract, Role, Security};
 use serde_json::{Value, json};
 
 /// The headers and the kinds of credentials that every document has.
@@ -23,38 +23,25 @@ pub(crate) fn complete(document: &mut Value, contract: &Contract) -> Result<()> 
     for (kind, components) in entries(&shared) {
         document["components"][kind] = components.clone();
     }
-    let mut failures = errors::Failures::new();
-    each_operation(document, contract, |operation, described| {
-        callers::require(operation, described.security);
-        errors::document(operation, described, &mut failures)?;
-        answers::add_headers(operation);
-        answers::add_links(operation, described.id, contract)
-    })?;
-    errors::define(&mut document["components"], contract, failures)?;
-    answers::describe(document);
-    schemas::flatten_enums(document);
-    schemas::drop_nulls(document);
-    examples::add(document, contract)
-}
-
-/// Visits each operation with what the contract says of it.
-fn each_operation(
-    document: &mut Value,
-    contract: &Contract,
-    mut visit: impl FnMut(&mut Value, &Operation) -> Result<()>,
-) -> Result<()> {
-    let mut described = 0;
+    let (mut failures, mut described) = (errors::Failures::new(), 0);
     for operation in operations(document) {
         let id = operation["operationId"].as_str().context("an operation without an id")?.to_owned();
         let known = contract.operations.iter().find(|known| known.id == id).with_context(|| {
             format!("operation {id} is missing in CONTRACT.operations: say who may call it and how it fails")
         })?;
-        visit(operation, known).with_context(|| format!("operation {id}"))?;
+        require(operation, known.security);
+        errors::document(operation, known, &mut failures).with_context(|| format!("operation {id}"))?;
+        answers::add_headers(operation);
+        answers::add_links(operation, known.id, contract).with_context(|| format!("operation {id}"))?;
         described += 1;
     }
     let named = contract.operations.len();
     ensure!(described == named, "CONTRACT.operations names {named} operations, the trait has {described}");
-    Ok(())
+    errors::define(&mut document["components"], contract, failures)?;
+    answers::describe(document);
+    schemas::flatten_enums(document);
+    schemas::drop_nulls(document);
+    examples::add(document, contract)
 }
 
 /// Every operation.
@@ -84,4 +71,26 @@ fn entries(object: &Value) -> impl Iterator<Item = (&String, &Value)> {
 
 fn reference(kind: &str, name: &str) -> Value {
     json!({ "$ref": format!("#/components/{kind}/{name}") })
+}
+
+/// What one operation asks for. A role has no place in OpenAPI: people read it in the description, programs in
+/// [`REQUIRED_ROLE`].
+fn require(operation: &mut Value, security: Security) {
+    operation["security"] = match security {
+        Security::Anyone => json!([]),
+        Security::Role(_) => json!([{ "operatorJwt": [] }]),
+        Security::Service => json!([{ "serviceToken": [] }]),
+        Security::RoleOrService(_) => json!([{ "operatorJwt": [] }, { "serviceToken": [] }]),
+    };
+    let Some(role) = security.role() else { return };
+    operation[REQUIRED_ROLE] = role.as_str().into();
+    let needed = match role {
+        Role::Viewer => "an operator of any role",
+        Role::Operator => "the role `operator` or a higher one",
+        Role::Admin => "the role `admin`",
+    };
+    let service = if matches!(security, Security::RoleOrService(_)) { ", or the token of a service" } else { "" };
+    if let Some(Value::String(description)) = operation.get_mut("description") {
+        description.push_str(&format!("\n\nNeeds {needed}{service}."));
+    }
 }

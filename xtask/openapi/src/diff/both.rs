@@ -1,6 +1,6 @@
 //! The old and the new side by side: two documents, or the same part of both.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
@@ -11,13 +11,6 @@ use super::document::{Object, is_true};
 pub(super) struct Both<T> {
     pub(super) old: T,
     pub(super) new: T,
-}
-
-/// A member of either of two maps.
-pub(super) enum Part<V> {
-    Kept(Both<V>),
-    Gone(V),
-    Added(V),
 }
 
 impl<T> Both<T> {
@@ -36,6 +29,13 @@ impl<T: PartialEq> Both<T> {
     }
 }
 
+impl<T> Both<Option<T>> {
+    /// Where it is in both.
+    pub(super) fn kept(self) -> Option<Both<T>> {
+        self.old.zip(self.new).map(|(old, new)| Both { old, new })
+    }
+}
+
 impl<'a> Both<&'a Object> {
     pub(super) fn get(self, key: &str) -> Both<Option<&'a Value>> {
         self.map(|object| object.get(key))
@@ -46,25 +46,19 @@ impl<'a> Both<&'a Object> {
         self.get(key).map(is_true)
     }
 
-    /// Each key of either object once.
-    pub(super) fn keys(self) -> BTreeSet<&'a str> {
-        self.old.keys().chain(self.new.keys()).map(String::as_str).collect()
+    pub(super) fn members(self) -> BTreeMap<&'a str, Both<Option<&'a Value>>> {
+        self.map(|object| object.iter().map(|(key, value)| (key.as_str(), value)).collect::<BTreeMap<_, _>>()).parts()
     }
 }
 
 impl<K: Ord, V> Both<BTreeMap<K, V>> {
-    /// The members by their keys: first those of the old map, then those that are new.
-    pub(super) fn parts(self) -> Vec<(K, Part<V>)> {
-        let Self { old, mut new } = self;
-        let mut parts = Vec::with_capacity(old.len());
-        for (key, old) in old {
-            let part = match new.remove(&key) {
-                Some(new) => Part::Kept(Both { old, new }),
-                None => Part::Gone(old),
-            };
-            parts.push((key, part));
+    /// The members by their keys.
+    pub(super) fn parts(self) -> BTreeMap<K, Both<Option<V>>> {
+        let mut parts: BTreeMap<_, _> =
+            self.old.into_iter().map(|(key, old)| (key, Both { old: Some(old), new: None })).collect();
+        for (key, new) in self.new {
+            parts.entry(key).or_insert(Both { old: None, new: None }).new = Some(new);
         }
-        parts.extend(new.into_iter().map(|(key, new)| (key, Part::Added(new))));
         parts
     }
 }

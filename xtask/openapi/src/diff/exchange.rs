@@ -3,12 +3,12 @@
 //! Which two operations belong together, and who may call them, is found by `operations`. A status is told by itself
 //! (`404`), by its range (`4XX`) or by `default`; the closest of them counts. The codes of errors are compared by `codes`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::both::{Both, Part};
-use super::document::{Document, Object, Operation, is_true, items, members, object};
+use super::both::Both;
+use super::document::{Document, Object, Operation, items, members, object};
 use super::finding::{Comparison, Direction};
 use super::schema;
 
@@ -17,72 +17,54 @@ pub(super) type Answers<'a> = BTreeMap<&'a str, &'a Object>;
 
 impl Comparison<'_> {
     pub(super) fn exchange(&mut self, operations: Both<Operation<'_>>) {
-        for (site, part) in self.documents.zip(operations).map(parameters).parts() {
-            match part {
-                Part::Kept(parameters) => self.parameter(&site, parameters),
-                Part::Gone(_) => self.breaks(site, "the parameter is gone"),
-                Part::Added(new) if is_true(new.get("required")) => {
-                    self.breaks(site, "the required parameter is new: clients do not send it");
+        for (site, parts) in self.documents.zip(operations).map(parameters).parts() {
+            if let Some(parameters) = self.part((&site, Direction::Sent), "parameter", parts, false) {
+                let empty = parameters.flag("allowEmptyValue");
+                if empty.differ() {
+                    let what = ["the value must not be empty any more", "the value may be empty now"];
+                    self.tell(empty.old, &*site, what[usize::from(empty.new)]);
                 }
-                Part::Added(_) => self.ok(site, "the optional parameter is new"),
+                self.value(&site, Direction::Sent, parameters, &["allowEmptyValue", "in", "name"]);
             }
         }
         let bodies = operations.map(|operation| operation.value.get("requestBody"));
-        self.request_body(self.documents.zip(bodies).map(|(document, body)| Some(object(document.resolve(body?)))));
+        let bodies = self.documents.zip(bodies).map(|(document, body)| Some(object(document.resolve(body?))));
+        let site = "requestBody";
+        if let Some(bodies) = self.part((site, Direction::Sent), "body", bodies, false) {
+            self.contents(site, Direction::Sent, bodies);
+            self.unknown_members(site, &["content", "required"], bodies);
+        }
         self.responses(operations.map(|operation| operation.value.get("responses")));
-    }
-
-    fn parameter(&mut self, site: &str, parameters: Both<&Object>) {
-        let required =
-            ["the parameter is not required any more", "the parameter is required now: some clients do not send it"];
-        self.flag(site, parameters.flag("required"), true, required);
-        let empty = ["the value must not be empty any more", "the value may be empty now"];
-        self.flag(site, parameters.flag("allowEmptyValue"), false, empty);
-        self.value(site, Direction::Sent, parameters);
-        self.unknown_members(site, &["allowEmptyValue", "in", "name", "required", "schema", "style"], parameters);
-    }
-
-    fn request_body(&mut self, bodies: Both<Option<&Object>>) {
-        const SITE: &str = "requestBody";
-        let bodies = match (bodies.old, bodies.new) {
-            (None, None) => return,
-            (None, Some(new)) if is_true(new.get("required")) => return self.breaks(SITE, "a body is required now"),
-            (None, Some(_)) => return self.ok(SITE, "a body may be sent now"),
-            (Some(_), None) => return self.breaks(SITE, "the body that clients send is not read any more"),
-            (Some(old), Some(new)) => Both { old, new },
-        };
-        let required = ["the body is not required any more", "the body is required now"];
-        self.flag(SITE, bodies.flag("required"), true, required);
-        self.contents(SITE, Direction::Sent, bodies);
-        self.unknown_members(SITE, &["content", "required"], bodies);
     }
 
     fn responses(&mut self, responses: Both<Option<&Value>>) {
         let is_extension = |key: &str| key.starts_with("x-");
-        let answers = self.documents.zip(responses).map(|(document, responses)| {
+        let Both { old: before, new: now } = self.documents.zip(responses).map(|(document, responses)| {
             let statuses = members(responses).filter(|(status, _)| !is_extension(status));
             statuses.map(|(status, answer)| (status, object(document.resolve(answer)))).collect::<Answers<'_>>()
         });
-        let (before, now) = (&answers.old, &answers.new);
-        for (status, old) in before.iter().filter(|(status, _)| !now.contains_key(*status)) {
-            self.left_out(status, before, now);
-            if let Some(new) = covering(status, now) {
-                self.answer(status, Both { old, new });
-            }
-        }
-        for (status, new) in now {
-            match covering(status, before) {
-                Some(old) => self.answer(status, Both { old, new }),
+        for status in before.keys().chain(now.keys()).copied().collect::<BTreeSet<_>>() {
+            let answers = Both { old: covering(status, &before), new: covering(status, &now) };
+            let told = Both { old: before.contains_key(status), new: now.contains_key(status) };
+            let parts: Vec<_> = now.keys().copied().filter(|other| is_of(other, status, &before)).collect();
+            match (answers.old, answers.new) {
+                (Some(_), _) if told.old && !told.new && !parts.is_empty() => {
+                    self.ok(site(status), format!("told as {} now", parts.join(", ")));
+                }
+                (Some(_), Some(_)) if told.old && !told.new => self.ok(site(status), "not told by itself any more"),
+                (Some(_), Some(_)) if !told.old => self.ok(site(status), "told by itself now"),
+                (Some(_), None) if is_error(status) => self.ok(site(status), "the error is not answered any more"),
+                (Some(_), None) => self.breaks(site(status), "the answer that clients wait for is gone"),
                 // A client takes an error that it does not know for the first of its class (RFC 9110, 15).
-                None if is_error(status) => self.ok(site(status), "the error is new"),
-                None => self.breaks(site(status), "the status is new: clients may get what they do not know"),
+                (None, _) if is_error(status) => self.ok(site(status), "the error is new"),
+                (None, _) => self.breaks(site(status), "the status is new: clients may get what they do not know"),
+                _ => {}
+            }
+            if let Some(answers) = answers.kept() {
+                self.answer(&site(status), answers);
             }
         }
-        let apart = now.keys().filter(|status| !before.contains_key(*status) && covering(status, before).is_some());
-        for status in apart.filter(|status| now.contains_key(&*range(status)) || now.contains_key("default")) {
-            self.ok(site(status), "told by itself now");
-        }
-        self.codes(before, now);
+        self.codes(&before, &now);
         let extensions = responses.map(|responses| {
             let extensions = members(responses).filter(|(key, _)| is_extension(key));
             extensions.map(|(key, value)| (key.to_owned(), value.clone())).collect::<Object>()
@@ -90,41 +72,19 @@ impl Comparison<'_> {
         self.unknown_members("responses", &[], Both { old: &extensions.old, new: &extensions.new });
     }
 
-    /// What becomes of a status that the new document does not tell as the old one did.
-    fn left_out(&mut self, status: &str, before: &Answers<'_>, now: &Answers<'_>) {
-        let told: Vec<_> = now.keys().copied().filter(|other| is_of(other, status, before)).collect();
-        if !told.is_empty() {
-            self.ok(site(status), format!("told as {} now", told.join(", ")));
-        } else if covering(status, now).is_some() {
-            self.ok(site(status), "not told by itself any more");
-        } else if is_error(status) {
-            self.ok(site(status), "the error is not answered any more");
-        } else {
-            self.breaks(site(status), "the answer that clients wait for is gone");
-        }
-    }
-
-    fn answer(&mut self, status: &str, answers: Both<&Object>) {
-        let site = site(status);
-        self.contents(&site, Direction::Received, answers);
-        for (name, part) in self.documents.zip(answers).map(headers).parts() {
+    fn answer(&mut self, site: &str, answers: Both<&Object>) {
+        self.contents(site, Direction::Received, answers);
+        for (name, parts) in self.documents.zip(answers).map(headers).parts() {
             let site = format!("{site}/headers/{name}");
-            match part {
-                Part::Kept(headers) => {
-                    let required = ["the header may be absent now", "the header is always there now"];
-                    self.flag(&site, headers.flag("required"), false, required);
-                    self.value(&site, Direction::Received, headers);
-                    self.unknown_members(&site, &["required", "schema", "style"], headers);
-                }
-                Part::Gone(_) => self.breaks(site, "the header is gone"),
-                Part::Added(_) => self.ok(site, "the header is new"),
+            if let Some(headers) = self.part((&site, Direction::Received), "header", parts, false) {
+                self.value(&site, Direction::Received, headers, &[]);
             }
         }
-        self.unknown_members(&site, &["content", "headers"], answers);
+        self.unknown_members(site, &["content", "headers"], answers);
     }
 
     /// How the value of a parameter or header is written, and its schema.
-    fn value(&mut self, site: &str, direction: Direction, values: Both<&Object>) {
+    fn value(&mut self, site: &str, direction: Direction, values: Both<&Object>, known: &[&str]) {
         let style = values.map(style);
         if style.differ() {
             self.breaks(site, format!("`style` is {}, was {}", style.new, style.old));
@@ -136,26 +96,19 @@ impl Comparison<'_> {
             schema
         });
         self.schemas(site, direction, Both { old: schemas.old.as_ref(), new: schemas.new.as_ref() });
+        self.unknown_members(site, &[known, &["required", "schema", "style"][..]].concat(), values);
     }
 
     /// The media types of a body, and the schema of each.
     fn contents(&mut self, site: &str, direction: Direction, bodies: Both<&Object>) {
         let contents = bodies.get("content").map(|content| members(content).collect::<BTreeMap<_, _>>());
         // A client that asked for nothing special may get what it does not read; without a body it did not read any.
-        let surprises = direction == Direction::Received && !contents.old.is_empty();
-        for (media_type, part) in contents.parts() {
-            match part {
-                Part::Kept(contents) => {
-                    let contents = contents.map(object);
-                    self.schemas(site, direction, contents.get("schema"));
-                    self.unknown_members(site, &["schema"], contents);
-                }
-                Part::Gone(_) => self.breaks(site, format!("the body is not {media_type} any more")),
-                Part::Added(_) if surprises => {
-                    let reason = "clients may get what they do not know";
-                    self.breaks(site, format!("the body may be {media_type} now: {reason}"));
-                }
-                Part::Added(_) => self.ok(site, format!("the body may be {media_type} now")),
+        let was_closed = !contents.old.is_empty();
+        for (media_type, parts) in contents.parts() {
+            let parts = parts.map(|content| content.map(object));
+            if let Some(contents) = self.part((site, direction), &format!("body as {media_type}"), parts, was_closed) {
+                self.schemas(site, direction, contents.get("schema"));
+                self.unknown_members(site, &["schema"], contents);
             }
         }
     }

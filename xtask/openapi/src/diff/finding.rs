@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::both::Both;
-use super::document::{Document, Object};
+use super::document::{Document, Object, is_true};
 
 /// Where the schemas with a name are.
 pub(super) const SCHEMAS: &str = "#/components/schemas/";
@@ -33,6 +33,11 @@ impl Effect {
             other => other,
         }
     }
+
+    /// Of a flag that turned off or on; `on` is what it does where it turned on.
+    pub(super) fn of_flag(flag: Both<bool>, on: Self) -> Option<Self> {
+        flag.differ().then(|| if flag.new { on } else { on.reverse() })
+    }
 }
 
 /// Which way a value goes, seen from the client.
@@ -42,13 +47,11 @@ pub(super) enum Direction {
     Received,
 }
 
-/// One difference between two schemas.
-#[derive(Debug)]
-pub(super) struct Change {
-    pub(super) place: String,
-    pub(super) effect: Effect,
-    pub(super) what: String,
-}
+/// What a difference does to the set of valid values, and the words for it.
+pub(super) type Told = (Effect, String);
+
+/// One difference between two schemas: its place, and what it does.
+pub(super) type Change = (String, Told);
 
 /// One difference between two operations or documents.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,11 +78,7 @@ pub(super) struct Comparison<'d> {
     pub(super) found: Vec<Finding>,
 }
 
-impl<'d> Comparison<'d> {
-    pub(super) fn new(documents: Both<&'d Document>) -> Self {
-        Self { documents, found: Vec::new() }
-    }
-
+impl Comparison<'_> {
     pub(super) fn breaks(&mut self, site: impl Into<String>, what: impl Into<String>) {
         self.tell(true, site, what);
     }
@@ -92,16 +91,8 @@ impl<'d> Comparison<'d> {
         self.found.push(Finding { breaks, site: site.into(), place: String::new(), what: what.into() });
     }
 
-    /// A flag that turned off or on, which breaks clients where it is `breaking` now.
-    pub(super) fn flag(&mut self, site: &str, flag: Both<bool>, breaking: bool, [off, on]: [&str; 2]) {
-        if flag.differ() {
-            self.tell(flag.new == breaking, site, if flag.new { on } else { off });
-        }
-    }
-
     /// A change of a schema. Whom it breaks depends on the way its values go.
-    pub(super) fn change(&mut self, site: &str, direction: Direction, change: Change) {
-        let Change { place, effect, what } = change;
+    pub(super) fn change(&mut self, site: &str, direction: Direction, (place, (effect, what)): Change) {
         let (breaks, reason) = match (effect, direction) {
             (Effect::Narrows, Direction::Sent) => (true, ": what clients send may be refused"),
             (Effect::Widens, Direction::Received) => (true, ": clients may get what they do not know"),
@@ -111,14 +102,48 @@ impl<'d> Comparison<'d> {
         self.found.push(Finding { breaks, site: site.to_owned(), place, what: what + reason });
     }
 
+    /// A part of an exchange, which may be required. Gives it where it is in both.
+    pub(super) fn part<'a>(
+        &mut self,
+        (site, direction): (&str, Direction),
+        name: &str,
+        parts: Both<Option<&'a Object>>,
+        was_closed: bool,
+    ) -> Option<Both<&'a Object>> {
+        let required = parts.map(|part| is_true(part.and_then(|part| part.get("required"))));
+        if let Some(told) = presence(name, parts.map(|part| part.is_some()), required, was_closed) {
+            self.change(site, direction, (String::new(), told));
+        }
+        parts.kept()
+    }
+
     /// What differs in the members of an object that are neither text nor known to a rule.
     pub(super) fn unknown_members(&mut self, site: &str, known: &[&str], objects: Both<&Object>) {
-        for key in objects.keys().into_iter().filter(|key| !is_text(key) && !known.contains(key)) {
-            if !same(self.documents, objects.get(key)) {
+        for (key, values) in objects.members() {
+            if !is_text(key) && !known.contains(&key) && !same(self.documents, values) {
                 self.breaks(site, not_understood(key));
             }
         }
     }
+}
+
+/// What it does that something is new, gone, or required. Where other parts were refused, a new one is not known to clients.
+pub(super) fn presence(name: &str, there: Both<bool>, required: Both<bool>, was_closed: bool) -> Option<Told> {
+    if there.old == there.new {
+        let effect = Effect::of_flag(required, Effect::Narrows)?;
+        let now = if required.new { "required now" } else { "not required any more" };
+        return Some((effect, format!("the {name} is {now}")));
+    }
+    if there.old {
+        return Some((Effect::Replaces, format!("the {name} is gone")));
+    }
+    let (effect, kind) = match (was_closed, required.new && !required.old) {
+        (false, false) => (Effect::Keeps, "optional"),
+        (false, true) => (Effect::Narrows, "required"),
+        (true, false) => (Effect::Widens, "optional"),
+        (true, true) => (Effect::Replaces, "required"),
+    };
+    Some((effect, format!("the {kind} {name} is new")))
 }
 
 pub(super) fn is_text(key: &str) -> bool {

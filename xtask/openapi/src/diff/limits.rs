@@ -4,13 +4,11 @@
 
 use std::cmp::Ordering;
 
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use super::both::Both;
 use super::document::{is_true, items};
-use super::finding::Effect;
-
-type Told = (Effect, String);
+use super::finding::{Effect, Told};
 
 /// What differs in a keyword; `None` where it is not known here.
 pub(super) fn compare(key: &str, values: Both<Option<&Value>>) -> Option<Vec<Told>> {
@@ -24,11 +22,9 @@ pub(super) fn compare(key: &str, values: Both<Option<&Value>>) -> Option<Vec<Tol
         }
         "minimum" => bound(values, Ordering::Greater),
         "maxLength" | "maxItems" | "maxProperties" | "maximum" => bound(values, Ordering::Less),
-        "exclusiveMinimum" | "exclusiveMaximum" | "uniqueItems" => match (is_true(values.old), is_true(values.new)) {
-            (false, true) => Effect::Narrows,
-            (true, false) => Effect::Widens,
-            _ => Effect::Keeps,
-        },
+        "exclusiveMinimum" | "exclusiveMaximum" | "uniqueItems" => {
+            Effect::of_flag(values.map(is_true), Effect::Narrows).unwrap_or(Effect::Keeps)
+        }
         "pattern" | "multipleOf" => appearance(values),
         "x-extensible-enum" => return Some(codes(values)),
         _ => return None,
@@ -86,7 +82,7 @@ fn bound(limits: Both<Option<&Value>>, narrower: Ordering) -> Effect {
 
 /// Integers are compared to the last digit.
 fn order(left: &Value, right: &Value) -> Option<Ordering> {
-    let integer = |value: &Value| value.as_i64().map(i128::from).or(value.as_u64().map(i128::from));
+    let integer = |value: &Value| value.as_number().and_then(Number::as_i128);
     match (integer(left), integer(right)) {
         (Some(left), Some(right)) => Some(left.cmp(&right)),
         _ => left.as_f64()?.partial_cmp(&right.as_f64()?),
@@ -103,7 +99,7 @@ fn appearance(values: Both<Option<&Value>>) -> Effect {
 }
 
 /// The list is open: clients are ready for one more, but match on those that they know.
-pub(super) fn codes(lists: Both<Option<&Value>>) -> Vec<Told> {
+fn codes(lists: Both<Option<&Value>>) -> Vec<Told> {
     if lists.old.is_some() && lists.new.is_none() {
         return vec![(Effect::Replaces, "the list of codes is gone".to_owned())];
     }

@@ -20,30 +20,31 @@ mod shape;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use both::Both;
 use document::Document;
 use revision::Repository;
 
 /// Compares the documents of a working copy with those at a revision. Gives the names of those that break clients without a
 /// new major version.
 pub(crate) fn run(root: &Path, revision: Option<&str>) -> Result<Vec<String>> {
-    let repository = Repository::new(root);
-    let Some(base) = repository.base(revision)? else {
+    let repository = Repository(root);
+    let Some((base, chosen)) = repository.base(revision)? else {
         println!("nothing to compare with: the history begins here");
         return Ok(Vec::new());
     };
-    println!("compared with {base}");
-    let (old, new) = (parse(repository.documents(&base)?)?, parse(documents(root)?)?);
-    let mut broken: Vec<_> = old.keys().chain(new.keys()).collect::<BTreeSet<_>>().into_iter().cloned().collect();
-    broken.retain(|name| {
-        let verdict = report::document(name, old.get(name), new.get(name));
-        crate::print(&verdict.text);
-        verdict.breaks
-    });
+    println!("compared with {base:.12} ({chosen})");
+    let documents = Both { old: parse(repository.documents(&base)?)?, new: parse(documents(root)?)? };
+    let mut broken = Vec::new();
+    for (name, documents) in documents.parts() {
+        let (text, breaks) = report::document(&name, Both { old: documents.old.as_ref(), new: documents.new.as_ref() });
+        crate::print(&text);
+        broken.extend(breaks.then_some(name));
+    }
     Ok(broken)
 }
 

@@ -9,7 +9,7 @@ use common_contract::Role;
 use common_contract::document::REQUIRED_ROLE;
 use serde_json::{Value, json};
 
-use super::both::{Both, Part};
+use super::both::Both;
 use super::document::{Document, Operation, is_method, items, members, object};
 use super::finding::{Comparison, Finding};
 
@@ -25,7 +25,7 @@ pub(super) fn compare(documents: Both<&Document>) -> Vec<Differences> {
     let Both { old: before, new: mut now } = documents.map(|document| document.operations().collect::<Vec<_>>());
     let places: BTreeSet<_> = before.iter().map(place).collect();
     let differences = |of: String, compare: &dyn Fn(&mut Comparison<'_>)| {
-        let mut comparison = Comparison::new(documents);
+        let mut comparison = Comparison { documents, found: Vec::new() };
         compare(&mut comparison);
         Differences { of, found: comparison.found }
     };
@@ -60,32 +60,23 @@ impl Comparison<'_> {
     fn document(&mut self) {
         const KNOWN: &[&str] = &["components", "info", "openapi", "paths", "security", "servers"];
         self.unknown_members("document", KNOWN, self.documents.map(|document| object(document.value())));
-        self.specification();
-        self.servers();
-    }
-
-    /// Patches of the specification do not change what the words mean.
-    fn specification(&mut self) {
+        // Patches of the specification do not change what the words mean.
         let versions = self.documents.map(|document| document.value()["openapi"].as_str().unwrap_or_default());
         let minor = versions.map(|version| version.rsplit_once('.').map(|(minor, _)| minor));
         if versions.differ() {
             self.tell(minor.differ(), "openapi", format!("OpenAPI {}, was {}", versions.new, versions.old));
         }
-    }
-
-    /// Servers are told apart by their URLs; without any, the document's own place is the server.
-    fn servers(&mut self) {
-        const SITE: &str = "servers";
+        // Servers are told apart by their URLs; without any, the document's own place is the server.
         let here = json!([{ "url": "/" }]);
         let servers = self.documents.map(|document| {
-            let servers = items(document.value().get(SITE).or(Some(&here)));
+            let servers = items(document.value().get("servers").or(Some(&here)));
             servers.map(|server| (server["url"].to_string(), object(server))).collect::<BTreeMap<_, _>>()
         });
-        for (url, part) in servers.parts() {
-            match part {
-                Part::Kept(servers) => self.unknown_members(SITE, &["url"], servers),
-                Part::Gone(_) => self.breaks(SITE, format!("the server {url} is gone")),
-                Part::Added(_) => self.ok(SITE, format!("the server {url} is new")),
+        for (url, servers) in servers.parts() {
+            match servers.kept() {
+                Some(servers) => self.unknown_members("servers", &["url"], servers),
+                None if servers.new.is_some() => self.ok("servers", format!("the server {url} is new")),
+                None => self.breaks("servers", format!("the server {url} is gone")),
             }
         }
     }
@@ -106,18 +97,16 @@ impl Comparison<'_> {
         self.exchange(operations);
         self.unknown_members("operation", KNOWN, operations.map(|operation| object(operation.value)));
         let items = operations.map(|operation| object(operation.item));
-        let known: Vec<_> = items.keys().into_iter().filter(|key| is_method(key) || *key == "parameters").collect();
+        let known: Vec<_> = items.members().into_keys().filter(|key| is_method(key) || *key == "parameters").collect();
         self.unknown_members("path", &known, items);
     }
 
-    fn security(&mut self, callers: &Both<Vec<Alternative<'_>>>) {
-        const SITE: &str = "security";
-        let Both { old: before, new: now } = callers;
+    fn security(&mut self, Both { old: before, new: now }: &Both<Vec<Alternative<'_>>>) {
         for lost in before.iter().filter(|shown| !now.iter().any(|asked| suffices(shown, asked))) {
-            self.breaks(SITE, format!("{} may not call it any more", caller(lost)));
+            self.breaks("security", format!("{} may not call it any more", caller(lost)));
         }
         for gained in now.iter().filter(|shown| !before.iter().any(|asked| suffices(shown, asked))) {
-            self.ok(SITE, format!("{} may call it, too", caller(gained)));
+            self.ok("security", format!("{} may call it, too", caller(gained)));
         }
         let schemes = |all: &[Alternative<'_>]| all.iter().flatten().map(|(name, _)| (*name).to_owned()).collect();
         let (before, now): (BTreeSet<_>, BTreeSet<_>) = (schemes(before), schemes(now));

@@ -10,23 +10,12 @@ use super::document::Document;
 use super::finding::Finding;
 use super::operations::{self, Differences};
 
-pub(super) struct Verdict {
-    pub(super) text: String,
-    /// Whether clients are broken and the version does not say so.
-    pub(super) breaks: bool,
-}
-
-pub(super) fn document(name: &str, old: Option<&Document>, new: Option<&Document>) -> Verdict {
-    match (old, new) {
-        (Some(old), Some(new)) => compared(name, Both { old, new }),
-        (None, Some(new)) => {
-            Verdict { text: format!("{name} {}: ok, the document is new\n", new.version), breaks: false }
-        }
-        _ => Verdict { text: format!("{name}: breaks, the document is gone\n"), breaks: true },
-    }
-}
-
-fn compared(name: &str, documents: Both<&Document>) -> Verdict {
+/// The differences in words, and whether they break clients and the version does not say so.
+pub(super) fn document(name: &str, documents: Both<Option<&Document>>) -> (String, bool) {
+    let Some(documents) = documents.kept() else {
+        let Some(new) = documents.new else { return (format!("{name}: breaks, the document is gone\n"), true) };
+        return (format!("{name} {}: ok, the document is new\n", new.version), false);
+    };
     let Both { old: before, new: now } = documents.map(|document| &document.version);
     let all = operations::compare(documents);
     let lines: Vec<_> = all.iter().flat_map(|differences| lines(&differences.found)).collect();
@@ -50,7 +39,7 @@ fn compared(name: &str, documents: Both<&Document>) -> Verdict {
         text.push_str("  note: what is compatible raises the minor version, and this one did not\n");
     }
     write_all(&mut text, &all);
-    Verdict { text, breaks: !allowed }
+    (text, !allowed)
 }
 
 fn several(count: usize, what: &str) -> String {
@@ -59,7 +48,7 @@ fn several(count: usize, what: &str) -> String {
 
 /// Operations that differ in the same way stand above one list, and what is compatible in a named schema stands once below.
 fn write_all(text: &mut String, all: &[Differences]) {
-    let mut lists: Vec<(Vec<&str>, Vec<Line>)> = Vec::new();
+    let mut lists: Vec<(Vec<&str>, Vec<Finding>)> = Vec::new();
     for differences in all {
         let lines = lines(&differences.found);
         match lists.iter_mut().find(|(_, other)| *other == lines) {
@@ -80,37 +69,29 @@ fn write_all(text: &mut String, all: &[Differences]) {
     }
 }
 
-/// A difference, with every part of an operation in which it was found.
-#[derive(PartialEq, Eq)]
-struct Line {
-    breaks: bool,
-    sites: Vec<String>,
-    place: String,
-    what: String,
-}
-
-impl Display for Line {
+impl Display for Finding {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         let verdict = if self.breaks { "breaks" } else { "ok" };
         let place = if self.place.is_empty() { String::new() } else { format!(" at {}", self.place) };
-        write!(formatter, "{verdict}: {}{place}: {}", self.sites.join(", "), self.what)
+        write!(formatter, "{verdict}: {}{place}: {}", self.site, self.what)
     }
 }
 
-/// What breaks comes first, and what several answers share is told once. The details of what is compatible in a named
-/// schema are told below.
-fn lines(found: &[Finding]) -> Vec<Line> {
-    let mut lines: Vec<Line> = Vec::new();
+/// What breaks comes first, and what several sites share is told once, with all of them. The details of what is compatible
+/// in a named schema are told below.
+fn lines(found: &[Finding]) -> Vec<Finding> {
+    let mut lines: Vec<Finding> = Vec::new();
     for finding in found {
-        let Finding { breaks, site, mut place, mut what } = finding.clone();
-        if let Some(schema) = finding.schema().filter(|_| !breaks) {
-            (place, what) = (String::new(), format!("{schema} differs, see below"));
+        let mut line = finding.clone();
+        if let Some(schema) = finding.schema().filter(|_| !finding.breaks) {
+            (line.place, line.what) = (String::new(), format!("{schema} differs, see below"));
         }
-        let same = lines.iter_mut().find(|line| (line.breaks, &line.place, &line.what) == (breaks, &place, &what));
-        match same {
-            Some(line) if line.sites.contains(&site) => {}
-            Some(line) => line.sites.push(site),
-            None => lines.push(Line { breaks, sites: vec![site], place, what }),
+        let is_same =
+            |other: &Finding| (other.breaks, &other.place, &other.what) == (line.breaks, &line.place, &line.what);
+        match lines.iter_mut().find(|other| is_same(other)) {
+            Some(same) if same.site.split(", ").any(|site| site == line.site) => {}
+            Some(same) => same.site += &format!(", {}", line.site),
+            None => lines.push(line),
         }
     }
     lines.sort_by_key(|line| !line.breaks);

@@ -8,9 +8,9 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
-use super::both::{Both, Part};
+use super::both::Both;
 use super::document::{Document, Object, items, reference};
-use super::finding::{Change, Effect, SCHEMAS, not_understood, same};
+use super::finding::{Change, Effect, SCHEMAS, not_understood, presence, same};
 use super::limits;
 use super::shape::Shape;
 
@@ -65,7 +65,7 @@ impl Walk<'_> {
         let told = self.changes.len();
         self.keyword(place, "type", shapes);
         // What else differs follows from another type.
-        if self.changes[told..].iter().any(|change| change.effect == Effect::Replaces) {
+        if self.changes[told..].iter().any(|(_, (effect, _))| *effect == Effect::Replaces) {
             return;
         }
         self.values(place, shapes);
@@ -116,57 +116,37 @@ impl Walk<'_> {
         let names: BTreeSet<_> = [old, new].into_iter().flat_map(Shape::named_properties).collect();
         for name in names {
             let place = join(place, &format!("properties/{name}"));
+            let properties = Both { old: old.property(name), new: new.property(name) };
             let required = Both { old: old.requires(name), new: new.requires(name) };
-            match (old.property(name), new.property(name)) {
-                (Some(old), Some(new)) => {
-                    self.requirement(&place, required);
-                    self.schema(&place, Both { old, new });
-                }
-                (Some(_), None) => self.tell(&place, Effect::Replaces, "the property is gone"),
-                (None, Some(_)) => self.new_property(&place, old.is_closed(), required.new && !required.old),
-                (None, None) => self.requirement(&place, required),
+            // Where the object was closed, whoever reads it refuses what is not named.
+            let told = presence("property", properties.map(|property| property.is_some()), required, old.is_closed());
+            self.changes.extend(told.map(|told| (place.clone(), told)));
+            if let Some(properties) = properties.kept() {
+                self.schema(&place, properties);
             }
         }
     }
 
-    fn requirement(&mut self, place: &str, required: Both<bool>) {
-        let effects = ["the property is not required any more", "the property is required now"];
-        self.flag(place, required, Effect::Narrows, effects);
-    }
-
-    /// Where the object was closed, whoever reads it refuses what is not named.
-    fn new_property(&mut self, place: &str, was_closed: bool, required: bool) {
-        let effect = match (was_closed, required) {
-            (false, false) => Effect::Keeps,
-            (false, true) => Effect::Narrows,
-            (true, false) => Effect::Widens,
-            (true, true) => Effect::Replaces,
-        };
-        let kind = if required { "required" } else { "optional" };
-        self.tell(place, effect, format!("the {kind} property is new"));
-    }
-
     /// The members of an `allOf`, `anyOf` or `oneOf`; `more` is what one more of them does.
     fn parts(&mut self, place: &str, lists: Both<Option<&Value>>, more: Effect) {
-        for (key, part) in lists.map(keyed).parts() {
+        for (key, parts) in lists.map(keyed).parts() {
             let place = join(place, &key);
-            match part {
-                Part::Kept(schemas) => self.schema(&place, schemas),
-                Part::Gone(_) => self.tell(&place, more.reverse(), "this part is gone"),
-                Part::Added(_) => self.tell(&place, more, "this part is new"),
+            self.flag(&place, parts.map(|part| part.is_some()), more, ["this part is gone", "this part is new"]);
+            if let Some(schemas) = parts.kept() {
+                self.schema(&place, schemas);
             }
         }
     }
 
     /// A flag that turned off or on; `on` is what it does to the values where it turned on.
     fn flag(&mut self, place: &str, flag: Both<bool>, on: Effect, what: [&str; 2]) {
-        if flag.differ() {
-            self.tell(place, if flag.new { on } else { on.reverse() }, what[usize::from(flag.new)]);
+        if let Some(effect) = Effect::of_flag(flag, on) {
+            self.tell(place, effect, what[usize::from(flag.new)]);
         }
     }
 
     fn tell(&mut self, place: &str, effect: Effect, what: impl Into<String>) {
-        self.changes.push(Change { place: place.to_owned(), effect, what: what.into() });
+        self.changes.push((place.to_owned(), (effect, what.into())));
     }
 }
 

@@ -20,90 +20,76 @@ pub(super) fn judge(document: &Document, findings: &mut Findings) {
     let mut ids = BTreeSet::new();
     for operation in document.operations() {
         let id = operation.id();
-        let mut find = |problem: String| findings.push(format!("operation {id}: {problem}"));
-        if !ids.insert(id) {
-            find("another operation has this id: rename the method of the trait".to_owned());
-        }
-        name(id, &mut find);
-        words(&operation, &mut find);
-        tag(document, &operation, &mut find);
-        security(document, &operation, &mut find);
-        answers(document, &operation, &mut find);
+        let mut check = |is_kept: bool, problem: &str| {
+            if !is_kept {
+                findings.push(format!("operation {id}: {problem}"));
+            }
+        };
+        check(ids.insert(id), "another operation has this id: rename the method of the trait");
+        words(document, operation, &mut check);
+        security(document, operation, &mut check);
+        answers(document, operation, &mut check);
     }
     codes(document, findings);
 }
 
-fn name(id: &str, find: &mut impl FnMut(String)) {
-    let words: Vec<_> = id.split('_').collect();
-    let is_word = |word: &&str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
-    let has_verb = words.iter().skip(1).next_back().is_some_and(|word| VERBS.contains(word));
-    let is_named = has_verb || NAMED_OTHERWISE.contains(&id);
-    if !words.iter().all(is_word) || !is_named {
-        find(format!("is not called noun_verb: name the method of the trait so, with one of {}", VERBS.join(", ")));
-    }
-}
+fn words(document: &Document, operation: Operation<'_>, check: &mut impl FnMut(bool, &str)) {
+    let (id, verbs) = (operation.id(), VERBS.join(", "));
+    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
+    let has_verb = id.rsplit_once('_').is_some_and(|(_, verb)| VERBS.contains(&verb));
+    let is_named = id.split('_').all(is_word) && (has_verb || NAMED_OTHERWISE.contains(&id));
+    check(is_named, &format!("is not called noun_verb: name the method of the trait so, with one of {verbs}"));
 
-fn words(operation: &Operation<'_>, find: &mut impl FnMut(String)) {
     let summary = operation.value["summary"].as_str().unwrap_or_default();
-    let is_imperative = summary.chars().next().is_some_and(char::is_uppercase) && !summary.ends_with('.');
-    if !is_imperative || summary.chars().count() > LONGEST_SUMMARY {
-        find(format!(
-            "its summary is not one imperative line of at most {LONGEST_SUMMARY} characters without a full stop: it is \
-             the first line of the method's documentation"
-        ));
-    }
-    if operation.value["description"].as_str().is_none_or(str::is_empty) {
-        find("has no description: it is the second paragraph of the method's documentation".to_owned());
-    }
-}
+    let is_imperative = summary.starts_with(char::is_uppercase) && !summary.ends_with('.');
+    let problem = format!(
+        "its summary is not one imperative line of at most {LONGEST_SUMMARY} characters without a full stop: it is the \
+         first line of the method's documentation"
+    );
+    check(is_imperative && summary.chars().count() <= LONGEST_SUMMARY, &problem);
+    let is_described = operation.value["description"].as_str().is_some_and(|text| !text.is_empty());
+    check(is_described, "has no description: it is the second paragraph of the method's documentation");
 
-fn tag(document: &Document, operation: &Operation<'_>, find: &mut impl FnMut(String)) {
     let tags = operation.value["tags"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let [tag] = tags else {
-        return find(format!("has {} tags: give it exactly one in #[endpoint]", tags.len()));
-    };
-    let mut known = document.value()["tags"].as_array().into_iter().flatten();
-    if !known.any(|known| known["name"] == *tag && known["description"].is_string()) {
-        find(format!("its tag {tag} is not described: add it to tag_config of the trait"));
+    check(tags.len() == 1, &format!("has {} tags: give it exactly one in #[endpoint]", tags.len()));
+    for tag in tags {
+        let mut known = document.value()["tags"].as_array().into_iter().flatten();
+        let is_known = known.any(|known| known["name"] == *tag && known["description"].is_string());
+        check(is_known, &format!("its tag {tag} is not described: add it to tag_config of the trait"));
     }
 }
 
-fn security(document: &Document, operation: &Operation<'_>, find: &mut impl FnMut(String)) {
+fn security(document: &Document, operation: Operation<'_>, check: &mut impl FnMut(bool, &str)) {
     if !operation.value["security"].is_array() {
-        return find("does not say who may call it: list it in CONTRACT.operations".to_owned());
+        return check(false, "does not say who may call it: list it in CONTRACT.operations");
     }
     let takes_people = operation.schemes().any(|scheme| scheme == "operatorJwt");
-    match (takes_people, operation.value[REQUIRED_ROLE].is_string()) {
-        (true, false) => find("does not say which role it needs: name it in CONTRACT.operations".to_owned()),
-        (false, true) => find("says that it needs a role, but takes nobody who has one".to_owned()),
-        _ => {}
-    }
+    let has_role = operation.value[REQUIRED_ROLE].is_string();
+    check(has_role || !takes_people, "does not say which role it needs: name it in CONTRACT.operations");
+    check(takes_people || !has_role, "says that it needs a role, but takes nobody who has one");
     for scheme in operation.schemes() {
-        if document.components("securitySchemes").all(|(known, _)| known != scheme) {
-            find(format!("asks for {scheme}, which is no security scheme of the document"));
-        }
+        let is_known = document.components("securitySchemes").any(|(known, _)| known == scheme);
+        check(is_known, &format!("asks for {scheme}, which is no security scheme of the document"));
     }
 }
 
 /// One good answer; every failure with the one error body.
-fn answers(document: &Document, operation: &Operation<'_>, find: &mut impl FnMut(String)) {
-    let good = operation.responses().filter(|(status, _)| status.starts_with('2')).count();
-    if good != 1 {
-        find(format!("has {good} good answers: generated clients know one"));
-    }
-    for (status, response) in operation.responses().filter(|(status, _)| !status.starts_with('2')) {
+fn answers(document: &Document, operation: Operation<'_>, check: &mut impl FnMut(bool, &str)) {
+    let (good, bad): (Vec<_>, Vec<_>) = operation.responses().partition(|(status, _)| status.starts_with('2'));
+    check(good.len() == 1, &format!("has {} good answers: generated clients know one", good.len()));
+    for (status, response) in bad {
         let response = document.resolve(response);
-        let is_known = status.parse().is_ok_and(|status: u16| (400..600).contains(&status));
-        if !is_known {
-            find(format!("{status} is no status of a failure: errors come from CONTRACT.operations"));
-        }
+        let is_failure = status.parse().is_ok_and(|status: u16| (400..600).contains(&status));
+        check(is_failure, &format!("{status} is no status of a failure: errors come from CONTRACT.operations"));
         let content = &response["content"]["application/json"];
-        if !content["schema"].is_object() || content["examples"].as_object().is_none_or(serde_json::Map::is_empty) {
-            find(format!("{status} does not say which codes it is sent with: list them in CONTRACT.operations"));
-        }
-        if response["headers"]["X-Correlation-Id"].is_null() {
-            find(format!("{status} does not mention X-Correlation-Id, which every answer has"));
-        }
+        let has_codes =
+            content["schema"].is_object() && content["examples"].as_object().is_some_and(|codes| !codes.is_empty());
+        check(
+            has_codes,
+            &format!("{status} does not say which codes it is sent with: list them in CONTRACT.operations"),
+        );
+        let is_correlated = !response["headers"]["X-Correlation-Id"].is_null();
+        check(is_correlated, &format!("{status} does not mention X-Correlation-Id, which every answer has"));
     }
 }
 
@@ -116,14 +102,10 @@ fn codes(document: &Document, findings: &mut Findings) {
         .flat_map(|(_, response)| document.resolve(response)["content"]["application/json"]["examples"].as_object())
         .flat_map(|examples| examples.keys().map(String::as_str))
         .collect();
-    for code in listed.difference(&used) {
-        findings.push(format!(
-            "error code {code}: no operation answers with it: name it in CONTRACT.operations or drop it"
-        ));
-    }
-    for code in used.difference(&listed) {
-        findings.push(format!("error code {code}: is missing in the list of codes: add it to the contract's codes"));
-    }
+    let unused = "no operation answers with it: name it in CONTRACT.operations or drop it";
+    findings.extend(listed.difference(&used).map(|code| format!("error code {code}: {unused}")));
+    let unlisted = "is missing in the list of codes: add it to the contract's codes";
+    findings.extend(used.difference(&listed).map(|code| format!("error code {code}: {unlisted}")));
 }
 
 fn listed(schema: &Value) -> impl Iterator<Item = &str> {

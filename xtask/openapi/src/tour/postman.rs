@@ -40,8 +40,10 @@ pub(super) fn item(step: &Step, operation: Operation<'_>, status: &str, known: &
     }
     if let Some(body) = &step.body {
         headers.push(json!({ "key": "Content-Type", "value": JSON }));
+        // A variable that is a number has to stand without quotes.
+        let raw = known.with_numbers(format!("{body:#}"), str::to_owned);
         let options = json!({ "raw": { "language": "json" } });
-        request["body"] = json!({ "mode": "raw", "raw": raw(body, known), "options": options });
+        request["body"] = json!({ "mode": "raw", "raw": raw, "options": options });
     }
     request["header"] = headers.into();
     json!({ "name": step.name, "event": events, "request": request })
@@ -69,13 +71,6 @@ fn url(step: &Step, operation: Operation<'_>) -> Value {
         "query": pairs(&step.query),
         "variable": pairs(&step.path),
     })
-}
-
-/// A body with its variables. One that is a number has to stand without quotes.
-fn raw(body: &Value, known: &Variables) -> String {
-    let variables = known.0.iter().map(|(name, _)| format!("{{{{{name}}}}}"));
-    let numbers = variables.filter(|variable| known.is_number(variable));
-    numbers.fold(format!("{body:#}"), |text, number| text.replace(&format!("\"{number}\""), &number))
 }
 
 fn tests(step: &Step, status: &str, known: &Variables) -> Vec<String> {

@@ -1,0 +1,101 @@
+//! Peak memory, and time from the start of a process until it is ready, each against a limit.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use harness::Service;
+use http::StatusCode;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+
+use super::Bench;
+use super::shop::Shop;
+use crate::requests::Load;
+use crate::system::System;
+
+const LIMIT_MIB: f64 = 40.0;
+const STARTS: usize = 10;
+/// Limit in ms until a service is ready.
+const READY_MS: f64 = 150.0;
+/// Limit in ms until the function asks for its first event.
+const INIT_MS: f64 = 50.0;
+
+/// Peak memory of each service at its main work with 64 connections.
+///
+/// Each service is restarted first, so that no peak is of other work. Verifying a password takes 19 MiB, therefore the
+/// customers service is measured without logins and with them.
+pub(super) async fn memory(bench: &Bench) -> Result<()> {
+    let mut shop = Shop::open(bench, "memory").await?;
+    let logins = Load {
+        // Logins that find the queue full are rejected by design.
+        accepts: |status| status.is_success() || *status == StatusCode::SERVICE_UNAVAILABLE,
+        ..shop.load(Service::Customers, "/auth/token", Some(&shop.system.credentials()))
+    };
+    let work = [
+        ("customers", Service::Customers, shop.views()),
+        ("orders", Service::Orders, shop.creates()),
+        ("orchestrator", Service::Orchestrator, shop.sagas()),
+        ("customers-logins", Service::Customers, logins),
+    ];
+    for (name, service, load) in work {
+        let mut peaks = Vec::new();
+        for _ in 0..bench.rounds {
+            shop.system.start_service(service).await?;
+            load.rate(64, bench.each).await?;
+            peaks.push(peak_mib(shop.system.pid(service).context("the service does not run")?)?);
+        }
+        bench.limit(&format!("memory/{name}"), "MiB", &peaks, LIMIT_MIB);
+    }
+    bench.close(shop.system).await
+}
+
+/// Peak resident memory of a process so far.
+fn peak_mib(pid: u32) -> Result<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM in the status")?;
+    let kib: f64 = line.trim().trim_end_matches(" kB").parse().context("VmHWM is not in kB")?;
+    Ok(kib / 1024.0)
+}
+
+/// Each service while those that it needs are up, then the orchestrator as a function.
+pub(super) async fn start(bench: &Bench) -> Result<()> {
+    let mut system = System::start(&bench.program, &bench.directory.join("start"), [10, 10, 10]).await?;
+    // The first start brings the program into memory, and does not count.
+    for service in Service::ALL {
+        let mut values = Vec::new();
+        for _ in 0..=STARTS {
+            values.push(system.start_service(service).await?.as_secs_f64() * 1e3);
+        }
+        bench.limit(&format!("start/{}", service.name()), "ms", &values[1..], READY_MS);
+    }
+    let mut values = Vec::new();
+    for _ in 0..=STARTS {
+        values.push(init(&system).await?);
+    }
+    bench.limit("start/function-init", "ms", &values[1..], INIT_MS);
+    system.stop().await
+}
+
+/// Starts the orchestrator as AWS does, with this process as the runtime API.
+async fn init(system: &System) -> Result<f64> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let mut program = system.program(Service::Orchestrator)?;
+    let settings = [
+        ("AWS_LAMBDA_RUNTIME_API", listener.local_addr()?.to_string()),
+        ("AWS_LAMBDA_FUNCTION_NAME", "orchestrator".to_owned()),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "1".to_owned()),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512".to_owned()),
+    ];
+    program.environment.extend(settings.map(|(name, value)| (name.to_owned(), value)));
+    let begin = Instant::now();
+    let process = program.start().await?;
+    let accepted = timeout(Duration::from_secs(30), listener.accept()).await;
+    let (stream, _) = accepted.context("the function asks for no event")??;
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).await?;
+    let took = begin.elapsed();
+    process.stop().await;
+    ensure!(line.contains("/runtime/invocation/next"), "unexpected first request of the function: {line}");
+    Ok(took.as_secs_f64() * 1e3)
+}
