@@ -1,20 +1,20 @@
 //! What clients asked for and how it was answered.
 
 use std::fmt;
-use std::sync::Arc;
+use std::time::Duration;
 
 use client_common::Fault;
 
-use crate::outcome::{Effect, OrderSeen, Outcome, ProductSeen, Seen, Success, effect};
+use crate::outcome::{Customer, Order, Outcome, Product, Refusal, Seen, Success, is_unknown};
 use crate::progress::Progress;
-use crate::request::{Caller, NewOrder, Request};
+use crate::request::{Caller, Request};
 
 /// Everything that the clients of a load asked for, with all answers.
 #[derive(Debug)]
 pub struct History {
     pub(crate) records: Vec<Record>,
     /// The products as they were created; only the load changes them.
-    pub(crate) products: Vec<ProductSeen>,
+    pub(crate) products: Vec<Product>,
     /// The principal under which the operator's work is recorded.
     pub(crate) operator: String,
     /// Whether an answer may be a balancer's own.
@@ -26,27 +26,28 @@ pub struct History {
 
 impl History {
     /// The figures: answers by operation, retries, outcomes that stayed unknown.
-    #[must_use]
     pub fn progress(&self) -> &Progress {
         &self.progress
     }
 
     /// Number of operations. Each counts once, however often its request was sent.
-    #[must_use]
     pub fn operations(&self) -> usize {
         self.records.len()
     }
 
     /// Number of operations without a definite answer: given up although a retry might have helped, or of unknown outcome.
-    #[must_use]
     pub fn given_up(&self) -> usize {
         self.records.iter().filter(|record| record.is_given_up()).count()
     }
 
     /// Number of requests.
-    #[must_use]
     pub fn requests(&self) -> usize {
         self.records.iter().map(|record| record.sends.len()).sum()
+    }
+
+    /// Every request that was sent, with its record.
+    pub(crate) fn sends(&self) -> impl Iterator<Item = (&Record, &Sent)> {
+        self.records.iter().flat_map(|record| record.sends.iter().map(move |sent| (record, sent)))
     }
 }
 
@@ -67,17 +68,16 @@ pub(crate) struct Sent {
     pub(crate) request: usize,
     /// Which of the senders under one key.
     pub(crate) sender: usize,
-    /// Microseconds since the load started.
-    pub(crate) started: u64,
-    pub(crate) ended: u64,
+    /// Since the load started.
+    pub(crate) started: Duration,
+    pub(crate) ended: Duration,
     pub(crate) outcome: Outcome,
-    /// The body, where another under the same key should be equal and is not.
-    pub(crate) body: Option<Arc<[u8]>>,
 }
 
 impl Sent {
-    pub(crate) fn effect(&self) -> Effect {
-        effect(&self.outcome)
+    /// Whether it may have been executed.
+    pub(crate) fn may_be_done(&self) -> bool {
+        self.outcome.is_ok() || is_unknown(&self.outcome)
     }
 
     /// What a success shows.
@@ -85,30 +85,26 @@ impl Sent {
         self.outcome.as_ref().ok().map(|success| &success.seen)
     }
 
-    pub(crate) fn order(&self) -> Option<&OrderSeen> {
-        match self.seen() {
-            Some(Seen::Order(order)) => Some(order),
-            _ => None,
-        }
+    pub(crate) fn order(&self) -> Option<&Order> {
+        if let Some(Seen::Order(order)) = self.seen() { Some(order) } else { None }
     }
 
-    pub(crate) fn product(&self) -> Option<&ProductSeen> {
-        match self.seen() {
-            Some(Seen::Product(product)) => Some(product),
-            _ => None,
-        }
+    pub(crate) fn product(&self) -> Option<&Product> {
+        if let Some(Seen::Product(product)) = self.seen() { Some(product) } else { None }
     }
 
-    /// The status and the code of an error answer.
-    pub(crate) fn refusal(&self) -> Option<(u16, &str)> {
-        match &self.outcome {
-            Err(Fault::Answered { status, body: Some(refusal), .. }) => Some((*status, &refusal.code)),
-            _ => None,
-        }
+    pub(crate) fn customer(&self) -> Option<&Customer> {
+        if let Some(Seen::Customer(customer)) = self.seen() { Some(customer) } else { None }
+    }
+
+    /// The status and the body of an error answer.
+    pub(crate) fn refusal(&self) -> Option<(u16, &Refusal)> {
+        let fault = self.outcome.as_ref().err()?;
+        Some((fault.status()?, fault.body()?))
     }
 
     pub(crate) fn has_code(&self, code: &str) -> bool {
-        self.refusal().is_some_and(|(_, found)| found == code)
+        self.outcome.as_ref().is_err_and(|fault| fault.has_code(code))
     }
 
     pub(crate) fn is_replay(&self) -> bool {
@@ -122,9 +118,18 @@ impl Record {
         &self.requests[0]
     }
 
+    /// Names by which an order in the database is known to come from this record.
+    pub(crate) fn names(&self) -> Vec<String> {
+        match (self.request(), &self.key) {
+            (Request::Create(new), key) => new.external_reference.iter().chain(key).cloned().collect(),
+            (Request::CreateAndConfirm(_), Some(key)) => vec![correlation_id(key, 0), correlation_id(key, 1)],
+            _ => Vec::new(),
+        }
+    }
+
     /// Requests that succeeded, as far as the client knows.
     pub(crate) fn acknowledged(&self) -> impl Iterator<Item = &Sent> {
-        self.sends.iter().filter(|sent| sent.effect() == Effect::Done)
+        self.sends.iter().filter(|sent| sent.outcome.is_ok())
     }
 
     pub(crate) fn is_acknowledged(&self) -> bool {
@@ -133,7 +138,7 @@ impl Record {
 
     /// Number of requests that may have been executed without the client knowing.
     pub(crate) fn unknown(&self) -> usize {
-        self.sends.iter().filter(|sent| sent.effect() == Effect::Unknown).count()
+        self.sends.iter().filter(|sent| is_unknown(&sent.outcome)).count()
     }
 
     /// How often the operation may have been executed: once for each acknowledged request, and for each of unknown outcome.
@@ -144,12 +149,12 @@ impl Record {
 
     /// Whether something may have been done.
     pub(crate) fn may_be_done(&self) -> bool {
-        self.sends.iter().any(|sent| sent.effect() != Effect::Nothing)
+        self.sends.iter().any(Sent::may_be_done)
     }
 
     /// Whether the operation ended with its outcome unknown.
     pub(crate) fn is_unresolved(&self) -> bool {
-        !self.is_acknowledged() && self.sends.last().is_some_and(|sent| sent.effect() == Effect::Unknown)
+        !self.is_acknowledged() && self.sends.last().is_some_and(Sent::may_be_done)
     }
 
     /// Whether one of its requests never got a definite answer.
@@ -160,28 +165,27 @@ impl Record {
 
     /// Drops the bodies, unless two of one sender should be equal and are not.
     pub(crate) fn without_equal_bodies(mut self) -> Self {
-        let bodies = || self.sends.iter().filter_map(|sent| Some((sent.sender, sent.body.as_ref()?)));
+        let bodies =
+            || self.acknowledged().flat_map(|sent| sent.outcome.iter().map(|success| (sent.sender, &success.body)));
         if bodies().all(|(sender, body)| bodies().all(|(other, same)| sender != other || body == same)) {
-            self.sends.iter_mut().for_each(|sent| sent.body = None);
+            self.sends.iter_mut().flat_map(|sent| &mut sent.outcome).for_each(|success| success.body = Vec::new());
         }
         self
     }
 }
 
+/// Names the piece of work after the key, so that the orders of a saga are found again.
+pub(crate) fn correlation_id(key: &str, sender: usize) -> String {
+    format!("{key}/{sender}")
+}
+
 /// The operation and its key, as a finding names it.
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let caller = match self.caller {
-            Caller::Operator => "the operator",
-            Caller::Service => "the service",
-        };
-        write!(f, "{} of {caller}", self.request().operation())?;
-        match (&self.key, self.request()) {
-            (Some(key), _) => write!(f, " under the key {key}"),
-            (None, Request::Create(NewOrder { reference: Some(reference), .. })) => {
-                write!(f, " with the reference {reference}")
-            }
-            (None, request) => write!(f, ", {request:?}"),
+        let (operation, caller) = (self.request().call().operation, self.caller);
+        match &self.key {
+            Some(key) => write!(f, "{operation} by {caller:?} under the key {key}"),
+            None => write!(f, "{operation} by {caller:?}, {:?}", self.request()),
         }
     }
 }

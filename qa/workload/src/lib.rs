@@ -1,9 +1,7 @@
 //! Clients that use the running system as good clients do: they retry under the same key until they have a definite answer.
 //! They keep every request with its answer, and [`History::verify`] checks afterwards that all answers were true.
 //!
-//! `request` is what clients ask for, `contract` where the documents have it and how it may be answered, `session` sends it,
-//! `answer` and `outcome` read what comes back, `operations` chooses what is next, `history` keeps it, and `verify` holds
-//! it against the database. Nothing here shares code with a server: what is known of them is their documents.
+//! Nothing here shares code with a server: what is known of them is their documents.
 
 mod answer;
 mod contract;
@@ -38,12 +36,4 @@ pub struct Targets {
     pub service_token: String,
     /// Whether a balancer in front of the services answers 502, 503 or 504 by itself when no service does.
     pub behind_balancer: bool,
-}
-
-/// Without the secrets.
-impl std::fmt::Debug for Targets {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { customers, orders, orchestrator, admin_user, .. } = self;
-        write!(f, "Targets {{ {customers}, {orders}, {orchestrator}, as {admin_user} }}")
-    }
 }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::outcome::{Outcome, label};
+use client_common::Fault;
+
+use crate::outcome::{Outcome, Success};
 
 /// The figures of a load.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,9 +24,25 @@ pub struct Progress {
 
 impl Progress {
     /// Requests that were sent.
-    #[must_use]
     pub fn requests(&self) -> u64 {
         self.answers.values().sum()
+    }
+
+    /// Counts an answer, or why there is none.
+    pub(crate) fn count(&mut self, operation: &'static str, outcome: &Outcome, retry: bool) {
+        let answer = match outcome {
+            Ok(Success { status, replayed: true, .. }) => format!("{status} replayed"),
+            Ok(success) => success.status.to_string(),
+            Err(Fault::NotSent) => "not sent".to_owned(),
+            Err(Fault::TimedOut) => "timed out".to_owned(),
+            Err(Fault::Broken) => "broken".to_owned(),
+            Err(Fault::Invalid(_)) => "invalid".to_owned(),
+            Err(Fault::Answered { status, body, .. }) => {
+                format!("{status} {}", body.as_ref().map_or("without a code", |refusal| &refusal.code))
+            }
+        };
+        self.retries += u64::from(retry);
+        *self.answers.entry((operation, answer)).or_default() += 1;
     }
 }
 
@@ -39,36 +56,5 @@ impl fmt::Display for Progress {
             writeln!(f, "{count:>9}  {operation:<26} {answer}")?;
         }
         Ok(())
-    }
-}
-
-/// Counts while clients work.
-#[derive(Default)]
-pub(crate) struct Tally(Mutex<Progress>);
-
-impl Tally {
-    pub(crate) fn begin(&self) {
-        self.lock().in_flight += 1;
-    }
-
-    pub(crate) fn end(&self, unknown: bool) {
-        let mut progress = self.lock();
-        progress.in_flight -= 1;
-        progress.operations += 1;
-        progress.unknown += u64::from(unknown);
-    }
-
-    pub(crate) fn answered(&self, operation: &'static str, outcome: &Outcome, retry: bool) {
-        let mut progress = self.lock();
-        progress.retries += u64::from(retry);
-        *progress.answers.entry((operation, label(outcome))).or_default() += 1;
-    }
-
-    pub(crate) fn progress(&self) -> Progress {
-        self.lock().clone()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Progress> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,7 +1,7 @@
 //! Starting a load and ending it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
@@ -18,7 +18,6 @@ use crate::shop::Shop;
 pub struct Load {
     session: Arc<Session>,
     shop: Arc<Shop>,
-    stopping: Arc<AtomicBool>,
     clients: JoinSet<Vec<Record>>,
 }
 
@@ -34,26 +33,21 @@ impl Load {
         // The same seed may run again on the same database: keys and references must be new.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let run = format!("load-{seed:x}-{:x}", now.as_micros());
-        let shop = Arc::new(Shop::open(&session.targets, &run).await?);
-        let stopping = Arc::<AtomicBool>::default();
-        let mut load = Self { session, shop, stopping, clients: JoinSet::new() };
-        for number in 0..clients {
-            let client = Client::new(Arc::clone(&load.session), Arc::clone(&load.shop), &run, seed, number);
-            load.clients.spawn(client.work_until(Arc::clone(&load.stopping)));
-        }
-        Ok(load)
+        let shop = Arc::new(Shop::open(&session, &run).await?);
+        let client = |number| Client::new(Arc::clone(&session), Arc::clone(&shop), &run, seed, number);
+        let clients = (0..clients).map(|number| client(number).run()).collect();
+        Ok(Self { session, shop, clients })
     }
 
     /// The figures so far.
-    #[must_use]
     pub fn progress(&self) -> Progress {
-        self.session.tally.progress()
+        self.session.progress().clone()
     }
 
     /// Ends every operation that has begun, and returns the history of all clients. An operation without a definite
     /// answer is given up 60 s after it began, plus the time of its last attempt.
     pub async fn stop(mut self) -> History {
-        self.stopping.store(true, Ordering::Relaxed);
+        self.session.stopping.store(true, Ordering::Relaxed);
         let (mut records, mut lost_clients) = (Vec::new(), Vec::new());
         while let Some(ended) = self.clients.join_next().await {
             match ended {

@@ -1,22 +1,24 @@
 //! What all clients of a load share: connections, the operator's token, the clock, the count; and how a request is sent
 //! until it has a definite answer.
 
-use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use client_common::{Fault, Outbound, Retry};
+use customers_client::types::{Credentials, Error};
 use reqwest::Method;
-use tokio::sync::Mutex;
+use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use crate::Targets;
-use crate::answer::{self, Answer};
-use crate::contract::{Contract, Endpoint, Service};
-use crate::history::Sent;
+use crate::answer;
+use crate::contract::{self, Contract, Service};
+use crate::history::{Record, Sent, correlation_id};
 use crate::outcome::Outcome;
-use crate::progress::Tally;
-use crate::request::{Caller, Request};
+use crate::progress::Progress;
+use crate::request::{Call, Caller};
 
 const CONNECT: Duration = Duration::from_millis(500);
 /// The servers wait up to 2 s for a key that is in use, and as long again for another service.
@@ -39,70 +41,44 @@ pub(crate) const RETRY: Retry = Retry {
 /// What all clients of a load share.
 pub(crate) struct Session {
     pub(crate) targets: Targets,
-    pub(crate) tally: Tally,
     contract: Contract,
     http: reqwest::Client,
-    token: Mutex<Option<Token>>,
+    /// The operator's token, and when it is to be renewed.
+    token: tokio::sync::Mutex<Option<(String, Instant)>>,
+    progress: Mutex<Progress>,
     started: Instant,
-}
-
-struct Token {
-    text: Arc<str>,
-    until: Instant,
-}
-
-/// Who sends a request, and which of a record it is.
-#[derive(Clone, Copy)]
-pub(crate) struct Sender<'k> {
-    pub(crate) caller: Caller,
-    pub(crate) key: Option<&'k str>,
-    /// Which of the record's requests.
-    pub(crate) request: usize,
-    /// Senders under one key are numbered.
-    pub(crate) number: usize,
-}
-
-impl Sender<'_> {
-    /// Names the piece of work after the key, so that the orders of a saga are found again.
-    fn correlation_id(self) -> Option<String> {
-        Some(format!("{}/{}", self.key?, self.number))
-    }
+    /// Whether the clients are to end.
+    pub(crate) stopping: AtomicBool,
 }
 
 impl Session {
     pub(crate) fn new(targets: Targets) -> Result<Self> {
-        Ok(Self {
-            targets,
-            tally: Tally::default(),
-            contract: Contract::read()?,
-            http: client_common::http_client(CONNECT, SAGA_ATTEMPT)?,
-            token: Mutex::default(),
-            started: Instant::now(),
-        })
+        let (contract, http) = (contract::read()?, client_common::http_client(CONNECT, SAGA_ATTEMPT)?);
+        let (token, progress, started) = (tokio::sync::Mutex::default(), Mutex::default(), Instant::now());
+        Ok(Self { targets, contract, http, token, progress, started, stopping: AtomicBool::new(false) })
     }
 
-    /// Sends a request until it has a definite answer or the deadline has passed. Returns every attempt.
-    pub(crate) async fn pursue(&self, request: &Request, sender: Sender<'_>) -> Vec<Sent> {
+    /// The figures so far.
+    pub(crate) fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends one of a record's requests until it has a definite answer or the deadline has passed. Returns every attempt.
+    pub(crate) async fn pursue(&self, record: &Record, request: usize, sender: usize) -> Vec<Sent> {
         let deadline = Instant::now() + DEADLINE;
-        let mut sends = Vec::new();
+        let operation = record.requests[request].call().operation;
+        let is_read = self.contract.get(operation).is_some_and(|endpoint| endpoint.method == Method::GET);
+        let (mut sends, mut attempts) = (Vec::new(), 0);
         loop {
-            let started = self.now();
-            let (outcome, body, is_repeatable) = match self.contract.endpoint(request.operation()) {
-                Some(endpoint) => {
-                    let (outcome, body) = self.attempt(request, endpoint, sender).await;
-                    (outcome, body, sender.key.is_some() || endpoint.method == Method::GET)
-                }
-                None => (Err(Fault::Invalid("no document has the operation".to_owned())), None, false),
-            };
-            self.tally.answered(request.operation(), &outcome, !sends.is_empty());
-            let attempts = u32::try_from(sends.len() + 1).unwrap_or(u32::MAX);
-            let pause = retry_after(&outcome, is_repeatable, attempts);
+            attempts += 1;
+            let started = self.started.elapsed();
+            let outcome = self.attempt(record, request, sender).await;
+            self.progress().count(operation, &outcome, attempts > 1);
+            let pause = retry_after(&outcome, is_read || record.key.is_some(), attempts);
             if outcome.as_ref().is_err_and(|fault| fault.status() == Some(401)) {
                 *self.token.lock().await = None;
             }
-            let body = body.filter(|_| sender.key.is_some());
-            let Sender { request, number: sender, .. } = sender;
-            sends.push(Sent { request, sender, started, ended: self.now(), outcome, body });
+            sends.push(Sent { request, sender, started, ended: self.started.elapsed(), outcome });
             match pause {
                 Some(pause) if Instant::now() + pause < deadline => sleep(pause).await,
                 _ => return sends,
@@ -110,68 +86,58 @@ impl Session {
         }
     }
 
-    async fn attempt(&self, request: &Request, endpoint: &Endpoint, sender: Sender<'_>) -> Answer {
+    /// Sends a request once.
+    pub(crate) async fn attempt(&self, record: &Record, request: usize, sender: usize) -> Outcome {
+        let Record { caller, key, requests, .. } = record;
+        let correlation_id = key.as_ref().map(|key| correlation_id(key, sender)).unwrap_or_default();
+        let Call { operation, id, if_match, mut content } = requests[request].call();
+        let unknown = || Fault::Invalid(format!("no document has {operation}"));
+        let endpoint = self.contract.get(operation).ok_or_else(unknown)?;
         let (base, limit) = match endpoint.service {
             Service::Customers => (&self.targets.customers, ATTEMPT),
             Service::Orders => (&self.targets.orders, ATTEMPT),
             Service::Orchestrator => (&self.targets.orchestrator, SAGA_ATTEMPT),
         };
-        let Some(bearer) = self.bearer(sender.caller).await else { return (Err(Fault::NotSent), None) };
-        let path = endpoint.path.replace("{id}", &request.id().unwrap_or_default().to_string());
-        let mut http = self.http.request(endpoint.method.clone(), format!("{base}{path}"));
-        http = http.timeout(limit).bearer_auth(bearer).query(&request.query());
-        if let (Some(key), false) = (sender.key, endpoint.service == Service::Orchestrator) {
+        let bearer = self.bearer(*caller).await.map_err(|_| Fault::NotSent)?;
+        let path = endpoint.path.replace("{id}", &id.unwrap_or_default().to_string());
+        let http = self.http.request(endpoint.method.clone(), format!("{base}{path}"));
+        let mut http = http.timeout(limit).bearer_auth(bearer);
+        if endpoint.service == Service::Orchestrator {
+            content["idempotency_key"] = json!(key);
+            content["correlation_id"] = json!(correlation_id);
+        } else if let Some(key) = key {
             http = http.header("x-idempotency-key", key);
         }
-        if let Some(version) = request.if_match() {
+        if let Some(version) = if_match {
             http = http.header("if-match", format!("\"v{version}\""));
         }
-        let correlation_id = sender.correlation_id().unwrap_or_default();
-        if let Some(body) = request.body(sender.key, &correlation_id) {
-            http = http.json(&body);
+        http = match (&endpoint.method, &content) {
+            (_, Value::Null) => http,
+            (&Method::GET, query) => http.query(query),
+            (_, body) => http.json(body),
+        };
+        answer::read(&requests[request], endpoint, &correlation_id, http).await
+    }
+
+    /// The caller's token. The operator's is a new one where the last is about to end.
+    pub(crate) async fn bearer(&self, caller: Caller) -> Result<String, Fault<Error>> {
+        if caller == Caller::Service {
+            return Ok(self.targets.service_token.clone());
         }
-        answer::read(request, endpoint, &correlation_id, http.send().await).await
-    }
-
-    /// Microseconds since the start.
-    fn now(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
-    }
-
-    async fn bearer(&self, caller: Caller) -> Option<Arc<str>> {
-        match caller {
-            Caller::Service => Some(self.targets.service_token.as_str().into()),
-            Caller::Operator => self.operator_token().await.ok(),
-        }
-    }
-
-    /// The operator's token: a new one where the last is about to end.
-    async fn operator_token(&self) -> Result<Arc<str>> {
         let mut token = self.token.lock().await;
-        if let Some(Token { text, until }) = token.as_ref()
-            && Instant::now() + RENEWAL < *until
+        if let Some((text, renewal)) = &*token
+            && Instant::now() < *renewal
         {
-            return Ok(Arc::clone(text));
+            return Ok(text.clone());
         }
-        let Token { text, until } = self.log_in().await?;
-        *token = Some(Token { text: Arc::clone(&text), until });
-        Ok(text)
-    }
-
-    async fn log_in(&self) -> Result<Token> {
         let Targets { customers, admin_user, admin_password, .. } = &self.targets;
-        let client = customers_client::Client::new_with_client(
-            customers,
-            self.http.clone(),
-            Outbound::new().time_limit(ATTEMPT),
-        );
-        let credentials = customers_client::types::Credentials::builder();
-        let credentials = credentials.username(admin_user.as_str()).password(admin_password.as_str());
+        let outbound = Outbound::new().time_limit(ATTEMPT);
+        let client = customers_client::Client::new_with_client(customers, self.http.clone(), outbound);
+        let credentials = Credentials::builder().username(admin_user.as_str()).password(admin_password.as_str());
         let asked = Instant::now();
-        let answer = client_common::send(client.token_create().body(credentials).send()).await;
-        let answer = answer.context("cannot log in")?;
-        let until = asked + Duration::from_secs(answer.expires_in.into());
-        Ok(Token { text: answer.access_token.as_str().into(), until })
+        let answer = client_common::send(client.token_create().body(credentials).send()).await?;
+        let holds = Duration::from_secs(answer.expires_in.into());
+        Ok(token.insert((answer.access_token.clone(), asked + holds.saturating_sub(RENEWAL))).0.clone())
     }
 }
 
@@ -190,7 +156,7 @@ mod tests {
     use crate::outcome::Refusal;
 
     fn answered(status: u16, code: &str) -> Outcome {
-        let body = Some(Refusal { code: code.to_owned(), left: None });
+        let body = Some(Refusal { code: code.to_owned(), failure: None });
         Err(Fault::Answered { status, retry_after: Some(Duration::from_secs(1)), body })
     }
 

@@ -3,15 +3,14 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::{Context, Result};
-use customers_client::types::CustomerInput;
-use orders_client::types::NewProduct;
+use anyhow::{Context, Result, bail};
 use rand::Rng;
 use rand::seq::IndexedRandom;
 
-use crate::Targets;
-use crate::outcome::ProductSeen;
-use crate::session::RETRY;
+use crate::history::Record;
+use crate::outcome::{Order, Product, Seen};
+use crate::request::{Caller, Request};
+use crate::session::{RETRY, Session};
 
 /// Few, so that clients get in each other's way.
 const PLENTIFUL: usize = 5;
@@ -25,50 +24,42 @@ const REMEMBERED: usize = 64;
 /// What the clients work on.
 pub(crate) struct Shop {
     /// As they were made.
-    pub(crate) products: Vec<ProductSeen>,
+    pub(crate) products: Vec<Product>,
     customers: Vec<i64>,
-    recent: Mutex<VecDeque<i64>>,
+    recent: Mutex<VecDeque<Order>>,
 }
 
 impl Shop {
-    /// Creates products and customers, named after the run. Each attempt creates another one: those of unknown outcome are
-    /// never used.
-    pub(crate) async fn open(targets: &Targets, run: &str) -> Result<Self> {
-        let Targets { customers, orders, admin_user, admin_password, .. } = targets;
-        let log_in = || customers_client::log_in(customers, admin_user, admin_password);
-        let operator = RETRY.repeatable(log_in).await.context("cannot log in")?;
-        let orders = orders_client::Client::connect(orders, operator.clone())?;
-        let mut products = Vec::new();
-        for number in 0..PLENTIFUL + SCARCE {
-            let create = || {
-                let sku = format!("{run}-{number}-{:08x}", rand::random::<u32>());
-                let stock = if number < PLENTIFUL { MUCH } else { LITTLE };
-                let new = NewProduct::builder().sku(sku).name(format!("Product {number} of {run}"));
-                let new = new.price_cents(1_000 + number).stock(stock);
-                client_common::send(orders.product_create().body(new).send())
-            };
-            let product = RETRY.repeatable(create).await.context("cannot create a product")?;
-            products.push(ProductSeen::from(&*product));
+    /// Creates products and customers, named after the run.
+    pub(crate) async fn open(session: &Session, run: &str) -> Result<Self> {
+        RETRY.repeatable(|| session.bearer(Caller::Operator)).await.context("cannot log in")?;
+        let name = || format!("{run}-{:08x}", rand::random::<u32>());
+        let (mut products, mut customers) = (Vec::new(), Vec::new());
+        let stocks = [MUCH; PLENTIFUL].into_iter().chain([LITTLE; SCARCE]);
+        for (price_cents, stock) in (1_000..).zip(stocks) {
+            let new = || Request::CreateProduct { sku: name(), price_cents, stock };
+            match create(session, new).await.context("cannot create a product")? {
+                Seen::Product(product) => products.push(product),
+                seen => bail!("a new product is answered as {seen:?}"),
+            }
         }
-        let client = customers_client::Client::connect(customers, operator)?;
-        let mut customers = Vec::new();
-        for number in 0..CUSTOMERS {
-            let create = || {
-                let email = format!("{run}-{number}-{:08x}@example.com", rand::random::<u32>());
-                let new = CustomerInput::builder().name(format!("Customer {number} of {run}")).email(email);
-                client_common::send(client.customer_create().body(new).send())
-            };
-            customers.push(RETRY.repeatable(create).await.context("cannot create a customer")?.id);
+        for _ in 0..CUSTOMERS {
+            let email = || format!("{}@example.com", name());
+            let new = || Request::CreateCustomer { name: format!("Customer of {run}"), email: email() };
+            match create(session, new).await.context("cannot create a customer")? {
+                Seen::Customer(customer) => customers.push(customer.id),
+                seen => bail!("a new customer is answered as {seen:?}"),
+            }
         }
         Ok(Self { products, customers, recent: Mutex::default() })
     }
 
     pub(crate) fn customer(&self, rng: &mut impl Rng) -> i64 {
-        self.customers.choose(rng).copied().unwrap_or_default()
+        self.customers[rng.random_range(0..CUSTOMERS)]
     }
 
     pub(crate) fn product(&self, rng: &mut impl Rng) -> i64 {
-        self.products.choose(rng).map(|product| product.id).unwrap_or_default()
+        self.products[rng.random_range(0..PLENTIFUL + SCARCE)].id
     }
 
     /// One of which there is always enough: half of the time the first, so that many orders wait for one row and are made together.
@@ -79,10 +70,10 @@ impl Shop {
 
     /// One of which there is never much.
     pub(crate) fn scarce_product(&self, rng: &mut impl Rng) -> i64 {
-        self.products[PLENTIFUL..].choose(rng).map(|product| product.id).unwrap_or_default()
+        self.products[rng.random_range(PLENTIFUL..PLENTIFUL + SCARCE)].id
     }
 
-    pub(crate) fn remember(&self, order: i64) {
+    pub(crate) fn remember(&self, order: Order) {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         recent.push_back(order);
         if recent.len() > REMEMBERED {
@@ -91,8 +82,17 @@ impl Shop {
     }
 
     /// An order that somebody made a while ago.
-    pub(crate) fn recent_order(&self, rng: &mut impl Rng) -> Option<i64> {
+    pub(crate) fn recent_order(&self, rng: &mut impl Rng) -> Option<Order> {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        recent.make_contiguous().choose(rng).copied()
+        recent.make_contiguous().choose(rng).cloned()
     }
+}
+
+/// Creates one of them. Each attempt creates another one: those of unknown outcome are never used.
+async fn create(session: &Session, new: impl Fn() -> Request) -> Result<Seen> {
+    let create = || async {
+        let record = Record { caller: Caller::Operator, key: None, requests: vec![new()], sends: Vec::new() };
+        session.attempt(&record, 0, 0).await
+    };
+    Ok(RETRY.repeatable(create).await?.seen)
 }

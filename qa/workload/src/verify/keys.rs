@@ -1,7 +1,8 @@
 //! Whether the answers under one key agree.
 
 use super::Findings;
-use crate::history::{History, Record, Sent};
+use crate::history::{History, Record};
+use crate::outcome::Success;
 use crate::request::Request;
 
 const SAME_ORDER: &str = "every success under one key shows the same order";
@@ -13,19 +14,20 @@ const REUSED: &str = "only where a key came with other content before is it refu
 
 pub(super) fn check(history: &History, findings: &mut Findings) {
     for record in history.records.iter().filter(|record| record.key.is_some()) {
-        check_same(record, findings);
+        check_successes(record, findings);
         check_refusals(record, findings);
     }
 }
 
-fn check_same(record: &Record, findings: &mut Findings) {
-    let Some(first) = record.acknowledged().next() else { return };
-    for sent in record.acknowledged().skip(1) {
-        let seen = (first.seen(), sent.seen());
-        findings.unless(seen.0 == seen.1, SAME_ORDER, format_args!("{record} was told of {seen:?}"));
+fn check_successes(record: &Record, findings: &mut Findings) {
+    let mut successes = record.sends.iter().filter_map(|sent| Some((sent, sent.outcome.as_ref().ok()?)));
+    let Some((first, Success { seen, body, .. })) = successes.next() else { return };
+    for (sent, success) in successes {
+        let both = (seen, &success.seen);
+        findings.unless(both.0 == both.1, SAME_ORDER, format_args!("{record} was told of {both:?}"));
         // Each sender of a saga names a piece of work of its own, which its answer repeats.
-        let alike = sent.sender != first.sender || sent.body == first.body;
-        let [one, other] = [text(first), text(sent)];
+        let alike = sent.sender != first.sender || success.body == *body;
+        let [one, other] = [body, &success.body].map(|body| String::from_utf8_lossy(body));
         findings.unless(alike, SAME_BYTES, format_args!("{record} was answered {one}, and then {other}"));
         let one_content = sent.request == first.request;
         findings.unless(one_content, ONE_CONTENT, format_args!("{record} succeeded with several contents"));
@@ -36,13 +38,10 @@ fn check_same(record: &Record, findings: &mut Findings) {
     findings.unless(marked, MARKED, format_args!("{record} was told {executed} times that it was executed just now"));
 }
 
-fn text(sent: &Sent) -> String {
-    sent.body.as_ref().map(|body| String::from_utf8_lossy(body).into_owned()).unwrap_or_default()
-}
-
 fn check_refusals(record: &Record, findings: &mut Findings) {
     for sent in &record.sends {
-        let Some((status, code)) = sent.refusal() else { continue };
+        let Some((status, refusal)) = sent.refusal() else { continue };
+        let code = refusal.code.as_str();
         let acknowledged = record.acknowledged().any(|one| one.request == sent.request && one.ended < sent.started);
         let stays = !acknowledged || status >= 500 || code == "idempotency_in_progress";
         findings.unless(stays, STAYS, format_args!("{record} succeeded, and then was refused: {status} {code}"));

@@ -9,7 +9,6 @@ mod customers;
 mod keys;
 mod orders;
 mod products;
-mod reads;
 mod sagas;
 mod snapshot;
 #[cfg(test)]
@@ -21,7 +20,7 @@ use std::fmt::Display;
 
 use anyhow::Result;
 
-use crate::contract::Contract;
+use crate::contract::{self as documents, Contract};
 use crate::history::History;
 use snapshot::Snapshot;
 
@@ -35,7 +34,7 @@ impl History {
     ///
     /// Where the database cannot be read.
     pub async fn verify(&self, database_url: &str) -> Result<Vec<String>> {
-        Ok(self.findings(&Contract::read()?, &Snapshot::read(database_url).await?))
+        Ok(self.findings(&documents::read()?, &Snapshot::read(database_url).await?))
     }
 
     fn findings(&self, contract: &Contract, snapshot: &Snapshot) -> Vec<String> {
@@ -51,7 +50,6 @@ impl History {
         products::check(self, snapshot, &mut findings);
         customers::check(self, snapshot, &mut findings);
         versions::check(self, snapshot, &mut findings);
-        reads::check(self, snapshot, &mut findings);
         findings.0.into_iter().collect()
     }
 }

@@ -1,12 +1,12 @@
 //! Whether orders have the status that clients were told, and got there only by what clients did.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use super::Findings;
-use super::creates::is_as_told;
-use super::snapshot::{Order, Snapshot};
+use super::snapshot::{Row, Snapshot};
 use crate::history::{History, Record, Sent};
-use crate::outcome::{OrderSeen, Status};
+use crate::outcome::{Order, Seen, Status};
 use crate::request::Request;
 
 const CONFIRMED_ONCE: &str = "an order whose confirmation was acknowledged was confirmed exactly once";
@@ -21,115 +21,114 @@ const CONFIRMED_BY: &str = "an order is confirmed only where a client asked for 
 const REFUSED_CANCELED: &str = "an order that was called canceled is canceled";
 const KNOWN: &str = "an order that was acknowledged is not called unknown";
 const WINDOW: &str = "an order is too old to be canceled only 10 minutes after it was confirmed";
+const WANTED: &str = "every order of the load's products was asked for";
+const FETCHED: &str = "an order that was acknowledged can be fetched, with the same content";
+const FOUND: &str = "what was acknowledged is found in the list";
 const EXPIRY: &str = "system:expiry";
-const WINDOW_MICROS: u64 = 600_000_000;
-
-/// What clients did to one order.
-#[derive(Default)]
-struct Deeds<'h> {
-    created: Option<&'h Sent>,
-    confirms: Vec<&'h Record>,
-    cancels: Vec<&'h Record>,
-}
-
-impl<'h> Deeds<'h> {
-    fn transitions(&self) -> impl Iterator<Item = &&'h Record> {
-        self.confirms.iter().chain(&self.cancels)
-    }
-}
+const CANCEL_WINDOW: Duration = Duration::from_secs(600);
 
 pub(super) fn check(history: &History, snapshot: &Snapshot, findings: &mut Findings) {
-    let deeds = deeds(history);
-    for (id, deeds) in &deeds {
-        let Some(order) = snapshot.orders.get(id) else {
-            let acknowledged = deeds.transitions().any(|record| record.is_acknowledged());
-            findings.unless(!acknowledged, CONFIRMED_ONCE, format_args!("order {id} is missing"));
+    let created = check_reads(history, snapshot, findings);
+    let mut may_be_changed = HashSet::new();
+    for record in &history.records {
+        let (id, status) = match record.request() {
+            Request::Confirm { order } => (*order, Status::Confirmed),
+            Request::Cancel { order } => (*order, Status::Canceled),
+            _ => continue,
+        };
+        if record.may_be_done() {
+            may_be_changed.insert((id, status));
+        }
+        let Some(row) = snapshot.orders.get(&id) else {
+            findings.unless(!record.is_acknowledged(), CONFIRMED_ONCE, format_args!("order {id} is missing"));
             continue;
         };
-        for record in deeds.transitions() {
-            for seen in record.acknowledged().filter_map(Sent::order) {
-                check_transition(*id, order, record, seen, findings);
+        for sent in &record.sends {
+            if let Some(seen) = sent.order() {
+                check_change(row, record, status, seen, findings);
             }
-            check_refusals(*id, order, record, deeds.created, findings);
+            check_refusal(row, record, sent, created.get(&id).copied(), findings);
         }
     }
-    let (sagas, none) = (super::sagas::correlation_ids(history), Deeds::default());
-    for (id, order) in of_the_load(history, snapshot) {
-        check_end(id, order, deeds.get(&id).unwrap_or(&none), &sagas, findings);
+    let products: Vec<_> = history.products.iter().map(|product| product.id).collect();
+    let names: HashSet<_> = history.records.iter().flat_map(Record::names).collect();
+    for row in snapshot.orders.values() {
+        if row.order.items.iter().any(|item| products.contains(&item.product_id)) {
+            check_end(row, &names, &may_be_changed, findings);
+        }
     }
 }
 
-/// Orders of the load's products.
-pub(super) fn of_the_load<'b>(history: &History, snapshot: &'b Snapshot) -> impl Iterator<Item = (i64, &'b Order)> {
-    let products: Vec<_> = history.products.iter().map(|product| product.id).collect();
-    let is_ours = move |order: &Order| order.items.iter().any(|item| products.contains(&item.product));
-    snapshot.orders.iter().filter(move |(_, order)| is_ours(order)).map(|(id, order)| (*id, order))
-}
-
-fn deeds(history: &History) -> HashMap<i64, Deeds<'_>> {
-    let mut deeds = HashMap::<_, Deeds<'_>>::new();
-    for record in &history.records {
-        match record.request() {
-            Request::Confirm { order } => deeds.entry(*order).or_default().confirms.push(record),
-            Request::Cancel { order } => deeds.entry(*order).or_default().cancels.push(record),
-            Request::Create(_) | Request::CreateAndConfirm(_) => {
-                for sent in record.acknowledged() {
-                    let Some(OrderSeen { id, .. }) = sent.order() else { continue };
-                    deeds.entry(*id).or_default().created.get_or_insert(sent);
-                }
+/// Checks what clients read, who only ever ask for what was acknowledged. Returns the first answer about each new order.
+fn check_reads<'h>(history: &'h History, snapshot: &Snapshot, findings: &mut Findings) -> HashMap<i64, &'h Sent> {
+    let mut created = HashMap::new();
+    for (record, sent) in history.sends() {
+        match (record.request(), sent.seen()) {
+            (Request::Create(_) | Request::CreateAndConfirm(_), Some(Seen::Order(seen))) => {
+                created.entry(seen.id).or_insert(sent);
+            }
+            (Request::ViewOrder { order }, Some(Seen::Order(seen))) => {
+                let there = snapshot.orders.get(order).is_some_and(|row| row.is_as_shown(seen)) && seen.id == *order;
+                findings.unless(there, FETCHED, format_args!("order {order} was shown as {seen:?}"));
+            }
+            (Request::ViewOrder { order }, None) => {
+                let is_missing = matches!(sent.refusal(), Some((404, _)));
+                findings.unless(!is_missing, FETCHED, format_args!("order {order} was called unknown"));
+            }
+            (request, Some(Seen::List(false))) => {
+                findings.add(FOUND, format_args!("{request:?} did not find it"));
             }
             _ => {}
         }
     }
-    deeds
+    created
 }
 
-fn check_transition(id: i64, order: &Order, record: &Record, seen: &OrderSeen, findings: &mut Findings) {
-    let is_confirm = matches!(record.request(), Request::Confirm { .. });
-    let status = if is_confirm { Status::Confirmed } else { Status::Canceled };
-    let shown = seen.id == id && seen.status == status && is_as_told(order, seen);
+fn check_change(row: &Row, record: &Record, status: Status, seen: &Order, findings: &mut Findings) {
+    let id = row.order.id;
+    let shown = seen.id == id && seen.status == status && row.is_as_shown(seen);
     findings.unless(shown, SHOWN, format_args!("{record} of order {id} was told of {seen:?}"));
-    if is_confirm {
-        return check_confirmed(id, order, seen, record, findings);
+    if status == Status::Confirmed {
+        return check_confirmed(row, seen, record, findings);
     }
-    let canceled = order.status == Status::Canceled && order.events(Status::Canceled).count() == 1;
-    findings.unless(canceled, CANCELED, format_args!("order {id} is {order:?}; told by {record}"));
+    let canceled = !row.is_live() && row.events(Status::Canceled).count() == 1;
+    findings.unless(canceled, CANCELED, format_args!("order {id} is {row:?}; told by {record}"));
 }
 
 /// Whether an order is, or was, confirmed as the answer says.
-pub(super) fn check_confirmed(id: i64, order: &Order, seen: &OrderSeen, record: &Record, findings: &mut Findings) {
-    let events: Vec<_> = order.events(Status::Confirmed).collect();
-    let breach = format_args!("order {id} is {order:?}; told at {:?} by {record}", seen.confirmed_at);
-    findings.unless(events.len() == 1 && order.status != Status::Created, CONFIRMED_ONCE, breach);
+pub(super) fn check_confirmed(row: &Row, seen: &Order, record: &Record, findings: &mut Findings) {
+    let events: Vec<_> = row.events(Status::Confirmed).collect();
+    let (id, confirmed_at) = (row.order.id, row.order.confirmed_at);
+    let breach = format_args!("order {id} is {row:?}; told at {:?} by {record}", seen.confirmed_at);
+    findings.unless(events.len() == 1 && row.order.status != Status::Created, CONFIRMED_ONCE, breach);
     let at = events.first().map(|event| event.at);
-    findings.unless((seen.confirmed_at, at) == (order.confirmed_at, order.confirmed_at), CONFIRMED_THEN, breach);
-    let expired = order.events(Status::Canceled).any(|event| event.principal == EXPIRY);
+    findings.unless(seen.confirmed_at == confirmed_at && at == confirmed_at, CONFIRMED_THEN, breach);
+    let expired = row.events(Status::Canceled).any(|event| event.principal == EXPIRY);
     findings.unless(!expired, NOT_EXPIRED, breach);
 }
 
-fn check_refusals(id: i64, order: &Order, record: &Record, created: Option<&Sent>, findings: &mut Findings) {
-    let breach = format_args!("order {id} is {:?}; told by {record}", order.status);
-    for sent in &record.sends {
-        findings.unless(!sent.has_code("order_canceled") || !order.is_live(), REFUSED_CANCELED, breach);
-        findings.unless(!sent.has_code("order_not_found"), KNOWN, breach);
-        let young = created.is_some_and(|created| sent.ended < created.started.saturating_add(WINDOW_MICROS));
-        let may_be_late = order.confirmed_at.is_some() && (!young || created.is_some_and(Sent::is_replay));
-        findings.unless(!sent.has_code("cancel_window_passed") || may_be_late, WINDOW, breach);
-    }
+fn check_refusal(row: &Row, record: &Record, sent: &Sent, created: Option<&Sent>, findings: &mut Findings) {
+    let breach = format_args!("order {} is {:?}; told by {record}", row.order.id, row.order.status);
+    findings.unless(!sent.has_code("order_canceled") || !row.is_live(), REFUSED_CANCELED, breach);
+    findings.unless(!sent.has_code("order_not_found"), KNOWN, breach);
+    let young = created.is_some_and(|created| sent.ended < created.started + CANCEL_WINDOW);
+    let may_be_late = row.order.confirmed_at.is_some() && (!young || created.is_some_and(Sent::is_replay));
+    findings.unless(!sent.has_code("cancel_window_passed") || may_be_late, WINDOW, breach);
 }
 
 /// How the order got its last status.
-fn check_end(id: i64, order: &Order, deeds: &Deeds<'_>, sagas: &HashMap<String, &Record>, findings: &mut Findings) {
-    let saga = order.event(Status::Created).and_then(|event| sagas.get(&event.correlation_id));
-    let sent = |records: &[&Record]| records.iter().any(|record| record.may_be_done());
-    let breach = format_args!("order {id} is {order:?}");
-    let is_confirmed = order.event(Status::Confirmed).is_some() || order.status == Status::Confirmed;
-    findings.unless(!is_confirmed || saga.is_some() || sent(&deeds.confirms), CONFIRMED_BY, breach);
-    let expired = order.event(Status::Canceled).is_some_and(|event| event.principal == EXPIRY);
-    findings.unless(!expired || order.principal == "service", EXPIRES, breach);
-    if order.status == Status::Canceled && !expired {
-        // What a saga compensates was never confirmed.
-        let compensated = saga.is_some() && order.event(Status::Confirmed).is_none();
-        findings.unless(compensated || sent(&deeds.cancels), ENDED_BY, breach);
-    }
+fn check_end(row: &Row, names: &HashSet<String>, changed: &HashSet<(i64, Status)>, findings: &mut Findings) {
+    let id = row.order.id;
+    let breach = format_args!("order {id} is {row:?}");
+    findings.unless(row.names().any(|name| names.contains(name)), WANTED, breach);
+    let (created, confirmed) = (row.event(Status::Created), row.event(Status::Confirmed));
+    let by_saga = created.is_some_and(|event| names.contains(&event.correlation_id));
+    let is_confirmed = confirmed.is_some() || row.order.status == Status::Confirmed;
+    let may_be_confirmed = by_saga || changed.contains(&(id, Status::Confirmed));
+    findings.unless(!is_confirmed || may_be_confirmed, CONFIRMED_BY, breach);
+    let expired = row.event(Status::Canceled).is_some_and(|event| event.principal == EXPIRY);
+    findings.unless(!expired || row.principal == "service", EXPIRES, breach);
+    // What a saga compensates was never confirmed.
+    let may_be_canceled = by_saga && confirmed.is_none() || changed.contains(&(id, Status::Canceled));
+    findings.unless(row.is_live() || expired || may_be_canceled, ENDED_BY, breach);
 }

@@ -1,41 +1,34 @@
 //! The rows that matter to clients, all as of one moment.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use anyhow::{Context, Result};
+use chrono::{DateTime, NaiveDateTime, Utc};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts, OptsBuilder};
 
-use crate::outcome::{Item, Status};
+use crate::history::Record;
+use crate::outcome::{Adjustment, Customer, Item, Order, Product, Status};
 
-/// The rows and their indexes.
+/// The rows, by id.
 #[derive(Debug, Default)]
 pub(super) struct Snapshot {
-    pub(super) orders: HashMap<i64, Order>,
+    pub(super) orders: HashMap<i64, Row>,
     pub(super) products: HashMap<i64, Product>,
-    pub(super) customers: HashMap<i64, Customer>,
-    /// The operators' stock movements, by reference: product and pieces.
-    pub(super) adjustments: HashMap<String, Vec<(i64, i64)>>,
-    /// Orders by the client's reference.
-    pub(super) by_reference: HashMap<String, Vec<i64>>,
-    /// Orders by the correlation id of their first event.
-    pub(super) by_correlation: HashMap<String, Vec<i64>>,
-    /// Orders by caller and key.
-    pub(super) by_key: HashMap<(String, String), Vec<i64>>,
+    /// With whether it is deleted.
+    pub(super) customers: HashMap<i64, (Customer, bool)>,
+    /// The operators' stock movements, by reference.
+    pub(super) adjustments: HashMap<String, Vec<Adjustment>>,
+    /// Orders by name and by key.
+    pub(super) by_name: HashMap<String, BTreeSet<i64>>,
 }
 
+/// An order, and what no answer shows of it.
 #[derive(Debug)]
-pub(super) struct Order {
-    pub(super) customer: i64,
-    pub(super) status: Status,
-    pub(super) total_cents: i64,
-    pub(super) reference: Option<String>,
-    /// Microseconds since 1970.
-    pub(super) confirmed_at: Option<i64>,
-    pub(super) version: i64,
+pub(super) struct Row {
+    pub(super) order: Order,
     pub(super) principal: String,
     pub(super) key: Option<String>,
-    pub(super) items: Vec<Item>,
     pub(super) events: Vec<Event>,
 }
 
@@ -44,35 +37,19 @@ pub(super) struct Event {
     pub(super) to: Status,
     pub(super) principal: String,
     pub(super) correlation_id: String,
-    /// Microseconds since 1970.
-    pub(super) at: i64,
+    pub(super) at: DateTime<Utc>,
 }
 
-#[derive(Debug)]
-pub(super) struct Product {
-    pub(super) price_cents: i64,
-    pub(super) stock: i64,
-    pub(super) version: i64,
-}
-
-#[derive(Debug)]
-pub(super) struct Customer {
-    pub(super) name: String,
-    pub(super) email: String,
-    pub(super) version: i64,
-    pub(super) deleted: bool,
-}
-
-type OrderRow = (i64, i64, String, i64, Option<String>, Option<i64>, i64, String, Option<String>);
-
-const ORDERS: &str = "SELECT id, customer_id, CAST(status AS CHAR), total_cents, external_reference, \
-     TIMESTAMPDIFF(MICROSECOND, '1970-01-01', confirmed_at), version, create_principal, create_key FROM orders";
+type OrderRow = (i64, i64, String, i64, Option<String>, Option<NaiveDateTime>, i64, String, Option<String>);
+const ORDERS: &str = "SELECT id, customer_id, CAST(status AS CHAR), total_cents, external_reference, confirmed_at, \
+     version, create_principal, create_key FROM orders";
 const ITEMS: &str = "SELECT order_id, product_id, qty, unit_price_cents FROM order_items ORDER BY order_id, product_id";
-const EVENTS: &str = "SELECT order_id, CAST(to_status AS CHAR), principal, correlation_id, \
-     TIMESTAMPDIFF(MICROSECOND, '1970-01-01', created_at) FROM order_events ORDER BY id";
-const PRODUCTS: &str = "SELECT id, price_cents, stock, version FROM products";
-const CUSTOMERS: &str = "SELECT id, name, email, version, deleted_at IS NOT NULL FROM customers";
-const ADJUSTMENTS: &str = "SELECT reference, product_id, delta FROM stock_movements WHERE reference IS NOT NULL";
+type EventRow = (i64, String, String, String, NaiveDateTime);
+const EVENTS: &str = "SELECT order_id, CAST(to_status AS CHAR), principal, correlation_id, created_at \
+     FROM order_events ORDER BY id";
+const PRODUCTS: &str = "SELECT id, version, price_cents, stock FROM products";
+const CUSTOMERS: &str = "SELECT id, version, name, email, deleted_at IS NOT NULL FROM customers";
+const ADJUSTMENTS: &str = "SELECT product_id, delta, reference FROM stock_movements WHERE reference IS NOT NULL";
 
 impl Snapshot {
     pub(super) async fn read(url: &str) -> Result<Self> {
@@ -80,74 +57,57 @@ impl Snapshot {
         let mut connection = Conn::new(opts).await.context("cannot reach the database")?;
         connection.query_drop("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
         connection.query_drop("START TRANSACTION WITH CONSISTENT SNAPSHOT").await?;
-        let mut snapshot = Self::default();
-        snapshot.read_orders(&mut connection).await.context("cannot read the orders")?;
-        snapshot.read_others(&mut connection).await.context("cannot read products and customers")?;
+        let snapshot = Self::rows(&mut connection).await.context("cannot read the tables")?;
         connection.disconnect().await?;
-        snapshot.index();
-        Ok(snapshot)
+        Ok(snapshot.indexed())
     }
 
-    async fn read_orders(&mut self, connection: &mut Conn) -> Result<()> {
-        let rows = connection.query::<OrderRow, _>(ORDERS).await?;
-        for (id, customer, name, total_cents, reference, confirmed_at, version, principal, key) in rows {
-            let (status, items, events) = (status(&name)?, Vec::new(), Vec::new());
-            let order = Order {
-                customer,
-                status,
-                total_cents,
-                reference,
-                confirmed_at,
-                version,
-                principal,
-                key,
-                items,
-                events,
-            };
-            self.orders.insert(id, order);
+    async fn rows(connection: &mut Conn) -> Result<Self> {
+        let mut orders = HashMap::new();
+        for row in connection.query::<OrderRow, _>(ORDERS).await? {
+            let (id, customer_id, status, total_cents, external_reference, confirmed_at, version, principal, key) = row;
+            let (status, version, items, events) = (status.parse()?, Some(version), Vec::new(), Vec::new());
+            let confirmed_at = confirmed_at.map(|at| at.and_utc());
+            let order =
+                Order { id, customer_id, status, total_cents, external_reference, confirmed_at, version, items };
+            orders.insert(id, Row { order, principal, key, events });
         }
-        for (order, product, qty, unit_price_cents) in connection.query::<(i64, i64, i64, i64), _>(ITEMS).await? {
-            let item = Item { product, qty, unit_price_cents };
-            self.orders.entry(order).and_modify(|order| order.items.push(item));
+        for (order, product_id, qty, unit_price_cents) in connection.query::<(i64, _, _, _), _>(ITEMS).await? {
+            let item = Item { product_id, qty, unit_price_cents };
+            orders.entry(order).and_modify(|row| row.order.items.push(item));
         }
-        let rows = connection.query::<(i64, String, String, String, i64), _>(EVENTS).await?;
-        for (order, to, principal, correlation_id, at) in rows {
-            let event = Event { to: status(&to)?, principal, correlation_id, at };
-            self.orders.entry(order).and_modify(|order| order.events.push(event));
+        for (order, to, principal, correlation_id, at) in connection.query::<EventRow, _>(EVENTS).await? {
+            let event = Event { to: to.parse()?, principal, correlation_id, at: at.and_utc() };
+            orders.entry(order).and_modify(|row| row.events.push(event));
         }
-        Ok(())
+        let product = |(id, version, price_cents, stock)| (id, Product { id, version, price_cents, stock });
+        let products = connection.query_map(PRODUCTS, product).await?.into_iter().collect();
+        let customer = |(id, version, name, email, gone)| (id, (Customer { id, version, name, email }, gone));
+        let customers = connection.query_map(CUSTOMERS, customer).await?.into_iter().collect();
+        let mut adjustments = HashMap::<_, Vec<_>>::new();
+        for (product_id, delta, reference) in connection.query::<(_, _, String), _>(ADJUSTMENTS).await? {
+            let adjustment = Adjustment { product_id, delta, reference: Some(reference.clone()) };
+            adjustments.entry(reference).or_default().push(adjustment);
+        }
+        Ok(Self { orders, products, customers, adjustments, ..Self::default() })
     }
 
-    async fn read_others(&mut self, connection: &mut Conn) -> Result<()> {
-        for (id, price_cents, stock, version) in connection.query::<(i64, i64, i64, i64), _>(PRODUCTS).await? {
-            self.products.insert(id, Product { price_cents, stock, version });
+    pub(super) fn indexed(mut self) -> Self {
+        for (id, row) in &self.orders {
+            for name in row.names().chain(&row.key) {
+                self.by_name.entry(name.clone()).or_default().insert(*id);
+            }
         }
-        let rows = connection.query::<(i64, String, String, i64, bool), _>(CUSTOMERS).await?;
-        for (id, name, email, version, deleted) in rows {
-            self.customers.insert(id, Customer { name, email, version, deleted });
-        }
-        for (reference, product, delta) in connection.query::<(String, i64, i64), _>(ADJUSTMENTS).await? {
-            self.adjustments.entry(reference).or_default().push((product, delta));
-        }
-        Ok(())
+        self
     }
 
-    pub(super) fn index(&mut self) {
-        for (&id, order) in &self.orders {
-            if let Some(reference) = &order.reference {
-                self.by_reference.entry(reference.clone()).or_default().push(id);
-            }
-            if let Some(key) = &order.key {
-                self.by_key.entry((order.principal.clone(), key.clone())).or_default().push(id);
-            }
-            if let Some(created) = order.event(Status::Created) {
-                self.by_correlation.entry(created.correlation_id.clone()).or_default().push(id);
-            }
-        }
+    /// Orders that this record created, by their names.
+    pub(super) fn orders_of(&self, record: &Record) -> BTreeSet<i64> {
+        record.names().iter().filter_map(|name| self.by_name.get(name)).flatten().copied().collect()
     }
 }
 
-impl Order {
+impl Row {
     /// The first event of entering this status.
     pub(super) fn event(&self, to: Status) -> Option<&Event> {
         self.events(to).next()
@@ -158,15 +118,18 @@ impl Order {
     }
 
     pub(super) fn is_live(&self) -> bool {
-        self.status != Status::Canceled
+        self.order.status != Status::Canceled
     }
-}
 
-fn status(name: &str) -> Result<Status> {
-    match name {
-        "CREATED" => Ok(Status::Created),
-        "CONFIRMED" => Ok(Status::Confirmed),
-        "CANCELED" => Ok(Status::Canceled),
-        other => anyhow::bail!("an order is {other}"),
+    /// The client's reference, and the correlation id under which it was created.
+    pub(super) fn names(&self) -> impl Iterator<Item = &String> {
+        let created = self.event(Status::Created).map(|event| &event.correlation_id);
+        self.order.external_reference.iter().chain(created)
+    }
+
+    /// Whether it has the content that an answer showed.
+    pub(super) fn is_as_shown(&self, seen: &Order) -> bool {
+        let Order { customer_id, total_cents, items, .. } = &self.order;
+        (customer_id, total_cents, items) == (&seen.customer_id, &seen.total_cents, &seen.items)
     }
 }

@@ -1,16 +1,19 @@
 //! Histories that no database can make true: each breaks one rule by what clients were told.
 
+use std::time::Duration;
+
+use chrono::DateTime;
 use client_common::Fault;
-use orchestrator_client::types::Compensated;
+use orchestrator_client::types::{Compensated, FailureReason, Step};
 
-use super::snapshot::{Customer, Event, Order, Product, Snapshot};
-use crate::contract::Contract;
+use super::snapshot::{Event, Row, Snapshot};
+use crate::contract::read;
 use crate::history::{History, Record, Sent};
-use crate::outcome::{CustomerSeen, Item, Left, OrderSeen, Outcome, ProductSeen, Refusal, Seen, Status, Success};
+use crate::outcome::{Adjustment, Customer, Item, Order, Outcome, Product, Refusal, Seen, Status, Success};
 use crate::progress::Progress;
-use crate::request::{Caller, NewOrder, Request};
+use crate::request::{Caller, Line, NewOrder, Request};
 
-const FIRST: ProductSeen = ProductSeen { id: 1, version: 1, price_cents: 10, stock: 100 };
+const FIRST: Product = Product { id: 1, version: 1, price_cents: 10, stock: 100 };
 const MINUTE: u64 = 60_000_000;
 
 /// What the rules say of these operations and this database.
@@ -19,12 +22,7 @@ fn findings(records: Vec<Record>, snapshot: Snapshot) -> Vec<String> {
 }
 
 fn check(history: &History, snapshot: Snapshot) -> Vec<String> {
-    history.findings(&Contract::read().unwrap(), &indexed(snapshot))
-}
-
-fn indexed(mut snapshot: Snapshot) -> Snapshot {
-    snapshot.index();
-    snapshot
+    history.findings(&read().unwrap(), &snapshot.indexed())
 }
 
 fn history(records: Vec<Record>, behind_balancer: bool) -> History {
@@ -47,19 +45,20 @@ fn record(key: Option<&str>, request: Request, outcomes: Vec<Outcome>) -> Record
 }
 
 fn sent(request: usize, sender: usize, started: u64, outcome: Outcome) -> Sent {
-    Sent { request, sender, started, ended: started + 5, outcome, body: None }
+    let [started, ended] = [started, started + 5].map(Duration::from_micros);
+    Sent { request, sender, started, ended, outcome }
 }
 
 fn at(started: u64, mut record: Record) -> Record {
     for sent in &mut record.sends {
-        sent.started += started;
-        sent.ended += started;
+        sent.started += Duration::from_micros(started);
+        sent.ended += Duration::from_micros(started);
     }
     record
 }
 
 fn told(status: u16, seen: Seen) -> Outcome {
-    Ok(Success { status, replayed: false, seen })
+    Ok(Success { status, replayed: false, seen, body: Vec::new() })
 }
 
 fn replayed(outcome: Outcome) -> Outcome {
@@ -67,17 +66,20 @@ fn replayed(outcome: Outcome) -> Outcome {
 }
 
 fn refused(status: u16, code: &str) -> Outcome {
-    Err(Fault::Answered { status, retry_after: None, body: Some(Refusal { code: code.to_owned(), left: None }) })
+    Err(Fault::Answered { status, retry_after: None, body: Some(Refusal { code: code.to_owned(), failure: None }) })
 }
 
 fn failed(compensated: Compensated, safe_to_retry: bool) -> Outcome {
-    let left = Some(Left { order: Some(7), compensated, safe_to_retry });
-    let body = Some(Refusal { code: "insufficient_stock".to_owned(), left });
+    let failure = FailureReason::builder().code("insufficient_stock").message("").step(Step::Create).attempts(1_u32);
+    let failure = failure.order_id(7).compensated(compensated).safe_to_retry(safe_to_retry);
+    let failure = Some(failure.try_into().unwrap());
+    let body = Some(Refusal { code: "insufficient_stock".to_owned(), failure });
     Err(Fault::Answered { status: 409, retry_after: None, body })
 }
 
 fn new_order() -> NewOrder {
-    NewOrder { customer: 3, lines: vec![(1, 2)], reference: Some("r".to_owned()), expected_total_cents: None }
+    let (items, external_reference) = (vec![Line { product_id: 1, qty: 2 }], Some("r".to_owned()));
+    NewOrder { customer_id: 3, items, external_reference, expected_total_cents: None }
 }
 
 fn create() -> Request {
@@ -88,13 +90,13 @@ fn saga() -> Request {
     Request::CreateAndConfirm(new_order())
 }
 
-const ITEM: Item = Item { product: 1, qty: 2, unit_price_cents: 10 };
+const ITEM: Item = Item { product_id: 1, qty: 2, unit_price_cents: 10 };
 
-fn order(status: Status) -> OrderSeen {
-    let confirmed_at = (status == Status::Confirmed).then_some(1_000);
+fn order(status: Status) -> Order {
+    let confirmed_at = DateTime::from_timestamp_micros(1_000).filter(|_| status == Status::Confirmed);
     let version = Some(if status == Status::Created { 1 } else { 2 });
-    let (reference, items) = (Some("r".to_owned()), vec![ITEM]);
-    OrderSeen { id: 7, customer: 3, status, total_cents: 20, reference, confirmed_at, version, items }
+    let (external_reference, items) = (Some("r".to_owned()), vec![ITEM]);
+    Order { id: 7, customer_id: 3, status, total_cents: 20, external_reference, confirmed_at, version, items }
 }
 
 fn created() -> Outcome {
@@ -107,29 +109,20 @@ fn confirmed() -> Outcome {
 
 /// A database with order 7 under this key, made by the piece of work `k/0`, and what it holds.
 fn with_order(key: &str, status: Status) -> Snapshot {
-    let event = |to| Event { to, principal: "service".to_owned(), correlation_id: "k/0".to_owned(), at: 1_000 };
+    let at = DateTime::from_timestamp_micros(1_000).unwrap();
+    let event = |to| Event { to, principal: "service".to_owned(), correlation_id: "k/0".to_owned(), at };
     let events = match status {
         Status::Created => vec![event(Status::Created)],
         _ => vec![event(Status::Created), event(status)],
     };
-    let row = Order {
-        customer: 3,
-        status,
-        total_cents: 20,
-        reference: Some("r".to_owned()),
-        confirmed_at: (status == Status::Confirmed).then_some(1_000),
-        version: 2,
-        principal: "service".to_owned(),
-        key: Some(key.to_owned()),
-        items: vec![ITEM],
-        events,
-    };
+    let order = Order { version: Some(2), ..order(status) };
+    let row = Row { order, principal: "service".to_owned(), key: Some(key.to_owned()), events };
     let stock = if status == Status::Canceled { 100 } else { 98 };
     Snapshot { orders: [(7, row)].into(), ..with_product(10, stock) }
 }
 
 fn with_product(price_cents: i64, stock: i64) -> Snapshot {
-    Snapshot { products: [(1, Product { price_cents, stock, version: 9 })].into(), ..Snapshot::default() }
+    Snapshot { products: [(1, Product { id: 1, price_cents, stock, version: 9 })].into(), ..Snapshot::default() }
 }
 
 fn nothing() -> Snapshot {
@@ -174,11 +167,11 @@ fn what_a_balancer_answers_by_itself_breaks_no_rule_of_the_services() {
 fn answers_under_one_key_that_disagree() {
     let books = || with_order("c", Status::Created);
     let keyed = |outcomes| vec![record(Some("c"), create(), outcomes)];
-    let other = told(201, Seen::Order(OrderSeen { id: 8, ..order(Status::Created) }));
+    let other = told(201, Seen::Order(Order { id: 8, ..order(Status::Created) }));
     breaks("every success under one key shows the same order", keyed(vec![created(), replayed(other)]), books());
     let mut bytes = keyed(vec![created(), replayed(created())]);
     for (number, sent) in (0..).zip(&mut bytes[0].sends) {
-        sent.body = Some([number].as_slice().into());
+        sent.outcome.as_mut().unwrap().body = vec![number];
     }
     breaks("every success under one key has the same bytes", bytes, books());
     breaks("every success under one key but the first", keyed(vec![created(), created()]), books());
@@ -196,9 +189,9 @@ fn orders_that_are_not_as_they_were_asked_for() {
     let as_told = |seen| vec![record(Some("c"), create(), vec![told(201, Seen::Order(seen))])];
     let books = || with_order("c", Status::Created);
     let seen = || order(Status::Created);
-    breaks("an order is for the customer and the items", as_told(OrderSeen { customer: 4, ..seen() }), books());
-    breaks("an order's total is the sum", as_told(OrderSeen { total_cents: 21, ..seen() }), books());
-    breaks("a new order is shown as CREATED", as_told(OrderSeen { version: Some(2), ..seen() }), books());
+    breaks("an order is for the customer and the items", as_told(Order { customer_id: 4, ..seen() }), books());
+    breaks("an order's total is the sum", as_told(Order { total_cents: 21, ..seen() }), books());
+    breaks("a new order is shown as CREATED", as_told(Order { version: Some(2), ..seen() }), books());
     let refused = || vec![record(Some("c"), create(), vec![refused(409, "insufficient_stock")])];
     breaks("where a create was only ever refused", refused(), books());
     assert_eq!(findings(refused(), nothing()), [] as [String; 0]);
@@ -258,13 +251,13 @@ fn what_the_orchestrator_says_and_is_not_so() {
 }
 
 fn price(version: i64, price_cents: i64, if_match: Option<i64>) -> Record {
-    let shown = ProductSeen { version, price_cents, ..FIRST };
+    let shown = Product { version, price_cents, ..FIRST };
     let request = Request::SetPrice { product: 1, price_cents, if_match };
     record(None, request, vec![told(200, Seen::Product(shown))])
 }
 
 fn see(version: i64, price_cents: i64) -> Record {
-    let shown = ProductSeen { version, price_cents, ..FIRST };
+    let shown = Product { version, price_cents, ..FIRST };
     record(None, Request::ViewProduct { product: 1 }, vec![told(200, Seen::Product(shown))])
 }
 
@@ -283,32 +276,35 @@ fn changes_of_a_product_that_contradict_each_other() {
     assert_eq!(findings(vec![price(3, 11, None), at(100, unknown)], with_product(12, 100)), [] as [String; 0]);
 }
 
+fn moved(delta: i64) -> Adjustment {
+    Adjustment { product_id: 1, delta, reference: Some("a".to_owned()) }
+}
+
 #[test]
 fn adjustments_of_unknown_outcome_may_have_been_made_or_not() {
-    let adjustment = |outcome| {
-        let request = Request::AdjustStock { product: 1, delta: 5, reference: "a".to_owned() };
-        vec![record(None, request, vec![outcome])]
+    let adjustment = |outcome| vec![record(None, Request::AdjustStock(moved(5)), vec![outcome])];
+    let with_entries = |stock, entries: &[i64]| Snapshot {
+        adjustments: [("a".to_owned(), entries.iter().map(|delta| moved(*delta)).collect())].into(),
+        ..with_product(10, stock)
     };
-    let with_entries =
-        |stock, entries| Snapshot { adjustments: [("a".to_owned(), entries)].into(), ..with_product(10, stock) };
     let unknown = || adjustment(Err(Fault::TimedOut));
     assert_eq!(findings(unknown(), with_product(10, 100)), [] as [String; 0]);
-    assert_eq!(findings(unknown(), with_entries(105, vec![(1, 5)])), [] as [String; 0]);
-    breaks("an acknowledged adjustment is made once", unknown(), with_entries(110, vec![(1, 5), (1, 5)]));
+    assert_eq!(findings(unknown(), with_entries(105, &[5])), [] as [String; 0]);
+    breaks("an acknowledged adjustment is made once", unknown(), with_entries(110, &[5, 5]));
     breaks("a product's stock is the first stock", unknown(), with_product(10, 106));
     let refused = || adjustment(refused(503, "unavailable"));
-    breaks("an acknowledged adjustment is made once", refused(), with_entries(105, vec![(1, 5)]));
-    let other = told(201, Seen::Movement { product: 1, delta: 6, reference: Some("a".to_owned()) });
-    breaks("an adjustment is answered with what it did", adjustment(other), with_entries(105, vec![(1, 5)]));
+    breaks("an acknowledged adjustment is made once", refused(), with_entries(105, &[5]));
+    let other = told(201, Seen::Movement(moved(6)));
+    breaks("an adjustment is answered with what it did", adjustment(other), with_entries(105, &[5]));
 }
 
 fn customer(version: i64, name: &str) -> Outcome {
-    told(200, Seen::Customer(CustomerSeen { id: 9, version, name: name.to_owned(), email: "e".to_owned() }))
+    told(200, Seen::Customer(Customer { id: 9, version, name: name.to_owned(), email: "e".to_owned() }))
 }
 
 fn customers(rows: &[i64]) -> Snapshot {
-    let row = || Customer { name: "n".to_owned(), email: "e".to_owned(), version: 9, deleted: false };
-    Snapshot { customers: rows.iter().map(|id| (*id, row())).collect(), ..nothing() }
+    let row = |id| Customer { id, name: "n".to_owned(), email: "e".to_owned(), version: 9 };
+    Snapshot { customers: rows.iter().map(|id| (*id, (row(*id), false))).collect(), ..nothing() }
 }
 
 #[test]
@@ -339,14 +335,14 @@ fn customers_that_are_not_as_they_were_told() {
 fn reads_that_contradict_what_was_told_before() {
     let view = |outcome| record(None, Request::ViewOrder { order: 7 }, vec![outcome]);
     let books = || with_order("c", Status::Confirmed);
-    let shown = |status, version| told(200, Seen::Order(OrderSeen { version: Some(version), ..order(status) }));
+    let shown = |status, version| told(200, Seen::Order(Order { version: Some(version), ..order(status) }));
     let (newer, older) = (view(shown(Status::Confirmed, 2)), view(shown(Status::Created, 1)));
     breaks("an order's version goes forward", vec![newer, at(100, older)], books());
     let (one, other) = (view(shown(Status::Confirmed, 2)), view(shown(Status::Canceled, 2)));
     breaks("each version of an order has one state", vec![one, other], books());
     breaks("an order that was acknowledged can be fetched", vec![view(refused(404, "order_not_found"))], books());
     let find = Request::FindOrder { order: 7, reference: "r".to_owned() };
-    let missing = record(None, find, vec![told(200, Seen::List { found: false })]);
+    let missing = record(None, find, vec![told(200, Seen::List(false))]);
     breaks("what was acknowledged is found in the list", vec![missing], books());
 }
 
@@ -362,9 +358,14 @@ fn a_client_that_was_lost_is_named() {
 fn an_undo_that_cancels_what_was_confirmed_is_named() {
     let mut snapshot = with_order("x", Status::Confirmed);
     let row = snapshot.orders.get_mut(&7).unwrap();
-    (row.status, row.version) = (Status::Canceled, 3);
+    (row.order.status, row.order.version) = (Status::Canceled, Some(3));
     let (principal, correlation_id) = ("service".to_owned(), "k/0".to_owned());
-    row.events.push(Event { to: Status::Canceled, principal, correlation_id, at: 2_000 });
+    row.events.push(Event {
+        to: Status::Canceled,
+        principal,
+        correlation_id,
+        at: DateTime::from_timestamp_micros(2_000).unwrap(),
+    });
     snapshot.products.get_mut(&1).unwrap().stock = 100;
     breaks(
         "a confirmed order ends only by",

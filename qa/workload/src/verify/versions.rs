@@ -1,32 +1,36 @@
 //! Whether the versions of a resource go forward, from one answer to the next and to the database.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::Findings;
 use super::snapshot::Snapshot;
-use crate::history::{History, Sent};
+use crate::history::History;
 use crate::outcome::Seen;
 use crate::request::Request;
 
 /// A version that a client was shown, and when the request was in flight.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Shown {
-    started: u64,
-    ended: u64,
+    started: Duration,
+    ended: Duration,
     version: i64,
     /// Whether this very request created the version.
     is_change: bool,
-}
-
-impl Shown {
-    fn new(sent: &Sent, version: i64, is_change: bool) -> Self {
-        Self { started: sent.started, ended: sent.ended, version, is_change }
-    }
+    state: String,
 }
 
 pub(super) fn check(history: &History, snapshot: &Snapshot, findings: &mut Findings) {
-    let mut resources = BTreeMap::<(&str, i64), Vec<(Shown, String)>>::new();
-    for record in &history.records {
+    let mut resources = BTreeMap::<(&str, &str, i64), Vec<Shown>>::new();
+    for (record, sent) in history.sends().filter(|(_, sent)| !sent.is_replay()) {
+        let Some((seen, version)) = sent.seen().and_then(|seen| Some((seen, seen.version()?))) else { continue };
+        let (resource, state) = match seen {
+            Seen::Order(order) => (("an", "order", order.id), format!("{:?}", order.status)),
+            Seen::Product(product) => (("a", "product", product.id), format!("{product:?}")),
+            Seen::Customer(customer) => (("a", "customer", customer.id), format!("{customer:?}")),
+            _ => continue,
+        };
         let is_change = matches!(
             record.request(),
             Request::SetPrice { .. }
@@ -34,87 +38,63 @@ pub(super) fn check(history: &History, snapshot: &Snapshot, findings: &mut Findi
                 | Request::CreateCustomer { .. }
                 | Request::UpdateCustomer { .. }
         );
-        for sent in record.sends.iter().filter(|sent| !sent.is_replay()) {
-            let Some((seen, version)) = sent.seen().and_then(|seen| Some((seen, seen.version()?))) else { continue };
-            let (resource, state) = match seen {
-                Seen::Order(order) => (("order", order.id), format!("{:?}", order.status)),
-                Seen::Product(product) => (("product", product.id), format!("{product:?}")),
-                Seen::Customer(customer) => (("customer", customer.id), format!("{customer:?}")),
-                _ => continue,
-            };
-            resources.entry(resource).or_default().push((Shown::new(sent, version, is_change), state));
-        }
+        let shown = Shown { started: sent.started, ended: sent.ended, version, is_change, state };
+        resources.entry(resource).or_default().push(shown);
     }
-    for ((kind, id), shown) in &resources {
-        check_answers(kind, *id, shown, findings);
-        let reached = match *kind {
-            "order" => snapshot.orders.get(id).map(|order| order.version),
-            "product" => snapshot.products.get(id).map(|product| product.version),
-            _ => snapshot.customers.get(id).map(|customer| customer.version),
+    for ((a, kind, id), mut shown) in resources {
+        check_answers((a, kind, id), &mut shown, findings);
+        let reached = match kind {
+            "order" => snapshot.orders.get(&id).and_then(|row| row.order.version),
+            "product" => snapshot.products.get(&id).map(|product| product.version),
+            _ => snapshot.customers.get(&id).map(|(customer, _)| customer.version),
         };
-        let newest = shown.iter().map(|(shown, _)| shown.version).max();
-        let rule = format!("{} is at the last version that was told, or a later one", a(kind));
+        let newest = shown.iter().map(|shown| shown.version).max();
+        let rule = format!("{a} {kind} is at the last version that was told, or a later one");
         findings.unless(reached >= newest, &rule, format_args!("{kind} {id} is at {reached:?}, not {newest:?}"));
     }
 }
 
-fn a(kind: &str) -> String {
-    format!("{} {kind}", if kind == "order" { "an" } else { "a" })
-}
-
-fn check_answers(kind: &str, id: i64, shown: &[(Shown, String)], findings: &mut Findings) {
-    for (earlier, later) in backwards(&shown.iter().map(|(shown, _)| *shown).collect::<Vec<_>>()) {
-        let rule = format!("{}'s version goes forward from one answer to the next", a(kind));
-        findings.add(&rule, format_args!("of {kind} {id}, {earlier:?} came before {later:?}"));
-    }
-    let mut versions = BTreeMap::new();
-    for (Shown { version, is_change, .. }, state) in shown {
-        let (first, changes) = versions.entry(version).or_insert((state, 0));
-        *changes += usize::from(*is_change);
-        let rule = format!("each version of {} has one state, and is made by one change", a(kind));
-        findings.unless(
-            *first == state && *changes <= 1,
-            &rule,
-            format_args!("version {version} of {kind} {id} was told as {first} and {state}, by {changes} changes"),
-        );
-    }
-}
-
-/// Pairs of answers of which the second was asked for after the first had come, and shows an older version; or the same,
-/// though it reports a change.
-fn backwards(shown: &[Shown]) -> Vec<(Shown, Shown)> {
-    let (mut by_end, mut by_start) = (shown.to_vec(), shown.to_vec());
-    by_end.sort_by_key(|shown| shown.ended);
-    by_start.sort_by_key(|shown| shown.started);
-    let mut ended = by_end.into_iter().peekable();
-    let mut newest: Option<Shown> = None;
-    let mut found = Vec::new();
-    for later in by_start {
-        while let Some(earlier) = ended.next_if(|earlier| earlier.ended < later.started) {
-            newest = newest.filter(|newest| newest.version >= earlier.version).or(Some(earlier));
+/// From the newest version to the oldest, which must not be shown after a newer one; nor the same after it, as a change.
+fn check_answers((a, kind, id): (&str, &str, i64), shown: &mut [Shown], findings: &mut Findings) {
+    let forward = format!("{a} {kind}'s version goes forward from one answer to the next");
+    let one_state = format!("each version of {a} {kind} has one state, and is made by one change");
+    shown.sort_by_key(|shown| Reverse(shown.version));
+    let mut first_newer: Option<&Shown> = None;
+    for same in shown.chunk_by(|one, other| one.version == other.version) {
+        let first = same.iter().chain(first_newer).min_by_key(|shown| shown.ended);
+        for later in same {
+            let earlier = if later.is_change { first } else { first_newer };
+            let earlier = earlier.filter(|earlier| earlier.ended < later.started);
+            let breach = format_args!("of {kind} {id}, {earlier:?} came before {later:?}");
+            findings.unless(earlier.is_none(), &forward, breach);
         }
-        if let Some(newest) = newest
-            && (later.version < newest.version || later.is_change && later.version == newest.version)
-        {
-            found.push((newest, later));
-        }
+        let changes = same.iter().filter(|shown| shown.is_change).count();
+        let is_one = changes <= 1 && same.iter().all(|shown| shown.state == same[0].state);
+        findings.unless(is_one, &one_state, format_args!("{kind} {id} was told as {same:?}"));
+        first_newer = first;
     }
-    found
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn shown(started: u64, ended: u64, version: i64, is_change: bool) -> Shown {
-        Shown { started, ended, version, is_change }
+    fn is_forward(first: (u64, u64, i64, bool), second: (u64, u64, i64, bool)) -> bool {
+        let shown = |(started, ended, version, is_change)| {
+            let [started, ended] = [started, ended].map(Duration::from_micros);
+            Shown { started, ended, version, is_change, state: String::new() }
+        };
+        let mut findings = Findings::default();
+        check_answers(("a", "product", 1), &mut [shown(first), shown(second)], &mut findings);
+        !findings.0.iter().any(|finding| finding.starts_with("a product's version goes forward"))
     }
 
     #[test]
     fn an_older_version_is_found_only_where_the_newer_had_been_answered() {
-        assert!(backwards(&[shown(0, 10, 2, true), shown(5, 20, 1, false)]).is_empty());
-        assert_eq!(backwards(&[shown(0, 10, 2, true), shown(11, 20, 1, false)]).len(), 1);
-        assert!(backwards(&[shown(0, 10, 2, true), shown(11, 20, 2, false)]).is_empty());
-        assert_eq!(backwards(&[shown(0, 10, 2, true), shown(11, 20, 2, true)]).len(), 1);
+        assert!(is_forward((0, 10, 2, true), (5, 20, 1, false)));
+        assert!(!is_forward((0, 10, 2, true), (11, 20, 1, false)));
+        assert!(is_forward((0, 10, 2, true), (11, 20, 2, false)));
+        assert!(!is_forward((0, 10, 2, true), (11, 20, 2, true)));
+        assert!(is_forward((11, 20, 3, true), (0, 10, 2, true)));
     }
 }
