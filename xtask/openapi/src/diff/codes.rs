@@ -16,14 +16,10 @@ impl Comparison<'_> {
                 // An error that is not answered any more breaks nobody, but one that is answered under another status does.
                 let had = |other| codes(&telling(other, now, before)).contains(code);
                 let moved = failures(now).find(|(other, new)| codes(&[new]).contains(code) && !had(other));
-                match moved.filter(|_| new.is_empty()) {
-                    Some((other, _)) => {
-                        self.breaks(site(status), format!("the code \"{code}\" is told as {other} now"))
-                    }
-                    None if new.is_empty() => {}
-                    None => {
-                        self.breaks(site(status), format!("the code \"{code}\" is gone, on which clients may match"))
-                    }
+                let moved = moved.map(|(other, _)| format!("the code \"{code}\" is told as {other} now"));
+                let gone = || Some(format!("the code \"{code}\" is gone, on which clients may match"));
+                if let Some(what) = if new.is_empty() { moved } else { gone() } {
+                    self.breaks(site(status), what);
                 }
             }
         }

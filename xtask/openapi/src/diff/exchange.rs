@@ -65,11 +65,9 @@ impl Comparison<'_> {
             }
         }
         self.codes(&before, &now);
-        let extensions = responses.map(|responses| {
-            let extensions = members(responses).filter(|(key, _)| is_extension(key));
-            extensions.map(|(key, value)| (key.to_owned(), value.clone())).collect::<Object>()
-        });
-        self.unknown_members("responses", &[], Both { old: &extensions.old, new: &extensions.new });
+        let responses = responses.map(|responses| object(responses.unwrap_or(&Value::Null)));
+        let statuses: Vec<_> = responses.members().into_keys().filter(|key| !is_extension(key)).collect();
+        self.unknown_members("responses", &statuses, responses);
     }
 
     fn answer(&mut self, site: &str, answers: Both<&Object>) {

@@ -40,14 +40,9 @@ impl Walk<'_> {
 
     /// What belongs to the place where a schema is used: its name, and whether there has to be a value.
     fn site(&mut self, place: &str, Both { old, new }: &Both<Shape<'_>>) {
-        match (old.name, new.name) {
-            (Some(before), Some(now)) if before != now => {
-                self.tell(place, Effect::Replaces, format!("the schema {before} is called {now} now"));
-            }
-            (Some(before), None) => {
-                self.tell(place, Effect::Replaces, format!("the schema {before} has no name any more"));
-            }
-            _ => {}
+        if let Some(before) = old.name.filter(|before| new.name != Some(*before)) {
+            let now = new.name.map_or("has no name any more".to_owned(), |now| format!("is called {now} now"));
+            self.tell(place, Effect::Replaces, format!("the schema {before} {now}"));
         }
         let nullable = Both { old: old.nullable, new: new.nullable };
         self.flag(place, nullable, Effect::Widens, ["null is not valid any more", "null is valid now"]);
