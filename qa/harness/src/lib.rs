@@ -10,7 +10,7 @@ mod service;
 
 pub use database::Database;
 pub use private_server::Log;
-pub use probe::{Probe, ready_status};
+pub use probe::ready_status;
 pub use process::{Process, Program};
 pub use secrets::Secrets;
 pub use service::Service;

@@ -1,6 +1,5 @@
 //! Readiness of a service.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -24,25 +23,6 @@ async fn status_line(address: SocketAddr) -> io::Result<Option<u16>> {
     stream.read_exact(&mut start).await?;
     let code = start.strip_prefix(b"HTTP/1.1 ").and_then(|code| std::str::from_utf8(code).ok()?.parse().ok());
     Ok(code)
-}
-
-/// Asks services whether they are ready.
-pub struct Probe;
-
-impl Probe {
-    /// A probe. It cannot fail.
-    ///
-    /// # Errors
-    ///
-    /// Never.
-    pub fn new() -> Result<Self, Infallible> {
-        Ok(Self)
-    }
-
-    /// Whether the service at this address answers that it is ready.
-    pub async fn is_ready(&self, address: SocketAddr) -> bool {
-        ready_status(address).await.is_some_and(|status| (200..300).contains(&status))
-    }
 }
 
 #[cfg(test)]
