@@ -149,7 +149,7 @@ impl Attack {
                 sleep(between).await;
             }
             // Who got rid of everything was not cut, and waits for what comes.
-            pending().await
+            pending::<()>().await;
         };
         let mut end = [0; 1024];
         // The answer may come before the end of the connection. Then it is held on.

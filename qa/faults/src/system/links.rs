@@ -67,11 +67,8 @@ impl System {
             }
             Fault::KillDatabase | Fault::RestartDatabase => {
                 let mut database = self.database.lock().await;
-                if fault == Fault::KillDatabase {
-                    database.kill().await?
-                } else {
-                    database.stop().await?
-                }
+                let ended = if fault == Fault::KillDatabase { database.kill().await } else { database.stop().await };
+                ended?;
                 self.lead_to("database", None);
                 self.hold(lasts).await;
                 database.start_again().await?;
