@@ -31,13 +31,8 @@ pub(super) fn check(history: &History, snapshot: &Snapshot, findings: &mut Findi
             Seen::Customer(customer) => (("a", "customer", customer.id), format!("{customer:?}")),
             _ => continue,
         };
-        let is_change = matches!(
-            record.request(),
-            Request::SetPrice { .. }
-                | Request::SetStock { .. }
-                | Request::CreateCustomer { .. }
-                | Request::UpdateCustomer { .. }
-        );
+        let is_view = matches!(record.request(), Request::ViewProduct { .. } | Request::ViewCustomer { .. });
+        let is_change = !is_view && !matches!(seen, Seen::Order(_));
         let shown = Shown { started: sent.started, ended: sent.ended, version, is_change, state };
         resources.entry(resource).or_default().push(shown);
     }
