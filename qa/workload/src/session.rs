@@ -62,7 +62,7 @@ impl Session {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends one of a record's requests until it has a definite answer or the deadline has passed. Returns every attempt.
+    /// Sends one of a record's requests until it has a definite answer or the deadline passes. Returns every attempt.
     pub(crate) async fn pursue(&self, record: &Record, request: usize, sender: usize) -> Vec<Sent> {
         let deadline = Instant::now() + DEADLINE;
         let operation = record.requests[request].call().operation;

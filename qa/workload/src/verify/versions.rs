@@ -49,7 +49,7 @@ pub(super) fn check(history: &History, snapshot: &Snapshot, findings: &mut Findi
     }
 }
 
-/// From the newest version to the oldest, which must not be shown after a newer one; nor the same after it, as a change.
+/// From the newest version to the oldest: none is shown after a newer one, nor reported as a change after itself.
 fn check_answers((a, kind, id): (&str, &str, i64), shown: &mut [Shown], findings: &mut Findings) {
     let forward = format!("{a} {kind}'s version goes forward from one answer to the next");
     let one_state = format!("each version of {a} {kind} has one state, and is made by one change");
