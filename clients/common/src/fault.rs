@@ -62,9 +62,7 @@ impl<E> Fault<E> {
         }
         match error {
             Error::InvalidRequest(problem) | Error::Custom(problem) => Self::Invalid(problem),
-            Error::CommunicationError(error) if error.is_builder() => Self::Invalid(error.to_string()),
-            Error::CommunicationError(error) if error.is_connect() => Self::NotSent,
-            Error::CommunicationError(error) | Error::ResponseBodyError(error) if error.is_timeout() => Self::TimedOut,
+            Error::CommunicationError(error) | Error::ResponseBodyError(error) => error.into(),
             _ => Self::Broken,
         }
     }
@@ -144,6 +142,21 @@ impl<E> Fault<E> {
         match self {
             Self::Answered { status, .. } => Some(*status),
             _ => None,
+        }
+    }
+}
+
+/// Why there is no whole answer.
+impl<E> From<reqwest::Error> for Fault<E> {
+    fn from(error: reqwest::Error) -> Self {
+        if error.is_builder() {
+            Self::Invalid(error.to_string())
+        } else if error.is_connect() {
+            Self::NotSent
+        } else if error.is_timeout() {
+            Self::TimedOut
+        } else {
+            Self::Broken
         }
     }
 }

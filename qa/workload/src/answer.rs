@@ -22,9 +22,9 @@ pub(crate) async fn read(
     correlation_id: &str,
     http: RequestBuilder,
 ) -> Outcome {
-    let response = http.send().await.map_err(|error| fault(&error))?;
+    let response = http.send().await?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    let body = response.bytes().await.map_err(|error| fault(&error))?.to_vec();
+    let body = response.bytes().await?.to_vec();
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     if !(200..300).contains(&status) {
         let retry_after = header("retry-after").and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
@@ -73,7 +73,7 @@ fn success(request: &Request, body: &[u8], correlation_id: &str) -> Result<Seen>
 fn refusal(service: Service, body: &[u8]) -> Option<Refusal> {
     if service == Service::Orchestrator {
         let orchestrator::Failure { error, .. } = parse(body).ok()?;
-        return Some(Refusal { code: error.code.clone(), failure: Some(error) });
+        return Some(Refusal { code: error.code.clone(), failure: Some(Box::new(error)) });
     }
     let code = parse::<orders::Error>(body).ok()?.error_code?;
     Some(Refusal { code, failure: None })
@@ -86,16 +86,4 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
 /// The fields that the verifier compares, of an answer that has the documented shape.
 fn part<T: DeserializeOwned>(answer: impl Serialize) -> Result<T> {
     Ok(serde_json::from_value(serde_json::to_value(answer)?)?)
-}
-
-fn fault(error: &reqwest::Error) -> Fault<Refusal> {
-    if error.is_builder() {
-        Fault::Invalid(error.to_string())
-    } else if error.is_connect() {
-        Fault::NotSent
-    } else if error.is_timeout() {
-        Fault::TimedOut
-    } else {
-        Fault::Broken
-    }
 }

@@ -122,7 +122,7 @@ impl Record {
     pub(crate) fn names(&self) -> Vec<String> {
         match (self.request(), &self.key) {
             (Request::Create(new), key) => new.external_reference.iter().chain(key).cloned().collect(),
-            (Request::CreateAndConfirm(_), Some(key)) => vec![correlation_id(key, 0), correlation_id(key, 1)],
+            (Request::CreateAndConfirm(_), Some(key)) => vec![format!("{key}/0"), format!("{key}/1")],
             _ => Vec::new(),
         }
     }
@@ -172,11 +172,6 @@ impl Record {
         }
         self
     }
-}
-
-/// Names the piece of work after the key, so that the orders of a saga are found again.
-pub(crate) fn correlation_id(key: &str, sender: usize) -> String {
-    format!("{key}/{sender}")
 }
 
 /// The operation and its key, as a finding names it.

@@ -73,10 +73,7 @@ impl Client {
             72..77 => self.set_price().await,
             77..85 => self.adjust_stock().await,
             85..87 => self.set_stock().await,
-            87..89 => {
-                let product = self.shop.product(&mut self.rng);
-                self.view_product(product).await;
-            }
+            87..89 => _ = self.view_product().await,
             89..92 => self.view_a_recent_order().await,
             _ => self.care_for_customers().await,
         }
@@ -86,7 +83,9 @@ impl Client {
         let caller = if keyed { self.caller() } else { Caller::Operator };
         let mut new = self.new_order_with_a_reference();
         if self.chance(10) {
-            new.expected_total_cents = self.last_total_of(&new);
+            // At the prices that this client was shown last.
+            let costs = new.items.iter().map(|line| Some(self.prices.get(&line.product_id)? * line.qty));
+            new.expected_total_cents = costs.sum();
         }
         let key = keyed.then(|| self.new_name());
         let record = self.execute_as(caller, key, vec![Request::Create(new)]).await;
@@ -160,23 +159,17 @@ impl Client {
         NewOrder { customer_id, items, external_reference: None, expected_total_cents: None }
     }
 
-    /// The total at the prices that this client was shown last.
-    fn last_total_of(&self, new: &NewOrder) -> Option<i64> {
-        new.items.iter().map(|line| Some(self.prices.get(&line.product_id)? * line.qty)).sum()
-    }
-
     /// Half of the time under If-Match.
     async fn set_price(&mut self) {
-        let product = self.shop.product(&mut self.rng);
-        let price_cents: i64 = self.rng.random_range(500..5_000);
-        let if_match = if self.chance(50) { self.view_product(product).await.map(|seen| seen.version) } else { None };
-        self.execute(Request::SetPrice { product, price_cents, if_match }).await;
+        let price_cents = self.rng.random_range(500..5_000);
+        let seen = if self.chance(50) { self.view_product().await } else { None };
+        let product = seen.map_or_else(|| self.shop.product(&mut self.rng), |seen| seen.id);
+        self.execute(Request::SetPrice { product, price_cents, if_match: seen.map(|seen| seen.version) }).await;
     }
 
     /// Always under If-Match.
     async fn set_stock(&mut self) {
-        let product = self.shop.product(&mut self.rng);
-        let Some(seen) = self.view_product(product).await else { return };
+        let Some(seen) = self.view_product().await else { return };
         let stock = seen.stock.saturating_add(self.rng.random_range(-5..=20)).max(0);
         self.execute(Request::SetStock { seen, stock }).await;
     }
@@ -192,7 +185,8 @@ impl Client {
         self.execute(Request::AdjustStock(Adjustment { product_id, delta, reference })).await;
     }
 
-    async fn view_product(&mut self, product: i64) -> Option<Product> {
+    async fn view_product(&mut self) -> Option<Product> {
+        let product = self.shop.product(&mut self.rng);
         self.execute(Request::ViewProduct { product }).await.sends.last().and_then(Sent::product).copied()
     }
 

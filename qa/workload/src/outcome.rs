@@ -100,7 +100,7 @@ pub(crate) struct Adjustment {
 pub(crate) struct Refusal {
     pub(crate) code: String,
     /// What the orchestrator says besides.
-    pub(crate) failure: Option<FailureReason>,
+    pub(crate) failure: Option<Box<FailureReason>>,
 }
 
 impl Coded for Refusal {

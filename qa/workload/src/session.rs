@@ -12,13 +12,12 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use crate::Targets;
-use crate::answer;
 use crate::contract::{self, Contract, Service};
-use crate::history::{Record, Sent, correlation_id};
+use crate::history::{Record, Sent};
 use crate::outcome::Outcome;
 use crate::progress::Progress;
 use crate::request::{Call, Caller};
+use crate::{Targets, answer};
 
 const CONNECT: Duration = Duration::from_millis(500);
 /// The servers wait up to 2 s for a key that is in use, and as long again for another service.
@@ -63,7 +62,7 @@ impl Session {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends one of a record's requests until it has a definite answer or the deadline has passed. Returns every attempt.
+    /// Sends one of a record's requests until it has a definite answer or the deadline passes. Returns every attempt.
     pub(crate) async fn pursue(&self, record: &Record, request: usize, sender: usize) -> Vec<Sent> {
         let deadline = Instant::now() + DEADLINE;
         let operation = record.requests[request].call().operation;
@@ -89,7 +88,8 @@ impl Session {
     /// Sends a request once.
     pub(crate) async fn attempt(&self, record: &Record, request: usize, sender: usize) -> Outcome {
         let Record { caller, key, requests, .. } = record;
-        let correlation_id = key.as_ref().map(|key| correlation_id(key, sender)).unwrap_or_default();
+        // Names the piece of work after the key, so that the orders of a saga are found again.
+        let correlation_id = key.as_ref().map(|key| format!("{key}/{sender}")).unwrap_or_default();
         let Call { operation, id, if_match, mut content } = requests[request].call();
         let unknown = || Fault::Invalid(format!("no document has {operation}"));
         let endpoint = self.contract.get(operation).ok_or_else(unknown)?;

@@ -1,6 +1,5 @@
 //! What the clients of a load work on: a few products, a few customers, and the latest orders.
 
-use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
@@ -26,7 +25,7 @@ pub(crate) struct Shop {
     /// As they were made.
     pub(crate) products: Vec<Product>,
     customers: Vec<i64>,
-    recent: Mutex<VecDeque<Order>>,
+    recent: Mutex<Vec<Order>>,
 }
 
 impl Shop {
@@ -75,16 +74,15 @@ impl Shop {
 
     pub(crate) fn remember(&self, order: Order) {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        recent.push_back(order);
+        recent.push(order);
         if recent.len() > REMEMBERED {
-            recent.pop_front();
+            recent.remove(0);
         }
     }
 
     /// An order that somebody made a while ago.
     pub(crate) fn recent_order(&self, rng: &mut impl Rng) -> Option<Order> {
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        recent.make_contiguous().choose(rng).cloned()
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner).choose(rng).cloned()
     }
 }
 

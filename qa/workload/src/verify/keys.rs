@@ -15,7 +15,16 @@ const REUSED: &str = "only where a key came with other content before is it refu
 pub(super) fn check(history: &History, findings: &mut Findings) {
     for record in history.records.iter().filter(|record| record.key.is_some()) {
         check_successes(record, findings);
-        check_refusals(record, findings);
+        for sent in &record.sends {
+            let Some((status, refusal)) = sent.refusal() else { continue };
+            let code = refusal.code.as_str();
+            let acknowledged = record.acknowledged().any(|one| one.request == sent.request && one.ended < sent.started);
+            let stays = !acknowledged || status >= 500 || code == "idempotency_in_progress";
+            findings.unless(stays, STAYS, format_args!("{record} succeeded, and then was refused: {status} {code}"));
+            let mut others = record.sends.iter().filter(|other| other.request != sent.request);
+            let is_reuse = code != "idempotency_key_reused" || others.any(|other| other.started < sent.ended);
+            findings.unless(is_reuse, REUSED, format_args!("{record} was refused as reused"));
+        }
     }
 }
 
@@ -36,17 +45,4 @@ fn check_successes(record: &Record, findings: &mut Findings) {
     let executed = record.acknowledged().filter(|sent| !sent.is_replay()).count();
     let marked = executed <= 1 || matches!(record.request(), Request::CreateAndConfirm(_));
     findings.unless(marked, MARKED, format_args!("{record} was told {executed} times that it was executed just now"));
-}
-
-fn check_refusals(record: &Record, findings: &mut Findings) {
-    for sent in &record.sends {
-        let Some((status, refusal)) = sent.refusal() else { continue };
-        let code = refusal.code.as_str();
-        let acknowledged = record.acknowledged().any(|one| one.request == sent.request && one.ended < sent.started);
-        let stays = !acknowledged || status >= 500 || code == "idempotency_in_progress";
-        findings.unless(stays, STAYS, format_args!("{record} succeeded, and then was refused: {status} {code}"));
-        let other_came = record.sends.iter().any(|other| other.request != sent.request && other.started < sent.ended);
-        let is_reuse = code != "idempotency_key_reused" || other_came;
-        findings.unless(is_reuse, REUSED, format_args!("{record} was refused as reused"));
-    }
 }

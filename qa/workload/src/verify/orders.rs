@@ -59,7 +59,7 @@ pub(super) fn check(history: &History, snapshot: &Snapshot, findings: &mut Findi
     }
 }
 
-/// Checks what clients read, who only ever ask for what was acknowledged. Returns the first answer about each new order.
+/// Checks what clients read: they only ask for what was acknowledged. Returns the first answer about each new order.
 fn check_reads<'h>(history: &'h History, snapshot: &Snapshot, findings: &mut Findings) -> HashMap<i64, &'h Sent> {
     let mut created = HashMap::new();
     for (record, sent) in history.sends() {

@@ -17,10 +17,10 @@ const ACCOUNTED: &str =
 
 pub(super) fn check(history: &History, snapshot: &Snapshot, findings: &mut Findings) {
     for record in &history.records {
-        if let Request::AdjustStock(asked) = record.request() {
-            check_adjustment(record, asked, snapshot, findings);
+        match record.request() {
+            Request::AdjustStock(asked) => check_adjustment(record, asked, snapshot, findings),
+            _ => check_set(record, findings),
         }
-        check_set(record, findings);
     }
     for first in &history.products {
         if let Some(product) = snapshot.products.get(&first.id) {

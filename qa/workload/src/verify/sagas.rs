@@ -20,24 +20,23 @@ pub(super) fn check(history: &History, snapshot: &Snapshot, findings: &mut Findi
     for record in history.records.iter().filter(|record| matches!(record.request(), Request::CreateAndConfirm(_))) {
         let mut created = snapshot.orders_of(record);
         for sent in &record.sends {
-            created.extend(sent.order().map(|seen| seen.id));
-            check_success(record, sent, snapshot, findings);
+            let (Some(seen), Request::CreateAndConfirm(new)) = (sent.order(), &record.requests[sent.request]) else {
+                continue;
+            };
+            created.insert(seen.id);
+            let Some(row) = snapshot.orders.get(&seen.id) else {
+                findings.add(THERE, format_args!("order {} of {record} is missing", seen.id));
+                continue;
+            };
+            let is_there = row.is_as_shown(seen) && is_asked_for(new, seen) && seen.total_cents == sum(seen);
+            let breach =
+                format_args!("{record} asked for {new:?}, and was told of {seen:?}; order {} is {row:?}", seen.id);
+            findings.unless(is_there, THERE, breach);
+            orders::check_confirmed(row, seen, record, findings);
         }
         findings.unless(created.len() <= 1, ONE, format_args!("{record} made {created:?}"));
         check_failures(record, &created, snapshot, findings);
     }
-}
-
-fn check_success(record: &Record, sent: &Sent, snapshot: &Snapshot, findings: &mut Findings) {
-    let (Some(seen), Request::CreateAndConfirm(new)) = (sent.order(), &record.requests[sent.request]) else { return };
-    let id = seen.id;
-    let Some(row) = snapshot.orders.get(&id) else {
-        return findings.add(THERE, format_args!("order {id} of {record} is missing"));
-    };
-    let as_asked = is_asked_for(new, seen) && seen.total_cents == sum(seen);
-    let breach = format_args!("order {id} of {record} was asked for as {new:?}, told as {seen:?}, and is {row:?}");
-    findings.unless(as_asked && row.is_as_shown(seen), THERE, breach);
-    orders::check_confirmed(row, seen, record, findings);
 }
 
 fn check_failures(record: &Record, created: &BTreeSet<i64>, snapshot: &Snapshot, findings: &mut Findings) {
@@ -70,5 +69,5 @@ fn failed_for_good(sent: &Sent) -> bool {
 }
 
 fn failure(sent: &Sent) -> Option<&FailureReason> {
-    sent.refusal().and_then(|(_, refusal)| refusal.failure.as_ref())
+    sent.refusal().and_then(|(_, refusal)| refusal.failure.as_deref())
 }

@@ -72,7 +72,7 @@ fn refused(status: u16, code: &str) -> Outcome {
 fn failed(compensated: Compensated, safe_to_retry: bool) -> Outcome {
     let failure = FailureReason::builder().code("insufficient_stock").message("").step(Step::Create).attempts(1_u32);
     let failure = failure.order_id(7).compensated(compensated).safe_to_retry(safe_to_retry);
-    let failure = Some(failure.try_into().unwrap());
+    let failure = Some(Box::new(failure.try_into().unwrap()));
     let body = Some(Refusal { code: "insufficient_stock".to_owned(), failure });
     Err(Fault::Answered { status: 409, retry_after: None, body })
 }
