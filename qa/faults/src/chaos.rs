@@ -8,7 +8,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use workload::Progress;
 
 use crate::report::Journal;
-use crate::schedule::schedule;
+use crate::schedule::{Link, schedule};
 use crate::system::System;
 use crate::verify::verify;
 use crate::{Load, Run, sleep_unless};
@@ -32,7 +32,7 @@ pub(crate) async fn run(run: &Run, load: &Load) -> Result<()> {
     }
     journal.log("no more faults; the clients finish");
     let verified = verify(&system.database_url().await?, journal, load, RESOLVED_WITHIN).await;
-    let [before, after] = system.cut_at_commit()?;
+    let [before, after] = system.proxy(Link::ORDERS_TO_DATABASE)?.cut_at_commit();
     journal.figure(format_args!("commits cut {before} before COMMIT arrived, {after} after it was executed"));
     system.stop().await?;
     verified.map(drop)

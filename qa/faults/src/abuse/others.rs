@@ -39,8 +39,8 @@ impl Others {
         let orders = orders_client::Client::connect(orders, operator.clone())?;
         let mut products = Vec::new();
         for number in 0..PRODUCTS {
-            let new = NewProduct::builder().sku(format!("ABUSE-{number}")).name("Never sold out").price_cents(100);
-            let new = new.stock(1_000_000_000);
+            let new = NewProduct::builder().sku(format!("ABUSE-{number}")).name("Never sold out");
+            let new = new.price_cents(100).stock(1_000_000_000);
             products.push(send(orders.product_create().body(new).send()).await.context("cannot make a product")?.id);
         }
         Ok(Self { customers: customers_client::Client::connect(customers, operator)?, orders, products })

@@ -40,11 +40,6 @@ impl System {
         settings.chain([("PORT".to_owned(), "0".to_owned())]).collect()
     }
 
-    /// How many connections were cut before COMMIT arrived, and after it was executed.
-    pub(crate) fn cut_at_commit(&self) -> Result<[u32; 2]> {
-        Ok(self.proxy(Link::ORDERS_TO_DATABASE)?.cut_at_commit())
-    }
-
     /// Makes a fault, and returns when it is over, with how long a new process then took to listen.
     pub(crate) async fn inflict(&self, fault: Fault, lasts: Duration) -> Result<Duration> {
         match fault {
@@ -53,7 +48,7 @@ impl System {
                 let process = replica.take().await?;
                 self.lead_to(service.name(), None);
                 process.kill().await?;
-                self.hold(lasts).await;
+                sleep_unless(&self.interrupted, lasts).await;
                 let (address, took) = replica.start().await?;
                 self.lead_to(service.name(), Some(address));
                 return Ok(took);
@@ -62,7 +57,7 @@ impl System {
                 let running = self.replica(service)?.running.lock().await;
                 let (process, _) = running.as_ref().with_context(|| format!("{} does not run", service.name()))?;
                 process.signal(Signal::SIGSTOP)?;
-                self.hold(lasts).await;
+                sleep_unless(&self.interrupted, lasts).await;
                 process.signal(Signal::SIGCONT)?;
             }
             Fault::KillDatabase | Fault::RestartDatabase => {
@@ -70,14 +65,14 @@ impl System {
                 let ended = if fault == Fault::KillDatabase { database.kill().await } else { database.stop().await };
                 ended?;
                 self.lead_to("database", None);
-                self.hold(lasts).await;
+                sleep_unless(&self.interrupted, lasts).await;
                 database.start_again().await?;
                 self.lead_to("database", database.port().map(local));
             }
             Fault::Disturb(link, behaviour) => {
                 let proxy = self.proxy(link)?;
                 proxy.behave(behaviour);
-                self.hold(lasts).await;
+                sleep_unless(&self.interrupted, lasts).await;
                 proxy.behave(Behaviour::Pass);
             }
         }
@@ -91,7 +86,7 @@ impl System {
         }
     }
 
-    fn proxy(&self, wanted: Link) -> Result<&Proxy> {
+    pub(crate) fn proxy(&self, wanted: Link) -> Result<&Proxy> {
         let found = self.links.iter().find(|(link, _)| *link == wanted);
         found.map(|(_, proxy)| proxy).with_context(|| format!("there is no link {wanted}"))
     }
@@ -101,10 +96,6 @@ impl System {
         replicas
             .find(|replica| replica.name == service.name())
             .with_context(|| format!("there is no {}", service.name()))
-    }
-
-    async fn hold(&self, lasts: Duration) {
-        sleep_unless(&self.interrupted, lasts).await;
     }
 }
 
