@@ -11,7 +11,7 @@ use crate::conformance::Step;
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo xtask", version, disable_help_subcommand = true)]
 #[command(
-    after_help = "Commands marked with [ARGS] run a program that has its own --help, as `cargo xtask chaos --help`.
+    after_help = "Commands marked with … run a program that has its own --help, as `cargo xtask chaos --help`.
 
 Exit codes: 0 fine; 1 a violation was found, or a test or step failed; 2 wrong usage; 3 could not run, as a tool is missing,
 a build fails or nothing starts; 130 interrupted.
@@ -53,23 +53,23 @@ pub(crate) enum Command {
     Deny(DenyArgs),
     /// Write the dependencies of each program to .local/sbom, as CycloneDX
     Sbom(Install),
-    /// Write specs/ from the API traits, check them, or report breaking changes [ARGS]
+    /// Write specs/ from the API traits, check them, or report breaking changes …
     Openapi(Arguments),
-    /// Run database migrations [ARGS]
+    /// Run database migrations …
     Migrate(Arguments),
-    /// Fill the database with sample data [ARGS]
+    /// Fill the database with sample data …
     Seed(Arguments),
-    /// Write db/schema.sql from the migrations, or check it [ARGS]
+    /// Write db/schema.sql from the migrations, or check it …
     Schema(Arguments),
-    /// Check the data invariants of a database [ARGS]
+    /// Check the data invariants of a database …
     CheckInvariants(Arguments),
-    /// Run the whole system under load and faults, and verify the result [ARGS]
+    /// Run the whole system under load and faults, and verify the result …
     Chaos(Arguments),
-    /// Restart two replicas of each service one by one under load, and verify the result [ARGS]
+    /// Restart two replicas of each service one by one under load, and verify the result …
     Rolling(Arguments),
-    /// Attack the edge proxy, and measure the effect on others [ARGS]
+    /// Attack the edge proxy, and measure the effect on others …
     Abuse(Arguments),
-    /// Measure the released services beside their baselines [ARGS]
+    /// Measure the released services beside their baselines …
     Bench(Arguments),
 }
 
