@@ -10,8 +10,7 @@ use crate::conformance::Step;
 /// Runs, migrates, seeds and tests the whole system
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo xtask", version, disable_help_subcommand = true)]
-#[command(
-    after_help = "Commands marked with … run a program that has its own --help, as `cargo xtask chaos --help`.
+#[command(after_help = "Commands marked with … run a program that has its own --help, as `cargo xtask chaos --help`.
 
 Exit codes: 0 fine; 1 a violation was found, or a test or step failed; 2 wrong usage; 3 could not run, as a tool is missing,
 a build fails or nothing starts; 130 interrupted.
@@ -22,8 +21,7 @@ Examples:
   cargo xtask up --detach         start everything in the background
   cargo xtask test                all tests on a private database server
   cargo xtask openapi generate    write specs/ after a change of an API trait
-  cargo xtask openapi diff        report breaking API changes"
-)]
+  cargo xtask openapi diff        report breaking API changes")]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,

@@ -1,0 +1,214 @@
+//! The queue without a database: which requests are admitted together, and in which order.
+
+use super::*;
+
+#[derive(Debug, PartialEq)]
+struct Order {
+    products: &'static [i64],
+    key: Option<&'static str>,
+}
+
+impl Request for Order {
+    fn products(&self) -> impl Iterator<Item = ProductId> {
+        self.products.iter().copied().map(ProductId::stored)
+    }
+
+    fn key(&self) -> Option<(&str, &str)> {
+        self.key.map(|key| ("ann", key))
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.products.is_empty()
+    }
+
+    fn can_wait(&self) -> bool {
+        self.key != Some("urgent")
+    }
+}
+
+fn of(products: &'static [i64]) -> Order {
+    Order { products, key: None }
+}
+
+fn keyed(key: &'static str, products: &'static [i64]) -> Order {
+    Order { products, key: Some(key) }
+}
+
+fn queue(orders: impl IntoIterator<Item = Order>) -> Queue<Order> {
+    let mut queue = Queue::default();
+    for order in orders {
+        queue.join(order);
+    }
+    queue
+}
+
+fn orders(batch: Option<Batch<Order>>) -> Vec<Order> {
+    batch.into_iter().flat_map(|batch| batch.entries).map(|entry| entry.request).collect()
+}
+
+fn next(queue: &mut Queue<Order>) -> Vec<Order> {
+    orders(queue.next_batch())
+}
+
+/// Ends the batch, all of whose orders found these rows locked.
+fn return_locked(queue: &mut Queue<Order>, batch: Batch<Order>, products: &[i64]) {
+    let locked = Vec::from_iter(products.iter().copied().map(ProductId::stored));
+    let entries = batch.entries.into_iter().map(|entry| entry.locked(locked.clone()));
+    queue.finish(batch.id, entries.collect());
+}
+
+#[test]
+fn orders_for_one_product_share_the_next_batch() {
+    let mut queue = queue([of(&[1])]);
+    let first = queue.next_batch().unwrap();
+    for order in [of(&[1]), of(&[1, 2]), of(&[3])] {
+        queue.join(order);
+    }
+    assert_eq!(next(&mut queue), [of(&[3])], "an order waits only for its own products");
+    assert_eq!(next(&mut queue), []);
+    queue.finish(first.id, Vec::new());
+    assert_eq!(orders(Some(first)), [of(&[1])]);
+    assert_eq!(next(&mut queue), [of(&[1]), of(&[1, 2])]);
+}
+
+#[test]
+fn no_order_overtakes_an_earlier_one_for_the_same_product() {
+    let mut queue = queue([of(&[1])]);
+    let first = queue.next_batch().unwrap();
+    for order in [of(&[1, 2]), of(&[2])] {
+        queue.join(order);
+    }
+    assert_eq!(next(&mut queue), []);
+    queue.finish(first.id, Vec::new());
+    assert_eq!(next(&mut queue), [of(&[1, 2]), of(&[2])]);
+}
+
+#[test]
+fn a_key_is_in_flight_once_and_delays_no_product() {
+    let mut queue = queue([keyed("k", &[1]), keyed("k", &[1]), of(&[1])]);
+    let first = queue.next_batch().unwrap();
+    queue.finish(first.id, Vec::new());
+    assert_eq!(orders(Some(first)), [keyed("k", &[1]), of(&[1])]);
+    assert_eq!(next(&mut queue), [keyed("k", &[1])]);
+    queue.join(keyed("k", &[2]));
+    assert_eq!(next(&mut queue), [], "the key is in flight with another product");
+}
+
+#[test]
+fn requests_with_one_key_are_taken_at_once() {
+    let mut queue = queue([keyed("k", &[1]), of(&[1]), keyed("k", &[2]), keyed("K", &[1])]);
+    assert_eq!(queue.take_with_key(("ann", "k")), [keyed("k", &[1]), keyed("k", &[2])]);
+    assert_eq!(next(&mut queue), [of(&[1]), keyed("K", &[1])]);
+}
+
+#[test]
+fn a_request_that_has_left_or_is_abandoned_is_not_dispatched() {
+    let mut queue = queue([of(&[]), of(&[1])]);
+    let left = queue.join(of(&[2]));
+    assert!(queue.leave(left));
+    assert_eq!(next(&mut queue), [of(&[1])]);
+    assert!(!queue.leave(left));
+}
+
+#[test]
+fn a_retry_delays_only_the_products_whose_rows_are_locked() {
+    let mut queue = queue([keyed("k", &[1, 2])]);
+    let first = queue.next_batch().unwrap();
+    for order in [of(&[1, 3]), of(&[2]), of(&[3]), keyed("k", &[5])] {
+        queue.join(order);
+    }
+    return_locked(&mut queue, first, &[1]);
+    let retry = queue.next_batch().unwrap();
+    assert!(retry.is_retry);
+    assert_eq!(next(&mut queue), [of(&[2]), of(&[3])]);
+    assert_eq!(next(&mut queue), []);
+    queue.finish(retry.id, Vec::new());
+    assert_eq!(orders(Some(retry)), [keyed("k", &[1, 2])]);
+    assert_eq!(next(&mut queue), [keyed("k", &[5])], "product 3 is in flight with its own order");
+}
+
+#[test]
+fn orders_for_the_same_products_wait_for_locked_rows_in_one_batch() {
+    let mut queue = queue([of(&[1]), of(&[1, 2]), of(&[1])]);
+    let first = queue.next_batch().unwrap();
+    for order in [of(&[1]), keyed("urgent", &[1])] {
+        queue.join(order);
+    }
+    return_locked(&mut queue, first, &[1]);
+    let retry = queue.next_batch().unwrap();
+    assert_eq!(next(&mut queue), [], "one retry per locked row");
+    queue.finish(retry.id, Vec::new());
+    assert_eq!(orders(Some(retry)), [of(&[1]), of(&[1]), of(&[1])]);
+    assert_eq!(next(&mut queue), [of(&[1, 2])]);
+}
+
+#[test]
+fn the_orders_of_a_failed_batch_are_retried_one_by_one() {
+    let mut queue = queue([of(&[1]), of(&[1])]);
+    let batch = queue.next_batch().unwrap();
+    return_locked(&mut queue, batch, &[1]);
+    let failed = queue.next_batch().unwrap();
+    assert!(failed.is_retry && failed.entries.len() == 2);
+    queue.finish(failed.id, failed.entries.into_iter().map(Entry::alone).collect());
+    queue.join(of(&[2]));
+    for _ in 0..2 {
+        let retry = queue.next_batch().unwrap();
+        assert!(retry.is_retry && retry.entries.len() == 1);
+        if let Some(other) = queue.next_batch() {
+            assert!(!other.is_retry, "one retry per locked row");
+        }
+        queue.finish(retry.id, Vec::new());
+    }
+}
+
+#[test]
+fn retries_of_rows_that_stay_locked_take_turns_with_other_retries() {
+    const PRODUCTS: [&[i64]; MAX_RETRIES + 1] = [&[1], &[2], &[3], &[4], &[5]];
+    let mut queue = queue(PRODUCTS.map(of));
+    let batch = queue.next_batch().unwrap();
+    let wait = |entry: Entry<Order>| {
+        let products = entry.request.products().collect();
+        entry.locked(products)
+    };
+    queue.finish(batch.id, batch.entries.into_iter().map(wait).collect());
+    let first = Vec::from_iter(std::iter::from_fn(|| queue.next_batch()));
+    assert_eq!(first.len(), MAX_RETRIES);
+    let mut admitted = Vec::from_iter(first.iter().flat_map(|retry| retry.entries[0].locked.clone()));
+    for retry in first {
+        queue.finish(retry.id, retry.entries);
+        admitted.extend(queue.next_batch().unwrap().entries[0].locked.clone());
+    }
+    assert_eq!(admitted[..=MAX_RETRIES], [1, 2, 3, 4, 5].map(ProductId::stored));
+}
+
+#[test]
+fn batches_and_their_sizes_are_limited() {
+    let mut queue = queue((0..=MAX_ORDERS).map(|_| of(&[1])));
+    assert_eq!(next(&mut queue).len(), MAX_ORDERS);
+    for product in [&[2], &[3], &[4]] {
+        queue.join(of(product));
+        assert_eq!(next(&mut queue), [of(product)]);
+    }
+    queue.join(of(&[5]));
+    assert_eq!(next(&mut queue), []);
+}
+
+#[test]
+fn retries_have_a_limit_of_their_own_and_keep_shared_batches_going() {
+    let mut queue = queue([of(&[1]), of(&[2]), of(&[3]), of(&[4]), of(&[5])]);
+    let batch = queue.next_batch().unwrap();
+    let locked = |entry: Entry<Order>| {
+        let products = entry.request.products().collect();
+        entry.locked(products)
+    };
+    queue.finish(batch.id, batch.entries.into_iter().map(locked).collect());
+    for order in [of(&[5]), of(&[6])] {
+        queue.join(order);
+    }
+    let retries = Vec::from_iter((0..MAX_RETRIES).map(|_| queue.next_batch().unwrap()));
+    assert!(retries.iter().all(|retry| retry.is_retry));
+    assert_eq!(next(&mut queue), [of(&[6])], "one that waits for a retry waits like it");
+    assert_eq!(next(&mut queue), []);
+    queue.finish(retries[0].id, Vec::new());
+    assert_eq!(next(&mut queue), [of(&[5]), of(&[5])]);
+}
