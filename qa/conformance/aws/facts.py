@@ -151,8 +151,8 @@ def check_task(facts, name, task, start):
 
 
 def check_settings(facts, name, settings):
-    known = set(re.findall(r"`([A-Z][A-Z_]+)`", (ROOT / "README.md").read_text()))
-    facts.equal(f"settings of {name} that the README does not know", settings - known, set())
+    known = set(re.findall(r"`([A-Z][A-Z_]+)`", (ROOT / "docs/configuration.md").read_text()))
+    facts.equal(f"settings of {name} that docs/configuration.md does not name", settings - known, set())
 
 
 def check_function(facts, stack):

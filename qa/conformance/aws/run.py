@@ -85,7 +85,7 @@ def server():
 
 
 def upload(version):
-    """A stand-in for the function's package, which the README uploads."""
+    """A stand-in for the function's package, which docs/aws.md uploads."""
     bucket = boto3.client("s3").list_buckets()["Buckets"][0]["Name"]
     with TemporaryDirectory() as folder:
         package = Path(folder) / "bootstrap.zip"
