@@ -57,7 +57,7 @@ struct Queue<K, R> {
     is_reading: bool,
 }
 
-/// Receives the row, or that there is none. Dropped where the statement fails.
+/// Receives the row, if it exists. Dropped when the statement fails.
 type Waiter<R> = oneshot::Sender<Option<R>>;
 
 impl<K, R> Clone for BatchLoader<K, R> {

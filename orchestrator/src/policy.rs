@@ -96,7 +96,7 @@ mod tests {
         assert!(deadline.elapsed() < Duration::from_millis(10), "{:?}", deadline.elapsed());
     }
 
-    /// The time for steps, and the time for the whole saga, if it has to be answered within so many milliseconds.
+    /// The time for steps and for the whole saga, if the answer is due within this many milliseconds.
     fn time_limits(answer_within: Option<u64>) -> Option<(Duration, Duration)> {
         let now = Instant::now();
         let answer_by = answer_within.map(|millis| now + Duration::from_millis(millis));

@@ -41,7 +41,7 @@ pub(super) enum Rollback {
     Failed(OrdersError),
     /// A lock was not granted in time, and the transaction is not run again.
     Blocked(OrdersError),
-    /// The products' rows stayed locked by other transactions. Its orders have nothing to do with each other's wait.
+    /// The products' rows stayed locked by other transactions.
     ProductsLocked,
 }
 

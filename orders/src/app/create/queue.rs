@@ -88,7 +88,7 @@ impl<R: Request> Entry<R> {
         self.is_alone || !self.locked.is_empty()
     }
 
-    /// The products that it keeps other batches from. A retry delays only those who want the same locked row.
+    /// The products that no other batch may use meanwhile. A retry claims only its locked rows.
     fn claims(&self) -> Vec<ProductId> {
         if self.is_retry() { self.locked_rows() } else { self.request.products().collect() }
     }
