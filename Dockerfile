@@ -8,8 +8,9 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends rsync \
     && rm -rf /var/lib/apt/lists/*
 COPY . /context
-# The sources are cached between builds as well. Cargo compares modification times, and those of another working copy may be
-# older than the last build. `rsync --checksum` therefore updates a file, and its time, only if the content differs.
+# The sources are cached between builds as well. Cargo compares modification times, and those of another working copy
+# may be older than the last build. `rsync --checksum` therefore updates a file, and its time, only if the content
+# differs.
 RUN --mount=type=cache,id=backoffice-build,target=/build,sharing=locked \
     --mount=type=cache,id=backoffice-registry,target=/usr/local/cargo/registry,sharing=locked \
     rsync --recursive --checksum --delete --exclude=/target /context/ /build/ \

@@ -3,10 +3,10 @@
 #
 #   deploy.sh foundation              create the network, registries and secrets that the other stacks need
 #   deploy.sh release VERSION         deploy the images and the function package of VERSION; push them first
-#   deploy.sh STACK Parameter=Value…  change parameters of one stack: foundation, database, customers, orders or function
+#   deploy.sh STACK Parameter=Value…  change one stack: foundation, database, customers, orders or function
 #
-# PROJECT is the prefix of all resource names (default: backoffice). ARCHITECTURE is the platform that images and package were
-# built for, arm64 or x86_64 (default: that of the last deployment, initially arm64).
+# PROJECT is the prefix of all resource names (default: backoffice). ARCHITECTURE is the platform that images and
+# package were built for, arm64 or x86_64 (default: that of the last deployment, initially arm64).
 set -euo pipefail
 cd "$(dirname "$0")"
 export AWS_PAGER=""
