@@ -1,15 +1,16 @@
-# The images of the programs: customers, orders, orchestrator, db and the door before them, each a target of its own.
+# Container images, one target each: customers, orders, orchestrator, db, and edge (the edge proxy).
 #
-# An image holds its program, the libraries and the certificates that this needs, and nothing else: no shell, no packages,
-# no root. The libraries are those of the system that the program was built on.
+# An image contains the program, its shared libraries and CA certificates, and runs as an unprivileged user: there is no
+# shell and no package manager. The libraries are copied from the build image.
 
 FROM rust:1.95-bookworm AS build
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends rsync \
     && rm -rf /var/lib/apt/lists/*
 COPY . /context
-# The sources, too, are kept from one build to the next: cargo takes an older file for a known one, whichever working copy it
-# comes from. So a file only gets a new time where its content is new.
+# The sources are cached between builds as well. Cargo compares modification times, and those of another working copy
+# may be older than the last build. `rsync --checksum` therefore updates a file, and its time, only if the content
+# differs.
 RUN --mount=type=cache,id=backoffice-build,target=/build,sharing=locked \
     --mount=type=cache,id=backoffice-registry,target=/usr/local/cargo/registry,sharing=locked \
     rsync --recursive --checksum --delete --exclude=/target /context/ /build/ \
@@ -51,7 +52,7 @@ EXPOSE 3003
 HEALTHCHECK --interval=2s --timeout=5s --start-period=30s CMD ["/orchestrator", "--health"]
 ENTRYPOINT ["/orchestrator"]
 
-# HAProxy as Debian keeps it, with what the public may do. It is healthy where the orchestrator is ready through it.
+# Debian's HAProxy package. The image of the edge proxy is healthy if the orchestrator is ready through it.
 FROM debian:bookworm-slim AS haproxy
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends haproxy \
@@ -60,7 +61,7 @@ RUN mkdir /needed \
     && ldd /usr/sbin/haproxy | grep --only-matching '/lib[^ ]*' | sort --unique \
         | xargs cp --parents --dereference --target-directory=/needed
 
-FROM base AS door
+FROM base AS edge
 COPY --from=haproxy /needed /
 COPY --from=haproxy /usr/sbin/haproxy /haproxy
 COPY --from=build /programs/orchestrator /orchestrator
@@ -68,6 +69,6 @@ COPY deploy/haproxy.cfg /haproxy.cfg
 ENV PORT=3003
 EXPOSE 3001 3002 3003
 HEALTHCHECK --interval=2s --timeout=5s --start-period=30s CMD ["/orchestrator", "--health"]
-# It stops at once on SIGTERM, and on this one after its requests.
+# On SIGTERM, HAProxy aborts open requests; on SIGUSR1, it completes them first.
 STOPSIGNAL SIGUSR1
 ENTRYPOINT ["/haproxy", "-db", "-f", "/haproxy.cfg"]

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Deletes everything that deploy.sh made, in the account and the region that the AWS CLI is set to. A last snapshot of the database is left.
-# PROJECT begins the names of all that was made: backoffice unless set.
+# Deletes everything that deploy.sh created, in the account and region of the AWS CLI. Keeps a final snapshot of the
+# database. PROJECT is the prefix of all resource names (default: backoffice).
 set -euo pipefail
 export AWS_PAGER=""
 project=${PROJECT:-backoffice}

@@ -1,24 +1,24 @@
 #!/usr/bin/env bash
-# Deploys into the account and the region that the AWS CLI is set to.
+# Deploys to AWS, in the account and region of the AWS CLI.
 #
-#   deploy.sh foundation              what everything else stands on
-#   deploy.sh release VERSION         the images and the package of that version, which were pushed before
-#   deploy.sh STACK Parameter=Value…  other parameters for one stack: foundation, database, customers, orders or function
+#   deploy.sh foundation              create the network, registries and secrets that the other stacks need
+#   deploy.sh release VERSION         deploy the images and the function package of VERSION; push them first
+#   deploy.sh STACK Parameter=Value…  change one stack: foundation, database, customers, orders or function
 #
-# PROJECT begins the names of all that is made: backoffice unless set. ARCHITECTURE says what images and package were built for, arm64 or
-# x86_64: where it is not set, what it was stays, and arm64 is first.
+# PROJECT is the prefix of all resource names (default: backoffice). ARCHITECTURE is the platform that images and
+# package were built for, arm64 or x86_64 (default: that of the last deployment, initially arm64).
 set -euo pipefail
 cd "$(dirname "$0")"
 export AWS_PAGER=""
 project=${PROJECT:-backoffice}
 
-# stack NAME TEMPLATE [Parameter=Value…]: parameters that are not named stay what they were.
+# stack NAME TEMPLATE [Parameter=Value…]: creates or updates a stack; omitted parameters keep their values.
 stack() {
     aws cloudformation deploy --stack-name "$project-$1" --template-file "$2.yaml" --capabilities CAPABILITY_IAM \
         --no-fail-on-empty-changeset --parameter-overrides "Project=$project" "${@:3}"
 }
 
-# output STACK NAME
+# output STACK NAME: prints an output of a stack.
 output() {
     aws cloudformation describe-stacks --stack-name "$project-$1" --output text \
         --query "Stacks[0].Outputs[?OutputKey=='$2'].OutputValue"
@@ -28,13 +28,13 @@ template() {
     case $1 in
         foundation | database | function) echo "$1" ;;
         customers | orders) echo service ;;
-        *) echo "deploy.sh: there is no stack $1" >&2 && exit 2 ;;
+        *) echo "deploy.sh: unknown stack $1" >&2 && exit 2 ;;
     esac
 }
 
 release() {
     local version=$1 registry
-    # One parameter, or none.
+    # Empty unless ARCHITECTURE is set; used unquoted below, so that it then adds no argument.
     local built=${ARCHITECTURE:+Architecture=$ARCHITECTURE}
     registry=$(output foundation Registry)
     stack database database "MigrationsImage=$registry/db:$version" $built
@@ -43,32 +43,32 @@ release() {
         stack $name service "Name=$name" "Image=$registry/$name:$version" $built
     done
     stack function function "Package=orchestrator/$version.zip" $built
-    echo "$version is at $(output function Url)"
+    echo "deployed $version to $(output function Url)"
 }
 
-# The release that is running works with what this makes of the tables.
+# Runs before the services are updated: the running release works with the migrated tables.
 migrate() {
-    local subnet group definition task refusal status code reason
+    local subnet group definition task failure status code reason
     subnet=$(output foundation SubnetA)
     group=$(output foundation ServicesGroup)
     definition=$(output database MigrationsTask)
-    read -r task refusal < <(aws ecs run-task --cluster "$project" --launch-type FARGATE --task-definition "$definition" \
+    read -r task failure < <(aws ecs run-task --cluster "$project" --launch-type FARGATE --task-definition "$definition" \
         --network-configuration "awsvpcConfiguration={subnets=[$subnet],securityGroups=[$group],assignPublicIp=DISABLED}" \
         --output text --query '[tasks[0].taskArn, failures[0].reason]')
-    [ "$task" != None ] || fail "the migrations cannot be started: $refusal"
-    while status=$(look_at "$task" lastStatus) && [ "$status" != STOPPED ]; do sleep 5; done
-    code=$(look_at "$task" 'containers[0].exitCode')
-    reason=$(look_at "$task" stoppedReason)
-    [ "$code" = 0 ] || fail "the migrations failed (exit code $code; $reason): aws logs tail /$project/migrations"
+    [ "$task" != None ] || fail "cannot start the migrations: $failure"
+    while status=$(task_field "$task" lastStatus) && [ "$status" != STOPPED ]; do sleep 5; done
+    code=$(task_field "$task" 'containers[0].exitCode')
+    reason=$(task_field "$task" stoppedReason)
+    [ "$code" = 0 ] || fail "the migrations failed (exit code $code; $reason); see: aws logs tail /$project/migrations"
 }
 
-# look_at TASK FIELD
-look_at() {
+# task_field TASK FIELD: prints a field of an ECS task.
+task_field() {
     aws ecs describe-tasks --cluster "$project" --tasks "$1" --output text --query "tasks[0].$2"
 }
 
 fail() {
-    echo "deploy.sh: $1. Neither the services nor the function were changed" >&2
+    echo "deploy.sh: $1. The services and the function were not changed" >&2
     exit 1
 }
 

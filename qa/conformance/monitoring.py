@@ -1,7 +1,7 @@
 """promtool takes deploy/monitoring: the configuration, the rules and their tests; and what the running services show for Prometheus.
 
 The services are asked for an order first, so that there is something to show. Then every number that the alerts and the dashboard ask for
-has to be there, and nothing of it by the public door.
+has to be there, and none of it on the public port.
 """
 
 import json
@@ -72,6 +72,6 @@ for file in ["alerts.yml", "dashboard.json"]:
     if missing := asked - names:
         sys.exit(f"{file} asks for {sorted(missing)}, which no service shows")
 if public := [service for service in SERVICES if not is_private(service)]:
-    sys.exit(f"{public} answer GET /metrics by the public door")
+    sys.exit(f"{public} answer GET /metrics on the public port")
 alerts = (MONITORING / "alerts.yml").read_text().count("- alert:")
 print(f"{alerts} alerts with their tests; {len(names)} numbers of {len(SERVICES)} services")

@@ -1,4 +1,4 @@
-//! `ci`: the gate, as a list of steps that are the commands a person would type.
+//! `ci`: the checks that a change must pass, as a list of commands that can also be run by hand.
 
 use std::env;
 use std::fs;
@@ -8,38 +8,38 @@ use anyhow::{Context, Result};
 use harness::{Log, Process};
 
 use crate::cli::CiArgs;
-use crate::outcome::{FINE, checked};
+use crate::outcome::{SUCCESS, check_exit_code};
 use crate::system::System;
 use crate::workspace;
 
-/// Runs beside the steps after it: cargo-deny compiles for minutes where it is missing, while tests mostly wait.
+/// Runs in the background: a missing cargo-deny takes minutes to compile, while the tests mostly wait.
 const BACKGROUND: &str = "deny";
-/// Warnings are errors.
+/// Runs with rustdoc warnings as errors.
 const DOC: &str = "doc";
-/// Takes a revision from BASE_REV.
-const COMPARING: &str = "openapi-diff";
+/// Compares with the revision in BASE_REV, if it is set.
+const OPENAPI_DIFF: &str = "openapi-diff";
 
-/// The name and the command line of a step.
+/// Name and command line of a step.
 type Step = (&'static str, &'static str);
 
-/// The steps in their order. `compose-test` is not among them: it needs a Docker Engine.
+/// All steps, in order. `compose-test` is not included, because it needs a Docker Engine.
 const STEPS: [Step; 13] = [
     ("fmt", "cargo fmt --all --check"),
     ("clippy", "cargo clippy --locked --workspace --all-targets -- -D warnings"),
     (DOC, "cargo doc --locked --workspace --no-deps"),
     ("openapi", "cargo xtask openapi check"),
-    // Compares with BASE_REV, the commit before a push to main; else with the last release, and before the first with
-    // the parent. A CI system fetches the history with its tags for this: a shallow clone is refused.
-    (COMPARING, "cargo xtask openapi diff"),
+    // CI sets BASE_REV to the commit before a push to main. Without it, the base is the last release or, before the
+    // first one, the parent commit. Needs the full history with tags: a shallow clone is rejected.
+    (OPENAPI_DIFF, "cargo xtask openapi diff"),
     ("schema", "cargo xtask schema check"),
     ("build", "cargo test --locked --workspace --no-run"),
-    // Where RustSec's list cannot be fetched, the log says that advisories were not looked at.
+    // If the RustSec database cannot be fetched, the log says that advisories were not checked.
     (BACKGROUND, "nice cargo xtask deny --advisories-if-reachable"),
     ("test", "cargo xtask test"),
     ("conformance", "cargo xtask conformance --attack-seconds 20"),
     ("chaos", "cargo xtask chaos --minutes 1"),
     ("rolling", "cargo xtask rolling --minutes 1"),
-    // The slowdown of others is only reported: machines that test are busy.
+    // Lenient: the slowdown of other clients is only reported, as it is not reliable on a busy CI machine.
     ("abuse", "cargo xtask abuse --minutes 1 --lenient"),
 ];
 
@@ -49,13 +49,13 @@ pub(crate) async fn run(args: &CiArgs) -> Result<u8> {
         for (name, line) in steps {
             println!("{name:<14}{line}");
         }
-        return Ok(FINE);
+        return Ok(SUCCESS);
     }
     let system = System::new(None)?;
     let mut background = None;
     let result = run_steps(&system, steps, &mut background).await;
     if let Some(process) = background {
-        if !matches!(result, Ok(FINE)) {
+        if !matches!(result, Ok(SUCCESS)) {
             process.stop().await;
         }
         print!("{}", fs::read_to_string(workspace::local("deny.log"))?);
@@ -66,7 +66,7 @@ pub(crate) async fn run(args: &CiArgs) -> Result<u8> {
 /// Stops at the first step that fails.
 async fn run_steps(system: &System, steps: &[Step], background: &mut Option<Process>) -> Result<u8> {
     for &(name, line) in steps {
-        let revision = env::var("BASE_REV").ok().filter(|revision| name == COMPARING && !revision.is_empty());
+        let revision = env::var("BASE_REV").ok().filter(|revision| name == OPENAPI_DIFF && !revision.is_empty());
         let words = Vec::from_iter(line.split(' ').map(str::to_owned).chain(revision));
         println!("\n== {}", words.join(" "));
         let mut command = if words[0] == "cargo" { workspace::cargo() } else { workspace::command(&words[0]) };
@@ -83,22 +83,22 @@ async fn run_steps(system: &System, steps: &[Step], background: &mut Option<Proc
         let status = system.run_attached(&command).await?;
         if !status.success() {
             println!("\n== {name} failed ({status})");
-            return Ok(checked(status));
+            return Ok(check_exit_code(status));
         }
     }
-    let Some(process) = background else { return Ok(FINE) };
-    println!("\n== wait for {BACKGROUND}");
-    system.unless_disturbed(process.wait()).await?.map(checked)
+    let Some(process) = background else { return Ok(SUCCESS) };
+    println!("\n== waiting for {BACKGROUND}");
+    system.unless_interrupted(process.wait()).await?.map(check_exit_code)
 }
 
 fn selected(args: &CiArgs) -> Result<&'static [Step]> {
-    let place = |name: &String| STEPS.iter().position(|step| step.0 == name);
+    let index = |name: &String| STEPS.iter().position(|step| step.0 == name);
     let range = match (&args.only, &args.from) {
-        (Some(name), _) => place(name).map(|place| &STEPS[place..=place]),
-        (None, Some(name)) => place(name).map(|place| &STEPS[place..]),
+        (Some(name), _) => index(name).map(|index| &STEPS[index..=index]),
+        (None, Some(name)) => index(name).map(|index| &STEPS[index..]),
         (None, None) => Some(&STEPS[..]),
     };
-    range.with_context(|| format!("no such step: {}", STEPS.map(|step| step.0).join(", ")))
+    range.with_context(|| format!("unknown step; the steps are {}", STEPS.map(|step| step.0).join(", ")))
 }
 
 #[cfg(test)]
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_part_of_the_steps_can_be_chosen() {
+    fn steps_are_selected_by_from_and_only() {
         let names = |from: Option<&str>, only: Option<&str>| {
             let args = CiArgs { list: false, from: from.map(str::to_owned), only: only.map(str::to_owned) };
             selected(&args).map(|steps| Vec::from_iter(steps.iter().map(|step| step.0)))

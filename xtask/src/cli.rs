@@ -1,4 +1,4 @@
-//! The command line. What the commands do is in the other files.
+//! Command-line arguments and help texts.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -7,25 +7,29 @@ use clap::{Args, ColorChoice, Parser, Subcommand};
 
 use crate::conformance::Step;
 
-/// Runs, migrates, seeds and tests the whole system
+/// Run, migrate, seed and test the whole system
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo xtask", version, disable_help_subcommand = true)]
-#[command(after_help = "Commands marked with … run a program that has its own --help, as `cargo xtask chaos --help`.
+#[command(after_help = "Commands marked with … have more options: see, for example, `cargo xtask chaos --help`.
 
-Exit codes: 0 fine; 1 a violation was found, or a test or step failed; 2 wrong usage; 3 could not run, as a tool is missing,
-a build fails or nothing starts; 130 interrupted.
+Exit codes:
+  0    success
+  1    violation found, or a test or step failed
+  2    wrong usage
+  3    could not run: a tool is missing, the build failed, or a process did not start
+  130  interrupted
 
 Examples:
-  cargo xtask up                  start everything here, Ctrl-C ends it
-  cargo xtask up --watch          the same, and restart what changes
-  cargo xtask up --detach         start everything in the background
-  cargo xtask test                all tests on a private database server
-  cargo xtask openapi generate    write specs/ after a change of an API trait
+  cargo xtask up                  start the system; stop it with Ctrl-C
+  cargo xtask up --watch          also rebuild and restart services on changes
+  cargo xtask up --detach         start the system in the background
+  cargo xtask test                run all tests on a private database server
+  cargo xtask openapi generate    update specs/ after changing an API trait
   cargo xtask openapi diff        report breaking API changes")]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
-    /// When to use colours; NO_COLOR counts in `auto`
+    /// When to use colors; `auto` honors NO_COLOR
     #[arg(long, global = true, value_name = "WHEN", default_value_t)]
     pub(crate) color: ColorChoice,
 }
@@ -38,43 +42,43 @@ pub(crate) enum Command {
     Down,
     /// Run all tests on a private database server
     Test(TestArgs),
-    /// Run the whole gate: every step that a change has to pass
+    /// Run every check that a change must pass
     Ci(CiArgs),
-    /// Check the documents and the running system with third-party tools
+    /// Check the OpenAPI documents, deploy/ and a running system with third-party tools
     Conformance(ConformanceArgs),
-    /// Run the system by docker-compose.yml, restart and kill its containers, and check them
+    /// Test docker-compose.yml: run the system, restart and kill its containers
     #[command(after_help = COMPOSE_TEST)]
     ComposeTest(Install),
-    /// Look with libFuzzer for bytes from outside at which something panics
+    /// Fuzz the parsers of untrusted input with libFuzzer
     Fuzz(FuzzArgs),
-    /// Check dependencies by deny.toml: advisories, licences, bans and sources
+    /// Check dependencies against deny.toml: advisories, licenses, bans and sources
     Deny(DenyArgs),
-    /// Write the dependencies of each program to .local/sbom, as CycloneDX
+    /// Write a CycloneDX SBOM of each program to .local/sbom
     Sbom(Install),
-    /// Write specs/ from the API traits, check them, or report breaking changes …
+    /// Generate or check the OpenAPI documents in specs/, or report breaking changes …
     Openapi(Arguments),
     /// Run database migrations …
     Migrate(Arguments),
     /// Fill the database with sample data …
     Seed(Arguments),
-    /// Write db/schema.sql from the migrations, or check it …
+    /// Generate or check db/schema.sql from the migrations …
     Schema(Arguments),
     /// Check the data invariants of a database …
     CheckInvariants(Arguments),
-    /// Run the whole system under load and faults, and verify the result …
+    /// Inject faults into the system under load, and verify the result …
     Chaos(Arguments),
-    /// Restart two replicas of each service one by one under load, and verify the result …
+    /// Restart replicas one by one under load, and verify the result …
     Rolling(Arguments),
-    /// Attack the edge proxy, and measure the effect on others …
+    /// Attack the edge proxy, and measure the effect on other clients …
     Abuse(Arguments),
-    /// Measure the released services beside their baselines …
+    /// Benchmark release builds of the services against baselines …
     Bench(Arguments),
 }
 
-/// Passed on to the program of the command.
+/// Arguments passed to the program that implements the command.
 ///
-/// Taken out before: `--no-install`, and where a database is used `--database-url URL`. The database is that or
-/// DATABASE_URL; else the one of the running `up`; else `up`'s database, started for the time of the command.
+/// xtask itself consumes `--no-install` and, for commands on a database, `--database-url URL`. The database is the
+/// first of: that URL; DATABASE_URL; the database of the running `up`; `up`'s database, started for this command.
 #[derive(Args, Debug)]
 #[command(disable_help_flag = true)]
 pub(crate) struct Arguments {
@@ -83,14 +87,25 @@ pub(crate) struct Arguments {
 }
 
 #[derive(Args, Debug)]
-#[command(after_help = "The database is the first of: DATABASE_URL; a mysqld or mariadbd of this machine, run as a \
-private server with its data in .local/up/data; the mysql service of docker-compose.yml, \
-in a container of this working copy alone; on Debian and Ubuntu as root, a server package that is installed now.
+#[command(after_help = "Database, the first available of:
+  1. DATABASE_URL
+  2. a private server: an installed mysqld or mariadbd, with its data in .local/up/data
+  3. the mysql service of docker-compose.yml, in a Compose project of this working copy
+  4. on Debian and Ubuntu as root: a private server, after installing a server package
 
-The services listen on HOST (127.0.0.1) and on CUSTOMERS_PORT (3001), ORDERS_PORT (3002) and ORCHESTRATOR_PORT (3003), \
-and serve metrics on CUSTOMERS_METRICS_PORT (9101), ORDERS_METRICS_PORT (9102) and ORCHESTRATOR_METRICS_PORT (9103). \
-JWT_SECRET, SERVICE_TOKEN, ADMIN_USER, ADMIN_PASSWORD and PROFILE are taken from the environment, with defaults for \
-development. In PROFILE production they take no secrets that are known or short.
+Environment variables (defaults):
+  HOST                       address of the services (127.0.0.1)
+  CUSTOMERS_PORT             API port of customers (3001)
+  ORDERS_PORT                API port of orders (3002)
+  ORCHESTRATOR_PORT          API port of orchestrator (3003)
+  CUSTOMERS_METRICS_PORT     metrics port of customers (9101)
+  ORDERS_METRICS_PORT        metrics port of orders (9102)
+  ORCHESTRATOR_METRICS_PORT  metrics port of orchestrator (9103)
+  PROFILE                    production rejects known and short secrets (development)
+  JWT_SECRET                 signing key of tokens (a development key)
+  SERVICE_TOKEN              token of the services (a development token)
+  ADMIN_USER                 name of the first admin (admin)
+  ADMIN_PASSWORD             password of the first admin (admin)
 
 Examples:
   cargo xtask up
@@ -98,21 +113,21 @@ Examples:
   CUSTOMERS_PORT=4001 cargo xtask up --detach
   cargo xtask up --database-url mysql://root:secret@127.0.0.1:3306/backoffice")]
 pub(crate) struct UpArgs {
-    /// Delete the data of earlier runs first (never that of a DATABASE_URL)
+    /// Delete the data of earlier runs first; refused with a DATABASE_URL
     #[arg(long)]
     pub(crate) reset: bool,
-    /// Return when everything is ready; the log goes to .local/up/up.log
+    /// Run in the background, and log to .local/up/up.log; returns when the system is ready
     #[arg(long)]
     pub(crate) detach: bool,
-    /// Rebuild and restart the services whose sources change
+    /// Rebuild and restart services when their sources change
     #[arg(long)]
     pub(crate) watch: bool,
     #[command(flatten)]
     pub(crate) install: Install,
-    /// The database to use, as mysql://USER:PASSWORD@HOST:PORT/NAME; it is created if it is missing
+    /// Use this database, mysql://USER:PASSWORD@HOST:PORT/NAME; create it if missing
     #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
     pub(crate) database_url: Option<String>,
-    /// Report to the process that started this one.
+    /// Set by `--detach` for its background process.
     #[arg(long, hide = true)]
     pub(crate) in_background: bool,
 }
@@ -123,20 +138,20 @@ pub(crate) struct UpArgs {
   cargo xtask test -- --package orders confirming
   cargo xtask test --database-url mysql://root:secret@127.0.0.1:3306/test")]
 pub(crate) struct TestArgs {
-    /// The server to use; its user must be allowed to create databases
+    /// Use this server; its user must be allowed to create databases
     #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
     pub(crate) database_url: Option<String>,
     #[command(flatten)]
     pub(crate) install: Install,
-    /// Arguments for `cargo test`; without a --package all packages are tested
+    /// Arguments for `cargo test`; adds --workspace unless a package is selected
     #[arg(last = true, value_name = "ARGS")]
     pub(crate) args: Vec<String>,
 }
 
-/// The option of every command that may have to install a package.
+/// Option shared by all commands that may install packages.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct Install {
-    /// Install nothing
+    /// Fail instead of installing missing tools
     #[arg(long)]
     pub(crate) no_install: bool,
 }
@@ -146,35 +161,33 @@ pub(crate) struct CiArgs {
     /// Print the steps instead of running them
     #[arg(long)]
     pub(crate) list: bool,
-    /// Begin with this step
+    /// Start at this step
     #[arg(long, value_name = "STEP", conflicts_with = "only")]
     pub(crate) from: Option<String>,
-    /// Run this step alone
+    /// Run only this step
     #[arg(long, value_name = "STEP")]
     pub(crate) only: Option<String>,
 }
 
 #[derive(Args, Debug)]
-#[command(
-    after_help = "The targets are the functions of qa/fuzz/src/lib.rs. libFuzzer needs a C++ compiler. The corpus of each target is kept in \
-.local/fuzz and tried first; a finding is written to .local/fuzz/findings.
+#[command(after_help = "Targets are the functions in qa/fuzz/src/lib.rs. Requires a C++ compiler to build libFuzzer. \
+Keeps the corpus of each target in .local/fuzz, and writes crashing inputs to .local/fuzz/findings.
 
 Examples:
   cargo xtask fuzz
-  cargo xtask fuzz body event --seconds 3600"
-)]
+  cargo xtask fuzz body event --seconds 3600")]
 pub(crate) struct FuzzArgs {
-    /// Targets to feed; all unless given
+    /// Targets to fuzz [default: all]
     #[arg(value_name = "TARGET")]
     pub(crate) targets: Vec<String>,
-    /// Time for each target
+    /// Seconds per target
     #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) seconds: u32,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct DenyArgs {
-    /// Where the list of advisories cannot be fetched, report that and check the rest
+    /// Skip the check of advisories, with a warning, if their database cannot be fetched
     #[arg(long)]
     pub(crate) advisories_if_reachable: bool,
     #[command(flatten)]
@@ -182,42 +195,41 @@ pub(crate) struct DenyArgs {
 }
 
 #[derive(Args, Debug)]
-#[command(
-    after_help = "The system is one of its own, freshly seeded, on free ports. The tools run on Node.js and Python; what \
-they need is installed into qa/conformance/node_modules and .local/conformance, and Chromium by apt-get on Debian and \
-Ubuntu as root. CHROMIUM and PROMTOOL may name those programs. Each step has its log in .local/conformance.
+#[command(after_help = "Starts a private, freshly seeded system on free ports. Requires Node.js and Python. \
+Installs npm packages into qa/conformance/node_modules and Python packages into .local/conformance; on Debian and \
+Ubuntu as root also installs Chromium and unpacks promtool with apt-get. Set CHROMIUM and PROMTOOL to use other \
+programs. Writes a log of each step to .local/conformance.
 
 Examples:
   cargo xtask conformance
   cargo xtask conformance lint
   cargo xtask conformance postman tour
   cargo xtask conformance lambda --function target/lambda/orchestrator/bootstrap.zip
-  cargo xtask conformance attack --attack-seconds 1800"
-)]
+  cargo xtask conformance attack --attack-seconds 1800")]
 pub(crate) struct ConformanceArgs {
-    /// What to do; everything unless given
+    /// Steps to run [default: all]
     #[arg(value_enum, value_name = "STEP")]
     pub(crate) steps: Vec<Step>,
-    /// How long the attack may last
+    /// Maximum duration of the step attack, in seconds
     #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) attack_seconds: u32,
-    /// The function for the step lambda: a bootstrap, or a zip with one; the orchestrator of this build unless given
+    /// Function for the step lambda: a bootstrap program, or a zip with one [default: the orchestrator, built now]
     #[arg(long, value_name = "PATH", value_parser = absolute)]
     pub(crate) function: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) install: Install,
 }
 
-/// A path of the command line. Later this process is in the root of the workspace.
+/// Resolves a path argument before this process changes to the workspace root.
 fn absolute(path: &str) -> std::io::Result<PathBuf> {
     std::path::absolute(path)
 }
 
-const COMPOSE_TEST: &str = "It builds the images and starts everything in a Compose project of its own, on free ports: a system that runs \
-is not disturbed. It does the tour, checks what the containers may do, restarts and kills each of them, takes everything \
-down and up again, and checks that the data is still the same and the invariants hold. At the end, also after Ctrl-C or a \
-failure, containers, images and data are removed. The files .env of the working copy count as for \
-`docker compose up`. It runs on Python, and the tour on Node.js with packages that are installed into \
+const COMPOSE_TEST: &str = "Builds the images and starts the system in a separate Compose project on free ports, so \
+that a running system is not affected. Runs the walkthrough, checks the containers' privileges, restarts and kills each \
+container, and recreates the system; the data must not change, and the data invariants must hold. Finally removes \
+containers, images and data, also after Ctrl-C or a failure. Reads the .env files of the working copy as \
+`docker compose up` does. Requires a Docker Engine, Python, and Node.js, whose packages are installed into \
 qa/conformance/node_modules.";
 
 #[cfg(test)]
@@ -232,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn arguments_after_the_dashes_go_to_cargo_test() {
+    fn arguments_after_double_dash_are_passed_to_cargo_test() {
         let cli = Cli::parse_from(["xtask", "test", "--", "--package", "orders"]);
         let Command::Test(args) = cli.command else {
             panic!("not the test command: {cli:?}");
@@ -241,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_gets_all_of_its_arguments() {
+    fn all_arguments_are_passed_to_the_program() {
         for line in ["--help", "--minutes 1 --seed 3", "check --version", "-V", "-- --x"] {
             let cli = Cli::parse_from(["xtask", "chaos"].into_iter().chain(line.split(' ')));
             let Command::Chaos(Arguments { arguments }) = cli.command else {

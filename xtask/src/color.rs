@@ -1,4 +1,4 @@
-//! `--color` and NO_COLOR, for xtask and for the programs that it runs.
+//! `--color` and NO_COLOR, for xtask and its child processes.
 
 use std::env;
 use std::ffi::OsString;
@@ -6,12 +6,12 @@ use std::process::Command;
 
 use anstream::ColorChoice;
 
-/// Takes `--color` from the command line. It counts for errors in the command line, too, so it comes before parsing.
+/// Applies `--color`. Runs before the command line is parsed, so that usage errors honor it too.
 pub(crate) fn apply() {
     choice(env::args_os()).write_global();
 }
 
-/// Hands the choice to a program that follows the conventions.
+/// Passes the choice to a child process, through the usual environment variables.
 pub(crate) fn pass_on(command: &mut Command) {
     match ColorChoice::global() {
         ColorChoice::Auto => {}
@@ -24,7 +24,7 @@ pub(crate) fn pass_on(command: &mut Command) {
     }
 }
 
-/// Whether standard error shows colours.
+/// Whether standard error uses colors.
 pub(crate) fn on_stderr() -> bool {
     anstream::AutoStream::choice(&std::io::stderr()) != ColorChoice::Never
 }
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_choice_is_seen_in_both_spellings() {
+    fn color_option_is_read_with_space_or_equals_sign() {
         let choice = |line: &str| choice(line.split(' ').map(OsString::from));
         assert_eq!(choice("xtask up --color never"), ColorChoice::Never);
         assert_eq!(choice("xtask --color=always up"), ColorChoice::Always);

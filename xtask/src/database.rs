@@ -1,4 +1,4 @@
-//! The database of a command: which one it is, and its life. What is done in it belongs to the program `db`.
+//! Selection, start and stop of a command's database. Migrations and seed rows are the task of the program `db`.
 
 use std::fmt;
 use std::future::pending;
@@ -19,38 +19,42 @@ use crate::interrupt::Interrupt;
 use crate::outcome::Interrupted;
 use crate::tools;
 
-/// The database in a private server. Tests create their own beside it.
+/// Name of the database in a private server. Tests create further databases.
 const SCHEMA: &str = "backoffice";
 
-/// A container that has its image greets within this time; the first time it creates its data.
-const GREETS_WITHIN: Duration = Duration::from_secs(180);
-const LOOK_EVERY: Duration = Duration::from_millis(300);
+/// Maximum time from the start of a container until its server accepts connections. The first start initialises the
+/// data.
+const START_TIMEOUT: Duration = Duration::from_secs(180);
+const POLL_INTERVAL: Duration = Duration::from_millis(300);
 
-/// The database that will be used.
+/// The database to use.
 #[derive(Debug)]
 pub(crate) enum Choice {
-    /// The one that the user named.
+    /// The database of `--database-url` or DATABASE_URL.
     Given(String),
-    /// A server program of this machine, run for this purpose alone.
+    /// A private server, run with an installed program.
     Private(Program),
     /// The mysql service of docker-compose.yml.
     Docker,
-    /// As `Private`, after the installation of a package.
+    /// Like `Private`, after installing a package.
     Install,
 }
 
 impl Choice {
-    /// Chooses by what there is: see the help of `up`.
-    pub(crate) fn of(given: Option<&str>, install: Install) -> Result<Self> {
+    /// Selects the first available database, in the order documented in the help of `up`.
+    pub(crate) fn select(given: Option<&str>, install: Install) -> Result<Self> {
         let given = given.filter(|url| !url.is_empty());
         let can_install = || !install.no_install && tools::can_install();
-        first_of(given, Program::find, docker::is_available, can_install).with_context(|| {
-            format!("no database: set DATABASE_URL, start a Docker Engine, or install a server: {}", install_command())
+        choose(given, Program::find, docker::is_available, can_install).with_context(|| {
+            format!(
+                "no database found: set DATABASE_URL, start a Docker Engine, or install a server: {}",
+                install_command()
+            )
         })
     }
 }
 
-fn first_of(
+fn choose(
     given: Option<&str>,
     find_program: impl FnOnce() -> Option<Program>,
     docker_is_available: impl FnOnce() -> bool,
@@ -63,73 +67,73 @@ fn first_of(
         .or_else(|| can_install().then_some(Choice::Install))
 }
 
-/// One line: which database, and why.
+/// The database and the reason for its choice, in one line.
 impl fmt::Display for Choice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Given(url) => write!(f, "{}, as DATABASE_URL says", without_password(url)),
-            Self::Private(program) => write!(f, "a private server, {program}, as DATABASE_URL is not set"),
+            Self::Given(url) => write!(f, "{} (from --database-url or DATABASE_URL)", without_password(url)),
+            Self::Private(program) => write!(f, "private server {program} (DATABASE_URL is not set)"),
             Self::Docker => f.write_str(
-                "a container of the mysql service of docker-compose.yml, as DATABASE_URL is not set and this machine has no \
-                 MySQL or MariaDB server",
+                "container of the mysql service in docker-compose.yml (DATABASE_URL is not set, and no MySQL or MariaDB \
+                 server is installed)",
             ),
             Self::Install => f.write_str(
-                "a private server, after installing mariadb-server-core and mariadb-client-core with apt-get \
-                 (--no-install refuses this), as there is no DATABASE_URL, no server and no Docker Engine",
+                "private server, after installing mariadb-server-core and mariadb-client-core with apt-get (DATABASE_URL \
+                 is not set, and neither a server nor a Docker Engine is available; use --no-install to prevent this)",
             ),
         }
     }
 }
 
-/// A URL that can be shown.
+/// Returns the URL with its password masked.
 pub(crate) fn without_password(url: &str) -> String {
     let without = url.split_once("://").and_then(|(scheme, rest)| {
-        let (user, place) = rest.rsplit_once('@')?;
+        let (user, host) = rest.rsplit_once('@')?;
         let (name, _) = user.split_once(':')?;
-        Some(format!("{scheme}://{name}:***@{place}"))
+        Some(format!("{scheme}://{name}:***@{host}"))
     });
     without.unwrap_or_else(|| url.to_owned())
 }
 
-/// The use of a database.
+/// What a database is used for, which decides whether its data is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// Its data stays.
+    /// For `up`: the data is kept.
     Up {
-        /// Throws away the data of earlier runs first. Not for a given database.
+        /// Deletes the data of earlier runs first. Not supported for a given database.
         reset: bool,
     },
-    /// Its data goes, with the run of a command of this name.
+    /// For one run of the command with this name: the data is deleted afterwards.
     Run(&'static str),
 }
 
-/// A database that accepts connections.
+/// A running database that accepts connections.
 pub(crate) struct Database {
     pub(crate) url: String,
     server: Server,
 }
 
 enum Server {
-    /// Somebody else's.
-    Foreign,
-    /// With a channel that closes or changes at its end.
+    /// Not managed by xtask.
+    External,
+    /// The receiver is notified or closed when the server exits.
     Private(PrivateServer, watch::Receiver<()>),
     Docker(Project, Process),
 }
 
 impl Database {
-    /// The process group of a private server.
+    /// Process group of a private server.
     pub(crate) fn group(&self) -> Option<u32> {
         match &self.server {
             Server::Private(server, _) => Some(server.group()),
-            Server::Foreign | Server::Docker(..) => None,
+            Server::External | Server::Docker(..) => None,
         }
     }
 
-    /// Waits for the end of what was started for it.
-    pub(crate) async fn ended(&self) -> Option<ExitStatus> {
+    /// Waits until the server process exits; pending forever for an external server.
+    pub(crate) async fn exited(&self) -> Option<ExitStatus> {
         match &self.server {
-            Server::Foreign => pending().await,
+            Server::External => pending().await,
             Server::Private(_, end) => {
                 let _ = end.clone().changed().await;
                 None
@@ -138,11 +142,11 @@ impl Database {
         }
     }
 
-    /// Stops what was started for it.
+    /// Stops the server, unless it is external.
     pub(crate) async fn stop(self) {
         match self.server {
-            Server::Foreign => {}
-            // Only a thread that panics is not joined.
+            Server::External => {}
+            // `Err` only if the drop panicked.
             Server::Private(server, _) => drop(spawn_blocking(|| drop(server)).await),
             Server::Docker(project, process) => {
                 process.stop().await;
@@ -152,8 +156,8 @@ impl Database {
     }
 }
 
-/// Starts the chosen database, or only passes its URL on. A private server has its data in `data`; a container holds the
-/// lease.
+/// Starts the selected database; an external one is not started. A private server keeps its data in `data`. The process
+/// that runs a container holds the lease.
 pub(crate) async fn start(
     choice: Choice,
     purpose: Purpose,
@@ -163,7 +167,7 @@ pub(crate) async fn start(
     interrupt: Interrupt,
 ) -> Result<Database> {
     let program = match choice {
-        Choice::Given(url) => return Ok(Database { url, server: Server::Foreign }),
+        Choice::Given(url) => return Ok(Database { url, server: Server::External }),
         Choice::Docker => return start_docker(purpose, lease, log, interrupt).await,
         Choice::Private(program) => program,
         Choice::Install => tools::install_server().await?,
@@ -186,11 +190,11 @@ fn start_private(program: &Program, purpose: Purpose, data: &Path, log: Log) -> 
         .log(log)
         .on_end(move || sender.send_replace(()))
         .start()?;
-    // Only now: an attempt on a port that was taken has ended as well.
+    // Subscribes after the start, because a failed attempt on an occupied port also sends a notification.
     Ok(Database { url: server.url(SCHEMA), server: Server::Private(server, end.subscribe()) })
 }
 
-/// Runs the container, which may have to load its image first, and waits until its server greets.
+/// Runs the container, which may pull its image first, and waits until the server accepts connections.
 async fn start_docker(purpose: Purpose, lease: Stdio, log: Log, interrupt: Interrupt) -> Result<Database> {
     let project = match purpose {
         Purpose::Up { .. } => Project::new("up"),
@@ -201,9 +205,9 @@ async fn start_docker(purpose: Purpose, lease: Stdio, log: Log, interrupt: Inter
     }
     let process = Process::spawn(project.run(), lease, log.clone()).await?;
     let address = tokio::select! {
-        address = greeting(&project) => address,
-        _ = process.wait() => Err(anyhow!("it has ended")),
-        () = interrupt.asked() => Err(Interrupted.into()),
+        address = wait_for_handshake(&project) => address,
+        _ = process.wait() => Err(anyhow!("the container exited")),
+        () = interrupt.requested() => Err(Interrupted.into()),
     };
     match address.and_then(|address| project.url(&address)) {
         Ok(url) => Ok(Database { url, server: Server::Docker(project, process) }),
@@ -215,19 +219,20 @@ async fn start_docker(purpose: Purpose, lease: Stdio, log: Log, interrupt: Inter
     }
 }
 
-/// The address of the container's server, once it greets. While the image creates its data, it does not.
-async fn greeting(project: &Project) -> Result<String> {
+/// Waits until the server in the container sends its handshake, and returns its address. While the image initialises
+/// its data, the server is not reachable.
+async fn wait_for_handshake(project: &Project) -> Result<String> {
     let mut deadline = None;
     loop {
         if let Some(address) = project.address() {
             if private_server::greets(&*address) {
                 return Ok(address);
             }
-            if *deadline.get_or_insert(Instant::now() + GREETS_WITHIN) < Instant::now() {
-                bail!("nothing answers at {address} after {} s", GREETS_WITHIN.as_secs());
+            if *deadline.get_or_insert(Instant::now() + START_TIMEOUT) < Instant::now() {
+                bail!("no response from {address} after {} s", START_TIMEOUT.as_secs());
             }
         }
-        sleep(LOOK_EVERY).await;
+        sleep(POLL_INTERVAL).await;
     }
 }
 
@@ -246,25 +251,25 @@ mod tests {
     }
 
     #[test]
-    fn a_given_url_wins_and_nothing_else_is_looked_at() {
-        let look = || panic!("looked for more");
-        let choice = first_of(Some("mysql://x/y"), || panic!("looked"), look, look);
+    fn given_url_takes_precedence_without_further_lookups() {
+        let look = || panic!("unexpected lookup");
+        let choice = choose(Some("mysql://x/y"), || panic!("unexpected lookup"), look, look);
         assert_eq!(name(&choice), "given");
     }
 
     #[test]
-    fn a_program_comes_before_docker_and_docker_before_an_installation() {
+    fn installed_server_precedes_docker_and_docker_precedes_installation() {
         let program = Program::find();
         assert!(program.is_some(), "no server found: {}", install_command());
-        let look = || panic!("looked for more");
-        assert_eq!(name(&first_of(None, || program, look, look)), "private");
-        assert_eq!(name(&first_of(None, || None, || true, look)), "docker");
-        assert_eq!(name(&first_of(None, || None, || false, || true)), "install");
-        assert_eq!(name(&first_of(None, || None, || false, || false)), "none");
+        let look = || panic!("unexpected lookup");
+        assert_eq!(name(&choose(None, || program, look, look)), "private");
+        assert_eq!(name(&choose(None, || None, || true, look)), "docker");
+        assert_eq!(name(&choose(None, || None, || false, || true)), "install");
+        assert_eq!(name(&choose(None, || None, || false, || false)), "none");
     }
 
     #[test]
-    fn a_shown_url_has_no_password() {
+    fn password_is_masked_in_urls() {
         let shown = without_password("mysql://root:p@ss:word@db.example:3306/x?ssl-mode=REQUIRED");
         assert_eq!(shown, "mysql://root:***@db.example:3306/x?ssl-mode=REQUIRED");
         let open = "mysql://root@127.0.0.1:3306/x";

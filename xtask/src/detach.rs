@@ -1,4 +1,4 @@
-//! `up --detach`: the same `up` in a process of its own, whose progress is shown here until it is ready.
+//! `up --detach`: runs `up` in a background process and prints its progress until it is ready.
 
 use std::env;
 use std::fs::{self, File};
@@ -13,17 +13,18 @@ use nix::unistd::Pid;
 
 use crate::cli::UpArgs;
 use crate::interrupt::Interrupt;
-use crate::outcome::{FINE, passed_on};
-use crate::workspace::{self, complain};
+use crate::outcome::{SUCCESS, exit_code_of};
+use crate::workspace::{self, eprint_line};
 
-/// The line after which the process in the foreground may end. It is only read by the same build of this program.
+/// Line with which the background process reports that it is ready. Both processes are the same build of xtask.
 pub(crate) const READY: &str = "\u{1}ready";
 
-/// A signal before the system is ready goes to the process in the background as well.
+/// Starts the background process, waits until it is ready, and forwards signals to it meanwhile.
 pub(crate) fn run(args: &UpArgs) -> Result<u8> {
     fs::create_dir_all(workspace::local("up"))?;
-    // Another `up` may be writing there: the new one empties it, once it is the only one.
-    let output = File::options().append(true).create(true).open(log())?;
+    // Not truncated here, as another `up` may still write to it. The new process truncates it once it owns the
+    // directory.
+    let output = File::options().append(true).create(true).open(log_path())?;
     let mut command = workspace::command(env::current_exe()?);
     command.args(["up", "--in-background"]);
     for (flag, is_given) in
@@ -32,31 +33,31 @@ pub(crate) fn run(args: &UpArgs) -> Result<u8> {
         command.args(is_given.then_some(flag));
     }
     if let Some(url) = &args.database_url {
-        // Not an argument, which everybody on this machine could read.
+        // Not an argument: those are visible to all users of the machine.
         command.env("DATABASE_URL", url);
     }
-    // Ctrl-C in the terminal does not reach a process group of its own.
+    // In its own process group, so that Ctrl-C in the terminal does not reach it.
     command.stdin(Stdio::null()).stdout(output).stderr(Stdio::piped()).process_group(0);
-    let mut child = command.spawn().context("cannot start a process in the background")?;
+    let mut child = command.spawn().context("cannot start the background process")?;
     let (interrupt, background) = (Interrupt::listen()?, Pid::from_raw(child.id().try_into()?));
     interrupt.add_group(child.id());
     tokio::spawn(async move {
-        interrupt.asked().await;
-        // It may have ended already.
+        interrupt.requested().await;
+        // Fails if the process has already exited.
         let _ = kill(background, Signal::SIGTERM);
     });
-    for line in BufReader::new(child.stderr.take().context("the process has no output")?).lines() {
+    for line in BufReader::new(child.stderr.take().context("the background process has no standard error")?).lines() {
         let line = line?;
         if line == READY {
-            complain(&format!("Log: {}\nEnd it with: cargo xtask down", log().display()));
-            return Ok(FINE);
+            eprint_line(&format!("Log: {}\nStop with: cargo xtask down", log_path().display()));
+            return Ok(SUCCESS);
         }
-        complain(&line);
+        eprint_line(&line);
     }
-    Ok(passed_on(child.wait()?))
+    Ok(exit_code_of(child.wait()?))
 }
 
-/// The log of an `up` in the background.
-pub(crate) fn log() -> PathBuf {
+/// Path of the background process's log.
+pub(crate) fn log_path() -> PathBuf {
     workspace::local("up/up.log")
 }

@@ -1,4 +1,4 @@
-//! The `mysql` service of docker-compose.yml, in a Compose project of this working copy: containers of others are never
+//! The `mysql` service of docker-compose.yml, in a Compose project of this working copy. Other containers are never
 //! stopped or removed.
 
 use std::process::Command;
@@ -9,60 +9,61 @@ use serde_json::Value;
 
 use crate::workspace;
 
-/// All but what a URL never has to encode.
+/// All characters except the unreserved ones of RFC 3986.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A Compose project of this working copy.
 pub(crate) struct Project {
     name: String,
-    /// Whether the data goes with the container.
-    throw_away: bool,
+    /// Whether the data is deleted with the container.
+    is_disposable: bool,
 }
 
 impl Project {
-    /// The project for one purpose, which is the name of a command.
+    /// Returns the project for a purpose, which is the name of a command.
     pub(crate) fn new(purpose: &str) -> Self {
         let name = project_name(workspace::root().as_os_str().as_encoded_bytes(), purpose);
-        Self { name, throw_away: purpose != "up" }
+        Self { name, is_disposable: purpose != "up" }
     }
 
-    /// Runs the service in the foreground, with its log as output; SIGTERM stops its container.
+    /// Command that runs the service in the foreground and prints its log; SIGTERM stops the container.
     pub(crate) fn run(&self) -> Command {
         self.compose(&["up", "--no-log-prefix", "mysql"])
     }
 
-    /// The address of the service on this machine, while it runs.
+    /// Published address of the running service.
     pub(crate) fn address(&self) -> Option<String> {
         workspace::output(&mut self.compose(&["port", "mysql", "3306"]))
     }
 
-    /// Removes the stopped service, as far as possible. What stays is removed by the next run.
+    /// Removes the stopped service. Ignores errors: the next run removes what is left.
     pub(crate) fn remove(&self) {
-        let _ = if self.throw_away { self.erase() } else { output(self.compose(&["down"])).map(drop) };
+        let _ = if self.is_disposable { self.erase() } else { output(self.compose(&["down"])).map(drop) };
     }
 
-    /// Removes the service with its data.
+    /// Removes the service and its data.
     pub(crate) fn erase(&self) -> Result<()> {
         output(self.compose(&["down", "--volumes"])).context("cannot reset the mysql service").map(drop)
     }
 
-    /// The URL of the database at an address, for the root user: tests and checks create databases.
+    /// URL of the database at an address, for the root user, as tests and checks create databases.
     pub(crate) fn url(&self, address: &str) -> Result<String> {
-        // With all variables filled in, also those from files `.env`.
+        // Resolves all variables, including those from `.env`.
         let config = serde_json::from_slice(&output(self.compose(&["config", "--format", "json"]))?)?;
-        url_from(&config, address).context("docker-compose.yml does not say how to reach the mysql service")
+        url_from(&config, address)
+            .context("docker-compose.yml sets no MYSQL_ROOT_PASSWORD or MYSQL_DATABASE for the mysql service")
     }
 
     fn compose(&self, arguments: &[&str]) -> Command {
         let mut command = workspace::command("docker");
         command.arg("compose").args(arguments).env("COMPOSE_PROJECT_NAME", &self.name);
-        // With port 0 the engine takes a free one.
+        // With port 0 the engine chooses a free port.
         command.env("MYSQL_PORT", "0");
         command
     }
 }
 
-/// The output of a command of docker, which has to succeed.
+/// Runs a docker command and returns its output; fails if the command fails.
 fn output(mut docker: Command) -> Result<Vec<u8>> {
     let output = docker.output().context("cannot run docker")?;
     if !output.status.success() {
@@ -71,13 +72,13 @@ fn output(mut docker: Command) -> Result<Vec<u8>> {
     Ok(output.stdout)
 }
 
-/// Whether a Docker Engine answers and Compose is there.
+/// Whether a Docker Engine is running and Compose is installed.
 pub(crate) fn is_available() -> bool {
     workspace::output(workspace::command("docker").args(["info", "--format", "{{.ServerVersion}}"])).is_some()
         && workspace::output(workspace::command("docker").args(["compose", "version"])).is_some()
 }
 
-/// The same in every run, but another one in another directory: FNV-1a of its path.
+/// Project name that is stable for a working copy: it contains the FNV-1a hash of its path.
 fn project_name(root: &[u8], purpose: &str) -> String {
     let hash = root
         .iter()
@@ -100,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_url_has_the_configured_values_with_the_password_encoded() {
+    fn url_has_the_configured_values_and_an_encoded_password() {
         let environment = json!({"MYSQL_ROOT_PASSWORD": "p@ss/wo-rd", "MYSQL_DATABASE": "backoffice"});
         let config = json!({"services": {"mysql": {"environment": environment}}});
         let expected = "mysql://root:p%40ss%2Fwo-rd@127.0.0.1:3307/backoffice";
@@ -109,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn each_working_copy_and_purpose_has_its_project() {
+    fn project_names_differ_by_working_copy_and_purpose() {
         let name = project_name(b"a", "up");
         assert_eq!(name, "backoffice-af63dc4c8601ec8c-up");
         assert_ne!(name, project_name(b"b", "up"));

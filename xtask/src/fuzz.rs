@@ -1,6 +1,6 @@
-//! `fuzz`: libFuzzer looks for bytes from outside at which something panics.
+//! `fuzz`: searches with libFuzzer for untrusted input that causes a panic.
 //!
-//! A stable compiler suffices: without a sanitizer, nothing here is unstable. There is no `unsafe` that one would watch.
+//! Works with the stable compiler, as no sanitizer is used: the workspace has no `unsafe` code that would need one.
 
 use std::fs;
 use std::process::Command;
@@ -8,14 +8,14 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::cli::FuzzArgs;
-use crate::outcome::{COULD_NOT_RUN, FINE, VIOLATION};
+use crate::outcome::{COULD_NOT_RUN, SUCCESS, VIOLATION};
 use crate::system::System;
 use crate::workspace;
 
-/// The longest input, in bytes: twice the longest body.
-const LONGEST: &str = "-max_len=131072";
+/// Maximum input length: 128 KiB, twice the maximum body size.
+const MAX_LENGTH: &str = "-max_len=131072";
 
-/// The instrumentation by which libFuzzer sees which code ran and what was compared.
+/// Compiler flags for the coverage and comparison tracing that libFuzzer uses as feedback.
 const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
      -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
      -Cllvm-args=-sanitizer-coverage-trace-compares -Cllvm-args=-simplifycfg-branch-fold-threshold=0 --cfg fuzzing";
@@ -32,16 +32,16 @@ pub(crate) async fn run(args: &FuzzArgs) -> Result<u8> {
         fs::create_dir_all(&corpus)?;
         let findings = directory.join("findings").join(format!("{target}-"));
         let mut program = cargo("run");
-        program.arg("--").arg(&corpus).args([LONGEST, &format!("-max_total_time={}", args.seconds)]);
+        program.arg("--").arg(&corpus).args([MAX_LENGTH, &format!("-max_total_time={}", args.seconds)]);
         program.arg(format!("-artifact_prefix={}", findings.display())).env("FUZZ_TARGET", &target);
         if !system.run_attached(&program).await?.success() {
             return Ok(VIOLATION);
         }
     }
-    Ok(FINE)
+    Ok(SUCCESS)
 }
 
-/// Cargo, building or running the program with all targets. With a `--target`, build scripts are not instrumented.
+/// Cargo command that builds or runs the fuzz program. `--target` keeps the flags from build scripts.
 fn cargo(command: &str) -> Command {
     let mut cargo = workspace::cargo();
     cargo.args([command, "--quiet", "--package", "fuzz", "--bin", "fuzz", "--features", "libfuzzer"]);
@@ -49,9 +49,9 @@ fn cargo(command: &str) -> Command {
     cargo
 }
 
-/// The named targets, or all where none is named.
+/// Returns the named targets, or all if none is named.
 fn targets(wanted: &[String]) -> Result<Vec<String>> {
-    let output = workspace::output(cargo("run").env_remove("FUZZ_TARGET")).context("the targets do not run")?;
+    let output = workspace::output(cargo("run").env_remove("FUZZ_TARGET")).context("cannot list the targets")?;
     let known = Vec::from_iter(output.lines().map(str::to_owned));
     match wanted.iter().find(|target| !known.contains(target)) {
         Some(target) => bail!("unknown target {target}; the targets are {}", known.join(", ")),

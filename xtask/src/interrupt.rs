@@ -1,4 +1,4 @@
-//! Ctrl-C, SIGTERM and SIGHUP: the first asks for an orderly end, the second kills.
+//! Ctrl-C, SIGTERM and SIGHUP: the first signal requests a graceful shutdown, the second kills all process groups.
 
 use std::process;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,27 +9,27 @@ use nix::unistd::Pid;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::workspace::complain;
+use crate::workspace::eprint_line;
 
-/// The signals to this process, and the process groups that the second one kills.
+/// Signals received by this process, and the process groups that the second signal kills.
 #[derive(Clone)]
 pub(crate) struct Interrupt {
-    asked: watch::Sender<bool>,
+    is_requested: watch::Sender<bool>,
     groups: Arc<Mutex<Vec<u32>>>,
 }
 
 impl Interrupt {
-    /// Takes signals from now on. Once per process.
+    /// Starts to handle signals. Call once per process.
     pub(crate) fn listen() -> Result<Self> {
-        let interrupt = Self { asked: watch::Sender::new(false), groups: Arc::default() };
+        let interrupt = Self { is_requested: watch::Sender::new(false), groups: Arc::default() };
         for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
             let mut signals = signal(kind).context("cannot listen for signals")?;
             let interrupt = interrupt.clone();
             tokio::spawn(async move {
                 while signals.recv().await.is_some() {
-                    if interrupt.asked.send_replace(true) {
+                    if interrupt.is_requested.send_replace(true) {
                         interrupt.kill();
-                        complain("interrupted twice; what was still ending is killed");
+                        eprint_line("interrupted twice: killing the remaining processes");
                         process::exit(130);
                     }
                 }
@@ -43,20 +43,20 @@ impl Interrupt {
         self.groups.lock().unwrap_or_else(PoisonError::into_inner).push(group);
     }
 
-    /// Acts as the first signal.
-    pub(crate) fn ask(&self) {
-        self.asked.send_replace(true);
+    /// Requests a shutdown, like the first signal.
+    pub(crate) fn request(&self) {
+        self.is_requested.send_replace(true);
     }
 
-    /// Waits for the first signal.
-    pub(crate) async fn asked(&self) {
-        // The sender lives as long as this.
-        let _ = self.asked.subscribe().wait_for(|asked| *asked).await;
+    /// Waits for the first signal or request.
+    pub(crate) async fn requested(&self) {
+        // `Err` only without a sender, and `self` is one.
+        let _ = self.is_requested.subscribe().wait_for(|is_requested| *is_requested).await;
     }
 
     fn kill(&self) {
         for group in self.groups.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            // A group whose processes have all ended is no failure.
+            // Fails if all processes of the group have already exited.
             let _ = i32::try_from(*group).map(|group| killpg(Pid::from_raw(group), Signal::SIGKILL));
         }
     }

@@ -1,7 +1,7 @@
 //! `cargo xtask`: runs, migrates, seeds and tests the whole system.
 //!
-//! Lives here: the command line and the exit code. Each family of commands has a file of its own. Heavy work
-//! (compiling, migrating, serving) is done by other programs that run as processes, so that xtask itself stays small.
+//! This file dispatches commands to their modules. Heavy work (compiling, migrating, serving) runs in child processes,
+//! so that xtask itself has few dependencies and compiles quickly.
 
 mod ci;
 mod cli;
@@ -11,7 +11,6 @@ mod database;
 mod detach;
 mod docker;
 mod fuzz;
-mod home;
 mod interrupt;
 mod metadata;
 mod outcome;
@@ -25,6 +24,7 @@ mod test_command;
 mod tools;
 mod up;
 mod watch;
+mod work_dir;
 mod workspace;
 
 use std::process::ExitCode;
@@ -42,7 +42,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(command: Command) -> Result<u8> {
-    std::env::set_current_dir(workspace::root()).context("cannot enter the workspace")?;
+    std::env::set_current_dir(workspace::root()).context("cannot change to the workspace root")?;
     match command {
         Command::Up(args) if args.detach => detach::run(&args),
         Command::Up(args) => up::run(&args).await,
@@ -55,10 +55,10 @@ async fn run(command: Command) -> Result<u8> {
         Command::Deny(args) => supply::deny(&args).await,
         Command::Sbom(install) => supply::sbom(install).await,
         Command::Openapi(arguments) => passthrough::openapi(arguments).await,
-        Command::Migrate(arguments) => passthrough::on_database("migrate", arguments).await,
-        Command::Seed(arguments) => passthrough::on_database("seed", arguments).await,
-        Command::Schema(arguments) => passthrough::on_database("schema", arguments).await,
-        Command::CheckInvariants(arguments) => passthrough::on_database("check-invariants", arguments).await,
+        Command::Migrate(arguments) => passthrough::db("migrate", arguments).await,
+        Command::Seed(arguments) => passthrough::db("seed", arguments).await,
+        Command::Schema(arguments) => passthrough::db("schema", arguments).await,
+        Command::CheckInvariants(arguments) => passthrough::db("check-invariants", arguments).await,
         Command::Chaos(arguments) => passthrough::faults("chaos", arguments).await,
         Command::Rolling(arguments) => passthrough::faults("rolling", arguments).await,
         Command::Abuse(arguments) => passthrough::faults("abuse", arguments).await,

@@ -1,4 +1,4 @@
-//! The packages of the workspace, as `cargo metadata` describes them.
+//! Packages of the workspace, from `cargo metadata`.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 
-/// Asks cargo for the workspace.
+/// Runs `cargo metadata`.
 pub(crate) fn read() -> Result<Metadata> {
     MetadataCommand::new().no_deps().exec().context("cannot read cargo metadata")
 }
@@ -20,18 +20,18 @@ pub(crate) fn has_program(package: &Package, name: &str) -> bool {
     package.targets.iter().any(|target| target.name == name && target.is_bin())
 }
 
-/// The package with the program of this name.
+/// Returns the package that contains a program.
 pub(crate) fn package_of<'a>(workspace: &'a Metadata, program: &str) -> Result<&'a Package> {
     let found = workspace.packages.iter().find(|package| has_program(package, program));
-    found.with_context(|| format!("no package has a program {program}"))
+    found.with_context(|| format!("no package contains the program {program}"))
 }
 
-/// The folders of all packages that the program of this name is built from.
-pub(crate) fn folders_of<'a>(workspace: &'a Metadata, program: &str) -> Result<BTreeSet<&'a Path>> {
+/// Returns the folders of all workspace packages that a program is built from.
+pub(crate) fn source_folders<'a>(workspace: &'a Metadata, program: &str) -> Result<BTreeSet<&'a Path>> {
     let (mut folders, mut next) = (BTreeSet::new(), vec![folder(package_of(workspace, program)?)]);
-    while let Some(place) = next.pop() {
-        if folders.insert(place) {
-            let package = workspace.packages.iter().find(|package| folder(package) == place);
+    while let Some(path) = next.pop() {
+        if folders.insert(path) {
+            let package = workspace.packages.iter().find(|package| folder(package) == path);
             let dependencies = package.into_iter().flat_map(|package| &package.dependencies);
             let built = dependencies.filter(|dependency| dependency.kind != DependencyKind::Development);
             next.extend(built.filter_map(|dependency| Some(dependency.path.as_ref()?.as_std_path())));

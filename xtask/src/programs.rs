@@ -1,7 +1,7 @@
-//! The programs of the workspace: built by cargo and found in its messages.
+//! Builds programs of the workspace with cargo, and locates them from cargo's JSON messages.
 //!
-//! Unless they are measured, they are built as part of the whole workspace with the features that its tests have, so that
-//! `up` and the tests share every dependency.
+//! Development builds use the features of the whole workspace and its tests, so that `up` and the tests share compiled
+//! dependencies. Release builds, which are measured, do not.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -17,22 +17,22 @@ use serde_json::Value;
 use crate::system::System;
 use crate::{color, metadata, workspace};
 
-/// Programs that were built, by name.
+/// Built programs, by name.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Programs(BTreeMap<String, Program>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Program {
     path: PathBuf,
-    /// The folder of its package.
+    /// Folder of the package.
     package: PathBuf,
 }
 
 impl Programs {
-    /// The command that runs a program in the root of the workspace.
+    /// Returns the command that runs a program in the workspace root.
     pub(crate) fn command(&self, name: &str) -> Result<Command> {
         let mut command = workspace::command(self.path(name)?);
-        // As `cargo run` does it; the value of this process is for xtask.
+        // As `cargo run` sets it. The inherited value is the folder of xtask.
         command.env("CARGO_MANIFEST_DIR", &self.get(name)?.package);
         Ok(command)
     }
@@ -42,20 +42,20 @@ impl Programs {
     }
 
     fn get(&self, name: &str) -> Result<&Program> {
-        self.0.get(name).with_context(|| format!("the workspace has no program {name}"))
+        self.0.get(name).with_context(|| format!("the program {name} was not built"))
     }
 }
 
-/// Builds programs for development with one call of cargo.
+/// Builds programs for development in one cargo invocation.
 pub(crate) async fn build(system: &System, names: &[&str]) -> Result<Programs> {
     let mut cargo = workspace::cargo();
-    // There are no examples. Asking for them makes cargo choose features as for tests.
+    // There are no examples, but the option makes cargo also enable the features of dev-dependencies, as for tests.
     cargo.args(["build", "--workspace", "--examples"]);
     cargo.args(names.iter().flat_map(|name| ["--bin", name]));
     run(system, cargo, names).await
 }
 
-/// Builds programs as they are released: with no feature that another package of the workspace asks for.
+/// Builds programs in release mode, without features that other packages of the workspace enable.
 pub(crate) async fn build_released(system: &System, names: &[&str]) -> Result<Programs> {
     let packages = metadata::read()?;
     let mut cargo = workspace::cargo();
@@ -67,7 +67,7 @@ pub(crate) async fn build_released(system: &System, names: &[&str]) -> Result<Pr
 }
 
 async fn run(system: &System, mut cargo: Command, names: &[&str]) -> Result<Programs> {
-    // Messages for people stay text; cargo adds a line of JSON for each artifact.
+    // Diagnostics stay text; cargo adds one line of JSON per artifact.
     cargo.arg("--message-format=json-render-diagnostics");
     cargo.env("CARGO_TERM_COLOR", if color::on_stderr() { "always" } else { "never" });
     system.progress.start("build", &names.join(", "));
@@ -75,7 +75,7 @@ async fn run(system: &System, mut cargo: Command, names: &[&str]) -> Result<Prog
     let (found, programs) = channel();
     let messages = text.clone();
     let log = Log::new(move |line| match program(line) {
-        // The receiver lives until the end of cargo.
+        // The receiver outlives cargo, so this does not fail.
         Some(program) => drop(found.send(program)),
         None if line.starts_with('{') => {}
         None => messages.line(&with_count(line, &compiled)),
@@ -84,11 +84,11 @@ async fn run(system: &System, mut cargo: Command, names: &[&str]) -> Result<Prog
     if !status.success() {
         bail!("the build failed:\n{}", text.tail(usize::MAX));
     }
-    system.progress.done("build", "done");
+    system.progress.finish("build", "done");
     Ok(Programs(programs.try_iter().collect()))
 }
 
-/// A line of cargo with the number of crates compiled so far.
+/// Appends the number of crates compiled so far to a `Compiling` line.
 fn with_count(line: &str, compiled: &AtomicU32) -> String {
     if !line.contains("Compiling") {
         return line.to_owned();
@@ -96,7 +96,7 @@ fn with_count(line: &str, compiled: &AtomicU32) -> String {
     format!("{line} (crate {})", compiled.fetch_add(1, Ordering::Relaxed) + 1)
 }
 
-/// The program that a line of cargo's JSON announces.
+/// Parses a line of cargo's JSON, and returns the program that it reports.
 fn program(line: &str) -> Option<(String, Program)> {
     let message: Value = serde_json::from_str(line).ok()?;
     let path = PathBuf::from(message["executable"].as_str()?);
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_programs_in_the_messages_of_cargo() {
+    fn programs_are_found_in_cargo_messages() {
         let line = r#"{"reason":"compiler-artifact","manifest_path":"/tmp/a b/orders/Cargo.toml","fresh":true,"executable":"/tmp/a b/debug/orders"}"#;
         let (path, package) = (PathBuf::from("/tmp/a b/debug/orders"), PathBuf::from("/tmp/a b/orders"));
         assert_eq!(program(line), Some(("orders".to_owned(), Program { path, package })));
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_the_crates_and_nothing_else() {
+    fn only_compiling_lines_are_counted() {
         let compiled = AtomicU32::new(0);
         assert_eq!(with_count("   Compiling serde v1.0.0", &compiled), "   Compiling serde v1.0.0 (crate 1)");
         assert_eq!(with_count("warning: unused", &compiled), "warning: unused");

@@ -1,4 +1,4 @@
-//! Progress of steps that take time: spinners on a terminal, plain lines elsewhere.
+//! Progress of long-running steps: spinners on a terminal, plain lines elsewhere.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,16 +7,16 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::color;
-use crate::workspace::complain;
+use crate::workspace::eprint_line;
 
-const REDRAW_EVERY: Duration = Duration::from_millis(100);
-/// How often a step reports its details where lines cannot be overwritten.
-const LINE_EVERY: Duration = Duration::from_secs(5);
+const REDRAW_INTERVAL: Duration = Duration::from_millis(100);
+/// Minimum time between two detail lines of a step if the output is not a terminal.
+const LINE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The steps that are running.
+/// Display of the running steps.
 #[derive(Clone)]
 pub(crate) struct Progress {
-    /// Hidden where standard error is no terminal.
+    /// Hidden if standard error is not a terminal.
     bars: MultiProgress,
     steps: Arc<Mutex<BTreeMap<String, Step>>>,
 }
@@ -31,14 +31,14 @@ impl Progress {
         Self { bars: MultiProgress::new(), steps: Arc::default() }
     }
 
-    /// Begins a step. Several may run at the same time.
+    /// Starts a step. Steps may run concurrently.
     pub(crate) fn start(&self, step: &str, text: &str) {
         let bar = ProgressBar::new_spinner().with_style(spinner_style()).with_prefix(step.to_owned());
         let bar = self.bars.add(bar.with_message(text.to_owned()));
         if self.bars.is_hidden() {
-            complain(&format!("{step}: {text}"));
+            eprint_line(&format!("{step}: {text}"));
         } else {
-            bar.enable_steady_tick(REDRAW_EVERY);
+            bar.enable_steady_tick(REDRAW_INTERVAL);
         }
         self.lock().insert(step.to_owned(), Step { bar, last_line: Instant::now() });
     }
@@ -48,27 +48,27 @@ impl Progress {
         let mut steps = self.lock();
         let Some(Step { bar, last_line }) = steps.get_mut(step) else { return };
         bar.set_message(text.trim().to_owned());
-        if self.bars.is_hidden() && last_line.elapsed() >= LINE_EVERY {
+        if self.bars.is_hidden() && last_line.elapsed() >= LINE_INTERVAL {
             *last_line = Instant::now();
-            complain(&format!("{step}: {}", text.trim()));
+            eprint_line(&format!("{step}: {}", text.trim()));
         }
     }
 
-    /// Ends a step that has succeeded.
-    pub(crate) fn done(&self, step: &str, text: &str) {
+    /// Finishes a successful step.
+    pub(crate) fn finish(&self, step: &str, text: &str) {
         if let Some(Step { bar, .. }) = self.lock().remove(step) {
             bar.finish_and_clear();
         }
-        // On a terminal it is a line of its own, which stays when the log goes on below.
-        self.say(&if self.bars.is_hidden() { format!("{step}: {text}") } else { format!("✓ {step:<12} {text}") });
+        // On a terminal, replaces the spinner with a line that stays above later output.
+        self.print(&if self.bars.is_hidden() { format!("{step}: {text}") } else { format!("✓ {step:<12} {text}") });
     }
 
-    /// Prints lines that stay.
-    pub(crate) fn say(&self, text: &str) {
-        self.bars.suspend(|| complain(text));
+    /// Prints lines above the spinners.
+    pub(crate) fn print(&self, text: &str) {
+        self.bars.suspend(|| eprint_line(text));
     }
 
-    /// Removes the spinners of steps that were given up.
+    /// Removes the spinners of aborted steps.
     pub(crate) fn clear(&self) {
         for Step { bar, .. } in std::mem::take(&mut *self.lock()).into_values() {
             bar.finish_and_clear();
@@ -81,8 +81,8 @@ impl Progress {
 }
 
 fn spinner_style() -> ProgressStyle {
-    let colours = ("{spinner:.cyan}", "{elapsed:.dim}");
-    let (spinner, elapsed) = if color::on_stderr() { colours } else { ("{spinner}", "{elapsed}") };
+    let colors = ("{spinner:.cyan}", "{elapsed:.dim}");
+    let (spinner, elapsed) = if color::on_stderr() { colors } else { ("{spinner}", "{elapsed}") };
     let template = format!("{spinner} {{prefix:<12}} {{wide_msg}} {elapsed}");
     ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_spinner())
 }

@@ -1,4 +1,4 @@
-//! The settings of the services.
+//! Settings of the services.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
@@ -6,10 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use anyhow::{Context, Result};
 use harness::Service;
 
-/// The settings with a port of each service: the one where it listens, and the one for its metrics.
+/// Port settings of each service, API and metrics, with the default of the first service. The others count up from it.
 const PORTS: [(&str, u16); 2] = [("PORT", 3001), ("METRICS_PORT", 9101)];
 
-/// What every service gets unless the environment has another value. Good for development only.
+/// Defaults for all services, for development only. The environment overrides them.
 const DEFAULTS: [(&str, &str); 6] = [
     ("LOG_FORMAT", "text"),
     ("PROFILE", "development"),
@@ -19,17 +19,17 @@ const DEFAULTS: [(&str, &str); 6] = [
     ("ADMIN_PASSWORD", "admin"),
 ];
 
-/// The settings of one system.
+/// Settings of one system.
 pub(crate) struct Settings {
-    /// The address that the services listen at.
+    /// Address on which the services listen.
     host: IpAddr,
     values: BTreeMap<&'static str, String>,
-    /// By variable, as `ORDERS_PORT`.
+    /// Ports by variable name, such as `ORDERS_PORT`.
     ports: BTreeMap<String, u16>,
 }
 
 impl Settings {
-    /// Reads the environment through `get`. An empty variable counts as absent.
+    /// Reads the environment through `get`. Empty variables count as unset.
     pub(crate) fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let get = |name: &str| get(name).filter(|value| !value.is_empty());
         let host = get("HOST").unwrap_or_else(|| "127.0.0.1".to_owned());
@@ -51,12 +51,12 @@ impl Settings {
         Ok(settings)
     }
 
-    /// The variables that name ports.
+    /// Names of the port variables.
     pub(crate) fn port_variables() -> impl Iterator<Item = String> {
         Service::ALL.into_iter().flat_map(|service| PORTS.map(|(setting, _)| service.variable(setting)))
     }
 
-    /// A value that all services share; empty when there is none of this name.
+    /// Returns a setting shared by all services; empty if there is no such setting.
     pub(crate) fn get(&self, name: &str) -> &str {
         self.values.get(name).map_or("", String::as_str)
     }
@@ -70,22 +70,22 @@ impl Settings {
         SocketAddr::new(host, self.ports[&service.variable(setting)])
     }
 
-    /// The address of a service for clients on this machine.
+    /// Address of a service for clients on this machine.
     pub(crate) fn address(&self, service: Service) -> SocketAddr {
         self.address_of(service, "PORT")
     }
 
-    /// The base URL of a service, without a slash at the end.
+    /// Base URL of a service, without a trailing slash.
     pub(crate) fn base(&self, service: Service) -> String {
         format!("http://{}", self.address(service))
     }
 
-    /// The URL of the metrics of a service.
+    /// Metrics URL of a service.
     pub(crate) fn metrics(&self, service: Service) -> String {
         format!("http://{}/metrics", self.address_of(service, "METRICS_PORT"))
     }
 
-    /// The environment of a service, to be added to that of this process.
+    /// Environment variables of a service, in addition to the inherited ones.
     pub(crate) fn environment(&self, service: Service, database_url: &str) -> BTreeMap<&'static str, String> {
         let mut environment = self.values.clone();
         environment.extend([("HOST", self.host.to_string()), ("DATABASE_URL", database_url.to_owned())]);
@@ -93,15 +93,15 @@ impl Settings {
         environment
     }
 
-    /// Refuses ports that others listen on, naming the setting that moves them.
+    /// Checks that the services can listen on their ports. The error names the variable that changes the port.
     pub(crate) fn check_ports(&self) -> Result<()> {
         for service in Service::ALL {
             let (port, variable) = (self.address(service).port(), service.variable("PORT"));
             TcpListener::bind((self.host, port)).with_context(|| {
                 format!(
-                    "port {port} for {} is taken or not to be had at {}: end the program that listens there, or set {variable}",
-                    service.name(),
-                    self.host
+                    "cannot listen on {}:{port} for {}: stop the program that uses this port, or set {variable}",
+                    self.host,
+                    service.name()
                 )
             })?;
         }
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn defaults_are_those_of_the_contract() {
+    fn defaults_match_the_documentation() {
         let settings = Settings::read(|_| None).unwrap();
         let orders = environment(&settings, Service::Orders);
         assert_eq!((orders["PORT"].as_str(), orders["METRICS_PORT"].as_str()), ("3002", "9102"));
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_wins_and_a_moved_port_moves_the_base() {
+    fn environment_overrides_defaults_and_port_changes_base_url() {
         let get = |name: &str| match name {
             "CUSTOMERS_PORT" => Some("4001".to_owned()),
             "ADMIN_PASSWORD" => Some("secret".to_owned()),
@@ -146,14 +146,14 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_port_is_an_error_that_names_the_variable() {
+    fn invalid_port_error_names_the_variable() {
         let get = |name: &str| (name == "ORDERS_PORT").then(|| "http".to_owned());
         let error = Settings::read(get).err().unwrap();
         assert_eq!(error.to_string(), "ORDERS_PORT must be a port, not 'http'");
     }
 
     #[test]
-    fn a_client_gets_a_url_that_it_can_connect_to() {
+    fn base_url_of_unspecified_host_uses_loopback() {
         let base = |host: &'static str| {
             let settings = Settings::read(|name| (name == "HOST").then(|| host.to_owned())).unwrap();
             assert_eq!(environment(&settings, Service::Customers)["HOST"], host);
@@ -166,26 +166,26 @@ mod tests {
     }
 
     #[test]
-    fn a_host_is_an_address_as_the_services_want_it() {
+    fn host_name_is_rejected() {
         let error = Settings::read(|name| (name == "HOST").then(|| "localhost".to_owned())).err().unwrap();
         assert_eq!(error.to_string(), "HOST must be an IP address, not 'localhost'");
     }
 
     #[test]
-    fn a_taken_port_is_named_with_its_setting() {
-        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = taken.local_addr().unwrap().port().to_string();
+    fn occupied_port_error_names_the_variable() {
+        let occupied = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = occupied.local_addr().unwrap().port().to_string();
         let get = |name: &str| match name {
             "ORDERS_PORT" => Some(port.clone()),
-            // Any free port: the real ones may be in use by an `up`.
+            // Any free port: a running `up` may use the default ones.
             "CUSTOMERS_PORT" | "ORCHESTRATOR_PORT" => Some("0".to_owned()),
             _ => None,
         };
         let settings = Settings::read(get).unwrap();
         let message = settings.check_ports().unwrap_err().to_string();
-        assert!(message.starts_with(&format!("port {port} for orders is taken")), "{message}");
+        assert!(message.starts_with(&format!("cannot listen on 127.0.0.1:{port} for orders")), "{message}");
         assert!(message.contains("ORDERS_PORT"), "{message}");
-        drop(taken);
+        drop(occupied);
         settings.check_ports().unwrap();
     }
 }

@@ -1,20 +1,20 @@
-//! `deny` and `sbom`: the dependencies of the programs, and whether they are allowed.
+//! `deny` and `sbom`: policy checks and software bills of materials of the dependencies.
 
 use std::fs;
 
 use anyhow::{Context, Result, bail};
 
 use crate::cli::{DenyArgs, Install};
-use crate::outcome::{COULD_NOT_RUN, FINE, checked};
+use crate::outcome::{COULD_NOT_RUN, SUCCESS, check_exit_code};
 use crate::system::System;
 use crate::tools::{CARGO_CYCLONEDX, CARGO_DENY};
-use crate::workspace::complain;
+use crate::workspace::eprint_line;
 use crate::{metadata, workspace};
 
-/// The name of cargo-cyclonedx's files, without their ending.
+/// Name of the files that cargo-cyclonedx writes, without the extension.
 const FILE: &str = "sbom.cdx";
 
-/// The programs that are shipped.
+/// Packages of the released programs.
 const PROGRAMS: [&str; 4] = ["customers", "orders", "orchestrator", "db-cli"];
 
 pub(crate) async fn deny(args: &DenyArgs) -> Result<u8> {
@@ -26,13 +26,13 @@ pub(crate) async fn deny(args: &DenyArgs) -> Result<u8> {
     };
     let status = cargo_deny(&["check", "bans", "licenses", "sources"]).await?;
     if !status.success() {
-        return Ok(checked(status));
+        return Ok(check_exit_code(status));
     }
     if !cargo_deny(&["fetch", "db"]).await?.success() {
-        complain("the list of advisories cannot be fetched: they were NOT looked at");
-        return Ok(if args.advisories_if_reachable { FINE } else { COULD_NOT_RUN });
+        eprint_line("warning: advisories NOT checked: cannot fetch their database");
+        return Ok(if args.advisories_if_reachable { SUCCESS } else { COULD_NOT_RUN });
     }
-    cargo_deny(&["check", "advisories"]).await.map(checked)
+    cargo_deny(&["check", "advisories"]).await.map(check_exit_code)
 }
 
 pub(crate) async fn sbom(install: Install) -> Result<u8> {
@@ -45,17 +45,17 @@ pub(crate) async fn sbom(install: Install) -> Result<u8> {
     }
     let directory = workspace::local("sbom");
     fs::create_dir_all(&directory)?;
-    // There is one beside the Cargo.toml of each package now.
+    // cargo-cyclonedx has written one file beside the Cargo.toml of each package.
     for package in &metadata::read()?.packages {
         let written = metadata::folder(package).join(FILE).with_added_extension("json");
         let shown = written.display();
         if let Some(name) = PROGRAMS.into_iter().find(|name| metadata::has_program(package, name)) {
             let kept = directory.join(format!("{name}.cdx.json"));
-            fs::rename(&written, &kept).with_context(|| format!("there is no {shown}"))?;
-            system.progress.say(&kept.display().to_string());
+            fs::rename(&written, &kept).with_context(|| format!("cannot move {shown}"))?;
+            system.progress.print(&kept.display().to_string());
         } else {
             fs::remove_file(&written).with_context(|| format!("cannot remove {shown}"))?;
         }
     }
-    Ok(FINE)
+    Ok(SUCCESS)
 }

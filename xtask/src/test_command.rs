@@ -1,19 +1,19 @@
-//! `test`: all tests on a database server of their own.
+//! `test`: runs the tests on a private database server.
 
 use anyhow::Result;
 use private_server::PrivateServer;
 
 use crate::cli::TestArgs;
 use crate::database::{Choice, Purpose};
-use crate::home::Home;
-use crate::outcome::{COULD_NOT_RUN, FINE, VIOLATION};
+use crate::outcome::{COULD_NOT_RUN, SUCCESS, VIOLATION};
 use crate::system::System;
+use crate::work_dir::WorkDir;
 use crate::workspace;
 
 pub(crate) async fn run(args: &TestArgs) -> Result<u8> {
-    let home = Home::take("test")?;
-    let data = home.data();
-    let mut system = System::new(Some(home))?;
+    let work_dir = WorkDir::acquire("test")?;
+    let data = work_dir.data();
+    let mut system = System::new(Some(work_dir))?;
     let result = run_tests(&mut system, args).await;
     system.stop().await;
     PrivateServer::erase(&data)?;
@@ -21,7 +21,7 @@ pub(crate) async fn run(args: &TestArgs) -> Result<u8> {
 }
 
 async fn run_tests(system: &mut System, args: &TestArgs) -> Result<u8> {
-    system.start_database(Choice::of(args.database_url.as_deref(), args.install)?, Purpose::Run("test"))?;
+    system.start_database(Choice::select(args.database_url.as_deref(), args.install)?, Purpose::Run("test"))?;
     let url = system.database_url().await?;
     let cargo = |options: &[&str]| {
         let mut cargo = workspace::cargo();
@@ -30,14 +30,14 @@ async fn run_tests(system: &mut System, args: &TestArgs) -> Result<u8> {
         cargo
     };
     if system.run_attached(&cargo(&[])).await?.success() {
-        return Ok(FINE);
+        return Ok(SUCCESS);
     }
-    // Cargo reports a failing test and a failing build alike.
+    // Cargo's status does not distinguish failed tests from a failed build.
     let builds = system.run(cargo(&["--quiet", "--no-run"]), system.detail_log("build")).await?.success();
     Ok(if builds { VIOLATION } else { COULD_NOT_RUN })
 }
 
-/// Whether these arguments of `cargo test` name packages. Cargo would test all of them with `--workspace`.
+/// Whether arguments of `cargo test` select packages. `--workspace` would override the selection.
 fn selects_a_package(args: &[String]) -> bool {
     let for_cargo = args.iter().take_while(|arg| *arg != "--");
     for_cargo.into_iter().any(|arg| {
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_selected_package_is_seen_in_every_spelling() {
+    fn package_selection_is_recognised_in_every_form() {
         let selects = |args: &str| selects_a_package(&Vec::from_iter(args.split(' ').map(str::to_owned)));
         for args in
             ["--package orders confirming", "--package=orders", "-p orders", "-porders", "-p=orders", "-q -p db"]

@@ -1,5 +1,5 @@
-//! Programs of others: found on this machine, or installed by apt-get on Debian and Ubuntu as root or by cargo into
-//! `.local/cargo`.
+//! External tools: found on this machine, installed with apt-get (on Debian and Ubuntu as root), or installed with
+//! cargo into `.local/cargo`.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -17,18 +17,18 @@ use crate::cli::Install;
 use crate::system::System;
 use crate::workspace;
 
-/// A server without a service that starts by itself.
+/// Packages with a database server but no system service.
 const SERVER: [&str; 2] = ["mariadb-server-core", "mariadb-client-core"];
 
-/// Installs the packages. An old package list is no reason to give up, so the second command runs in any case.
+/// Script that installs packages. Ignores a failed update, as the old package lists may suffice.
 const INSTALL: &str =
     r#"apt-get update; exec apt-get -o DPkg::Lock::Timeout=600 install --yes --no-install-recommends "$@""#;
 
-/// Downloads a package into the folder `$1` and unpacks it there, without starting anything of it.
+/// Script that downloads package `$2` and unpacks it into folder `$1`, without running its install scripts.
 const UNPACK: &str =
     r#"apt-get update; cd "$1" && apt-get download "$2" && dpkg-deb --extract "$2"_*.deb . && rm "$2"_*.deb"#;
 
-/// A program, and the way to install it.
+/// An external tool, and how to install it.
 pub(crate) struct Tool {
     names: &'static [&'static str],
     source: Source,
@@ -36,11 +36,11 @@ pub(crate) struct Tool {
 
 #[derive(Clone, Copy)]
 enum Source {
-    /// A package of Debian.
+    /// Debian package.
     Package(&'static str),
-    /// The same, but unpacked and not installed: installed, it would start a service.
+    /// Debian package that is unpacked instead of installed, as the installation would start a service.
     Unpacked(&'static str),
-    /// A crate of the same name in this version, without optimisation: it is compiled more often than it is slow.
+    /// Crate with the name of the tool, in this version. Built unoptimised: compile time matters more than run time.
     Crate(&'static str),
 }
 
@@ -51,32 +51,32 @@ pub(crate) const CHROMIUM: Tool =
 pub(crate) const HAPROXY: Tool = Tool { names: &["haproxy"], source: Source::Package("haproxy") };
 pub(crate) const PROMTOOL: Tool = Tool { names: &["promtool"], source: Source::Unpacked("prometheus") };
 
-/// The PATH of all programs that run here: that of this process, and where tools are installed.
+/// PATH of all child processes: that of this process, then the folders of installed tools.
 pub(crate) fn path() -> OsString {
     let path = env::var_os("PATH").unwrap_or_default();
     let more = [PathBuf::from("/usr/sbin"), workspace::local("cargo/bin"), workspace::local("packages/usr/bin")];
-    // A folder with a colon in its name cannot be on a PATH.
+    // Fails if a folder's name contains a colon.
     env::join_paths(env::split_paths(&path).chain(more)).unwrap_or(path)
 }
 
-/// The first program of this name on that PATH.
+/// Returns the first program with this name on that PATH.
 pub(crate) fn find(name: &str) -> Option<PathBuf> {
     env::split_paths(&path()).map(|folder| folder.join(name)).find(|path| path.is_file())
 }
 
-/// Whether packages may be installed: as root on a Debian or Ubuntu.
+/// Whether packages can be installed: as root on Debian or Ubuntu.
 pub(crate) fn can_install() -> bool {
     geteuid().is_root() && Path::new("/etc/debian_version").exists() && find("apt-get").is_some()
 }
 
-/// Installs a database server and finds it.
+/// Installs a database server and returns its program.
 pub(crate) async fn install_server() -> Result<Program> {
     let output = apt(INSTALL, &SERVER.map(OsStr::new)).await?;
-    Program::find().with_context(|| format!("no server program after its installation:\n{output}"))
+    Program::find().with_context(|| format!("cannot install a database server:\n{output}"))
 }
 
 impl Tool {
-    /// The path of the program, which is installed where it is missing and that is allowed.
+    /// Returns the path of the tool. Installs it if it is missing, unless `--no-install` is given.
     pub(crate) async fn find_or_install(&self, install: Install, system: &System) -> Result<PathBuf> {
         if let Some(path) = self.find() {
             return Ok(path);
@@ -84,15 +84,15 @@ impl Tool {
         let name = self.names[0];
         match self.source {
             Source::Crate(version) if install.no_install => {
-                bail!("no {name}: install it with `cargo install {name} --version {version}`")
+                bail!("{name} not found: install it with `cargo install {name} --version {version}`")
             }
             Source::Package(package) | Source::Unpacked(package) if install.no_install || !can_install() => {
-                bail!("no {name} on the PATH: install it, for instance the package {package} of Debian")
+                bail!("{name} not found on the PATH: install it (Debian package: {package})")
             }
             _ => {}
         }
-        system.progress.start(name, "installing, as there is none (--no-install refuses this)");
-        // What counts is whether the program is there afterwards.
+        system.progress.start(name, "not found, installing (use --no-install to prevent this)");
+        // Success is decided below by whether the program can be found.
         let output = match self.source {
             Source::Package(package) => apt(INSTALL, &[package.as_ref()]).await?,
             Source::Unpacked(package) => {
@@ -104,7 +104,7 @@ impl Tool {
                 let mut cargo = workspace::cargo();
                 cargo.args(["install", name, "--version", version, "--locked", "--debug", "--root"]);
                 cargo.arg(workspace::local("cargo"));
-                // The settings of this workspace are not those of the tool.
+                // Outside the workspace, whose Cargo settings must not apply to the tool.
                 cargo.current_dir(env::temp_dir());
                 let log = system.detail_log(name);
                 system.run(cargo, log.clone()).await?;
@@ -112,7 +112,7 @@ impl Tool {
             }
         };
         let found = self.find().with_context(|| format!("cannot install {name}:\n{output}"))?;
-        system.progress.done(name, "installed");
+        system.progress.finish(name, "installed");
         Ok(found)
     }
 
@@ -121,8 +121,8 @@ impl Tool {
     }
 }
 
-/// Runs a script of apt-get to its end and returns the last lines of its output. Neither a signal nor the end of this
-/// process cuts it short: half an installation would have to be repaired by hand.
+/// Runs an apt-get script and returns the last lines of its output. Runs in its own process group, so that neither a
+/// signal nor the end of this process interrupts it: a partial installation would need manual repair.
 async fn apt(script: &str, arguments: &[&OsStr]) -> Result<String> {
     let path = workspace::local("apt.log");
     fs::create_dir_all(workspace::local(""))?;

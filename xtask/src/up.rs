@@ -1,4 +1,4 @@
-//! `up`: the system for a person, until Ctrl-C. Also the start of a system for other commands, and `down`.
+//! `up` and `down`. `up` runs the system until Ctrl-C; other commands reuse its start sequence.
 
 use std::env;
 use std::fs::File;
@@ -13,61 +13,61 @@ use private_server::claim::Claim;
 
 use crate::cli::UpArgs;
 use crate::database::{Choice, Purpose, without_password};
-use crate::home::{self, Home, State};
-use crate::outcome::{FINE, Interrupted};
+use crate::outcome::{Interrupted, SUCCESS};
 use crate::programs::{self, Programs};
 use crate::settings::Settings;
 use crate::system::System;
-use crate::workspace::{self, complain};
+use crate::work_dir::{self, State, WorkDir};
+use crate::workspace::{self, eprint_line};
 use crate::{detach, watch};
 
 const PROGRAMS: [&str; 4] = ["db", "customers", "orders", "orchestrator"];
 
 pub(crate) async fn run(args: &UpArgs) -> Result<u8> {
     let settings = Settings::read(|name| env::var(name).ok())?;
-    let mut system = System::new(Some(Home::take("up")?))?;
+    let mut system = System::new(Some(WorkDir::acquire("up")?))?;
     if args.in_background {
-        // Another `up` may have written there until now.
-        File::create(detach::log())?;
+        // Truncates the log now: until the directory was acquired, another `up` may have written to it.
+        File::create(detach::log_path())?;
     }
     let result = start_and_follow(&mut system, &settings, args).await;
     if let (true, Err(error)) = (args.in_background, &result) {
-        // The log: standard error is closed once the system is ready.
+        // To the log: standard error is closed once the system is ready.
         let _ = writeln!(io::stdout(), "error: {error:#}");
     }
     system.stop().await;
     match result {
         Err(error) if !error.is::<Interrupted>() => Err(error),
-        _ => Ok(FINE),
+        _ => Ok(SUCCESS),
     }
 }
 
-/// Ends with the first signal, or when something that should run has ended.
+/// Starts the system and runs it until the first signal, or until a process exits unexpectedly.
 async fn start_and_follow(system: &mut System, settings: &Settings, args: &UpArgs) -> Result<()> {
     settings.check_ports()?;
-    let choice = Choice::of(args.database_url.as_deref(), args.install)?;
+    let choice = Choice::select(args.database_url.as_deref(), args.install)?;
     if let (true, Choice::Given(_)) = (args.reset, &choice) {
         bail!(
-            "--reset only throws away data that `up` made itself. To start over on a DATABASE_URL, drop and create \
-             the database by hand (DROP DATABASE name; CREATE DATABASE name) and run `cargo xtask up`"
+            "--reset cannot be used with DATABASE_URL: it only deletes data that `up` created. To reset that database, drop \
+             and create it by hand (DROP DATABASE name; CREATE DATABASE name), then run `cargo xtask up`"
         );
     }
     system.start_database(choice, Purpose::Up { reset: args.reset })?;
     serve(system, settings).await?;
     let url = system.database_url().await?;
     let key = format!("up-{}", SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis());
-    system.progress.say(&summary(settings, &without_password(&url), &key));
+    system.progress.print(&summary(settings, &without_password(&url), &key));
     if args.in_background {
-        complain(detach::READY);
+        eprint_line(detach::READY);
     }
     system.follow();
     if args.watch {
         return watch::run(system, settings, &url).await;
     }
-    system.unless_disturbed(std::future::pending()).await
+    system.unless_interrupted(std::future::pending()).await
 }
 
-/// From a database that starts to three services that are ready: built, migrated, seeded, started.
+/// Builds the programs, migrates and seeds the database, starts the services, and waits until they are ready.
 pub(crate) async fn serve(system: &mut System, settings: &Settings) -> Result<Programs> {
     let programs = programs::build(system, &PROGRAMS).await?;
     let url = system.database_url().await?;
@@ -98,29 +98,29 @@ pub(crate) async fn start_service(
     system.start_service(service, command).await
 }
 
-/// `down`: ends the running `up` and waits for its end.
+/// `down`: stops the running `up` and waits until it has exited.
 pub(crate) fn down() -> Result<u8> {
     let directory = workspace::local("up");
-    // The children of a killed `up` have to end, too.
-    if Home::take_directory(&directory, "down")?.is_some() {
-        complain("nothing is running");
-        return Ok(FINE);
+    // Also waits until the children of a killed `up` have exited.
+    if WorkDir::acquire_at(&directory, "down")?.is_some() {
+        eprint_line("nothing is running");
+        return Ok(SUCCESS);
     }
     let Some(State { pid, .. }) = State::load(&directory).filter(|state| state.command == "up") else {
-        bail!(home::holder(&directory));
+        bail!(work_dir::owner_message(&directory));
     };
-    complain(&format!("stopping `up` (process {pid})"));
+    eprint_line(&format!("stopping `up` (process {pid})"));
     kill(Pid::from_raw(pid.try_into()?), Signal::SIGTERM)?;
     Claim::wait_until_free(&directory)?;
-    complain("stopped");
-    Ok(FINE)
+    eprint_line("stopped");
+    Ok(SUCCESS)
 }
 
-/// Where everything is, and a request to paste with `key` as its idempotency key.
+/// Summary with addresses and credentials, and a sample request with `key` as its idempotency key.
 fn summary(settings: &Settings, database: &str, key: &str) -> String {
-    let operator = format!("{} / {}", settings.get("ADMIN_USER"), settings.get("ADMIN_PASSWORD"));
+    let login = format!("{} / {}", settings.get("ADMIN_USER"), settings.get("ADMIN_PASSWORD"));
     let services = Service::ALL.map(|service| (service.name(), settings.base(service)));
-    let all = services.into_iter().chain([("database", database.to_owned()), ("operator", operator)]);
+    let all = services.into_iter().chain([("database", database.to_owned()), ("login", login)]);
     let lines = String::from_iter(all.map(|(name, value)| format!("  {name:<13} {value}\n")));
     format!("\nReady.\n\n{lines}\nTry it:\n\n{}\n", curl(&settings.base(Service::Orchestrator), key))
 }
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_sample_request_is_valid_json_inside_single_quotes() {
+    fn sample_request_body_is_valid_json() {
         let text = curl("http://127.0.0.1:3003", "up-17");
         let (command, body) = text.split_once("-d '").unwrap();
         assert!(command.starts_with("curl -sS 'http://127.0.0.1:3003/orchestrator/"));

@@ -1,4 +1,4 @@
-//! `up --watch`: a change of sources rebuilds and restarts the services that are built from them.
+//! `up --watch`: rebuilds and restarts services when their sources change.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -16,16 +16,16 @@ use crate::settings::Settings;
 use crate::system::System;
 use crate::{metadata, programs, up, workspace};
 
-/// Editors and git write several files at once.
-const QUIET_FOR: Duration = Duration::from_millis(300);
+/// Debounce time: editors and git write several files at once.
+const DEBOUNCE: Duration = Duration::from_millis(300);
 
-/// Rebuilds and restarts until the first signal, or until something that should run ends by itself.
+/// Watches the sources until the first signal, or until a process exits unexpectedly.
 pub(crate) async fn run(system: &mut System, settings: &Settings, database_url: &str) -> Result<()> {
     let (sender, mut changes) = unbounded_channel();
     let mut watcher = recommended_watcher(move |event: notify::Result<Event>| {
-        // Reading a file is an event, too.
+        // Ignores read access, which is also reported.
         if event.is_ok_and(|Event { kind, .. }| kind.is_create() || kind.is_modify() || kind.is_remove()) {
-            // The receiver is gone at the very end.
+            // Fails only at shutdown, after the receiver is dropped.
             let _ = sender.send(());
         }
     })?;
@@ -33,21 +33,21 @@ pub(crate) async fn run(system: &mut System, settings: &Settings, database_url: 
         let watch = watcher.watch(&folder, RecursiveMode::Recursive);
         watch.with_context(|| format!("cannot watch {}", folder.display()))?;
     }
-    system.progress.say("Watching the sources of the services");
+    system.progress.print("Watching the sources of the services for changes");
     loop {
-        system.unless_disturbed(next_change(&mut changes)).await?;
-        if let Err(error) = renew(system, settings, database_url).await {
+        system.unless_interrupted(next_change(&mut changes)).await?;
+        if let Err(error) = rebuild_and_restart(system, settings, database_url).await {
             if error.is::<Interrupted>() {
                 return Err(error);
             }
             system.progress.clear();
-            system.progress.say(&format!("{error:#}\nWaiting for the next change"));
+            system.progress.print(&format!("{error:#}\nWaiting for the next change"));
         }
     }
 }
 
-/// Restarts the services whose programs were built after their start. A build that fails leaves all of them running.
-async fn renew(system: &mut System, settings: &Settings, database_url: &str) -> Result<()> {
+/// Rebuilds the programs and restarts outdated services. If the build fails, all services keep running.
+async fn rebuild_and_restart(system: &mut System, settings: &Settings, database_url: &str) -> Result<()> {
     let programs = programs::build(system, &Service::ALL.map(Service::name)).await?;
     for service in Service::ALL {
         if !system.is_outdated(service, programs.path(service.name())?)? {
@@ -60,17 +60,17 @@ async fn renew(system: &mut System, settings: &Settings, database_url: &str) -> 
     Ok(())
 }
 
-/// Waits for a change, and until there is none for a while.
+/// Waits for a change, then until no further change happens for the debounce time.
 async fn next_change(changes: &mut UnboundedReceiver<()>) {
     changes.recv().await;
-    while let Ok(Some(())) = timeout(QUIET_FOR, changes.recv()).await {}
+    while let Ok(Some(())) = timeout(DEBOUNCE, changes.recv()).await {}
 }
 
-/// The folders of all packages that services are built from, and that of the documents, which are compiled into clients.
+/// Folders of all packages that services are built from, and `specs`, from which clients are generated.
 fn watched(workspace: &Metadata) -> Result<BTreeSet<PathBuf>> {
     let mut folders = BTreeSet::from([workspace::root().join("specs")]);
     for service in Service::ALL {
-        folders.extend(metadata::folders_of(workspace, service.name())?.into_iter().map(Path::to_owned));
+        folders.extend(metadata::source_folders(workspace, service.name())?.into_iter().map(Path::to_owned));
     }
     Ok(folders)
 }
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_sources_of_the_services_are_watched_and_no_others() {
+    fn only_sources_of_services_are_watched() {
         let packages = metadata::read().unwrap();
         let watched = watched(&packages).unwrap();
         let is_watched = |file: &str| watched.iter().any(|folder| workspace::root().join(file).starts_with(folder));
@@ -97,18 +97,18 @@ mod tests {
     }
 
     #[test]
-    fn each_service_is_built_from_its_own_sources() {
+    fn package_folders_belong_to_the_services_built_from_them() {
         let packages = metadata::read().unwrap();
         let built_from = |folder: &str| {
             let folder = workspace::root().join(folder);
             let is_part =
-                |service: &Service| metadata::folders_of(&packages, service.name()).unwrap().contains(&*folder);
+                |service: &Service| metadata::source_folders(&packages, service.name()).unwrap().contains(&*folder);
             Vec::from_iter(Service::ALL.into_iter().filter(is_part))
         };
         assert_eq!(built_from("orders"), [Service::Orders]);
         assert_eq!(built_from("orchestrator"), [Service::Orchestrator]);
         assert_eq!(built_from("customers/api"), [Service::Customers]);
-        // The saga calls orders; orders ask customers.
+        // The orchestrator calls orders, and orders calls customers.
         assert_eq!(built_from("clients/orders"), [Service::Orchestrator]);
         assert_eq!(built_from("clients/customers"), [Service::Orders, Service::Orchestrator]);
         assert_eq!(built_from("db"), [Service::Customers, Service::Orders]);

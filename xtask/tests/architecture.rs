@@ -1,4 +1,4 @@
-//! The arrows of ARCHITECTURE.md, asserted over `cargo metadata` and over the sources.
+//! Checks the dependency rules of ARCHITECTURE.md against `cargo metadata` and the sources.
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -8,8 +8,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// What each crate may use of this workspace. Tests may use more, except those of the leaves.
-const ARROWS: &[(&str, &[&str])] = &[
+/// Workspace crates that each crate may depend on. Dev-dependencies are exempt, except those of [`LEAVES`].
+const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
     ("common-contract", &[]),
     ("common-http", &["common-contract"]),
     ("customers-api", &["common-contract", "common-http"]),
@@ -79,7 +79,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("xtask-openapi", &["common-contract", "customers-api", "openapi-document", "orchestrator-api", "orders-api"]),
 ];
 
-/// Crates whose tests keep to the arrows, too: what they know must not depend on who is asking.
+/// Crates whose dev-dependencies must follow the rules too, because these crates must not depend on their users.
 const LEAVES: &[&str] = &[
     "common-contract",
     "common-http",
@@ -90,7 +90,7 @@ const LEAVES: &[&str] = &[
     "client-common",
 ];
 
-/// Of the working copy under test: the one in which this program was built may be another.
+/// Root of the working copy under test, which may differ from the one in which this test was built.
 fn root() -> PathBuf {
     let package = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo runs the tests");
     Path::new(&package).parent().expect("the workspace's folder").to_owned()
@@ -110,26 +110,26 @@ fn text(value: &Value) -> &str {
 }
 
 #[test]
-fn every_crate_uses_only_what_its_arrows_allow() {
-    let arrows: BTreeMap<_, _> = ARROWS.iter().copied().collect();
+fn crates_have_only_allowed_dependencies() {
+    let rules: BTreeMap<_, _> = ALLOWED_DEPENDENCIES.iter().copied().collect();
     let mut seen = BTreeSet::new();
     for package in packages() {
         let name = text(&package["name"]);
-        let allowed = arrows.get(name).unwrap_or_else(|| panic!("{name} has no arrows here and in ARCHITECTURE.md"));
+        let allowed = rules.get(name).unwrap_or_else(|| panic!("{name} is missing here and in ARCHITECTURE.md"));
         seen.insert(name.to_owned());
         for dependency in package["dependencies"].as_array().into_iter().flatten() {
             let (on, kind) = (text(&dependency["name"]), text(&dependency["kind"]));
             let counts = kind != "dev" || LEAVES.contains(&name);
-            if arrows.contains_key(on) && counts {
-                assert!(allowed.contains(&on), "{name} must not use {on}");
+            if rules.contains_key(on) && counts {
+                assert!(allowed.contains(&on), "{name} must not depend on {on}");
             }
         }
     }
-    assert_eq!(seen, arrows.keys().map(|name| (*name).to_owned()).collect());
+    assert_eq!(seen, rules.keys().map(|name| (*name).to_owned()).collect());
 }
 
 #[test]
-fn servers_link_no_crates_of_command_lines() {
+fn servers_do_not_link_command_line_crates() {
     const COMMAND_LINE: &[&str] = &["anyhow", "clap", "indicatif", "similar"];
     for server in ["customers", "orders", "orchestrator"] {
         let mut cargo = Command::new(env!("CARGO"));
@@ -143,44 +143,52 @@ fn servers_link_no_crates_of_command_lines() {
     }
 }
 
-/// A word that only some files may know, and which.
-struct Secret {
+/// An identifier that only some files may use.
+struct Restriction {
     word: &'static str,
     in_folders: &'static [&'static str],
-    known_to: &'static [&'static str],
+    allowed_in: &'static [&'static str],
 }
 
-const SECRETS: &[Secret] = &[
-    Secret {
+const RESTRICTIONS: &[Restriction] = &[
+    Restriction {
         word: "dropshot",
         in_folders: &["customers/src", "orders/src", "orchestrator/src"],
-        known_to: &["http.rs", "local.rs", "lambda.rs"],
+        allowed_in: &["http.rs", "local.rs", "lambda.rs"],
     },
-    Secret { word: "lambda_http", in_folders: &["orchestrator/src"], known_to: &["lambda.rs", "event.rs"] },
-    Secret { word: "diesel", in_folders: &["customers/src", "orders/src"], known_to: &["store"] },
-    Secret {
+    Restriction { word: "lambda_http", in_folders: &["orchestrator/src"], allowed_in: &["lambda.rs", "event.rs"] },
+    Restriction { word: "diesel", in_folders: &["customers/src", "orders/src"], allowed_in: &["store"] },
+    Restriction {
         word: "AsyncMysqlConnection",
         in_folders: &["customers/src", "orders/src", "common/server/src"],
-        known_to: &[],
+        allowed_in: &[],
     },
-    Secret { word: "unpooled", in_folders: &["customers/src", "orders/src", "common/server/src"], known_to: &[] },
-    Secret { word: "establish", in_folders: &["customers/src", "orders/src", "common/server/src"], known_to: &[] },
-    Secret { word: "reqwest", in_folders: &["customers/src", "common/server/src"], known_to: &["testing"] },
+    Restriction {
+        word: "unpooled",
+        in_folders: &["customers/src", "orders/src", "common/server/src"],
+        allowed_in: &[],
+    },
+    Restriction {
+        word: "establish",
+        in_folders: &["customers/src", "orders/src", "common/server/src"],
+        allowed_in: &[],
+    },
+    Restriction { word: "reqwest", in_folders: &["customers/src", "common/server/src"], allowed_in: &["testing"] },
 ];
 
 #[test]
-fn only_the_edges_know_the_frameworks() {
-    for Secret { word, in_folders, known_to } in SECRETS {
+fn frameworks_are_used_only_in_adapter_modules() {
+    for Restriction { word, in_folders, allowed_in } in RESTRICTIONS {
         for file in in_folders.iter().flat_map(|folder| rust_files(&root().join(folder))) {
-            let knows = code(&file).any(|line| line.contains(word));
-            let may = file.iter().any(|part| known_to.iter().any(|known| part == *known));
-            assert!(!knows || may, "{} must not know {word}", file.display());
+            let is_used = code(&file).any(|line| line.contains(word));
+            let is_allowed = file.iter().any(|part| allowed_in.iter().any(|allowed| part == *allowed));
+            assert!(!is_used || is_allowed, "{} must not use {word}", file.display());
         }
     }
 }
 
 #[test]
-fn no_file_is_longer_than_a_stranger_reads_at_once() {
+fn source_files_have_at_most_400_lines() {
     for folder in ["clients", "common", "customers", "db", "orchestrator", "orders", "qa", "xtask"] {
         for file in rust_files(&root().join(folder)) {
             let lines = std::fs::read_to_string(&file).expect("a source file").lines().count();

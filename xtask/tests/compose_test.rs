@@ -1,10 +1,10 @@
-//! The parts of `qa/conformance/compose` that need no containers.
+//! Runs the unit tests of `qa/conformance/compose`, which need no containers.
 
 use std::path::Path;
 use std::process::Command;
 
 #[test]
-fn the_rules_for_confined_processes_pass_their_own_tests() {
+fn compose_test_passes_its_unit_tests() {
     let xtask = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo runs the tests");
     let folder = Path::new(&xtask).join("../qa/conformance/compose");
     let mut python = Command::new("python3");

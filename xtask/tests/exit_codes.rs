@@ -1,4 +1,4 @@
-//! The exit codes of `cargo xtask --help`, and its colours.
+//! Exit codes of xtask as documented in its help, and colored output.
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -20,7 +20,7 @@ fn code(command: &mut Command) -> Option<i32> {
     run(command).status.code()
 }
 
-/// A cargo that fails with this code.
+/// Runs xtask with a fake cargo that exits with this code.
 fn with_cargo(line: &str, exit_code: i32) -> Option<i32> {
     let directory = tempfile::tempdir().expect("a directory");
     let cargo = directory.path().join("cargo");
@@ -30,11 +30,11 @@ fn with_cargo(line: &str, exit_code: i32) -> Option<i32> {
 }
 
 #[test]
-fn help_and_version_are_fine_and_name_the_codes() {
+fn help_and_version_succeed_and_document_exit_codes() {
     assert_eq!(code(&mut xtask("--version")), Some(0));
     let help = run(&mut xtask("--help"));
     assert_eq!(help.status.code(), Some(0));
-    assert!(String::from_utf8_lossy(&help.stdout).contains("Exit codes: 0 fine; 1 "));
+    assert!(String::from_utf8_lossy(&help.stdout).contains("Exit codes:\n  0    success\n  1 "));
     assert_eq!(code(&mut xtask("ci --list")), Some(0));
 }
 
@@ -46,14 +46,14 @@ fn a_failing_step_is_a_violation() {
 }
 
 #[test]
-fn wrong_usage_is_told_from_everything_else() {
+fn wrong_usage_exits_2() {
     assert_eq!(code(&mut xtask("no-such-command")), Some(2));
     assert_eq!(code(&mut xtask("up --no-such-option")), Some(2));
     assert_eq!(code(&mut xtask("conformance no-such-step")), Some(2));
 }
 
 #[test]
-fn nothing_runs_without_what_it_needs() {
+fn missing_prerequisite_exits_3() {
     assert_eq!(code(xtask("up").env("HOST", "not an address")), Some(3));
     assert_eq!(with_cargo("openapi check", 101), Some(3), "a build that fails");
     assert_eq!(with_cargo("ci --only test", 3), Some(3), "a step that could not run");
@@ -61,10 +61,10 @@ fn nothing_runs_without_what_it_needs() {
 }
 
 #[test]
-fn colours_are_shown_where_they_are_wanted() {
-    let is_coloured = |command: &mut Command| run(command).stdout.contains(&0x1b);
-    assert!(!is_coloured(&mut xtask("--help")), "not a terminal");
-    assert!(is_coloured(&mut xtask("--color always --help")));
-    assert!(!is_coloured(&mut xtask("--color never --help")));
-    assert!(!is_coloured(xtask("--help").env("NO_COLOR", "1")));
+fn color_option_and_no_color_are_honored() {
+    let is_colored = |command: &mut Command| run(command).stdout.contains(&0x1b);
+    assert!(!is_colored(&mut xtask("--help")), "not a terminal");
+    assert!(is_colored(&mut xtask("--color always --help")));
+    assert!(!is_colored(&mut xtask("--color never --help")));
+    assert!(!is_colored(xtask("--help").env("NO_COLOR", "1")));
 }

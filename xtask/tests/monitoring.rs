@@ -1,11 +1,12 @@
-//! What deploy/monitoring asks for is there: every number is one that a program counts, every alert has its section in docs/operations.md.
+//! Checks that deploy/monitoring uses only metrics that the programs export, and that every alert has a runbook section
+//! and tests.
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// How the names of our numbers begin.
+/// Prefixes of the metrics' names.
 const OURS: [&str; 9] = [
     "db_",
     "http_client_",
@@ -17,7 +18,7 @@ const OURS: [&str; 9] = [
     "reservations_",
     "saga_",
 ];
-/// Where they are counted.
+/// Files that define metrics.
 const FILES: [&str; 6] = [
     "clients/common/src/execute.rs",
     "customers/src/metrics.rs",
@@ -33,14 +34,14 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(path).expect("the file is there")
 }
 
-/// Words that look like the name of a number.
-fn numbers(text: &str) -> BTreeSet<String> {
+/// Words in a text that have the form of a metric's name.
+fn metric_names(text: &str) -> BTreeSet<String> {
     let words = text.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'));
     words.filter(|word| OURS.iter().any(|start| word.starts_with(start))).map(str::to_owned).collect()
 }
 
-/// The constants of the files that count.
-fn counted() -> BTreeSet<String> {
+/// Names of all exported metrics, from the constants in [`FILES`].
+fn exported() -> BTreeSet<String> {
     let lines: Vec<_> = FILES.iter().map(|file| read(file)).collect();
     let constants = lines.iter().flat_map(|file| file.lines()).filter_map(|line| line.strip_prefix("const "));
     let names = constants.filter_map(|line| line.split_once(": &str = \"")?.1.strip_suffix("\";"));
@@ -53,29 +54,36 @@ fn alerts() -> Vec<String> {
 }
 
 #[test]
-fn the_alerts_and_the_dashboard_show_what_is_counted_and_leave_nothing_out() {
-    let counted = counted();
-    let asked = |file| {
+fn dashboard_shows_every_exported_metric_and_alerts_use_no_other() {
+    let exported = exported();
+    let used = |file| {
         let histogram = |name: String| {
             let family = ["_bucket", "_count", "_sum"].iter().find_map(|end| name.strip_suffix(end));
-            family.filter(|family| counted.contains(*family)).map_or(name.clone(), str::to_owned)
+            family.filter(|family| exported.contains(*family)).map_or(name.clone(), str::to_owned)
         };
-        numbers(&read(file)).into_iter().map(histogram).collect::<BTreeSet<_>>()
+        metric_names(&read(file)).into_iter().map(histogram).collect::<BTreeSet<_>>()
     };
-    let dashboard = asked("deploy/monitoring/dashboard.json");
-    assert_eq!(dashboard, counted, "the dashboard and the programs");
+    let dashboard = used("deploy/monitoring/dashboard.json");
+    assert_eq!(dashboard, exported, "metrics of the dashboard and of the programs");
     for file in ["deploy/monitoring/alerts.yml", "deploy/monitoring/alerts.test.yml", "docs/operations.md"] {
-        let unknown: Vec<_> = asked(file).difference(&counted).cloned().collect();
-        assert!(unknown.is_empty(), "{file} asks for {unknown:?}, which nothing counts");
+        let unknown: Vec<_> = used(file).difference(&exported).cloned().collect();
+        assert!(unknown.is_empty(), "{file} uses {unknown:?}, which no program exports");
     }
 }
 
 #[test]
-fn every_alert_has_its_section_in_the_runbook_and_its_tests() {
+fn every_alert_has_a_runbook_section_a_description_and_tests() {
     let (runbook, rules, tests) =
         (read("docs/operations.md"), read("deploy/monitoring/alerts.yml"), read("deploy/monitoring/alerts.test.yml"));
     let alerts = alerts();
     assert!(alerts.len() > 10, "{alerts:?}");
+    for part in ["summary", "description"] {
+        assert_eq!(
+            rules.matches(&format!("          {part}: \"")).count(),
+            alerts.len(),
+            "not every alert has a {part}"
+        );
+    }
     for alert in alerts {
         assert!(
             runbook.lines().any(|line| line == format!("### {alert}")),
@@ -83,17 +91,17 @@ fn every_alert_has_its_section_in_the_runbook_and_its_tests() {
         );
         let anchor = format!("runbook: docs/operations.md#{}", alert.to_lowercase());
         assert_eq!(rules.matches(&format!("{anchor}\n")).count(), 1, "{anchor}");
-        for test in ["fires", "keeps quiet"] {
-            assert!(tests.contains(&format!("- name: {alert} {test}\n")), "no test says that {alert} {test}");
+        for test in ["fires", "does not fire"] {
+            assert!(tests.contains(&format!("- name: {alert} {test}\n")), "there is no test `{alert} {test}`");
         }
     }
 }
 
 #[test]
-fn every_service_is_asked_where_compose_has_it_answer() {
-    let (asked, compose) = (read("deploy/monitoring/prometheus.yml"), read("docker-compose.yml"));
+fn every_service_is_scraped_on_its_unpublished_metrics_port() {
+    let (prometheus, compose) = (read("deploy/monitoring/prometheus.yml"), read("docker-compose.yml"));
     for (service, port) in [("customers", 9101), ("orders", 9102), ("orchestrator", 9103)] {
-        assert!(asked.contains(&format!("- targets: [\"{service}:{port}\"]")), "{service}");
+        assert!(prometheus.contains(&format!("- targets: [\"{service}:{port}\"]")), "{service}");
         assert!(compose.contains(&format!("METRICS_PORT: {port}\n")), "{service}");
         assert!(!compose.contains(&format!(":{port}\"")), "port {port} is published");
         assert!(read(&format!("{service}/.env.example")).contains(&format!("METRICS_PORT={port}\n")), "{service}");

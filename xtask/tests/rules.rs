@@ -1,10 +1,10 @@
-//! The tables of rules, in the documentation of the tests that show them, name tests that are there.
+//! Checks that the tables of guarantees in the integration tests' documentation name existing tests.
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::path::{Path, PathBuf};
 
-/// The tests of a crate that enter by its front door.
+/// Folder of a crate's tests of its public API.
 fn folder(package: &str) -> PathBuf {
     let xtask = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo runs the tests");
     Path::new(&xtask).join("..").join(package).join("tests/api")
@@ -15,7 +15,7 @@ fn source(folder: &Path, module: &str) -> String {
     files.iter().find_map(|file| std::fs::read_to_string(folder.join(file)).ok()).unwrap_or_default()
 }
 
-/// Whether the function is there, with a test's attribute right above it.
+/// Whether the function exists and has a test attribute on the line above.
 fn is_test(folder: &Path, module: &str, name: &str) -> bool {
     let (source, function) = (source(folder, module), format!("fn {name}() {{"));
     let mut pairs = source.lines().zip(source.lines().skip(1));
@@ -25,15 +25,19 @@ fn is_test(folder: &Path, module: &str, name: &str) -> bool {
 }
 
 #[test]
-fn every_test_that_a_table_names_is_there() {
+fn tests_named_in_tables_exist() {
     for (package, least) in [("orders", 60), ("orchestrator", 50)] {
         let folder = folder(package);
         let main = source(&folder, "main");
         let table = main.lines().filter(|line| line.starts_with("//! |"));
         let quoted = table.flat_map(|line| line.split('`').skip(1).step_by(2));
         let named: Vec<_> = quoted.filter_map(|name| name.split_once("::")).collect();
-        assert!(named.len() > least, "{package} names {}: the tables are not where they were", named.len());
+        assert!(
+            named.len() > least,
+            "found only {} names in the tables of {package}: has their format changed?",
+            named.len()
+        );
         let missing: Vec<_> = named.into_iter().filter(|(module, name)| !is_test(&folder, module, name)).collect();
-        assert!(missing.is_empty(), "{package} has none of {missing:?}");
+        assert!(missing.is_empty(), "{package} has no tests {missing:?}");
     }
 }

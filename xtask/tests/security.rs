@@ -1,18 +1,18 @@
-//! What SECURITY.md names is there: tests, and the files of tests.
+//! Checks that the tests and test files named in SECURITY.md exist.
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// Of the working copy under test: the one in which this program was built may be another.
+/// Root of the working copy under test, which may differ from the one in which this test was built.
 fn root() -> PathBuf {
     let package = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo runs the tests");
     Path::new(&package).parent().expect("the workspace's folder").to_owned()
 }
 
-/// `crate, file: test` or `crate, file`, as the document names what shows something.
-fn named(document: &str) -> impl Iterator<Item = (&str, &str, Option<&str>)> {
+/// Finds references of the form `crate, file: test` or `crate, file` in the document.
+fn references(document: &str) -> impl Iterator<Item = (&str, &str, Option<&str>)> {
     let quoted = document.split('`').skip(1).step_by(2);
     quoted.filter_map(|text| {
         let (package, rest) = text.split_once(", ")?;
@@ -23,7 +23,7 @@ fn named(document: &str) -> impl Iterator<Item = (&str, &str, Option<&str>)> {
     })
 }
 
-/// Where the file of a package is, which tests are in.
+/// Returns the existing files that a reference may mean.
 fn sources(package: &str, file: &str) -> Vec<PathBuf> {
     let package = root().join(match package {
         "client-common" => "clients/common",
@@ -38,22 +38,22 @@ fn sources(package: &str, file: &str) -> Vec<PathBuf> {
 }
 
 #[test]
-fn every_test_that_is_named_as_a_proof_exists() {
+fn referenced_tests_exist() {
     let document = std::fs::read_to_string(root().join("SECURITY.md")).expect("SECURITY.md");
     let mut missing = BTreeSet::new();
     let mut found = 0;
-    for (package, file, test) in named(&document) {
+    for (package, file, test) in references(&document) {
         let sources = sources(package, file);
-        let is_there = |source: &PathBuf| {
+        let exists = |source: &PathBuf| {
             let text = std::fs::read_to_string(source).expect("a source file");
             test.is_none_or(|test| text.contains(&format!("fn {test}(")))
         };
-        if sources.iter().any(is_there) {
+        if sources.iter().any(exists) {
             found += 1;
         } else {
             missing.insert(format!("{package}, {file}: {test:?}"));
         }
     }
     assert!(missing.is_empty(), "{missing:#?}");
-    assert!(found >= 10, "only {found} were found: are they still named the same way?");
+    assert!(found >= 10, "found only {found} references: has their format changed?");
 }

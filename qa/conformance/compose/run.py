@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[3]
 LOCAL = ROOT / ".local" / "compose-test"
 
 SERVICES = ["customers", "orders", "orchestrator"]
-BUILT = [*SERVICES, "door"]
+BUILT = [*SERVICES, "edge"]
 SERVERS = ["mysql", *BUILT]
 
 READY_WITHIN = 60

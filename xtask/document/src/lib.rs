@@ -1,6 +1,7 @@
-//! Reads an OpenAPI document: its operations, its schemas, and whether a value is as a schema says.
+//! OpenAPI documents: operations, references, and validation of values against schemas.
 //!
-//! For whoever judges documents, or servers by their documents. It knows no service and changes nothing.
+//! Used by checks of documents and by tests of servers against their documents. Read-only and independent of the
+//! services.
 
 mod schema;
 
@@ -10,26 +11,26 @@ use serde_json::{Map, Value};
 
 pub use schema::{Strictness, Validator};
 
-/// The methods that an OpenAPI path may have.
+/// Methods that an OpenAPI path item may have.
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
-/// More references in a row than anybody writes: then they go round in a circle.
+/// Maximum length of a chain of references, to stop at cycles. Real documents have much shorter chains.
 const MOST_HOPS: usize = 16;
 
-/// A document, read.
+/// A parsed OpenAPI document.
 #[derive(Debug, Clone)]
 pub struct Document(Value);
 
-/// One operation of a document.
+/// An operation of a document.
 #[derive(Debug, Clone, Copy)]
 pub struct Operation<'a> {
-    /// As in the document: `/customers/{id}`.
+    /// Path template, such as `/customers/{id}`.
     pub path: &'a str,
-    /// In lower case: `get`.
+    /// Method in lower case, such as `get`.
     pub method: &'a str,
-    /// What the document says of its path, and so of every operation there.
+    /// The path item, shared by all operations of the path.
     pub item: &'a Value,
-    /// What the document says of it.
+    /// The operation object.
     pub value: &'a Value,
 }
 
@@ -40,21 +41,21 @@ impl From<Value> for Document {
 }
 
 impl Document {
-    /// Reads a document.
+    /// Parses a document.
     ///
     /// # Errors
     ///
-    /// Where it is no JSON.
+    /// If the text is not valid JSON.
     pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(text).map(Self)
     }
 
-    /// The document itself.
+    /// Returns the document as JSON.
     pub fn value(&self) -> &Value {
         &self.0
     }
 
-    /// Every operation, by path.
+    /// Returns all operations, sorted by path.
     pub fn operations(&self) -> impl Iterator<Item = Operation<'_>> {
         let paths = self.0["paths"].as_object().into_iter().flatten();
         paths.flat_map(|(path, item)| {
@@ -65,32 +66,33 @@ impl Document {
         })
     }
 
-    /// The operation with this id.
+    /// Returns the operation with this `operationId`.
     pub fn operation(&self, id: &str) -> Option<Operation<'_>> {
         self.operations().find(|operation| operation.id() == id)
     }
 
-    /// What a value says, or what it refers to; the last reference where that leads nowhere, or round in a circle.
+    /// Follows references and returns the final value. If a target is missing or the references form a cycle, returns
+    /// the last reference.
     pub fn resolve<'a>(&'a self, value: &'a Value) -> &'a Value {
         let next = |value: &&'a Value| self.target(reference(value)?);
         std::iter::successors(Some(value), next).take(MOST_HOPS).last().unwrap_or(value)
     }
 
-    /// The parts of one kind: `schemas`, `responses`, `parameters`, `headers`.
+    /// Returns the components of one kind: `schemas`, `responses`, `parameters` or `headers`.
     pub fn components(&self, kind: &str) -> impl Iterator<Item = (&str, &Value)> {
         self.0["components"][kind].as_object().into_iter().flatten().map(|(name, value)| (name.as_str(), value))
     }
 
-    /// Judges values by a schema of this document.
+    /// Returns a validator for a schema of this document.
     ///
     /// # Errors
     ///
-    /// Where the schema itself is wrong.
+    /// If the schema is invalid.
     pub fn validator(&self, schema: &Value, strictness: Strictness) -> Result<Validator, String> {
         Validator::new(self.0["components"].as_object().unwrap_or(&Map::new()), schema, strictness)
     }
 
-    /// Every reference in a value, and in what it refers to, once.
+    /// Returns all references in a value, including those in the referenced values.
     pub fn references<'a>(&'a self, value: &'a Value) -> BTreeSet<&'a str> {
         let (mut found, mut open) = (BTreeSet::new(), vec![value]);
         while let Some(value) = open.pop() {
@@ -103,39 +105,39 @@ impl Document {
         found
     }
 
-    /// What a reference leads to, if anything.
+    /// Returns the target of a reference, if it exists.
     pub fn target(&self, reference: &str) -> Option<&Value> {
         self.0.pointer(reference.strip_prefix('#')?)
     }
 }
 
-/// Whether a key of a path is a method, and what it leads to an operation.
+/// Whether a key of a path item is a method, so that its value is an operation.
 pub fn is_method(key: &str) -> bool {
     METHODS.contains(&key)
 }
 
-/// Where a value refers to, if it does.
+/// Returns the `$ref` of a value, if it has one.
 pub fn reference(value: &Value) -> Option<&str> {
     value.get("$ref").and_then(Value::as_str)
 }
 
 impl<'a> Operation<'a> {
-    /// Its `operationId`; empty where there is none.
+    /// Returns the `operationId`; empty if there is none.
     pub fn id(self) -> &'a str {
         self.value["operationId"].as_str().unwrap_or_default()
     }
 
-    /// Its parameters, which may be references.
+    /// Returns the parameters, which may be references.
     pub fn parameters(self) -> impl Iterator<Item = &'a Value> {
         self.value["parameters"].as_array().into_iter().flatten()
     }
 
-    /// Its answers, by status; they may be references.
+    /// Returns the responses with their status; they may be references.
     pub fn responses(self) -> impl Iterator<Item = (&'a str, &'a Value)> {
         self.value["responses"].as_object().into_iter().flatten().map(|(status, value)| (status.as_str(), value))
     }
 
-    /// The security schemes of which any one suffices; none where anybody may call.
+    /// Returns the security schemes, any one of which suffices; empty if the operation is public.
     pub fn schemes(self) -> impl Iterator<Item = &'a str> {
         let requirements = self.value["security"].as_array().into_iter().flatten();
         requirements.filter_map(Value::as_object).flat_map(Map::keys).map(String::as_str)
@@ -149,13 +151,13 @@ mod tests {
     use super::{Document, reference};
 
     #[test]
-    fn references_are_followed_to_their_end() {
+    fn resolve_follows_chains_of_references() {
         let document = Document::from(json!({"a": {"$ref": "#/b"}, "b": {"$ref": "#/c"}, "c": {"type": "string"}}));
         assert_eq!(document.resolve(&document.value()["a"]), &json!({"type": "string"}));
     }
 
     #[test]
-    fn references_without_an_end_stay_references() {
+    fn resolve_returns_a_reference_for_cycles_and_missing_targets() {
         let document = Document::from(json!({"a": {"$ref": "#/b"}, "b": {"$ref": "#/a"}, "c": {"$ref": "#/d"}}));
         for key in ["a", "c"] {
             assert!(reference(document.resolve(&document.value()[key])).is_some(), "{key}");
@@ -163,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn references_of_a_value_are_those_behind_it_too() {
+    fn references_include_those_of_referenced_values() {
         let document =
             Document::from(json!({"a": [{"$ref": "#/b"}], "b": {"c": {"$ref": "#/d"}}, "d": {"$ref": "#/b"}}));
         let all: Vec<_> = document.references(&document.value()["a"]).into_iter().collect();
@@ -171,9 +173,9 @@ mod tests {
     }
 
     #[test]
-    fn operations_are_found_behind_the_reference_of_a_path() {
-        let get = json!({"operationId": "shelf_view"});
+    fn operations_of_a_referenced_path_item_are_found() {
+        let get = json!({"operationId": "stock_view"});
         let document = Document::from(json!({"paths": {"/a": {"$ref": "#/shared"}}, "shared": {"get": get}}));
-        assert_eq!(document.operation("shelf_view").map(|found| (found.path, found.method)), Some(("/a", "get")));
+        assert_eq!(document.operation("stock_view").map(|found| (found.path, found.method)), Some(("/a", "get")));
     }
 }

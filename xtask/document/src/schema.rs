@@ -1,17 +1,17 @@
-//! Whether a value is as a schema says. OpenAPI 3.0 has a dialect of its own; here it is made JSON Schema.
+//! Validation of values against schemas. Translates the schema dialect of OpenAPI 3.0 to JSON Schema.
 
 use serde_json::{Map, Value, json};
 
-/// Whether an object may have more properties than its schema names.
+/// Whether objects may have properties that their schema does not name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Strictness {
-    /// Where the schema does not forbid it, as a client has to take it.
+    /// Allowed unless the schema forbids it: the view of a client, which must ignore unknown properties.
     Open,
-    /// Never, as a server is to be held to it: what it sends is documented.
+    /// Forbidden: the view of a test of a server, which must document everything it sends.
     Closed,
 }
 
-/// Judges values by one schema.
+/// Validates values against a schema.
 #[derive(Debug)]
 pub struct Validator(jsonschema::Validator);
 
@@ -23,26 +23,26 @@ impl Validator {
         options.build(&root).map(Self).map_err(|error| error.to_string())
     }
 
-    /// What is wrong with the value, one line each, with its place. Empty where all is well.
+    /// Returns one line per violation, with its JSON pointer. Empty if the value is valid.
     pub fn problems(&self, value: &Value) -> Vec<String> {
         let problem = |error: jsonschema::ValidationError<'_>| match error.instance_path().as_str() {
             "" => error.to_string(),
-            place => format!("{place}: {error}"),
+            pointer => format!("{pointer}: {error}"),
         };
         self.0.iter_errors(value).map(problem).collect()
     }
 }
 
-/// In place, at any depth: `nullable` becomes a choice, and a closed object names all that it may have.
+/// Translates a schema in place: `nullable` becomes `anyOf` with null, and `Closed` adds `additionalProperties: false`.
 fn translate(schema: &mut Value, strictness: Strictness) {
     match schema {
         Value::Array(items) => items.iter_mut().for_each(|item| translate(item, strictness)),
         Value::Object(object) => {
-            // A value, no schema.
+            // An example is a value, not a schema.
             object.remove("example");
             for (keyword, value) in object.iter_mut() {
                 match (keyword.as_str(), value) {
-                    // A property may be called like a keyword.
+                    // Keys are names here, which may equal keywords.
                     ("properties" | "schemas", Value::Object(named)) => {
                         named.values_mut().for_each(|schema| translate(schema, strictness));
                     }

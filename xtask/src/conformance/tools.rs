@@ -1,5 +1,5 @@
-//! The commands of the programs below `qa/conformance`, with the packages that they need: of npm beside the sources, of
-//! PyPI below `.local`. Their versions are in `qa/conformance`.
+//! Commands for the programs in `qa/conformance`. npm packages are installed beside the sources, Python packages in
+//! `.local`; lock files in `qa/conformance` pin their versions.
 
 use std::env;
 use std::fs;
@@ -12,10 +12,10 @@ use crate::cli::Install;
 use crate::system::System;
 use crate::{tools, workspace};
 
-/// The folder of the programs, in the working copy.
+/// Folder of the programs, relative to the workspace root.
 pub(crate) const FOLDER: &str = "qa/conformance";
 
-/// The command that runs a program, after the installation of what is missing.
+/// Returns the command that runs a program, after installing missing packages.
 pub(crate) async fn command(system: &System, install: Install, program: &str) -> Result<Command> {
     let mut command =
         if program.ends_with(".py") { python(system, install).await? } else { node(system, install).await? };
@@ -23,25 +23,25 @@ pub(crate) async fn command(system: &System, install: Install, program: &str) ->
     Ok(command)
 }
 
-/// Node.js, which finds the packages beside its program.
+/// Returns the command `node`. Node.js finds packages beside the program that it runs.
 pub(crate) async fn node(system: &System, install: Install) -> Result<Command> {
     for program in ["node", "npm"] {
         require(program, "install Node.js 20.19 or newer with npm")?;
     }
     let mut npm = workspace::command("npm");
-    // None of the packages needs its scripts to be run.
+    // Install scripts are a supply-chain risk, and none of the packages needs them.
     npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(workspace::root().join(FOLDER));
-    let lock = Lock::new("package-lock.json", workspace::root().join(FOLDER).join("node_modules"));
+    let lock = LockFile::new("package-lock.json", workspace::root().join(FOLDER).join("node_modules"));
     lock.install(system, install, "npm", vec![npm]).await?;
     Ok(workspace::command("node"))
 }
 
-/// The Python of a virtual environment, which finds the programs of its packages first.
+/// Returns the Python of a virtual environment, with the environment's programs first on the PATH.
 async fn python(system: &System, install: Install) -> Result<Command> {
-    require("python3", "install Python 3.11 or newer with its module venv")?;
+    require("python3", "install Python 3.11 or newer with the module venv")?;
     let environment = workspace::local("conformance/venv");
     let programs = environment.join("bin");
-    let lock = Lock::new("requirements.txt", environment);
+    let lock = LockFile::new("requirements.txt", environment);
     let mut create = workspace::command("python3");
     create.args(["-m", "venv", "--clear"]).arg(&lock.installed);
     let mut pip = workspace::command(programs.join("pip"));
@@ -52,18 +52,18 @@ async fn python(system: &System, install: Install) -> Result<Command> {
     Ok(command)
 }
 
-/// A file with versions, and the folder where they are installed.
-struct Lock {
+/// A lock file, and the folder into which its packages are installed.
+struct LockFile {
     file: PathBuf,
     installed: PathBuf,
 }
 
-impl Lock {
+impl LockFile {
     fn new(file: &str, installed: PathBuf) -> Self {
         Self { file: workspace::root().join(FOLDER).join(file), installed }
     }
 
-    /// Runs the commands, unless they have done their work for this file.
+    /// Runs the install commands, unless the current version of the lock file is already installed.
     async fn install(
         &self,
         system: &System,
@@ -76,7 +76,7 @@ impl Lock {
         }
         if install.no_install {
             let (installed, file) = (self.installed.display(), self.file.display());
-            bail!("{installed} is not installed as {file} says, and --no-install forbids it");
+            bail!("{installed} is missing or differs from {file}: run again without --no-install");
         }
         for command in commands {
             system.run_step(name, "installing", command).await?;
@@ -84,28 +84,28 @@ impl Lock {
         self.set_installed()
     }
 
-    /// Whether the folder has the versions of the file. An unfinished installation does not count.
+    /// Whether the folder has the versions of the lock file. An interrupted installation does not count.
     fn is_installed(&self) -> Result<bool> {
         let wanted = fs::read(&self.file).with_context(|| format!("cannot read {}", self.file.display()))?;
-        Ok(fs::read(self.mark()).is_ok_and(|installed| installed == wanted))
+        Ok(fs::read(self.marker()).is_ok_and(|installed| installed == wanted))
     }
 
     fn set_installed(&self) -> Result<()> {
-        fs::copy(&self.file, self.mark()).with_context(|| format!("cannot write {}", self.mark().display()))?;
+        fs::copy(&self.file, self.marker()).with_context(|| format!("cannot write {}", self.marker().display()))?;
         Ok(())
     }
 
-    /// A copy of the file as it was installed.
-    fn mark(&self) -> PathBuf {
+    /// Copy of the lock file, written after a complete installation.
+    fn marker(&self) -> PathBuf {
         self.installed.join(".installed")
     }
 }
 
-/// Refuses to go on without a program of this machine.
-pub(crate) fn require(program: &str, otherwise: &str) -> Result<()> {
+/// Returns an error with a hint if the program is not installed.
+pub(crate) fn require(program: &str, hint: &str) -> Result<()> {
     match workspace::output(workspace::command(program).arg("--version")) {
         Some(_) => Ok(()),
-        None => bail!("no {program} on this machine: {otherwise}"),
+        None => bail!("{program} not found: {hint}"),
     }
 }
 
@@ -114,9 +114,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_installed_is_installed_again_when_its_lock_file_changes() {
+    fn changed_lock_file_requires_a_new_installation() {
         let directory = tempfile::tempdir().unwrap();
-        let lock = Lock { file: directory.path().join("lock"), installed: directory.path().to_owned() };
+        let lock = LockFile { file: directory.path().join("lock"), installed: directory.path().to_owned() };
         fs::write(&lock.file, "a 1").unwrap();
         assert!(!lock.is_installed().unwrap());
         lock.set_installed().unwrap();
@@ -126,8 +126,8 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_program_is_an_error_that_says_what_to_do() {
+    fn missing_program_error_has_a_hint() {
         let error = require("no-such-program", "install it").unwrap_err();
-        assert_eq!(error.to_string(), "no no-such-program on this machine: install it");
+        assert_eq!(error.to_string(), "no-such-program not found: install it");
     }
 }
