@@ -96,14 +96,14 @@ fn tag(key: &Hmac<Sha256>, list: &str, filters: &[u8], position: &[u8]) -> [u8; 
 
 /// Derives the page token key from a secret.
 fn derive_key(secret: &SecretString) -> Hmac<Sha256> {
-    let mut mac = hmac(secret.expose_secret().as_bytes());
+    let mut mac = new_hmac(secret.expose_secret().as_bytes());
     mac.update(b"cursor");
-    hmac(&mac.finalize().into_bytes())
+    new_hmac(&mac.finalize().into_bytes())
 }
 
 /// Creates an HMAC with this key.
 #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
-pub(crate) fn hmac(key: &[u8]) -> Hmac<Sha256> {
+pub(crate) fn new_hmac(key: &[u8]) -> Hmac<Sha256> {
     Hmac::new_from_slice(key).expect("HMAC takes a key of any length")
 }
 

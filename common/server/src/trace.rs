@@ -118,8 +118,8 @@ impl RequestSpan {
     pub(crate) fn headers(&self) -> (String, String) {
         let span = self.context.span();
         let context = span.span_context();
-        let (trace, span, flags) = (context.trace_id(), context.span_id(), context.trace_flags().to_u8());
-        (format!("00-{trace}-{span}-{flags:02x}"), context.trace_state().header())
+        let (trace_id, span_id, flags) = (context.trace_id(), context.span_id(), context.trace_flags().to_u8());
+        (format!("00-{trace_id}-{span_id}-{flags:02x}"), context.trace_state().header())
     }
 
     /// Ends the span with the response's status and code. Only a 5xx status marks the span as an error.

@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::{Username, unauthorized};
-use crate::cursor::hmac;
+use crate::cursor::new_hmac;
 use crate::settings::{Env, SettingError};
 
 pub(super) const ISSUER: &str = "b2b-orders";
@@ -145,7 +145,7 @@ impl Tokens {
 
 /// Derives the public key id of a secret: 8 hexadecimal digits that reveal nothing about it.
 pub(super) fn kid(secret: &str) -> String {
-    let mut mac = hmac(secret.as_bytes());
+    let mut mac = new_hmac(secret.as_bytes());
     mac.update(b"kid");
     mac.finalize().into_bytes()[..4].iter().map(|byte| format!("{byte:02x}")).collect()
 }
