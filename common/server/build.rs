@@ -25,8 +25,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Converts a zip entry to a gzip file without recompression: both hold the same DEFLATE stream between different headers
-/// and trailers (RFC 1952).
+/// Converts a zip entry to a gzip file without recompression: both hold the same DEFLATE stream between different
+/// headers and trailers (RFC 1952).
 fn gzip(mut entry: ZipFile<'_, Cursor<&[u8]>>) -> Result<Vec<u8>, Box<dyn Error>> {
     const DEFLATE: u8 = 8;
     const UNKNOWN_SYSTEM: u8 = 255;

@@ -1,7 +1,7 @@
 //! Typed request headers, read one by one.
 //!
-//! dropshot's header extractor reads all headers at once and fails for a non-ASCII byte in any of them, even in an unrelated
-//! one.
+//! dropshot's header extractor reads all headers at once and fails for a non-ASCII byte in any of them, even in an
+//! unrelated one.
 
 use http::{HeaderMap, HeaderName, header};
 use schemars::JsonSchema;

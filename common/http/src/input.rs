@@ -1,7 +1,7 @@
 //! Extractors for body, path, query and headers.
 //!
-//! These extractors never fail; they hold a result that the handler takes after authentication. So an unauthenticated caller
-//! gets 401 and no other information, and one place that knows the request's ids handles all failures.
+//! These extractors never fail; they hold a result that the handler takes after authentication. So an unauthenticated
+//! caller gets 401 and no other information, and one place that knows the request's ids handles all failures.
 
 use std::time::Duration;
 
@@ -173,7 +173,8 @@ pub fn query_params<T: DeserializeOwned>(query: &str) -> Result<T, Failure> {
         let path = error.path().to_string();
         let problem = error.into_inner().to_string();
         // These are the standard library's messages for invalid integers.
-        let is_not_a_number = problem.contains("digit found in string") || problem.contains("integer from empty string");
+        let is_not_a_number =
+            problem.contains("digit found in string") || problem.contains("integer from empty string");
         invalid_data(
             &path,
             if is_not_a_number || problem.starts_with("number too ") { "expected an integer" } else { &problem },
@@ -205,7 +206,10 @@ async fn read_body(body: Body, limit: usize) -> Result<bytes::Bytes, Failure> {
     match result {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(too_large(limit)),
-        Err(error) => Err(Failure::new(codes::INVALID_REQUEST, "the connection ended before the end of the body").caused_by(error)),
+        Err(error) => {
+            Err(Failure::new(codes::INVALID_REQUEST, "the connection ended before the end of the body")
+                .caused_by(error))
+        }
     }
 }
 
@@ -222,11 +226,9 @@ fn not_json(error: &serde_json::Error) -> Failure {
 fn invalid_data(path: &str, message: &str) -> Failure {
     let problem = message.rsplit_once(" at line ").map_or(message, |(problem, _)| problem);
     let path = if path == "." || path == "?" { "" } else { path };
-    for (prefix, problem) in [
-        ("missing field `", "is missing"),
-        ("unknown field `", "is unknown"),
-        ("duplicate field `", "is repeated"),
-    ] {
+    for (prefix, problem) in
+        [("missing field `", "is missing"), ("unknown field `", "is unknown"), ("duplicate field `", "is repeated")]
+    {
         if let Some((name, _)) = message.strip_prefix(prefix).and_then(|rest| rest.split_once('`')) {
             let parent = path.strip_suffix(name).map_or(path, |parent| parent.trim_end_matches('.'));
             let field = if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") };

@@ -13,9 +13,9 @@ use serde::Serialize;
 
 /// Finished HTTP response, documented as `R`.
 ///
-/// A replayed response must be the stored bytes, errors need additional headers, and every response carries the correlation
-/// id. dropshot's typed responses support none of these, so handlers return the HTTP response itself and take only the
-/// documentation of `R`.
+/// A replayed response must be the stored bytes, errors need additional headers, and every response carries the
+/// correlation id. dropshot's typed responses support none of these, so handlers return the HTTP response itself and
+/// take only the documentation of `R`.
 pub struct Answer<R> {
     response: http::Response<Body>,
     documented_as: PhantomData<fn() -> R>,

@@ -109,8 +109,8 @@ impl Call {
         }
     }
 
-    /// Returns the headers `traceparent` and `tracestate` (W3C Trace Context) for requests to other services. The latter
-    /// may be empty.
+    /// Returns the headers `traceparent` and `tracestate` (W3C Trace Context) for requests to other services. The
+    /// latter may be empty.
     pub fn trace(&self) -> (String, String) {
         self.span.headers()
     }
@@ -203,8 +203,8 @@ impl Call {
     }
 }
 
-/// Returns the operation's path template. dropshot does not pass it to handlers, so this searches the router. The search is
-/// slow, and only exported spans need it.
+/// Returns the operation's path template. dropshot does not pass it to handlers, so this searches the router. The
+/// search is slow, and only exported spans need it.
 fn route<C: ServerContext>(rqctx: &RequestContext<C>) -> Option<String> {
     let operation = &rqctx.endpoint.operation_id;
     let mut endpoints = rqctx.server.router.endpoints(None);

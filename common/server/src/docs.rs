@@ -1,7 +1,7 @@
 //! API documentation: the OpenAPI document at `/openapi.json`, and a page that shows it at `/docs`.
 //!
-//! All files are embedded in the program. The build script extracts Swagger UI from its release; the files in `docs/` start
-//! it. These paths are not operations, so the document does not list them. The API crates define the document.
+//! All files are embedded in the program. The build script extracts Swagger UI from its release; the files in `docs/`
+//! start it. These paths are not operations, so the document does not list them. The API crates define the document.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -18,8 +18,8 @@ const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
-/// Restricts the page to its own scripts and its own origin, and forbids framing. `data:` is for the icons in Swagger UI's
-/// style sheet.
+/// Restricts the page to its own scripts and its own origin, and forbids framing. `data:` is for the icons in Swagger
+/// UI's style sheet.
 const SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
                                connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 

@@ -1,5 +1,5 @@
-//! Health check of `--health`: requests `/ready` of the server that runs with the same settings. An image needs no other
-//! program for its health check.
+//! Health check of `--health`: requests `/ready` of the server that runs with the same settings. An image needs no
+//! other program for its health check.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -1,7 +1,7 @@
 //! Prometheus metrics: `GET /metrics` on a separate listener, so that the public one never serves them.
 //!
-//! All metrics are recorded through the crate `metrics`, which does nothing without a recorder. This module has the listener
-//! and the metrics of requests and logs; other modules record their own.
+//! All metrics are recorded through the crate `metrics`, which does nothing without a recorder. This module has the
+//! listener and the metrics of requests and logs; other modules record their own.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -21,8 +21,8 @@ use crate::{RunError, telemetry};
 
 /// Content type of the Prometheus text format, version 0.0.4.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
-/// Bucket bounds in seconds: from a read of one row to the longest saga. They include the time limits of callers, 1.6 s for
-/// services and 10 s for user accounts.
+/// Bucket bounds in seconds: from a read of one row to the longest saga. They include the time limits of callers, 1.6 s
+/// for services and 10 s for user accounts.
 const BUCKETS: [f64; 14] = [0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.6, 2.5, 5.0, 10.0, 30.0];
 /// Interval at which recorded durations are moved into buckets, to bound memory between scrapes.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);

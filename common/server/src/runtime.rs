@@ -50,7 +50,8 @@ impl Runtime {
         Ok(Self(Arc::new(State { traces: Traces::from_env(service, env)?, ..State::default() })))
     }
 
-    /// Creates a runtime that passes every response of an operation, with the operation's id, through a hook. For tests.
+    /// Creates a runtime that passes every response of an operation, with the operation's id, through a hook. For
+    /// tests.
     pub fn with_response_hook(hook: impl Fn(&str, Response<Body>) -> Response<Body> + Send + Sync + 'static) -> Self {
         Self(Arc::new(State { response_hook: Some(Box::new(hook)), ..State::default() }))
     }

@@ -18,8 +18,8 @@ use crate::{health, metrics};
 
 /// Maximum size of a request body. An order with the maximum of 100 lines takes about 5 KiB.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
-/// Default time for requests in flight at shutdown: 10 s for one use of the database, 5 s for the result of COMMIT, and a
-/// second to respond. Without a limit, a client that never finishes its body would keep the server running.
+/// Default time for requests in flight at shutdown: 10 s for one use of the database, 5 s for the result of COMMIT, and
+/// a second to respond. Without a limit, a client that never finishes its body would keep the server running.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(16);
 
 /// Reason for which a service did not start or did not shut down gracefully.
@@ -110,8 +110,8 @@ impl<C: ServerContext> Running<C> {
 /// After the first signal the service fails readiness but keeps serving for `DRAIN_SECONDS`, in which a load balancer
 /// notices and sends no more requests.
 ///
-/// With `METRICS_PORT` it serves `GET /metrics` on that port until the process exits. With `OTEL_EXPORTER_OTLP_ENDPOINT` it
-/// exports spans.
+/// With `METRICS_PORT` it serves `GET /metrics` on that port until the process exits. With
+/// `OTEL_EXPORTER_OTLP_ENDPOINT` it exports spans.
 ///
 /// With the argument `--health` it starts no server; it checks whether the one at `HOST` and `PORT` is ready.
 pub async fn run<C: ServerContext>(
@@ -128,7 +128,7 @@ pub async fn run<C: ServerContext>(
     }
 }
 
-async fn run_as_asked<C: ServerContext>(
+async fn run_command<C: ServerContext>(
     name: &'static str,
     default_port: u16,
     start: impl FnOnce(Runtime) -> Result<Running<C>, RunError>,

@@ -33,7 +33,7 @@ pub enum SettingError {
     Invalid {
         /// The setting.
         name: String,
-        /// What was expected.
+        /// The problem with the value.
         problem: String,
     },
 }

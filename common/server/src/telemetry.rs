@@ -1,7 +1,8 @@
-//! Logging: text on a terminal, otherwise one JSON object per line. `LOG_FORMAT` (`text` or `json`) overrides the format;
-//! `RUST_LOG` sets the levels.
+//! Logging: text on a terminal, otherwise one JSON object per line. `LOG_FORMAT` (`text` or `json`) overrides this,
+//! and `RUST_LOG` sets the levels.
 //!
-//! Requests to an operation are logged by `call`. Requests that match no operation are answered by dropshot and logged here.
+//! Requests to an operation are logged by `call`. Requests that match no operation are answered by dropshot and logged
+//! here.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
@@ -51,8 +52,8 @@ impl LogWriter {
         self.dropped.clone()
     }
 
-    /// Writes the buffered lines, for at most 2 s. The guard's drop alone could block forever, because it reports its own
-    /// timeout on standard output.
+    /// Writes the buffered lines, for at most 2 s. The guard's drop alone could block forever, because it reports its
+    /// own timeout on standard output.
     pub(crate) fn flush(self) {
         let (flushed, done) = mpsc::channel();
         thread::spawn(move || {
@@ -75,7 +76,13 @@ where
     let _ = if is_text_format() {
         logs.with_ansi(std::io::stdout().is_terminal()).finish().with(without_credentials).try_init()
     } else {
-        logs.json().flatten_event(true).with_current_span(true).with_span_list(false).finish().with(without_credentials).try_init()
+        logs.json()
+            .flatten_event(true)
+            .with_current_span(true)
+            .with_span_list(false)
+            .finish()
+            .with(without_credentials)
+            .try_init()
     };
 }
 
@@ -132,8 +139,8 @@ impl Drain for TracingDrain {
 
 /// dropshot's message for a finished request.
 const COMPLETED: &str = "request completed";
-/// Field of that message if the request matched no operation. Operations never set it, because they return responses even
-/// for failures.
+/// Field of that message if the request matched no operation. Operations never set it, because they return responses
+/// even for failures.
 const NO_OPERATION: &str = "error_message_internal";
 /// dropshot's message if the client disconnected before the response. The operation's log line has the result.
 const COMPLETED_CANCELED: &str = "request completed after handler was already cancelled";

@@ -1,11 +1,11 @@
 //! Distributed tracing (W3C Trace Context). Every request is one span, in the trace of its caller or in a new one.
 //!
-//! If `OTEL_EXPORTER_OTLP_ENDPOINT` is set, a background thread exports spans to that collector (OTLP over HTTP, protobuf).
-//! A collector that hangs delays no request; spans that it does not accept are dropped. The other standard variables apply
-//! too. Without the setting, a span only provides ids for the log and for upstream requests.
+//! If `OTEL_EXPORTER_OTLP_ENDPOINT` is set, a background thread exports spans to that collector (OTLP over HTTP,
+//! protobuf). A collector that hangs delays no request; spans that it does not accept are dropped. The other standard
+//! variables apply too. Without the setting, a span only provides ids for the log and for upstream requests.
 //!
-//! Spans are not built by `tracing-opentelemetry`, because ids and headers are needed without an exporter too, and because
-//! its layer exports every field of a `tracing` span, including those that are meant for the log alone.
+//! Spans are not built by `tracing-opentelemetry`, because ids and headers are needed without an exporter too, and
+//! because its layer exports every field of a `tracing` span, including those that are meant for the log alone.
 
 use std::env;
 use std::time::Duration;
@@ -134,8 +134,8 @@ impl RequestSpan {
     }
 }
 
-/// Generates the ids of a span that is not exported. A new trace is marked as sampled, so that upstream services may export
-/// their spans.
+/// Generates the ids of a span that is not exported. A new trace is marked as sampled, so that upstream services may
+/// export their spans.
 fn new_span_context(parent: &SpanContext) -> SpanContext {
     let (ids, state) = (RandomIdGenerator::default(), parent.trace_state().clone());
     let (trace, flags) = if parent.is_valid() {

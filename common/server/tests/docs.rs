@@ -1,4 +1,5 @@
-//! HTTP tests of the OpenAPI document and the documentation page. `qa/conformance/browser.mjs` tests the page in a browser.
+//! HTTP tests of the OpenAPI document and the documentation page. `qa/conformance/browser.mjs` tests the page in a
+//! browser.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

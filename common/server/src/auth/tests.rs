@@ -1,5 +1,6 @@
 //! Tests of authentication.
 
+use std::io;
 use std::sync::{Arc, Mutex};
 
 use common_contract::{Role, codes};
@@ -141,8 +142,8 @@ fn a_key_id_is_eight_hex_digits_and_depends_on_the_secret() {
     assert!(kid(SECRET).len() == 8 && kid(SECRET).bytes().all(|byte| byte.is_ascii_hexdigit()));
 }
 
-/// A secret is rotated in three steps, and services take each step at different moments. Before the last step, all tokens
-/// of the old secret have expired.
+/// A secret is rotated in three steps, and services take each step at different moments. Before the last step, all
+/// tokens of the old secret have expired.
 #[test]
 fn every_token_is_valid_while_services_rotate_the_secret_one_by_one() {
     let steps: [&'static [(&str, &str)]; 4] = [
@@ -164,7 +165,7 @@ fn every_token_is_valid_while_services_rotate_the_secret_one_by_one() {
     assert!(!is_valid(0, 3) && !is_valid(1, 3), "the old secret is still valid");
 }
 
-/// Reads the settings. Returns whether a token that `old` signed is valid then, and what was logged.
+/// Reads the settings. Returns whether they accept a token that `old` signed, and the log.
 fn with_old_token(settings: &'static [(&'static str, &'static str)]) -> (bool, Vec<Value>) {
     let issuer = auth_with(&[("SERVICE_TOKEN", "s"), ("JWT_SECRET", "old")]);
     let token = issuer.tokens().issue("ann", Role::Viewer).unwrap();
@@ -172,13 +173,27 @@ fn with_old_token(settings: &'static [(&'static str, &'static str)]) -> (bool, V
     (auth.viewer(&with_token(&token)).is_ok(), log)
 }
 
-/// Runs the function. Returns its result and its log.
+/// In-memory log.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Runs a function. Returns its result and its log.
 fn with_log<T>(function: impl FnOnce() -> T) -> (T, Vec<Value>) {
-    let log = Arc::new(Mutex::new(Vec::new()));
-    let writer = Arc::clone(&log);
-    let subscriber = tracing_subscriber::fmt().json().with_writer(writer).finish();
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
     let result = tracing::subscriber::with_default(subscriber, function);
-    let log = String::from_utf8(std::mem::take(&mut *log.lock().unwrap())).unwrap();
+    let log = String::from_utf8(std::mem::take(&mut *log.0.lock().unwrap())).unwrap();
     (result, log.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
 }
 
@@ -198,12 +213,8 @@ fn the_deprecated_name_of_the_secondary_secret_is_read_with_a_warning() {
 
 #[test]
 fn the_secondary_secret_is_read_without_a_warning() {
-    let settings = &[
-        ("SERVICE_TOKEN", "s"),
-        ("JWT_SECRET", "new"),
-        ("JWT_SECRET_SECONDARY", "old"),
-        ("JWT_SECRET_ALSO", ""),
-    ];
+    let settings =
+        &[("SERVICE_TOKEN", "s"), ("JWT_SECRET", "new"), ("JWT_SECRET_SECONDARY", "old"), ("JWT_SECRET_ALSO", "")];
     assert_eq!(with_old_token(settings), (true, Vec::new()));
 }
 

@@ -129,7 +129,8 @@ impl Tokens {
     ///
     /// Tries each key, which costs less than decoding the token's header first to select one.
     fn verified_claims(&self, token: &str) -> Result<Claims, Failure> {
-        let refused = |error| unauthorized("the token is malformed, expired or not signed by this system").caused_by(error);
+        let refused =
+            |error| unauthorized("the token is malformed, expired or not signed by this system").caused_by(error);
         let mut last = None;
         for (kid, key) in &self.decoding {
             match jsonwebtoken::decode::<Claims>(token, key, &self.validation) {
@@ -139,7 +140,8 @@ impl Tokens {
                 Err(error) => return Err(refused(error)),
             }
         }
-        Err(last.map_or_else(|| unauthorized("the key id of the token does not match the secret that signed it"), refused))
+        Err(last
+            .map_or_else(|| unauthorized("the key id of the token does not match the secret that signed it"), refused))
     }
 }
 

@@ -1,10 +1,11 @@
 // Shows the OpenAPI document of the service that serves this page. Styles are in page.css and Swagger UI's style sheet.
 
-// The servers of the document are those of a local system. "Try it out" has to send requests to the page's origin instead.
+// The servers of the document are those of a local system. "Try it out" has to send requests to the page's origin
+// instead.
 const withPageOrigin = (document) => ({ ...document, servers: [{ url: location.origin }] });
 
-// Swagger UI prefills every field with its example, but the example of a cursor is not a valid one. Optional fields start
-// empty, and their examples move into the description.
+// Swagger UI prefills every field with its example, but the example of a cursor is not a valid one. Optional fields
+// start empty, and their examples move into the description.
 function withoutExample(parameter) {
   if (parameter.required || parameter.$ref) return parameter;
   const { example, description = "" } = parameter;

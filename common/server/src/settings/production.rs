@@ -1,5 +1,5 @@
-//! Startup checks of the production profile. They refuse weak secrets, and plain-text connections to services or databases
-//! outside a private network.
+//! Startup checks of the production profile. They refuse weak secrets, and plain-text connections to services or
+//! databases outside a private network.
 
 use std::net::IpAddr;
 
@@ -131,7 +131,10 @@ pub fn refuse_database_abroad(env: &Env<'_>, plain_text_to: Option<&str>) -> Res
         Some(_) => ("DATABASE_URL", "?ssl-mode=REQUIRED, VERIFY_CA or VERIFY_IDENTITY"),
         None => ("DB_SSL_MODE", "REQUIRED, VERIFY_CA or VERIFY_IDENTITY"),
     };
-    Err(SettingError::invalid(setting, format!("expected {wanted}: plain text is accepted only for {}", private_network())))
+    Err(SettingError::invalid(
+        setting,
+        format!("expected {wanted}: plain text is accepted only for {}", private_network()),
+    ))
 }
 
 /// Describes the private network for error messages.
@@ -199,7 +202,10 @@ mod tests {
     fn good_secrets_and_a_database_without_a_password_are_accepted() {
         assert_eq!(check_with(&[], "five"), Ok(()));
         assert_eq!(check_with(&[], ""), Ok(()));
-        assert_eq!(check_with(&[("JWT_SECRET_SECONDARY", ""), ("SERVICE_TOKENS", ""), ("ADMIN_PASSWORD", "")], ""), Ok(()));
+        assert_eq!(
+            check_with(&[("JWT_SECRET_SECONDARY", ""), ("SERVICE_TOKENS", ""), ("ADMIN_PASSWORD", "")], ""),
+            Ok(())
+        );
     }
 
     #[test]
@@ -226,7 +232,8 @@ mod tests {
 
     #[test]
     fn both_names_of_the_secondary_secret_are_refused_in_every_profile() {
-        let both = "JWT_SECRET_SECONDARY: set together with its deprecated name JWT_SECRET_ALSO; remove JWT_SECRET_ALSO";
+        let both =
+            "JWT_SECRET_SECONDARY: set together with its deprecated name JWT_SECRET_ALSO; remove JWT_SECRET_ALSO";
         assert_eq!(check_with(&[("JWT_SECRET_ALSO", &"x".repeat(32))], ""), Err(both.to_owned()));
         let env = Env::new(|name| (name != "PROFILE").then(|| "old".to_owned()).or(Some("development".to_owned())));
         assert_eq!(Auth::from_env(&env).err().map(|error| error.to_string()), Some(both.to_owned()));
@@ -242,7 +249,9 @@ mod tests {
         let refused = check_with(&[("SERVICE_TOKENS", &format!("billing={jwt}"))], "").unwrap_err();
         assert!(refused.starts_with("SERVICE_TOKENS: expected a secret that is not known"), "{refused}");
         assert!(check_with(&[("ADMIN_PASSWORD", "Administrator")], "").unwrap_err().contains("not known"));
-        assert!(check_with(&[], "password").unwrap_err().starts_with("DATABASE_URL: expected a secret that is not known"));
+        assert!(
+            check_with(&[], "password").unwrap_err().starts_with("DATABASE_URL: expected a secret that is not known")
+        );
         let parts = check_with(&[("DATABASE_URL", "")], "root").unwrap_err();
         assert!(parts.starts_with("DB_PASSWORD: expected a secret that is not known"), "{parts}");
     }
@@ -357,8 +366,7 @@ mod tests {
         for host in ["127.0.0.1", "::1", "fd00::1", "10.0.0.7", "mysql", "localhost", "db.internal", "DB.Internal."] {
             assert_eq!(database(&[], Some(host)), Ok(()), "{host}");
         }
-        let public =
-            ["db.example.com", "8.8.8.8", "134744072", "0x8.0x8.0x8.0x8", "2001:db8::1", "0.0.0.0", "a b", ""];
+        let public = ["db.example.com", "8.8.8.8", "134744072", "0x8.0x8.0x8.0x8", "2001:db8::1", "0.0.0.0", "a b", ""];
         for host in public {
             let refused = database(&[], Some(host)).unwrap_err();
             assert!(refused.starts_with("DB_SSL_MODE: expected REQUIRED, VERIFY_CA or VERIFY_IDENTITY"), "{refused}");

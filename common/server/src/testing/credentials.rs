@@ -7,7 +7,8 @@ use reqwest::{Client, Method};
 
 use crate::auth::Tokens;
 
-/// Calls every operation without credentials, with forged ones, with a user token of each role and with a service token.
+/// Calls every operation without credentials, with forged ones, with a user token of each role and with a service
+/// token.
 ///
 /// Returns a line per response that contradicts the document; tests expect none.
 ///
@@ -40,7 +41,12 @@ pub async fn credentials_that_get_in(
             let token = token.as_ref().map_err(|failure| failure.message.clone())?;
             let is_allowed = is_public || is_allowed_to(operation, *role)?;
             attempts.push((format!("the role {role}"), Some(format!("Bearer {token}")), is_allowed, 403));
-            attempts.push((format!("an extended token of the role {role}"), Some(format!("Bearer {token}x")), is_public, 401));
+            attempts.push((
+                format!("an extended token of the role {role}"),
+                Some(format!("Bearer {token}x")),
+                is_public,
+                401,
+            ));
         }
         for (caller, credentials, is_allowed, refusal) in attempts {
             let status = call(base_url, operation, credentials.as_deref()).await?;
@@ -55,7 +61,8 @@ pub async fn credentials_that_get_in(
     Ok(violations)
 }
 
-/// Returns whether the document admits user accounts of this role. An operation for user accounts names the required role.
+/// Returns whether the document admits user accounts of this role. An operation for user accounts names the required
+/// role.
 fn is_allowed_to(operation: Operation<'_>, role: Role) -> Result<bool, String> {
     if operation.schemes().all(|scheme| scheme != "operatorJwt") {
         return Ok(false);

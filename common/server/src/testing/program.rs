@@ -112,12 +112,14 @@ impl Program {
         let log = Output::capture(process.stdout.take().expect("the output is piped"));
         let errors = Output::capture(process.stderr.take().expect("the output is piped"));
         let mut program = Self { process, base_url: String::new(), metrics_url: None, log, errors };
-        let has_message = |line: &Value, end: &str| line["message"].as_str().is_some_and(|message| message.ends_with(end));
+        let has_message =
+            |line: &Value, end: &str| line["message"].as_str().is_some_and(|message| message.ends_with(end));
         tokio::select! {
             line = line(&program.log, |line| has_message(line, "is listening")) => program.base_url = url(&line),
             _ = program.process.wait() => return Err(program.stop().await),
         }
-        program.metrics_url = program.lines().iter().find(|line| has_message(line, "serving metrics at /metrics")).map(url);
+        program.metrics_url =
+            program.lines().iter().find(|line| has_message(line, "serving metrics at /metrics")).map(url);
         Ok(program)
     }
 
@@ -127,7 +129,10 @@ impl Program {
             // Fails if the program has already exited.
             let _ = kill(Pid::from_raw(id), Signal::SIGTERM);
         }
-        timeout(MAX_WAIT, self.process.wait()).await.expect("the program stops in time").expect("the process can be waited for");
+        timeout(MAX_WAIT, self.process.wait())
+            .await
+            .expect("the program stops in time")
+            .expect("the process can be waited for");
         let lines = [self.log.all().await, self.errors.all().await].concat();
         lines.into_iter().map(|line| line + "\n").collect()
     }

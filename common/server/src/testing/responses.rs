@@ -136,7 +136,8 @@ impl Expected {
             }
         }
         let is_documented = |name: &str| self.headers.iter().any(|header| header.name.eq_ignore_ascii_case(name));
-        let undocumented = SIGNIFICANT_HEADERS.into_iter().filter(|name| headers.contains_key(*name) && !is_documented(name));
+        let undocumented =
+            SIGNIFICANT_HEADERS.into_iter().filter(|name| headers.contains_key(*name) && !is_documented(name));
         problems.extend(undocumented.map(|name| format!("{name} is not documented")));
         problems
     }
