@@ -15,7 +15,7 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(4);
 /// Maximum length of a status line.
 const MAX_STATUS_LINE_BYTES: u64 = 1024;
 
-/// Reason for which a server is not ready.
+/// Failure of the readiness check.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotReady {
     #[error("no response from {address}")]

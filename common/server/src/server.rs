@@ -22,7 +22,7 @@ pub const MAX_BODY_BYTES: usize = 64 * 1024;
 /// a second to respond. Without a limit, a client that never finishes its body would keep the server running.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(16);
 
-/// Reason for which a service did not start or did not shut down gracefully.
+/// Error that prevents a service from starting or from shutting down gracefully.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// A setting is invalid or missing.
