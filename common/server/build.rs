@@ -1,4 +1,4 @@
-//! Takes the two files of Swagger UI that a page needs out of its release, as gzip files that `src/docs.rs` embeds.
+//! Extracts two files of the Swagger UI release as gzip files, which `src/docs.rs` embeds.
 
 use std::error::Error;
 use std::io::{Cursor, Read};
@@ -16,17 +16,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
     let mut release = ZipArchive::new(Cursor::new(SWAGGER_UI_VENDORED))?;
     for file in FILES {
-        let end = format!("/dist/{file}");
-        let place = release.file_names_raw().position(|name| name.ends_with(end.as_bytes()));
-        let place = place.ok_or_else(|| format!("Swagger UI's release has no {end}"))?;
-        let gzip = gzip(release.by_index_raw(place)?).map_err(|error| format!("{file}: {error}"))?;
+        let suffix = format!("/dist/{file}");
+        let index = release.file_names_raw().position(|name| name.ends_with(suffix.as_bytes()));
+        let index = index.ok_or_else(|| format!("the Swagger UI release has no {suffix}"))?;
+        let gzip = gzip(release.by_index_raw(index)?).map_err(|error| format!("{file}: {error}"))?;
         fs::write(out.join(format!("{file}.gz")), gzip)?;
     }
     Ok(())
 }
 
-/// A zip entry and a gzip file hold the same compressed stream. Only what is before and behind it differs (RFC 1952), so
-/// nothing is unpacked, here or at run time.
+/// Converts a zip entry to a gzip file without recompression: both hold the same DEFLATE stream between different
+/// headers and trailers (RFC 1952).
 fn gzip(mut entry: ZipFile<'_, Cursor<&[u8]>>) -> Result<Vec<u8>, Box<dyn Error>> {
     const DEFLATE: u8 = 8;
     const UNKNOWN_SYSTEM: u8 = 255;

@@ -40,7 +40,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// From `HOST`, `PORT` (3001 by default), `DATABASE_URL` or the `DB_*` settings, `JWT_SECRET`, `JWT_SECRET_ALSO`,
+    /// From `HOST`, `PORT` (3001 by default), `DATABASE_URL` or the `DB_*` settings, `JWT_SECRET`, `JWT_SECRET_SECONDARY`,
     /// `SERVICE_TOKEN`, `SERVICE_TOKENS`, `ADMIN_USER`, `ADMIN_PASSWORD`,
     /// `TRUSTED_PROXIES` (none by default) and `PROFILE`.
     ///

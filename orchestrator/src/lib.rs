@@ -54,7 +54,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// From `HOST`, `PORT` (3003 by default), `JWT_SECRET`, `JWT_SECRET_ALSO`, `SERVICE_TOKEN`, `SERVICE_TOKENS`,
+    /// From `HOST`, `PORT` (3003 by default), `JWT_SECRET`, `JWT_SECRET_SECONDARY`, `SERVICE_TOKEN`, `SERVICE_TOKENS`,
     /// `CUSTOMERS_API_BASE`, `ORDERS_API_BASE` and `PROFILE`.
     ///
     /// # Errors

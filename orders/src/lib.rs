@@ -52,7 +52,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// From `HOST`, `PORT` (3002 by default), `DATABASE_URL` or the `DB_*` settings, `JWT_SECRET`, `JWT_SECRET_ALSO`,
+    /// From `HOST`, `PORT` (3002 by default), `DATABASE_URL` or the `DB_*` settings, `JWT_SECRET`, `JWT_SECRET_SECONDARY`,
     /// `SERVICE_TOKEN`, `SERVICE_TOKENS`, `CUSTOMERS_API_BASE`, `IDEMPOTENCY_RETENTION_HOURS` (72 by default),
     /// `RESERVATION_SECONDS` (900 by default) and `PROFILE`.
     ///

@@ -1,4 +1,4 @@
-//! The body of an error response.
+//! Body of error responses.
 
 use std::marker::PhantomData;
 
@@ -13,19 +13,19 @@ use serde::Serialize;
 /// Maximum length of a request id, in characters.
 const MAX_REQUEST_ID: usize = 64;
 
-/// The body of every answer that is not 2xx.
+/// Body of every response that is not 2xx.
 ///
-/// `C` lists the codes of the service, for the document.
+/// `C` lists the service's error codes for the OpenAPI document.
 #[derive(Debug, Serialize)]
 pub struct ErrorBody<C> {
-    /// Names this very request in the logs.
+    /// The request's id in the logs.
     pub request_id: String,
-    /// A stable code. Missing only where the path or the method does not exist.
+    /// A stable code. Missing only if the path or the method does not exist.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_code: Option<String>,
-    /// For people.
+    /// Message for people; may change.
     pub message: String,
-    /// What exactly was wrong.
+    /// Details by field.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub details: Vec<Detail>,
     #[serde(skip)]
@@ -35,7 +35,7 @@ pub struct ErrorBody<C> {
 }
 
 impl<C> ErrorBody<C> {
-    /// The body for a failure of the request with this id.
+    /// Creates the body for a failure of the request with this id.
     pub fn new(request_id: &str, failure: &Failure) -> Self {
         Self {
             request_id: request_id.to_owned(),
@@ -48,7 +48,7 @@ impl<C> ErrorBody<C> {
     }
 }
 
-/// Only dropshot itself makes these, for a failure before or after our handlers: there is no request id to be had here.
+/// Converts an error of dropshot itself, from before or after a handler. The request id is not available here.
 impl<C: ErrorCodes> From<HttpError> for ErrorBody<C> {
     fn from(error: HttpError) -> Self {
         let code = if error.status_code.is_client_error() { codes::INVALID_REQUEST } else { codes::INTERNAL };

@@ -1,7 +1,7 @@
-//! Request headers with a meaning of their own, looked up one by one.
+//! Typed request headers, read one by one.
 //!
-//! dropshot's header extractor reads every header of the request at once and refuses all of them for one byte that is
-//! not ASCII in any, also in one that nobody asked for.
+//! dropshot's header extractor reads all headers at once and fails for a non-ASCII byte in any of them, even in an
+//! unrelated one.
 
 use http::{HeaderMap, HeaderName, header};
 use schemars::JsonSchema;
@@ -17,7 +17,7 @@ use crate::input::FromHeaders;
 const X_IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("x-idempotency-key");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// `If-Match`, for the document.
+/// Schema of `If-Match` for the OpenAPI document.
 #[derive(Debug, Deserialize)]
 struct IfMatchHeader;
 
@@ -35,8 +35,8 @@ impl JsonSchema for IfMatchHeader {
     }
 }
 
-/// Headers of an operation that honours an idempotency key.
-#[expect(dead_code, reason = "read one by one, described here for the document")]
+/// Headers of an operation that accepts an idempotency key.
+#[expect(dead_code, reason = "read one by one; the fields only describe the headers in the OpenAPI document")]
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct Keyed {
     /// Makes the request repeatable: the same key with the same content is carried out once and answered alike, for at
@@ -47,7 +47,7 @@ pub struct Keyed {
 }
 
 /// Headers of an operation that changes a resource.
-#[expect(dead_code, reason = "read one by one, described here for the document")]
+#[expect(dead_code, reason = "read one by one; the fields only describe the headers in the OpenAPI document")]
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct Conditional {
     /// The ETag of the version that the caller saw, or `*`. Another current version is answered with 412.
@@ -55,8 +55,8 @@ pub struct Conditional {
     if_match: Option<IfMatchHeader>,
 }
 
-/// Headers of an operation that changes a resource and honours an idempotency key.
-#[expect(dead_code, reason = "read one by one, described here for the document")]
+/// Headers of an operation that changes a resource and accepts an idempotency key.
+#[expect(dead_code, reason = "read one by one; the fields only describe the headers in the OpenAPI document")]
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct ConditionalKeyed {
     /// Makes the request repeatable: the same key with the same content is carried out once and answered alike, for at
@@ -69,8 +69,8 @@ pub struct ConditionalKeyed {
     if_match: Option<IfMatchHeader>,
 }
 
-/// Headers of an operation that changes a resource and needs an idempotency key.
-#[expect(dead_code, reason = "read one by one, described here for the document")]
+/// Headers of an operation that changes a resource and requires an idempotency key.
+#[expect(dead_code, reason = "read one by one; the fields only describe the headers in the OpenAPI document")]
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct ConditionalKeyRequired {
     /// Makes the request repeatable: the same key with the same content is carried out once and answered alike, for at
@@ -116,15 +116,15 @@ impl FromHeaders for ConditionalKeyRequired {
     }
 }
 
-/// The key under either name. The standard's name may carry it as a quoted string.
+/// Returns the key of either header. The standard header may hold it as a quoted string.
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Failure> {
-    let ours = key_under(headers, &X_IDEMPOTENCY_KEY)?;
+    let own = key_under(headers, &X_IDEMPOTENCY_KEY)?;
     let standard = key_under(headers, &IDEMPOTENCY_KEY)?;
-    match (ours, standard) {
-        (Some(ours), Some(standard)) if ours != standard => {
-            Err(Failure::invalid_field("X-Idempotency-Key", "Idempotency-Key was sent too, with another value"))
+    match (own, standard) {
+        (Some(own), Some(standard)) if own != standard => {
+            Err(Failure::invalid_field("X-Idempotency-Key", "Idempotency-Key was sent too, with a different value"))
         }
-        (ours, standard) => Ok(ours.or(standard)),
+        (own, standard) => Ok(own.or(standard)),
     }
 }
 
@@ -149,16 +149,16 @@ fn if_match(headers: &HeaderMap) -> Result<Option<IfMatch>, Failure> {
     }
 }
 
-/// The strong ones of a list of entity tags; none where it is no such list.
+/// Returns the strong entity tags of a list; `None` if the list is malformed.
 fn entity_tags(list: &str) -> Option<Vec<String>> {
     let (mut tags, mut rest) = (Vec::new(), list.trim());
     loop {
         let strong = rest.strip_prefix("W/").unwrap_or(rest);
-        let (opaque, behind) = strong.strip_prefix('"')?.split_once('"')?;
+        let (opaque, remainder) = strong.strip_prefix('"')?.split_once('"')?;
         if strong.len() == rest.len() {
             tags.push(format!("\"{opaque}\""));
         }
-        rest = behind.trim_start();
+        rest = remainder.trim_start();
         if rest.is_empty() {
             return Some(tags);
         }
@@ -166,7 +166,7 @@ fn entity_tags(list: &str) -> Option<Vec<String>> {
     }
 }
 
-/// The header's one value. Two of them contradict each other or mean nothing more than one.
+/// Returns the header's single value. A repeated header is an error: the values are contradictory or redundant.
 fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Failure> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else {
@@ -197,7 +197,7 @@ mod tests {
 
     fn headers(pairs: &[(&'static str, &[u8])]) -> HeaderMap {
         let pair = |(name, value): &(&'static str, &[u8])| {
-            (HeaderName::from_static(name), HeaderValue::from_bytes(value).expect("bytes a header can carry"))
+            (HeaderName::from_static(name), HeaderValue::from_bytes(value).expect("a valid header value"))
         };
         let mut headers = HeaderMap::new();
         for (name, value) in pairs.iter().map(pair) {
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_taken_under_either_name_and_the_standard_one_may_be_quoted() {
+    fn a_key_is_accepted_in_either_header_and_may_be_quoted_in_the_standard_one() {
         assert_eq!(key(&[]), Ok(None));
         assert_eq!(key(&[("x-idempotency-key", b"abc")]), Ok(Some("abc".to_owned())));
         assert_eq!(key(&[("idempotency-key", b"abc")]), Ok(Some("abc".to_owned())));
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_none_is_refused_by_the_name_of_its_header() {
+    fn the_error_of_an_invalid_key_names_its_header() {
         let long = [b'x'; 256];
         for bad in [&b""[..], b"a b", b"a\tb", "café".as_bytes(), b"\xff", &long] {
             let problem = key(&[("x-idempotency-key", bad)]).unwrap_err();
@@ -235,14 +235,14 @@ mod tests {
     }
 
     #[test]
-    fn if_match_allows_the_versions_it_names() {
+    fn if_match_allows_only_the_listed_versions() {
         let condition = |value: &[u8]| if_match(&headers(&[("if-match", value)])).map_err(|failure| failure.message);
         assert!(condition(b"*").unwrap().unwrap().allows(7));
         assert!(condition(b"\"v7\"").unwrap().unwrap().allows(7));
         assert!(condition(b"\"v1\" , \"v7\"").unwrap().unwrap().allows(7));
         assert!(condition(b"\"a,b\",\"v7\"").unwrap().unwrap().allows(7));
-        for never in [&b"\"v1\""[..], b"W/\"v7\"", b"\"7\"", b"\"\"", b"\"v+7\"", b"\"v07\""] {
-            assert!(!condition(never).unwrap().unwrap().allows(7), "{never:?}");
+        for other in [&b"\"v1\""[..], b"W/\"v7\"", b"\"7\"", b"\"\"", b"\"v+7\"", b"\"v07\""] {
+            assert!(!condition(other).unwrap().unwrap().allows(7), "{other:?}");
         }
         let long = format!("\"{}\"", "x".repeat(1000));
         for bad in [&b"v7"[..], b"", b"\"v7", b"\"v7\" \"v8\"", b"\"v7\",", b"\xff", long.as_bytes()] {

@@ -1,8 +1,7 @@
-//! Reading a request: body, path, query, headers.
+//! Extractors for body, path, query and headers.
 //!
-//! An extractor here never fails. It keeps what it found, and the handler takes it out after it has asked who is
-//! calling: so a stranger is told 401 and nothing of what else is wrong, and every failure passes through one place
-//! that knows the request's ids.
+//! These extractors never fail; they hold a result that the handler takes after authentication. So an unauthenticated
+//! caller gets 401 and no other information, and one place that knows the request's ids handles all failures.
 
 use std::time::Duration;
 
@@ -20,54 +19,54 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-/// The JSON body of a request.
+/// JSON body of a request.
 #[derive(Debug)]
 pub struct JsonBody<T>(Result<T, Failure>);
 
-/// The query string of a request. A parameter without a value counts as absent.
+/// Query parameters of a request. A parameter with an empty value counts as absent.
 #[derive(Debug)]
 pub struct QueryParams<T>(Result<T, Failure>);
 
-/// The `{id}` in the path of a request.
+/// `{id}` segment of a request's path.
 #[derive(Debug)]
 pub struct PathId<T>(Result<T, Failure>);
 
-/// The headers of a request that `H` describes.
+/// Request headers described by `H`.
 #[derive(Debug)]
 pub struct Headers<H: FromHeaders>(Result<H::Value, Failure>);
 
-/// Headers that mean something to an operation: described by the type, read into its value.
+/// Description of an operation's request headers, and their parser.
 pub trait FromHeaders {
-    /// What the headers say.
+    /// Parsed headers.
     type Value: Send + Sync;
 
-    /// Reads them.
+    /// Parses the headers.
     fn from_headers(headers: &HeaderMap) -> Result<Self::Value, Failure>;
 }
 
 impl<T> JsonBody<T> {
-    /// The body, or what is wrong with it.
+    /// Returns the body, or the failure that describes why it is invalid.
     pub fn checked(self) -> Result<T, Failure> {
         self.0
     }
 }
 
 impl<T> QueryParams<T> {
-    /// The parameters, or what is wrong with them.
+    /// Returns the parameters, or the failure that describes why they are invalid.
     pub fn checked(self) -> Result<T, Failure> {
         self.0
     }
 }
 
 impl<T> PathId<T> {
-    /// The id, or what is wrong with it.
+    /// Returns the id, or the failure that describes why it is invalid.
     pub fn checked(self) -> Result<T, Failure> {
         self.0
     }
 }
 
 impl<H: FromHeaders> Headers<H> {
-    /// What the headers say, or what is wrong with them.
+    /// Returns the parsed headers, or the failure that describes why they are invalid.
     pub fn checked(self) -> Result<H::Value, Failure> {
         self.0
     }
@@ -81,7 +80,7 @@ impl<T: DeserializeOwned + JsonSchema + Send + Sync + 'static> ExclusiveExtracto
     ) -> Result<Self, HttpError> {
         let limit = rqctx.request_body_max_bytes();
         Ok(Self(match expect_json(rqctx.request.headers()) {
-            Ok(()) => read(request.into_body(), limit).await.and_then(|bytes| parse_json(&bytes)),
+            Ok(()) => read_body(request.into_body(), limit).await.and_then(|bytes| parse_json(&bytes)),
             Err(failure) => Err(failure),
         }))
     }
@@ -134,17 +133,17 @@ impl<H: FromHeaders + DeserializeOwned + JsonSchema + Send + Sync + 'static> Sha
     }
 }
 
-/// A body that came as a whole: the right type, the right size, one JSON document.
+/// Parses a complete body as one JSON document, and checks its content type and size.
 ///
 /// # Errors
 ///
-/// What is wrong with it, by the name of the field where it is one field's fault.
+/// A failure that describes the problem and names the field, if the problem is in one field.
 pub fn json_body<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8], limit: usize) -> Result<T, Failure> {
     expect_json(headers)?;
     if body.len() > limit { Err(too_large(limit)) } else { parse_json(body) }
 }
 
-/// Reads one JSON document, all of it and nothing after it.
+/// Parses exactly one JSON document, without trailing data.
 fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let Object(value) = serde_path_to_error::deserialize(&mut json).map_err(|error| {
@@ -156,16 +155,16 @@ fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     Ok(value)
 }
 
-/// The parameters of a query string. One without a value counts as absent.
+/// Parses a query string. A parameter with an empty value counts as absent.
 ///
 /// # Errors
 ///
-/// What is wrong with it, by the name of the parameter.
+/// A failure that describes the problem and names the parameter.
 pub fn query_params<T: DeserializeOwned>(query: &str) -> Result<T, Failure> {
     let given: Vec<_> =
         query.split('&').filter(|pair| pair.split_once('=').is_some_and(|(_, value)| !value.is_empty())).collect();
     let given = given.join("&");
-    // The parser would put replacement characters in, and so take one text for another.
+    // The parser would insert replacement characters and so accept a different text.
     if percent_encoding::percent_decode_str(&given).decode_utf8().is_err() {
         return Err(Failure::new(codes::INVALID_REQUEST, "the query string is not UTF-8"));
     }
@@ -173,16 +172,17 @@ pub fn query_params<T: DeserializeOwned>(query: &str) -> Result<T, Failure> {
     serde_path_to_error::deserialize(pairs).map_err(|error| {
         let path = error.path().to_string();
         let problem = error.into_inner().to_string();
-        // What the standard library says of a text that is no number.
-        let no_number = problem.contains("digit found in string") || problem.contains("integer from empty string");
+        // These are the standard library's messages for invalid integers.
+        let is_not_a_number =
+            problem.contains("digit found in string") || problem.contains("integer from empty string");
         invalid_data(
             &path,
-            if no_number || problem.starts_with("number too ") { "expected an integer" } else { &problem },
+            if is_not_a_number || problem.starts_with("number too ") { "expected an integer" } else { &problem },
         )
     })
 }
 
-/// A missing content type counts as JSON: clients of other implementations leave it out.
+/// Checks that the content type is JSON. A missing one is accepted, because existing clients omit it.
 fn expect_json(headers: &HeaderMap) -> Result<(), Failure> {
     let Some(value) = headers.get(header::CONTENT_TYPE) else {
         return Ok(());
@@ -196,17 +196,20 @@ fn expect_json(headers: &HeaderMap) -> Result<(), Failure> {
     }
 }
 
-/// Whoever sends slower than this keeps a connection for nothing.
-const BODY_WITHIN: Duration = Duration::from_secs(10);
+/// Maximum time to receive a body, so that slow senders do not occupy connections.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-async fn read(body: Body, limit: usize) -> Result<bytes::Bytes, Failure> {
-    let Ok(read) = timeout(BODY_WITHIN, Limited::new(body, limit).collect()).await else {
+async fn read_body(body: Body, limit: usize) -> Result<bytes::Bytes, Failure> {
+    let Ok(result) = timeout(BODY_TIMEOUT, Limited::new(body, limit).collect()).await else {
         return Err(Failure::new(codes::REQUEST_TIMEOUT, "the body did not arrive within 10 seconds"));
     };
-    match read {
+    match result {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(too_large(limit)),
-        Err(error) => Err(Failure::new(codes::INVALID_REQUEST, "the body ended early").caused_by(error)),
+        Err(error) => {
+            Err(Failure::new(codes::INVALID_REQUEST, "the connection ended before the end of the body")
+                .caused_by(error))
+        }
     }
 }
 
@@ -218,19 +221,17 @@ fn not_json(error: &serde_json::Error) -> Failure {
     Failure::new(codes::INVALID_REQUEST, format!("the body is not one JSON document: {error}"))
 }
 
-/// Turns serde's words into a field and what is wrong with it. serde names a missing, an unknown or a repeated field
-/// only in its message, and the path then ends at the object around it.
+/// Converts serde's message into a field and its problem. serde names a missing, unknown or repeated field only in the
+/// message; the path then ends at the enclosing object.
 fn invalid_data(path: &str, message: &str) -> Failure {
     let problem = message.rsplit_once(" at line ").map_or(message, |(problem, _)| problem);
     let path = if path == "." || path == "?" { "" } else { path };
-    for (prefix, problem) in [
-        ("missing field `", "is missing"),
-        ("unknown field `", "is not known"),
-        ("duplicate field `", "is given twice"),
-    ] {
+    for (prefix, problem) in
+        [("missing field `", "is missing"), ("unknown field `", "is unknown"), ("duplicate field `", "is repeated")]
+    {
         if let Some((name, _)) = message.strip_prefix(prefix).and_then(|rest| rest.split_once('`')) {
-            let around = path.strip_suffix(name).map_or(path, |around| around.trim_end_matches('.'));
-            let field = if around.is_empty() { name.to_owned() } else { format!("{around}.{name}") };
+            let parent = path.strip_suffix(name).map_or(path, |parent| parent.trim_end_matches('.'));
+            let field = if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") };
             return Failure::invalid_field(field, problem);
         }
     }
@@ -255,14 +256,14 @@ mod tests {
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Outer {
-        #[expect(dead_code, reason = "only reading it is tested")]
+        #[expect(dead_code, reason = "only its deserialization is tested")]
         list: List<Inner, 0, 9>,
     }
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Inner {
-        #[expect(dead_code, reason = "only reading it is tested")]
+        #[expect(dead_code, reason = "only its deserialization is tested")]
         qty: u8,
     }
 
@@ -273,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_names_the_field_by_its_whole_path() {
+    fn a_failure_names_the_field_by_its_full_path() {
         assert_eq!(field(r#"{}"#), "list");
         assert_eq!(field(r#"{"list":1}"#), "list");
         assert_eq!(field(r#"{"list":[],"list":[]}"#), "list");
@@ -286,15 +287,15 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_is_waited_for_no_longer_than_its_time() {
+    async fn a_body_that_does_not_arrive_in_time_is_refused() {
         let never = Body::wrap(StreamBody::new(stream::pending::<Result<Frame<Bytes>, Infallible>>()));
-        assert_eq!(read(never, 9).await.unwrap_err().code, codes::REQUEST_TIMEOUT);
-        assert_eq!(read(Body::from("123456789".to_owned()), 9).await.unwrap(), "123456789");
-        assert_eq!(read(Body::from("1234567890".to_owned()), 9).await.unwrap_err().code, codes::PAYLOAD_TOO_LARGE);
+        assert_eq!(read_body(never, 9).await.unwrap_err().code, codes::REQUEST_TIMEOUT);
+        assert_eq!(read_body(Body::from("123456789".to_owned()), 9).await.unwrap(), "123456789");
+        assert_eq!(read_body(Body::from("1234567890".to_owned()), 9).await.unwrap_err().code, codes::PAYLOAD_TOO_LARGE);
     }
 
     #[test]
-    fn what_is_not_one_json_document_names_no_field() {
+    fn the_failure_of_malformed_json_names_no_field() {
         for json in ["", "{", "[]", "[[]]", r#"[[{"qty":1}]]"#, r#"{"list":[]}x"#, r#"{"list":[]}{}"#] {
             assert_eq!(field(json), "", "{json}");
         }

@@ -1,16 +1,16 @@
-//! HTTP side of every contract: extractors that read a request, and the responses handlers return.
+//! HTTP types shared by all API traits: extractors that read a request, and responses that handlers return.
 //!
-//! An API trait is written with these types. Values and error codes are in `common-contract`.
+//! Values and error codes are in `common-contract`.
 
-mod answer;
 mod error_body;
 mod headers;
 mod input;
+mod response;
 
-pub use answer::{
-    Answer, ChangedHeaders, CreatedAnswer, CreatedHeaders, CreatedWith, EntityHeaders, KeyedCreatedHeaders, OkAnswer,
-    OkWith, replayed,
-};
 pub use error_body::ErrorBody;
 pub use headers::{Conditional, ConditionalKeyRequired, ConditionalKeyed, Keyed};
 pub use input::{FromHeaders, Headers, JsonBody, PathId, QueryParams, json_body, query_params};
+pub use response::{
+    Answer, ChangedHeaders, CreatedAnswer, CreatedHeaders, CreatedWith, EntityHeaders, KeyedCreatedHeaders, OkAnswer,
+    OkWith, replayed,
+};

@@ -1,8 +1,8 @@
-//! Who is calling. Verifying a caller gives a value, and what needs a caller takes that value.
+//! Authentication of callers. Verification yields a typed principal; code that needs a caller takes that type.
 
-mod people;
 mod service_tokens;
 mod tokens;
+mod users;
 
 use common_contract::{Failure, Role, codes};
 use http::header;
@@ -14,138 +14,140 @@ use crate::settings::{Env, SettingError};
 
 use service_tokens::{SHARED, ServiceTokens};
 
-pub use people::{Admin, Operator, OperatorName, Person, Rank, Viewer};
 pub(crate) use service_tokens::named_tokens;
-pub(crate) use tokens::JwtSecrets;
+pub(crate) use tokens::{JwtSecrets, secondary_jwt_secret};
 pub use tokens::{TOKEN_SECONDS, Tokens};
+pub use users::{Admin, Operator, RequiredRole, User, Username, Viewer};
 
-/// Another service.
+/// An authenticated service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceCaller {
     name: String,
 }
 
-/// A person of some rank, or a service: `Caller<Operator>` is whoever may change what services may change, too.
+/// A user account with a sufficient role, or a service.
+///
+/// `Caller<Operator>` may make the changes that operators and services may make.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Caller<P> {
-    /// A person.
-    Person(P),
+pub enum Caller<U> {
+    /// A user account.
+    Person(U),
     /// A service.
     Service(ServiceCaller),
 }
 
-/// Whom the credentials belong to. What they may do was not asked yet.
-enum Known {
-    Person(OperatorName, Role),
+/// The authenticated owner of the credentials, before authorization.
+enum Authenticated {
+    User(Username, Role),
     Service(ServiceCaller),
 }
 
 impl ServiceCaller {
-    /// Under which name the service's work is recorded.
+    /// Returns the principal for logs and audit records: `service` or `service:NAME`.
     pub fn principal(&self) -> String {
         if self.name == SHARED { SHARED.to_owned() } else { format!("{SHARED}:{}", self.name) }
     }
 }
 
-impl<R> Caller<Person<R>> {
-    /// Under which name the caller's work is recorded.
+impl<R> Caller<User<R>> {
+    /// Returns the principal for logs and audit records.
     pub fn principal(&self) -> String {
         match self {
-            Self::Person(person) => person.principal(),
+            Self::Person(user) => user.principal(),
             Self::Service(service) => service.principal(),
         }
     }
 }
 
-/// Tells callers apart by what they show.
+/// Authenticates callers by their bearer tokens.
 pub struct Auth {
     tokens: Tokens,
     service_tokens: ServiceTokens,
 }
 
 impl Auth {
-    /// From `JWT_SECRET`, `JWT_SECRET_ALSO`, `SERVICE_TOKEN` and `SERVICE_TOKENS`.
+    /// Reads `JWT_SECRET`, `JWT_SECRET_SECONDARY`, `SERVICE_TOKEN` and `SERVICE_TOKENS`.
     ///
     /// # Errors
     ///
-    /// Names the first of them that is bad or missing.
+    /// The first invalid or missing setting.
     pub fn from_env(env: &Env<'_>) -> Result<Self, SettingError> {
         Ok(Self { tokens: Tokens::from_env(env)?, service_tokens: ServiceTokens::from_env(env)? })
     }
 
-    /// A person of any role.
+    /// Authenticates a user account of any role.
     pub fn viewer(&self, call: &Call) -> Result<Viewer, Failure> {
-        self.person(call)
+        self.user(call)
     }
 
-    /// An operator or an admin.
+    /// Authenticates a user account with the role operator or admin.
     pub fn operator(&self, call: &Call) -> Result<Operator, Failure> {
-        self.person(call)
+        self.user(call)
     }
 
-    /// An admin.
+    /// Authenticates a user account with the role admin.
     pub fn admin(&self, call: &Call) -> Result<Admin, Failure> {
-        self.person(call)
+        self.user(call)
     }
 
-    /// A service.
+    /// Authenticates a service.
     pub fn service(&self, call: &Call) -> Result<ServiceCaller, Failure> {
-        match self.known(call)? {
-            Known::Service(service) => Ok(service),
-            Known::Person(..) => Err(Failure::new(codes::FORBIDDEN, "this operation is for services")),
+        match self.authenticate(call)? {
+            Authenticated::Service(service) => Ok(service),
+            Authenticated::User(..) => Err(Failure::new(codes::FORBIDDEN, "this operation is for services")),
         }
     }
 
-    /// A person of the rank that is asked for, or a service.
-    pub fn caller<R: Rank>(&self, call: &Call) -> Result<Caller<Person<R>>, Failure> {
-        match self.known(call)? {
-            Known::Person(name, role) => Person::with(name, role).map(Caller::Person),
-            Known::Service(service) => Ok(Caller::Service(service)),
+    /// Authenticates a user account with the required role, or a service.
+    pub fn caller<R: RequiredRole>(&self, call: &Call) -> Result<Caller<User<R>>, Failure> {
+        match self.authenticate(call)? {
+            Authenticated::User(name, role) => User::with(name, role).map(Caller::Person),
+            Authenticated::Service(service) => Ok(Caller::Service(service)),
         }
     }
 
-    /// The same, or nobody where no credentials were shown at all. Bad ones are still refused.
-    pub fn caller_if_any<R: Rank>(&self, call: &Call) -> Result<Option<Caller<Person<R>>>, Failure> {
+    /// Like [`Self::caller`], but returns `None` for a request without credentials. Invalid ones are still refused.
+    pub fn caller_if_any<R: RequiredRole>(&self, call: &Call) -> Result<Option<Caller<User<R>>>, Failure> {
         if call.headers().contains_key(header::AUTHORIZATION) { self.caller(call).map(Some) } else { Ok(None) }
     }
 
-    /// Issues and verifies people's tokens.
+    /// Returns the issuer and verifier of user tokens.
     pub fn tokens(&self) -> &Tokens {
         &self.tokens
     }
 
-    fn person<R: Rank>(&self, call: &Call) -> Result<Person<R>, Failure> {
-        match self.known(call)? {
-            Known::Person(name, role) => Person::with(name, role),
-            Known::Service(_) => {
+    fn user<R: RequiredRole>(&self, call: &Call) -> Result<User<R>, Failure> {
+        match self.authenticate(call)? {
+            Authenticated::User(name, role) => User::with(name, role),
+            Authenticated::Service(_) => {
                 let role = R::ROLE;
                 Err(Failure::new(
                     codes::FORBIDDEN,
-                    format!("this operation needs a person of the role {role} or a higher one"),
+                    format!("this operation needs a user account with the role {role} or a higher one"),
                 ))
             }
         }
     }
 
-    fn known(&self, call: &Call) -> Result<Known, Failure> {
+    fn authenticate(&self, call: &Call) -> Result<Authenticated, Failure> {
         let bearer = bearer(call)?;
         if let Some(service) = self.service_tokens.owner(bearer) {
             call.record_principal(service.principal());
-            return Ok(Known::Service(service.clone()));
+            return Ok(Authenticated::Service(service.clone()));
         }
         let (name, role) = self.tokens.verify(bearer)?;
-        call.record_principal(people::principal(&name));
-        Ok(Known::Person(name, role))
+        call.record_principal(users::principal(&name));
+        Ok(Authenticated::User(name, role))
     }
 }
 
-/// The token in `Authorization: Bearer …` (RFC 6750; the scheme's letter case does not matter).
+/// Returns the token of `Authorization: Bearer …` (RFC 6750). The scheme is case-insensitive.
 fn bearer(call: &Call) -> Result<&str, Failure> {
-    let mut shown = call.headers().get_all(header::AUTHORIZATION).iter();
-    let Some(value) = shown.next() else {
+    let mut values = call.headers().get_all(header::AUTHORIZATION).iter();
+    let Some(value) = values.next() else {
         return Err(unauthorized("no credentials: send Authorization: Bearer …"));
     };
-    if shown.next().is_some() {
+    if values.next().is_some() {
         return Err(unauthorized("more than one Authorization header"));
     }
     let bearer = value.to_str().ok().and_then(|value| value.split_once(' '));
@@ -159,16 +161,16 @@ fn unauthorized(message: &str) -> Failure {
     Failure::new(codes::UNAUTHORIZED, message)
 }
 
-/// A secret to compare with, in time that tells nothing of it: digests have one length, whatever was sent.
+/// Digest of a secret for constant-time comparison. Digests have equal length, so the time reveals nothing.
 pub struct SecretDigest([u8; 32]);
 
 impl SecretDigest {
-    /// Remembers a secret.
+    /// Hashes a secret.
     pub fn of(secret: &str) -> Self {
         Self(Sha256::digest(secret).into())
     }
 
-    /// Whether this is the secret.
+    /// Returns whether the candidate is the secret.
     pub fn matches(&self, candidate: &str) -> bool {
         self.0.ct_eq(Sha256::digest(candidate).as_slice()).into()
     }

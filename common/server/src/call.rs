@@ -1,4 +1,4 @@
-//! The frame around every request: its ids, its one log line, and its answer, also after a panic.
+//! Per-request context: ids, log line, metrics, span and response, including the response after a panic.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::OnceLock;
@@ -16,13 +16,13 @@ use crate::metrics::{self, InFlight};
 use crate::runtime::{HasRuntime, Runtime};
 use crate::trace::RequestSpan;
 
-/// The longest correlation id that is taken over.
+/// Maximum length of an accepted correlation id, in characters.
 const MAX_CORRELATION_ID: usize = 128;
 
-/// The header by which AWS names the trace that a request is part of, in a form of its own.
+/// AWS's trace header, which is not in the W3C format.
 const AWS_TRACE_ID: &str = "x-amzn-trace-id";
 
-/// Context of one request, the same for all operations.
+/// Per-request context shared by all operations.
 pub struct Call {
     runtime: Runtime,
     operation: String,
@@ -36,12 +36,12 @@ pub struct Call {
     _in_flight: InFlight,
 }
 
-/// Errors that end a request, each with the body that reports it to the caller.
+/// Error of an operation, with the response body that reports it.
 pub trait ErrorResponse: From<Failure> {
-    /// The failure itself: it decides the status, the headers and the log line.
+    /// Returns the failure, which determines the status, the headers and the log line.
     fn failure(&self) -> &Failure;
 
-    /// The body, as the service's document describes it.
+    /// Returns the response body in the form that the service's contract describes.
     fn body(&self, call: &Call) -> impl Serialize;
 }
 
@@ -56,7 +56,7 @@ impl ErrorResponse for Failure {
 }
 
 impl Call {
-    /// The context of a request that dropshot hands to an operation.
+    /// Creates the context of a dropshot request.
     pub fn new<C: ServerContext + HasRuntime>(rqctx: &RequestContext<C>) -> Self {
         let runtime = rqctx.context().runtime();
         let route = runtime.traces().and_then(|_| route(rqctx));
@@ -64,7 +64,7 @@ impl Call {
         Self::from_parts(runtime, operation, method, route, &rqctx.request_id, rqctx.request.headers().clone())
     }
 
-    /// The context of a request that came through any front, with its path template where that is known.
+    /// Creates the context of a request from another front end. `route` is its path template, if known.
     pub fn from_parts(
         runtime: &Runtime,
         operation: &str,
@@ -75,7 +75,7 @@ impl Call {
     ) -> Self {
         let method = metrics::method_label(method.as_str());
         Self {
-            span: RequestSpan::begin(runtime.traces(), operation, method, route, &headers),
+            span: RequestSpan::start(runtime.traces(), operation, method, route, &headers),
             runtime: runtime.clone(),
             operation: operation.to_owned(),
             method,
@@ -84,34 +84,33 @@ impl Call {
             headers,
             started: Instant::now(),
             principal: OnceLock::new(),
-            _in_flight: InFlight::begin(),
+            _in_flight: InFlight::start(),
         }
     }
 
-    /// The id of this very request.
+    /// Returns the id of this request.
     pub fn request_id(&self) -> &str {
         &self.request_id
     }
 
-    /// The id of the piece of work that the request is part of: the caller's id, or this request's where the caller gave
-    /// none that can be passed on.
+    /// Returns the correlation id: the caller's, or this request's id if the caller sent no valid one.
     pub fn correlation_id(&self) -> &str {
         self.correlation_id.get_or_init(|| {
             let given = self.headers.get(CORRELATION_ID).and_then(|value| value.to_str().ok());
-            let usable = given.filter(|id| is_correlation_id(id));
-            usable.unwrap_or(&self.request_id).to_owned()
+            let valid = given.filter(|id| is_correlation_id(id));
+            valid.unwrap_or(&self.request_id).to_owned()
         })
     }
 
-    /// Adopts another correlation id. Has no effect once the id was read.
+    /// Sets the correlation id, if it is valid. Has no effect after the id has been read.
     pub fn correlate(&self, id: &str) {
         if is_correlation_id(id) {
             let _ = self.correlation_id.set(id.to_owned());
         }
     }
 
-    /// The headers `traceparent` and `tracestate` (W3C Trace Context) for calls that are part of this one. The latter may
-    /// be empty.
+    /// Returns the headers `traceparent` and `tracestate` (W3C Trace Context) for requests to other services. The
+    /// latter may be empty.
     pub fn trace(&self) -> (String, String) {
         self.span.headers()
     }
@@ -120,12 +119,12 @@ impl Call {
         &self.headers
     }
 
-    /// Records the caller for the log.
+    /// Records the principal for the log.
     pub(crate) fn record_principal(&self, principal: String) {
         let _ = self.principal.set(principal);
     }
 
-    /// Executes the work and answers with its result. A panic is answered like any other failure.
+    /// Executes an operation and returns its response. A panic becomes an `internal` failure.
     pub async fn answer<R: HttpResponse, E: ErrorResponse>(
         &self,
         work: impl Future<Output = Result<Answer<R>, E>>,
@@ -145,10 +144,10 @@ impl Call {
             Ok(answer) => answer.into_response(),
             Err(error) => error_response(error.failure(), &error.body(self)),
         });
-        Answer::new(self.runtime.hooked(&self.operation, response))
+        Answer::new(self.runtime.apply_response_hook(&self.operation, response))
     }
 
-    /// Answers with a prebuilt response.
+    /// Sends a prebuilt response.
     pub(crate) fn respond(&self, response: http::Response<Body>) -> http::Response<Body> {
         self.span().in_scope(|| self.finish(response.status().as_u16(), None));
         self.with_correlation_id(response)
@@ -167,7 +166,7 @@ impl Call {
         response
     }
 
-    /// Reports the result to the metrics, the trace and the log.
+    /// Reports the result to metrics, trace and log.
     fn finish(&self, status: u16, failure: Option<&Failure>) {
         let (took, outcome) = (self.started.elapsed(), failure.map_or("ok", |failure| failure.code.name));
         metrics::request_finished(self.operation.clone(), self.method, status, took);
@@ -175,16 +174,16 @@ impl Call {
         self.log(status, outcome, took, failure);
     }
 
-    /// One line per request. Nothing personal: no path parameters, no query, no body.
+    /// Writes the request's log line. It contains no path parameters, query or body, which may hold personal data.
     fn log(&self, status: u16, outcome: &str, took: Duration, failure: Option<&Failure>) {
         let (operation, method) = (self.operation.as_str(), self.method);
         let principal = self.principal.get().map_or("-", String::as_str);
         let latency_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let correlation_id = self.correlation_id();
-        let cause = failure.and_then(|failure| failure.source.as_deref()).map(chain).unwrap_or_default();
-        let probe = matches!(operation, "health_view" | "readiness_view");
-        // A server that drains is not ready, as it should be.
-        if probe && (status < 500 || self.runtime.is_draining()) {
+        let cause = failure.and_then(|failure| failure.source.as_deref()).map(error_chain).unwrap_or_default();
+        let is_probe = matches!(operation, "health_view" | "readiness_view");
+        // A draining server fails readiness by design.
+        if is_probe && (status < 500 || self.runtime.is_draining()) {
             tracing::debug!(operation, method, status, latency_us, outcome, "request");
         } else if status >= 500 {
             tracing::error!(
@@ -204,8 +203,8 @@ impl Call {
     }
 }
 
-/// The operation's path template. dropshot hands it to no handler, but its router can be searched, which takes a while:
-/// only exported spans need it.
+/// Returns the operation's path template. dropshot does not pass it to handlers, so this searches the router. The
+/// search is slow, and only exported spans need it.
 fn route<C: ServerContext>(rqctx: &RequestContext<C>) -> Option<String> {
     let operation = &rqctx.endpoint.operation_id;
     let mut endpoints = rqctx.server.router.endpoints(None);
@@ -213,13 +212,13 @@ fn route<C: ServerContext>(rqctx: &RequestContext<C>) -> Option<String> {
     found.map(|(template, ..)| template)
 }
 
-/// 1 to 128 visible ASCII characters: what every header and every log can carry.
+/// Returns whether the id has 1 to 128 visible ASCII characters, which are safe in headers and logs.
 fn is_correlation_id(id: &str) -> bool {
     (1..=MAX_CORRELATION_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// An error and everything beneath it, in one line.
-fn chain(error: &(dyn std::error::Error + Send + Sync)) -> String {
+/// Joins an error and its sources into one line.
+fn error_chain(error: &(dyn std::error::Error + Send + Sync)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

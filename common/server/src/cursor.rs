@@ -1,4 +1,4 @@
-//! Cursors: where a list goes on, sealed so that nobody makes one up or takes it to another list.
+//! Authenticated page tokens (cursors). A token is valid only for the list and the filters that issued it.
 
 use std::ops::BitOr;
 
@@ -15,51 +15,56 @@ use crate::settings::{Env, SettingError};
 
 const TAG_BYTES: usize = 16;
 
-/// The last row of a page: the number it is sorted by, and its id, which decides between equals.
+/// Position of a page's last row: its sort key and its id. The id breaks ties.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
-    /// What the list is sorted by.
+    /// The row's sort key.
     pub sort: i64,
     /// The row's id.
     pub id: i64,
 }
 
-/// Seals cursors and opens them again.
+/// Key that encodes and verifies page tokens.
 #[derive(Clone)]
 pub struct CursorKey {
     current: Hmac<Sha256>,
-    also: Option<Hmac<Sha256>>,
+    secondary: Option<Hmac<Sha256>>,
 }
 
 impl CursorKey {
-    /// Derived from `JWT_SECRET`, which every replica of a service shares. What was sealed under `JWT_SECRET_ALSO` is
-    /// opened, too.
+    /// Derives the key from `JWT_SECRET`, which all replicas of a service share. Page tokens issued under
+    /// `JWT_SECRET_SECONDARY` are valid too.
     pub fn from_env(env: &Env<'_>) -> Result<Self, SettingError> {
-        let JwtSecrets { current, also } = JwtSecrets::from_env(env)?;
-        Ok(Self { current: derived(&current), also: also.as_ref().map(derived) })
+        let JwtSecrets { current, secondary } = JwtSecrets::from_env(env)?;
+        Ok(Self { current: derive_key(&current), secondary: secondary.as_ref().map(derive_key) })
     }
 
-    /// A cursor that is good for this list under these filters only.
+    /// Encodes a page token that is valid only for this list and these filters.
     pub fn seal(&self, list: &str, filters: &[u8], position: Position) -> String {
         let mut bytes = [position.sort.to_be_bytes(), position.id.to_be_bytes()].concat();
         bytes.extend_from_slice(&tag(&self.current, list, filters, &bytes));
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// Where the cursor points to, if it was made by this list under these filters.
+    /// Decodes a page token.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_cursor` unless this list issued it under these filters.
     pub fn open(&self, list: &str, filters: &[u8], cursor: &str) -> Result<Position, Failure> {
         self.position(list, filters, cursor).ok_or_else(|| {
-            Failure::new(codes::INVALID_CURSOR, "the cursor was not made by this list under these filters")
-                .with(common_contract::Detail::field("cursor", "expected the next_cursor of the page before"))
+            Failure::new(codes::INVALID_CURSOR, "the cursor was not issued by this list for these filters")
+                .with(common_contract::Detail::field("cursor", "expected the next_cursor of the previous page"))
         })
     }
 
-    /// The same for a list that is sorted by its rows' ids, downwards: below which id it goes on. Without a cursor it begins.
+    /// Decodes a page token of a list in descending order of ids. Returns the exclusive upper bound of the next page's
+    /// ids, which is the maximum without a token.
     pub fn open_below(&self, list: &str, filters: &[u8], cursor: Option<&Cursor>) -> Result<i64, Failure> {
         cursor.map_or(Ok(i64::MAX), |cursor| Ok(self.open(list, filters, cursor.as_str())?.id))
     }
 
-    /// A cursor for such a list: it goes on below this id.
+    /// Encodes a page token of a list in descending order of ids. The next page starts below this id.
     pub fn seal_below(&self, list: &str, filters: &[u8], id: i64) -> String {
         self.seal(list, filters, Position { sort: id, id })
     }
@@ -67,13 +72,13 @@ impl CursorKey {
     fn position(&self, list: &str, filters: &[u8], cursor: &str) -> Option<Position> {
         let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
         let (position, tag) = bytes.split_at_checked(16)?;
-        let keys = [Some(&self.current), self.also.as_ref()].into_iter().flatten();
-        let sealed = keys.map(|key| self::tag(key, list, filters, position).as_slice().ct_eq(tag));
-        let genuine = sealed.fold(Choice::from(0), BitOr::bitor);
+        let keys = [Some(&self.current), self.secondary.as_ref()].into_iter().flatten();
+        let matches = keys.map(|key| self::tag(key, list, filters, position).as_slice().ct_eq(tag));
+        let is_authentic = matches.fold(Choice::from(0), BitOr::bitor);
         let (sort, id) = position.split_at(8);
         let number = |bytes: &[u8]| bytes.try_into().ok().map(i64::from_be_bytes);
         let position = Position { sort: number(sort)?, id: number(id)? };
-        bool::from(genuine).then_some(position)
+        bool::from(is_authentic).then_some(position)
     }
 }
 
@@ -89,17 +94,17 @@ fn tag(key: &Hmac<Sha256>, list: &str, filters: &[u8], position: &[u8]) -> [u8; 
     tag
 }
 
-/// The key of cursors that belongs to a secret.
-fn derived(secret: &SecretString) -> Hmac<Sha256> {
-    let mut mac = keyed(secret.expose_secret().as_bytes());
+/// Derives the page token key from a secret.
+fn derive_key(secret: &SecretString) -> Hmac<Sha256> {
+    let mut mac = new_hmac(secret.expose_secret().as_bytes());
     mac.update(b"cursor");
-    keyed(&mac.finalize().into_bytes())
+    new_hmac(&mac.finalize().into_bytes())
 }
 
-/// A MAC under this secret.
+/// Creates an HMAC with this key.
 #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
-pub(crate) fn keyed(secret: &[u8]) -> Hmac<Sha256> {
-    Hmac::new_from_slice(secret).expect("HMAC takes a key of any length")
+pub(crate) fn new_hmac(key: &[u8]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).expect("HMAC takes a key of any length")
 }
 
 #[cfg(test)]
@@ -114,7 +119,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_cursor_opens_only_where_it_was_sealed(sort: i64, id: i64, filters: Vec<u8>, other: Vec<u8>) {
+        fn a_cursor_is_valid_only_for_its_list_and_filters(sort: i64, id: i64, filters: Vec<u8>, other: Vec<u8>) {
             let (key, position) = (key("a"), Position { sort, id });
             let cursor = key.seal("list", &filters, position);
             prop_assert_eq!(key.open("list", &filters, &cursor).unwrap(), position);
@@ -123,7 +128,7 @@ mod tests {
         }
 
         #[test]
-        fn a_changed_cursor_does_not_open(sort: i64, id: i64, at in 0usize..43, with in "[A-Za-z0-9_-]") {
+        fn a_modified_cursor_is_refused(sort: i64, id: i64, at in 0usize..43, with in "[A-Za-z0-9_-]") {
             let key = key("a");
             let cursor = key.seal("list", b"", Position { sort, id });
             let mut changed = cursor.clone();
@@ -132,23 +137,27 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_refused_without_a_panic(text: String) {
+        fn arbitrary_text_is_refused_without_a_panic(text: String) {
             prop_assert!(key("a").open("list", b"", &text).is_err());
         }
     }
 
     #[test]
-    fn another_secret_does_not_open_a_cursor() {
+    fn a_cursor_of_another_secret_is_refused() {
         let cursor = key("a").seal("list", b"", Position { sort: 1, id: 2 });
         assert!(key("b").open("list", b"", &cursor).is_err());
     }
 
     #[test]
-    fn a_cursor_outlives_the_change_of_its_secret() {
+    fn a_cursor_stays_valid_while_the_secret_is_rotated() {
         let (old, position) = (key("a"), Position { sort: 1, id: 2 });
-        let env = Env::new(|name| Some(if name == "JWT_SECRET" { "b" } else { "a" }.to_owned()));
-        let changing = CursorKey::from_env(&env).unwrap();
-        assert_eq!(changing.open("list", b"", &old.seal("list", b"", position)).unwrap(), position);
-        assert_eq!(key("b").open("list", b"", &changing.seal("list", b"", position)).unwrap(), position);
+        let env = Env::new(|name| match name {
+            "JWT_SECRET" => Some("b".to_owned()),
+            "JWT_SECRET_SECONDARY" => Some("a".to_owned()),
+            _ => None,
+        });
+        let rotating = CursorKey::from_env(&env).unwrap();
+        assert_eq!(rotating.open("list", b"", &old.seal("list", b"", position)).unwrap(), position);
+        assert_eq!(key("b").open("list", b"", &rotating.seal("list", b"", position)).unwrap(), position);
     }
 }

@@ -1,7 +1,7 @@
-//! The service's document under `/openapi.json`, and the page that shows it, `/docs`.
+//! API documentation: the OpenAPI document at `/openapi.json`, and a page that shows it at `/docs`.
 //!
-//! Every file is in the program. Swagger UI comes from its release by way of the build script; ours, in `docs/`, start it.
-//! None of this is an operation, so no document lists it. What the document says is the contract's part.
+//! All files are embedded in the program. The build script extracts Swagger UI from its release; the files in `docs/`
+//! start it. These paths are not operations, so the document does not list them. The API crates define the document.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -18,16 +18,16 @@ const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
-/// The page runs its own scripts, talks to its own service and is shown in nobody's frame. The icons in Swagger UI's
-/// style sheet are `data:` URLs.
+/// Restricts the page to its own scripts and its own origin, and forbids framing. `data:` is for the icons in Swagger
+/// UI's style sheet.
 const SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
                                connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// The same API, with its document and the page about it beside its operations.
+/// Adds the document and the documentation page to an API.
 ///
 /// # Errors
 ///
-/// Where dropshot refuses a path.
+/// If dropshot refuses a path.
 pub fn with_docs<C: ServerContext + HasRuntime>(
     mut api: ApiDescription<C>,
     document: &'static str,
@@ -58,22 +58,22 @@ fn files(document: &'static str) -> [File; 7] {
 }
 
 fn endpoint<C: ServerContext + HasRuntime>(method: Method, file: &Arc<File>) -> ApiEndpoint<C> {
-    let served = file.clone();
+    let embedded = file.clone();
     let handler = move |rqctx: RequestContext<C>| {
-        let file = served.clone();
+        let file = embedded.clone();
         async move {
-            let response = file.answer(rqctx.request.headers())?;
+            let response = file.respond(rqctx.request.headers())?;
             Ok::<_, HttpError>(Call::new(&rqctx).respond(response))
         }
     };
     ApiEndpoint::new("docs_view".to_owned(), handler, method, JSON, file.path, ApiEndpointVersions::All).visible(false)
 }
 
-/// A file that is part of the program.
+/// A file embedded in the program.
 struct File {
     path: &'static str,
     content_type: &'static str,
-    gzip: bool,
+    is_gzip: bool,
     content: &'static [u8],
     etag: String,
 }
@@ -81,20 +81,20 @@ struct File {
 impl File {
     fn plain(path: &'static str, content_type: &'static str, text: &'static str) -> Self {
         let content = text.as_bytes();
-        Self { path, content_type, gzip: false, content, etag: etag(content) }
+        Self { path, content_type, is_gzip: false, content, etag: etag(content) }
     }
 
-    /// Sent compressed regardless of `Accept-Encoding`: every browser takes gzip.
+    /// Creates a file that is sent compressed regardless of `Accept-Encoding`: every browser accepts gzip.
     fn gzip(path: &'static str, content_type: &'static str, content: &'static [u8]) -> Self {
-        Self { path, content_type, gzip: true, content, etag: etag(content) }
+        Self { path, content_type, is_gzip: true, content, etag: etag(content) }
     }
 
-    /// The file, or 304 where the client has it already.
-    fn answer(&self, request: &HeaderMap) -> http::Result<Response<Body>> {
+    /// Returns the file, or 304 if the client has it.
+    fn respond(&self, request: &HeaderMap) -> http::Result<Response<Body>> {
         let known = is_known(request, &self.etag);
         let mut response = Response::builder()
             .header(header::ETAG, &self.etag)
-            // To be kept, but not to be shown without having asked: the next release may say something else.
+            // Clients may store the file but must revalidate it, because the next release may change it.
             .header(header::CACHE_CONTROL, "no-cache")
             .header(header::CONTENT_SECURITY_POLICY, SECURITY_POLICY)
             .header(header::REFERRER_POLICY, "no-referrer")
@@ -103,21 +103,21 @@ impl File {
         if known {
             return response.status(StatusCode::NOT_MODIFIED).body(Body::empty());
         }
-        if self.gzip {
+        if self.is_gzip {
             response = response.header(header::CONTENT_ENCODING, "gzip");
         }
         response.header(header::CONTENT_TYPE, self.content_type).body(Body::with_content(self.content))
     }
 }
 
-/// Names the content. Another build of this program may name the same content otherwise, which costs one download.
+/// Returns a hash of the content. Another build may hash the same content differently, which costs one download.
 fn etag(content: &[u8]) -> String {
     let mut hasher = DefaultHasher::new();
     content.hash(&mut hasher);
     format!("\"{:016x}\"", hasher.finish())
 }
 
-/// Whether `If-None-Match` names this tag. A weak tag is as good as a strong one here (RFC 9110, 13.1.2).
+/// Returns whether `If-None-Match` contains this tag. The comparison is weak (RFC 9110, 13.1.2).
 fn is_known(request: &HeaderMap, etag: &str) -> bool {
     let values = request.get_all(header::IF_NONE_MATCH).into_iter().filter_map(|value| value.to_str().ok());
     let mut tags = values.flat_map(|value| value.split(',')).map(str::trim);

@@ -1,7 +1,7 @@
-//! Shared parts of every server: settings, callers and their addresses, the frame around a request, cursors, telemetry,
-//! the page about its document, start, stop and the health check.
+//! Shared parts of every server: settings, authentication, client addresses, request context, page tokens, telemetry,
+//! API documentation pages, startup, shutdown and health check.
 //!
-//! Nothing here knows a resource or a database. Contracts live in `common-contract` and the API crates.
+//! This crate knows no resource and no database. Contracts live in `common-contract` and the API crates.
 
 pub mod auth;
 mod call;

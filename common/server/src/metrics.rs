@@ -1,7 +1,7 @@
-//! Metrics of this process for Prometheus: `GET /metrics` on a listener of its own, so that the public one never has it.
+//! Prometheus metrics: `GET /metrics` on a separate listener, so that the public one never serves them.
 //!
-//! All metrics are recorded through the crate `metrics`, which does nothing without a listener. Here are the listener and
-//! the metrics of requests and of the log; the others are recorded where they arise.
+//! All metrics are recorded through the crate `metrics`, which does nothing without a recorder. This module has the
+//! listener and the metrics of requests and logs; other modules record their own.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -19,38 +19,38 @@ use crate::runtime::Runtime;
 use crate::telemetry::LogWriter;
 use crate::{RunError, telemetry};
 
-/// The text format of Prometheus, version 0.0.4.
+/// Content type of the Prometheus text format, version 0.0.4.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
-/// In seconds: from a read of one row to the longest saga, with the limits of architecture in between: 1.6 s for a service,
-/// 10 s for an operator.
+/// Bucket bounds in seconds: from a read of one row to the longest saga. They include the time limits of callers, 1.6 s
+/// for services and 10 s for user accounts.
 const BUCKETS: [f64; 14] = [0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.6, 2.5, 5.0, 10.0, 30.0];
-/// Measured times are kept one by one until they are sorted into buckets: at a scrape, or else after this time.
-const UPKEEP: Duration = Duration::from_secs(5);
+/// Interval at which recorded durations are moved into buckets, to bound memory between scrapes.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 const DURATION: &str = "http_server_request_duration_seconds";
 const IN_FLIGHT: &str = "http_server_requests_in_flight";
 const LOG_LINES_DROPPED: &str = "log_lines_dropped_total";
 
-/// What a scrape needs.
-struct Scrape {
-    recorded: PrometheusHandle,
+/// State of the metrics server.
+struct MetricsContext {
+    recorder: PrometheusHandle,
     runtime: Runtime,
 }
 
 /// The server of `GET /metrics`.
-pub(crate) struct MetricsServer(HttpServer<Scrape>);
+pub(crate) struct MetricsServer(HttpServer<MetricsContext>);
 
 impl MetricsServer {
-    /// Starts to record, and to answer on this address until it is dropped.
+    /// Installs the recorder and serves metrics on this address until dropped.
     pub(crate) fn start(address: SocketAddr, runtime: Runtime) -> Result<Self, RunError> {
-        let recorder = PrometheusBuilder::new().set_buckets(&BUCKETS).map_err(|error| RunError::Start(error.into()))?;
-        let recorded = recorder.install_recorder().map_err(|error| RunError::Start(error.into()))?;
+        let builder = PrometheusBuilder::new().set_buckets(&BUCKETS).map_err(|error| RunError::Start(error.into()))?;
+        let recorder = builder.install_recorder().map_err(|error| RunError::Start(error.into()))?;
         describe();
-        tokio::spawn(keep_up(recorded.clone()));
+        tokio::spawn(run_upkeep(recorder.clone()));
         let mut api = ApiDescription::new();
         let endpoint = ApiEndpoint::new(
             "metrics_view".to_owned(),
-            |rqctx: RequestContext<Scrape>| async move { scrape(rqctx.context()) },
+            |rqctx: RequestContext<MetricsContext>| async move { scrape(rqctx.context()) },
             Method::GET,
             "application/json",
             "/metrics",
@@ -58,7 +58,7 @@ impl MetricsServer {
         );
         api.register(endpoint).map_err(|error| RunError::Start(error.into()))?;
         let config = ConfigDropshot { bind_address: address, ..ConfigDropshot::default() };
-        let server = ServerBuilder::new(api, Scrape { recorded, runtime }, telemetry::silent_logger());
+        let server = ServerBuilder::new(api, MetricsContext { recorder, runtime }, telemetry::silent_logger());
         let server = server.config(config).start();
         server.map(Self).map_err(|error| RunError::Listen { address, source: Box::new(error) })
     }
@@ -68,30 +68,30 @@ impl MetricsServer {
     }
 }
 
-fn scrape(Scrape { recorded, runtime }: &Scrape) -> Result<Response<Body>, HttpError> {
+fn scrape(MetricsContext { recorder, runtime }: &MetricsContext) -> Result<Response<Body>, HttpError> {
     runtime.update_gauges();
-    Ok(Response::builder().header(header::CONTENT_TYPE, TEXT).body(recorded.render().into())?)
+    Ok(Response::builder().header(header::CONTENT_TYPE, TEXT).body(recorder.render().into())?)
 }
 
-async fn keep_up(recorded: PrometheusHandle) {
+async fn run_upkeep(recorder: PrometheusHandle) {
     loop {
-        sleep(UPKEEP).await;
-        recorded.run_upkeep();
+        sleep(UPKEEP_INTERVAL).await;
+        recorder.run_upkeep();
     }
 }
 
 fn describe() {
-    describe_histogram!(DURATION, Unit::Seconds, "How long requests took, by operation, method and status");
+    describe_histogram!(DURATION, Unit::Seconds, "Request duration by operation, method and status");
     describe_gauge!(IN_FLIGHT, "Requests in flight");
     describe_counter!(LOG_LINES_DROPPED, "Log lines dropped because standard output was too slow");
     gauge!(IN_FLIGHT).set(0.0);
 }
 
-/// A request in flight, until it is dropped.
+/// Counts a request as in flight until dropped.
 pub(crate) struct InFlight(());
 
 impl InFlight {
-    pub(crate) fn begin() -> Self {
+    pub(crate) fn start() -> Self {
         gauge!(IN_FLIGHT).increment(1.0);
         Self(())
     }
@@ -103,13 +103,13 @@ impl Drop for InFlight {
     }
 }
 
-/// Records a finished request. A request that reaches no operation has the operation `-`.
+/// Records a finished request. The operation is `-` for a request that matched none.
 pub(crate) fn request_finished(operation: String, method: &'static str, status: u16, took: Duration) {
     let status = status.to_string();
     histogram!(DURATION, "operation" => operation, "method" => method, "status" => status).record(took);
 }
 
-/// Publishes the dropped lines of this log at each scrape.
+/// Updates the counter of dropped log lines before each scrape.
 pub(crate) fn watch_log(log: &LogWriter, runtime: &Runtime) {
     let dropped = log.dropped_lines();
     runtime.before_scrape(move || {
@@ -118,7 +118,7 @@ pub(crate) fn watch_log(log: &LogWriter, runtime: &Runtime) {
     });
 }
 
-/// A method as a label: one of a few, whatever a client sends.
+/// Returns the label of a method: `-` unless it is a well-known one, to bound the number of time series.
 pub(crate) fn method_label(method: &str) -> &'static str {
     const METHODS: [&str; 7] = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"];
     METHODS.into_iter().find(|known| known.eq_ignore_ascii_case(method)).unwrap_or("-")
@@ -129,7 +129,7 @@ mod tests {
     use super::method_label;
 
     #[test]
-    fn an_unknown_method_is_no_label() {
+    fn unknown_methods_share_one_label() {
         assert_eq!((method_label("patch"), method_label("BREW")), ("PATCH", "-"));
     }
 }

@@ -1,4 +1,4 @@
-//! State that the requests of a server share with the process that runs it.
+//! Process-wide state of a server, shared with its requests.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,12 +11,12 @@ use crate::RunError;
 use crate::settings::Env;
 use crate::trace::Traces;
 
-type UpdateGauges = Box<dyn Fn() + Send>;
+type GaugeUpdate = Box<dyn Fn() + Send>;
 type ResponseHook = Box<dyn Fn(&str, Response<Body>) -> Response<Body> + Send + Sync>;
 
-/// Whether the server drains, where its spans go, and which gauges a scrape updates.
+/// Process-wide state: draining flag, span exporter, and callbacks that update gauges before a scrape.
 ///
-/// Clones share one state. The default exports no spans and is never told to drain.
+/// Clones share one state. The default exports no spans.
 #[derive(Clone, Default)]
 pub struct Runtime(Arc<State>);
 
@@ -24,13 +24,13 @@ pub struct Runtime(Arc<State>);
 struct State {
     draining: AtomicBool,
     traces: Option<Traces>,
-    gauges: Mutex<Vec<UpdateGauges>>,
+    gauges: Mutex<Vec<GaugeUpdate>>,
     response_hook: Option<ResponseHook>,
 }
 
-/// Server contexts that give each request its [`Runtime`].
+/// Server context that provides the [`Runtime`] to requests.
 pub trait HasRuntime {
-    /// The runtime of the server.
+    /// Returns the server's runtime.
     fn runtime(&self) -> &Runtime;
 }
 
@@ -41,36 +41,37 @@ impl HasRuntime for Runtime {
 }
 
 impl Runtime {
-    /// Exports spans under this service name where `OTEL_EXPORTER_OTLP_ENDPOINT` is set.
+    /// Creates a runtime that exports spans under this service name if `OTEL_EXPORTER_OTLP_ENDPOINT` is set.
     ///
     /// # Errors
     ///
-    /// Where the endpoint is no URL, or no TLS can be set up on this machine.
+    /// If the endpoint is not a URL, or TLS cannot be initialised.
     pub fn from_env(service: &'static str, env: &Env<'_>) -> Result<Self, RunError> {
         Ok(Self(Arc::new(State { traces: Traces::from_env(service, env)?, ..State::default() })))
     }
 
-    /// Passes every response of an operation, with the operation's id, through this hook. For tests.
+    /// Creates a runtime that passes every response of an operation, with the operation's id, through a hook. For
+    /// tests.
     pub fn with_response_hook(hook: impl Fn(&str, Response<Body>) -> Response<Body> + Send + Sync + 'static) -> Self {
         Self(Arc::new(State { response_hook: Some(Box::new(hook)), ..State::default() }))
     }
 
-    /// Calls this before each scrape, for gauges that are read from elsewhere.
+    /// Registers a callback that updates gauges before each scrape.
     pub fn before_scrape(&self, update: impl Fn() + Send + 'static) {
         self.0.gauges.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(update));
     }
 
-    /// The first question of every readiness check: a server that drains wants no new requests.
+    /// Fails readiness while the server drains, so that it gets no new requests.
     ///
     /// # Errors
     ///
-    /// While the server drains.
+    /// `unavailable` while the server drains.
     pub fn refuse_while_draining(&self) -> Result<(), Failure> {
-        if self.is_draining() { Err(Failure::unavailable("the service is stopping")) } else { Ok(()) }
+        if self.is_draining() { Err(Failure::unavailable("the service is shutting down")) } else { Ok(()) }
     }
 
-    /// Exports all finished spans, for a process that may be frozen from now on. Takes at most 200 ms, and no time without
-    /// an exporter.
+    /// Exports all finished spans, for a process that may be frozen afterwards. Takes at most 200 ms; returns at once
+    /// without an exporter.
     pub async fn flush_spans(&self) {
         if let Some(traces) = self.traces() {
             traces.flush().await;
@@ -95,7 +96,7 @@ impl Runtime {
         }
     }
 
-    pub(crate) fn hooked(&self, operation: &str, response: Response<Body>) -> Response<Body> {
+    pub(crate) fn apply_response_hook(&self, operation: &str, response: Response<Body>) -> Response<Body> {
         match &self.0.response_hook {
             Some(hook) => hook(operation, response),
             None => response,
@@ -113,7 +114,7 @@ mod tests {
     use crate::Call;
 
     #[tokio::test]
-    async fn the_hook_sees_every_response_of_an_operation() {
+    async fn the_response_hook_receives_every_response_of_an_operation() {
         let runtime = Runtime::with_response_hook(|operation, mut response| {
             assert_eq!((operation, response.headers()["x-correlation-id"].as_bytes()), ("thing_view", &b"r"[..]));
             *response.status_mut() = StatusCode::IM_A_TEAPOT;
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_drains_refuses_new_requests_for_all_clones() {
+    fn draining_fails_readiness_on_all_clones() {
         let runtime = Runtime::default();
         assert!(runtime.refuse_while_draining().is_ok());
         runtime.clone().drain();

@@ -1,4 +1,4 @@
-//! Starting a server, and stopping it without losing a request.
+//! Server startup and graceful shutdown.
 
 use std::env;
 use std::ffi::OsString;
@@ -16,30 +16,30 @@ use crate::settings::{Env, SettingError, bind_address, drain_period, metrics_add
 use crate::telemetry::{self, LogWriter};
 use crate::{health, metrics};
 
-/// The largest body that is read. A full order of 100 lines takes about 5 KiB.
+/// Maximum size of a request body. An order with the maximum of 100 lines takes about 5 KiB.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
-/// Default time for requests in flight when the server stops: 10 s for one use of the database, 5 s for the answer to COMMIT,
-/// and a second to respond. A client that never finishes sending a body would otherwise keep the server alive for ever.
-const CLOSED_WITHIN: Duration = Duration::from_secs(16);
+/// Default time for requests in flight at shutdown: 10 s for one use of the database, 5 s for the result of COMMIT, and
+/// a second to respond. Without a limit, a client that never finishes its body would keep the server running.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(16);
 
-/// Why a service does not run, or did not run to its end.
+/// Error that prevents a service from starting or from shutting down gracefully.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// A setting is bad or missing.
+    /// A setting is invalid or missing.
     #[error("{0}")]
     Setting(String),
-    /// The address cannot be listened on.
+    /// Listening on the address failed.
     #[error("cannot listen on {address}")]
     Listen {
         /// The address.
         address: SocketAddr,
-        /// Why.
+        /// The cause.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A second signal came before it had stopped.
-    #[error("told to stop twice: requests in flight are cut off")]
-    CutOff,
-    /// Anything else that keeps it from starting.
+    /// A second stop signal arrived during the shutdown.
+    #[error("second stop signal: requests in flight were aborted")]
+    Aborted,
+    /// Another startup error.
     #[error("cannot start")]
     Start(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
@@ -50,13 +50,17 @@ impl From<SettingError> for RunError {
     }
 }
 
-/// A server that answers.
+/// A running server.
 pub struct Running<C: ServerContext> {
     http: HttpServer<C>,
-    closed_within: Duration,
+    shutdown_timeout: Duration,
 }
 
-/// Starts to answer on this address.
+/// Starts a server on this address.
+///
+/// # Errors
+///
+/// If the server cannot listen on the address.
 pub fn serve<C: ServerContext>(
     api: ApiDescription<C>,
     context: C,
@@ -71,52 +75,51 @@ pub fn serve<C: ServerContext>(
         .config(config)
         .start()
         .map_err(|error| RunError::Listen { address, source: Box::new(error) })?;
-    Ok(Running { http, closed_within: CLOSED_WITHIN })
+    Ok(Running { http, shutdown_timeout: SHUTDOWN_TIMEOUT })
 }
 
 impl<C: ServerContext> Running<C> {
-    /// Where it listens.
+    /// Returns the address that the server listens on.
     pub fn local_addr(&self) -> SocketAddr {
         self.http.local_addr()
     }
 
-    /// The base of its URLs.
+    /// Returns the server's base URL.
     pub fn base_url(&self) -> String {
         format!("http://{}", self.local_addr())
     }
 
-    /// Gives requests in flight this long to end when the server stops.
+    /// Sets the maximum time for requests in flight at shutdown. The default is 16 s.
     #[must_use]
-    pub fn closed_within(self, closed_within: Duration) -> Self {
-        Self { closed_within, ..self }
+    pub fn closed_within(self, shutdown_timeout: Duration) -> Self {
+        Self { shutdown_timeout, ..self }
     }
 
-    /// Takes no new request, waits for those in flight, at most 16 s by default, and ends.
+    /// Stops accepting requests and waits for those in flight, at most for the shutdown timeout.
     pub async fn close(self) {
-        match timeout(self.closed_within, self.http.close()).await {
+        match timeout(self.shutdown_timeout, self.http.close()).await {
             Ok(Ok(())) => tracing::info!("stopped"),
             Ok(Err(error)) => tracing::warn!(error, "stopped with an error"),
-            Err(_) => tracing::warn!("stopped with requests that did not end in time"),
+            Err(_) => tracing::warn!("shutdown timed out with requests in flight"),
         }
     }
 }
 
-/// Runs a service: starts it, waits for SIGINT or SIGTERM, and stops it without losing a request. A second signal ends it
-/// at once.
+/// Runs a service until SIGINT or SIGTERM, then shuts it down gracefully. A second signal aborts the shutdown.
 ///
-/// With `DRAIN_SECONDS` it goes on serving for so long after the signal, but is not ready: the time in which a load balancer
-/// finds out and sends no more requests.
+/// After the first signal the service fails readiness but keeps serving for `DRAIN_SECONDS`, in which a load balancer
+/// notices and sends no more requests.
 ///
-/// With `METRICS_PORT` it answers `GET /metrics` there, to its end. With `OTEL_EXPORTER_OTLP_ENDPOINT` it exports its spans
-/// there.
+/// With `METRICS_PORT` it serves `GET /metrics` on that port until the process exits. With
+/// `OTEL_EXPORTER_OTLP_ENDPOINT` it exports spans.
 ///
-/// With the argument `--health` the program starts nothing: it asks the server at `HOST` and `PORT` whether it is ready.
+/// With the argument `--health` it starts no server; it checks whether the one at `HOST` and `PORT` is ready.
 pub async fn run<C: ServerContext>(
     name: &'static str,
     default_port: u16,
     start: impl FnOnce(Runtime) -> Result<Running<C>, RunError>,
 ) -> ExitCode {
-    match run_as_asked(name, default_port, start).await {
+    match run_command(name, default_port, start).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{name}: {}", one_line(&*error));
@@ -125,7 +128,7 @@ pub async fn run<C: ServerContext>(
     }
 }
 
-async fn run_as_asked<C: ServerContext>(
+async fn run_command<C: ServerContext>(
     name: &'static str,
     default_port: u16,
     start: impl FnOnce(Runtime) -> Result<Running<C>, RunError>,
@@ -134,12 +137,12 @@ async fn run_as_asked<C: ServerContext>(
     match arguments.as_slice() {
         [] => {
             let log = telemetry::init_background_logs();
-            let ended = run_until_stopped(name, &log, start).await;
+            let result = run_until_stopped(name, &log, start).await;
             log.flush();
-            Ok(ended?)
+            Ok(result?)
         }
-        [only] if only == "--health" => Ok(health::ask(bind_address(&Env::process(), default_port)?).await?),
-        _ => Err("unknown arguments: --health is the only one, alone; settings come from the environment".into()),
+        [argument] if argument == "--health" => Ok(health::check(bind_address(&Env::process(), default_port)?).await?),
+        _ => Err("unknown arguments: --health is the only argument; settings come from the environment".into()),
     }
 }
 
@@ -152,16 +155,16 @@ async fn run_until_stopped<C: ServerContext>(
     let mut signals = Signals::listen()?;
     let runtime = Runtime::from_env(name, &Env::process())?;
     metrics::watch_log(log, &runtime);
-    // Before the first metric is described or recorded.
+    // The recorder must exist before the first metric is described or recorded.
     let metrics = metrics_address(&Env::process())?;
     let metrics = metrics.map(|address| MetricsServer::start(address, runtime.clone())).transpose()?;
     let server = start(runtime.clone())?;
     if let Some(metrics) = &metrics {
-        tracing::info!(address = %metrics.local_addr(), "metrics are served at /metrics");
+        tracing::info!(address = %metrics.local_addr(), "serving metrics at /metrics");
     }
     tracing::info!(address = %server.local_addr(), "{name} is listening");
     signals.next().await;
-    tracing::info!("stopping");
+    tracing::info!("shutting down");
     runtime.drain();
     let stop = async {
         sleep(drain).await;
@@ -172,11 +175,11 @@ async fn run_until_stopped<C: ServerContext>(
     };
     tokio::select! {
         () = stop => Ok(()),
-        () = signals.next() => Err(RunError::CutOff),
+        () = signals.next() => Err(RunError::Aborted),
     }
 }
 
-/// SIGINT and SIGTERM, from now on.
+/// Listener for SIGINT and SIGTERM.
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
@@ -196,6 +199,7 @@ impl Signals {
     }
 }
 
+/// Joins an error and its sources into one line.
 fn one_line(error: &dyn std::error::Error) -> String {
     let mut line = error.to_string();
     let mut source = error.source();

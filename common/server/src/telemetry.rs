@@ -1,7 +1,8 @@
-//! Logs: text on a terminal, one JSON object a line elsewhere. `LOG_FORMAT`, `text` or `json`, says otherwise, and
-//! `RUST_LOG` sets the levels.
+//! Logging: text on a terminal, otherwise one JSON object per line. `LOG_FORMAT` (`text` or `json`) overrides this,
+//! and `RUST_LOG` sets the levels.
 //!
-//! A request that reaches an operation is logged by `call`. One that reaches none is answered by dropshot, and logged here.
+//! Requests to an operation are logged by `call`. Requests that match no operation are answered by dropshot and logged
+//! here.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
@@ -20,45 +21,46 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::metrics::{self, method_label};
 
-/// Lines that wait for a slow standard output, at most some MiB. Further ones are dropped and counted.
-const MAX_WAITING_LINES: usize = 10_000;
-/// Maximum delay of the process's end by a standard output that takes nothing.
-const FLUSH_WITHIN: Duration = Duration::from_secs(2);
+/// Maximum number of lines buffered for a slow standard output, a few MiB. Further lines are dropped and counted.
+const MAX_BUFFERED_LINES: usize = 10_000;
+/// Maximum time to flush the log to a blocked standard output at shutdown.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Writes this process's logs to standard output, each line before the work goes on: a function may be frozen after it.
+/// Writes this process's logs to standard output synchronously, because a function may be frozen after its response.
 pub fn init_logs() {
     init(std::io::stdout);
 }
 
-/// Writes this process's logs to standard output from a thread of its own: a reader that is slow delays no request.
+/// Writes this process's logs to standard output from a background thread, so that a slow reader delays no request.
 pub(crate) fn init_background_logs() -> LogWriter {
-    let writer = NonBlockingBuilder::default().buffered_lines_limit(MAX_WAITING_LINES).thread_name("log");
+    let writer = NonBlockingBuilder::default().buffered_lines_limit(MAX_BUFFERED_LINES).thread_name("log");
     let (writer, guard) = writer.finish(std::io::stdout());
     let dropped = writer.error_counter();
     init(writer);
     LogWriter { guard, dropped }
 }
 
-/// The thread that writes the log.
+/// Handle of the thread that writes the log.
 pub(crate) struct LogWriter {
     guard: WorkerGuard,
     dropped: ErrorCounter,
 }
 
 impl LogWriter {
-    /// The count of dropped lines.
+    /// Returns the counter of dropped lines.
     pub(crate) fn dropped_lines(&self) -> ErrorCounter {
         self.dropped.clone()
     }
 
-    /// Writes the lines that still wait. The guard alone may block for ever: it complains on standard output.
+    /// Writes the buffered lines, for at most 2 s. The guard's drop alone could block forever, because it reports its
+    /// own timeout on standard output.
     pub(crate) fn flush(self) {
-        let (flushed, end) = mpsc::channel();
+        let (flushed, done) = mpsc::channel();
         thread::spawn(move || {
             drop(self.guard);
             flushed.send(())
         });
-        let _ = end.recv_timeout(FLUSH_WITHIN);
+        let _ = done.recv_timeout(FLUSH_TIMEOUT);
     }
 }
 
@@ -67,23 +69,29 @@ where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    // Where the log's reader is gone, reporting that to standard error would end the process.
+    // If the log's reader has exited, reporting the error to a closed standard error would end the process.
     let logs = tracing_subscriber::fmt().with_env_filter(filter).log_internal_errors(false).with_writer(writer);
-    let discreet = filter_fn(shows_no_secrets);
-    // Fails only where a logger is set already, which then stays.
-    let _ = if wants_text() {
-        logs.with_ansi(std::io::stdout().is_terminal()).finish().with(discreet).try_init()
+    let without_credentials = filter_fn(is_free_of_credentials);
+    // Fails only if a subscriber is already set, which then stays.
+    let _ = if is_text_format() {
+        logs.with_ansi(std::io::stdout().is_terminal()).finish().with(without_credentials).try_init()
     } else {
-        logs.json().flatten_event(true).with_current_span(true).with_span_list(false).finish().with(discreet).try_init()
+        logs.json()
+            .flatten_event(true)
+            .with_current_span(true)
+            .with_span_list(false)
+            .finish()
+            .with(without_credentials)
+            .try_init()
     };
 }
 
-/// Drops the lowest level of the AWS Lambda runtime, which logs whole events with the credentials in them.
-fn shows_no_secrets(metadata: &Metadata<'_>) -> bool {
+/// Drops the TRACE level of the AWS Lambda runtime, which logs whole events with the credentials in them.
+fn is_free_of_credentials(metadata: &Metadata<'_>) -> bool {
     *metadata.level() != Level::TRACE || !metadata.target().starts_with("lambda_runtime")
 }
 
-fn wants_text() -> bool {
+fn is_text_format() -> bool {
     match std::env::var("LOG_FORMAT").as_deref() {
         Ok("text") => true,
         Ok("json") => false,
@@ -91,20 +99,22 @@ fn wants_text() -> bool {
     }
 }
 
-/// A logger for dropshot. Its warnings go where ours go, without the caller's address and what it asked for. Of its lines per
-/// request only those are kept that are about no operation: of every other, ours says more.
+/// Returns a logger that forwards dropshot's messages to `tracing`.
+///
+/// It forwards warnings, without client addresses and request data, and the request lines that match no operation. The
+/// others are dropped, because `call` logs those requests with more fields.
 pub(crate) fn dropshot_logger() -> slog::Logger {
-    slog::Logger::root(ToTracing.fuse(), slog::o!())
+    slog::Logger::root(TracingDrain.fuse(), slog::o!())
 }
 
-/// A logger that writes nothing.
+/// Returns a logger that discards everything.
 pub(crate) fn silent_logger() -> slog::Logger {
     slog::Logger::root(slog::Discard, slog::o!())
 }
 
-struct ToTracing;
+struct TracingDrain;
 
-impl Drain for ToTracing {
+impl Drain for TracingDrain {
     type Ok = ();
     type Err = slog::Never;
 
@@ -127,20 +137,21 @@ impl Drain for ToTracing {
     }
 }
 
-/// Message of dropshot for every finished request.
+/// dropshot's message for a finished request.
 const COMPLETED: &str = "request completed";
-/// Field of that message where the request reached no operation: operations answer also where they refuse.
+/// Field of that message if the request matched no operation. Operations never set it, because they return responses
+/// even for failures.
 const NO_OPERATION: &str = "error_message_internal";
-/// Message of dropshot where the client was gone before the answer. The operation's own line has the result.
+/// dropshot's message if the client disconnected before the response. The operation's log line has the result.
 const COMPLETED_CANCELED: &str = "request completed after handler was already cancelled";
-/// Fields of a warning that are logged. The others may hold the caller's address and anything that it sent.
+/// Fields of a warning that are logged. The others may hold the client's address or data that it sent.
 const LOGGED_FIELDS: [&str; 4] = ["error", "latency_us", "method", "req_id"];
 
 #[derive(Default)]
 struct Fields(BTreeMap<String, String>);
 
 impl Fields {
-    /// In the form of `call`. The path may hold anything, and is left out.
+    /// Logs the request like `call`. The path is omitted, because it may hold anything.
     fn log_request(&self) {
         let field = |name: &str| self.0.get(name).map(String::as_str).unwrap_or_default();
         let (operation, method, request_id) = ("-", method_label(field("method")), field("req_id"));

@@ -1,11 +1,11 @@
-//! Traces (W3C Trace Context). Every request is a span of its own, in the trace that its caller names or in a new one.
+//! Distributed tracing (W3C Trace Context). Every request is one span, in the trace of its caller or in a new one.
 //!
-//! Where `OTEL_EXPORTER_OTLP_ENDPOINT` is set, spans go to that collector (OTLP over HTTP, protobuf) from a thread of their
-//! own: a collector that hangs delays no request, and spans that it does not take are dropped. The other standard variables
-//! apply, too. Without it a span is only an id, for the log and for the services behind.
+//! If `OTEL_EXPORTER_OTLP_ENDPOINT` is set, a background thread exports spans to that collector (OTLP over HTTP,
+//! protobuf). A collector that hangs delays no request; spans that it does not accept are dropped. The other standard
+//! variables apply too. Without the setting, a span only provides ids for the log and for upstream requests.
 //!
-//! Spans are built here and not by `tracing-opentelemetry`: ids and headers are needed without an exporter as well, and its
-//! layer exports every field of a `tracing` span, so the span of the log could not be the exported one.
+//! Spans are not built by `tracing-opentelemetry`, because ids and headers are needed without an exporter too, and
+//! because its layer exports every field of a `tracing` span, including those that are meant for the log alone.
 
 use std::env;
 use std::time::Duration;
@@ -28,22 +28,22 @@ use crate::RunError;
 use crate::settings::Env;
 
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
-/// Maximum delay of the process's end by spans that the collector does not take.
-const SHUTDOWN_WITHIN: Duration = Duration::from_millis(500);
-/// Maximum delay of a function's answer by the same.
-const FLUSH_WITHIN: Duration = Duration::from_millis(200);
+/// Maximum time to export the remaining spans at shutdown.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(500);
+/// Maximum time to export spans before a function returns its response.
+const FLUSH_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// Name of the instrumentation scope.
 const SCOPE: &str = "service";
 
-/// Exporter of spans.
+/// Span exporter.
 pub(crate) struct Traces {
     provider: SdkTracerProvider,
     tracer: SdkTracer,
 }
 
 impl Traces {
-    /// None where the environment names no collector.
+    /// Creates the exporter; `None` without a collector.
     pub(crate) fn from_env(service: &'static str, env: &Env<'_>) -> Result<Option<Self>, RunError> {
         if env.get(ENDPOINT).is_none() {
             return Ok(None);
@@ -53,7 +53,7 @@ impl Traces {
         let exporter = exporter.build().map_err(|error| RunError::Start(Box::new(error)))?;
         let resource = resource(service);
         let provider = SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build();
-        // The clients of other services find both there.
+        // The clients of other services use both globals.
         global::set_tracer_provider(provider.clone());
         global::set_text_map_propagator(TraceContextPropagator::new());
         let tracer = provider.tracer(SCOPE);
@@ -63,18 +63,18 @@ impl Traces {
     /// Exports all finished spans.
     pub(crate) async fn flush(&self) {
         let provider = self.provider.clone();
-        let _ = timeout(FLUSH_WITHIN, spawn_blocking(move || provider.force_flush())).await;
+        let _ = timeout(FLUSH_TIMEOUT, spawn_blocking(move || provider.force_flush())).await;
     }
 
-    /// Exports all finished spans, and takes no more.
+    /// Exports all finished spans and stops the exporter.
     pub(crate) async fn shut_down(&self) {
         let provider = self.provider.clone();
-        let shut_down = spawn_blocking(move || provider.shutdown_with_timeout(SHUTDOWN_WITHIN));
-        let _ = timeout(2 * SHUTDOWN_WITHIN, shut_down).await;
+        let shut_down = spawn_blocking(move || provider.shutdown_with_timeout(SHUTDOWN_TIMEOUT));
+        let _ = timeout(2 * SHUTDOWN_TIMEOUT, shut_down).await;
     }
 }
 
-/// `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` take precedence.
+/// Returns the resource of this service. `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` take precedence.
 fn resource(service: &'static str) -> Resource {
     let is_named = env::var_os("OTEL_SERVICE_NAME").is_some_and(|name| !name.is_empty());
     let builder = Resource::builder();
@@ -87,8 +87,8 @@ pub(crate) struct RequestSpan {
 }
 
 impl RequestSpan {
-    /// Begins below the span that the headers name, or in a new trace.
-    pub(crate) fn begin(
+    /// Starts a child span of the one in the headers, or a new trace.
+    pub(crate) fn start(
         traces: Option<&Traces>,
         operation: &str,
         method: &'static str,
@@ -104,25 +104,25 @@ impl RequestSpan {
                 let span = span.with_kind(SpanKind::Server).with_attributes(attributes);
                 parent.with_span(tracer.build_with_context(span, &parent))
             }
-            None => parent.with_remote_span_context(unexported(parent.span().span_context())),
+            None => parent.with_remote_span_context(new_span_context(parent.span().span_context())),
         };
         Self { context }
     }
 
-    /// The trace's id, as 32 hexadecimal digits.
+    /// Returns the trace id as 32 hexadecimal digits.
     pub(crate) fn trace_id(&self) -> String {
         self.context.span().span_context().trace_id().to_string()
     }
 
-    /// The headers `traceparent` and `tracestate` for calls below this span. The latter may be empty.
+    /// Returns the headers `traceparent` and `tracestate` for requests of this span. The latter may be empty.
     pub(crate) fn headers(&self) -> (String, String) {
         let span = self.context.span();
         let context = span.span_context();
-        let (trace, own, flags) = (context.trace_id(), context.span_id(), context.trace_flags().to_u8());
-        (format!("00-{trace}-{own}-{flags:02x}"), context.trace_state().header())
+        let (trace_id, span_id, flags) = (context.trace_id(), context.span_id(), context.trace_flags().to_u8());
+        (format!("00-{trace_id}-{span_id}-{flags:02x}"), context.trace_state().header())
     }
 
-    /// Ends the span with the response's status and code. A caller's mistake is no error of the server.
+    /// Ends the span with the response's status and code. Only a 5xx status marks the span as an error.
     pub(crate) fn end(&self, status: u16, outcome: &'static str) {
         let span = self.context.span();
         span.set_attribute(KeyValue::new("http.response.status_code", i64::from(status)));
@@ -134,8 +134,9 @@ impl RequestSpan {
     }
 }
 
-/// Ids of a span that is not exported. A new trace counts as sampled, so that services behind may export theirs.
-fn unexported(parent: &SpanContext) -> SpanContext {
+/// Generates the ids of a span that is not exported. A new trace is marked as sampled, so that upstream services may
+/// export their spans.
+fn new_span_context(parent: &SpanContext) -> SpanContext {
     let (ids, state) = (RandomIdGenerator::default(), parent.trace_state().clone());
     let (trace, flags) = if parent.is_valid() {
         (parent.trace_id(), parent.trace_flags())
@@ -151,25 +152,25 @@ mod tests {
 
     use super::*;
 
-    fn below(traceparent: &'static str) -> (String, String) {
+    fn headers_for(traceparent: &'static str) -> (String, String) {
         let mut headers = HeaderMap::new();
         headers.insert("traceparent", HeaderValue::from_static(traceparent));
         headers.insert("tracestate", HeaderValue::from_static("vendor=1"));
-        RequestSpan::begin(None, "thing_view", "GET", None, &headers).headers()
+        RequestSpan::start(None, "thing_view", "GET", None, &headers).headers()
     }
 
     #[test]
-    fn a_trace_goes_on_under_a_span_of_our_own() {
-        let (passed_on, state) = below("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00");
+    fn a_valid_trace_continues_with_a_new_span() {
+        let (passed_on, state) = headers_for("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00");
         assert_eq!(state, "vendor=1");
-        let own = passed_on.strip_prefix("00-4bf92f3577b34da6a3ce929d0e0e4736-").unwrap();
-        assert!(own.len() == 19 && own.ends_with("-00") && own != "00f067aa0ba902b7-00", "{own}");
+        let span = passed_on.strip_prefix("00-4bf92f3577b34da6a3ce929d0e0e4736-").unwrap();
+        assert!(span.len() == 19 && span.ends_with("-00") && span != "00f067aa0ba902b7-00", "{span}");
     }
 
     #[test]
-    fn what_is_no_trace_is_none_that_goes_on() {
+    fn an_invalid_traceparent_starts_a_new_trace() {
         for bad in ["", "00-00000000000000000000000000000000-00f067aa0ba902b7-01", "00-x-y-01"] {
-            let ((one, state), (other, _)) = (below(bad), below(bad));
+            let ((one, state), (other, _)) = (headers_for(bad), headers_for(bad));
             assert!(one.len() == 55 && one.ends_with("-01") && one != other, "{bad}: {one}");
             assert_eq!(state, "");
         }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{JWT_SECRET, PASSWORD, SERVICE_TOKEN, USER};
 
-const ALSO: &str = "the-secret-before-of-the-tests-and-nothing-else";
+const SECONDARY: &str = "the-secret-before-of-the-tests-and-nothing-else";
 const BILLING: &str = "billings-token-of-the-tests-and-of-nothing-else";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -17,7 +17,7 @@ async fn no_secret_token_or_password_is_written_at_any_level() {
     let settings = [
         ("DATABASE_URL", database.url()),
         ("JWT_SECRET", JWT_SECRET),
-        ("JWT_SECRET_ALSO", ALSO),
+        ("JWT_SECRET_SECONDARY", SECONDARY),
         ("SERVICE_TOKEN", SERVICE_TOKEN),
         ("SERVICE_TOKENS", &tokens),
         ("ADMIN_USER", USER),
@@ -42,7 +42,7 @@ async fn no_secret_token_or_password_is_written_at_any_level() {
     };
     let written = everything_it_writes(env!("CARGO_BIN_EXE_customers"), &settings, visit).await.unwrap();
     assert!(written.contains("health_view") && written.contains("service:billing"), "{written}");
-    for secret in [JWT_SECRET, ALSO, SERVICE_TOKEN, BILLING, PASSWORD, "a wrong guess", &issued] {
+    for secret in [JWT_SECRET, SECONDARY, SERVICE_TOKEN, BILLING, PASSWORD, "a wrong guess", &issued] {
         assert!(!secret.is_empty() && !written.contains(secret), "{secret} was written");
     }
 }

@@ -1,7 +1,7 @@
-//! The tokens that people show: who issued them, to whom, and for how long they hold.
+//! Tokens of user accounts: JSON Web Tokens signed with HS256.
 //!
-//! Two secrets may count at a time, so that they can be changed without logging anybody out. A token says by its `kid` which
-//! of them signed it.
+//! Two secrets can be valid at a time, so that a rotation logs no user out. The `kid` of a token names the secret that
+//! signed it.
 
 use common_contract::{Failure, Role};
 use hmac::Mac;
@@ -10,32 +10,55 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-use super::{OperatorName, unauthorized};
-use crate::cursor::keyed;
+use super::{Username, unauthorized};
+use crate::cursor::new_hmac;
 use crate::settings::{Env, SettingError};
 
 pub(super) const ISSUER: &str = "b2b-orders";
 pub(super) const AUDIENCE: &str = "b2b-orders-api";
-/// Clocks of two machines may differ by this much.
+/// Tolerated clock difference between two machines.
 const LEEWAY_SECONDS: u64 = 30;
-/// How long a person's token holds.
+/// Lifetime of a user token, in seconds.
 pub const TOKEN_SECONDS: u32 = 900;
 
-/// What signs, and what is taken for a signature as well.
+const SECONDARY: &str = "JWT_SECRET_SECONDARY";
+/// Deprecated name of `JWT_SECRET_SECONDARY`.
+const DEPRECATED_SECONDARY: &str = "JWT_SECRET_ALSO";
+
+/// The secret that signs, and the one that only verifies during a rotation.
 pub(crate) struct JwtSecrets {
     /// `JWT_SECRET`.
     pub(crate) current: SecretString,
-    /// `JWT_SECRET_ALSO`: the one before, or the next.
-    pub(crate) also: Option<SecretString>,
+    /// `JWT_SECRET_SECONDARY`: the previous or the next secret.
+    pub(crate) secondary: Option<SecretString>,
 }
 
 impl JwtSecrets {
     pub(crate) fn from_env(env: &Env<'_>) -> Result<Self, SettingError> {
-        Ok(Self { current: env.secret("JWT_SECRET")?, also: env.secret_if_any("JWT_SECRET_ALSO") })
+        let secondary = secondary_jwt_secret(env)?.map(|(_, secret)| secret);
+        Ok(Self { current: env.secret("JWT_SECRET")?, secondary })
     }
 }
 
-/// People's tokens: JSON web tokens under one pinned algorithm, HS256.
+/// Returns the secondary secret with the name of its setting, which may be the deprecated one.
+///
+/// # Errors
+///
+/// If both names are set.
+pub(crate) fn secondary_jwt_secret(env: &Env<'_>) -> Result<Option<(&'static str, SecretString)>, SettingError> {
+    match (env.optional_secret(SECONDARY), env.optional_secret(DEPRECATED_SECONDARY)) {
+        (Some(_), Some(_)) => {
+            let problem =
+                format!("set together with its deprecated name {DEPRECATED_SECONDARY}; remove {DEPRECATED_SECONDARY}");
+            Err(SettingError::invalid(SECONDARY, problem))
+        }
+        (Some(secret), None) => Ok(Some((SECONDARY, secret))),
+        (None, Some(secret)) => Ok(Some((DEPRECATED_SECONDARY, secret))),
+        (None, None) => Ok(None),
+    }
+}
+
+/// Issuer and verifier of user tokens. The algorithm is pinned to HS256.
 pub struct Tokens {
     header: Header,
     encoding: EncodingKey,
@@ -56,7 +79,10 @@ struct Claims {
 
 impl Tokens {
     pub(super) fn from_env(env: &Env<'_>) -> Result<Self, SettingError> {
-        let JwtSecrets { current, also } = JwtSecrets::from_env(env)?;
+        let JwtSecrets { current, secondary } = JwtSecrets::from_env(env)?;
+        if env.get(DEPRECATED_SECONDARY).is_some() {
+            tracing::warn!(setting = DEPRECATED_SECONDARY, replacement = SECONDARY, "setting is deprecated");
+        }
         let mut validation = Validation::new(Algorithm::HS256);
         validation.set_issuer(&[ISSUER]);
         validation.set_audience(&[AUDIENCE]);
@@ -70,12 +96,12 @@ impl Tokens {
         Ok(Self {
             header: Header { kid: Some(kid(current.expose_secret())), ..Header::new(Algorithm::HS256) },
             encoding: EncodingKey::from_secret(current.expose_secret().as_bytes()),
-            decoding: [Some(&current), also.as_ref()].into_iter().flatten().map(key).collect(),
+            decoding: [Some(&current), secondary.as_ref()].into_iter().flatten().map(key).collect(),
             validation,
         })
     }
 
-    /// A token for this person that holds for [`TOKEN_SECONDS`].
+    /// Issues a token for a user account. It is valid for [`TOKEN_SECONDS`].
     pub fn issue(&self, name: &str, role: Role) -> Result<String, Failure> {
         let now = jsonwebtoken::get_current_timestamp();
         let claims = Claims {
@@ -90,18 +116,21 @@ impl Tokens {
         jsonwebtoken::encode(&self.header, &claims, &self.encoding).map_err(Failure::internal)
     }
 
-    pub(super) fn verify(&self, token: &str) -> Result<(OperatorName, Role), Failure> {
-        let claims = self.signed_by_us(token)?;
+    pub(super) fn verify(&self, token: &str) -> Result<(Username, Role), Failure> {
+        let claims = self.verified_claims(token)?;
         if claims.iat > jsonwebtoken::get_current_timestamp() + LEEWAY_SECONDS {
             return Err(unauthorized("the token was issued in the future"));
         }
-        let name = OperatorName::try_from(claims.sub).map_err(|_| unauthorized("the token names nobody"))?;
+        let name = Username::try_from(claims.sub).map_err(|_| unauthorized("the token has no valid subject"))?;
         Ok((name, claims.role))
     }
 
-    /// What a secret that counts has signed. To try a key costs less than to look into the token for its name first.
-    fn signed_by_us(&self, token: &str) -> Result<Claims, Failure> {
-        let refused = |error| unauthorized("the token is malformed, expired or not ours").caused_by(error);
+    /// Returns the claims of a token that one of the secrets signed.
+    ///
+    /// Tries each key, which costs less than decoding the token's header first to select one.
+    fn verified_claims(&self, token: &str) -> Result<Claims, Failure> {
+        let refused =
+            |error| unauthorized("the token is malformed, expired or not signed by this system").caused_by(error);
         let mut last = None;
         for (kid, key) in &self.decoding {
             match jsonwebtoken::decode::<Claims>(token, key, &self.validation) {
@@ -111,13 +140,14 @@ impl Tokens {
                 Err(error) => return Err(refused(error)),
             }
         }
-        Err(last.map_or_else(|| unauthorized("the token does not name the secret that signed it"), refused))
+        Err(last
+            .map_or_else(|| unauthorized("the key id of the token does not match the secret that signed it"), refused))
     }
 }
 
-/// Names a secret without giving anything of it away: 8 hexadecimal digits.
+/// Derives the public key id of a secret: 8 hexadecimal digits that reveal nothing about it.
 pub(super) fn kid(secret: &str) -> String {
-    let mut mac = keyed(secret.as_bytes());
+    let mut mac = new_hmac(secret.as_bytes());
     mac.update(b"kid");
     mac.finalize().into_bytes()[..4].iter().map(|byte| format!("{byte:02x}")).collect()
 }

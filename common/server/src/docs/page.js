@@ -1,37 +1,38 @@
-// Shows the document of the service that this page came from. What it looks like is page.css, and Swagger UI's own style.
+// Shows the OpenAPI document of the service that serves this page. Styles are in page.css and Swagger UI's style sheet.
 
-// The document names where a local system listens. "Try it out" asks whoever served the page, wherever that is.
-const servedFromHere = (document) => ({ ...document, servers: [{ url: location.origin }] });
+// The servers of the document are those of a local system. "Try it out" has to send requests to the page's origin
+// instead.
+const withPageOrigin = (document) => ({ ...document, servers: [{ url: location.origin }] });
 
-// Swagger UI fills every field with its example, and nobody's list goes on from the example of a cursor. What may be left
-// out starts empty, and its example moves into the text.
-function emptied(parameter) {
+// Swagger UI prefills every field with its example, but the example of a cursor is not a valid one. Optional fields
+// start empty, and their examples move into the description.
+function withoutExample(parameter) {
   if (parameter.required || parameter.$ref) return parameter;
   const { example, description = "" } = parameter;
-  const told = example ? `${description}\n\nExample: \`${example}\`` : description;
-  return { ...parameter, description: told, example: "" };
+  const text = example ? `${description}\n\nExample: \`${example}\`` : description;
+  return { ...parameter, description: text, example: "" };
 }
 
-const optionalFieldsEmpty = ({ paths, components, ...document }) => ({
+const withoutOptionalExamples = ({ paths, components, ...document }) => ({
   ...document,
-  components: { ...components, parameters: mapValues(components?.parameters ?? {}, emptied) },
-  paths: mapValues(paths, (path) => mapValues(path, withFieldsEmpty)),
+  components: { ...components, parameters: mapValues(components?.parameters ?? {}, withoutExample) },
+  paths: mapValues(paths, (path) => mapValues(path, withoutParameterExamples)),
 });
 
-const withFieldsEmpty = (operation) =>
-  operation.parameters ? { ...operation, parameters: operation.parameters.map(emptied) } : operation;
+const withoutParameterExamples = (operation) =>
+  operation.parameters ? { ...operation, parameters: operation.parameters.map(withoutExample) } : operation;
 
 const mapValues = (object, change) =>
   Object.fromEntries(Object.entries(object).map(([key, value]) => [key, change(value)]));
 
-// A plugin of Swagger UI's: what it does with every document that it has read.
-const asShownHere = {
+// A Swagger UI plugin that transforms the document after it is loaded.
+const adaptDocument = {
   statePlugins: {
     spec: {
       wrapActions: {
         updateJsonSpec: (update) => (document) => {
           window.document.title = document.info.title;
-          return update(optionalFieldsEmpty(servedFromHere(document)));
+          return update(withoutOptionalExamples(withPageOrigin(document)));
         },
       },
     },
@@ -41,10 +42,10 @@ const asShownHere = {
 SwaggerUIBundle({
   dom_id: "#document",
   url: "/openapi.json",
-  plugins: [asShownHere],
+  plugins: [adaptDocument],
   deepLinking: true,
   displayRequestDuration: true,
   defaultModelsExpandDepth: 0,
-  // The document is nothing for a validator on the internet.
+  // Do not send the document to the public validator.
   validatorUrl: null,
 });

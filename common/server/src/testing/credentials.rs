@@ -1,4 +1,4 @@
-//! Who gets in, asked of every operation of a document.
+//! Access control test of every operation in an OpenAPI document.
 
 use common_contract::Role;
 use common_contract::document::REQUIRED_ROLE;
@@ -7,12 +7,14 @@ use reqwest::{Client, Method};
 
 use crate::auth::Tokens;
 
-/// Calls every operation without credentials, with ones that nobody issued, with the token of a person of each role and
-/// with that of a service. Gives one line for each wrong answer, so an empty list is what a test expects.
+/// Calls every operation without credentials, with forged ones, with a user token of each role and with a service
+/// token.
+///
+/// Returns a line per response that contradicts the document; tests expect none.
 ///
 /// # Errors
 ///
-/// Where the document cannot be read or the server cannot be reached.
+/// If the document cannot be parsed or the server cannot be reached.
 pub async fn credentials_that_get_in(
     document: &str,
     base_url: &str,
@@ -20,56 +22,63 @@ pub async fn credentials_that_get_in(
     service_token: &str,
 ) -> Result<Vec<String>, Box<dyn std::error::Error>> {
     let document = Document::parse(document)?;
-    let mut wrong = Vec::new();
+    let mut violations = Vec::new();
     if document.operations().next().is_none() {
-        wrong.push("the document has no operations".to_owned());
+        violations.push("the document has no operations".to_owned());
     }
-    let people = Role::ALL.map(|role| (role, tokens.issue("ann", role)));
+    let users = Role::ALL.map(|role| (role, tokens.issue("ann", role)));
     for operation in document.operations() {
-        let open = operation.schemes().next().is_none();
-        let service = operation.schemes().any(|taken| taken == "serviceToken");
+        let is_public = operation.schemes().next().is_none();
+        let is_for_services = operation.schemes().any(|scheme| scheme == "serviceToken");
         let mut attempts = vec![
-            ("nobody".to_owned(), None, open, 401),
-            ("a made up token".to_owned(), Some("Bearer nobody-issued-this".to_owned()), open, 401),
-            ("a password".to_owned(), Some("Basic YWRtaW46YWRtaW4=".to_owned()), open, 401),
-            ("a longer service token".to_owned(), Some(format!("Bearer {service_token}x")), open, 401),
-            ("a service".to_owned(), Some(format!("Bearer {service_token}")), open || service, 403),
+            ("no credentials".to_owned(), None, is_public, 401),
+            ("a forged token".to_owned(), Some("Bearer forged-token".to_owned()), is_public, 401),
+            ("a password".to_owned(), Some("Basic YWRtaW46YWRtaW4=".to_owned()), is_public, 401),
+            ("an extended service token".to_owned(), Some(format!("Bearer {service_token}x")), is_public, 401),
+            ("a service token".to_owned(), Some(format!("Bearer {service_token}")), is_public || is_for_services, 403),
         ];
-        for (role, token) in &people {
+        for (role, token) in &users {
             let token = token.as_ref().map_err(|failure| failure.message.clone())?;
-            let welcome = open || takes(operation, *role)?;
-            attempts.push((format!("the role {role}"), Some(format!("Bearer {token}")), welcome, 403));
-            attempts.push((format!("a longer token of the role {role}"), Some(format!("Bearer {token}x")), open, 401));
+            let is_allowed = is_public || is_allowed_to(operation, *role)?;
+            attempts.push((format!("the role {role}"), Some(format!("Bearer {token}")), is_allowed, 403));
+            attempts.push((
+                format!("an extended token of the role {role}"),
+                Some(format!("Bearer {token}x")),
+                is_public,
+                401,
+            ));
         }
-        for (who, credentials, welcome, refusal) in attempts {
+        for (caller, credentials, is_allowed, refusal) in attempts {
             let status = call(base_url, operation, credentials.as_deref()).await?;
-            let refused = status == 401 || status == 403;
-            let mistaken = refused == welcome && !login(operation) || refused && !welcome && status != refusal;
-            if mistaken || status >= 500 {
-                wrong.push(format!("{} answered {status} to {who}", operation.id()));
+            let is_refused = status == 401 || status == 403;
+            let is_wrong =
+                is_refused == is_allowed && !is_login(operation) || is_refused && !is_allowed && status != refusal;
+            if is_wrong || status >= 500 {
+                violations.push(format!("{} responded {status} to {caller}", operation.id()));
             }
         }
     }
-    Ok(wrong)
+    Ok(violations)
 }
 
-/// Whether the document lets people of this role in. Where it names people, it says which role they need.
-fn takes(operation: Operation<'_>, role: Role) -> Result<bool, String> {
-    if operation.schemes().all(|taken| taken != "operatorJwt") {
+/// Returns whether the document admits user accounts of this role. An operation for user accounts names the required
+/// role.
+fn is_allowed_to(operation: Operation<'_>, role: Role) -> Result<bool, String> {
+    if operation.schemes().all(|scheme| scheme != "operatorJwt") {
         return Ok(false);
     }
     let required = operation.value[REQUIRED_ROLE].as_str();
     let required = Role::ALL.into_iter().find(|known| Some(known.as_str()) == required);
-    required.map(|required| role >= required).ok_or_else(|| format!("{} needs no role that there is", operation.id()))
+    required.map(|required| role >= required).ok_or_else(|| format!("{} requires no known role", operation.id()))
 }
 
-/// Getting a token answers 401 to a wrong password, whoever asks.
-fn login(operation: Operation<'_>) -> bool {
+/// Returns whether the operation is a login, which responds 401 to wrong passwords regardless of credentials.
+fn is_login(operation: Operation<'_>) -> bool {
     operation.path.starts_with("/auth/") && operation.schemes().next().is_none()
 }
 
 async fn call(base_url: &str, operation: Operation<'_>, credentials: Option<&str>) -> reqwest::Result<u16> {
-    // The document knows no others.
+    // Documents have only standard methods, so the default never applies.
     let method = operation.method.to_uppercase().parse().unwrap_or(Method::GET);
     let url = format!("{base_url}{}", operation.path.replace("{id}", "9223372036854775807"));
     let mut request = Client::new().request(method, url);

@@ -1,11 +1,12 @@
-//! Shared parts of the servers' tests: checks by the document, and the program itself with its log and its metrics.
+//! Helpers shared by the servers' tests: conformance to the OpenAPI document, access checks, and a running program with
+//! its log and metrics.
 
-mod answers;
 mod credentials;
 mod program;
+mod responses;
 mod scrape;
 
-pub use answers::runtime;
 pub use credentials::credentials_that_get_in;
 pub use program::{Program, everything_it_writes};
+pub use responses::runtime;
 pub use scrape::Scrape;

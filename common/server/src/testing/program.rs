@@ -1,6 +1,6 @@
-//! A server's program as a process of its own, started from nothing but the settings of a test, and all that it writes.
+//! A server program that runs as a separate process with the settings of a test.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a helper of a test fails the test")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test helper fails the test")]
 
 use std::iter;
 use std::process::Stdio;
@@ -17,36 +17,36 @@ use tokio::time::{sleep, timeout};
 
 use super::Scrape;
 
-/// How long anything that is waited for may take.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// How long to wait before looking again.
-const POLL: Duration = Duration::from_millis(10);
+/// Maximum time for any event that a test waits for.
+const MAX_WAIT: Duration = Duration::from_secs(30);
+/// Interval between two polls.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// A running program. It is killed at the end of the test.
+/// A running program. It is killed on drop.
 pub struct Program {
-    /// The process itself.
+    /// The process.
     pub process: Child,
-    /// Where it answers.
+    /// Base URL of its server.
     pub base_url: String,
     metrics_url: Option<String>,
-    log: Writing,
-    errors: Writing,
+    log: Output,
+    errors: Output,
 }
 
-/// The lines that a program has written until now, and the task that reads them.
-struct Writing {
+/// Lines that a program has written so far, with the task that reads them.
+struct Output {
     lines: Arc<Mutex<Vec<String>>>,
     reader: JoinHandle<()>,
 }
 
-impl Writing {
-    fn read(output: impl AsyncRead + Send + Unpin + 'static) -> Self {
+impl Output {
+    fn capture(output: impl AsyncRead + Send + Unpin + 'static) -> Self {
         let lines = Arc::<Mutex<Vec<String>>>::default();
-        let kept = Arc::clone(&lines);
+        let buffer = Arc::clone(&lines);
         let reader = tokio::spawn(async move {
             let mut output = BufReader::new(output).lines();
             while let Ok(Some(line)) = output.next_line().await {
-                kept.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+                buffer.lock().unwrap_or_else(PoisonError::into_inner).push(line);
             }
         });
         Self { lines, reader }
@@ -56,26 +56,25 @@ impl Writing {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Reads nothing any more.
+    /// Stops reading and closes the pipe.
     async fn stop(&mut self) {
         self.reader.abort();
         let _ = (&mut self.reader).await;
     }
 
-    /// All that was written until the program's end.
+    /// Waits until the program closes its output and returns all lines.
     async fn all(self) -> Vec<String> {
         let Self { lines, reader } = self;
-        reader.await.expect("it is read");
+        reader.await.expect("the reader does not panic");
         std::mem::take(&mut *lines.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// Runs a program with these settings on a port of its own, its log at the lowest level of all, while `visit` uses it at its
-/// base URL. Gives all that it wrote.
+/// Runs a program with these settings at log level TRACE while `visit` uses it at its base URL. Returns all its output.
 ///
 /// # Errors
 ///
-/// Where it does not start, with what it wrote.
+/// If it does not start, with its output.
 pub async fn everything_it_writes(
     path: &str,
     settings: &[(&'static str, &str)],
@@ -84,21 +83,21 @@ pub async fn everything_it_writes(
     let settings = settings.iter().map(|(name, value)| (*name, (*value).to_owned()));
     let program = Program::try_start(path, settings.chain([("RUST_LOG", "trace".to_owned())])).await?;
     visit(program.base_url.clone()).await;
-    Ok(program.end().await)
+    Ok(program.stop().await)
 }
 
 impl Program {
-    /// Starts the program on any port, in the development profile unless the settings say otherwise, and waits until it answers.
+    /// Starts the program on a free port and waits until it listens. The profile is development unless set.
     ///
     /// # Panics
     ///
-    /// Where it does not start.
+    /// If it does not start.
     pub async fn start(path: &str, settings: impl IntoIterator<Item = (&'static str, String)>) -> Self {
         let settings = iter::once(("PROFILE", "development".to_owned())).chain(settings);
-        Self::try_start(path, settings).await.unwrap_or_else(|wrote| panic!("it does not start: {wrote}"))
+        Self::try_start(path, settings).await.unwrap_or_else(|output| panic!("the program did not start: {output}"))
     }
 
-    /// The same with no other settings than these. Gives all that it wrote where it ends before it answers.
+    /// Starts the program with these settings only. Returns its output as the error if it exits before it listens.
     async fn try_start(path: &str, settings: impl IntoIterator<Item = (&'static str, String)>) -> Result<Self, String> {
         let mut process = Command::new(path)
             .env_clear()
@@ -110,81 +109,86 @@ impl Program {
             .kill_on_drop(true)
             .spawn()
             .expect("the program starts");
-        let log = Writing::read(process.stdout.take().expect("it is piped"));
-        let errors = Writing::read(process.stderr.take().expect("it is piped"));
+        let log = Output::capture(process.stdout.take().expect("the output is piped"));
+        let errors = Output::capture(process.stderr.take().expect("the output is piped"));
         let mut program = Self { process, base_url: String::new(), metrics_url: None, log, errors };
-        let says = |line: &Value, end: &str| line["message"].as_str().is_some_and(|message| message.ends_with(end));
+        let has_message =
+            |line: &Value, end: &str| line["message"].as_str().is_some_and(|message| message.ends_with(end));
         tokio::select! {
-            line = line(&program.log, |line| says(line, "is listening")) => program.base_url = url(&line),
-            _ = program.process.wait() => return Err(program.end().await),
+            line = line(&program.log, |line| has_message(line, "is listening")) => program.base_url = url(&line),
+            _ = program.process.wait() => return Err(program.stop().await),
         }
-        program.metrics_url = program.lines().iter().find(|line| says(line, "served at /metrics")).map(url);
+        program.metrics_url =
+            program.lines().iter().find(|line| has_message(line, "serving metrics at /metrics")).map(url);
         Ok(program)
     }
 
-    /// Stops it. Gives all that it wrote.
-    async fn end(mut self) -> String {
+    /// Stops the program and returns all its output.
+    async fn stop(mut self) -> String {
         if let Some(id) = self.process.id().and_then(|id| id.try_into().ok()) {
-            // It may have ended by itself.
+            // Fails if the program has already exited.
             let _ = kill(Pid::from_raw(id), Signal::SIGTERM);
         }
-        timeout(PATIENCE, self.process.wait()).await.expect("it stops in time").expect("it can be waited for");
+        timeout(MAX_WAIT, self.process.wait())
+            .await
+            .expect("the program stops in time")
+            .expect("the process can be waited for");
         let lines = [self.log.all().await, self.errors.all().await].concat();
         lines.into_iter().map(|line| line + "\n").collect()
     }
 
-    /// Closes the pipes of its output, as if the log's reader had ended.
+    /// Closes the pipes of its output, as if the log's reader had exited.
     pub async fn stop_reading(&mut self) {
         self.log.stop().await;
         self.errors.stop().await;
     }
 
-    /// What it has logged until now.
+    /// Returns the log lines written so far.
     ///
     /// # Panics
     ///
-    /// Where a line is no JSON.
+    /// If a line is not JSON.
     pub fn lines(&self) -> Vec<Value> {
         parsed(&self.log)
     }
 
-    /// The first line of the log that is as wanted, as soon as it is there.
+    /// Waits for a matching log line and returns the first one.
     ///
     /// # Panics
     ///
-    /// Where there is none after half a minute.
-    pub async fn line(&self, wanted: impl Fn(&Value) -> bool) -> Value {
-        line(&self.log, wanted).await
+    /// If there is none within 30 s.
+    pub async fn line(&self, matches: impl Fn(&Value) -> bool) -> Value {
+        line(&self.log, matches).await
     }
 
     /// Scrapes its metrics.
     ///
     /// # Panics
     ///
-    /// Where it has none, or not as Prometheus reads them.
+    /// If it serves no metrics, or not in the Prometheus text format.
     pub async fn scrape(&self) -> Scrape {
-        let url = self.metrics_url.as_ref().unwrap_or_else(|| panic!("METRICS_PORT is not among the settings"));
-        let answer = reqwest::get(format!("{url}/metrics")).await.expect("the metrics are served");
-        Scrape::read(&answer.text().await.expect("they are text"))
+        let url = self.metrics_url.as_ref().unwrap_or_else(|| panic!("METRICS_PORT is not set"));
+        let response = reqwest::get(format!("{url}/metrics")).await.expect("the metrics are served");
+        Scrape::read(&response.text().await.expect("the metrics are text"))
     }
 }
 
 fn url(line: &Value) -> String {
-    format!("http://{}", line["address"].as_str().expect("the line names the address"))
+    format!("http://{}", line["address"].as_str().expect("the line has the field address"))
 }
 
-fn parsed(log: &Writing) -> Vec<Value> {
+fn parsed(log: &Output) -> Vec<Value> {
     log.lines().iter().map(|line| serde_json::from_str(line).expect("a line of the log is JSON")).collect()
 }
 
-async fn line(log: &Writing, wanted: impl Fn(&Value) -> bool) -> Value {
+async fn line(log: &Output, matches: impl Fn(&Value) -> bool) -> Value {
     let started = Instant::now();
     loop {
         let lines = parsed(log);
-        if let Some(line) = lines.iter().find(|line| wanted(line)) {
+        if let Some(line) = lines.iter().find(|line| matches(line)) {
             return line.clone();
         }
-        assert!(started.elapsed() < PATIENCE, "no such line in {lines:#?}");
-        sleep(POLL).await;
+        assert!(started.elapsed() < MAX_WAIT, "no matching line in {lines:#?}");
+        sleep(POLL_INTERVAL).await;
     }
 }

@@ -1,21 +1,21 @@
-//! The metrics of a server, read as strictly as their format allows (text, version 0.0.4).
+//! Strict parser of the Prometheus text format, version 0.0.4.
 
-#![expect(clippy::panic, reason = "a helper of a test fails the test")]
+#![expect(clippy::panic, reason = "a test helper fails the test")]
 
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The samples of one scrape.
 pub struct Scrape {
-    /// By name and labels, as they are written.
+    /// By series: name and labels as in the text.
     samples: BTreeMap<String, f64>,
 }
 
 impl Scrape {
-    /// Reads the text of a scrape.
+    /// Parses the text of a scrape.
     ///
     /// # Panics
     ///
-    /// Where a line is no sample, or a sample has no description.
+    /// If a line is not a sample, or a metric has no HELP or TYPE.
     pub fn read(text: &str) -> Self {
         let (mut samples, mut described, mut typed) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
         for line in text.lines().filter(|line| !line.is_empty()) {
@@ -24,19 +24,19 @@ impl Scrape {
                 ["#", "HELP", name, _] => drop(described.insert(name)),
                 ["#", "TYPE", name, kind] => drop(typed.insert(name, kind)),
                 _ => {
-                    let (series, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("{line:?} is no sample"));
-                    let value = value.parse().unwrap_or_else(|_| panic!("{line:?} has no value"));
+                    let (series, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("{line:?} is not a sample"));
+                    let value = value.parse().unwrap_or_else(|_| panic!("{line:?} has no numeric value"));
                     let name = series.split('{').next().unwrap_or_default();
                     let family = family(name, &typed).unwrap_or_else(|| panic!("{name} has no TYPE"));
                     assert!(described.contains(family), "{family} has no HELP");
-                    assert!(samples.insert(series.to_owned(), value).is_none(), "{series} is there twice");
+                    assert!(samples.insert(series.to_owned(), value).is_none(), "{series} is duplicated");
                 }
             }
         }
         Self { samples }
     }
 
-    /// The sum of the samples of this name that have all of these labels; 0 where there is none.
+    /// Returns the sum of the samples with this name and all of these labels; 0 if there are none.
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let samples = self.samples.iter().filter(|(series, _)| {
             let (found, rest) = series.split_once('{').unwrap_or((series, ""));
@@ -45,16 +45,16 @@ impl Scrape {
         samples.map(|(_, value)| value).sum()
     }
 
-    /// The names of all samples, without their labels.
+    /// Returns the names of all samples, without labels.
     pub fn names(&self) -> BTreeSet<&str> {
         self.samples.keys().filter_map(|series| series.split('{').next()).collect()
     }
 }
 
-/// The name under which a sample is described: those of a histogram end otherwise.
+/// Returns the name of a sample's metric family: the sample's name, without a histogram's suffix.
 fn family<'n>(name: &'n str, typed: &BTreeMap<&str, &str>) -> Option<&'n str> {
-    let of_histogram = ["_bucket", "_sum", "_count"].iter().filter_map(|end| name.strip_suffix(end));
-    let mut histograms = of_histogram.filter(|family| typed.get(family) == Some(&"histogram"));
+    let without_suffix = ["_bucket", "_sum", "_count"].iter().filter_map(|suffix| name.strip_suffix(suffix));
+    let mut histograms = without_suffix.filter(|family| typed.get(family) == Some(&"histogram"));
     histograms.next().or_else(|| typed.contains_key(name).then_some(name))
 }
 
@@ -66,7 +66,7 @@ mod tests {
         "# HELP a_total What a is\n# TYPE a_total counter\na_total{b=\"1\",c=\"x\"} 2\na_total{b=\"2\"} 3\n";
 
     #[test]
-    fn samples_are_added_up_by_their_labels() {
+    fn samples_are_summed_by_labels() {
         let scrape = Scrape::read(GOOD);
         assert_eq!([scrape.sum("a_total", &[]), scrape.sum("a_total", &[("b", "1")])], [5.0, 2.0]);
         assert_eq!([scrape.sum("a", &[]), scrape.sum("a_total", &[("b", "3")])], [0.0, 0.0]);

@@ -1,4 +1,4 @@
-//! What a handler returns.
+//! Responses that handlers return.
 
 use std::marker::PhantomData;
 
@@ -11,65 +11,65 @@ use http::{HeaderValue, StatusCode, header};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// A finished HTTP response, documented as `R`.
+/// Finished HTTP response, documented as `R`.
 ///
-/// A replayed answer has to be the saved bytes, an error needs headers of its own, and every answer carries the
-/// correlation id. dropshot's typed responses can do none of the three, so handlers give the response itself and
-/// borrow only the description of `R`.
+/// A replayed response must be the stored bytes, errors need additional headers, and every response carries the
+/// correlation id. dropshot's typed responses support none of these, so handlers return the HTTP response itself and
+/// take only the documentation of `R`.
 pub struct Answer<R> {
     response: http::Response<Body>,
     documented_as: PhantomData<fn() -> R>,
 }
 
-/// An answer with 200 and no headers of its own.
+/// Response 200 without additional headers.
 pub type OkAnswer<T> = Answer<HttpResponseOk<T>>;
-/// An answer with 201 and no headers of its own.
+/// Response 201 without additional headers.
 pub type CreatedAnswer<T> = Answer<HttpResponseCreated<T>>;
-/// An answer with 200 and these headers.
+/// Response 200 with the headers `H`.
 pub type OkWith<T, H> = Answer<HttpResponseHeaders<HttpResponseOk<T>, H>>;
-/// An answer with 201 and these headers.
+/// Response 201 with the headers `H`.
 pub type CreatedWith<T, H> = Answer<HttpResponseHeaders<HttpResponseCreated<T>, H>>;
 
 impl<R> Answer<R> {
-    /// Sends this response.
+    /// Wraps an HTTP response.
     pub fn new(response: http::Response<Body>) -> Self {
         Self { response, documented_as: PhantomData }
     }
 
-    /// The response itself.
+    /// Returns the HTTP response.
     pub fn into_response(self) -> http::Response<Body> {
         self.response
     }
 }
 
 impl<R: HttpResponse> Answer<R> {
-    /// Sends exactly what is documented.
+    /// Creates the response from its documented type.
     ///
     /// # Errors
     ///
-    /// Where the value cannot be written as JSON.
+    /// If the value cannot be serialized as JSON.
     pub fn of(documented: R) -> Result<Self, Failure> {
         documented.to_result().map(Self::new).map_err(Failure::internal)
     }
 }
 
 impl<T: Serialize + JsonSchema + Send + Sync + 'static> OkAnswer<T> {
-    /// Sends this with 200.
+    /// Creates a response with status 200.
     ///
     /// # Errors
     ///
-    /// Where the value cannot be written as JSON.
+    /// If the value cannot be serialized as JSON.
     pub fn ok(body: T) -> Result<Self, Failure> {
         Self::of(HttpResponseOk(body))
     }
 }
 
 impl<T: Serialize + JsonSchema + Send + Sync + 'static> CreatedAnswer<T> {
-    /// Sends this with 201.
+    /// Creates a response with status 201.
     ///
     /// # Errors
     ///
-    /// Where the value cannot be written as JSON.
+    /// If the value cannot be serialized as JSON.
     pub fn created(body: T) -> Result<Self, Failure> {
         Self::of(HttpResponseCreated(body))
     }
@@ -80,31 +80,31 @@ where
     T: HttpCodedResponse,
     H: JsonSchema + Serialize + Send + Sync + 'static,
 {
-    /// Sends bytes that were saved when the request was first carried out, under the documented status.
+    /// Creates a response from the stored body of the request's first execution, with the documented status.
     ///
     /// # Errors
     ///
-    /// Where a header's value cannot be sent.
+    /// If a header's value is invalid.
     pub fn saved(json: Vec<u8>, headers: H) -> Result<Self, Failure> {
-        let documented = HttpResponseHeaders::new(SavedAs::<T>(json, PhantomData), headers);
+        let documented = HttpResponseHeaders::new(StoredBody::<T>(json, PhantomData), headers);
         documented.to_result().map(Self::new).map_err(Failure::internal)
     }
 }
 
-/// Saved bytes under the status of `T`.
-struct SavedAs<T>(Vec<u8>, PhantomData<fn() -> T>);
+/// A stored body with the status of `T`.
+struct StoredBody<T>(Vec<u8>, PhantomData<fn() -> T>);
 
-impl<T: HttpCodedResponse> HttpCodedResponse for SavedAs<T> {
+impl<T: HttpCodedResponse> HttpCodedResponse for StoredBody<T> {
     type Body = T::Body;
     const STATUS_CODE: StatusCode = T::STATUS_CODE;
     const DESCRIPTION: &'static str = T::DESCRIPTION;
 }
 
-impl<T: HttpCodedResponse> From<SavedAs<T>> for Result<http::Response<Body>, HttpError> {
-    fn from(saved: SavedAs<T>) -> Self {
+impl<T: HttpCodedResponse> From<StoredBody<T>> for Result<http::Response<Body>, HttpError> {
+    fn from(stored: StoredBody<T>) -> Self {
         let json = HeaderValue::from_static("application/json");
         let response = http::Response::builder().status(T::STATUS_CODE).header(header::CONTENT_TYPE, json);
-        Ok(response.body(saved.0.into())?)
+        Ok(response.body(stored.0.into())?)
     }
 }
 
@@ -122,12 +122,12 @@ impl<R: HttpResponse> HttpResponse for Answer<R> {
     }
 }
 
-/// `Idempotent-Replayed: true`, or no such header.
+/// Returns the value of `Idempotent-Replayed`: `true`, or no header.
 pub fn replayed(replayed: bool) -> Option<String> {
     replayed.then(|| "true".to_owned())
 }
 
-/// Headers of an answer that shows a resource.
+/// Headers of a response with a resource.
 #[derive(Serialize, JsonSchema)]
 pub struct EntityHeaders {
     /// The resource's version, `"v7"`, to be sent back in If-Match.
@@ -136,7 +136,7 @@ pub struct EntityHeaders {
     pub etag: String,
 }
 
-/// Headers of an answer that shows a resource just changed under an idempotency key.
+/// Headers of a response with a resource changed under an idempotency key.
 #[derive(Serialize, JsonSchema)]
 pub struct ChangedHeaders {
     /// The resource's version, `"v7"`, to be sent back in If-Match.
@@ -149,7 +149,7 @@ pub struct ChangedHeaders {
     pub idempotent_replayed: Option<String>,
 }
 
-/// Headers of an answer that shows a resource just made.
+/// Headers of a response with a created resource.
 #[derive(Serialize, JsonSchema)]
 pub struct CreatedHeaders {
     /// Where the new resource is.
@@ -162,7 +162,7 @@ pub struct CreatedHeaders {
     pub etag: String,
 }
 
-/// Headers of an answer that shows a resource just made under an idempotency key.
+/// Headers of a response with a resource created under an idempotency key.
 #[derive(Serialize, JsonSchema)]
 pub struct KeyedCreatedHeaders {
     /// Where the new resource is.

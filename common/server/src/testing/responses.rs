@@ -1,4 +1,4 @@
-//! Verifies every response of every test against the document: its status, its code, its headers, its body.
+//! Verification of every response in every test against the OpenAPI document: status, code, headers and body.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -13,26 +13,26 @@ use serde_json::Value;
 
 use crate::Runtime;
 
-/// Compiled documents of this process: every test has a server of its own.
+/// Verifiers by document, shared by the servers of all tests in this process.
 static VERIFIERS: Mutex<BTreeMap<&'static str, Arc<Verifier>>> = Mutex::new(BTreeMap::new());
 
-/// Headers that a client acts on. None is sent unless the document has it.
-const ACTED_ON: [&str; 5] = ["etag", "idempotent-replayed", "location", "retry-after", "www-authenticate"];
-/// dropshot adds it to every response, after this verification.
-const ADDED_LATER: &str = "X-Request-Id";
+/// Headers that affect a client's behaviour. They must be documented.
+const SIGNIFICANT_HEADERS: [&str; 5] = ["etag", "idempotent-replayed", "location", "retry-after", "www-authenticate"];
+/// Header that dropshot adds to every response after this verification.
+const ADDED_BY_DROPSHOT: &str = "X-Request-Id";
 
-/// A document, and the parts of it that were needed so far.
+/// A document with its compiled responses.
 struct Verifier {
     document: Document,
-    /// By operation and status. Compiled when first needed, as a test needs few of them.
+    /// By operation and status. Compiled on first use, because a test uses few of them.
     expected: Mutex<BTreeMap<(String, u16), Arc<Expected>>>,
 }
 
-/// One response, as documented.
+/// A documented response.
 struct Expected {
-    /// None without a body.
+    /// `None` without a body.
     body: Option<Validator>,
-    /// Empty where it is no failure.
+    /// Empty for a success.
     codes: Vec<String>,
     headers: Vec<ExpectedHeader>,
 }
@@ -44,12 +44,14 @@ struct ExpectedHeader {
     value: Validator,
 }
 
-/// A runtime whose server has to answer every operation of the document as documented. A response that deviates ends the
-/// process with a message: a test may well expect the failure that anything milder would look like.
+/// Returns a runtime whose server must respond as documented.
+///
+/// An undocumented response exits the process with a message. A milder reaction could look like a failure that the test
+/// expects.
 ///
 /// # Errors
 ///
-/// Where the document cannot be read.
+/// If the document cannot be parsed.
 pub fn runtime(document: &'static str) -> Result<Runtime, serde_json::Error> {
     let mut known = VERIFIERS.lock().unwrap_or_else(PoisonError::into_inner);
     let verifier = match known.get(document) {
@@ -59,17 +61,17 @@ pub fn runtime(document: &'static str) -> Result<Runtime, serde_json::Error> {
             Arc::clone(known.entry(document).or_insert(Arc::new(verifier)))
         }
     };
-    Ok(Runtime::with_response_hook(move |operation, response| verifier.verified(operation, response)))
+    Ok(Runtime::with_response_hook(move |operation, response| verifier.verify(operation, response)))
 }
 
 impl Verifier {
-    fn verified(&self, operation: &str, response: Response<Body>) -> Response<Body> {
+    fn verify(&self, operation: &str, response: Response<Body>) -> Response<Body> {
         if self.document.operation(operation).is_none() {
             return response;
         }
         let (head, body) = response.into_parts();
         let status = head.status.as_u16();
-        // Every body is in memory, so it is there at once.
+        // All bodies are in memory, so collecting them never waits.
         let body = body.collect().now_or_never().and_then(Result::ok).map(Collected::to_bytes);
         let problems = match (self.expected(operation, status), &body) {
             (Ok(expected), Some(body)) => expected.problems(&head.headers, body),
@@ -80,9 +82,9 @@ impl Verifier {
         if !problems.is_empty() {
             let body = String::from_utf8_lossy(&body);
             let problems = problems.join("\n");
-            // Not by a macro: their output is kept until the test has ended, and this ends it.
+            // The test harness captures the output of `eprintln!` until the test ends, which would lose it here.
             let _ =
-                writeln!(std::io::stderr(), "{operation} answered {status}, not as documented:\n{problems}\n{body}");
+                writeln!(std::io::stderr(), "{operation}: response {status} is not as documented:\n{problems}\n{body}");
             std::process::exit(1);
         }
         Response::from_parts(head, body.into())
@@ -102,16 +104,16 @@ impl Verifier {
 
 impl Expected {
     fn read(document: &Document, operation: &str, status: u16) -> Result<Self, String> {
-        let operation = document.operation(operation).ok_or("there is no such operation")?;
-        let answer = operation.responses().find(|(documented, _)| *documented == status.to_string());
-        let (_, answer) = answer.ok_or("the status is not documented for this operation")?;
-        let answer = document.resolve(answer);
-        let content = &answer["content"]["application/json"];
+        let operation = document.operation(operation).ok_or("the operation is not documented")?;
+        let response = operation.responses().find(|(documented, _)| *documented == status.to_string());
+        let (_, response) = response.ok_or("the status is not documented for this operation")?;
+        let response = document.resolve(response);
+        let content = &response["content"]["application/json"];
         let schema = content.get("schema");
         let body = schema.map(|schema| document.validator(schema, Strictness::Closed)).transpose()?;
         let codes = content["examples"].as_object().into_iter().flatten().map(|(code, _)| code.clone()).collect();
-        let headers = answer["headers"].as_object().into_iter().flatten();
-        let headers = headers.filter(|(name, _)| *name != ADDED_LATER).map(|(name, header)| {
+        let headers = response["headers"].as_object().into_iter().flatten();
+        let headers = headers.filter(|(name, _)| *name != ADDED_BY_DROPSHOT).map(|(name, header)| {
             let header = document.resolve(header);
             Ok(ExpectedHeader {
                 name: name.clone(),
@@ -133,27 +135,28 @@ impl Expected {
                 None => {}
             }
         }
-        let is_expected = |name: &str| self.headers.iter().any(|header| header.name.eq_ignore_ascii_case(name));
-        let surprising = ACTED_ON.into_iter().filter(|name| headers.contains_key(*name) && !is_expected(name));
-        problems.extend(surprising.map(|name| format!("{name} is not documented")));
+        let is_documented = |name: &str| self.headers.iter().any(|header| header.name.eq_ignore_ascii_case(name));
+        let undocumented =
+            SIGNIFICANT_HEADERS.into_iter().filter(|name| headers.contains_key(*name) && !is_documented(name));
+        problems.extend(undocumented.map(|name| format!("{name} is not documented")));
         problems
     }
 
     fn body_problems(&self, headers: &http::HeaderMap, body: &[u8]) -> Vec<String> {
         let Some(validator) = &self.body else {
-            return if body.is_empty() { Vec::new() } else { vec!["there is a body".to_owned()] };
+            return if body.is_empty() { Vec::new() } else { vec!["the body is not documented".to_owned()] };
         };
         if headers.get(http::header::CONTENT_TYPE).is_none_or(|kind| kind != "application/json") {
             return vec!["the body is not declared as JSON".to_owned()];
         }
         let body: Value = match serde_json::from_slice(body) {
             Ok(body) => body,
-            Err(error) => return vec![format!("the body is no JSON: {error}")],
+            Err(error) => return vec![format!("the body is not JSON: {error}")],
         };
         let mut problems = validator.problems(&body);
         let code = body["error_code"].as_str().or_else(|| body["error"]["code"].as_str()).unwrap_or_default();
         if !self.codes.is_empty() && !self.codes.iter().any(|documented| documented == code) {
-            problems.push(format!("the code {code:?} is not documented under this status for this operation"));
+            problems.push(format!("the code {code:?} is not documented for this operation and status"));
         }
         problems
     }
@@ -205,7 +208,7 @@ mod tests {
     const TAG: (&str, &str) = ("etag", "v1");
 
     #[test]
-    fn an_answer_as_documented_has_no_problem() {
+    fn a_documented_response_has_no_problems() {
         assert_eq!(problems(200, &[TAG], r#"{"id":1}"#), [""; 0]);
         assert_eq!(problems(200, &[TAG], r#"{"id":1,"note":null}"#), [""; 0]);
         assert_eq!(problems(204, &[], ""), [""; 0]);
@@ -213,18 +216,18 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_not_documented_is_a_problem() {
+    fn undocumented_properties_are_problems() {
         for (status, headers, body, expected) in [
             (404, &[][..], "{}", "the status is not documented"),
             (200, &[], r#"{"id":1}"#, "ETag is missing"),
             (200, &[("etag", "too long")], r#"{"id":1}"#, "ETag: "),
             (200, &[TAG, ("content-type", "text/plain")], r#"{"id":1}"#, "the body is not declared as JSON"),
-            (200, &[TAG], "{", "the body is no JSON"),
+            (200, &[TAG], "{", "the body is not JSON"),
             (200, &[TAG], "{}", "\"id\" is a required property"),
             (200, &[TAG], r#"{"id":"1"}"#, "/id: "),
             (200, &[TAG], r#"{"id":null}"#, "/id: "),
             (200, &[TAG], r#"{"id":1,"more":1}"#, "Additional properties are not allowed"),
-            (204, &[], "{}", "there is a body"),
+            (204, &[], "{}", "the body is not documented"),
             (503, &[("retry-after", "0")], r#"{"error_code":"unavailable"}"#, "Retry-After: "),
             (200, &[TAG, ("location", "/things/1")], r#"{"id":1}"#, "location is not documented"),
             (503, &[("retry-after", "soon")], r#"{"error_code":"unavailable"}"#, "Retry-After: "),
