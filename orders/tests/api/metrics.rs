@@ -78,7 +78,7 @@ async fn a_reservation_that_has_passed_is_counted() {
     harness.sql("UPDATE orders SET reserved_until = UTC_TIMESTAMP(6) - INTERVAL 1 SECOND").await;
     let program = program(&harness).await;
     harness.becomes("SELECT COUNT(*) AS n FROM orders WHERE status = 'CANCELED'", 1).await;
-    program.line(|line| line["job"] == "cancel orders whose reservation has passed").await;
+    program.line(|line| line["job"] == "cancel orders whose reservation has expired").await;
     assert_eq!(program.scrape().await.sum("reservations_expired_total", &[]), 1.0);
 }
 
