@@ -1,7 +1,7 @@
 //! Background jobs.
 //!
-//! Every server of a deployment runs all of them without coordination: an order that one server has locked is skipped by
-//! the others, and deleting a key that no longer exists has no effect.
+//! Every server of a deployment runs all of them without coordination: an order that one server has locked is skipped
+//! by the others, and deleting a key that no longer exists has no effect.
 
 use std::fmt::Debug;
 use std::panic::AssertUnwindSafe;

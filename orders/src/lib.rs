@@ -94,7 +94,7 @@ pub struct Context {
     auth: Auth,
     products: Products,
     orders: Orders,
-    /// Aborted when the context is dropped.
+    /// The jobs, which are aborted when the context is dropped.
     _background: JoinSet<()>,
 }
 

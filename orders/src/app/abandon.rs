@@ -1,5 +1,5 @@
-//! Abandonment of a create whose outcome is unknown to the calling service: its order is canceled, or, if there is none, a
-//! late create is refused.
+//! Abandonment of a create whose outcome is unknown to the calling service: its order is canceled, or, if there is
+//! none, a late create is refused.
 
 use common_server::Call;
 use common_server::auth::ServiceCaller;
@@ -16,8 +16,8 @@ use super::{Orders, OrdersError};
 use crate::store::orders;
 
 impl Orders {
-    /// Cancels the order that the create has created, unless it was confirmed, and prevents that a late create adds one. A
-    /// retry changes nothing.
+    /// Cancels the order that the create has created, unless it was confirmed, and prevents a late create from adding
+    /// one. A retry changes nothing.
     pub(crate) async fn abandon(
         &self,
         call: &Call,

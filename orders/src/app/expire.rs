@@ -1,7 +1,7 @@
 //! Expiry of reservations: an order that a service did not confirm in time is canceled, and its stock is returned.
 //!
-//! Until then it is an ordinary CREATED order: a confirm that comes first succeeds, even after the reservation has expired.
-//! Orders of user accounts have no reservation and never expire.
+//! Until then it is an ordinary CREATED order: a confirm that comes first succeeds, even after the reservation has
+//! expired. Orders of user accounts have no reservation and never expire.
 
 use common_contract::OrderId;
 use db::insert::run_all;
@@ -19,8 +19,8 @@ const PAGE: usize = 50;
 
 /// Cancels every order whose reservation has expired, oldest reservation first. Returns their number.
 ///
-/// Each order is canceled in a separate transaction with the lock order of a cancel: the order, then its products. A locked
-/// order is left to the next run, so any number of servers can share the work.
+/// Each order is canceled in a separate transaction with the lock order of a cancel: the order, then its products. A
+/// locked order is left to the next run, so any number of servers can share the work.
 ///
 /// # Errors
 ///

@@ -1,7 +1,7 @@
 //! Transitions of orders that are applied at most once per idempotency key.
 //!
-//! The key, the transition and its response commit together. After a success, retries get the bytes of the first response
-//! until the key expires. A refusal or failure stores nothing, so a retry is evaluated anew.
+//! The key, the transition and its response commit together. After a success, retries get the bytes of the first
+//! response until the key expires. A refusal or failure stores nothing, so a retry is evaluated anew.
 
 use common_contract::{IdempotencyKey, OrderId};
 use db::idempotency::{self, Acquisition, Nonce, RequestKey, ResponseToStore, StoredOutcome};
@@ -137,8 +137,8 @@ impl Orders {
         outcome
     }
 
-    /// Runs the attempt. After an ambiguous COMMIT, reads the key's row to find out whether it happened, and retries if it
-    /// did not. The outcome stays unknown without a key, if the row cannot be read, and after `MAX_RETRIES`.
+    /// Runs the attempt. After an ambiguous COMMIT, reads the key's row to find out whether it happened, and retries if
+    /// it did not. The outcome stays unknown without a key, if the row cannot be read, and after `MAX_RETRIES`.
     pub(super) async fn resolve_ambiguous<F>(
         &self,
         request: Option<&KeyedRequest<'_>>,
@@ -154,7 +154,7 @@ impl Orders {
             let Some(request) = request.filter(|_| is_ambiguous(&outcome) && retries < MAX_RETRIES) else {
                 return outcome;
             };
-            // The key's row is part of the same transaction, so it exists if and only if COMMIT happened.
+            // The key's row commits in the same transaction as the change.
             match self.find_stored(request).await {
                 Ok(Some(response)) => return Ok(response),
                 Ok(None) => retries += 1,
@@ -193,8 +193,9 @@ fn is_ambiguous(outcome: &Result<OrderResponse, OrdersError>) -> bool {
     matches!(outcome, Err(OrdersError::Database(DbError::OutcomeUnknown)))
 }
 
-/// Reports a failed retry as an unknown outcome: the first COMMIT may still be in flight and hold the key's row. A refusal
-/// is definite, because the retry had acquired the key; so is a violation of the create key, because the order exists.
+/// Reports a failed retry as an unknown outcome: the first COMMIT may still be in flight and hold the key's row. A
+/// refusal is definite, because the retry had acquired the key; so is a violation of the create key, because the order
+/// exists.
 fn keep_ambiguous(error: OrdersError) -> OrdersError {
     match error {
         OrdersError::Database(error) if !error.is_unique(orders::UNIQUE_CREATE_KEY) => DbError::OutcomeUnknown.into(),

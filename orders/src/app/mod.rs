@@ -1,7 +1,7 @@
 //! Business rules for products and orders. Contains no HTTP and no SQL.
 //!
-//! `create`, `confirm`, `cancel`, `abandon` and `expire` change orders, `orders` reads them. `products` reads and changes
-//! products and their stock. `idempotent` applies a transition under an idempotency key.
+//! `create`, `confirm`, `cancel`, `abandon` and `expire` change orders, `orders` reads them. `products` reads and
+//! changes products and their stock. `idempotent` applies a transition under an idempotency key.
 
 mod abandon;
 mod cancel;

@@ -21,8 +21,8 @@ const LIST: &str = "orders";
 const SERVICE_LIMIT: Duration = Duration::from_millis(1600);
 /// Part of `SERVICE_LIMIT` for the customer check. The rest is for the database.
 const SERVICE_CHECK_LIMIT: Duration = Duration::from_secs(1);
-/// Time limit of the customer check for a user account. Equal to the max wait for a pooled database connection, so that a
-/// burst is served late rather than refused.
+/// Time limit of the customer check for a user account. Equal to the max wait for a pooled database connection, so that
+/// a burst is served late rather than refused.
 const USER_CHECK_LIMIT: Duration = Duration::from_secs(5);
 
 /// The orders service. Clones share all resources.
@@ -40,8 +40,8 @@ pub(crate) struct Orders {
 }
 
 impl Orders {
-    /// Returns the orders service for one request from a service, with its time limit. Only the wait for the answer to COMMIT
-    /// may exceed it, because without that answer the outcome is unknown.
+    /// Returns the orders service for one request from a service, with its time limit. Only the wait for the answer to
+    /// COMMIT may exceed it, because without that answer the outcome is unknown.
     pub(crate) fn for_service(&self) -> Self {
         let deadline = Instant::now() + SERVICE_LIMIT;
         let (db, stored_responses) = (self.db.until(deadline), self.stored_responses.until(deadline));
@@ -103,8 +103,8 @@ impl Orders {
     }
 }
 
-/// Locks an order until the end of the transaction and checks its version against `If-Match`. Returns the order and the time
-/// after the lock was granted.
+/// Locks an order until the end of the transaction and checks its version against `If-Match`. Returns the order and the
+/// time after the lock was granted.
 pub(super) async fn lock(
     connection: &mut Connection,
     id: OrderId,

@@ -1,5 +1,5 @@
-//! All SQL on the tables of products and orders. The rules for changes are in `app`; the SQL on idempotency keys and on the
-//! index of the product search is in `db`.
+//! All SQL on the tables of products and orders. The rules for changes are in `app`; the SQL on idempotency keys and on
+//! the index of the product search is in `db`.
 
 pub(crate) mod events;
 pub(crate) mod ledger;

@@ -145,7 +145,7 @@ pub(crate) async fn items(connection: &mut Connection, id: OrderId) -> Result<Ve
     Ok(rows.into_iter().map(OrderItem::from).collect())
 }
 
-/// Adds its items to an order.
+/// Combines an order with its items.
 pub(crate) fn with_items(order: OrderSummary, items: Vec<OrderItem>) -> Order {
     let OrderSummary { id, customer_id, status, terms, confirmed_at, canceled_at, version } = order;
     Order { id, customer_id, status, terms, confirmed_at, canceled_at, version, items }
@@ -161,8 +161,8 @@ pub(crate) async fn lock(
     Ok(row.map(|(row, now)| (row.into(), now)))
 }
 
-/// Lists at most `rows` orders that are CREATED past their reservation, oldest reservation first, after the given one. Takes
-/// no locks: locking through this index would take locks in the opposite order of a confirm.
+/// Lists at most `rows` orders that are CREATED past their reservation, oldest reservation first, after the given one.
+/// Takes no locks: locking through this index would take locks in the opposite order of a confirm.
 pub(crate) async fn expired(
     connection: &mut Connection,
     after: Option<(NaiveDateTime, OrderId)>,
@@ -251,7 +251,8 @@ pub(crate) async fn page(
     Ok(rows.into_iter().map(OrderSummary::from).collect())
 }
 
-/// Clamps a time to the range of DATETIME(6). No order is outside the range, so the result of a comparison stays the same.
+/// Clamps a time to the range of DATETIME(6). No order is outside the range, so the result of a comparison stays the
+/// same.
 fn storable(time: Timestamp) -> NaiveDateTime {
     const YEAR_1000: i64 = -30_610_224_000_000_000;
     const YEAR_9999: i64 = 253_370_764_800_000_000;

@@ -87,8 +87,8 @@ pub(crate) enum LockMode {
 }
 
 /// Locks the products of `ids` that exist. Returns them by ascending id, and the database's time after the locks were
-/// granted. The rows are locked in the same order: the database reads them through the primary key, in ascending order, for
-/// lookups and for a scan.
+/// granted. The rows are locked in the same order: the database reads them through the primary key, in ascending order,
+/// for lookups and for a scan.
 pub(crate) async fn lock_all(
     connection: &mut Connection,
     ids: &[ProductId],
@@ -112,8 +112,9 @@ pub(crate) async fn page(connection: &mut Connection, before: i64, rows: usize) 
     Ok(rows.into_iter().map(Product::from).collect())
 }
 
-/// Searches for at most `rows` products with an id below `before`, newest first. Returns them and the id below which the next
-/// page starts. A product that is deleted between the two statements is missing from the page, but does not end the list.
+/// Searches for at most `rows` products with an id below `before`, newest first. Returns them and the id below which
+/// the next page starts. A product that is deleted between the two statements is missing from the page, but does not
+/// end the list.
 pub(crate) async fn search(
     connection: &mut Connection,
     search: &str,
@@ -150,8 +151,8 @@ pub(crate) async fn update(connection: &mut Connection, seen: &Product, patch: &
     }
 }
 
-/// Changes the stock by `delta` if it stays within the limits. Returns whether it did; false also if the product does not
-/// exist.
+/// Changes the stock by `delta` if it stays within the limits. Returns whether it did; false also if the product does
+/// not exist.
 pub(crate) async fn add_stock(
     connection: &mut Connection,
     id: ProductId,
@@ -168,8 +169,8 @@ pub(crate) async fn add_stock(
     Ok(diesel::update(fitting).set(changes).cached().execute(connection).await? == 1)
 }
 
-/// Builds the statement that deducts stock for a number of orders, each of which increments the version. The row must be
-/// locked and have enough stock; otherwise its CHECK constraint fails the statement.
+/// Builds the statement that deducts stock for a number of orders, each of which increments the version. The row must
+/// be locked and have enough stock; otherwise its CHECK constraint fails the statement.
 pub(crate) fn deduct_stock(id: ProductId, qty: i64, orders: i64) -> String {
     format!(
         "UPDATE products SET stock = stock - {qty}, version = version + {orders}, updated_at = UTC_TIMESTAMP(6) \

@@ -88,8 +88,8 @@ enum State {
 
 /// Creates orders from drafts. No two of the drafts may have the same key.
 ///
-/// Locks are taken in the order keys, products, orders. Inserting an item takes a shared lock on its product's row (foreign
-/// key); if two transactions held one and then updated the row, they would deadlock.
+/// Locks are taken in the order keys, products, orders. Inserting an item takes a shared lock on its product's row
+/// (foreign key); if two transactions held one and then updated the row, they would deadlock.
 pub(super) async fn create(
     connection: &mut Connection,
     drafts: &[Arc<Draft>],

@@ -2,8 +2,8 @@
 //!
 //! A transaction holds the lock on a product's row for several round trips, until COMMIT, and all other orders for the
 //! product wait. Orders that would wait for each other therefore share one transaction and one COMMIT. No order fails
-//! because of another one: if a batch fails and one order may be the cause, its orders are queued again and retried one by
-//! one.
+//! because of another one: if a batch fails and one order may be the cause, its orders are queued again and retried one
+//! by one.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -83,8 +83,8 @@ impl Dispatcher {
         Self { db, key_retention, queue: Arc::default() }
     }
 
-    /// Creates an order from the draft, in one batch with others, whose outcomes do not affect this one. A batch in flight is
-    /// executed to its end even if this future is dropped.
+    /// Creates an order from the draft, in one batch with others, whose outcomes do not affect this one. A batch in
+    /// flight is executed to its end even if this future is dropped.
     pub(super) async fn create(&self, draft: Arc<Draft>, deadline: Instant) -> CreateResult {
         let (reply, mut result) = oneshot::channel();
         let ticket = self.queue().push(Pending { draft, deadline, reply });
@@ -187,8 +187,8 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         let mut queue = self.dispatcher.queue();
-        // Decided under the queue's lock: a request past its latest dispatch may already have looked for itself in the queue.
-        // It would not do so again, so it gets its result here.
+        // Decided under the queue's lock: a request past its latest dispatch may already have looked for itself in the
+        // queue. It would not do so again, so it gets its result here.
         let now = Instant::now();
         let returned = mem::take(&mut self.returned).into_iter();
         let (returned, late): (Vec<_>, Vec<_>) = returned.partition(|entry| now < entry.request.latest_dispatch());
@@ -214,7 +214,8 @@ fn shared_by_all(error: &OrdersError) -> Option<impl Fn() -> OrdersError> {
     })
 }
 
-/// Converts a violation of the customer's foreign key: the customers service knew the customer, but the row does not exist.
+/// Converts a violation of the customer's foreign key: the customers service knew the customer, but the row does not
+/// exist.
 fn customer_gone(error: OrdersError, id: CustomerId) -> OrdersError {
     match error {
         OrdersError::Database(DbError::ForeignKey { constraint }) if constraint == orders::CUSTOMER_FOREIGN_KEY => {

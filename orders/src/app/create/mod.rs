@@ -1,7 +1,7 @@
 //! Creation of orders. An order allocates all of its stock at the current prices, or it is not created.
 //!
-//! Each request becomes a `draft`. The dispatcher queues the drafts (`queue`) and creates the orders of a `batch` in one
-//! transaction.
+//! Each request becomes a `draft`. The dispatcher queues the drafts (`queue`) and creates the orders of a `batch` in
+//! one transaction.
 
 mod batch;
 mod dispatch;
@@ -77,7 +77,8 @@ impl Orders {
             return Ok(response);
         }
         match self.check_and_create(call, caller, Some(request), draft).await {
-            // The key's row may have expired although its order exists. That order is the response, whatever the refusal.
+            // The key's row may have expired although its order exists. That order is the response, whatever the
+            // refusal.
             Err(refused) if !is_failure(&refused) => self.find_created(request).await?.ok_or(refused),
             outcome => outcome,
         }
@@ -96,8 +97,8 @@ impl Orders {
         self.resolve_ambiguous(request, attempt).await
     }
 
-    /// Returns the response to an earlier request with this key. If the stored one has expired, rebuilds it from the order's
-    /// current state.
+    /// Returns the response to an earlier request with this key. If the stored one has expired, rebuilds it from the
+    /// order's current state.
     async fn find_created(&self, request: &KeyedRequest<'_>) -> Result<Option<OrderResponse>, OrdersError> {
         if let Some(response) = self.find_stored(request).await? {
             return Ok(Some(response));

@@ -1,20 +1,20 @@
 //! Admission queue for order batches.
 //!
-//! Requests for the same product wait for each other here instead of in the database. A product is claimed by one batch at a
-//! time, and the next batch takes the requests that have arrived in the meantime. The queue uses neither a clock nor the
-//! database.
+//! Requests for the same product wait for each other here instead of in the database. A product is claimed by one batch
+//! at a time, and the next batch takes the requests that have arrived in the meantime. The queue uses neither a clock
+//! nor the database.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::{mem, slice};
 
 use common_contract::ProductId;
 
-/// Maximum of batches in flight, apart from retries. With fewer, more orders share a COMMIT; with more, a slow batch delays
-/// fewer orders.
+/// Maximum number of batches in flight, apart from retries. With fewer, more orders share a COMMIT; with more, a slow
+/// batch delays fewer orders.
 const MAX_SHARED: usize = 4;
-/// Maximum of retries in flight. They wait for locked rows; the limit leaves connections for everything else.
+/// Maximum number of retries in flight. They wait for locked rows; the limit leaves connections for everything else.
 const MAX_RETRIES: usize = 4;
-/// Maximum of orders in a batch. A larger batch would delay its first order too long.
+/// Maximum number of orders in a batch. A larger batch would delay its first order too long.
 const MAX_ORDERS: usize = 32;
 
 /// A request that can be queued.
@@ -28,7 +28,7 @@ pub(super) trait Request {
     /// Returns whether its caller no longer waits for the response.
     fn is_abandoned(&self) -> bool;
 
-    /// Returns whether it can wait for a lock and its deadline does not end the transaction of the whole batch.
+    /// Returns whether it has enough time to wait for a lock without ending the transaction of its whole batch.
     fn can_wait(&self) -> bool;
 }
 
@@ -51,7 +51,7 @@ pub(super) struct Entry<R> {
     pub(super) request: R,
     /// Products whose rows were locked by another transaction.
     locked: Vec<ProductId>,
-    /// Whether a batch with it failed, so that the next attempt is a batch of one.
+    /// Whether a batch that contained it failed, so that the next attempt is a batch of one.
     is_alone: bool,
 }
 
@@ -135,8 +135,8 @@ impl<R: Request> Queue<R> {
         VecDeque::into_iter(taken).map(|entry| entry.request).collect()
     }
 
-    /// Admits the next batch: a retry, or all requests whose products are free, up to the limit. A request overtakes an earlier
-    /// one for the same product only if that one waits for its key or for a locked row.
+    /// Admits the next batch: a retry, or all requests whose products are free, up to the limit. A request overtakes an
+    /// earlier one for the same product only if that one waits for its key or for a locked row.
     pub(super) fn next_batch(&mut self) -> Option<Batch<R>> {
         let retries = self.active.values().filter(|batch| batch.is_retry).count();
         let (can_retry, can_share) = (retries < MAX_RETRIES, self.active.len() - retries < MAX_SHARED);
@@ -186,8 +186,8 @@ impl<R: Request> Queue<R> {
         Some(Batch { id: self.last_id, entries, is_retry })
     }
 
-    /// Ends a batch and queues the returned requests again: behind the pending retries, so that these take turns, and before
-    /// all other requests.
+    /// Ends a batch and queues the returned requests again: behind the pending retries, so that these take turns, and
+    /// before all other requests.
     pub(super) fn finish(&mut self, batch: BatchId, returned: Vec<Entry<R>>) {
         self.active.remove(&batch);
         let behind_retries = self.pending.iter().take_while(|entry| entry.is_retry()).count();
