@@ -5,8 +5,8 @@ use orders_client::{Error, ResponseValue};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::books;
 use crate::harness::{Harness, SERVICE_TOKEN, is_replay, new_order, refusal, refused};
+use crate::invariants;
 
 /// Gives up a create of so many pieces.
 async fn abandon(harness: &Harness, key: &str, product: i64, qty: i64) -> Abandoned {
@@ -25,7 +25,7 @@ async fn abandoning(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_create_that_never_arrived_is_refused_from_then_on() {
+async fn abandoned_key_rejects_a_late_create() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;
     for _ in 0..2 {
@@ -39,11 +39,11 @@ async fn a_create_that_never_arrived_is_refused_from_then_on() {
     assert!(create("other").await.is_ok());
     let operator = harness.operator().order_create().x_idempotency_key("k").body(new_order(&[(a, 1)])).send().await;
     assert!(operator.is_ok(), "the keys of others are not concerned");
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_create_that_arrived_is_canceled() {
+async fn abandon_cancels_a_created_order() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;
     let create = || harness.service().order_create().x_idempotency_key("k").body(new_order(&[(a, 3)])).send();
@@ -57,11 +57,11 @@ async fn a_create_that_arrived_is_canceled() {
     assert!(is_replay(&late));
     assert_eq!(late.into_inner(), made);
     assert_eq!(harness.number("SELECT COUNT(*) AS n FROM orders").await, 1);
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_that_was_confirmed_stays_confirmed() {
+async fn abandon_keeps_a_confirmed_order() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;
     let client = harness.service();
@@ -72,11 +72,11 @@ async fn an_order_that_was_confirmed_stays_confirmed() {
         assert_eq!((ended.outcome, ended.order.as_ref()), (AbandonOutcome::Confirmed, Some(&confirmed)));
     }
     assert_eq!(harness.stock(a).await, 7);
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_order_of_another_request_under_the_key_is_left_alone() {
+async fn abandon_with_different_content_is_rejected_and_changes_nothing() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;
     let create = || harness.service().order_create().x_idempotency_key("k").body(new_order(&[(a, 3)])).send();
@@ -87,11 +87,11 @@ async fn the_order_of_another_request_under_the_key_is_left_alone() {
     assert_eq!(refusal(abandoning(&harness, "k", a, 4).await), reused, "the order tells where the key cannot");
     assert_eq!(harness.stock(a).await, 7);
     assert!(is_replay(&create().await.unwrap()));
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_is_canceled_also_when_its_key_has_expired() {
+async fn abandon_cancels_the_order_of_an_expired_key() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;
     let create = || harness.service().order_create().x_idempotency_key("k").body(new_order(&[(a, 3)])).send();
@@ -100,11 +100,11 @@ async fn an_order_is_canceled_also_when_its_key_has_expired() {
     assert_eq!(abandon(&harness, "k", a, 3).await.outcome, AbandonOutcome::Canceled);
     assert_eq!(harness.stock(a).await, 10);
     assert_eq!(refusal(create().await), refused(409, "idempotency_key_abandoned"));
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_create_and_its_abandon_at_once_leave_no_order_alive() {
+async fn concurrent_create_and_abandon_leave_no_active_order() {
     let harness = Harness::start().await;
     let a = harness.product("A", 100).await;
     let client = harness.service();
@@ -119,11 +119,11 @@ async fn a_create_and_its_abandon_at_once_leave_no_order_alive() {
         }
     }
     assert_eq!(harness.stock(a).await, 100);
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_is_found_by_the_key_it_was_made_under_and_by_its_maker_only() {
+async fn lookup_by_create_key_finds_only_orders_of_the_same_service() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;
     let made = harness.service().order_create().x_idempotency_key("k").body(new_order(&[(a, 3)])).send().await.unwrap();
@@ -138,7 +138,7 @@ async fn an_order_is_found_by_the_key_it_was_made_under_and_by_its_maker_only() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_no_header_can_carry_is_refused() {
+async fn create_key_that_is_no_valid_header_value_is_rejected() {
     let harness = Harness::start().await;
     let service = |method, path| harness.http().request(method, harness.url(path)).bearer_auth(SERVICE_TOKEN);
     for bad in ["a b", "é", "株", ""] {

@@ -3,8 +3,8 @@
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 
-use crate::books;
 use crate::harness::{Harness, SERVICE_TOKEN, operator_token};
+use crate::invariants;
 
 /// A server with product 1, of which there are ten, and order 1.
 struct Target(Harness);
@@ -38,7 +38,7 @@ impl Target {
             let count = self.0.number(&format!("SELECT COUNT(*) AS n FROM {table}")).await;
             assert_eq!(count, rows, "{table}");
         }
-        books::check(&self.0).await;
+        invariants::check(&self.0).await;
     }
 }
 
@@ -58,7 +58,7 @@ fn invalid(field: &str) -> (u16, String, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_that_is_not_as_documented_is_refused_by_the_name_of_its_field() {
+async fn invalid_order_is_rejected_with_its_field() {
     let target = Target::start().await;
     let many = format!(r#"{{"customer_id":1,"items":[{}]}}"#, vec![r#"{"product_id":1,"qty":1}"#; 101].join(","));
     let long = format!(
@@ -110,7 +110,7 @@ async fn an_order_that_is_not_as_documented_is_refused_by_the_name_of_its_field(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_product_that_is_not_as_documented_is_refused_by_the_name_of_its_field() {
+async fn invalid_product_is_rejected_with_its_field() {
     let target = Target::start().await;
     let long_sku = format!(r#"{{"sku":"{}","name":"N","price_cents":1,"stock":1}}"#, "x".repeat(65));
     let long_name = format!(r#"{{"sku":"S","name":"{}","price_cents":1,"stock":1}}"#, "x".repeat(201));
@@ -134,7 +134,7 @@ async fn a_product_that_is_not_as_documented_is_refused_by_the_name_of_its_field
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_of_a_product_that_is_not_as_documented_is_refused_by_the_name_of_its_field() {
+async fn invalid_product_change_is_rejected_with_its_field() {
     let target = Target::start().await;
     let cases = [
         (r#"{"stock":-1}"#, "stock"),
@@ -156,7 +156,7 @@ async fn a_change_of_a_product_that_is_not_as_documented_is_refused_by_the_name_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_abandon_that_is_not_as_documented_is_refused() {
+async fn invalid_abandon_or_lookup_is_rejected_with_its_field() {
     let target = Target::start().await;
     let cases = [
         ("{}", "create_key"),
@@ -174,7 +174,7 @@ async fn an_abandon_that_is_not_as_documented_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_over_the_limit_is_told_413_and_bytes_that_are_no_text_400() {
+async fn oversized_body_is_413_and_invalid_utf8_is_400() {
     let target = Target::start().await;
     let body = format!(r#"{{"customer_id":1,"items":[],"external_reference":"{}"}}"#, "x".repeat(70_000));
     let (status, code, _) = told(target.send(Method::POST, "/orders", &body)).await;
@@ -185,7 +185,7 @@ async fn a_body_over_the_limit_is_told_413_and_bytes_that_are_no_text_400() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_json_is_taken() {
+async fn only_json_is_accepted() {
     let target = Target::start().await;
     let body = r#"{"customer_id":1,"items":[{"product_id":1,"qty":1}]}"#;
     for other in ["text/plain", "application/x-www-form-urlencoded", "application/xml"] {
@@ -197,7 +197,7 @@ async fn only_json_is_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_id_that_is_none_is_refused() {
+async fn invalid_id_is_rejected() {
     let target = Target::start().await;
     for id in ["0", "-1", "1.5", "+1", "x", "9223372036854775808", "99999999999999999999999", "%00", "1%20", "é"] {
         for (method, path) in [
@@ -217,7 +217,7 @@ async fn an_id_that_is_none_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn query_parameters_are_checked_by_name() {
+async fn invalid_query_parameter_is_named() {
     let target = Target::start().await;
     let cases = [
         ("/orders?limit=0", "limit"),
@@ -246,7 +246,7 @@ async fn query_parameters_are_checked_by_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn any_text_can_be_searched_for_and_referred_to() {
+async fn any_text_is_a_valid_search_and_reference() {
     let target = Target::start().await;
     for text in ["株式会社", "🦀", "e\u{301}", "\u{202e}rtl", "' OR 1=1 --", "\u{fffd}", "\u{10ffff}", "%", "\\"]
     {
@@ -266,7 +266,7 @@ async fn any_text_can_be_searched_for_and_referred_to() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bad_header_is_named() {
+async fn invalid_header_is_named() {
     let target = Target::start().await;
     let confirm = |name: &str, value: &str| target.request(Method::POST, "/orders/1/confirm").header(name, value);
     let with_key = |value: &str| confirm("If-Match", value).header("X-Idempotency-Key", "k");

@@ -5,9 +5,9 @@ use std::pin::pin;
 use diesel_async::SimpleAsyncConnection;
 use futures::future::join_all;
 
-use crate::books;
 use crate::fake_customers::FakeCustomers;
 use crate::harness::{Harness, Raw};
+use crate::invariants;
 
 const CALLERS: i64 = 48;
 /// The fake customers service vouches for this one, too, but there is no such row.
@@ -47,7 +47,7 @@ async fn a_rejected_order_leaves_nothing_and_does_not_affect_its_batch() {
     assert_eq!(made, 16);
     assert_eq!(harness.stock(a).await, 1000 - 8 - 16);
     assert_eq!(harness.number("SELECT COUNT(*) AS n FROM idempotency_keys").await, 16);
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -64,7 +64,7 @@ async fn orders_for_one_product_share_commits() {
     let commits = harness.number("SELECT COUNT(DISTINCT created_at) AS n FROM orders").await;
     assert!(commits < CALLERS / 2, "{commits} transactions made {CALLERS} orders");
     assert_eq!((harness.stock(a).await, harness.stock(b).await), (1000 - CALLERS, 1000 - CALLERS / 2));
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -90,7 +90,7 @@ async fn a_locked_product_delays_no_order_for_another_product() {
     let made = blocked.await;
     assert!(made.iter().all(|answer| answer.status == 201), "{made:?}");
     assert_eq!((harness.stock(a).await, harness.stock(b).await), (1000 - 16, 1000 - 32 - 8));
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,7 +110,7 @@ async fn a_locked_customer_fails_no_order_of_another_customer() {
     assert!(free.iter().all(|answer| answer.status == 201), "{free:?}");
     assert!(blocked.iter().all(|answer| answer.status == 503), "{blocked:?}");
     other.batch_execute(&format!("ROLLBACK; DELETE FROM customers WHERE id = {locked}")).await.unwrap();
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -138,7 +138,7 @@ async fn an_unknown_product_is_reported_while_others_are_locked() {
     assert_eq!((answer.status, code(&answer)), (404, "product_not_found"));
     other.batch_execute("ROLLBACK").await.unwrap();
     assert!(blocked.await.iter().all(|answer| matches!(answer.status, 201 | 409)));
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,5 +159,5 @@ async fn a_retry_while_its_order_waits_gets_the_outcome_of_the_first_request() {
     assert_eq!((again.status, again.replayed, &again.body), (201, true, &first.body));
     assert_eq!((reused.status, code(&reused)), (422, "idempotency_key_reused"));
     assert_eq!(harness.stock(a).await, 9);
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }

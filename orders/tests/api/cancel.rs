@@ -3,11 +3,11 @@
 use diesel_async::SimpleAsyncConnection;
 use orders_client::types::{self, OrderStatus};
 
-use crate::books;
 use crate::harness::{Harness, is_replay, refusal, refused, refused_with};
+use crate::invariants;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_created_order_gives_its_stock_back() {
+async fn cancel_of_a_created_order_returns_its_stock() {
     let harness = Harness::start().await;
     let (a, b) = (harness.product("A", 10).await, harness.product("B", 10).await);
     let order = harness.order(&[(a, 4), (b, 1)]).await;
@@ -16,11 +16,11 @@ async fn a_created_order_gives_its_stock_back() {
     assert_eq!((answer.status, answer.confirmed_at), (OrderStatus::Canceled, None));
     assert!(answer.canceled_at.unwrap() > order.created_at);
     assert_eq!((harness.stock(a).await, harness.stock(b).await), (10, 10));
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_canceled_order_stays_as_it_is() {
+async fn cancel_of_a_canceled_order_changes_nothing() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;
     let id = harness.order(&[(a, 4)]).await.id;
@@ -28,7 +28,7 @@ async fn a_canceled_order_stays_as_it_is() {
     let first = cancel().await.unwrap().into_inner();
     assert_eq!(cancel().await.unwrap().into_inner(), first);
     assert_eq!(harness.stock(a).await, 10);
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -52,11 +52,11 @@ async fn a_confirmed_order_can_be_canceled_for_ten_minutes() {
     assert_eq!(refusal(refusal_of_late), refused(409, "cancel_window_passed"));
     assert_eq!(harness.stock(a).await, 8);
     assert_eq!(harness.number("SELECT COUNT(*) AS n FROM idempotency_keys WHERE scope = 'order.cancel'").await, 0);
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_makes_a_cancel_repeatable() {
+async fn cancel_with_a_key_is_replayed() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;
     let (id, other) = (harness.order(&[(a, 1)]).await.id, harness.order(&[(a, 1)]).await.id);
@@ -67,11 +67,11 @@ async fn a_key_makes_a_cancel_repeatable() {
     assert_eq!((again.status, again.replayed, again.body), (200, true, first.body));
     let reused = harness.operator().order_cancel().id(other).x_idempotency_key("k").send().await;
     assert_eq!(refusal(reused), refused(422, "idempotency_key_reused"));
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_version_that_the_caller_did_not_see_is_refused_but_not_on_a_replay() {
+async fn wrong_version_is_rejected_except_on_a_replay() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;
     let id = harness.confirmed(&[(a, 1)]).await.id;
@@ -87,14 +87,14 @@ async fn a_version_that_the_caller_did_not_see_is_refused_but_not_on_a_replay() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unknown_order_is_not_found() {
+async fn unknown_order_is_not_found() {
     let harness = Harness::start().await;
     let answer = harness.operator().order_cancel().id(5).send().await;
     assert_eq!(refusal(answer), refused(404, "order_not_found"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_taken_comes_back_even_over_the_limit_of_the_stock() {
+async fn cancel_returns_stock_even_above_the_stock_limit() {
     let harness = Harness::start().await;
     let a = harness.product("A", 1_000_000_000).await;
     let id = harness.order(&[(a, 5)]).await.id;
@@ -102,11 +102,11 @@ async fn what_was_taken_comes_back_even_over_the_limit_of_the_stock() {
     harness.operator().stock_adjustment_create().id(a).body(refill).send().await.unwrap();
     harness.operator().order_cancel().id(id).send().await.unwrap();
     assert_eq!(harness.stock(a).await, 1_000_000_005);
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_restock_violates_a_key_of_the_ledger() {
+async fn second_stock_return_violates_a_unique_key_of_the_ledger() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;
     let id = harness.order(&[(a, 4)]).await.id;
@@ -115,11 +115,11 @@ async fn a_second_restock_violates_a_key_of_the_ledger() {
                  SELECT product_id, delta, reason, order_id, principal FROM stock_movements WHERE reason = 'cancel'";
     let error = harness.database.connection().await.batch_execute(again).await.unwrap_err();
     assert!(error.to_string().contains("uq_stock_movements_once"), "{error}");
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_events_tell_who_did_what_newest_first() {
+async fn events_record_status_and_principal_newest_first() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;
     let id = harness.order(&[(a, 1)]).await.id;

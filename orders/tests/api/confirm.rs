@@ -4,8 +4,8 @@ use insta::assert_json_snapshot;
 use orders_client::types::OrderStatus;
 use serde_json::{Value, json};
 
-use crate::books;
 use crate::harness::{Harness, SERVICE_TOKEN, is_replay, operator_token, refusal, refused, refused_with};
+use crate::invariants;
 
 async fn order(harness: &Harness) -> i64 {
     let product = harness.product("A", 10).await;
@@ -27,11 +27,11 @@ async fn a_created_order_becomes_confirmed() {
         body[time] = "TIME".into();
     }
     assert_json_snapshot!(body);
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_same_key_again_is_answered_with_the_same_bytes() {
+async fn same_key_replays_the_same_bytes() {
     let harness = Harness::start().await;
     let path = format!("/orders/{}/confirm", order(&harness).await);
     let first = harness.post(&path, "k", "").await;
@@ -40,11 +40,11 @@ async fn the_same_key_again_is_answered_with_the_same_bytes() {
         let again = harness.post(&path, "k", ignored).await;
         assert_eq!((again.status, again.replayed, &again.body), (200, true, &first.body));
     }
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_confirmed_order_stays_as_it_is_under_another_key() {
+async fn different_key_on_a_confirmed_order_changes_nothing() {
     let harness = Harness::start().await;
     let id = order(&harness).await;
     let confirm = |key: &'static str| harness.operator().order_confirm().id(id).x_idempotency_key(key).send();
@@ -53,7 +53,7 @@ async fn a_confirmed_order_stays_as_it_is_under_another_key() {
     assert!(!is_replay(&second));
     assert_eq!(second.into_inner(), first);
     assert!(is_replay(&confirm("k2").await.unwrap()));
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,7 +72,7 @@ async fn a_key_is_required() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_was_used_for_another_order_is_refused() {
+async fn key_of_another_order_is_rejected() {
     let harness = Harness::start().await;
     let product = harness.product("A", 10).await;
     let (one, other) = (harness.order(&[(product, 1)]).await.id, harness.order(&[(product, 1)]).await.id);
@@ -84,7 +84,7 @@ async fn a_key_that_was_used_for_another_order_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_refused_is_not_kept() {
+async fn refusals_are_not_stored() {
     let harness = Harness::start().await;
     let id = order(&harness).await;
     let confirm = |id: i64, key: &'static str| harness.operator().order_confirm().id(id).x_idempotency_key(key).send();
@@ -96,7 +96,7 @@ async fn what_is_refused_is_not_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replay_does_not_bring_a_canceled_order_back() {
+async fn replay_does_not_reopen_a_canceled_order() {
     let harness = Harness::start().await;
     let id = order(&harness).await;
     let client = harness.operator();
@@ -108,11 +108,11 @@ async fn a_replay_does_not_bring_a_canceled_order_back() {
     assert_eq!(replay.into_inner(), confirmed);
     assert_eq!(refusal(confirm("k2").await), refused(409, "order_canceled"));
     assert_eq!(client.order_view().id(id).send().await.unwrap().status, OrderStatus::Canceled);
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stored_answer_is_not_given_to_a_stranger() {
+async fn stored_response_requires_authentication() {
     let harness = Harness::start().await;
     let id = order(&harness).await;
     harness.operator().order_confirm().id(id).x_idempotency_key("k").send().await.unwrap();
@@ -122,7 +122,7 @@ async fn a_stored_answer_is_not_given_to_a_stranger() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_expired_key_runs_again_and_changes_nothing() {
+async fn expired_key_is_executed_again_and_changes_nothing() {
     let harness = Harness::start().await;
     let id = order(&harness).await;
     let confirm = || harness.operator().order_confirm().id(id).x_idempotency_key("k").send();
@@ -132,11 +132,11 @@ async fn an_expired_key_runs_again_and_changes_nothing() {
     assert!(!is_replay(&again));
     assert_eq!(again.into_inner(), first);
     assert!(is_replay(&confirm().await.unwrap()));
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keys_are_kept_for_three_days() {
+async fn keys_are_stored_for_72_hours() {
     let harness = Harness::start().await;
     let id = order(&harness).await;
     harness.operator().order_confirm().id(id).x_idempotency_key("k").send().await.unwrap();
@@ -145,7 +145,7 @@ async fn keys_are_kept_for_three_days() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_version_that_the_caller_did_not_see_is_refused_but_not_on_a_replay() {
+async fn wrong_version_is_rejected_except_on_a_replay() {
     let harness = Harness::start().await;
     let id = order(&harness).await;
     let confirm =
@@ -158,7 +158,7 @@ async fn a_version_that_the_caller_did_not_see_is_refused_but_not_on_a_replay() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_error_before_the_commit_leaves_nothing_and_the_same_key_works_afterwards() {
+async fn error_before_commit_leaves_nothing_and_the_key_can_be_retried() {
     let harness = Harness::start().await;
     let id = order(&harness).await;
     let confirm = || harness.operator().order_confirm().id(id).x_idempotency_key("k").send();
@@ -171,11 +171,11 @@ async fn an_error_before_the_commit_leaves_nothing_and_the_same_key_works_afterw
     assert_eq!(harness.operator().order_view().id(id).send().await.unwrap().status, OrderStatus::Created);
     harness.sql("DROP TRIGGER broken").await;
     assert!(!is_replay(&confirm().await.unwrap()));
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keys_that_differ_by_case_are_two_keys() {
+async fn keys_are_case_sensitive() {
     let harness = Harness::start().await;
     let product = harness.product("A", 10).await;
     for key in ["abc", "ABC"] {
@@ -183,11 +183,11 @@ async fn keys_that_differ_by_case_are_two_keys() {
         let confirmed = harness.operator().order_confirm().id(id).x_idempotency_key(key).send().await.unwrap();
         assert_eq!((confirmed.id, is_replay(&confirmed)), (id, false));
     }
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_is_confirmed_when_its_row_is_to_be_had_not_when_it_was_asked_for() {
+async fn confirmed_at_is_taken_after_the_row_lock() {
     let harness = Harness::start().await;
     let id = order(&harness).await;
     let mut other = harness.database.connection().await;
@@ -207,11 +207,11 @@ async fn an_order_is_confirmed_when_its_row_is_to_be_had_not_when_it_was_asked_f
     confirmed.unwrap();
     let at = "SELECT TIMESTAMPDIFF(MICROSECOND, '2000-01-01', confirmed_at) AS n FROM orders";
     assert!(harness.number(at).await >= unlocked);
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_whose_first_request_still_runs_is_in_progress() {
+async fn key_of_a_request_in_flight_is_in_progress() {
     let harness = Harness::start().await;
     let id = order(&harness).await;
     let mut running = harness.database.connection().await;
@@ -229,5 +229,5 @@ async fn a_key_whose_first_request_still_runs_is_in_progress() {
     assert_eq!(error.headers()["retry-after"], "1");
     drop(running);
     assert!(!is_replay(&confirm().await.unwrap()));
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }

@@ -12,8 +12,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 
-use crate::books;
 use crate::harness::{Harness, is_replay, new_order, operator_token, refusal, refused, refused_with};
+use crate::invariants;
 
 /// When the connection is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,7 +128,7 @@ async fn forward(mut server: TcpStream, mut database: TcpStream, wire: &Wire) ->
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_confirm_succeeds_and_happens_once() {
+async fn confirm_is_applied_once_if_the_connection_is_lost_at_commit() {
     for cut in [Cut::BeforeCommit, Cut::AfterCommit] {
         let (harness, proxy) = Harness::behind_a_proxy().await;
         let a = harness.product("A", 10).await;
@@ -142,12 +142,12 @@ async fn a_confirm_succeeds_and_happens_once() {
         let again = confirm().await.unwrap();
         assert!(is_replay(&again), "{cut:?}");
         assert_eq!(again.into_inner(), answer.into_inner());
-        books::check(&harness).await;
+        invariants::check(&harness).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_create_under_a_key_succeeds_and_happens_once() {
+async fn create_is_applied_once_if_the_connection_is_lost_at_commit() {
     for cut in [Cut::BeforeCommit, Cut::AfterCommit] {
         let (harness, proxy) = Harness::behind_a_proxy().await;
         let a = harness.product("A", 10).await;
@@ -160,12 +160,12 @@ async fn a_create_under_a_key_succeeds_and_happens_once() {
         assert!(is_replay(&again), "{cut:?}");
         assert_eq!(again.into_inner(), made.into_inner());
         assert_eq!(harness.stock(a).await, 6, "{cut:?}");
-        books::check(&harness).await;
+        invariants::check(&harness).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_doubt_that_cannot_be_settled_is_told_and_the_same_key_settles_it() {
+async fn unresolved_commit_is_outcome_unknown_and_a_retry_resolves_it() {
     for (cut, happened) in [(Cut::BeforeCommit, false), (Cut::AfterCommit, true)] {
         let (harness, proxy) = Harness::behind_a_proxy().await;
         let a = harness.product("A", 10).await;
@@ -179,12 +179,12 @@ async fn a_doubt_that_cannot_be_settled_is_told_and_the_same_key_settles_it() {
         proxy.refuse(false);
         let answer = confirm().await.unwrap();
         assert_eq!((answer.version, is_replay(&answer)), (2, happened), "{cut:?}");
-        books::check(&harness).await;
+        invariants::check(&harness).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_dies_with_its_rows_locked_leaves_nothing_to_unlock() {
+async fn crashed_server_releases_its_row_locks() {
     let runtime = Runtime::new().unwrap();
     let (harness, proxy) = runtime.spawn(Harness::behind_a_proxy()).await.unwrap();
     let a = harness.product("A", 10).await;
@@ -203,11 +203,11 @@ async fn a_server_that_dies_with_its_rows_locked_leaves_nothing_to_unlock() {
     let client = Client::new_with_client(&restarted.base_url(), reqwest::Client::new(), outbound);
     let answer = client.order_confirm().id(id).x_idempotency_key("k").send().await.unwrap();
     assert_eq!((answer.status, answer.version, is_replay(&answer)), (OrderStatus::Confirmed, 2, false));
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_create_without_a_key_does_not_guess() {
+async fn create_without_a_key_is_outcome_unknown_after_an_ambiguous_commit() {
     for (cut, stock) in [(Cut::BeforeCommit, 10), (Cut::AfterCommit, 6)] {
         let (harness, proxy) = Harness::behind_a_proxy().await;
         let a = harness.product("A", 10).await;
@@ -215,12 +215,12 @@ async fn a_create_without_a_key_does_not_guess() {
         let answer = harness.operator().order_create().body(new_order(&[(a, 4)])).send().await;
         assert_eq!(refusal(answer), refused(503, "outcome_unknown"), "{cut:?}");
         assert_eq!(harness.stock(a).await, stock, "{cut:?}");
-        books::check(&harness).await;
+        invariants::check(&harness).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_commit_that_comes_late_is_not_denied() {
+async fn delayed_commit_is_outcome_unknown() {
     let (harness, proxy) = Harness::behind_a_proxy().await;
     let a = harness.product("A", 10).await;
     proxy.cut_next(Cut::Late);
@@ -230,5 +230,5 @@ async fn a_commit_that_comes_late_is_not_denied() {
     harness.becomes("SELECT COUNT(*) AS n FROM orders", 1).await;
     assert!(is_replay(&create().await.unwrap()));
     assert_eq!(harness.stock(a).await, 6);
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }

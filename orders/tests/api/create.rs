@@ -3,11 +3,11 @@
 use insta::assert_json_snapshot;
 use orders_client::types::{self, OrderStatus};
 
-use crate::books;
 use crate::harness::{CUSTOMER, Harness, is_replay, new_order, refusal, refused, refused_with};
+use crate::invariants;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_order_takes_its_stock_and_fixes_its_prices() {
+async fn create_allocates_stock_and_fixes_prices() {
     let harness = Harness::start().await;
     let (a, b) = (harness.product("A", 10).await, harness.product("B", 5).await);
     let client = harness.operator();
@@ -29,11 +29,11 @@ async fn a_new_order_takes_its_stock_and_fixes_its_prices() {
     let mut body = serde_json::to_value(&order).unwrap();
     body["created_at"] = "TIME".into();
     assert_json_snapshot!(body);
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_published_sample_works_on_the_seed() {
+async fn published_example_works_on_seed_data() {
     let harness = Harness::seeded().await;
     let (product, customer) = (2, 1);
     let order = harness.operator().order_create().body(new_order(&[(product, 3)]).customer_id(customer)).send().await;
@@ -44,7 +44,7 @@ async fn the_published_sample_works_on_the_seed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lines_of_one_product_count_together() {
+async fn lines_of_one_product_are_added_up() {
     let harness = Harness::start().await;
     let a = harness.product("A", 5).await;
     let short = refused_with(harness.operator().order_create().body(new_order(&[(a, 3), (a, 3)])).send().await);
@@ -53,11 +53,11 @@ async fn lines_of_one_product_count_together() {
     let order = harness.order(&[(a, 3), (a, 2)]).await;
     assert_eq!((order.items.len(), order.items[0].qty, order.total_cents), (1, 5, 500));
     assert_eq!(harness.stock(a).await, 0);
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_product_that_is_short_is_named_and_nothing_is_taken() {
+async fn shortage_names_every_product_and_allocates_nothing() {
     let harness = Harness::start().await;
     let (a, b, c) = (harness.product("A", 1).await, harness.product("B", 9).await, harness.product("C", 2).await);
     let answer = harness.operator().order_create().body(new_order(&[(a, 2), (b, 1), (c, 3)])).send().await;
@@ -65,11 +65,11 @@ async fn every_product_that_is_short_is_named_and_nothing_is_taken() {
     error.request_id = "ID".to_owned();
     assert_json_snapshot!(error);
     assert_eq!((harness.stock(a).await, harness.stock(b).await, harness.stock(c).await), (1, 9, 2));
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_product_that_does_not_exist_is_named() {
+async fn every_unknown_product_is_named() {
     let harness = Harness::start().await;
     let a = harness.product("A", 1).await;
     let (x, y) = (1000, i64::MAX);
@@ -80,7 +80,7 @@ async fn every_product_that_does_not_exist_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_that_would_cost_something_else_is_refused_with_the_current_total() {
+async fn different_expected_total_is_rejected_with_the_current_total() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;
     let create = |expected: i64| {
@@ -97,7 +97,7 @@ async fn an_order_that_would_cost_something_else_is_refused_with_the_current_tot
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_largest_order_fits_its_total() {
+async fn total_of_the_largest_order_does_not_overflow() {
     let harness = Harness::start().await;
     let new =
         types::NewProduct::builder().sku("GOLD").name("Gold").price_cents(10_000_000_000_i64).stock(1_000_000_000);
@@ -107,11 +107,11 @@ async fn the_largest_order_fits_its_total() {
     let free = types::NewProduct::builder().sku("FREE").name("Free").price_cents(0).stock(1);
     let free = harness.operator().product_create().body(free).send().await.unwrap().id;
     assert_eq!(harness.order(&[(free, 1)]).await.total_cents, 0);
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_key_two_calls_of_an_operator_are_two_orders() {
+async fn two_creates_of_an_operator_without_a_key_are_two_orders() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;
     assert_ne!(harness.order(&[(a, 1)]).await.id, harness.order(&[(a, 1)]).await.id);
@@ -119,7 +119,7 @@ async fn without_a_key_two_calls_of_an_operator_are_two_orders() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_key_a_service_is_refused() {
+async fn create_of_a_service_without_a_key_is_rejected() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;
     let error = refused_with(harness.service().order_create().body(new_order(&[(a, 1)])).send().await);
@@ -128,7 +128,7 @@ async fn without_a_key_a_service_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_same_key_and_request_are_answered_with_the_same_bytes() {
+async fn same_key_and_request_replays_the_same_bytes() {
     let harness = Harness::start().await;
     let (a, b) = (harness.product("A", 10).await, harness.product("B", 10).await);
     let body = format!(r#"{{"customer_id":1,"items":[{{"product_id":{a},"qty":2}},{{"product_id":{b},"qty":1}}]}}"#);
@@ -142,11 +142,11 @@ async fn the_same_key_and_request_are_answered_with_the_same_bytes() {
         assert_eq!((again.status, again.replayed, &again.body), (201, true, &first.body));
     }
     assert_eq!(harness.stock(a).await, 8);
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replay_has_the_place_and_the_version_of_the_first_answer() {
+async fn replay_has_the_headers_of_the_first_response() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;
     let client = harness.operator();
@@ -162,7 +162,7 @@ async fn a_replay_has_the_place_and_the_version_of_the_first_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_same_key_with_another_request_is_refused() {
+async fn same_key_with_a_different_request_is_rejected() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;
     let create =
@@ -181,7 +181,7 @@ async fn the_same_key_with_another_request_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keys_differ_by_case_caller_and_operation() {
+async fn keys_are_distinct_by_case_caller_and_operation() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;
     let create = async |client: &orders_client::Client, key: &str| {
@@ -199,11 +199,11 @@ async fn keys_differ_by_case_caller_and_operation() {
     assert!(!is_replay(&confirm));
     let cancel = harness.operator().order_cancel().id(ann.0).x_idempotency_key("abc").send().await.unwrap();
     assert!(!is_replay(&cancel));
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_is_taken_under_either_name_of_its_header() {
+async fn key_is_accepted_in_either_header() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;
     let create = |headers: &'static [(&'static str, &'static str)]| {
@@ -241,7 +241,7 @@ async fn a_key_is_taken_under_either_name_of_its_header() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_refused_is_looked_at_anew_under_the_same_key() {
+async fn refused_create_is_evaluated_again_with_the_same_key() {
     let harness = Harness::start().await;
     let a = harness.product("A", 1).await;
     let create = || harness.operator().order_create().x_idempotency_key("k").body(new_order(&[(a, 2)])).send();
@@ -251,11 +251,11 @@ async fn what_was_refused_is_looked_at_anew_under_the_same_key() {
     let made = create().await.unwrap();
     assert!(!is_replay(&made));
     assert_eq!(made.status(), 201);
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_expired_key_never_makes_a_second_order() {
+async fn expired_key_never_creates_a_second_order() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;
     let client = harness.operator();
@@ -270,11 +270,11 @@ async fn an_expired_key_never_makes_a_second_order() {
         assert_eq!(refusal(create(2).await), refused(422, "idempotency_key_reused"));
     }
     assert_eq!(harness.stock(a).await, 9);
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_of_a_service_is_reserved_for_a_quarter_of_an_hour_and_an_operators_is_not() {
+async fn only_orders_of_services_are_reserved_for_15_minutes() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;
     let own = harness.order(&[(a, 1)]).await.id;

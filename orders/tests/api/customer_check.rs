@@ -6,20 +6,20 @@ use std::time::{Duration, Instant};
 use client_common::Outbound;
 use orders_client::Client;
 
-use crate::books;
 use crate::fake_customers::{FakeCustomers, Mood, SECRET};
 use crate::harness::{Harness, SERVICE_TOKEN, is_replay, new_order, refusal, refused, refused_with};
+use crate::invariants;
 
 async fn nothing_was_done(harness: &Harness) {
     for table in ["orders", "idempotency_keys"] {
         assert_eq!(harness.number(&format!("SELECT COUNT(*) AS n FROM {table}")).await, 0, "{table}");
     }
     assert_eq!(harness.number("SELECT COUNT(*) AS n FROM stock_movements WHERE reason = 'order'").await, 0);
-    books::check(harness).await;
+    invariants::check(harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_customer_that_is_unknown_or_deleted_is_not_found() {
+async fn unknown_or_deleted_customer_is_not_found() {
     let harness = Harness::start().await;
     let product = harness.product("A", 10).await;
     let unknown = new_order(&[(product, 1)]).customer_id(77);
@@ -33,7 +33,7 @@ async fn a_customer_that_is_unknown_or_deleted_is_not_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_customer_that_only_the_customers_service_knows_is_not_found() {
+async fn customer_without_a_database_row_is_not_found() {
     let customers = FakeCustomers::start();
     let harness = Harness::beside(&customers.base_url()).await;
     let product = harness.product("A", 10).await;
@@ -45,7 +45,7 @@ async fn a_customer_that_only_the_customers_service_knows_is_not_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_customers_service_that_fails_to_the_end_is_unavailable_and_tells_nothing() {
+async fn failing_customers_service_is_unavailable_and_its_errors_stay_hidden() {
     let customers = FakeCustomers::start();
     let harness = Harness::beside(&customers.base_url()).await;
     let product = harness.product("A", 10).await;
@@ -80,7 +80,7 @@ async fn a_customers_service_that_fails_to_the_end_is_unavailable_and_tells_noth
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_customers_service_that_is_silent_is_given_up_after_five_seconds() {
+async fn unresponsive_customers_service_times_out_after_five_seconds() {
     let customers = FakeCustomers::start();
     let harness = Harness::beside(&customers.base_url()).await;
     let product = harness.product("A", 10).await;
@@ -94,7 +94,7 @@ async fn a_customers_service_that_is_silent_is_given_up_after_five_seconds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_customers_service_that_is_not_there_is_unavailable() {
+async fn unreachable_customers_service_is_unavailable() {
     let harness = Harness::beside("http://127.0.0.1:1").await;
     let product = harness.product("A", 10).await;
     let answer = harness.operator().order_create().body(new_order(&[(product, 1)])).send().await;
@@ -103,7 +103,7 @@ async fn a_customers_service_that_is_not_there_is_unavailable() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_customers_service_that_fails_twice_is_asked_again() {
+async fn failed_customer_check_is_retried() {
     let customers = FakeCustomers::start();
     let harness = Harness::beside(&customers.base_url()).await;
     let product = harness.product("A", 10).await;
@@ -113,7 +113,7 @@ async fn a_customers_service_that_fails_twice_is_asked_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_customers_service_that_asks_for_a_pause_gets_it_while_there_is_time() {
+async fn retry_after_is_honored_within_the_time_limit() {
     let customers = FakeCustomers::start();
     let harness = Harness::beside(&customers.base_url()).await;
     let product = harness.product("A", 10).await;
@@ -129,11 +129,11 @@ async fn a_customers_service_that_asks_for_a_pause_gets_it_while_there_is_time()
         assert_eq!(refusal(answer), refused(503, "customer_service_unavailable"));
         assert_eq!(customers.calls().len() - before, 1);
     }
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_customers_service_that_is_silent_holds_up_nothing_else() {
+async fn unresponsive_customers_service_delays_no_other_operation() {
     let customers = FakeCustomers::start();
     let harness = Harness::beside(&customers.base_url()).await;
     let product = harness.product("A", 10).await;
@@ -154,11 +154,11 @@ async fn a_customers_service_that_is_silent_holds_up_nothing_else() {
     for answer in created {
         assert_eq!(refusal(answer).0, 504);
     }
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_transaction_is_open_while_the_customers_service_is_silent() {
+async fn no_transaction_is_open_during_the_customer_check() {
     let customers = FakeCustomers::start();
     let harness = Harness::beside(&customers.base_url()).await;
     let product = harness.product("A", 10).await;
@@ -176,11 +176,11 @@ async fn no_transaction_is_open_while_the_customers_service_is_silent() {
     }
     customers.release();
     assert_eq!(create.await.unwrap().total_cents, 101);
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_service_shows_its_own_token_and_passes_the_ids_on() {
+async fn customer_check_sends_service_token_correlation_id_and_trace() {
     let customers = FakeCustomers::start();
     let harness = Harness::beside(&customers.base_url()).await;
     let product = harness.product("A", 10).await;
@@ -204,7 +204,7 @@ async fn the_service_shows_its_own_token_and_passes_the_ids_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replay_needs_no_customers_service_no_customer_and_no_old_price() {
+async fn replay_is_independent_of_customers_service_customer_and_price() {
     let customers = FakeCustomers::start();
     let harness = Harness::beside(&customers.base_url()).await;
     let product = harness.product("A", 10).await;

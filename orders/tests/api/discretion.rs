@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::harness::{CUSTOMER, Harness, JWT_SECRET, SERVICE_TOKEN, operator_token};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_secret_and_no_token_is_written_at_any_level_not_even_those_that_are_sent_on() {
+async fn no_secret_or_token_is_logged_at_any_level() {
     let harness = Harness::start().await;
     let product = harness.product("a", 5).await;
     let settings = [
@@ -37,7 +37,7 @@ async fn no_secret_and_no_token_is_written_at_any_level_not_even_those_that_are_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_somebody_who_hangs_up_neither_the_address_is_logged_nor_what_was_asked_for() {
+async fn disconnect_is_logged_without_client_address_and_path() {
     // Takes connections and says nothing, so that whoever asks has to wait.
     let database = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let settings = [
@@ -69,7 +69,7 @@ async fn of_somebody_who_hangs_up_neither_the_address_is_logged_nor_what_was_ask
 }
 
 #[tokio::test]
-async fn a_program_whose_database_is_far_away_and_without_tls_does_not_start() {
+async fn remote_database_without_tls_is_rejected_at_startup() {
     let mut settings = [
         ("DATABASE_URL", "mysql://app:hunter2@db.example.com/shop"),
         ("JWT_SECRET", JWT_SECRET),

@@ -16,8 +16,8 @@ use rand::{Rng, SeedableRng};
 use tokio::runtime::Runtime;
 use tokio::time::sleep;
 
-use crate::books;
 use crate::harness::{Harness, new_order, refusal, refused};
+use crate::invariants;
 
 const CREATED: &str = "SELECT COUNT(*) AS n FROM orders WHERE status = 'CREATED'";
 const EXPIRED: &str = "SELECT COUNT(*) AS n FROM order_events WHERE principal = 'system:expiry'";
@@ -68,7 +68,7 @@ async fn status(harness: &Harness, order: &Order) -> OrderStatus {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_that_is_not_confirmed_in_time_is_canceled_and_its_stock_comes_back() {
+async fn unconfirmed_order_expires_and_returns_its_stock() {
     let harness = Harness::start().await;
     let (a, b) = (harness.product("A", 10).await, harness.product("B", 5).await);
     let order = reserved(&harness, "k", &[(b, 5), (a, 3)]).await;
@@ -84,11 +84,11 @@ async fn an_order_that_is_not_confirmed_in_time_is_canceled_and_its_stock_comes_
     assert!(events[0].correlation_id.starts_with("expiry-"));
     let late = client.order_confirm().id(order.id).x_idempotency_key("late").send().await;
     assert_eq!(refusal(late), refused(409, "order_canceled"));
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn orders_that_are_confirmed_or_made_by_operators_or_still_reserved_do_not_expire() {
+async fn confirmed_reserved_and_operator_orders_do_not_expire() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;
     let (own, confirmed) = (harness.order(&[(a, 1)]).await, reserved(&harness, "c", &[(a, 1)]).await);
@@ -105,7 +105,7 @@ async fn orders_that_are_confirmed_or_made_by_operators_or_still_reserved_do_not
     assert_eq!(status(&harness, &running).await, OrderStatus::Created);
     assert_eq!(harness.stock(a).await, 7);
     harness.sql(&format!("UPDATE orders SET reserved_until = NULL WHERE id = {}", confirmed.id)).await;
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 /// How a race of a confirm, a cancel and expiry may end: what the confirm and the cancel were told, whether the cancel
@@ -124,7 +124,7 @@ const LEGAL: [(&str, &str, bool, &str); 5] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn five_hundred_orders_that_are_confirmed_canceled_and_expired_at_once_end_legally() {
+async fn concurrent_confirm_cancel_and_expiry_end_in_a_legal_state() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10_000).await;
     let seed = rand::random();
@@ -162,7 +162,7 @@ async fn five_hundred_orders_that_are_confirmed_canceled_and_expired_at_once_end
     let kept = "SELECT CAST(COALESCE(SUM(qty), 0) AS SIGNED) AS n FROM order_items JOIN orders ON orders.id = order_id";
     let kept = harness.number(&format!("{kept} WHERE status = 'CONFIRMED'")).await;
     assert_eq!((harness.number(CREATED).await, harness.stock(a).await), (0, 10_000 - kept));
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 /// What the confirm and the cancel were told, each of which starts after a time of its own. Every other order is
@@ -189,7 +189,7 @@ async fn race(harness: &Harness, order: &Order, starts: [Duration; 2]) -> (i64, 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn servers_on_one_database_cancel_each_order_once_and_all_of_them_in_one_run() {
+async fn servers_on_one_database_expire_each_order_once_in_one_run() {
     let mut harness = Harness::start().await;
     let (a, b) = (harness.product("A", 200).await, harness.product("B", 200).await);
     // More than are looked for at a time.
@@ -202,11 +202,11 @@ async fn servers_on_one_database_cancel_each_order_once_and_all_of_them_in_one_r
     let runs = "SELECT COUNT(DISTINCT correlation_id) AS n FROM order_events WHERE principal = 'system:expiry'";
     assert!(harness.number(runs).await <= 2, "more than one run of each");
     assert_eq!(harness.number("SELECT COUNT(*) AS n FROM products WHERE stock = 200").await, 2);
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_that_somebody_works_on_holds_up_no_other() {
+async fn locked_order_delays_expiry_of_no_other() {
     let mut harness = Harness::start().await;
     let a = harness.product("A", 10).await;
     let (first, second) = (reserved(&harness, "1", &[(a, 1)]).await, reserved(&harness, "2", &[(a, 1)]).await);
@@ -222,11 +222,11 @@ async fn an_order_that_somebody_works_on_holds_up_no_other() {
     assert_eq!(harness.number("SELECT id AS n FROM orders WHERE status = 'CANCELED'").await, second.id);
     at_work.batch_execute("COMMIT").await.unwrap();
     harness.becomes(EXPIRED, 2).await;
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn expired_keys_are_forgotten_and_live_ones_are_not() {
+async fn expired_keys_are_deleted_and_live_keys_are_kept() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;
     let orders = reserved_many(&harness, 4, &[(a, 1)]).await;
@@ -237,11 +237,11 @@ async fn expired_keys_are_forgotten_and_live_ones_are_not() {
     for (n, order) in orders.iter().enumerate() {
         assert_eq!(reserved(&harness, &format!("k{n}"), &[(a, 1)]).await.id, order.id, "the order outlives its key");
     }
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_closed_in_the_middle_of_it_leaves_no_task_and_the_order_as_it_was() {
+async fn server_closed_during_expiry_leaves_no_task_and_the_order_unchanged() {
     let mut harness = Harness::start().await;
     let a = harness.product("A", 10).await;
     let order = reserved(&harness, "k", &[(a, 3)]).await;
@@ -257,12 +257,12 @@ async fn a_server_that_is_closed_in_the_middle_of_it_leaves_no_task_and_the_orde
     harness.becomes(NOT_LOCKED, 1).await;
     in_the_way.batch_execute("COMMIT").await.unwrap();
     assert_eq!((harness.number(CREATED).await, harness.number("SELECT stock AS n FROM products").await), (1, 7));
-    books::check(&harness).await;
+    invariants::check(&harness).await;
     runtime.shutdown_background();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_dropped_leaves_no_task() {
+async fn dropped_server_leaves_no_task() {
     let harness = Harness::start().await;
     let runtime = Runtime::new().unwrap();
     drop(start_on(&runtime, &harness));

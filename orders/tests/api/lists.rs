@@ -24,7 +24,7 @@ async fn ids(harness: &Harness, query: &str) -> Vec<i64> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn orders_follow_each_other_newest_first_while_orders_are_made() {
+async fn order_pages_stay_newest_first_during_inserts() {
     let harness = Harness::start().await;
     let a = harness.product("A", 100).await;
     for _ in 0..5 {
@@ -43,7 +43,7 @@ async fn orders_follow_each_other_newest_first_while_orders_are_made() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn orders_of_one_moment_are_told_apart_by_their_ids() {
+async fn id_breaks_ties_between_orders_of_the_same_time() {
     let harness = Harness::start().await;
     let a = harness.product("A", 100).await;
     for _ in 0..7 {
@@ -54,7 +54,7 @@ async fn orders_of_one_moment_are_told_apart_by_their_ids() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn orders_are_found_by_each_filter_and_by_all_of_them() {
+async fn orders_are_found_by_each_filter_and_by_all_filters() {
     let harness = Harness::start().await;
     harness.sql("INSERT INTO customers (id, name, email) VALUES (2, 'Other', 'other@acme.com')").await;
     let a = harness.product("A", 100).await;
@@ -83,7 +83,7 @@ async fn orders_are_found_by_each_filter_and_by_all_of_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn moments_beyond_what_the_database_can_hold_are_still_before_or_after_everything() {
+async fn times_outside_the_database_range_are_before_or_after_all_orders() {
     let harness = Harness::start().await;
     let a = harness.product("A", 100).await;
     harness.order(&[(a, 1)]).await;
@@ -98,7 +98,7 @@ async fn moments_beyond_what_the_database_can_hold_are_still_before_or_after_eve
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_in_a_list_is_the_order_without_its_items() {
+async fn listed_order_is_the_order_without_its_items() {
     let harness = Harness::start().await;
     let a = harness.product("A", 100).await;
     let order = harness.confirmed(&[(a, 2)]).await;
@@ -109,7 +109,7 @@ async fn an_order_in_a_list_is_the_order_without_its_items() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cursor_is_good_only_where_it_was_made() {
+async fn page_token_is_valid_only_for_its_list_and_filters() {
     let harness = Harness::start().await;
     let a = harness.product("A", 100).await;
     harness.product("B", 100).await;
@@ -135,7 +135,7 @@ async fn a_cursor_is_good_only_where_it_was_made() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn products_follow_each_other_newest_first_while_products_are_made() {
+async fn product_pages_stay_newest_first_during_inserts() {
     let harness = Harness::start().await;
     for n in 0..5 {
         harness.product(&format!("P{n}"), 1).await;
@@ -149,7 +149,7 @@ async fn products_follow_each_other_newest_first_while_products_are_made() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_has_twenty_rows_unless_the_caller_says_otherwise_and_empty_parameters_count_as_absent() {
+async fn default_page_has_twenty_rows_and_empty_parameters_are_ignored() {
     let harness = Harness::seeded().await;
     assert_eq!(harness.operator().product_list().send().await.unwrap().data.len(), 20);
     assert!(harness.operator().product_list().limit(100).send().await.unwrap().data.len() > 20);
@@ -160,7 +160,7 @@ async fn a_page_has_twenty_rows_unless_the_caller_says_otherwise_and_empty_param
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_word_of_a_search_has_to_begin_a_word() {
+async fn every_search_term_must_be_a_prefix_of_a_word() {
     let harness = Harness::start().await;
     let client = harness.operator();
     for (sku, name) in [("HM-500", "Hammer, steel"), ("HM-9", "Ångström hammer"), ("X_1", "100% Wool")] {
@@ -187,7 +187,7 @@ async fn every_word_of_a_search_has_to_begin_a_word() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_search_goes_on_after_a_page_whose_products_have_just_gone() {
+async fn search_continues_after_a_page_of_deleted_products() {
     let harness = Harness::start().await;
     for n in 0..5 {
         harness.product(&format!("P{n}"), 1).await;
@@ -205,7 +205,7 @@ async fn a_search_goes_on_after_a_page_whose_products_have_just_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn common_words_that_meet_far_down_are_found_on_a_later_page() {
+async fn late_intersection_of_common_words_is_found_on_a_later_page() {
     let harness = Harness::start().await;
     let rows: Vec<String> = (1..=520).map(|id| format!("({id}, 's{id}', '', 0, 0)")).collect();
     let words = "INSERT INTO product_prefixes (prefix, product_id)

@@ -27,7 +27,7 @@ fn answered(scrape: &Scrape, method: &str, operation: &str, status: &str) -> f64
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn requests_keys_and_transactions_are_counted_by_what_came_of_them() {
+async fn requests_keys_and_transactions_are_counted_by_outcome() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;
     let program = program(&harness).await;
@@ -68,7 +68,7 @@ async fn requests_keys_and_transactions_are_counted_by_what_came_of_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reservation_that_has_passed_is_counted() {
+async fn expired_reservation_is_counted() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;
     harness.service().order_create().x_idempotency_key("k").body(new_order(&[(a, 1)])).send().await.unwrap();
@@ -83,7 +83,7 @@ async fn a_reservation_that_has_passed_is_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_collides_is_counted_by_its_cause() {
+async fn transaction_retries_are_counted_by_cause() {
     use diesel_async::SimpleAsyncConnection;
 
     let harness = Harness::start().await;

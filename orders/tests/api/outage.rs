@@ -193,7 +193,7 @@ async fn told<T: std::fmt::Debug>(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_is_killed_is_told_in_time_and_its_return_is_noticed() {
+async fn killed_database_is_reported_in_time_and_recovery_is_detected() {
     let mut shop = Shop::open().await;
     for round in ["first", "second"] {
         shop.database.kill().await;
@@ -205,7 +205,7 @@ async fn a_database_that_is_killed_is_told_in_time_and_its_return_is_noticed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_does_not_answer_is_told_in_time_and_its_return_is_noticed() {
+async fn unresponsive_database_is_reported_in_time_and_recovery_is_detected() {
     let shop = Shop::open().await;
     shop.database.signal(Signal::SIGSTOP);
     let [operator, service] = shop.is_closed().await;

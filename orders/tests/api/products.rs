@@ -3,11 +3,11 @@
 use insta::assert_json_snapshot;
 use orders_client::types::{self, ProductPatch, ProductPatchName};
 
-use crate::books;
 use crate::harness::{Harness, refusal, refused, refused_with};
+use crate::invariants;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_product_is_answered_with_its_place_and_version() {
+async fn created_product_has_location_and_etag() {
     let harness = Harness::start().await;
     let client = harness.operator();
     let new = types::NewProduct::builder().sku("WIDGET-1").name("Widget").price_cents(129_900).stock(25);
@@ -23,11 +23,11 @@ async fn a_new_product_is_answered_with_its_place_and_version() {
     let viewed = client.product_view().id(answer.id).send().await.unwrap();
     assert_eq!(viewed.headers()["etag"], "\"v1\"");
     assert_eq!(viewed.into_inner(), answer.into_inner());
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sku_belongs_to_one_product_and_its_case_counts() {
+async fn sku_is_unique_and_case_sensitive() {
     let harness = Harness::start().await;
     harness.product("Widget", 1).await;
     let new = |sku: &str| types::NewProduct::builder().sku(sku).name("Other").price_cents(1).stock(5);
@@ -35,11 +35,11 @@ async fn a_sku_belongs_to_one_product_and_its_case_counts() {
     assert_eq!((error.status().as_u16(), error.error_code.as_deref()), (409, Some("sku_taken")));
     assert_eq!(error.details[0].field.as_deref(), Some("sku"));
     assert!(harness.operator().product_create().body(new("WIDGET")).send().await.is_ok());
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn text_of_any_language_comes_back_as_it_was_given() {
+async fn unicode_text_is_stored_unchanged() {
     let harness = Harness::start().await;
     let client = harness.operator();
     for (n, name) in ["Żółć & Söhne", "株式会社", "🦀 \"quoted\" 'n' \\ %_", "e\u{301}", " spaced "].iter().enumerate()
@@ -51,7 +51,7 @@ async fn text_of_any_language_comes_back_as_it_was_given() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_what_is_given_changes() {
+async fn patch_changes_only_the_given_fields() {
     let harness = Harness::start().await;
     let id = harness.product("A", 5).await;
     let client = harness.operator();
@@ -64,11 +64,11 @@ async fn only_what_is_given_changes() {
     assert_eq!((priced.name.as_str(), priced.price_cents, priced.stock, priced.version), ("New", 0, 5, 3));
     let stocked = patch(ProductPatch::builder().stock(9)).await.unwrap();
     assert_eq!((stocked.price_cents, stocked.stock, stocked.version), (0, 9, 4));
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_of_nothing_leaves_the_product_as_it_is() {
+async fn empty_patch_changes_nothing() {
     let harness = Harness::start().await;
     let id = harness.product("A", 5).await;
     let before = harness.operator().product_view().id(id).send().await.unwrap().into_inner();
@@ -81,7 +81,7 @@ async fn a_change_of_nothing_leaves_the_product_as_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_holds_only_for_the_version_that_the_caller_saw() {
+async fn update_with_a_wrong_version_is_rejected() {
     let harness = Harness::start().await;
     let id = harness.product("A", 5).await;
     let update = |tag: &str| {
@@ -94,11 +94,11 @@ async fn a_change_holds_only_for_the_version_that_the_caller_saw() {
     assert_eq!(refusal(update("\"v1\"").await).0, 412, "an order changes the stock, and with it the version");
     assert_eq!(update("\"v2\"").await.unwrap().stock, 9);
     assert_eq!(update("*").await.unwrap().version, 4);
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stock_that_the_caller_did_not_see_is_not_overwritten() {
+async fn stock_is_not_set_unless_it_equals_the_expected_stock() {
     let harness = Harness::start().await;
     let id = harness.product("A", 5).await;
     let set = |expected: i64| {
@@ -115,7 +115,7 @@ async fn a_stock_that_the_caller_did_not_see_is_not_overwritten() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_product_that_is_not_there_is_not_found() {
+async fn unknown_product_is_not_found() {
     let harness = Harness::start().await;
     let client = harness.operator();
     let gone = i64::MAX;

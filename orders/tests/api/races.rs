@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use orders_client::types::{self, ProductPatch};
 
-use crate::books;
 use crate::fake_customers::{FakeCustomers, Mood};
 use crate::harness::{Harness, Raw, new_order, refusal, refused};
+use crate::invariants;
 
 fn all_the_same(answers: &[Raw], status: u16) {
     for answer in answers {
@@ -31,7 +31,7 @@ async fn insist(harness: &Harness, base_url: &str, path: &str, key: &str, body: 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sixty_four_clients_with_fifty_keys_in_common_make_fifty_orders() {
+async fn sixty_four_clients_with_the_same_fifty_keys_create_fifty_orders() {
     let harness = Harness::start().await;
     let a = harness.product("A", 1000).await;
     let keys: Vec<_> = (0..50).map(|n| (format!("k{n}"), order_body(a, 1 + n % 3))).collect();
@@ -54,7 +54,7 @@ async fn sixty_four_clients_with_fifty_keys_in_common_make_fifty_orders() {
     assert_eq!(harness.number("SELECT COUNT(*) AS n FROM stock_movements WHERE reason = 'order'").await, 50);
     let taken: i64 = (0..50).map(|n| 1 + n % 3).sum();
     assert_eq!(harness.stock(a).await, 1000 - taken);
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 fn order_body(product: i64, qty: i64) -> String {
@@ -62,7 +62,7 @@ fn order_body(product: i64, qty: i64) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_create_whose_key_was_used_and_expired_meanwhile_finds_the_order() {
+async fn create_whose_key_was_used_and_has_expired_meanwhile_finds_the_order() {
     for (qty, expected) in [(2, (201, true)), (3, (422, false))] {
         let customers = FakeCustomers::start();
         let harness = Harness::beside(&customers.base_url()).await;
@@ -84,22 +84,22 @@ async fn a_create_whose_key_was_used_and_expired_meanwhile_finds_the_order() {
         assert_eq!((slow.status, slow.replayed), expected);
         assert_eq!(slow.body == quick.body, slow.status == 201);
         assert_eq!(harness.stock(a).await, 98);
-        books::check(&harness).await;
+        invariants::check(&harness).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sixty_four_confirms_under_one_key_are_one_transition() {
+async fn sixty_four_confirms_with_one_key_are_one_transition() {
     let harness = Harness::start().await;
     let a = harness.product("A", 100).await;
     let path = format!("/orders/{}/confirm", harness.order(&[(a, 1)]).await.id);
     let answers = join_all((0..64).map(|_| harness.post(&path, "k", ""))).await;
     all_the_same(&answers, 200);
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sixty_four_confirms_under_as_many_keys_are_one_transition() {
+async fn sixty_four_confirms_with_different_keys_are_one_transition() {
     let harness = Harness::start().await;
     let a = harness.product("A", 100).await;
     let path = format!("/orders/{}/confirm", harness.order(&[(a, 1)]).await.id);
@@ -111,11 +111,11 @@ async fn sixty_four_confirms_under_as_many_keys_are_one_transition() {
     for answer in &answers {
         assert_eq!((answer.status, answer.replayed, &answer.body), (200, false, &answers[0].body));
     }
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sixty_four_cancels_are_one_restock() {
+async fn sixty_four_cancels_return_the_stock_once() {
     let harness = Harness::start().await;
     let a = harness.product("A", 100).await;
     let id = harness.confirmed(&[(a, 7)]).await.id;
@@ -126,11 +126,11 @@ async fn sixty_four_cancels_are_one_restock() {
         assert_eq!(answer.unwrap().into_inner(), first);
     }
     assert_eq!(harness.stock(a).await, 100);
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn four_hundred_buyers_of_a_hundred_pieces_get_a_hundred() {
+async fn four_hundred_buyers_of_a_stock_of_100_get_100_orders() {
     let harness = Harness::start().await;
     let another = harness.another_server();
     let servers = [harness.url(""), another.base_url()];
@@ -146,11 +146,11 @@ async fn four_hundred_buyers_of_a_hundred_pieces_get_a_hundred() {
             assert!(*status == 409 && body.contains("\"insufficient_stock\""), "{status} {body}");
         }
     }
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn edits_of_price_and_stock_lose_nothing_to_orders() {
+async fn concurrent_edits_and_orders_lose_no_update() {
     let harness = Harness::start().await;
     let a = harness.product("A", 1000).await;
     let client = harness.operator();
@@ -173,7 +173,7 @@ async fn edits_of_price_and_stock_lose_nothing_to_orders() {
         let item = &order.as_ref().unwrap().items[0];
         assert!((100..120).contains(&item.unit_price_cents));
     }
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 /// Sets the stock to one more than what was seen, until nobody came in between.

@@ -13,8 +13,8 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 
-use crate::books;
 use crate::harness::{Harness, new_order};
+use crate::invariants;
 
 const ORDERS: usize = 2000;
 const WORKERS: usize = 32;
@@ -47,7 +47,7 @@ impl<S: Subscriber> Layer<S> for Retried {
 }
 
 #[test]
-fn two_thousand_orders_of_two_products_in_opposite_orders_all_succeed_and_hardly_one_is_tried_again() {
+fn orders_of_products_in_opposite_order_succeed_with_few_retries() {
     let retried = Retried::default();
     retried.runtime().block_on(async {
         let harness = Harness::start().await;
@@ -74,12 +74,12 @@ fn two_thousand_orders_of_two_products_in_opposite_orders_all_succeed_and_hardly
         let kept = 2000 - canceled;
         assert_eq!((harness.stock(a).await, harness.stock(b).await), (10_000 - kept, 10_000 - 2 * kept));
         assert!(retried.count() * 100 < ORDERS, "{} transactions were tried again", retried.count());
-        books::check(&harness).await;
+        invariants::check(&harness).await;
     });
 }
 
 #[test]
-fn a_transaction_that_is_tried_again_is_counted() {
+fn retried_transaction_is_counted() {
     let retried = Retried::default();
     retried.runtime().block_on(async {
         let harness = Harness::start().await;
@@ -94,6 +94,6 @@ fn a_transaction_that_is_tried_again_is_counted() {
         harness.sql(deadlocks).await;
         harness.order(&[(a, 1)]).await;
         assert_eq!((retried.count(), harness.stock(a).await), (1, 8));
-        books::check(&harness).await;
+        invariants::check(&harness).await;
     });
 }

@@ -3,15 +3,15 @@
 use insta::assert_json_snapshot;
 use orders_client::types::{NewStockAdjustment, NewStockAdjustmentReference, ProductPatch, StockMovement};
 
-use crate::books;
 use crate::harness::{Harness, refusal, refused, refused_with};
+use crate::invariants;
 
 async fn ledger(harness: &Harness, id: i64) -> Vec<StockMovement> {
     harness.operator().stock_adjustment_list().id(id).limit(100).send().await.unwrap().into_inner().data
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_adjustment_adds_or_takes_and_is_written_down() {
+async fn adjustment_changes_the_stock_and_is_recorded() {
     let harness = Harness::start().await;
     let id = harness.product("A", 10).await;
     let reference = "DN-7".parse::<NewStockAdjustmentReference>().unwrap();
@@ -25,11 +25,11 @@ async fn an_adjustment_adds_or_takes_and_is_written_down() {
     harness.operator().stock_adjustment_create().id(id).body(damage).send().await.unwrap();
     let product = harness.operator().product_view().id(id).send().await.unwrap();
     assert_eq!((product.stock, product.version), (0, 3));
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_ledger_has_everything_that_changed_the_stock_newest_first() {
+async fn ledger_lists_every_stock_change_newest_first() {
     let harness = Harness::start().await;
     let id = harness.product("A", 10).await;
     let order = harness.order(&[(id, 4)]).await.id;
@@ -47,7 +47,7 @@ async fn the_ledger_has_everything_that_changed_the_stock_newest_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_stock_cannot_leave_its_limits() {
+async fn stock_stays_within_its_limits() {
     let harness = Harness::start().await;
     let id = harness.product("A", 10).await;
     for delta in [-11, -1_000_000_000, 999_999_991, 1_000_000_000] {
@@ -65,11 +65,11 @@ async fn the_stock_cannot_leave_its_limits() {
         harness.operator().stock_adjustment_create().id(id).body(adjustment).send().await.unwrap();
         assert_eq!(harness.stock(id).await, stock);
     }
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_adjustment_of_nothing_or_for_a_reason_of_ours_is_refused() {
+async fn zero_adjustment_and_reserved_reason_are_rejected() {
     let harness = Harness::start().await;
     let id = harness.product("A", 10).await;
     let cases = [
@@ -88,7 +88,7 @@ async fn an_adjustment_of_nothing_or_for_a_reason_of_ours_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_ledger_is_read_page_by_page_and_a_cursor_is_good_for_its_product_only() {
+async fn ledger_is_paged_and_its_page_token_is_bound_to_the_product() {
     let harness = Harness::start().await;
     let (id, other) = (harness.product("A", 10).await, harness.product("B", 10).await);
     let adjust = async |delta: i64| {

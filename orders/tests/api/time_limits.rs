@@ -9,11 +9,11 @@ use diesel_async::SimpleAsyncConnection;
 use futures::future::join_all;
 use orders_client::Client;
 
-use crate::books;
 use crate::fake_customers::{FakeCustomers, Mood};
 use crate::harness::{
     Harness, SERVICE_TOKEN, config_from, env, is_replay, new_order, operator_token, refusal, refused, refused_with,
 };
+use crate::invariants;
 
 /// A service that goes away when it is not answered in time. Every test here fails if it does.
 fn impatient(base_url: &str) -> Client {
@@ -22,7 +22,7 @@ fn impatient(base_url: &str) -> Client {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_silent_customers_service_is_told_in_time() {
+async fn unresponsive_customers_service_is_reported_in_time() {
     let customers = FakeCustomers::start();
     let harness = Harness::beside(&customers.base_url()).await;
     let a = harness.product("A", 10).await;
@@ -34,11 +34,11 @@ async fn a_silent_customers_service_is_told_in_time() {
     customers.be(Mood::Busy(1));
     assert_eq!(refusal(create().await), refused(503, "customer_service_unavailable"));
     assert!(!is_replay(&create().await.unwrap()));
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_another_request_holds_is_told_in_time() {
+async fn key_held_by_another_request_is_reported_in_time() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;
     let id = harness.order(&[(a, 1)]).await.id;
@@ -57,11 +57,11 @@ async fn a_key_that_another_request_holds_is_told_in_time() {
     assert!(in_time.contains(&created) && in_time.contains(&confirmed), "{created:?} {confirmed:?}");
     running.batch_execute("ROLLBACK").await.unwrap();
     assert!(!is_replay(&create().await.unwrap()) && !is_replay(&confirm().await.unwrap()));
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_row_that_somebody_keeps_locked_is_told_in_time() {
+async fn locked_row_is_reported_in_time() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;
     let id = harness.order(&[(a, 1)]).await.id;
@@ -80,11 +80,11 @@ async fn a_row_that_somebody_keeps_locked_is_told_in_time() {
     }
     other.batch_execute("ROLLBACK").await.unwrap();
     assert!(!is_replay(&create().await.unwrap()) && !is_replay(&confirm().await.unwrap()));
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_without_a_free_connection_is_told_in_time() {
+async fn exhausted_pool_is_reported_in_time() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;
     let (id, other) = (harness.order(&[(a, 1)]).await.id, harness.order(&[(a, 1)]).await.id);
@@ -118,7 +118,7 @@ async fn a_database_without_a_free_connection_is_told_in_time() {
 const LOCKED_FOR: Duration = Duration::from_millis(1500);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn orders_for_a_locked_product_leave_connections_and_time_to_everything_else() {
+async fn orders_for_a_locked_product_do_not_starve_other_operations() {
     let harness = Harness::with_connections(3).await;
     let (a, b) = (harness.product("A", 1000).await, harness.product("B", 1000).await);
     let client = impatient(&harness.url(""));
@@ -147,5 +147,5 @@ async fn orders_for_a_locked_product_leave_connections_and_time_to_everything_el
     other.batch_execute("ROLLBACK").await.unwrap();
     assert!(!is_replay(&create("a0", a).await.unwrap()));
     assert_eq!((harness.stock(a).await, harness.stock(b).await), (999, 1000 - orders));
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }

@@ -61,7 +61,7 @@ impl StateMachineTest for System {
 }
 
 #[test]
-fn whatever_is_done_in_whatever_order_is_answered_as_the_model_says() {
+fn random_operations_match_the_model() {
     let runtime = Runtime::new().unwrap();
     let _entered = runtime.enter();
     let config = config();

@@ -5,8 +5,8 @@ use orders_client::{Client, Error, ResponseValue};
 
 use super::operation::{Caller, Content, Operation, Tag};
 use super::shop::{Answer, Seen, Shop};
-use crate::books;
 use crate::harness::{Harness, is_replay, new_order};
+use crate::invariants;
 
 /// Neither a product nor an order has this number or a higher one.
 const UNKNOWN: i64 = 1_000_000;
@@ -45,7 +45,7 @@ impl System {
 
     /// Checks that everything is as the model says, and the books.
     pub(super) async fn compare(&self, shop: &Shop) {
-        books::check(&self.harness).await;
+        invariants::check(&self.harness).await;
         for (index, product) in shop.products.iter().enumerate() {
             let view = self.harness.operator().product_view().id(self.products[index]).send().await.unwrap();
             assert_eq!((view.stock, view.price_cents, view.version), (product.stock, product.price, product.version));

@@ -3,8 +3,8 @@
 use diesel_async::SimpleAsyncConnection;
 use orders_client::types::OrderStatus;
 
-use crate::books;
 use crate::harness::{Harness, is_replay, refused_with};
+use crate::invariants;
 
 /// What the server says when a transaction has to be run again.
 const COLLISIONS: [(u16, &str, &str); 3] = [
@@ -23,7 +23,7 @@ fn collides(times: u32, (number, state, message): (u16, &str, &str)) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_collides_is_tried_again_and_the_caller_does_not_notice() {
+async fn conflicting_transaction_is_retried_transparently() {
     for collision in COLLISIONS {
         let harness = Harness::start().await;
         let a = harness.product("A", 10).await;
@@ -31,12 +31,12 @@ async fn what_collides_is_tried_again_and_the_caller_does_not_notice() {
         harness.sql(&collides(2, collision)).await;
         let answer = harness.operator().order_confirm().id(id).x_idempotency_key("k").send().await.unwrap();
         assert_eq!((answer.version, is_replay(&answer)), (2, false), "{collision:?}");
-        books::check(&harness).await;
+        invariants::check(&harness).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_collides_to_the_end_is_unavailable_for_a_moment_and_leaves_nothing() {
+async fn persistent_conflict_is_unavailable_and_leaves_nothing() {
     for collision in COLLISIONS {
         let harness = Harness::start().await;
         let a = harness.product("A", 10).await;
@@ -49,12 +49,12 @@ async fn what_collides_to_the_end_is_unavailable_for_a_moment_and_leaves_nothing
         assert_eq!(harness.number("SELECT COUNT(*) AS n FROM idempotency_keys").await, 0);
         harness.sql("DROP TRIGGER collides").await;
         assert!(!is_replay(&confirm().await.unwrap()));
-        books::check(&harness).await;
+        invariants::check(&harness).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_victim_of_a_deadlock_starts_over_and_succeeds() {
+async fn deadlock_victim_is_retried_and_succeeds() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;
     let id = harness.order(&[(a, 1)]).await.id;
@@ -74,11 +74,11 @@ async fn the_victim_of_a_deadlock_starts_over_and_succeeds() {
     let (confirmed, ()) = tokio::join!(confirm, collides);
     let confirmed = confirmed.unwrap();
     assert_eq!((confirmed.status, confirmed.version, is_replay(&confirmed)), (OrderStatus::Confirmed, 2, false));
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_row_that_is_locked_for_longer_than_a_lock_is_waited_for_only_delays() {
+async fn lock_timeout_on_a_locked_row_only_delays_the_request() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;
     let id = harness.order(&[(a, 1)]).await.id;
@@ -93,5 +93,5 @@ async fn a_row_that_is_locked_for_longer_than_a_lock_is_waited_for_only_delays()
     };
     let (confirmed, ()) = tokio::join!(confirm, lets_go);
     assert_eq!(confirmed.unwrap().version, 2);
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }

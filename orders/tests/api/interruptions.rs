@@ -17,8 +17,8 @@ use rand::{Rng, SeedableRng};
 use tokio::runtime::Runtime;
 use tokio::time::{sleep, timeout};
 
-use crate::books;
 use crate::harness::{Harness, new_order, operator_token};
+use crate::invariants;
 
 const FIRST_STOCK: i64 = 1000;
 const REQUESTS: usize = 300;
@@ -62,11 +62,11 @@ async fn all_come_back(harness: &Harness, product: i64, told: &[Option<i64>]) {
     assert_eq!(harness.number("SELECT COUNT(*) AS n FROM orders").await, 300);
     assert_eq!(harness.stock(product).await, FIRST_STOCK - 300);
     harness.transactions_end(&TABLES, SOON).await;
-    books::check(harness).await;
+    invariants::check(harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn clients_that_hang_up_leave_every_connection_and_every_book_in_order() {
+async fn disconnecting_clients_leak_no_connection_and_violate_no_invariant() {
     let harness = Harness::with_connections(3).await;
     let a = harness.product("A", FIRST_STOCK).await;
     let client = harness.operator();
@@ -96,7 +96,7 @@ async fn lock(harness: &Harness, product: i64) -> db::Connection {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_closed_in_the_middle_of_requests_leaves_nothing_half_done() {
+async fn server_closed_during_requests_leaves_no_partial_change() {
     let harness = Harness::with_connections(3).await;
     let a = harness.product("A", FIRST_STOCK).await;
     let mut told = Vec::new();
@@ -116,7 +116,7 @@ async fn a_server_that_is_closed_in_the_middle_of_requests_leaves_nothing_half_d
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_torn_down_in_the_middle_of_requests_leaves_nothing_behind() {
+async fn server_aborted_during_requests_leaves_no_partial_change() {
     let harness = Harness::with_connections(3).await;
     let a = harness.product("A", FIRST_STOCK).await;
     let mut told = Vec::new();
