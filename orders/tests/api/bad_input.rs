@@ -1,4 +1,4 @@
-//! Bad input gets a clear error that names the field, and writes nothing.
+//! Invalid input is rejected with an error that names the field, and changes nothing.
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::harness::{Harness, SERVICE_TOKEN, operator_token};
 use crate::invariants;
 
-/// A server with product 1, of which there are ten, and order 1.
+/// A server with product 1 and order 1.
 struct Target(Harness);
 
 impl Target {
@@ -26,14 +26,14 @@ impl Target {
     }
 
     /// Each case is a body and the field that is wrong in it.
-    async fn refuses(&self, method: Method, path: &str, cases: &[(&str, &str)]) {
+    async fn assert_rejects(&self, method: Method, path: &str, cases: &[(&str, &str)]) {
         for (body, field) in cases {
-            assert_eq!(told(self.send(method.clone(), path, body)).await, invalid(field), "{body}");
+            assert_eq!(error_response(self.send(method.clone(), path, body)).await, invalid(field), "{body}");
         }
-        self.is_untouched().await;
+        self.assert_unchanged().await;
     }
 
-    async fn is_untouched(&self) {
+    async fn assert_unchanged(&self) {
         for (table, rows) in [("products", 1), ("orders", 1), ("stock_movements", 2), ("idempotency_keys", 0)] {
             let count = self.0.number(&format!("SELECT COUNT(*) AS n FROM {table}")).await;
             assert_eq!(count, rows, "{table}");
@@ -42,11 +42,11 @@ impl Target {
     }
 }
 
-/// Status, code and the named field of an error answer.
-async fn told(request: RequestBuilder) -> (u16, String, String) {
-    let answer = request.send().await.unwrap();
-    let status = answer.status().as_u16();
-    let body: Value = answer.json().await.unwrap();
+/// Status, code and the named field of an error response.
+async fn error_response(request: RequestBuilder) -> (u16, String, String) {
+    let response = request.send().await.unwrap();
+    let status = response.status().as_u16();
+    let body: Value = response.json().await.unwrap();
     assert!(!body["request_id"].as_str().unwrap().is_empty(), "{body}");
     assert!(!body["message"].as_str().unwrap().is_empty(), "{body}");
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -106,7 +106,7 @@ async fn invalid_order_is_rejected_with_its_field() {
         ("null", ""),
         ("", ""),
     ];
-    target.refuses(Method::POST, "/orders", &cases).await;
+    target.assert_rejects(Method::POST, "/orders", &cases).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -130,7 +130,7 @@ async fn invalid_product_is_rejected_with_its_field() {
         (r#"{"sku":"S","name":"N","price_cents":1,"stock":1000000001}"#, "stock"),
         (r#"{"sku":"S","name":"N","price_cents":1,"stock":1,"id":7}"#, "id"),
     ];
-    target.refuses(Method::POST, "/products", &cases).await;
+    target.assert_rejects(Method::POST, "/products", &cases).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,7 +143,7 @@ async fn invalid_product_change_is_rejected_with_its_field() {
         (r#"{"stock":1,"expected_stock":-1}"#, "expected_stock"),
         (r#"{"sku":"NEW"}"#, "sku"),
     ];
-    target.refuses(Method::PATCH, "/products/1", &cases).await;
+    target.assert_rejects(Method::PATCH, "/products/1", &cases).await;
     let cases = [
         (r#"{"reason":"count"}"#, "delta"),
         (r#"{"delta":1}"#, "reason"),
@@ -152,7 +152,7 @@ async fn invalid_product_change_is_rejected_with_its_field() {
         (r#"{"delta":1,"reason":"count","reference":""}"#, "reference"),
         (r#"{"delta":1,"reason":"count","order_id":1}"#, "order_id"),
     ];
-    target.refuses(Method::POST, "/products/1/stock-adjustments", &cases).await;
+    target.assert_rejects(Method::POST, "/products/1/stock-adjustments", &cases).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -167,21 +167,21 @@ async fn invalid_abandon_or_lookup_is_rejected_with_its_field() {
     ];
     for (body, field) in cases {
         let request = target.0.http().post(target.0.url("/internal/orders/abandon")).bearer_auth(SERVICE_TOKEN);
-        assert_eq!(told(request.body(body)).await, invalid(field), "{body}");
+        assert_eq!(error_response(request.body(body)).await, invalid(field), "{body}");
     }
     let lookup = target.0.http().get(target.0.url("/internal/orders/lookup")).bearer_auth(SERVICE_TOKEN);
-    assert_eq!(told(lookup).await, invalid("create_key"));
+    assert_eq!(error_response(lookup).await, invalid("create_key"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn oversized_body_is_413_and_invalid_utf8_is_400() {
     let target = Target::start().await;
     let body = format!(r#"{{"customer_id":1,"items":[],"external_reference":"{}"}}"#, "x".repeat(70_000));
-    let (status, code, _) = told(target.send(Method::POST, "/orders", &body)).await;
+    let (status, code, _) = error_response(target.send(Method::POST, "/orders", &body)).await;
     assert_eq!((status, code.as_str()), (413, "payload_too_large"));
     let bytes = target.request(Method::POST, "/orders").body(vec![b'{', b'"', 0xff, 0xfe, b'"', b'}']);
-    assert_eq!(told(bytes).await.0, 400);
-    target.is_untouched().await;
+    assert_eq!(error_response(bytes).await.0, 400);
+    target.assert_unchanged().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -190,10 +190,10 @@ async fn only_json_is_accepted() {
     let body = r#"{"customer_id":1,"items":[{"product_id":1,"qty":1}]}"#;
     for other in ["text/plain", "application/x-www-form-urlencoded", "application/xml"] {
         let request = target.request(Method::POST, "/orders").header("content-type", other).body(body);
-        let (status, code, field) = told(request).await;
+        let (status, code, field) = error_response(request).await;
         assert_eq!((status, code.as_str(), field.as_str()), (415, "unsupported_media_type", "Content-Type"), "{other}");
     }
-    target.is_untouched().await;
+    target.assert_unchanged().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -210,10 +210,10 @@ async fn invalid_id_is_rejected() {
             (Method::POST, format!("/orders/{id}/confirm")),
             (Method::POST, format!("/orders/{id}/cancel")),
         ] {
-            assert_eq!(told(target.send(method, &path, "{}")).await, invalid("id"), "{path}");
+            assert_eq!(error_response(target.send(method, &path, "{}")).await, invalid("id"), "{path}");
         }
     }
-    target.is_untouched().await;
+    target.assert_unchanged().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -236,12 +236,12 @@ async fn invalid_query_parameter_is_named() {
         ("/products?q=a", "q"),
         ("/products/1/stock-adjustments?limit=-1", "limit"),
         ("/products/1/stock-adjustments?reason=order", "reason"),
-        // Bytes that are no text, so that no parameter can be named.
+        // Not UTF-8, so no parameter can be named.
         ("/products?search=%FF", ""),
         ("/orders?external_reference=%ED%A0%80", ""),
     ];
     for (path, field) in cases {
-        assert_eq!(told(target.request(Method::GET, path)).await, invalid(field), "{path}");
+        assert_eq!(error_response(target.request(Method::GET, path)).await, invalid(field), "{path}");
     }
 }
 
@@ -251,17 +251,17 @@ async fn any_text_is_a_valid_search_and_reference() {
     for text in ["株式会社", "🦀", "e\u{301}", "\u{202e}rtl", "' OR 1=1 --", "\u{fffd}", "\u{10ffff}", "%", "\\"]
     {
         for (path, name) in [("/products", "search"), ("/orders", "external_reference")] {
-            let answer = target.request(Method::GET, path).query(&[(name, text)]).send().await.unwrap();
-            assert_eq!(answer.status(), 200, "{text}");
+            let response = target.request(Method::GET, path).query(&[(name, text)]).send().await.unwrap();
+            assert_eq!(response.status(), 200, "{text}");
         }
         let new = serde_json::json!({
             "customer_id": 1, "items": [{"product_id": 1, "qty": 1}], "external_reference": text
         });
-        let made: Value =
+        let created: Value =
             target.send(Method::POST, "/orders", &new.to_string()).send().await.unwrap().json().await.unwrap();
-        assert_eq!(made["external_reference"], text);
+        assert_eq!(created["external_reference"], text);
         let found = target.request(Method::GET, "/orders").query(&[("external_reference", text)]).send().await.unwrap();
-        assert_eq!(found.json::<Value>().await.unwrap()["data"][0]["id"], made["id"], "{text}");
+        assert_eq!(found.json::<Value>().await.unwrap()["data"][0]["id"], created["id"], "{text}");
     }
 }
 
@@ -270,8 +270,8 @@ async fn invalid_header_is_named() {
     let target = Target::start().await;
     let confirm = |name: &str, value: &str| target.request(Method::POST, "/orders/1/confirm").header(name, value);
     let with_key = |value: &str| confirm("If-Match", value).header("X-Idempotency-Key", "k");
-    assert_eq!(told(confirm("X-Idempotency-Key", "a b")).await, invalid("X-Idempotency-Key"));
-    assert_eq!(told(with_key("v1")).await, invalid("If-Match"));
-    assert_eq!(told(with_key("\"v1")).await, invalid("If-Match"));
-    target.is_untouched().await;
+    assert_eq!(error_response(confirm("X-Idempotency-Key", "a b")).await, invalid("X-Idempotency-Key"));
+    assert_eq!(error_response(with_key("v1")).await, invalid("If-Match"));
+    assert_eq!(error_response(with_key("\"v1")).await, invalid("If-Match"));
+    target.assert_unchanged().await;
 }

@@ -1,9 +1,9 @@
-//! Making an order.
+//! Creating an order.
 
 use insta::assert_json_snapshot;
 use orders_client::types::{self, OrderStatus};
 
-use crate::harness::{CUSTOMER, Harness, is_replay, new_order, refusal, refused, refused_with};
+use crate::harness::{CUSTOMER, Harness, api_error, error_of, expect_error, is_replay, new_order};
 use crate::invariants;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -13,16 +13,16 @@ async fn create_allocates_stock_and_fixes_prices() {
     let client = harness.operator();
     let new =
         new_order(&[(b, 5), (a, 3)]).external_reference("PO-1".parse::<types::NewOrderExternalReference>().unwrap());
-    let answer = client.order_create().body(new).send().await.unwrap();
-    assert_eq!(answer.status(), 201);
-    assert_eq!(answer.headers()["location"], format!("/orders/{}", answer.id));
-    assert_eq!(answer.headers()["etag"], "\"v1\"");
-    assert!(!is_replay(&answer));
-    let order = answer.into_inner();
+    let response = client.order_create().body(new).send().await.unwrap();
+    assert_eq!(response.status(), 201);
+    assert_eq!(response.headers()["location"], format!("/orders/{}", response.id));
+    assert_eq!(response.headers()["etag"], "\"v1\"");
+    assert!(!is_replay(&response));
+    let order = response.into_inner();
     assert_eq!((harness.stock(a).await, harness.stock(b).await), (7, 0));
-    let dearer =
+    let change =
         types::ProductPatch::builder().price_cents(900).name("Renamed".parse::<types::ProductPatchName>().unwrap());
-    client.product_update().id(a).body(dearer).send().await.unwrap();
+    client.product_update().id(a).body(change).send().await.unwrap();
     let viewed = client.order_view().id(order.id).send().await.unwrap();
     assert_eq!(viewed.headers()["etag"], "\"v1\"");
     assert_eq!(viewed.into_inner(), order);
@@ -47,7 +47,7 @@ async fn published_example_works_on_seed_data() {
 async fn lines_of_one_product_are_added_up() {
     let harness = Harness::start().await;
     let a = harness.product("A", 5).await;
-    let short = refused_with(harness.operator().order_create().body(new_order(&[(a, 3), (a, 3)])).send().await);
+    let short = expect_error(harness.operator().order_create().body(new_order(&[(a, 3), (a, 3)])).send().await);
     assert_eq!(short.status(), 409);
     assert_eq!((short.details[0].requested, short.details[0].available), (Some(6), Some(5)));
     let order = harness.order(&[(a, 3), (a, 2)]).await;
@@ -60,8 +60,8 @@ async fn lines_of_one_product_are_added_up() {
 async fn shortage_names_every_product_and_allocates_nothing() {
     let harness = Harness::start().await;
     let (a, b, c) = (harness.product("A", 1).await, harness.product("B", 9).await, harness.product("C", 2).await);
-    let answer = harness.operator().order_create().body(new_order(&[(a, 2), (b, 1), (c, 3)])).send().await;
-    let mut error = refused_with(answer).into_inner();
+    let response = harness.operator().order_create().body(new_order(&[(a, 2), (b, 1), (c, 3)])).send().await;
+    let mut error = expect_error(response).into_inner();
     error.request_id = "ID".to_owned();
     assert_json_snapshot!(error);
     assert_eq!((harness.stock(a).await, harness.stock(b).await, harness.stock(c).await), (1, 9, 2));
@@ -73,7 +73,7 @@ async fn every_unknown_product_is_named() {
     let harness = Harness::start().await;
     let a = harness.product("A", 1).await;
     let (x, y) = (1000, i64::MAX);
-    let error = refused_with(harness.operator().order_create().body(new_order(&[(y, 1), (a, 9), (x, 1)])).send().await);
+    let error = expect_error(harness.operator().order_create().body(new_order(&[(y, 1), (a, 9), (x, 1)])).send().await);
     assert_eq!((error.status().as_u16(), error.error_code.as_deref()), (404, Some("product_not_found")));
     let named: Vec<_> = error.details.iter().map(|detail| detail.product_id).collect();
     assert_eq!(named, [Some(1000), Some(i64::MAX)]);
@@ -88,7 +88,7 @@ async fn different_expected_total_is_rejected_with_the_current_total() {
         harness.operator().order_create().x_idempotency_key(format!("k{expected}")).body(new).send()
     };
     for wrong in [0, -1, 199, i64::MAX] {
-        let error = refused_with(create(wrong).await);
+        let error = expect_error(create(wrong).await);
         assert_eq!((error.status().as_u16(), error.error_code.as_deref()), (409, Some("total_changed")));
         assert_eq!(error.details[0].total_cents, Some(200));
     }
@@ -122,7 +122,7 @@ async fn two_creates_of_an_operator_without_a_key_are_two_orders() {
 async fn create_of_a_service_without_a_key_is_rejected() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;
-    let error = refused_with(harness.service().order_create().body(new_order(&[(a, 1)])).send().await);
+    let error = expect_error(harness.service().order_create().body(new_order(&[(a, 1)])).send().await);
     assert_eq!((error.status().as_u16(), error.error_code.as_deref()), (400, Some("invalid_request")));
     assert_eq!(error.details[0].field.as_deref(), Some("X-Idempotency-Key"));
 }
@@ -134,12 +134,12 @@ async fn same_key_and_request_replays_the_same_bytes() {
     let body = format!(r#"{{"customer_id":1,"items":[{{"product_id":{a},"qty":2}},{{"product_id":{b},"qty":1}}]}}"#);
     let first = harness.post("/orders", "k", &body).await;
     assert_eq!((first.status, first.replayed), (201, false));
-    let written_otherwise = format!(
+    let reformatted = format!(
         " {{ \"items\" : [{{\"qty\":1,\"product_id\":{b}}},{{\"qty\":1,\"product_id\":{a}}},{{\"qty\":1,\"product_id\":{a}}}],\n\"customer_id\":1}}"
     );
-    for again in [&body, &written_otherwise] {
-        let again = harness.post("/orders", "k", again).await;
-        assert_eq!((again.status, again.replayed, &again.body), (201, true, &first.body));
+    for retry in [&body, &reformatted] {
+        let retry = harness.post("/orders", "k", retry).await;
+        assert_eq!((retry.status, retry.replayed, &retry.body), (201, true, &first.body));
     }
     assert_eq!(harness.stock(a).await, 8);
     invariants::check(&harness).await;
@@ -153,12 +153,12 @@ async fn replay_has_the_headers_of_the_first_response() {
     let create = || client.order_create().x_idempotency_key("k").body(new_order(&[(a, 1)])).send();
     let first = create().await.unwrap();
     client.order_cancel().id(first.id).send().await.unwrap();
-    let again = create().await.unwrap();
-    assert!(is_replay(&again));
+    let retry = create().await.unwrap();
+    assert!(is_replay(&retry));
     for header in ["location", "etag"] {
-        assert_eq!(first.headers()[header], again.headers()[header]);
+        assert_eq!(first.headers()[header], retry.headers()[header]);
     }
-    assert_eq!(first.into_inner(), again.into_inner());
+    assert_eq!(first.into_inner(), retry.into_inner());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -175,7 +175,7 @@ async fn same_key_with_a_different_request_is_rejected() {
         new_order(&[(a, 1)]).external_reference("x".parse::<types::NewOrderExternalReference>().unwrap()),
     ];
     for other in others {
-        assert_eq!(refusal(create(other).await), refused(422, "idempotency_key_reused"));
+        assert_eq!(error_of(create(other).await), api_error(422, "idempotency_key_reused"));
     }
     assert_eq!(harness.stock(a).await, 9);
 }
@@ -185,8 +185,8 @@ async fn keys_are_distinct_by_case_caller_and_operation() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;
     let create = async |client: &orders_client::Client, key: &str| {
-        let answer = client.order_create().x_idempotency_key(key).body(new_order(&[(a, 1)])).send().await.unwrap();
-        (answer.id, is_replay(&answer))
+        let response = client.order_create().x_idempotency_key(key).body(new_order(&[(a, 1)])).send().await.unwrap();
+        (response.id, is_replay(&response))
     };
     let ann = create(harness.operator(), "abc").await;
     let upper = create(harness.operator(), "ABC").await;
@@ -245,12 +245,12 @@ async fn refused_create_is_evaluated_again_with_the_same_key() {
     let harness = Harness::start().await;
     let a = harness.product("A", 1).await;
     let create = || harness.operator().order_create().x_idempotency_key("k").body(new_order(&[(a, 2)])).send();
-    assert_eq!(refusal(create().await), refused(409, "insufficient_stock"));
+    assert_eq!(error_of(create().await), api_error(409, "insufficient_stock"));
     let delivery = types::NewStockAdjustment::builder().delta(1).reason("delivery");
     harness.operator().stock_adjustment_create().id(a).body(delivery).send().await.unwrap();
-    let made = create().await.unwrap();
-    assert!(!is_replay(&made));
-    assert_eq!(made.status(), 201);
+    let created = create().await.unwrap();
+    assert!(!is_replay(&created));
+    assert_eq!(created.status(), 201);
     invariants::check(&harness).await;
 }
 
@@ -264,10 +264,10 @@ async fn expired_key_never_creates_a_second_order() {
     let confirmed = client.order_confirm().id(first.id).x_idempotency_key("c").send().await.unwrap().into_inner();
     for expire in ["UPDATE idempotency_keys SET expires_at = UTC_TIMESTAMP(6)", "DELETE FROM idempotency_keys"] {
         harness.sql(expire).await;
-        let again = create(1).await.unwrap();
-        assert!(is_replay(&again));
-        assert_eq!((again.status().as_u16(), again.into_inner()), (201, confirmed.clone()));
-        assert_eq!(refusal(create(2).await), refused(422, "idempotency_key_reused"));
+        let retry = create(1).await.unwrap();
+        assert!(is_replay(&retry));
+        assert_eq!((retry.status().as_u16(), retry.into_inner()), (201, confirmed.clone()));
+        assert_eq!(error_of(create(2).await), api_error(422, "idempotency_key_reused"));
     }
     assert_eq!(harness.stock(a).await, 9);
     invariants::check(&harness).await;
@@ -277,13 +277,17 @@ async fn expired_key_never_creates_a_second_order() {
 async fn only_orders_of_services_are_reserved_for_15_minutes() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;
-    let own = harness.order(&[(a, 1)]).await.id;
-    let made = harness.service().order_create().x_idempotency_key("k").body(new_order(&[(a, 1)])).send().await.unwrap();
+    let of_operator = harness.order(&[(a, 1)]).await.id;
+    let created =
+        harness.service().order_create().x_idempotency_key("k").body(new_order(&[(a, 1)])).send().await.unwrap();
     let reserved =
         |id| format!("SELECT TIMESTAMPDIFF(SECOND, created_at, reserved_until) AS n FROM orders WHERE id = {id}");
-    assert_eq!(harness.number(&reserved(made.id)).await, 900);
-    assert_eq!(harness.number(&format!("SELECT reserved_until IS NULL AS n FROM orders WHERE id = {own}")).await, 1);
-    harness.service().order_confirm().id(made.id).x_idempotency_key("c").send().await.unwrap();
-    let id = made.id;
+    assert_eq!(harness.number(&reserved(created.id)).await, 900);
+    assert_eq!(
+        harness.number(&format!("SELECT reserved_until IS NULL AS n FROM orders WHERE id = {of_operator}")).await,
+        1
+    );
+    harness.service().order_confirm().id(created.id).x_idempotency_key("c").send().await.unwrap();
+    let id = created.id;
     assert_eq!(harness.number(&format!("SELECT reserved_until IS NULL AS n FROM orders WHERE id = {id}")).await, 1);
 }

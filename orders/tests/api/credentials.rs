@@ -1,4 +1,4 @@
-//! Who gets in.
+//! Authentication and authorization of every operation.
 
 use common_server::testing::credentials_that_get_in;
 

@@ -1,21 +1,21 @@
-//! Lists: newest first, a page at a time.
+//! Lists: newest first, page by page.
 
 use orders_client::types::{self, NewOrderExternalReference, OrderStatus, ProductPage, ProductPatch, ProductPatchName};
 
-use crate::harness::{CUSTOMER, Harness, new_order, operator_token, refusal, refused};
+use crate::harness::{CUSTOMER, Harness, api_error, error_of, new_order, operator_token};
 
 fn skus(page: &ProductPage) -> Vec<&str> {
     page.data.iter().map(|product| product.sku.as_str()).collect()
 }
 
-/// The ids of all orders that a query finds, read three at a time.
+/// Returns the ids of all orders that match a query, read in pages of three.
 async fn ids(harness: &Harness, query: &str) -> Vec<i64> {
     let (mut ids, mut cursor) = (Vec::new(), String::new());
     loop {
         let url = harness.url(&format!("/orders?limit=3&cursor={cursor}&{query}"));
-        let answer = harness.http().get(url).bearer_auth(operator_token("ann")).send().await.unwrap();
-        assert_eq!(answer.status(), 200, "{query}");
-        let page: types::OrderSummaryPage = answer.json().await.unwrap();
+        let response = harness.http().get(url).bearer_auth(operator_token("ann")).send().await.unwrap();
+        assert_eq!(response.status(), 200, "{query}");
+        let page: types::OrderSummaryPage = response.json().await.unwrap();
         assert_eq!(page.has_more, page.next_cursor.is_some());
         ids.extend(page.data.iter().map(|order| order.id));
         let Some(next) = page.next_cursor else { return ids };
@@ -117,21 +117,21 @@ async fn page_token_is_valid_only_for_its_list_and_filters() {
         harness.order(&[(a, 1)]).await;
     }
     let client = harness.operator();
-    let invalid = refused(400, "invalid_cursor");
+    let invalid = api_error(400, "invalid_cursor");
     let cursor = client.order_list().limit(1).send().await.unwrap().into_inner().next_cursor.unwrap();
     assert!(client.order_list().limit(50).cursor(cursor.clone()).send().await.is_ok(), "the limit may change");
     let elsewhere = || client.order_list().cursor(cursor.clone());
-    assert_eq!(refusal(elsewhere().status(OrderStatus::Created).send().await), invalid);
-    assert_eq!(refusal(elsewhere().customer_id(1).send().await), invalid);
-    assert_eq!(refusal(client.product_list().cursor(cursor.clone()).send().await), invalid);
+    assert_eq!(error_of(elsewhere().status(OrderStatus::Created).send().await), invalid);
+    assert_eq!(error_of(elsewhere().customer_id(1).send().await), invalid);
+    assert_eq!(error_of(client.product_list().cursor(cursor.clone()).send().await), invalid);
     let mut tampered = cursor.clone().into_bytes();
     tampered[0] = if tampered[0] == b'A' { b'B' } else { b'A' };
     for bad in [String::from_utf8(tampered).unwrap(), "x".to_owned(), format!("{cursor}A"), "ż".to_owned()] {
-        assert_eq!(refusal(client.order_list().cursor(bad).send().await), invalid);
+        assert_eq!(error_of(client.order_list().cursor(bad).send().await), invalid);
     }
     let products = client.product_list().limit(1).send().await.unwrap().into_inner().next_cursor.unwrap();
-    assert_eq!(refusal(client.order_list().cursor(products.clone()).send().await), invalid);
-    assert_eq!(refusal(client.product_list().cursor(products).search("a").send().await), invalid);
+    assert_eq!(error_of(client.order_list().cursor(products.clone()).send().await), invalid);
+    assert_eq!(error_of(client.product_list().cursor(products).search("a").send().await), invalid);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -154,8 +154,8 @@ async fn default_page_has_twenty_rows_and_empty_parameters_are_ignored() {
     assert_eq!(harness.operator().product_list().send().await.unwrap().data.len(), 20);
     assert!(harness.operator().product_list().limit(100).send().await.unwrap().data.len() > 20);
     let url = harness.url("/products?search=&cursor=&limit=");
-    let answer = harness.http().get(url).bearer_auth(operator_token("ann")).send().await.unwrap();
-    let page: ProductPage = answer.json().await.unwrap();
+    let response = harness.http().get(url).bearer_auth(operator_token("ann")).send().await.unwrap();
+    let page: ProductPage = response.json().await.unwrap();
     assert_eq!(page.data.len(), 20);
 }
 
@@ -192,7 +192,7 @@ async fn search_continues_after_a_page_of_deleted_products() {
     for n in 0..5 {
         harness.product(&format!("P{n}"), 1).await;
     }
-    // The index still names them, as it does to a search that read it a moment ago.
+    // The index still contains them, as for a search that has read the index before the deletion.
     harness.sql("SET foreign_key_checks = 0; DELETE FROM products WHERE sku IN ('P4', 'P3', 'P2')").await;
     let client = harness.operator();
     let first = client.product_list().search("product").limit(2).send().await.unwrap().into_inner();

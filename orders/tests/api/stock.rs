@@ -1,9 +1,9 @@
-//! The stock and its ledger.
+//! Stock and its ledger.
 
 use insta::assert_json_snapshot;
 use orders_client::types::{NewStockAdjustment, NewStockAdjustmentReference, ProductPatch, StockMovement};
 
-use crate::harness::{Harness, refusal, refused, refused_with};
+use crate::harness::{Harness, api_error, error_of, expect_error};
 use crate::invariants;
 
 async fn ledger(harness: &Harness, id: i64) -> Vec<StockMovement> {
@@ -16,9 +16,9 @@ async fn adjustment_changes_the_stock_and_is_recorded() {
     let id = harness.product("A", 10).await;
     let reference = "DN-7".parse::<NewStockAdjustmentReference>().unwrap();
     let delivery = NewStockAdjustment::builder().delta(5).reason("delivery").reference(reference);
-    let answer = harness.operator().stock_adjustment_create().id(id).body(delivery).send().await.unwrap();
-    assert_eq!(answer.status(), 201);
-    let mut body = serde_json::to_value(&*answer).unwrap();
+    let response = harness.operator().stock_adjustment_create().id(id).body(delivery).send().await.unwrap();
+    assert_eq!(response.status(), 201);
+    let mut body = serde_json::to_value(&*response).unwrap();
     body["created_at"] = "TIME".into();
     assert_json_snapshot!(body);
     let damage = NewStockAdjustment::builder().delta(-15).reason("damage");
@@ -38,9 +38,9 @@ async fn ledger_lists_every_stock_change_newest_first() {
         harness.operator().product_update().id(id).body(ProductPatch::builder().stock(stock)).send().await.unwrap();
     }
     let entries = ledger(&harness, id).await;
-    let told: Vec<_> = entries.iter().map(|entry| (entry.reason.as_str(), entry.delta, entry.order_id)).collect();
+    let changes: Vec<_> = entries.iter().map(|entry| (entry.reason.as_str(), entry.delta, entry.order_id)).collect();
     let expected = [("set", -3, None), ("cancel", 4, Some(order)), ("order", -4, Some(order)), ("initial", 10, None)];
-    assert_eq!(told, expected);
+    assert_eq!(changes, expected);
     assert!(entries.iter().all(|entry| entry.principal == "operator:ann"));
     let empty = harness.product("EMPTY", 0).await;
     assert!(ledger(&harness, empty).await.is_empty());
@@ -52,7 +52,7 @@ async fn stock_stays_within_its_limits() {
     let id = harness.product("A", 10).await;
     for delta in [-11, -1_000_000_000, 999_999_991, 1_000_000_000] {
         let adjustment = NewStockAdjustment::builder().delta(delta).reason("count");
-        let error = refused_with(harness.operator().stock_adjustment_create().id(id).body(adjustment).send().await);
+        let error = expect_error(harness.operator().stock_adjustment_create().id(id).body(adjustment).send().await);
         assert_eq!(
             (error.status().as_u16(), error.error_code.as_deref()),
             (409, Some("stock_out_of_range")),
@@ -81,7 +81,7 @@ async fn zero_adjustment_and_reserved_reason_are_rejected() {
     ];
     for (delta, reason, field) in cases {
         let adjustment = NewStockAdjustment::builder().delta(delta).reason(reason);
-        let error = refused_with(harness.operator().stock_adjustment_create().id(id).body(adjustment).send().await);
+        let error = expect_error(harness.operator().stock_adjustment_create().id(id).body(adjustment).send().await);
         assert_eq!((error.status().as_u16(), error.details[0].field.as_deref()), (400, Some(field)), "{reason}");
     }
     assert_eq!(ledger(&harness, id).await.len(), 1);
@@ -106,6 +106,6 @@ async fn ledger_is_paged_and_its_page_token_is_bound_to_the_product() {
     let deltas: Vec<_> = first.data.iter().chain(&second.data).map(|entry| entry.delta).collect();
     assert_eq!((deltas, second.has_more), (vec![4, 3, 2, 1, 10], false));
     let foreign = client.stock_adjustment_list().id(other).cursor(cursor.clone()).send().await;
-    assert_eq!(refusal(foreign), refused(400, "invalid_cursor"));
-    assert_eq!(refusal(client.product_list().cursor(cursor).send().await), refused(400, "invalid_cursor"));
+    assert_eq!(error_of(foreign), api_error(400, "invalid_cursor"));
+    assert_eq!(error_of(client.product_list().cursor(cursor).send().await), api_error(400, "invalid_cursor"));
 }

@@ -1,4 +1,4 @@
-//! Settings, health, readiness, correlation, and what happens without a database.
+//! Settings, health, readiness, correlation ids, and operation without a database.
 
 use common_server::settings::Env;
 use orders::Config;
@@ -31,10 +31,10 @@ async fn server_without_a_database_is_alive_but_not_ready() {
     };
     assert_eq!(get("/health").await.status(), 200);
     for path in ["/ready", "/orders", "/products/1"] {
-        let answer = get(path).await;
-        assert_eq!(answer.status(), 503, "{path}");
-        assert_eq!(answer.headers()["retry-after"], "1");
-        let body: serde_json::Value = answer.json().await.unwrap();
+        let response = get(path).await;
+        assert_eq!(response.status(), 503, "{path}");
+        assert_eq!(response.headers()["retry-after"], "1");
+        let body: serde_json::Value = response.json().await.unwrap();
         assert_eq!(body["error_code"], "unavailable");
     }
 }
@@ -44,22 +44,22 @@ async fn correlation_id_is_echoed_or_generated() {
     let harness = Harness::start().await;
     for (path, status) in [("/orders", 200), ("/orders/999999", 404), ("/orders/x", 400)] {
         let get = || harness.http().get(harness.url(path)).bearer_auth(operator_token("ann"));
-        let answer = get().header("x-correlation-id", "req-789").send().await.unwrap();
+        let response = get().header("x-correlation-id", "req-789").send().await.unwrap();
         assert_eq!(
-            (answer.status().as_u16(), answer.headers()["x-correlation-id"].as_bytes()),
+            (response.status().as_u16(), response.headers()["x-correlation-id"].as_bytes()),
             (status, &b"req-789"[..])
         );
-        let made = get().send().await.unwrap();
-        assert_eq!(made.headers()["x-correlation-id"], made.headers()["x-request-id"]);
+        let created = get().send().await.unwrap();
+        assert_eq!(created.headers()["x-correlation-id"], created.headers()["x-request-id"]);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn unknown_path_is_404_and_unknown_method_is_405() {
     let harness = Harness::start().await;
-    let answer = harness.http().get(harness.url("/nothing")).send().await.unwrap();
-    assert_eq!(answer.status(), 404);
-    assert!(answer.json::<serde_json::Value>().await.unwrap()["message"].is_string());
+    let response = harness.http().get(harness.url("/nothing")).send().await.unwrap();
+    assert_eq!(response.status(), 404);
+    assert!(response.json::<serde_json::Value>().await.unwrap()["message"].is_string());
     for path in ["/orders", "/products", "/orders/1"] {
         assert_eq!(harness.http().delete(harness.url(path)).send().await.unwrap().status(), 405, "{path}");
     }
