@@ -17,8 +17,8 @@ pub(crate) fn describe() {
     describe_counter!(
         KEYED,
         "Requests with an idempotency key, by operation and outcome: run, replayed; reused (key of another request), \
-         in_progress (key of a request in flight), abandoned; not_done (the key was valid, but the request failed or was \
-         refused)"
+         in_progress (key of a request in flight), abandoned; not_done (the key was valid, but the request failed or \
+         was refused)"
     );
     describe_counter!(EXPIRED, "Orders canceled because their reservation had expired");
     counter!(EXPIRED).increment(0);

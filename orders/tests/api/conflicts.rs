@@ -67,7 +67,8 @@ async fn deadlock_victim_is_retried_and_succeeds() {
     let confirm = harness.operator().order_confirm().id(id).x_idempotency_key("k").send();
     let deadlock = async {
         harness.wait_for_key_after(0).await;
-        // The confirm holds the key and waits for the order. This transaction holds the order and now waits for the key.
+        // The confirm holds the key and waits for the order. This transaction holds the order and now waits for the
+        // key.
         other.batch_execute("SELECT `key` FROM idempotency_keys WHERE `key` = 'k' FOR UPDATE").await.unwrap();
         other.batch_execute("ROLLBACK").await.unwrap();
     };

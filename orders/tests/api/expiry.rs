@@ -109,8 +109,8 @@ async fn confirmed_reserved_and_operator_orders_do_not_expire() {
     invariants::check(&harness).await;
 }
 
-/// Legal outcomes of a race between confirm, cancel and expiry: outcome of the confirm, outcome of the cancel, whether the
-/// cancel required the order's first version, and the events of the order.
+/// Legal outcomes of a race between confirm, cancel and expiry: outcome of the confirm, outcome of the cancel, whether
+/// the cancel required the order's first version, and the events of the order.
 const LEGAL_OUTCOMES: [(&str, &str, bool, &str); 5] = [
     ("CONFIRMED", "precondition_failed", true, "'CREATED service,CONFIRMED service'"),
     ("order_canceled", "CANCELED", true, "'CREATED service,CANCELED operator:ann'"),
@@ -167,8 +167,8 @@ async fn concurrent_confirm_cancel_and_expiry_end_in_a_legal_state() {
     invariants::check(&harness).await;
 }
 
-/// Confirms and cancels an order, each after a delay, and returns both outcomes. For every other order the cancel requires
-/// the first version.
+/// Confirms and cancels an order, each after a delay, and returns both outcomes. For every other order the cancel
+/// requires the first version.
 async fn race(harness: &Harness, order: &Order, delays: [Duration; 2]) -> (i64, (String, String, bool)) {
     let conditional = order.id % 2 == 0;
     let confirm = async {

@@ -225,14 +225,14 @@ impl Harness {
         }
     }
 
-    /// Fails if an open transaction has read from or written to one of these tables. Locking a whole table waits for the end
-    /// of every such transaction.
+    /// Fails if an open transaction has read from or written to one of these tables. Locking a whole table waits for
+    /// the end of every such transaction.
     pub(crate) async fn assert_no_transaction_uses(&self, tables: &[&str]) {
         self.wait_for_transactions(tables, Duration::from_secs(1)).await;
     }
 
-    /// Waits for the end of every transaction that has read from or written to one of these tables. Fails if one is still
-    /// open after `max_wait`.
+    /// Waits for the end of every transaction that has read from or written to one of these tables. Fails if one is
+    /// still open after `max_wait`.
     pub(crate) async fn wait_for_transactions(&self, tables: &[&str], max_wait: Duration) {
         let locks: Vec<_> = tables.iter().map(|table| format!("{table} WRITE")).collect();
         let (seconds, locks) = (max_wait.as_secs(), locks.join(", "));
@@ -347,7 +347,7 @@ pub(crate) fn new_order(lines: &[(i64, i64)]) -> types::builder::NewOrder {
 }
 
 /// Returns the status and the code of an error response.
-pub(crate) fn refusal<T: std::fmt::Debug>(
+pub(crate) fn error_of<T: std::fmt::Debug>(
     result: Result<ResponseValue<T>, Error<types::Error>>,
 ) -> (u16, Option<String>) {
     let error = expect_error(result);

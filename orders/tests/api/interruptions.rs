@@ -1,5 +1,5 @@
-//! Clients that disconnect and servers that end during a request. No connection leaks or returns to the pool with an open
-//! transaction, and a retry with the same key is applied exactly once in total.
+//! Clients that disconnect and servers that end during a request. No connection leaks or returns to the pool with an
+//! open transaction, and a retry with the same key is applied exactly once in total.
 //!
 //! A server completes a request whose client has disconnected. Only the end of the server interrupts a request.
 
@@ -46,8 +46,8 @@ async fn confirm(client: &Client, order: i64) -> Option<types::Order> {
     confirm.send().await.ok().map(orders_client::ResponseValue::into_inner)
 }
 
-/// Retries every request with its key. Checks that each key has exactly one order, the reported one if there was a response,
-/// and that every order can be confirmed.
+/// Retries every request with its key. Checks that each key has exactly one order, the reported one if there was a
+/// response, and that every order can be confirmed.
 async fn assert_all_retries_succeed(harness: &Harness, product: i64, reported: &[Option<i64>]) {
     assert_eq!(reported.len(), REQUESTS);
     assert!(reported.contains(&None), "no request was interrupted");

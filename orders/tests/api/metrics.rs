@@ -56,7 +56,8 @@ async fn requests_keys_and_transactions_are_counted_by_outcome() {
     let views = ["200", "404"].map(|status| responses(&after, "GET", "order_view", status));
     assert_eq!(views, [1.0, 1.0]);
     let transactions = |scrape: &Scrape, outcome| scrape.sum("db_transactions_total", &[("outcome", outcome)]);
-    // Committed: a create, a confirm, and transactions of the background jobs. Refused: the create with too little stock.
+    // Committed: a create, a confirm, and transactions of the background jobs. Refused: the create with too little
+    // stock.
     assert!(transactions(&after, "committed") - transactions(&before, "committed") >= 2.0);
     assert_eq!(transactions(&after, "refused"), 1.0);
     assert_eq!(transactions(&after, "unknown") + transactions(&after, "failed"), 0.0);

@@ -1,5 +1,5 @@
-//! Orders that name the same products in opposite order: no caller sees a deadlock, and few transactions are retried. The
-//! retries are counted from the log of the database layer, on the threads of one test only.
+//! Orders that name the same products in opposite order: no caller sees a deadlock, and few transactions are retried.
+//! The retries are counted from the log of the database layer, on the threads of one test only.
 
 use std::mem;
 use std::sync::Arc;

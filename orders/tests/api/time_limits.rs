@@ -1,5 +1,5 @@
-//! A service waits 2 s for a response. If a dependency is slow, the server responds with an error within that time: a service
-//! without a response could not know whether its order was created.
+//! A service waits 2 s for a response. If a dependency is slow, the server responds with an error within that time: a
+//! service without a response could not know whether its order was created.
 
 use std::time::{Duration, Instant};
 

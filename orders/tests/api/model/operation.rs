@@ -100,9 +100,9 @@ pub(super) fn operations(shop: &Shop) -> BoxedStrategy<Operation> {
         .prop_map(|(caller, key, content)| Operation::Create { caller, key, content });
     let abandon = (key(), content(shop)).prop_map(|(key, content)| Operation::Abandon { key, content });
     let lookup = key().prop_map(|key| Operation::Lookup { key });
-    let reserved = |order: &Order| order.created_by == Caller::Service && order.seen.status == OrderStatus::Created;
+    let reserved = |order: &Order| order.created_by == Caller::Service && order.view.status == OrderStatus::Created;
     let expire_reservation = order_that(shop, reserved).prop_map(|order| Operation::ExpireReservation { order });
-    let confirmed = |order: &Order| order.seen.status == OrderStatus::Confirmed && !order.cancel_window_ended;
+    let confirmed = |order: &Order| order.view.status == OrderStatus::Confirmed && !order.cancel_window_ended;
     let cancel_window_ended = order_that(shop, confirmed).prop_map(|order| Operation::EndCancelWindow { order });
     let late_cancel = (caller(), option::of(key()), order_that(shop, |order| order.cancel_window_ended))
         .prop_map(|(caller, key, order)| Operation::Cancel { caller, key, order, tag: None });
@@ -167,9 +167,9 @@ fn product_change(shop: &Shop) -> BoxedStrategy<Operation> {
         (0..products.len(), 0..4_i64).prop_map(|(product, price)| Operation::SetPrice { product, price: price * 50 });
     let stock = (0..products.len(), 0..12_i64, option::of(0..2_i64), tag()).prop_map(
         move |(product, stock, off_by, wanted)| {
-            let seen = &products[product];
-            let expected = off_by.map(|off_by| (seen.stock + off_by).min(MAX_STOCK));
-            Operation::SetStock { product, stock, expected, tag: wanted.tag(Some(seen.version)) }
+            let current = &products[product];
+            let expected = off_by.map(|off_by| (current.stock + off_by).min(MAX_STOCK));
+            Operation::SetStock { product, stock, expected, tag: wanted.tag(Some(current.version)) }
         },
     );
     prop_oneof![2 => adjust, 1 => price, 2 => stock].boxed()
@@ -209,7 +209,7 @@ fn order_that(shop: &Shop, is_wanted: impl Fn(&Order) -> bool) -> BoxedStrategy<
 }
 
 fn versions(shop: &Shop) -> Vec<i64> {
-    shop.orders.iter().map(|order| order.seen.version).collect()
+    shop.orders.iter().map(|order| order.view.version).collect()
 }
 
 #[derive(Debug, Clone, Copy)]

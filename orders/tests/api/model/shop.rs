@@ -33,11 +33,11 @@ pub(super) enum Response {
     Order {
         status: u16,
         replayed: bool,
-        seen: OrderView,
+        view: OrderView,
     },
     Abandoned {
         outcome: AbandonOutcome,
-        seen: Option<OrderView>,
+        view: Option<OrderView>,
     },
     Product {
         price: i64,
@@ -64,7 +64,7 @@ pub(super) struct Product {
 
 #[derive(Debug, Clone)]
 pub(super) struct Order {
-    pub(super) seen: OrderView,
+    pub(super) view: OrderView,
     pub(super) created_by: Caller,
     key: Option<u8>,
     content: Lines,
@@ -137,7 +137,7 @@ impl Shop {
             Operation::ExpireReservation { order } => Ok(self.expire(*order)),
             Operation::EndCancelWindow { order } => {
                 if let Some(order) = self.orders.get_mut(*order) {
-                    order.cancel_window_ended = order.seen.was_confirmed;
+                    order.cancel_window_ended = order.view.was_confirmed;
                 }
                 Ok(Response::Nothing)
             }
@@ -163,18 +163,18 @@ impl Shop {
             return Ok(response);
         }
         if let Some(created) = self.created_with(caller, key) {
-            let seen = self.orders[created].seen.clone();
-            return self.same_content(created, &lines).map(|()| Response::Order { status: 201, replayed: true, seen });
+            let view = self.orders[created].view.clone();
+            return self.same_content(created, &lines).map(|()| Response::Order { status: 201, replayed: true, view });
         }
-        let seen = self.allocate(&lines)?;
+        let view = self.allocate(&lines)?;
         self.orders.push(Order {
-            seen: seen.clone(),
+            view: view.clone(),
             created_by: caller,
             key,
             content: lines,
             cancel_window_ended: false,
         });
-        Ok(self.store_response(caller, key, request, Response::Order { status: 201, replayed: false, seen }))
+        Ok(self.store_response(caller, key, request, Response::Order { status: 201, replayed: false, view }))
     }
 
     fn created_with(&self, caller: Caller, key: Option<u8>) -> Option<usize> {
@@ -215,17 +215,17 @@ impl Shop {
         if let Some(response) = self.replay(caller, Some(key), &request)? {
             return Ok(response);
         }
-        let seen = self.order_with_tag(order, tag)?;
-        match seen.status {
+        let view = self.order_with_tag(order, tag)?;
+        match view.status {
             OrderStatus::Created => {
-                (seen.status, seen.was_confirmed) = (OrderStatus::Confirmed, true);
-                seen.version += 1;
+                (view.status, view.was_confirmed) = (OrderStatus::Confirmed, true);
+                view.version += 1;
             }
             OrderStatus::Confirmed => {}
             OrderStatus::Canceled => return Err(error(409, "order_canceled", &[])),
         }
-        let seen = seen.clone();
-        Ok(self.store_response(caller, Some(key), request, Response::Order { status: 200, replayed: false, seen }))
+        let view = view.clone();
+        Ok(self.store_response(caller, Some(key), request, Response::Order { status: 200, replayed: false, view }))
     }
 
     fn cancel(&mut self, caller: Caller, key: Option<u8>, order: usize, tag: Tag) -> Result<Response, Response> {
@@ -239,8 +239,8 @@ impl Shop {
             }
             self.cancel_order(order);
         }
-        let seen = self.orders[order].seen.clone();
-        Ok(self.store_response(caller, key, request, Response::Order { status: 200, replayed: false, seen }))
+        let view = self.orders[order].view.clone();
+        Ok(self.store_response(caller, key, request, Response::Order { status: 200, replayed: false, view }))
     }
 
     fn abandon(&mut self, key: u8, content: &Content) -> Result<Response, Response> {
@@ -256,20 +256,20 @@ impl Shop {
         }
         self.keys.entry(id).or_insert(StoredKey { request, response: None });
         let Some(created) = created else {
-            return Ok(Response::Abandoned { outcome: AbandonOutcome::NeverCreated, seen: None });
+            return Ok(Response::Abandoned { outcome: AbandonOutcome::NeverCreated, view: None });
         };
-        if self.orders[created].seen.status == OrderStatus::Created {
+        if self.orders[created].view.status == OrderStatus::Created {
             self.cancel_order(created);
         }
-        let seen = self.orders[created].seen.clone();
-        let confirmed = seen.status == OrderStatus::Confirmed;
+        let view = self.orders[created].view.clone();
+        let confirmed = view.status == OrderStatus::Confirmed;
         let outcome = if confirmed { AbandonOutcome::Confirmed } else { AbandonOutcome::Canceled };
-        Ok(Response::Abandoned { outcome, seen: Some(seen) })
+        Ok(Response::Abandoned { outcome, view: Some(view) })
     }
 
     fn lookup(&self, key: u8) -> Result<Response, Response> {
         let created = self.created_with(Caller::Service, Some(key)).ok_or_else(order_not_found)?;
-        Ok(Response::Order { status: 200, replayed: false, seen: self.orders[created].seen.clone() })
+        Ok(Response::Order { status: 200, replayed: false, view: self.orders[created].view.clone() })
     }
 
     fn adjust(&mut self, product: usize, delta: i64) -> Result<Response, Response> {
@@ -302,8 +302,7 @@ impl Shop {
 
     /// Cancels an order whose reservation has expired: only an unconfirmed order of a service has one.
     fn expire(&mut self, order: usize) -> Response {
-        let expires =
-            |created: &Order| created.created_by == Caller::Service && created.seen.status == OrderStatus::Created;
+        let expires = |order: &Order| order.created_by == Caller::Service && order.view.status == OrderStatus::Created;
         if self.orders.get(order).is_some_and(expires) {
             self.cancel_order(order);
         }
@@ -311,10 +310,10 @@ impl Shop {
     }
 
     fn cancel_order(&mut self, order: usize) {
-        let seen = &mut self.orders[order].seen;
-        (seen.status, seen.was_canceled) = (OrderStatus::Canceled, true);
-        seen.version += 1;
-        for (product, qty, _) in seen.lines.clone() {
+        let view = &mut self.orders[order].view;
+        (view.status, view.was_canceled) = (OrderStatus::Canceled, true);
+        view.version += 1;
+        for (product, qty, _) in view.lines.clone() {
             self.change_stock(product, qty);
         }
     }
@@ -326,9 +325,9 @@ impl Shop {
     }
 
     fn order_with_tag(&mut self, order: usize, tag: Tag) -> Result<&mut OrderView, Response> {
-        let seen = &mut self.orders.get_mut(order).ok_or_else(order_not_found)?.seen;
-        check(tag, seen.version)?;
-        Ok(seen)
+        let view = &mut self.orders.get_mut(order).ok_or_else(order_not_found)?.view;
+        check(tag, view.version)?;
+        Ok(view)
     }
 
     /// Returns the stored response of the key, if any.

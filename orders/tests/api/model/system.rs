@@ -57,7 +57,7 @@ impl System {
         assert_eq!(self.orders.len(), shop.orders.len());
         for (id, order) in self.orders.iter().zip(&shop.orders) {
             let view = self.harness.operator().order_view().id(*id).send().await.unwrap().into_inner();
-            assert_eq!(self.seen(&view), order.seen);
+            assert_eq!(self.view(&view), order.view);
         }
     }
 
@@ -97,8 +97,8 @@ impl System {
                 self.to_response(
                     self.client(Caller::Service).internal_order_abandon().body(request).send().await,
                     |abandoned| {
-                        let seen = abandoned.order.as_ref().map(|order| self.seen(order));
-                        Response::Abandoned { outcome: abandoned.outcome, seen }
+                        let view = abandoned.order.as_ref().map(|order| self.view(order));
+                        Response::Abandoned { outcome: abandoned.outcome, view }
                     },
                 )
             }
@@ -172,7 +172,7 @@ impl System {
             *self.order_responses.last_mut().unwrap() = Some((**order).clone());
         }
         let (status, replayed) = sent.as_ref().map_or((0, false), |order| (order.status().as_u16(), is_replay(order)));
-        self.to_response(sent, |order| Response::Order { status, replayed, seen: self.seen(order) })
+        self.to_response(sent, |order| Response::Order { status, replayed, view: self.view(order) })
     }
 
     /// Converts an error to the model's type, and a success with `success`.
@@ -194,7 +194,7 @@ impl System {
         [product, detail.requested, detail.available, detail.total_cents].into_iter().flatten().collect()
     }
 
-    fn seen(&self, order: &types::Order) -> OrderView {
+    fn view(&self, order: &types::Order) -> OrderView {
         let index = |id: i64| self.products.iter().position(|known| *known == id).unwrap();
         let line = |item: &types::OrderItem| {
             assert_eq!(item.subtotal_cents, item.qty * item.unit_price_cents);
