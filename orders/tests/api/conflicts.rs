@@ -16,7 +16,7 @@ const CONFLICTS: [(u16, &str, &str); 3] = [
 /// Builds a trigger that raises this error `times` times per connection. Session variables survive a rollback.
 fn conflict_trigger(times: u32, (number, state, message): (u16, &str, &str)) -> String {
     format!(
-        "CREATE TRIGGER conflict BEFORE INSERT ON order_events FOR EACH ROW BEGIN \
+        "CREATE TRIGGER raise_conflict BEFORE INSERT ON order_events FOR EACH ROW BEGIN \
          SET @failed = COALESCE(@failed, 0) + 1; IF @failed <= {times} THEN \
          SIGNAL SQLSTATE '{state}' SET MYSQL_ERRNO = {number}, MESSAGE_TEXT = \"{message}\"; END IF; END"
     )
@@ -47,7 +47,7 @@ async fn persistent_conflict_is_unavailable_and_leaves_nothing() {
         assert_eq!((error.status().as_u16(), error.error_code.as_deref()), (503, Some("unavailable")), "{conflict:?}");
         assert_eq!(error.headers()["retry-after"], "1");
         assert_eq!(harness.number("SELECT COUNT(*) AS n FROM idempotency_keys").await, 0);
-        harness.sql("DROP TRIGGER conflict").await;
+        harness.sql("DROP TRIGGER raise_conflict").await;
         assert!(!is_replay(&confirm().await.unwrap()));
         invariants::check(&harness).await;
     }
