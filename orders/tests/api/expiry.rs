@@ -139,7 +139,7 @@ async fn concurrent_confirm_cancel_and_expiry_end_in_a_legal_state() {
         expire_all_reservations(&harness).await;
         let expiring = harness.start_server();
         let races = orders.iter().map(|order| {
-            // Expiry takes this long to process the orders one by one.
+            // About as long as expiry takes to cancel the orders one by one.
             let mut delay = || Duration::from_micros(rng.random_range(0..60_000));
             race(&harness, order, [delay(), delay()])
         });

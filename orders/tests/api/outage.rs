@@ -148,11 +148,11 @@ impl System {
 
     /// Checks that a login fails, and returns how long it took.
     async fn time_to_login_unavailable(&self) -> Duration {
-        let asked = Instant::now();
+        let started = Instant::now();
         let response = self.log_in().await;
         assert!(response.headers().contains_key("retry-after"), "{response:?}");
         assert_eq!(response.status(), 503);
-        asked.elapsed()
+        started.elapsed()
     }
 
     async fn log_in(&self) -> reqwest::Response {
@@ -162,7 +162,7 @@ impl System {
 
     /// Waits until reads, writes and logins succeed. Returns how long that took.
     async fn wait_for_recovery(&self, key: &str) -> Duration {
-        let back = Instant::now();
+        let started = Instant::now();
         let served = async {
             while self.operator.order_view().id(self.order).send().await.is_err() {
                 sleep(Duration::from_millis(20)).await;
@@ -178,7 +178,7 @@ impl System {
             self.operator.readiness_view().send().await.unwrap();
         };
         timeout(RECOVERY_LIMIT, served).await.expect("the server recovers in time");
-        back.elapsed()
+        started.elapsed()
     }
 }
 
@@ -186,11 +186,11 @@ impl System {
 async fn time_to_unavailable<T: std::fmt::Debug>(
     call: impl Future<Output = Result<ResponseValue<T>, Error<types::Error>>>,
 ) -> Duration {
-    let asked = Instant::now();
+    let started = Instant::now();
     let error = expect_error(call.await);
     assert!(error.headers().contains_key("retry-after"), "{error:?}");
     assert_eq!((error.status().as_u16(), error.error_code.as_deref()), (503, Some("unavailable")));
-    asked.elapsed()
+    started.elapsed()
 }
 
 #[tokio::test(flavor = "multi_thread")]

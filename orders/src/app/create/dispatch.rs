@@ -133,8 +133,8 @@ impl Dispatcher {
         }
     }
 
-    /// Sends the result. After a success, the requests that wait with the same key get a replay, or `KeyReused` if their
-    /// content differs.
+    /// Sends the result. After a success, the requests that wait with the same key get a replay, or `KeyReused` if
+    /// their content differs.
     fn reply(&self, request: Pending, result: CreateResult) {
         if let (Ok(response), Some(key)) = (&result, request.draft.key()) {
             let followers = self.queue().take_with_key(key);
