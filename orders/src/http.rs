@@ -1,5 +1,5 @@
-//! Between the contract and the rules: reads the request, asks who is calling, calls the rules once, wraps what they
-//! give. The only file of this crate that knows dropshot.
+//! Implementation of the contract: each handler authenticates the caller, validates the arguments, calls `app` and
+//! builds the response. The only file of this crate that uses dropshot.
 
 use common_contract::{Failure, Health, OrderId, Page, ProductId, Readiness, etag};
 use common_http::{
@@ -48,7 +48,7 @@ impl OrdersApi for OrdersServer {
         let work = async {
             let operator = context.auth.operator(&call)?;
             let (id, if_match, patch) = (id.checked()?, headers.checked()?, body.checked()?);
-            shown_product(context.products.update(&operator, id, if_match.as_ref(), &patch).await?)
+            product_response(context.products.update(&operator, id, if_match.as_ref(), &patch).await?)
         };
         Ok(call.answer(work).await)
     }
@@ -60,7 +60,7 @@ impl OrdersApi for OrdersServer {
         let (call, context) = (Call::new(&rqctx), rqctx.context());
         let work = async {
             let viewer = context.auth.viewer(&call)?;
-            shown_product(context.products.view(&viewer, id.checked()?).await?)
+            product_response(context.products.view(&viewer, id.checked()?).await?)
         };
         Ok(call.answer(work).await)
     }
@@ -115,7 +115,7 @@ impl OrdersApi for OrdersServer {
         let work = async {
             let caller = context.auth.caller(&call)?;
             let (key, new) = (headers.checked()?, body.checked()?);
-            let order = context.orders.serving(&caller).create(&call, &caller, key.as_ref(), &new).await?;
+            let order = context.orders.for_caller(&caller).create(&call, &caller, key.as_ref(), &new).await?;
             let headers = KeyedCreatedHeaders {
                 location: format!("/orders/{}", order.id),
                 etag: etag(order.version),
@@ -133,7 +133,7 @@ impl OrdersApi for OrdersServer {
         let (call, context) = (Call::new(&rqctx), rqctx.context());
         let work = async {
             let caller = context.auth.caller(&call)?;
-            shown_order(context.orders.serving(&caller).view(&caller, id.checked()?).await?)
+            order_response(context.orders.for_caller(&caller).view(&caller, id.checked()?).await?)
         };
         Ok(call.answer(work).await)
     }
@@ -159,7 +159,9 @@ impl OrdersApi for OrdersServer {
         let work = async {
             let caller = context.auth.caller(&call)?;
             let (id, (key, if_match)) = (id.checked()?, headers.checked()?);
-            changed(context.orders.serving(&caller).confirm(&call, &caller, id, &key, if_match.as_ref()).await?)
+            transition_response(
+                context.orders.for_caller(&caller).confirm(&call, &caller, id, &key, if_match.as_ref()).await?,
+            )
         };
         Ok(call.answer(work).await)
     }
@@ -173,7 +175,9 @@ impl OrdersApi for OrdersServer {
         let work = async {
             let caller = context.auth.caller(&call)?;
             let (id, (key, if_match)) = (id.checked()?, headers.checked()?);
-            changed(context.orders.serving(&caller).cancel(&call, &caller, id, key.as_ref(), if_match.as_ref()).await?)
+            transition_response(
+                context.orders.for_caller(&caller).cancel(&call, &caller, id, key.as_ref(), if_match.as_ref()).await?,
+            )
         };
         Ok(call.answer(work).await)
     }
@@ -209,7 +213,7 @@ impl OrdersApi for OrdersServer {
         let (call, context) = (Call::new(&rqctx), rqctx.context());
         let work = async {
             let service = context.auth.service(&call)?;
-            shown_order(context.orders.for_service().lookup(&service, &query.checked()?).await?)
+            order_response(context.orders.for_service().lookup(&service, &query.checked()?).await?)
         };
         Ok(call.answer(work).await)
     }
@@ -229,17 +233,17 @@ impl OrdersApi for OrdersServer {
     }
 }
 
-fn shown_product(product: Product) -> Result<OkWith<Product, EntityHeaders>, Failure> {
+fn product_response(product: Product) -> Result<OkWith<Product, EntityHeaders>, Failure> {
     let headers = EntityHeaders { etag: etag(product.version) };
     Answer::of(HttpResponseHeaders::new(HttpResponseOk(product), headers))
 }
 
-fn shown_order(order: Order) -> Result<OkWith<Order, EntityHeaders>, Failure> {
+fn order_response(order: Order) -> Result<OkWith<Order, EntityHeaders>, Failure> {
     let headers = EntityHeaders { etag: etag(order.version) };
     Answer::of(HttpResponseHeaders::new(HttpResponseOk(order), headers))
 }
 
-fn changed(order: OrderResponse) -> Result<OkWith<Order, ChangedHeaders>, Failure> {
+fn transition_response(order: OrderResponse) -> Result<OkWith<Order, ChangedHeaders>, Failure> {
     let headers = ChangedHeaders { etag: etag(order.version), idempotent_replayed: replayed(order.replayed) };
     Answer::saved(order.json, headers)
 }

@@ -1,7 +1,7 @@
 //! Background jobs.
 //!
-//! Every server of a deployment runs all of them, without coordination: an order that is locked by one server is skipped by
-//! the others, and deleting a key that is gone has no effect.
+//! Every server of a deployment runs all of them without coordination: an order that one server has locked is skipped
+//! by the others, and deleting a key that no longer exists has no effect.
 
 use std::fmt::Debug;
 use std::panic::AssertUnwindSafe;
@@ -14,16 +14,16 @@ use tokio::time::sleep;
 
 use crate::app::expire;
 
-/// Longest time that an expired order keeps its stock.
+/// Pause between runs. Bounds the time for which an expired order keeps its stock.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(5);
-/// Expired keys are ignored in any case. They only take up space.
+/// Pause between runs. Expired keys are ignored in any case and only take up space.
 const REAP_INTERVAL: Duration = Duration::from_secs(300);
 
-/// Starts the jobs, the first run of each at once. Dropping the set aborts them; an open transaction is rolled back.
+/// Starts the jobs, each with an immediate first run. Dropping the set aborts them; open transactions are rolled back.
 pub(crate) fn start(db: &Db) -> JoinSet<()> {
     let mut jobs = JoinSet::new();
     let (expiry, keys) = (db.clone(), db.clone());
-    jobs.spawn(run_periodically("cancel orders whose reservation has passed", EXPIRY_INTERVAL, move || {
+    jobs.spawn(run_periodically("cancel orders whose reservation has expired", EXPIRY_INTERVAL, move || {
         let db = expiry.clone();
         async move { expire(&db).await }
     }));
@@ -34,8 +34,8 @@ pub(crate) fn start(db: &Db) -> JoinSet<()> {
     jobs
 }
 
-/// Runs a job forever, with a pause after each run. A run that fails or panics does not end the job, which would go unnoticed
-/// until the stock runs out.
+/// Runs a job forever, with a pause after each run. A run that fails or panics does not end the job, because that would
+/// go unnoticed until the stock runs out.
 async fn run_periodically<R, E>(job: &'static str, pause: Duration, run: impl Fn() -> R)
 where
     R: Future<Output = Result<usize, E>>,
@@ -44,9 +44,9 @@ where
     loop {
         match AssertUnwindSafe(run()).catch_unwind().await {
             Ok(Ok(0)) => {}
-            Ok(Ok(rows)) => tracing::info!(job, rows, "done"),
-            Ok(Err(error)) => tracing::warn!(job, ?error, "not everything was done"),
-            Err(_) => tracing::error!(job, "panicked"),
+            Ok(Ok(rows)) => tracing::info!(job, rows, "job finished"),
+            Ok(Err(error)) => tracing::warn!(job, ?error, "job failed"),
+            Err(_) => tracing::error!(job, "job panicked"),
         }
         sleep(pause).await;
     }
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_run_that_panics_or_fails_does_not_end_the_job() {
+    async fn a_failed_or_panicking_run_does_not_end_the_job() {
         let (runs, third) = (AtomicUsize::new(0), Notify::new());
         let run = async || match runs.fetch_add(1, Ordering::Relaxed) {
             0 => panic!("forced by a test"),

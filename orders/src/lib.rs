@@ -1,8 +1,7 @@
 //! The Orders API server.
 //!
-//! `http` translates between the contract and the rules, `app` is the rules, `store` is all SQL on the tables of
-//! products and orders, `upstream` calls the customers service, `jobs` are the background jobs. The
-//! contract itself is the `orders-api` crate.
+//! `http` implements the contract (the `orders-api` crate), `app` contains the business rules, `store` all SQL on the
+//! tables of products and orders, `upstream` the client of the customers service, `jobs` the background jobs.
 
 mod app;
 mod http;
@@ -27,18 +26,18 @@ use app::{Dispatcher, Orders, Products};
 use http::OrdersServer;
 use upstream::customers::CustomersService;
 
-/// Keys are kept for at least a day, so that whoever was cut off can still ask, and at most for a year.
+/// Allowed retention of idempotency keys: at least a day, so that clients can retry after an outage; at most a year.
 const RETENTION_HOURS: RangeInclusive<u64> = 24..=8760;
-/// A reservation outlives the caller's retries, and blocks nobody's stock for more than a day.
+/// Allowed duration of a reservation: longer than the caller's retries; at most a day, because it blocks stock.
 const RESERVATION_SECONDS: RangeInclusive<u64> = 60..=86_400;
 
-/// Where it listens when `PORT` does not say.
+/// Port of the server if `PORT` is not set.
 pub const DEFAULT_PORT: u16 = 3002;
 
-/// What the service promises, shown under `/docs`.
+/// The OpenAPI document, served as `/openapi.json` and shown under `/docs`.
 const DOCUMENT: &str = include_str!("../../specs/orders.json");
 
-/// What the service is told by its environment.
+/// Settings of the server.
 pub struct Config {
     bind_address: SocketAddr,
     database: DatabaseSettings,
@@ -47,21 +46,21 @@ pub struct Config {
     customers: CustomersService,
     key_retention: Duration,
     reservation: Duration,
-    /// The default, unless the process shares one with the server.
+    /// Drain state, trace export and gauges. The default unless the process provides its own.
     pub runtime: Runtime,
 }
 
 impl Config {
-    /// From `HOST`, `PORT` (3002 by default), `DATABASE_URL` or the `DB_*` settings, `JWT_SECRET`, `JWT_SECRET_SECONDARY`,
+    /// Reads `HOST`, `PORT` (3002 by default), `DATABASE_URL` or the `DB_*` settings, `JWT_SECRET`, `JWT_SECRET_SECONDARY`,
     /// `SERVICE_TOKEN`, `SERVICE_TOKENS`, `CUSTOMERS_API_BASE`, `IDEMPOTENCY_RETENTION_HOURS` (72 by default),
     /// `RESERVATION_SECONDS` (900 by default) and `PROFILE`.
     ///
     /// # Errors
     ///
-    /// Names the first setting that is bad or missing.
+    /// Names the first setting that is invalid or missing.
     pub fn from_env(env: &Env<'_>) -> Result<Self, RunError> {
-        let retention_hours = number(env, "IDEMPOTENCY_RETENTION_HOURS", 72, RETENTION_HOURS)?;
-        let reservation_seconds = number(env, "RESERVATION_SECONDS", 900, RESERVATION_SECONDS)?;
+        let retention_hours = number_in(env, "IDEMPOTENCY_RETENTION_HOURS", 72, RETENTION_HOURS)?;
+        let reservation_seconds = number_in(env, "RESERVATION_SECONDS", 900, RESERVATION_SECONDS)?;
         let database = DatabaseSettings::from_lookup(|name| env.get(name));
         let database = database.map_err(|error| RunError::Setting(error.to_string()))?;
         refuse_weak_secrets(env, Some(database.password()))?;
@@ -79,7 +78,7 @@ impl Config {
     }
 }
 
-fn number(env: &Env<'_>, name: &str, default: u64, allowed: RangeInclusive<u64>) -> Result<u64, SettingError> {
+fn number_in(env: &Env<'_>, name: &str, default: u64, allowed: RangeInclusive<u64>) -> Result<u64, SettingError> {
     let number = env.parsed(name)?.unwrap_or(default);
     if allowed.contains(&number) {
         Ok(number)
@@ -89,13 +88,13 @@ fn number(env: &Env<'_>, name: &str, default: u64, allowed: RangeInclusive<u64>)
     }
 }
 
-/// State of the server between requests.
+/// State that all requests share.
 pub struct Context {
     runtime: Runtime,
     auth: Auth,
     products: Products,
     orders: Orders,
-    /// Held, so that it ends with the server.
+    /// The jobs, which are aborted when the context is dropped.
     _background: JoinSet<()>,
 }
 
@@ -105,12 +104,12 @@ impl HasRuntime for Context {
     }
 }
 
-/// Starts to answer, to end reservations and to forget expired keys, until the server is closed or dropped. Neither the
-/// database nor the customers service need be reachable yet.
+/// Starts the server and its background jobs, which run until the server is closed or dropped. The database and the
+/// customers service need not be reachable yet.
 ///
 /// # Errors
 ///
-/// Where the address cannot be listened on.
+/// If the server cannot listen on the address.
 pub fn start(config: Config) -> Result<Running<Context>, RunError> {
     let Config { bind_address, database, auth, cursors, customers, key_retention, reservation, runtime } = config;
     db::describe_metrics();
@@ -121,9 +120,9 @@ pub fn start(config: Config) -> Result<Running<Context>, RunError> {
     let background = jobs::start(&db);
     let products = Products::new(db.clone(), cursors.clone());
     let dispatcher = Dispatcher::new(db.clone(), key_retention);
-    let answers = StoredResponses::new(db.clone());
-    let orders =
-        Orders { db, cursors, customers: Arc::new(customers), dispatcher, answers, key_retention, reservation };
+    let stored_responses = StoredResponses::new(db.clone());
+    let customers = Arc::new(customers);
+    let orders = Orders { db, cursors, customers, dispatcher, stored_responses, key_retention, reservation };
     let context = Context { runtime, auth, products, orders, _background: background };
     let api = orders_api::orders_api_mod::api_description::<OrdersServer>()
         .map_err(|error| RunError::Start(Box::new(error)))?;

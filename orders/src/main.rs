@@ -1,4 +1,4 @@
-//! Runs the Orders API server from its environment until it is told to stop.
+//! The Orders API server: reads its settings from the environment and runs until it receives a stop signal.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! What is counted of orders. Nothing is where nobody serves the numbers.
+//! Metrics of the orders service. Recording has no effect unless the process serves metrics.
 
 use db::DbError;
 use metrics::{counter, describe_counter};
@@ -8,19 +8,19 @@ use crate::app::{OrderResponse, OrdersError};
 const KEYED: &str = "idempotency_requests_total";
 const EXPIRED: &str = "reservations_expired_total";
 
-/// The operations that take a key, and what can come of it.
+/// Operations that take an idempotency key, and the outcomes of their requests.
 const OPERATIONS: [&str; 3] = ["order.create", "order.confirm", "order.cancel"];
 const OUTCOMES: [&str; 6] = ["run", "replayed", "reused", "in_progress", "abandoned", "not_done"];
 
-/// Says what is counted, and begins with zero where nothing has happened yet.
+/// Describes the metrics and initializes every series with 0.
 pub(crate) fn describe() {
     describe_counter!(
         KEYED,
-        "Requests under an idempotency key by operation and outcome: run or replayed; refused, as the key was reused for \
-         other content, is in progress or was abandoned; not_done, where the key was good and the request failed or was \
-         refused"
+        "Requests with an idempotency key, by operation and outcome: run, replayed; reused (key of another request), \
+         in_progress (key of a request in flight), abandoned; not_done (the key was valid, but the request failed or \
+         was refused)"
     );
-    describe_counter!(EXPIRED, "Orders that were canceled because their reservation had passed");
+    describe_counter!(EXPIRED, "Orders canceled because their reservation had expired");
     counter!(EXPIRED).increment(0);
     for operation in OPERATIONS {
         for outcome in OUTCOMES {
@@ -29,8 +29,8 @@ pub(crate) fn describe() {
     }
 }
 
-/// A request under a key of this operation was answered.
-pub(crate) fn keyed(operation: &'static str, outcome: &Result<OrderResponse, OrdersError>) {
+/// Counts a request with an idempotency key.
+pub(crate) fn count_keyed_request(operation: &'static str, outcome: &Result<OrderResponse, OrdersError>) {
     let outcome = match outcome {
         Ok(OrderResponse { replayed: false, .. }) => "run",
         Ok(OrderResponse { replayed: true, .. }) => "replayed",
@@ -42,7 +42,7 @@ pub(crate) fn keyed(operation: &'static str, outcome: &Result<OrderResponse, Ord
     counter!(KEYED, "operation" => operation, "outcome" => outcome).increment(1);
 }
 
-/// A reservation has passed, and its order was canceled.
-pub(crate) fn expired() {
+/// Counts an order that was canceled because its reservation had expired.
+pub(crate) fn count_expired_reservation() {
     counter!(EXPIRED).increment(1);
 }

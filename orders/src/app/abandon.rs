@@ -1,4 +1,5 @@
-//! Abandoning a create whose outcome a service does not know: its order is canceled, or a late create is refused.
+//! Abandonment of a create whose outcome is unknown to the calling service: its order is canceled, or, if there is
+//! none, a late create is refused.
 
 use common_server::Call;
 use common_server::auth::ServiceCaller;
@@ -15,8 +16,8 @@ use super::{Orders, OrdersError};
 use crate::store::orders;
 
 impl Orders {
-    /// Cancels the order that this create has created, unless it was confirmed, and refuses the create from now on. A retry
-    /// changes nothing.
+    /// Cancels the order that the create has created, unless it was confirmed, and prevents a late create from adding
+    /// one. A retry changes nothing.
     pub(crate) async fn abandon(
         &self,
         call: &Call,
@@ -38,7 +39,7 @@ impl Orders {
     }
 }
 
-/// The key's row is locked, so no create under this key is running.
+/// Cancels the order of the key, if any. The key's row is locked, so no create with the key is in flight.
 async fn abandon_order(
     connection: &mut Connection,
     key: &RequestKey<'_>,
@@ -47,7 +48,7 @@ async fn abandon_order(
     let Some((created, hash)) = orders::find_by_create_key(connection, key.principal, key.key).await? else {
         return Ok(Abandoned { outcome: AbandonOutcome::NeverCreated, order: None });
     };
-    // The key's row had expired.
+    // The key's row had expired, so its hash was not compared.
     if hash.as_deref() != Some(&key.request_hash) {
         return Err(OrdersError::KeyReused);
     }

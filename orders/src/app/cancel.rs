@@ -1,4 +1,4 @@
-//! Cancellation of orders: final, and the stock is returned once.
+//! Cancellation of orders. It is final, and returns the stock once.
 
 use chrono::{NaiveDateTime, TimeDelta};
 use common_contract::{IdempotencyKey, IfMatch, OrderId};
@@ -16,11 +16,11 @@ use crate::store::{orders, products};
 
 /// Scope of the operation's idempotency keys.
 const SCOPE: &str = "order.cancel";
-/// How long a confirmed order can still be canceled, the last moment included.
+/// How long after its confirmation an order can still be canceled, inclusive.
 const WINDOW: TimeDelta = TimeDelta::minutes(10);
 
 impl Orders {
-    /// Cancels an order; one that is canceled already stays as it is.
+    /// Cancels an order. A canceled order stays unchanged.
     pub(crate) async fn cancel(
         &self,
         call: &Call,
@@ -60,7 +60,7 @@ impl Transition for Cancellation<'_> {
     }
 }
 
-/// An unconfirmed order can be canceled at any time.
+/// Checks that a confirmed order can still be canceled. An unconfirmed order can be canceled at any time.
 fn check_window(order: &OrderSummary, now: NaiveDateTime) -> Result<(), OrdersError> {
     match order.confirmed_at {
         Some(confirmed_at) if now - confirmed_at.naive_utc() > WINDOW => Err(OrdersError::CancelWindowPassed),
@@ -80,7 +80,7 @@ pub(super) async fn cancel(
     let (id, from, to) = (order.id, order.status, OrderStatus::Canceled);
     orders::set_canceled(connection, id, from, at).await?;
     let items = orders::items(connection, id).await?;
-    // By ascending product, as everywhere, so that there are no deadlocks.
+    // Every transaction locks products in ascending order, which prevents deadlocks.
     for item in &items {
         products::return_stock(connection, item.product_id, item.qty).await?;
     }

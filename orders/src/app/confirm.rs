@@ -1,4 +1,4 @@
-//! Confirmation of orders: exactly once.
+//! Confirmation of orders, exactly once.
 
 use chrono::NaiveDateTime;
 use common_contract::{IdempotencyKey, IfMatch, OrderId};
@@ -17,7 +17,7 @@ use crate::store::orders;
 const SCOPE: &str = "order.confirm";
 
 impl Orders {
-    /// Confirms a created order; one that is confirmed already stays as it is.
+    /// Confirms a created order. A confirmed order stays unchanged.
     pub(crate) async fn confirm(
         &self,
         call: &Call,

@@ -1,4 +1,4 @@
-//! The errors of this service, and the one place that chooses their codes.
+//! Errors of the orders service, and their error codes.
 
 use std::time::Duration;
 
@@ -13,9 +13,9 @@ use orders_api::{
 use crate::upstream::customers::CustomerFault;
 
 /// Value of `Retry-After` after a transient failure.
-const SOON: Duration = Duration::from_secs(1);
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Reason why an operation on products or orders fails.
+/// Error of an operation on products or orders.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OrdersError {
     #[error("{field}: {problem}")]
@@ -24,33 +24,33 @@ pub(crate) enum OrdersError {
     ProductsNotFound(Vec<ProductId>),
     #[error("another product has this sku")]
     SkuTaken,
-    #[error("the stock would leave its limits")]
+    #[error("the stock would be out of range")]
     StockOutOfRange { product: ProductId, available: i64 },
-    #[error("the stock is not what the caller saw")]
+    #[error("the stock differs from the expected stock")]
     StockChanged { product: ProductId, available: i64 },
-    #[error("there is not enough on the shelf")]
+    #[error("not enough stock")]
     InsufficientStock(Vec<Shortage>),
-    #[error("the order costs {total_cents} cents now")]
+    #[error("the total is {total_cents} cents, which differs from the expected total")]
     TotalChanged { total_cents: i64 },
-    #[error("the total is too large a number")]
+    #[error("the total is too large")]
     TotalOutOfRange,
-    #[error("there is no such customer")]
+    #[error("the customer does not exist")]
     CustomerNotFound(CustomerId),
     #[error("the customer could not be checked")]
     CustomerNotChecked(#[source] CustomerFault),
-    #[error("there is no such order")]
+    #[error("the order does not exist")]
     OrderNotFound,
     #[error("the order was canceled")]
     OrderCanceled,
     #[error("the order was confirmed too long ago to be canceled")]
     CancelWindowPassed,
-    #[error("it is at version {current}")]
+    #[error("the current version is {current}")]
     VersionChanged { current: i64 },
-    #[error("the idempotency key belongs to a request with other content")]
+    #[error("the idempotency key was used for a different request")]
     KeyReused,
-    #[error("the caller gave this idempotency key up")]
+    #[error("the create with this idempotency key was abandoned")]
     KeyAbandoned,
-    #[error("not readable or writable as JSON")]
+    #[error("JSON cannot be read or written")]
     Json(#[from] serde_json::Error),
     #[error(transparent)]
     Database(#[from] DbError),
@@ -65,7 +65,7 @@ pub(crate) struct Shortage {
 }
 
 impl OrdersError {
-    /// A keyed operation was called without a key.
+    /// Error for a missing idempotency key.
     pub(crate) fn key_required() -> Self {
         Self::Invalid { field: "X-Idempotency-Key", problem: "is required".to_owned() }
     }
@@ -89,7 +89,7 @@ impl From<CustomerFault> for OrdersError {
     }
 }
 
-/// The one place where this service chooses codes, and with them statuses.
+/// Maps each error to its code, which determines the HTTP status. No other code of this crate chooses codes.
 impl From<OrdersError> for Failure {
     fn from(error: OrdersError) -> Self {
         use OrdersError as E;
@@ -97,23 +97,26 @@ impl From<OrdersError> for Failure {
         match error {
             E::Invalid { field, problem } => Self::invalid_field(field, problem),
             E::ProductsNotFound(ids) => {
-                Self { details: ids.into_iter().map(product).collect(), ..Self::new(PRODUCT_NOT_FOUND, message) }
+                Self { details: ids.into_iter().map(product_detail).collect(), ..Self::new(PRODUCT_NOT_FOUND, message) }
             }
             E::SkuTaken => Self::new(SKU_TAKEN, message).with(Detail::field("sku", "belongs to another product")),
             E::StockOutOfRange { product, available } => {
-                Self::new(STOCK_OUT_OF_RANGE, message).with(stock(product, available))
+                Self::new(STOCK_OUT_OF_RANGE, message).with(stock_detail(product, available))
             }
-            E::StockChanged { product, available } => Self::new(STOCK_CHANGED, message).with(stock(product, available)),
-            E::InsufficientStock(shortages) => {
-                Self { details: shortages.iter().map(shortage).collect(), ..Self::new(INSUFFICIENT_STOCK, message) }
+            E::StockChanged { product, available } => {
+                Self::new(STOCK_CHANGED, message).with(stock_detail(product, available))
             }
+            E::InsufficientStock(shortages) => Self {
+                details: shortages.iter().map(shortage_detail).collect(),
+                ..Self::new(INSUFFICIENT_STOCK, message)
+            },
             E::TotalChanged { total_cents } => {
                 Self::new(TOTAL_CHANGED, message).with(Detail { total_cents: Some(total_cents), ..Detail::default() })
             }
             E::TotalOutOfRange => Self::new(TOTAL_OUT_OF_RANGE, message),
             E::CustomerNotFound(id) => Self::new(CUSTOMER_NOT_FOUND, message)
                 .with(Detail::field("customer_id", format!("there is no customer {id}"))),
-            E::CustomerNotChecked(fault) => customer_not_checked(fault, message),
+            E::CustomerNotChecked(fault) => customer_failure(fault, message),
             E::OrderNotFound => Self::new(ORDER_NOT_FOUND, message),
             E::OrderCanceled => Self::new(ORDER_CANCELED, message),
             E::CancelWindowPassed => Self::new(CANCEL_WINDOW_PASSED, message),
@@ -121,40 +124,42 @@ impl From<OrdersError> for Failure {
             E::KeyReused => Self::new(codes::IDEMPOTENCY_KEY_REUSED, message),
             E::KeyAbandoned => Self::new(IDEMPOTENCY_KEY_ABANDONED, message),
             E::Json(error) => Self::internal(error),
-            E::Database(error) => database(error),
+            E::Database(error) => database_failure(error),
         }
     }
 }
 
-fn database(error: DbError) -> Failure {
+fn database_failure(error: DbError) -> Failure {
     match error {
         DbError::Unavailable { .. } | DbError::Timeout | DbError::Deadlock | DbError::LockTimeout => {
             Failure::unavailable(error)
         }
         DbError::OutcomeUnknown => Failure::outcome_unknown(error),
-        DbError::KeyInProgress => Failure::new(codes::IDEMPOTENCY_IN_PROGRESS, error.to_string()).retry_after(SOON),
+        DbError::KeyInProgress => {
+            Failure::new(codes::IDEMPOTENCY_IN_PROGRESS, error.to_string()).retry_after(RETRY_AFTER)
+        }
         DbError::Unique { .. } | DbError::ForeignKey { .. } | DbError::Check { .. } | DbError::Other(_) => {
             Failure::internal(error)
         }
     }
 }
 
-fn customer_not_checked(fault: CustomerFault, message: String) -> Failure {
+fn customer_failure(fault: CustomerFault, message: String) -> Failure {
     let code = match fault {
         CustomerFault::TimedOut => CUSTOMER_SERVICE_TIMEOUT,
         CustomerFault::NotFound(_) | CustomerFault::Unavailable(_) => CUSTOMER_SERVICE_UNAVAILABLE,
     };
-    Failure::new(code, message).retry_after(SOON).caused_by(fault)
+    Failure::new(code, message).retry_after(RETRY_AFTER).caused_by(fault)
 }
 
-fn product(id: ProductId) -> Detail {
+fn product_detail(id: ProductId) -> Detail {
     Detail { product_id: Some(id.get()), ..Detail::default() }
 }
 
-fn stock(id: ProductId, available: i64) -> Detail {
-    Detail { available: Some(available), ..product(id) }
+fn stock_detail(id: ProductId, available: i64) -> Detail {
+    Detail { available: Some(available), ..product_detail(id) }
 }
 
-fn shortage(shortage: &Shortage) -> Detail {
-    Detail { requested: Some(shortage.requested), ..stock(shortage.product, shortage.available) }
+fn shortage_detail(shortage: &Shortage) -> Detail {
+    Detail { requested: Some(shortage.requested), ..stock_detail(shortage.product, shortage.available) }
 }

@@ -1,7 +1,7 @@
 //! Expiry of reservations: an order that a service did not confirm in time is canceled, and its stock is returned.
 //!
-//! It stays an ordinary CREATED order until it is canceled here: a confirm that comes first, even after the reservation has
-//! passed, still succeeds. Orders of operators have no reservation and never expire.
+//! Until then it is an ordinary CREATED order: a confirm that comes first succeeds, even after the reservation has
+//! expired. Orders of user accounts have no reservation and never expire.
 
 use common_contract::OrderId;
 use db::insert::run_all;
@@ -12,19 +12,19 @@ use super::cancel::{Canceler, cancel};
 use crate::metrics;
 use crate::store::orders;
 
-/// The canceling principal in events and in the ledger.
+/// Principal of the cancellations in events and in the ledger.
 const PRINCIPAL: &str = "system:expiry";
 /// Orders per query.
 const PAGE: usize = 50;
 
-/// Cancels every order whose reservation has passed, the oldest first. Returns their number.
+/// Cancels every order whose reservation has expired, oldest reservation first. Returns their number.
 ///
-/// Each order has a transaction of its own, which takes its locks as a cancel does: the order, then its products. An
-/// order that is locked is left to the next run, so any number of servers share the work.
+/// Each order is canceled in a separate transaction with the lock order of a cancel: the order, then its products. A
+/// locked order is left to the next run, so any number of servers can share the work.
 ///
 /// # Errors
 ///
-/// The first failure. One order's failure keeps no other from being canceled; an unreachable database ends the run.
+/// The first failure. The failure of one order does not stop the run; an unavailable database does.
 pub(crate) async fn expire(db: &Db) -> Result<usize, OrdersError> {
     let correlation_id = format!("expiry-{:032x}", rand::random::<u128>());
     let by = Canceler { principal: PRINCIPAL, correlation_id: &correlation_id };
@@ -35,7 +35,7 @@ pub(crate) async fn expire(db: &Db) -> Result<usize, OrdersError> {
         for &(_, id) in &page {
             match db.transaction(async |connection| expire_one(connection, id, &by).await).await {
                 Ok(true) => {
-                    metrics::expired();
+                    metrics::count_expired_reservation();
                     canceled += 1;
                 }
                 Ok(false) => {}
@@ -50,7 +50,7 @@ pub(crate) async fn expire(db: &Db) -> Result<usize, OrdersError> {
     }
 }
 
-/// Returns whether it canceled the order.
+/// Cancels one order if it is still expired and not locked. Returns whether it did.
 async fn expire_one(connection: &mut Connection, id: OrderId, by: &Canceler<'_>) -> Result<bool, OrdersError> {
     let Some(order) = orders::lock_expired(connection, id).await? else { return Ok(false) };
     let now = clock::now(connection).await?;

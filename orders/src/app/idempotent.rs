@@ -1,7 +1,7 @@
 //! Transitions of orders that are applied at most once per idempotency key.
 //!
-//! The key, the transition and its response commit together. A refusal or failure leaves nothing behind, so that a retry is
-//! evaluated anew; a success is answered from then on with the bytes of the first response.
+//! The key, the transition and its response commit together. After a success, retries get the bytes of the first
+//! response until the key expires. A refusal or failure stores nothing, so a retry is evaluated anew.
 
 use common_contract::{IdempotencyKey, OrderId};
 use db::idempotency::{self, Acquisition, Nonce, RequestKey, ResponseToStore, StoredOutcome};
@@ -15,34 +15,34 @@ use super::{Orders, OrdersError};
 use crate::metrics;
 use crate::store::orders;
 
-/// Kind of the target that is stored with a key.
+/// Target type that is stored with a key.
 const TARGET: &str = "order";
 /// HTTP status of a response with a changed order.
 const OK: u16 = 200;
-/// Retries after a COMMIT that was not answered and did not happen.
+/// Retries after an ambiguous COMMIT that turned out not to have happened.
 const MAX_RETRIES: u32 = 2;
 
 /// A transition of an order from one status to the next.
 pub(super) trait Transition: Sync {
-    /// Applies it within a transaction, which may be run again from its start.
+    /// Applies the transition within a transaction, which may be retried from its start.
     fn apply(&self, connection: &mut Connection) -> impl Future<Output = Result<OrderUpdate, OrdersError>> + Send;
 }
 
 /// An order after a transition.
 pub(super) struct OrderUpdate {
     pub(super) order: Order,
-    /// The rest of the transaction. No result of it is needed, so it is sent with the next statements.
+    /// Remaining statements of the transaction. Their results are not needed, so all of them share one round trip.
     pub(super) statements: Vec<String>,
 }
 
 impl OrderUpdate {
-    /// The order had the status already.
+    /// Update of an order that already has the requested status.
     pub(super) fn unchanged(order: Order) -> Self {
         Self { order, statements: Vec::new() }
     }
 }
 
-/// A request under an idempotency key.
+/// A request with an idempotency key.
 pub(super) struct KeyedRequest<'k> {
     pub(super) key: RequestKey<'k>,
     /// Distinguishes this request from others under the same key.
@@ -50,7 +50,7 @@ pub(super) struct KeyedRequest<'k> {
 }
 
 impl<'k> KeyedRequest<'k> {
-    /// The request is hashed as it was parsed, not as it was written.
+    /// Hashes the parsed request, so that its formatting does not matter.
     pub(super) fn new(
         scope: &'static str,
         principal: &'k str,
@@ -63,7 +63,7 @@ impl<'k> KeyedRequest<'k> {
     }
 }
 
-/// A response with an order, as the bytes that are sent and stored.
+/// Response with an order, serialized once: the same bytes are sent and stored.
 #[derive(Debug)]
 pub(crate) struct OrderResponse {
     pub(crate) id: OrderId,
@@ -73,7 +73,7 @@ pub(crate) struct OrderResponse {
     pub(crate) replayed: bool,
 }
 
-/// The part of a stored order that the response's headers need.
+/// Fields of a stored order that the response headers need.
 #[derive(Deserialize)]
 struct StoredOrder {
     id: OrderId,
@@ -85,12 +85,12 @@ impl OrderResponse {
         Ok(Self { id: order.id, version: order.version, json: serde_json::to_vec(order)?, replayed: false })
     }
 
-    /// The response for a key whose stored response has expired.
+    /// Response to a retry whose stored response has expired.
     pub(super) fn rebuild(order: &Order) -> Result<Self, serde_json::Error> {
         Ok(Self { replayed: true, ..Self::new(order)? })
     }
 
-    /// The same response for another request with the same key.
+    /// The same response, marked as replayed, for another request with the same key.
     pub(super) fn replay(&self) -> Self {
         Self { json: self.json.clone(), replayed: true, ..*self }
     }
@@ -99,8 +99,8 @@ impl OrderResponse {
         ResponseToStore { status, body: &self.json, target_type: TARGET, target_id: self.id.get() }
     }
 
-    pub(super) fn from_found(found: StoredOutcome) -> Result<Self, OrdersError> {
-        match found {
+    pub(super) fn from_stored(outcome: StoredOutcome) -> Result<Self, OrdersError> {
+        match outcome {
             StoredOutcome::Response { body: json, by_this_request, .. } => {
                 let StoredOrder { id, version } = serde_json::from_slice(&json)?;
                 Ok(Self { id, version, json, replayed: !by_this_request })
@@ -114,11 +114,11 @@ impl OrderResponse {
 impl Orders {
     /// Returns the stored response for a key, without waiting for a request in flight.
     pub(super) async fn find_stored(&self, request: &KeyedRequest<'_>) -> Result<Option<OrderResponse>, OrdersError> {
-        let found = self.answers.find(&request.key, &request.nonce).await?;
-        found.map(OrderResponse::from_found).transpose()
+        let outcome = self.stored_responses.find(&request.key, &request.nonce).await?;
+        outcome.map(OrderResponse::from_stored).transpose()
     }
 
-    /// Applies the transition. With a key it is applied once, and later requests get the stored response.
+    /// Applies the transition. With a key, it is applied once and later requests get the stored response.
     pub(super) async fn apply<T: Transition>(
         &self,
         request: Option<&KeyedRequest<'_>>,
@@ -133,12 +133,12 @@ impl Orders {
             Ok(None) => self.resolve_ambiguous(request, attempt).await,
             Err(error) => Err(error),
         };
-        metrics::keyed(keyed.key.scope, &outcome);
+        metrics::count_keyed_request(keyed.key.scope, &outcome);
         outcome
     }
 
-    /// Runs the attempt, and after an ambiguous COMMIT finds out by the key's row whether it happened. Without a key, and where
-    /// the row cannot be read, the outcome stays unknown.
+    /// Runs the attempt. After an ambiguous COMMIT, reads the key's row to find out whether it happened, and retries if
+    /// it did not. The outcome stays unknown without a key, if the row cannot be read, and after `MAX_RETRIES`.
     pub(super) async fn resolve_ambiguous<F>(
         &self,
         request: Option<&KeyedRequest<'_>>,
@@ -154,12 +154,12 @@ impl Orders {
             let Some(request) = request.filter(|_| is_ambiguous(&outcome) && retries < MAX_RETRIES) else {
                 return outcome;
             };
-            // The key's row commits with everything else.
+            // The key's row commits in the same transaction as the change.
             match self.find_stored(request).await {
                 Ok(Some(response)) => return Ok(response),
                 Ok(None) => retries += 1,
                 Err(OrdersError::Database(error)) => {
-                    tracing::warn!(%error, "cannot find out whether a change was committed");
+                    tracing::warn!(%error, "commit outcome unknown, and the idempotency key cannot be read");
                     return outcome;
                 }
                 Err(error) => return Err(error),
@@ -174,9 +174,10 @@ impl Orders {
         transition: &T,
     ) -> Result<OrderResponse, OrdersError> {
         if let Some(KeyedRequest { key, nonce }) = request
-            && let Acquisition::Found(found) = idempotency::acquire(connection, key, nonce, self.key_retention).await?
+            && let Acquisition::Found(outcome) =
+                idempotency::acquire(connection, key, nonce, self.key_retention).await?
         {
-            return OrderResponse::from_found(found);
+            return OrderResponse::from_stored(outcome);
         }
         let OrderUpdate { order, mut statements } = transition.apply(connection).await?;
         let response = OrderResponse::new(&order)?;
@@ -192,8 +193,9 @@ fn is_ambiguous(outcome: &Result<OrderResponse, OrdersError>) -> bool {
     matches!(outcome, Err(OrdersError::Database(DbError::OutcomeUnknown)))
 }
 
-/// Keeps the outcome unknown after a retry that failed: the first COMMIT may still be on its way, holding the key's row. A
-/// refusal is definite, as the retry had the key; so is the order that exists already.
+/// Reports a failed retry as an unknown outcome: the first COMMIT may still be in flight and hold the key's row. A
+/// refusal is definite, because the retry had acquired the key; so is a violation of the create key, because the order
+/// exists.
 fn keep_ambiguous(error: OrdersError) -> OrdersError {
     match error {
         OrdersError::Database(error) if !error.is_unique(orders::UNIQUE_CREATE_KEY) => DbError::OutcomeUnknown.into(),

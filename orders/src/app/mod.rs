@@ -1,7 +1,7 @@
-//! The business rules for products and orders. Knows neither HTTP nor SQL.
+//! Business rules for products and orders. Contains no HTTP and no SQL.
 //!
-//! `create`, `confirm`, `cancel`, `abandon` and `expire` change orders, `orders` reads them, `products` is everything
-//! about products, `idempotent` applies a transition under an idempotency key.
+//! `create`, `confirm`, `cancel`, `abandon` and `expire` change orders, `orders` reads them. `products` reads and
+//! changes products and their stock. `idempotent` applies a transition under an idempotency key.
 
 mod abandon;
 mod cancel;
@@ -20,7 +20,7 @@ pub(crate) use idempotent::OrderResponse;
 pub(crate) use orders::Orders;
 pub(crate) use products::Products;
 
-/// Reasons of stock movements that operators cannot give.
+/// Reasons of stock movements that only the server may use.
 mod reason {
     pub(super) const INITIAL: &str = "initial";
     pub(super) const SET: &str = "set";

@@ -1,4 +1,4 @@
-//! The orders service: its resources and its reads.
+//! The orders service: shared resources and read operations.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,48 +17,49 @@ use crate::upstream::customers::CustomersService;
 
 const LIST: &str = "orders";
 
-/// Time limit of a request by a service, which waits 2 s: an error within this limit still reaches it.
+/// Time limit of a request from a service. Services wait 2 s, so an error within this limit still reaches them.
 const SERVICE_LIMIT: Duration = Duration::from_millis(1600);
-/// The part of it for the check of a customer. The rest is for the database.
+/// Part of `SERVICE_LIMIT` for the customer check. The rest is for the database.
 const SERVICE_CHECK_LIMIT: Duration = Duration::from_secs(1);
-/// Time limit of the check for an operator: as long as the wait for a connection to the database, so that a burst is
-/// served late rather than refused.
-const OPERATOR_CHECK_LIMIT: Duration = Duration::from_secs(5);
+/// Time limit of the customer check for a user account. Equal to the max wait for a pooled database connection, so that
+/// a burst is served late rather than refused.
+const USER_CHECK_LIMIT: Duration = Duration::from_secs(5);
 
-/// The orders service. A clone shares everything.
+/// The orders service. Clones share all resources.
 #[derive(Clone)]
 pub(crate) struct Orders {
     pub(crate) db: Db,
     pub(crate) cursors: CursorKey,
     pub(crate) customers: Arc<CustomersService>,
     pub(crate) dispatcher: Dispatcher,
-    pub(crate) answers: StoredResponses,
+    pub(crate) stored_responses: StoredResponses,
     /// How long the response to an idempotency key is stored.
     pub(crate) key_retention: Duration,
-    /// How long an order of a service reserves its stock without being confirmed.
+    /// How long an unconfirmed order of a service reserves its stock.
     pub(crate) reservation: Duration,
 }
 
 impl Orders {
-    /// The orders service for one request of a service, within its time limit. Only the answer to COMMIT is waited for
-    /// longer, because without it the outcome is unknown.
+    /// Returns the orders service for one request from a service, with its time limit. Only the wait for the answer to
+    /// COMMIT may exceed it, because without that answer the outcome is unknown.
     pub(crate) fn for_service(&self) -> Self {
         let deadline = Instant::now() + SERVICE_LIMIT;
-        Self { db: self.db.until(deadline), answers: self.answers.until(deadline), ..self.clone() }
+        let (db, stored_responses) = (self.db.until(deadline), self.stored_responses.until(deadline));
+        Self { db, stored_responses, ..self.clone() }
     }
 
-    /// The orders service for one request of this caller.
-    pub(crate) fn serving<P>(&self, caller: &Caller<P>) -> Self {
+    /// Returns the orders service for one request from this caller.
+    pub(crate) fn for_caller<P>(&self, caller: &Caller<P>) -> Self {
         match caller {
             Caller::Service(_) => self.for_service(),
             Caller::Person(_) => self.clone(),
         }
     }
 
-    pub(super) fn check_limit<P>(caller: &Caller<P>) -> Duration {
+    pub(super) fn customer_check_limit<P>(caller: &Caller<P>) -> Duration {
         match caller {
             Caller::Service(_) => SERVICE_CHECK_LIMIT,
-            Caller::Person(_) => OPERATOR_CHECK_LIMIT,
+            Caller::Person(_) => USER_CHECK_LIMIT,
         }
     }
 
@@ -82,7 +83,7 @@ impl Orders {
     /// Lists all events of an order on one page.
     pub(crate) async fn events(&self, _: &Viewer, id: OrderId) -> Result<Page<OrderEvent>, OrdersError> {
         let data = self.db.run(async |connection| events::of_order(connection, id).await).await?;
-        // Every order has an event of its creation.
+        // Every order has at least the event of its creation.
         if data.is_empty() {
             Err(OrdersError::OrderNotFound)
         } else {
@@ -102,7 +103,8 @@ impl Orders {
     }
 }
 
-/// Locks an order until the end of the transaction, if the caller accepts its version. Returns it and the time after the lock.
+/// Locks an order until the end of the transaction and checks its version against `If-Match`. Returns the order and the
+/// time after the lock was granted.
 pub(super) async fn lock(
     connection: &mut Connection,
     id: OrderId,
@@ -115,7 +117,7 @@ pub(super) async fn lock(
     }
 }
 
-/// The filters that a cursor is bound to.
+/// Serializes the filters that a page token is bound to.
 fn filters(query: &OrderListQuery) -> Result<Vec<u8>, serde_json::Error> {
     let OrderListQuery { status, from, to, customer_id, external_reference, cursor: _, limit: _ } = query;
     serde_json::to_vec(&(status, from, to, customer_id, external_reference))

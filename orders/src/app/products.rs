@@ -1,4 +1,4 @@
-//! Rules for products and their stock. The stock is the sum of its ledger at any moment: both change in one transaction.
+//! Rules for products and their stock. The stock always equals the sum of its ledger: both change in one transaction.
 
 use std::ops::RangeInclusive;
 
@@ -63,7 +63,7 @@ impl Products {
         Ok(Page::new(rows, next.map(seal)))
     }
 
-    /// Changes the given fields. An absolute stock enters the ledger as a difference.
+    /// Changes the given fields. An absolute stock is recorded in the ledger as a difference.
     pub(crate) async fn update(
         &self,
         operator: &Operator,
@@ -131,7 +131,7 @@ async fn view(connection: &mut Connection, id: ProductId) -> Result<Product, Ord
     products::find(connection, id).await?.ok_or_else(|| not_found(id))
 }
 
-/// Enters an operator's change of the stock into the ledger. A change by 0 is none.
+/// Records a stock change by a user account in the ledger. A change by 0 is not recorded.
 async fn record(
     connection: &mut Connection,
     (product_id, delta, reason): (ProductId, i64, &str),

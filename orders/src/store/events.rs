@@ -1,4 +1,4 @@
-//! The history of orders: append-only.
+//! Events of orders, append-only.
 
 use chrono::NaiveDateTime;
 use common_contract::OrderId;
@@ -11,7 +11,7 @@ use orders_api::{OrderEvent, OrderStatus};
 
 use super::status::Status;
 
-/// A new event.
+/// A new event of an order.
 pub(crate) struct Event<'e> {
     pub(crate) order_id: OrderId,
     pub(crate) from: Option<OrderStatus>,
@@ -63,9 +63,9 @@ pub(crate) fn append<'e>(events: impl IntoIterator<Item = Event<'e>>) -> Insert 
     insert
 }
 
-/// Lists the events of an order, newest first. An order has at most three states, so there are no pages.
+/// Lists the events of an order, newest first. An order has at most three, so there is no paging.
 pub(crate) async fn of_order(connection: &mut Connection, id: OrderId) -> Result<Vec<OrderEvent>, DbError> {
-    let ours = order_events::table.filter(order_events::order_id.eq(id.get()));
-    let rows: Vec<Row> = ours.order(order_events::id.desc()).select(Row::as_select()).load(connection).await?;
+    let of_order = order_events::table.filter(order_events::order_id.eq(id.get()));
+    let rows: Vec<Row> = of_order.order(order_events::id.desc()).select(Row::as_select()).load(connection).await?;
     Ok(rows.into_iter().map(OrderEvent::from).collect())
 }

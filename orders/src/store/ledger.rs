@@ -1,4 +1,4 @@
-//! The ledger of the stock: append-only.
+//! Stock ledger, append-only.
 
 use chrono::NaiveDateTime;
 use common_contract::{OrderId, ProductId};
@@ -12,7 +12,7 @@ use orders_api::StockMovement;
 
 use super::limit;
 
-/// A new entry.
+/// A new entry of the ledger.
 pub(crate) struct Entry<'e> {
     pub(crate) product_id: ProductId,
     pub(crate) delta: i64,
@@ -81,8 +81,8 @@ pub(crate) async fn page(
     before: i64,
     rows: usize,
 ) -> Result<Vec<StockMovement>, DbError> {
-    let ours = stock_movements::table.filter(stock_movements::product_id.eq(product.get()));
-    let newest_first = ours.filter(stock_movements::id.lt(before)).order(stock_movements::id.desc());
+    let of_product = stock_movements::table.filter(stock_movements::product_id.eq(product.get()));
+    let newest_first = of_product.filter(stock_movements::id.lt(before)).order(stock_movements::id.desc());
     let rows: Vec<Row> = newest_first.limit(limit(rows)).select(Row::as_select()).load(connection).await?;
     Ok(rows.into_iter().map(StockMovement::from).collect())
 }

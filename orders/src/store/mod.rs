@@ -1,5 +1,5 @@
-//! All SQL on the tables of products and orders, one file per table. What may be changed, and when, is decided in
-//! `app`; the idempotency keys and the words of the product search are in `db`.
+//! All SQL on the tables of products and orders. The rules for changes are in `app`; the SQL on idempotency keys and on
+//! the index of the product search is in `db`.
 
 pub(crate) mod events;
 pub(crate) mod ledger;
@@ -9,12 +9,12 @@ mod status;
 
 use db::DbError;
 
-/// A statement that was to change one row changed this many.
+/// Returns an error unless exactly one row was changed.
 fn exactly_one(rows: usize) -> Result<(), DbError> {
     if rows == 1 { Ok(()) } else { Err(diesel::result::Error::NotFound.into()) }
 }
 
-/// A number of rows, as LIMIT takes it.
+/// Converts a number of rows for LIMIT.
 fn limit(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
 }

@@ -1,4 +1,4 @@
-//! The orders and their items.
+//! Orders and their items.
 
 use chrono::{DateTime, NaiveDateTime};
 use common_contract::{CustomerId, OrderId, ProductId, Text, Timestamp};
@@ -16,10 +16,10 @@ use orders_api::{NewOrder, Order, OrderItem, OrderListQuery, OrderStatus, OrderS
 use super::status::Status;
 use super::{exactly_one, limit};
 
-/// Unique key of the principal and its idempotency key.
+/// Unique key on the principal and its idempotency key.
 pub(crate) const UNIQUE_CREATE_KEY: &str = "uq_orders_create_key";
 /// Foreign key of the customer.
-pub(crate) const CUSTOMER_EXISTS: &str = "fk_orders_customer";
+pub(crate) const CUSTOMER_FOREIGN_KEY: &str = "fk_orders_customer";
 
 /// A new order without its items.
 pub(crate) struct NewRow<'o> {
@@ -100,7 +100,7 @@ pub(crate) fn insert<'o>(orders: impl IntoIterator<Item = NewRow<'o>>) -> Insert
     insert
 }
 
-/// The statement that stores the items of new orders.
+/// Builds the statement that inserts the items of new orders.
 pub(crate) fn insert_items<'o>(items: impl IntoIterator<Item = (OrderId, &'o OrderItem)>) -> Insert {
     let mut insert =
         Insert::into("order_items (order_id, product_id, sku, name, qty, unit_price_cents, subtotal_cents)");
@@ -139,19 +139,19 @@ pub(crate) async fn find_by_create_key(
 
 /// What was ordered, by ascending product.
 pub(crate) async fn items(connection: &mut Connection, id: OrderId) -> Result<Vec<OrderItem>, DbError> {
-    let ours = order_items::table.filter(order_items::order_id.eq(id.get()));
+    let of_order = order_items::table.filter(order_items::order_id.eq(id.get()));
     let rows: Vec<ItemRow> =
-        ours.order(order_items::product_id.asc()).select(ItemRow::as_select()).load(connection).await?;
+        of_order.order(order_items::product_id.asc()).select(ItemRow::as_select()).load(connection).await?;
     Ok(rows.into_iter().map(OrderItem::from).collect())
 }
 
-/// The order with what was ordered.
+/// Combines an order with its items.
 pub(crate) fn with_items(order: OrderSummary, items: Vec<OrderItem>) -> Order {
     let OrderSummary { id, customer_id, status, terms, confirmed_at, canceled_at, version } = order;
     Order { id, customer_id, status, terms, confirmed_at, canceled_at, version, items }
 }
 
-/// Locks the order's row. Returns it and the server's time after that.
+/// Locks the order's row. Returns it and the database's time after the lock was granted.
 pub(crate) async fn lock(
     connection: &mut Connection,
     id: OrderId,
@@ -161,8 +161,8 @@ pub(crate) async fn lock(
     Ok(row.map(|(row, now)| (row.into(), now)))
 }
 
-/// Lists at most `rows` orders that are CREATED past their reservation, the oldest first, after the given one. Locks nothing:
-/// locks by way of this index would come in the opposite order of those of a confirm.
+/// Lists at most `rows` orders that are CREATED past their reservation, oldest reservation first, after the given one.
+/// Takes no locks: locking through this index would take locks in the opposite order of a confirm.
 pub(crate) async fn expired(
     connection: &mut Connection,
     after: Option<(NaiveDateTime, OrderId)>,
@@ -171,7 +171,7 @@ pub(crate) async fn expired(
     let until = orders::reserved_until.assume_not_null();
     let mut expired = orders::table.filter(is_expired()).select((until, orders::id)).into_boxed();
     if let Some((at, id)) = after {
-        // The first condition alone lets the index start in the right place.
+        // The index scan can start at the first condition, but not at the OR.
         expired = expired.filter(until.ge(at)).filter(until.gt(at).or(orders::id.gt(id.get())));
     }
     let oldest_first = expired.order((orders::reserved_until.asc(), orders::id.asc()));
@@ -193,7 +193,7 @@ fn is_expired() -> _ {
     orders::status.eq(created).and(orders::reserved_until.assume_not_null().le(now))
 }
 
-/// Builds the statement that turns CREATED into CONFIRMED. The row is locked and was read in that state.
+/// Builds the statement that changes CREATED to CONFIRMED. The row must be locked and have been read as CREATED.
 pub(crate) fn set_confirmed(id: OrderId, at: NaiveDateTime) -> String {
     format!(
         "UPDATE orders SET status = 'CONFIRMED', confirmed_at = '{at}', reserved_until = NULL, version = version + 1 \
@@ -243,7 +243,7 @@ pub(crate) async fn page(
     }
     if let Some(Position { sort, id }) = after {
         let at = storable(DateTime::from_timestamp_micros(sort).unwrap_or_default());
-        // The first condition alone lets the index start in the right place.
+        // The index scan can start at the first condition, but not at the OR.
         orders = orders.filter(orders::created_at.le(at)).filter(orders::created_at.lt(at).or(orders::id.lt(id)));
     }
     let newest_first = orders.order((orders::created_at.desc(), orders::id.desc()));
@@ -251,10 +251,11 @@ pub(crate) async fn page(
     Ok(rows.into_iter().map(OrderSummary::from).collect())
 }
 
-/// Clamps a moment to the range of DATETIME(6). Moments beyond it are before or after every order, as are its ends.
-fn storable(moment: Timestamp) -> NaiveDateTime {
+/// Clamps a time to the range of DATETIME(6). No order is outside the range, so the result of a comparison stays the
+/// same.
+fn storable(time: Timestamp) -> NaiveDateTime {
     const YEAR_1000: i64 = -30_610_224_000_000_000;
     const YEAR_9999: i64 = 253_370_764_800_000_000;
-    let micros = moment.timestamp_micros().clamp(YEAR_1000, YEAR_9999);
+    let micros = time.timestamp_micros().clamp(YEAR_1000, YEAR_9999);
     DateTime::from_timestamp_micros(micros).unwrap_or_default().naive_utc()
 }

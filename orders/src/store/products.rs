@@ -1,4 +1,4 @@
-//! The products and their stock. The stock changes only by statements that check it while they change it.
+//! Products and their stock. Every statement that changes the stock also checks it.
 
 use std::ops::RangeInclusive;
 
@@ -14,7 +14,7 @@ use orders_api::{NewProduct, Product, ProductPatch};
 
 use super::{exactly_one, limit};
 
-/// Unique key of the sku.
+/// Unique key on the sku.
 pub(crate) const UNIQUE_SKU: &str = "uq_products_sku";
 
 #[derive(Queryable, Selectable)]
@@ -65,10 +65,10 @@ pub(crate) async fn find(connection: &mut Connection, id: ProductId) -> Result<O
     Ok(row.map(Product::from))
 }
 
-/// Finds those of the products that exist.
+/// Returns the products of `ids` that exist.
 pub(crate) async fn find_all(connection: &mut Connection, ids: Vec<i64>) -> Result<Vec<(i64, Product)>, DbError> {
-    let those = products::table.filter(products::id.eq_any(ids)).select(Row::as_select());
-    let rows: Vec<Row> = those.cached().load(connection).await?;
+    let wanted = products::table.filter(products::id.eq_any(ids)).select(Row::as_select());
+    let rows: Vec<Row> = wanted.cached().load(connection).await?;
     Ok(rows.into_iter().map(|row| (row.id, row.into())).collect())
 }
 
@@ -82,12 +82,13 @@ pub(crate) async fn lock(connection: &mut Connection, id: ProductId) -> Result<O
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LockMode {
     Wait,
-    /// Leaves them out, as if there were none.
+    /// Omits them from the result, like rows that do not exist.
     SkipLocked,
 }
 
-/// Locks those of the products that exist. Returns them, by ascending id, and the server's time after that. The rows are locked
-/// in the same order: only the primary key leads to them, and the server walks it upwards, for lookups and for a scan.
+/// Locks the products of `ids` that exist. Returns them by ascending id, and the database's time after the locks were
+/// granted. The rows are locked in the same order: the database reads them through the primary key, in ascending order,
+/// for lookups and for a scan.
 pub(crate) async fn lock_all(
     connection: &mut Connection,
     ids: &[ProductId],
@@ -111,8 +112,9 @@ pub(crate) async fn page(connection: &mut Connection, before: i64, rows: usize) 
     Ok(rows.into_iter().map(Product::from).collect())
 }
 
-/// Searches for at most `rows` products with an id below `before`, newest first. Returns them and the id below which the next
-/// page starts. A product that is deleted between the two statements is missing from the page, but does not end the list.
+/// Searches for at most `rows` products with an id below `before`, newest first. Returns them and the id below which
+/// the next page starts. A product that is deleted between the two statements is missing from the page, but does not
+/// end the list.
 pub(crate) async fn search(
     connection: &mut Connection,
     search: &str,
@@ -149,8 +151,8 @@ pub(crate) async fn update(connection: &mut Connection, seen: &Product, patch: &
     }
 }
 
-/// Changes the stock by `delta` if it stays within the limits. Returns whether it did, which is also false if there is no
-/// such product.
+/// Changes the stock by `delta` if it stays within the limits. Returns whether it did; false also if the product does
+/// not exist.
 pub(crate) async fn add_stock(
     connection: &mut Connection,
     id: ProductId,
@@ -167,8 +169,8 @@ pub(crate) async fn add_stock(
     Ok(diesel::update(fitting).set(changes).cached().execute(connection).await? == 1)
 }
 
-/// Builds the statement that deducts stock for a number of orders, each of which raises the version. The row is locked and has
-/// enough; if not, its CHECK refuses.
+/// Builds the statement that deducts stock for a number of orders, each of which increments the version. The row must
+/// be locked and have enough stock; otherwise its CHECK constraint fails the statement.
 pub(crate) fn deduct_stock(id: ProductId, qty: i64, orders: i64) -> String {
     format!(
         "UPDATE products SET stock = stock - {qty}, version = version + {orders}, updated_at = UTC_TIMESTAMP(6) \
@@ -176,7 +178,7 @@ pub(crate) fn deduct_stock(id: ProductId, qty: i64, orders: i64) -> String {
     )
 }
 
-/// Returns stock. This has no upper limit, however much was delivered since.
+/// Returns stock. There is no upper limit: deliveries may have refilled the stock in the meantime.
 pub(crate) async fn return_stock(connection: &mut Connection, id: ProductId, qty: i64) -> Result<(), DbError> {
     let returned = add_stock(connection, id, qty, 0..=i64::MAX).await?;
     exactly_one(usize::from(returned))

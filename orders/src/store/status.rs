@@ -1,4 +1,4 @@
-//! An order's status as its ENUM columns hold it.
+//! Order status as stored in ENUM columns.
 
 use diesel::backend::Backend;
 use diesel::deserialize::{self, FromSql, FromSqlRow};

@@ -1,4 +1,4 @@
-//! Client of the customers service: checks that a customer exists. No connection to the database is held meanwhile.
+//! Client of the customers service: checks that a customer exists.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use customers_client::{Client, codes};
 use secrecy::{ExposeSecret, SecretString};
 
 const CONNECT_LIMIT: Duration = Duration::from_millis(500);
-/// Time limit of one call. A check may have less for all of its calls.
+/// Time limit of one attempt. Each check has its own limit for all attempts together.
 const CALL_LIMIT: Duration = Duration::from_secs(2);
 const RETRY: Retry = Retry {
     attempts: 3,
@@ -28,19 +28,19 @@ pub(crate) struct CustomersService {
     http: reqwest::Client,
 }
 
-/// Reason why the check of a customer fails.
+/// Reason why a customer check fails.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CustomerFault {
-    #[error("there is no customer {0}")]
+    #[error("customer {0} does not exist")]
     NotFound(CustomerId),
-    #[error("the customers service failed: {0}")]
+    #[error("the customers service is unavailable: {0}")]
     Unavailable(String),
-    #[error("the customers service did not answer in time")]
+    #[error("the customers service did not respond in time")]
     TimedOut,
 }
 
 impl CustomersService {
-    /// From `CUSTOMERS_API_BASE` and `SERVICE_TOKEN`.
+    /// Reads `CUSTOMERS_API_BASE` and `SERVICE_TOKEN`.
     pub(crate) fn from_env(env: &Env<'_>) -> Result<Self, RunError> {
         let http = client_common::http_client(CONNECT_LIMIT, CALL_LIMIT);
         Ok(Self {
@@ -50,15 +50,15 @@ impl CustomersService {
         })
     }
 
-    /// Checks within `limit` that the customer exists, on behalf of this call.
+    /// Checks within `limit` that the customer exists. Passes on the correlation id and the trace of `call`.
     pub(crate) async fn check(&self, call: &Call, id: CustomerId, limit: Duration) -> Result<(), CustomerFault> {
         let (traceparent, tracestate) = call.trace();
         let outbound = Outbound::new().bearer(self.token.expose_secret()).correlation_id(call.correlation_id());
         let outbound = outbound.trace(&traceparent, &tracestate);
         let client = Client::new_with_client(&self.base, self.http.clone(), outbound);
         let view = || client_common::send(client.internal_customer_view().id(id.get()).send());
-        let answer = Retry { total: limit, ..RETRY }.repeatable(view).await;
-        answer.map(drop).map_err(|fault| customer_fault(&fault, id))
+        let response = Retry { total: limit, ..RETRY }.repeatable(view).await;
+        response.map(drop).map_err(|fault| customer_fault(&fault, id))
     }
 }
 
@@ -66,9 +66,9 @@ fn customer_fault(fault: &Fault<ErrorBody>, id: CustomerId) -> CustomerFault {
     match fault {
         fault if fault.has_code(codes::CUSTOMER_NOT_FOUND) => CustomerFault::NotFound(id),
         Fault::TimedOut => CustomerFault::TimedOut,
-        Fault::Answered { status, .. } => CustomerFault::Unavailable(format!("it answered {status}")),
-        Fault::NotSent => CustomerFault::Unavailable("it cannot be reached".to_owned()),
-        Fault::Broken => CustomerFault::Unavailable("its answer was cut off or not understood".to_owned()),
+        Fault::Answered { status, .. } => CustomerFault::Unavailable(format!("status {status}")),
+        Fault::NotSent => CustomerFault::Unavailable("not reachable".to_owned()),
+        Fault::Broken => CustomerFault::Unavailable("incomplete or malformed response".to_owned()),
         Fault::Invalid(problem) => CustomerFault::Unavailable(problem.clone()),
     }
 }

@@ -1,3 +1,3 @@
-//! Services that this one calls.
+//! Clients of other services.
 
 pub(crate) mod customers;

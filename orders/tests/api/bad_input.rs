@@ -1,12 +1,12 @@
-//! Bad input gets a clear error that names the field, and writes nothing.
+//! Invalid input is rejected with an error that names the field, and changes nothing.
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 
-use crate::books;
 use crate::harness::{Harness, SERVICE_TOKEN, operator_token};
+use crate::invariants;
 
-/// A server with product 1, of which there are ten, and order 1.
+/// A server with product 1 and order 1.
 struct Target(Harness);
 
 impl Target {
@@ -26,27 +26,27 @@ impl Target {
     }
 
     /// Each case is a body and the field that is wrong in it.
-    async fn refuses(&self, method: Method, path: &str, cases: &[(&str, &str)]) {
+    async fn assert_rejects(&self, method: Method, path: &str, cases: &[(&str, &str)]) {
         for (body, field) in cases {
-            assert_eq!(told(self.send(method.clone(), path, body)).await, invalid(field), "{body}");
+            assert_eq!(error_response(self.send(method.clone(), path, body)).await, invalid(field), "{body}");
         }
-        self.is_untouched().await;
+        self.assert_unchanged().await;
     }
 
-    async fn is_untouched(&self) {
+    async fn assert_unchanged(&self) {
         for (table, rows) in [("products", 1), ("orders", 1), ("stock_movements", 2), ("idempotency_keys", 0)] {
             let count = self.0.number(&format!("SELECT COUNT(*) AS n FROM {table}")).await;
             assert_eq!(count, rows, "{table}");
         }
-        books::check(&self.0).await;
+        invariants::check(&self.0).await;
     }
 }
 
-/// Status, code and the named field of an error answer.
-async fn told(request: RequestBuilder) -> (u16, String, String) {
-    let answer = request.send().await.unwrap();
-    let status = answer.status().as_u16();
-    let body: Value = answer.json().await.unwrap();
+/// Status, code and the named field of an error response.
+async fn error_response(request: RequestBuilder) -> (u16, String, String) {
+    let response = request.send().await.unwrap();
+    let status = response.status().as_u16();
+    let body: Value = response.json().await.unwrap();
     assert!(!body["request_id"].as_str().unwrap().is_empty(), "{body}");
     assert!(!body["message"].as_str().unwrap().is_empty(), "{body}");
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -58,7 +58,7 @@ fn invalid(field: &str) -> (u16, String, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_that_is_not_as_documented_is_refused_by_the_name_of_its_field() {
+async fn invalid_order_is_rejected_with_its_field() {
     let target = Target::start().await;
     let many = format!(r#"{{"customer_id":1,"items":[{}]}}"#, vec![r#"{"product_id":1,"qty":1}"#; 101].join(","));
     let long = format!(
@@ -106,11 +106,11 @@ async fn an_order_that_is_not_as_documented_is_refused_by_the_name_of_its_field(
         ("null", ""),
         ("", ""),
     ];
-    target.refuses(Method::POST, "/orders", &cases).await;
+    target.assert_rejects(Method::POST, "/orders", &cases).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_product_that_is_not_as_documented_is_refused_by_the_name_of_its_field() {
+async fn invalid_product_is_rejected_with_its_field() {
     let target = Target::start().await;
     let long_sku = format!(r#"{{"sku":"{}","name":"N","price_cents":1,"stock":1}}"#, "x".repeat(65));
     let long_name = format!(r#"{{"sku":"S","name":"{}","price_cents":1,"stock":1}}"#, "x".repeat(201));
@@ -130,11 +130,11 @@ async fn a_product_that_is_not_as_documented_is_refused_by_the_name_of_its_field
         (r#"{"sku":"S","name":"N","price_cents":1,"stock":1000000001}"#, "stock"),
         (r#"{"sku":"S","name":"N","price_cents":1,"stock":1,"id":7}"#, "id"),
     ];
-    target.refuses(Method::POST, "/products", &cases).await;
+    target.assert_rejects(Method::POST, "/products", &cases).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_of_a_product_that_is_not_as_documented_is_refused_by_the_name_of_its_field() {
+async fn invalid_product_change_is_rejected_with_its_field() {
     let target = Target::start().await;
     let cases = [
         (r#"{"stock":-1}"#, "stock"),
@@ -143,7 +143,7 @@ async fn a_change_of_a_product_that_is_not_as_documented_is_refused_by_the_name_
         (r#"{"stock":1,"expected_stock":-1}"#, "expected_stock"),
         (r#"{"sku":"NEW"}"#, "sku"),
     ];
-    target.refuses(Method::PATCH, "/products/1", &cases).await;
+    target.assert_rejects(Method::PATCH, "/products/1", &cases).await;
     let cases = [
         (r#"{"reason":"count"}"#, "delta"),
         (r#"{"delta":1}"#, "reason"),
@@ -152,11 +152,11 @@ async fn a_change_of_a_product_that_is_not_as_documented_is_refused_by_the_name_
         (r#"{"delta":1,"reason":"count","reference":""}"#, "reference"),
         (r#"{"delta":1,"reason":"count","order_id":1}"#, "order_id"),
     ];
-    target.refuses(Method::POST, "/products/1/stock-adjustments", &cases).await;
+    target.assert_rejects(Method::POST, "/products/1/stock-adjustments", &cases).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_abandon_that_is_not_as_documented_is_refused() {
+async fn invalid_abandon_or_lookup_is_rejected_with_its_field() {
     let target = Target::start().await;
     let cases = [
         ("{}", "create_key"),
@@ -167,37 +167,37 @@ async fn an_abandon_that_is_not_as_documented_is_refused() {
     ];
     for (body, field) in cases {
         let request = target.0.http().post(target.0.url("/internal/orders/abandon")).bearer_auth(SERVICE_TOKEN);
-        assert_eq!(told(request.body(body)).await, invalid(field), "{body}");
+        assert_eq!(error_response(request.body(body)).await, invalid(field), "{body}");
     }
     let lookup = target.0.http().get(target.0.url("/internal/orders/lookup")).bearer_auth(SERVICE_TOKEN);
-    assert_eq!(told(lookup).await, invalid("create_key"));
+    assert_eq!(error_response(lookup).await, invalid("create_key"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_over_the_limit_is_told_413_and_bytes_that_are_no_text_400() {
+async fn oversized_body_is_413_and_invalid_utf8_is_400() {
     let target = Target::start().await;
     let body = format!(r#"{{"customer_id":1,"items":[],"external_reference":"{}"}}"#, "x".repeat(70_000));
-    let (status, code, _) = told(target.send(Method::POST, "/orders", &body)).await;
+    let (status, code, _) = error_response(target.send(Method::POST, "/orders", &body)).await;
     assert_eq!((status, code.as_str()), (413, "payload_too_large"));
     let bytes = target.request(Method::POST, "/orders").body(vec![b'{', b'"', 0xff, 0xfe, b'"', b'}']);
-    assert_eq!(told(bytes).await.0, 400);
-    target.is_untouched().await;
+    assert_eq!(error_response(bytes).await.0, 400);
+    target.assert_unchanged().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_json_is_taken() {
+async fn only_json_is_accepted() {
     let target = Target::start().await;
     let body = r#"{"customer_id":1,"items":[{"product_id":1,"qty":1}]}"#;
     for other in ["text/plain", "application/x-www-form-urlencoded", "application/xml"] {
         let request = target.request(Method::POST, "/orders").header("content-type", other).body(body);
-        let (status, code, field) = told(request).await;
+        let (status, code, field) = error_response(request).await;
         assert_eq!((status, code.as_str(), field.as_str()), (415, "unsupported_media_type", "Content-Type"), "{other}");
     }
-    target.is_untouched().await;
+    target.assert_unchanged().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_id_that_is_none_is_refused() {
+async fn invalid_id_is_rejected() {
     let target = Target::start().await;
     for id in ["0", "-1", "1.5", "+1", "x", "9223372036854775808", "99999999999999999999999", "%00", "1%20", "é"] {
         for (method, path) in [
@@ -210,14 +210,14 @@ async fn an_id_that_is_none_is_refused() {
             (Method::POST, format!("/orders/{id}/confirm")),
             (Method::POST, format!("/orders/{id}/cancel")),
         ] {
-            assert_eq!(told(target.send(method, &path, "{}")).await, invalid("id"), "{path}");
+            assert_eq!(error_response(target.send(method, &path, "{}")).await, invalid("id"), "{path}");
         }
     }
-    target.is_untouched().await;
+    target.assert_unchanged().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn query_parameters_are_checked_by_name() {
+async fn invalid_query_parameter_is_named() {
     let target = Target::start().await;
     let cases = [
         ("/orders?limit=0", "limit"),
@@ -236,42 +236,42 @@ async fn query_parameters_are_checked_by_name() {
         ("/products?q=a", "q"),
         ("/products/1/stock-adjustments?limit=-1", "limit"),
         ("/products/1/stock-adjustments?reason=order", "reason"),
-        // Bytes that are no text, so that no parameter can be named.
+        // Not UTF-8, so no parameter can be named.
         ("/products?search=%FF", ""),
         ("/orders?external_reference=%ED%A0%80", ""),
     ];
     for (path, field) in cases {
-        assert_eq!(told(target.request(Method::GET, path)).await, invalid(field), "{path}");
+        assert_eq!(error_response(target.request(Method::GET, path)).await, invalid(field), "{path}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn any_text_can_be_searched_for_and_referred_to() {
+async fn any_text_is_a_valid_search_and_reference() {
     let target = Target::start().await;
     for text in ["株式会社", "🦀", "e\u{301}", "\u{202e}rtl", "' OR 1=1 --", "\u{fffd}", "\u{10ffff}", "%", "\\"]
     {
         for (path, name) in [("/products", "search"), ("/orders", "external_reference")] {
-            let answer = target.request(Method::GET, path).query(&[(name, text)]).send().await.unwrap();
-            assert_eq!(answer.status(), 200, "{text}");
+            let response = target.request(Method::GET, path).query(&[(name, text)]).send().await.unwrap();
+            assert_eq!(response.status(), 200, "{text}");
         }
         let new = serde_json::json!({
             "customer_id": 1, "items": [{"product_id": 1, "qty": 1}], "external_reference": text
         });
-        let made: Value =
+        let created: Value =
             target.send(Method::POST, "/orders", &new.to_string()).send().await.unwrap().json().await.unwrap();
-        assert_eq!(made["external_reference"], text);
+        assert_eq!(created["external_reference"], text);
         let found = target.request(Method::GET, "/orders").query(&[("external_reference", text)]).send().await.unwrap();
-        assert_eq!(found.json::<Value>().await.unwrap()["data"][0]["id"], made["id"], "{text}");
+        assert_eq!(found.json::<Value>().await.unwrap()["data"][0]["id"], created["id"], "{text}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bad_header_is_named() {
+async fn invalid_header_is_named() {
     let target = Target::start().await;
     let confirm = |name: &str, value: &str| target.request(Method::POST, "/orders/1/confirm").header(name, value);
     let with_key = |value: &str| confirm("If-Match", value).header("X-Idempotency-Key", "k");
-    assert_eq!(told(confirm("X-Idempotency-Key", "a b")).await, invalid("X-Idempotency-Key"));
-    assert_eq!(told(with_key("v1")).await, invalid("If-Match"));
-    assert_eq!(told(with_key("\"v1")).await, invalid("If-Match"));
-    target.is_untouched().await;
+    assert_eq!(error_response(confirm("X-Idempotency-Key", "a b")).await, invalid("X-Idempotency-Key"));
+    assert_eq!(error_response(with_key("v1")).await, invalid("If-Match"));
+    assert_eq!(error_response(with_key("\"v1")).await, invalid("If-Match"));
+    target.assert_unchanged().await;
 }

@@ -1,53 +1,53 @@
-//! Order batches: orders for one product share a transaction, and each of them ends as it would have ended alone.
+//! Order batches: orders for one product share a transaction, and each has the outcome that it would have alone.
 
 use std::pin::pin;
 
 use diesel_async::SimpleAsyncConnection;
 use futures::future::join_all;
 
-use crate::books;
 use crate::fake_customers::FakeCustomers;
-use crate::harness::{Harness, Raw};
+use crate::harness::{Harness, RawResponse};
+use crate::invariants;
 
 const CALLERS: i64 = 48;
-/// The fake customers service vouches for this one, too, but there is no such row.
-const NO_CUSTOMER: i64 = 4711;
+/// A customer that the fake customers service knows, but that has no row.
+const UNKNOWN_CUSTOMER: i64 = 4711;
 
 fn body(customer: i64, product: i64, qty: i64, more: &str) -> String {
     format!(r#"{{"customer_id":{customer},"items":[{{"product_id":{product},"qty":{qty}}}]{more}}}"#)
 }
 
-fn code(answer: &Raw) -> &str {
-    let code = answer.body.split_once(r#""error_code":""#).and_then(|(_, rest)| rest.split_once('"'));
+fn code(response: &RawResponse) -> &str {
+    let code = response.body.split_once(r#""error_code":""#).and_then(|(_, rest)| rest.split_once('"'));
     code.map_or("", |(code, _)| code)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rejected_order_leaves_nothing_and_does_not_affect_its_batch() {
     let customers = FakeCustomers::start();
-    let harness = Harness::beside(&customers.base_url()).await;
+    let harness = Harness::with_customers_at(&customers.base_url()).await;
     let a = harness.product("A", 1000).await;
     let kinds = [
         (body(1, a, 1, ""), 201, ""),
         (body(1, a, 1, r#","expected_total_cents":99"#), 409, "total_changed"),
         (body(1, a, 2000, ""), 409, "insufficient_stock"),
         (body(1, a + 1, 1, ""), 404, "product_not_found"),
-        (body(NO_CUSTOMER, a, 1, ""), 404, "customer_not_found"),
+        (body(UNKNOWN_CUSTOMER, a, 1, ""), 404, "customer_not_found"),
         (body(1, a, 2, ""), 201, ""),
     ];
     let requests = (0..CALLERS).zip(kinds.iter().cycle());
-    let answers = join_all(requests.map(async |(n, (body, status, name))| {
-        let answer = harness.post("/orders", &format!("k{n}"), body).await;
-        assert_eq!((answer.status, code(&answer), answer.replayed), (*status, *name, false), "{body}");
-        let again = harness.post("/orders", &format!("k{n}"), body).await;
-        assert_eq!((again.status, again.replayed), (*status, *status == 201), "{body}");
-        answer
+    let responses = join_all(requests.map(async |(n, (body, status, name))| {
+        let response = harness.post("/orders", &format!("k{n}"), body).await;
+        assert_eq!((response.status, code(&response), response.replayed), (*status, *name, false), "{body}");
+        let retry = harness.post("/orders", &format!("k{n}"), body).await;
+        assert_eq!((retry.status, retry.replayed), (*status, *status == 201), "{body}");
+        response
     }));
-    let made = answers.await.iter().filter(|answer| answer.status == 201).count();
-    assert_eq!(made, 16);
+    let created = responses.await.iter().filter(|response| response.status == 201).count();
+    assert_eq!(created, 16);
     assert_eq!(harness.stock(a).await, 1000 - 8 - 16);
     assert_eq!(harness.number("SELECT COUNT(*) AS n FROM idempotency_keys").await, 16);
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -57,14 +57,14 @@ async fn orders_for_one_product_share_commits() {
     let keys = Vec::from_iter((0..CALLERS).map(|n| format!("k{n}")));
     let both = format!(r#"{{"customer_id":1,"items":[{{"product_id":{b},"qty":1}},{{"product_id":{a},"qty":1}}]}}"#);
     let orders = [both, body(1, a, 1, "")];
-    let answers =
+    let responses =
         join_all(keys.iter().zip(orders.iter().cycle()).map(|(key, body)| harness.post("/orders", key, body)));
-    assert!(answers.await.iter().all(|answer| answer.status == 201));
-    // The orders of one transaction have one moment.
+    assert!(responses.await.iter().all(|response| response.status == 201));
+    // The orders of one transaction have the same creation time.
     let commits = harness.number("SELECT COUNT(DISTINCT created_at) AS n FROM orders").await;
-    assert!(commits < CALLERS / 2, "{commits} transactions made {CALLERS} orders");
+    assert!(commits < CALLERS / 2, "{commits} transactions created {CALLERS} orders");
     assert_eq!((harness.stock(a).await, harness.stock(b).await), (1000 - CALLERS, 1000 - CALLERS / 2));
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -81,16 +81,16 @@ async fn a_locked_product_delays_no_order_for_another_product() {
         locked.iter().zip([&wants_a, &both].into_iter().cycle()).map(|(key, body)| harness.post("/orders", key, body));
     let mut blocked = pin!(join_all(blocked));
     let free = join_all(free.iter().map(|key| harness.post("/orders", key, &wants_b)));
-    let made = tokio::select! {
-        made = free => made,
+    let created = tokio::select! {
+        created = free => created,
         _ = &mut blocked => panic!("the product is locked"),
     };
-    assert!(made.iter().all(|answer| answer.status == 201), "{made:?}");
+    assert!(created.iter().all(|response| response.status == 201), "{created:?}");
     other.batch_execute("ROLLBACK").await.unwrap();
-    let made = blocked.await;
-    assert!(made.iter().all(|answer| answer.status == 201), "{made:?}");
+    let created = blocked.await;
+    assert!(created.iter().all(|response| response.status == 201), "{created:?}");
     assert_eq!((harness.stock(a).await, harness.stock(b).await), (1000 - 16, 1000 - 32 - 8));
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,10 +107,10 @@ async fn a_locked_customer_fails_no_order_of_another_customer() {
     let blocked = of_locked.iter().map(|key| harness.post("/orders", key, &bodies[0]));
     let free = of_free.iter().map(|key| harness.post("/orders", key, &bodies[1]));
     let (blocked, free) = tokio::join!(join_all(blocked), join_all(free));
-    assert!(free.iter().all(|answer| answer.status == 201), "{free:?}");
-    assert!(blocked.iter().all(|answer| answer.status == 503), "{blocked:?}");
+    assert!(free.iter().all(|response| response.status == 201), "{free:?}");
+    assert!(blocked.iter().all(|response| response.status == 503), "{blocked:?}");
     other.batch_execute(&format!("ROLLBACK; DELETE FROM customers WHERE id = {locked}")).await.unwrap();
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -128,17 +128,17 @@ async fn an_unknown_product_is_reported_while_others_are_locked() {
     let blocked = keys.iter().zip(bodies.iter().cycle()).map(|(key, body)| harness.post("/orders", key, body));
     let mut blocked = pin!(join_all(blocked));
     let wrong = async {
-        harness.claimed_after(0).await;
+        harness.wait_for_key_after(0).await;
         harness.post("/orders", "wrong", &body(1, unknown, 1, "")).await
     };
-    let answer = tokio::select! {
-        answer = wrong => answer,
+    let response = tokio::select! {
+        response = wrong => response,
         _ = &mut blocked => panic!("the products are locked"),
     };
-    assert_eq!((answer.status, code(&answer)), (404, "product_not_found"));
+    assert_eq!((response.status, code(&response)), (404, "product_not_found"));
     other.batch_execute("ROLLBACK").await.unwrap();
-    assert!(blocked.await.iter().all(|answer| matches!(answer.status, 201 | 409)));
-    books::check(&harness).await;
+    assert!(blocked.await.iter().all(|response| matches!(response.status, 201 | 409)));
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -150,14 +150,14 @@ async fn a_retry_while_its_order_waits_gets_the_outcome_of_the_first_request() {
     let (same, another) = (body(1, a, 1, ""), body(1, a, 2, ""));
     let first = harness.post("/orders", "k", &same);
     let followers = async {
-        harness.claimed_after(0).await;
+        harness.wait_for_key_after(0).await;
         let unlock = async { other.batch_execute("ROLLBACK").await.unwrap() };
         tokio::join!(harness.post("/orders", "k", &same), harness.post("/orders", "k", &another), unlock)
     };
-    let (first, (again, reused, ())) = tokio::join!(first, followers);
+    let (first, (retry, reused, ())) = tokio::join!(first, followers);
     assert_eq!((first.status, first.replayed), (201, false));
-    assert_eq!((again.status, again.replayed, &again.body), (201, true, &first.body));
+    assert_eq!((retry.status, retry.replayed, &retry.body), (201, true, &first.body));
     assert_eq!((reused.status, code(&reused)), (422, "idempotency_key_reused"));
     assert_eq!(harness.stock(a).await, 9);
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }

@@ -1,11 +1,11 @@
-//! Confirming an order: exactly once.
+//! Confirming an order, exactly once.
 
 use insta::assert_json_snapshot;
 use orders_client::types::OrderStatus;
 use serde_json::{Value, json};
 
-use crate::books;
-use crate::harness::{Harness, SERVICE_TOKEN, is_replay, operator_token, refusal, refused, refused_with};
+use crate::harness::{Harness, SERVICE_TOKEN, api_error, error_of, expect_error, is_replay, operator_token};
+use crate::invariants;
 
 async fn order(harness: &Harness) -> i64 {
     let product = harness.product("A", 10).await;
@@ -16,10 +16,10 @@ async fn order(harness: &Harness) -> i64 {
 async fn a_created_order_becomes_confirmed() {
     let harness = Harness::start().await;
     let id = order(&harness).await;
-    let answer = harness.operator().order_confirm().id(id).x_idempotency_key("k").send().await.unwrap();
-    assert_eq!(answer.status(), 200);
-    assert_eq!(answer.headers()["etag"], "\"v2\"");
-    let confirmed = answer.into_inner();
+    let response = harness.operator().order_confirm().id(id).x_idempotency_key("k").send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()["etag"], "\"v2\"");
+    let confirmed = response.into_inner();
     assert!(confirmed.confirmed_at.unwrap() > confirmed.created_at);
     assert_eq!(harness.operator().order_view().id(id).send().await.unwrap().into_inner(), confirmed);
     let mut body = serde_json::to_value(&confirmed).unwrap();
@@ -27,24 +27,24 @@ async fn a_created_order_becomes_confirmed() {
         body[time] = "TIME".into();
     }
     assert_json_snapshot!(body);
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_same_key_again_is_answered_with_the_same_bytes() {
+async fn same_key_replays_the_same_bytes() {
     let harness = Harness::start().await;
     let path = format!("/orders/{}/confirm", order(&harness).await);
     let first = harness.post(&path, "k", "").await;
     assert_eq!((first.status, first.replayed), (200, false));
     for ignored in ["", "{}", "not json", r#"{"a":1}"#] {
-        let again = harness.post(&path, "k", ignored).await;
-        assert_eq!((again.status, again.replayed, &again.body), (200, true, &first.body));
+        let retry = harness.post(&path, "k", ignored).await;
+        assert_eq!((retry.status, retry.replayed, &retry.body), (200, true, &first.body));
     }
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_confirmed_order_stays_as_it_is_under_another_key() {
+async fn different_key_on_a_confirmed_order_changes_nothing() {
     let harness = Harness::start().await;
     let id = order(&harness).await;
     let confirm = |key: &'static str| harness.operator().order_confirm().id(id).x_idempotency_key(key).send();
@@ -53,7 +53,7 @@ async fn a_confirmed_order_stays_as_it_is_under_another_key() {
     assert!(!is_replay(&second));
     assert_eq!(second.into_inner(), first);
     assert!(is_replay(&confirm("k2").await.unwrap()));
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -61,9 +61,9 @@ async fn a_key_is_required() {
     let harness = Harness::start().await;
     let url = harness.url(&format!("/orders/{}/confirm", order(&harness).await));
     for token in [operator_token("ann"), SERVICE_TOKEN.to_owned()] {
-        let answer = harness.http().post(&url).bearer_auth(token).send().await.unwrap();
-        assert_eq!(answer.status(), 400);
-        let body: Value = answer.json().await.unwrap();
+        let response = harness.http().post(&url).bearer_auth(token).send().await.unwrap();
+        assert_eq!(response.status(), 400);
+        let body: Value = response.json().await.unwrap();
         assert_eq!(
             (&body["error_code"], &body["details"][0]["field"]),
             (&json!("invalid_request"), &json!("X-Idempotency-Key"))
@@ -72,31 +72,31 @@ async fn a_key_is_required() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_was_used_for_another_order_is_refused() {
+async fn key_of_another_order_is_rejected() {
     let harness = Harness::start().await;
     let product = harness.product("A", 10).await;
     let (one, other) = (harness.order(&[(product, 1)]).await.id, harness.order(&[(product, 1)]).await.id);
     let confirm = |id: i64| harness.operator().order_confirm().id(id).x_idempotency_key("k").send();
     confirm(one).await.unwrap();
-    assert_eq!(refusal(confirm(other).await), refused(422, "idempotency_key_reused"));
+    assert_eq!(error_of(confirm(other).await), api_error(422, "idempotency_key_reused"));
     let untouched = harness.operator().order_view().id(other).send().await.unwrap();
     assert_eq!((untouched.status, untouched.version), (OrderStatus::Created, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_refused_is_not_kept() {
+async fn refusals_are_not_stored() {
     let harness = Harness::start().await;
     let id = order(&harness).await;
     let confirm = |id: i64, key: &'static str| harness.operator().order_confirm().id(id).x_idempotency_key(key).send();
     let unknown = i64::MAX;
-    assert_eq!(refusal(confirm(unknown, "k").await), refused(404, "order_not_found"));
+    assert_eq!(error_of(confirm(unknown, "k").await), api_error(404, "order_not_found"));
     harness.operator().order_cancel().id(id).send().await.unwrap();
-    assert_eq!(refusal(confirm(id, "k").await), refused(409, "order_canceled"));
+    assert_eq!(error_of(confirm(id, "k").await), api_error(409, "order_canceled"));
     assert_eq!(harness.number("SELECT COUNT(*) AS n FROM idempotency_keys").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replay_does_not_bring_a_canceled_order_back() {
+async fn replay_does_not_reopen_a_canceled_order() {
     let harness = Harness::start().await;
     let id = order(&harness).await;
     let client = harness.operator();
@@ -106,37 +106,37 @@ async fn a_replay_does_not_bring_a_canceled_order_back() {
     let replay = confirm("k").await.unwrap();
     assert!(is_replay(&replay));
     assert_eq!(replay.into_inner(), confirmed);
-    assert_eq!(refusal(confirm("k2").await), refused(409, "order_canceled"));
+    assert_eq!(error_of(confirm("k2").await), api_error(409, "order_canceled"));
     assert_eq!(client.order_view().id(id).send().await.unwrap().status, OrderStatus::Canceled);
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stored_answer_is_not_given_to_a_stranger() {
+async fn stored_response_requires_authentication() {
     let harness = Harness::start().await;
     let id = order(&harness).await;
     harness.operator().order_confirm().id(id).x_idempotency_key("k").send().await.unwrap();
     let stranger = harness.client(client_common::Outbound::new().bearer("nobody"));
-    let answer = stranger.order_confirm().id(id).x_idempotency_key("k").send().await;
-    assert_eq!(refusal(answer), refused(401, "unauthorized"));
+    let response = stranger.order_confirm().id(id).x_idempotency_key("k").send().await;
+    assert_eq!(error_of(response), api_error(401, "unauthorized"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_expired_key_runs_again_and_changes_nothing() {
+async fn expired_key_is_executed_again_and_changes_nothing() {
     let harness = Harness::start().await;
     let id = order(&harness).await;
     let confirm = || harness.operator().order_confirm().id(id).x_idempotency_key("k").send();
     let first = confirm().await.unwrap().into_inner();
     harness.sql("UPDATE idempotency_keys SET expires_at = UTC_TIMESTAMP(6)").await;
-    let again = confirm().await.unwrap();
-    assert!(!is_replay(&again));
-    assert_eq!(again.into_inner(), first);
+    let retry = confirm().await.unwrap();
+    assert!(!is_replay(&retry));
+    assert_eq!(retry.into_inner(), first);
     assert!(is_replay(&confirm().await.unwrap()));
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keys_are_kept_for_three_days() {
+async fn keys_are_stored_for_72_hours() {
     let harness = Harness::start().await;
     let id = order(&harness).await;
     harness.operator().order_confirm().id(id).x_idempotency_key("k").send().await.unwrap();
@@ -145,12 +145,12 @@ async fn keys_are_kept_for_three_days() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_version_that_the_caller_did_not_see_is_refused_but_not_on_a_replay() {
+async fn wrong_version_is_rejected_except_on_a_replay() {
     let harness = Harness::start().await;
     let id = order(&harness).await;
     let confirm =
         |tag: &'static str| harness.operator().order_confirm().id(id).x_idempotency_key("k").if_match(tag).send();
-    let error = refused_with(confirm("\"v2\"").await);
+    let error = expect_error(confirm("\"v2\"").await);
     assert_eq!((error.status().as_u16(), error.error_code.as_deref()), (412, Some("precondition_failed")));
     assert!(error.details[0].message.as_deref().unwrap().contains("\"v1\""), "{error:?}");
     assert_eq!(confirm("\"v1\"").await.unwrap().version, 2);
@@ -158,24 +158,24 @@ async fn a_version_that_the_caller_did_not_see_is_refused_but_not_on_a_replay() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_error_before_the_commit_leaves_nothing_and_the_same_key_works_afterwards() {
+async fn error_before_commit_leaves_nothing_and_the_key_can_be_retried() {
     let harness = Harness::start().await;
     let id = order(&harness).await;
     let confirm = || harness.operator().order_confirm().id(id).x_idempotency_key("k").send();
     let broken = "CREATE TRIGGER broken BEFORE UPDATE ON idempotency_keys FOR EACH ROW \
                   SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'forced by a test'";
     harness.sql(broken).await;
-    let error = refused_with(confirm().await);
+    let error = expect_error(confirm().await);
     assert_eq!((error.status().as_u16(), error.error_code.as_deref()), (500, Some("internal")));
     assert!(!format!("{error:?}").contains("forced"));
     assert_eq!(harness.operator().order_view().id(id).send().await.unwrap().status, OrderStatus::Created);
     harness.sql("DROP TRIGGER broken").await;
     assert!(!is_replay(&confirm().await.unwrap()));
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keys_that_differ_by_case_are_two_keys() {
+async fn keys_are_case_sensitive() {
     let harness = Harness::start().await;
     let product = harness.product("A", 10).await;
     for key in ["abc", "ABC"] {
@@ -183,11 +183,11 @@ async fn keys_that_differ_by_case_are_two_keys() {
         let confirmed = harness.operator().order_confirm().id(id).x_idempotency_key(key).send().await.unwrap();
         assert_eq!((confirmed.id, is_replay(&confirmed)), (id, false));
     }
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_is_confirmed_when_its_row_is_to_be_had_not_when_it_was_asked_for() {
+async fn confirmed_at_is_taken_after_the_row_lock() {
     let harness = Harness::start().await;
     let id = order(&harness).await;
     let mut other = harness.database.connection().await;
@@ -197,7 +197,7 @@ async fn an_order_is_confirmed_when_its_row_is_to_be_had_not_when_it_was_asked_f
     let unlock = async {
         let waiting = "SELECT COUNT(*) AS n FROM information_schema.processlist \
                        WHERE db = DATABASE() AND id <> CONNECTION_ID() AND info LIKE '%FOR UPDATE%'";
-        harness.becomes(waiting, 1).await;
+        harness.wait_for(waiting, 1).await;
         let now = "SELECT TIMESTAMPDIFF(MICROSECOND, '2000-01-01', UTC_TIMESTAMP(6)) AS n";
         let unlocked = harness.number(now).await;
         diesel_async::SimpleAsyncConnection::batch_execute(&mut other, "ROLLBACK").await.unwrap();
@@ -207,11 +207,11 @@ async fn an_order_is_confirmed_when_its_row_is_to_be_had_not_when_it_was_asked_f
     confirmed.unwrap();
     let at = "SELECT TIMESTAMPDIFF(MICROSECOND, '2000-01-01', confirmed_at) AS n FROM orders";
     assert!(harness.number(at).await >= unlocked);
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_whose_first_request_still_runs_is_in_progress() {
+async fn key_of_a_request_in_flight_is_in_progress() {
     let harness = Harness::start().await;
     let id = order(&harness).await;
     let mut running = harness.database.connection().await;
@@ -224,10 +224,10 @@ async fn a_key_whose_first_request_still_runs_is_in_progress() {
     .await
     .unwrap();
     let confirm = || harness.operator().order_confirm().id(id).x_idempotency_key("k").send();
-    let error = refused_with(confirm().await);
+    let error = expect_error(confirm().await);
     assert_eq!((error.status().as_u16(), error.error_code.as_deref()), (409, Some("idempotency_in_progress")));
     assert_eq!(error.headers()["retry-after"], "1");
     drop(running);
     assert!(!is_replay(&confirm().await.unwrap()));
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }

@@ -1,4 +1,4 @@
-//! The connection to the database is lost in the worst moment: while a change is being committed.
+//! The connection to the database is lost during COMMIT.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -12,37 +12,37 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 
-use crate::books;
-use crate::harness::{Harness, is_replay, new_order, operator_token, refusal, refused, refused_with};
+use crate::harness::{Harness, api_error, error_of, expect_error, is_replay, new_order, operator_token};
+use crate::invariants;
 
-/// When the connection is cut.
+/// What happens to the next COMMIT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Cut {
-    /// COMMIT is sent and does not arrive.
-    BeforeCommit,
-    /// COMMIT is carried out and its answer does not arrive.
-    AfterCommit,
-    /// COMMIT is sent and kept back, until one of the two hangs up.
-    Never,
-    /// The server is hung up on, and COMMIT arrives when the test says so.
-    Late,
+enum Fault {
+    /// The connection is cut before COMMIT arrives.
+    LoseCommit,
+    /// COMMIT is executed, and the connection is cut before its response arrives.
+    LoseCommitResponse,
+    /// COMMIT is held back until the server closes the connection.
+    HoldCommit,
+    /// The connection to the server is cut, and COMMIT arrives when the test releases it.
+    DelayCommit,
 }
 
-/// Stands between a server and its database, and cuts one connection on command.
+/// Proxy between a server and its database that injects a fault into one COMMIT.
 pub(crate) struct Proxy {
     database_url: String,
-    wire: Arc<Wire>,
+    state: Arc<ProxyState>,
 }
 
 #[derive(Default)]
-struct Wire {
-    cut: Mutex<Option<Cut>>,
-    /// Told when COMMIT is kept back.
+struct ProxyState {
+    fault: Mutex<Option<Fault>>,
+    /// Notified when COMMIT is held back.
     held: Notify,
-    /// Lets a COMMIT arrive that is late.
+    /// Releases a delayed COMMIT.
     late: Notify,
-    /// Whether new connections are closed at once.
-    refuses: AtomicBool,
+    /// Whether new connections are closed immediately.
+    refuses_connections: AtomicBool,
 }
 
 impl Proxy {
@@ -53,182 +53,182 @@ impl Proxy {
         let address = listener.local_addr().expect("an address");
         url.set_ip_host(address.ip()).expect("an address can be the host");
         url.set_port(Some(address.port())).expect("the URL takes a port");
-        let wire = Arc::new(Wire::default());
-        tokio::spawn(accept(listener, database, Arc::clone(&wire)));
-        Self { database_url: url.into(), wire }
+        let state = Arc::new(ProxyState::default());
+        tokio::spawn(accept(listener, database, Arc::clone(&state)));
+        Self { database_url: url.into(), state }
     }
 
     pub(crate) fn database_url(&self) -> &str {
         &self.database_url
     }
 
-    /// Cuts the next connection on which COMMIT is sent.
-    fn cut_next(&self, cut: Cut) {
-        *self.wire.cut.lock().unwrap() = Some(cut);
+    /// Injects the fault into the next COMMIT.
+    fn inject(&self, fault: Fault) {
+        *self.state.fault.lock().unwrap() = Some(fault);
     }
 
-    /// Closes every new connection at once, or lets new ones through again.
-    fn refuse(&self, refuses: bool) {
-        self.wire.refuses.store(refuses, Ordering::Relaxed);
+    /// Sets whether new connections are closed immediately.
+    fn refuse_connections(&self, refuse: bool) {
+        self.state.refuses_connections.store(refuse, Ordering::Relaxed);
     }
 
-    fn has_cut(&self) -> bool {
-        self.wire.cut.lock().unwrap().is_none()
+    fn is_injected(&self) -> bool {
+        self.state.fault.lock().unwrap().is_none()
     }
 }
 
-async fn accept(listener: TcpListener, database: String, wire: Arc<Wire>) {
+async fn accept(listener: TcpListener, database: String, state: Arc<ProxyState>) {
     while let Ok((server, _)) = listener.accept().await {
-        if wire.refuses.load(Ordering::Relaxed) {
+        if state.refuses_connections.load(Ordering::Relaxed) {
             continue;
         }
-        let (database, wire) = (database.clone(), Arc::clone(&wire));
-        // Its error is a connection that ended.
-        tokio::spawn(async move { forward(server, TcpStream::connect(database).await?, &wire).await });
+        let (database, state) = (database.clone(), Arc::clone(&state));
+        // An error only means that the connection has ended.
+        tokio::spawn(async move { forward(server, TcpStream::connect(database).await?, &state).await });
     }
 }
 
-/// Forwards until one of the two hangs up, or until the connection is to be cut.
-async fn forward(mut server: TcpStream, mut database: TcpStream, wire: &Wire) -> std::io::Result<()> {
-    let (mut asked, mut answered) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+/// Forwards until one side closes the connection, or until the fault is due.
+async fn forward(mut server: TcpStream, mut database: TcpStream, state: &ProxyState) -> std::io::Result<()> {
+    let (mut request, mut reply) = (vec![0; 1 << 16], vec![0; 1 << 16]);
     loop {
         tokio::select! {
-            read = server.read(&mut asked) => {
-                let statement = &asked[..read?];
+            read = server.read(&mut request) => {
+                let statement = &request[..read?];
                 let commit = statement.windows(7).any(|bytes| bytes == b"\x03COMMIT");
-                let due = if commit { wire.cut.lock().unwrap().take() } else { None };
-                if statement.is_empty() || due == Some(Cut::BeforeCommit) {
+                let injected = if commit { state.fault.lock().unwrap().take() } else { None };
+                if statement.is_empty() || injected == Some(Fault::LoseCommit) {
                     return Ok(());
                 }
-                if due == Some(Cut::Never) {
-                    wire.held.notify_one();
-                    return server.read(&mut asked).await.map(drop);
+                if injected == Some(Fault::HoldCommit) {
+                    state.held.notify_one();
+                    return server.read(&mut request).await.map(drop);
                 }
-                if due == Some(Cut::Late) {
+                if injected == Some(Fault::DelayCommit) {
                     drop(server);
-                    wire.late.notified().await;
+                    state.late.notified().await;
                     database.write_all(statement).await?;
                     return database.readable().await;
                 }
                 database.write_all(statement).await?;
-                if due == Some(Cut::AfterCommit) {
-                    // Any part of the answer says that it was carried out.
+                if injected == Some(Fault::LoseCommitResponse) {
+                    // Any byte of the response means that COMMIT was executed.
                     return database.readable().await;
                 }
             }
-            read = database.read(&mut answered) => {
-                let answer = &answered[..read?];
-                if answer.is_empty() {
+            read = database.read(&mut reply) => {
+                let response = &reply[..read?];
+                if response.is_empty() {
                     return Ok(());
                 }
-                server.write_all(answer).await?;
+                server.write_all(response).await?;
             }
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_confirm_succeeds_and_happens_once() {
-    for cut in [Cut::BeforeCommit, Cut::AfterCommit] {
-        let (harness, proxy) = Harness::behind_a_proxy().await;
+async fn confirm_is_applied_once_if_the_connection_is_lost_at_commit() {
+    for fault in [Fault::LoseCommit, Fault::LoseCommitResponse] {
+        let (harness, proxy) = Harness::with_proxy().await;
         let a = harness.product("A", 10).await;
         let id = harness.order(&[(a, 1)]).await.id;
-        proxy.cut_next(cut);
+        proxy.inject(fault);
         let confirm = || harness.operator().order_confirm().id(id).x_idempotency_key("k").send();
-        let answer = confirm().await.unwrap();
-        assert!(proxy.has_cut(), "{cut:?}");
-        assert!(!is_replay(&answer), "{cut:?}: no earlier request was answered like this");
-        assert_eq!((answer.status, answer.version), (OrderStatus::Confirmed, 2), "{cut:?}");
-        let again = confirm().await.unwrap();
-        assert!(is_replay(&again), "{cut:?}");
-        assert_eq!(again.into_inner(), answer.into_inner());
-        books::check(&harness).await;
+        let response = confirm().await.unwrap();
+        assert!(proxy.is_injected(), "{fault:?}");
+        assert!(!is_replay(&response), "{fault:?}: it is the first response to this key");
+        assert_eq!((response.status, response.version), (OrderStatus::Confirmed, 2), "{fault:?}");
+        let retry = confirm().await.unwrap();
+        assert!(is_replay(&retry), "{fault:?}");
+        assert_eq!(retry.into_inner(), response.into_inner());
+        invariants::check(&harness).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_create_under_a_key_succeeds_and_happens_once() {
-    for cut in [Cut::BeforeCommit, Cut::AfterCommit] {
-        let (harness, proxy) = Harness::behind_a_proxy().await;
+async fn create_is_applied_once_if_the_connection_is_lost_at_commit() {
+    for fault in [Fault::LoseCommit, Fault::LoseCommitResponse] {
+        let (harness, proxy) = Harness::with_proxy().await;
         let a = harness.product("A", 10).await;
-        proxy.cut_next(cut);
+        proxy.inject(fault);
         let create = || harness.service().order_create().x_idempotency_key("k").body(new_order(&[(a, 4)])).send();
-        let made = create().await.unwrap();
-        assert!(proxy.has_cut(), "{cut:?}");
-        assert_eq!((made.status().as_u16(), is_replay(&made)), (201, false), "{cut:?}");
-        let again = create().await.unwrap();
-        assert!(is_replay(&again), "{cut:?}");
-        assert_eq!(again.into_inner(), made.into_inner());
-        assert_eq!(harness.stock(a).await, 6, "{cut:?}");
-        books::check(&harness).await;
+        let created = create().await.unwrap();
+        assert!(proxy.is_injected(), "{fault:?}");
+        assert_eq!((created.status().as_u16(), is_replay(&created)), (201, false), "{fault:?}");
+        let retry = create().await.unwrap();
+        assert!(is_replay(&retry), "{fault:?}");
+        assert_eq!(retry.into_inner(), created.into_inner());
+        assert_eq!(harness.stock(a).await, 6, "{fault:?}");
+        invariants::check(&harness).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_doubt_that_cannot_be_settled_is_told_and_the_same_key_settles_it() {
-    for (cut, happened) in [(Cut::BeforeCommit, false), (Cut::AfterCommit, true)] {
-        let (harness, proxy) = Harness::behind_a_proxy().await;
+async fn unresolved_commit_is_outcome_unknown_and_a_retry_resolves_it() {
+    for (fault, happened) in [(Fault::LoseCommit, false), (Fault::LoseCommitResponse, true)] {
+        let (harness, proxy) = Harness::with_proxy().await;
         let a = harness.product("A", 10).await;
         let id = harness.order(&[(a, 1)]).await.id;
         let confirm = || harness.operator().order_confirm().id(id).x_idempotency_key("k").send();
-        proxy.cut_next(cut);
-        proxy.refuse(true);
-        let error = refused_with(confirm().await);
-        assert_eq!((error.status().as_u16(), error.error_code.as_deref()), (503, Some("outcome_unknown")), "{cut:?}");
+        proxy.inject(fault);
+        proxy.refuse_connections(true);
+        let error = expect_error(confirm().await);
+        assert_eq!((error.status().as_u16(), error.error_code.as_deref()), (503, Some("outcome_unknown")), "{fault:?}");
         assert_eq!(error.headers()["retry-after"], "1");
-        proxy.refuse(false);
-        let answer = confirm().await.unwrap();
-        assert_eq!((answer.version, is_replay(&answer)), (2, happened), "{cut:?}");
-        books::check(&harness).await;
+        proxy.refuse_connections(false);
+        let response = confirm().await.unwrap();
+        assert_eq!((response.version, is_replay(&response)), (2, happened), "{fault:?}");
+        invariants::check(&harness).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_dies_with_its_rows_locked_leaves_nothing_to_unlock() {
+async fn crashed_server_releases_its_row_locks() {
     let runtime = Runtime::new().unwrap();
-    let (harness, proxy) = runtime.spawn(Harness::behind_a_proxy()).await.unwrap();
+    let (harness, proxy) = runtime.spawn(Harness::with_proxy()).await.unwrap();
     let a = harness.product("A", 10).await;
     let id = harness.order(&[(a, 1)]).await.id;
-    proxy.cut_next(Cut::Never);
+    proxy.inject(Fault::HoldCommit);
     let confirm = harness.operator().order_confirm().id(id).x_idempotency_key("k").send();
-    let dies = async {
-        proxy.wire.held.notified().await;
+    let crash = async {
+        proxy.state.held.notified().await;
         assert_eq!(harness.number("SELECT COUNT(*) AS n FROM orders FOR UPDATE SKIP LOCKED").await, 0);
         runtime.shutdown_background();
     };
-    let (unanswered, ()) = tokio::join!(confirm, dies);
-    assert!(unanswered.unwrap_err().status().is_none(), "nobody was left to answer");
-    let restarted = harness.another_server();
+    let (unanswered, ()) = tokio::join!(confirm, crash);
+    assert!(unanswered.unwrap_err().status().is_none(), "the server no longer runs");
+    let restarted = harness.start_server();
     let outbound = Outbound::new().bearer(&operator_token("ann"));
     let client = Client::new_with_client(&restarted.base_url(), reqwest::Client::new(), outbound);
-    let answer = client.order_confirm().id(id).x_idempotency_key("k").send().await.unwrap();
-    assert_eq!((answer.status, answer.version, is_replay(&answer)), (OrderStatus::Confirmed, 2, false));
-    books::check(&harness).await;
+    let response = client.order_confirm().id(id).x_idempotency_key("k").send().await.unwrap();
+    assert_eq!((response.status, response.version, is_replay(&response)), (OrderStatus::Confirmed, 2, false));
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_create_without_a_key_does_not_guess() {
-    for (cut, stock) in [(Cut::BeforeCommit, 10), (Cut::AfterCommit, 6)] {
-        let (harness, proxy) = Harness::behind_a_proxy().await;
+async fn create_without_a_key_is_outcome_unknown_after_an_ambiguous_commit() {
+    for (fault, stock) in [(Fault::LoseCommit, 10), (Fault::LoseCommitResponse, 6)] {
+        let (harness, proxy) = Harness::with_proxy().await;
         let a = harness.product("A", 10).await;
-        proxy.cut_next(cut);
-        let answer = harness.operator().order_create().body(new_order(&[(a, 4)])).send().await;
-        assert_eq!(refusal(answer), refused(503, "outcome_unknown"), "{cut:?}");
-        assert_eq!(harness.stock(a).await, stock, "{cut:?}");
-        books::check(&harness).await;
+        proxy.inject(fault);
+        let response = harness.operator().order_create().body(new_order(&[(a, 4)])).send().await;
+        assert_eq!(error_of(response), api_error(503, "outcome_unknown"), "{fault:?}");
+        assert_eq!(harness.stock(a).await, stock, "{fault:?}");
+        invariants::check(&harness).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_commit_that_comes_late_is_not_denied() {
-    let (harness, proxy) = Harness::behind_a_proxy().await;
+async fn delayed_commit_is_outcome_unknown() {
+    let (harness, proxy) = Harness::with_proxy().await;
     let a = harness.product("A", 10).await;
-    proxy.cut_next(Cut::Late);
+    proxy.inject(Fault::DelayCommit);
     let create = || harness.service().order_create().x_idempotency_key("k").body(new_order(&[(a, 4)])).send();
-    assert_eq!(refusal(create().await), refused(503, "outcome_unknown"));
-    proxy.wire.late.notify_one();
-    harness.becomes("SELECT COUNT(*) AS n FROM orders", 1).await;
+    assert_eq!(error_of(create().await), api_error(503, "outcome_unknown"));
+    proxy.state.late.notify_one();
+    harness.wait_for("SELECT COUNT(*) AS n FROM orders", 1).await;
     assert!(is_replay(&create().await.unwrap()));
     assert_eq!(harness.stock(a).await, 6);
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }

@@ -1,4 +1,4 @@
-//! The customers service has to know the customer of a new order. Where it cannot say, nothing is done.
+//! The customer of a new order is checked with the customers service. If the check fails, nothing changes.
 
 use std::pin::pin;
 use std::time::{Duration, Instant};
@@ -6,183 +6,183 @@ use std::time::{Duration, Instant};
 use client_common::Outbound;
 use orders_client::Client;
 
-use crate::books;
-use crate::fake_customers::{FakeCustomers, Mood, SECRET};
-use crate::harness::{Harness, SERVICE_TOKEN, is_replay, new_order, refusal, refused, refused_with};
+use crate::fake_customers::{Behavior, FakeCustomers, SECRET};
+use crate::harness::{Harness, SERVICE_TOKEN, api_error, error_of, expect_error, is_replay, new_order};
+use crate::invariants;
 
-async fn nothing_was_done(harness: &Harness) {
+async fn assert_nothing_changed(harness: &Harness) {
     for table in ["orders", "idempotency_keys"] {
         assert_eq!(harness.number(&format!("SELECT COUNT(*) AS n FROM {table}")).await, 0, "{table}");
     }
     assert_eq!(harness.number("SELECT COUNT(*) AS n FROM stock_movements WHERE reason = 'order'").await, 0);
-    books::check(harness).await;
+    invariants::check(harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_customer_that_is_unknown_or_deleted_is_not_found() {
+async fn unknown_or_deleted_customer_is_not_found() {
     let harness = Harness::start().await;
     let product = harness.product("A", 10).await;
     let unknown = new_order(&[(product, 1)]).customer_id(77);
-    let error = refused_with(harness.operator().order_create().body(unknown).send().await);
+    let error = expect_error(harness.operator().order_create().body(unknown).send().await);
     assert_eq!((error.status().as_u16(), error.error_code.as_deref()), (404, Some("customer_not_found")));
     assert_eq!(error.details[0].field.as_deref(), Some("customer_id"));
     harness.sql("UPDATE customers SET deleted_at = UTC_TIMESTAMP(6), email_key = NULL").await;
     let deleted = harness.operator().order_create().body(new_order(&[(product, 1)])).send().await;
-    assert_eq!(refusal(deleted), refused(404, "customer_not_found"));
-    nothing_was_done(&harness).await;
+    assert_eq!(error_of(deleted), api_error(404, "customer_not_found"));
+    assert_nothing_changed(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_customer_that_only_the_customers_service_knows_is_not_found() {
+async fn customer_without_a_database_row_is_not_found() {
     let customers = FakeCustomers::start();
-    let harness = Harness::beside(&customers.base_url()).await;
+    let harness = Harness::with_customers_at(&customers.base_url()).await;
     let product = harness.product("A", 10).await;
     let elsewhere = new_order(&[(product, 1)]).customer_id(77);
-    let answer = harness.operator().order_create().x_idempotency_key("k").body(elsewhere).send().await;
-    assert_eq!(refusal(answer), refused(404, "customer_not_found"));
+    let response = harness.operator().order_create().x_idempotency_key("k").body(elsewhere).send().await;
+    assert_eq!(error_of(response), api_error(404, "customer_not_found"));
     assert_eq!(harness.stock(product).await, 10);
-    nothing_was_done(&harness).await;
+    assert_nothing_changed(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_customers_service_that_fails_to_the_end_is_unavailable_and_tells_nothing() {
+async fn failing_customers_service_is_unavailable_and_its_errors_stay_hidden() {
     let customers = FakeCustomers::start();
-    let harness = Harness::beside(&customers.base_url()).await;
+    let harness = Harness::with_customers_at(&customers.base_url()).await;
     let product = harness.product("A", 10).await;
     let create = || harness.operator().order_create().x_idempotency_key("k").body(new_order(&[(product, 1)])).send();
     let cases = [
-        (Mood::Status(500), 3),
-        (Mood::Status(408), 3),
-        (Mood::Status(429), 3),
-        (Mood::Status(501), 1),
-        (Mood::Failing(9), 3),
-        (Mood::Babbling, 3),
-        (Mood::Status(401), 1),
-        (Mood::Status(403), 1),
-        (Mood::Status(404), 1),
+        (Behavior::Status(500), 3),
+        (Behavior::Status(408), 3),
+        (Behavior::Status(429), 3),
+        (Behavior::Status(501), 1),
+        (Behavior::Failing(9), 3),
+        (Behavior::InvalidJson, 3),
+        (Behavior::Status(401), 1),
+        (Behavior::Status(403), 1),
+        (Behavior::Status(404), 1),
     ];
-    for (mood, attempts) in cases {
-        customers.be(mood);
+    for (behavior, attempts) in cases {
+        customers.set_behavior(behavior);
         let before = customers.calls().len();
-        let error = refused_with(create().await);
+        let error = expect_error(create().await);
         assert_eq!(
             (error.status().as_u16(), error.error_code.as_deref()),
             (503, Some("customer_service_unavailable")),
-            "{mood:?}"
+            "{behavior:?}"
         );
         assert_eq!(error.headers()["retry-after"], "1");
-        assert!(!format!("{error:?}").contains(SECRET), "{mood:?}");
-        assert_eq!(customers.calls().len() - before, attempts, "{mood:?}");
+        assert!(!format!("{error:?}").contains(SECRET), "{behavior:?}");
+        assert_eq!(customers.calls().len() - before, attempts, "{behavior:?}");
     }
-    nothing_was_done(&harness).await;
-    customers.be(Mood::Well);
+    assert_nothing_changed(&harness).await;
+    customers.set_behavior(Behavior::Healthy);
     assert!(!is_replay(&create().await.unwrap()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_customers_service_that_is_silent_is_given_up_after_five_seconds() {
+async fn unresponsive_customers_service_times_out_after_five_seconds() {
     let customers = FakeCustomers::start();
-    let harness = Harness::beside(&customers.base_url()).await;
+    let harness = Harness::with_customers_at(&customers.base_url()).await;
     let product = harness.product("A", 10).await;
-    customers.be(Mood::Silent);
+    customers.set_behavior(Behavior::Unresponsive);
     let started = Instant::now();
-    let answer = harness.operator().order_create().body(new_order(&[(product, 1)])).send().await;
-    assert_eq!(refusal(answer), refused(504, "customer_service_unavailable"));
+    let response = harness.operator().order_create().body(new_order(&[(product, 1)])).send().await;
+    assert_eq!(error_of(response), api_error(504, "customer_service_unavailable"));
     assert!((Duration::from_secs(5)..Duration::from_secs(8)).contains(&started.elapsed()), "{:?}", started.elapsed());
     assert_eq!(customers.calls().len(), 3);
-    nothing_was_done(&harness).await;
+    assert_nothing_changed(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_customers_service_that_is_not_there_is_unavailable() {
-    let harness = Harness::beside("http://127.0.0.1:1").await;
+async fn unreachable_customers_service_is_unavailable() {
+    let harness = Harness::with_customers_at("http://127.0.0.1:1").await;
     let product = harness.product("A", 10).await;
-    let answer = harness.operator().order_create().body(new_order(&[(product, 1)])).send().await;
-    assert_eq!(refusal(answer), refused(503, "customer_service_unavailable"));
-    nothing_was_done(&harness).await;
+    let response = harness.operator().order_create().body(new_order(&[(product, 1)])).send().await;
+    assert_eq!(error_of(response), api_error(503, "customer_service_unavailable"));
+    assert_nothing_changed(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_customers_service_that_fails_twice_is_asked_again() {
+async fn failed_customer_check_is_retried() {
     let customers = FakeCustomers::start();
-    let harness = Harness::beside(&customers.base_url()).await;
+    let harness = Harness::with_customers_at(&customers.base_url()).await;
     let product = harness.product("A", 10).await;
-    customers.be(Mood::Failing(2));
+    customers.set_behavior(Behavior::Failing(2));
     harness.order(&[(product, 1)]).await;
     assert_eq!(customers.calls().len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_customers_service_that_asks_for_a_pause_gets_it_while_there_is_time() {
+async fn retry_after_is_honored_within_the_time_limit() {
     let customers = FakeCustomers::start();
-    let harness = Harness::beside(&customers.base_url()).await;
+    let harness = Harness::with_customers_at(&customers.base_url()).await;
     let product = harness.product("A", 10).await;
-    customers.be(Mood::Busy(1));
+    customers.set_behavior(Behavior::RetryAfter(1));
     let started = Instant::now();
     harness.order(&[(product, 1)]).await;
     assert!(started.elapsed() >= Duration::from_secs(1), "{:?}", started.elapsed());
     assert_eq!(customers.calls().len(), 2);
     for too_long in [6, u64::MAX] {
-        customers.be(Mood::Busy(too_long));
+        customers.set_behavior(Behavior::RetryAfter(too_long));
         let before = customers.calls().len();
-        let answer = harness.operator().order_create().body(new_order(&[(product, 1)])).send().await;
-        assert_eq!(refusal(answer), refused(503, "customer_service_unavailable"));
+        let response = harness.operator().order_create().body(new_order(&[(product, 1)])).send().await;
+        assert_eq!(error_of(response), api_error(503, "customer_service_unavailable"));
         assert_eq!(customers.calls().len() - before, 1);
     }
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_customers_service_that_is_silent_holds_up_nothing_else() {
+async fn unresponsive_customers_service_delays_no_other_operation() {
     let customers = FakeCustomers::start();
-    let harness = Harness::beside(&customers.base_url()).await;
+    let harness = Harness::with_customers_at(&customers.base_url()).await;
     let product = harness.product("A", 10).await;
-    let made = harness.order(&[(product, 1)]).await;
-    customers.be(Mood::Silent);
-    // More of them than there are connections to the database.
+    let order = harness.order(&[(product, 1)]).await;
+    customers.set_behavior(Behavior::Unresponsive);
+    // More requests than there are pooled database connections.
     let client = harness.operator();
     let creates =
         futures::future::join_all((0..40).map(|_| client.order_create().body(new_order(&[(product, 1)])).send()));
     let confirm = async {
         let started = Instant::now();
-        let confirmed = client.order_confirm().id(made.id).x_idempotency_key("k").send().await.unwrap();
+        let confirmed = client.order_confirm().id(order.id).x_idempotency_key("k").send().await.unwrap();
         (confirmed.version, started.elapsed())
     };
     let (created, (version, took)) = tokio::join!(creates, confirm);
     assert_eq!(version, 2);
     assert!(took < Duration::from_secs(2), "the confirm waited for the creates: {took:?}");
-    for answer in created {
-        assert_eq!(refusal(answer).0, 504);
+    for response in created {
+        assert_eq!(error_of(response).0, 504);
     }
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_transaction_is_open_while_the_customers_service_is_silent() {
+async fn no_transaction_is_open_during_the_customer_check() {
     let customers = FakeCustomers::start();
-    let harness = Harness::beside(&customers.base_url()).await;
+    let harness = Harness::with_customers_at(&customers.base_url()).await;
     let product = harness.product("A", 10).await;
-    customers.be(Mood::Held);
+    customers.set_behavior(Behavior::Held);
     let create = harness.operator().order_create().x_idempotency_key("k").body(new_order(&[(product, 1)])).send();
     let mut create = pin!(create);
-    let looks = async {
-        customers.holds_a_call().await;
-        harness.no_transaction_uses(&["idempotency_keys", "order_items", "orders", "products"]).await;
+    let check = async {
+        customers.wait_for_call().await;
+        harness.assert_no_transaction_uses(&["idempotency_keys", "order_items", "orders", "products"]).await;
         harness.sql("UPDATE products SET price_cents = 101").await;
     };
     tokio::select! {
-        answer = &mut create => panic!("answered while the customers service was silent: {answer:?}"),
-        () = looks => {}
+        response = &mut create => panic!("response during the customer check: {response:?}"),
+        () = check => {}
     }
     customers.release();
     assert_eq!(create.await.unwrap().total_cents, 101);
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_service_shows_its_own_token_and_passes_the_ids_on() {
+async fn customer_check_sends_service_token_correlation_id_and_trace() {
     let customers = FakeCustomers::start();
-    let harness = Harness::beside(&customers.base_url()).await;
+    let harness = Harness::with_customers_at(&customers.base_url()).await;
     let product = harness.product("A", 10).await;
     let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let outbound = Outbound::new().bearer(SERVICE_TOKEN).correlation_id("req-789").trace(trace, "vendor=1");
@@ -194,7 +194,7 @@ async fn the_service_shows_its_own_token_and_passes_the_ids_on() {
         (&seen[0]["x-correlation-id"], &seen[0]["tracestate"]),
         (&"req-789".parse().unwrap(), &"vendor=1".parse().unwrap())
     );
-    // The same trace, below the span of this service.
+    // The same trace, with a span of this service as parent.
     let [_, passed_on, span, flags] = seen[0]["traceparent"].to_str().unwrap().split('-').collect::<Vec<_>>()[..]
     else {
         panic!("{:?}", seen[0]["traceparent"])
@@ -204,16 +204,16 @@ async fn the_service_shows_its_own_token_and_passes_the_ids_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replay_needs_no_customers_service_no_customer_and_no_old_price() {
+async fn replay_is_independent_of_customers_service_customer_and_price() {
     let customers = FakeCustomers::start();
-    let harness = Harness::beside(&customers.base_url()).await;
+    let harness = Harness::with_customers_at(&customers.base_url()).await;
     let product = harness.product("A", 10).await;
     let body = format!(r#"{{"customer_id":1,"items":[{{"product_id":{product},"qty":2}}]}}"#);
     let first = harness.post("/orders", "k", &body).await;
     assert_eq!((first.status, first.replayed), (201, false));
     harness.sql("UPDATE products SET price_cents = 999; UPDATE customers SET deleted_at = UTC_TIMESTAMP(6)").await;
-    customers.be(Mood::Silent);
-    let again = harness.post("/orders", "k", &body).await;
-    assert_eq!((again.status, again.replayed, again.body), (201, true, first.body));
+    customers.set_behavior(Behavior::Unresponsive);
+    let retry = harness.post("/orders", "k", &body).await;
+    assert_eq!((retry.status, retry.replayed, retry.body), (201, true, first.body));
     assert_eq!(customers.calls().len(), 1);
 }

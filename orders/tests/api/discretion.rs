@@ -1,4 +1,4 @@
-//! What the program writes, and what it never does.
+//! The log contains no secrets and no personal data.
 
 use common_server::testing::{Program, everything_it_writes};
 use reqwest::Client;
@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::harness::{CUSTOMER, Harness, JWT_SECRET, SERVICE_TOKEN, operator_token};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_secret_and_no_token_is_written_at_any_level_not_even_those_that_are_sent_on() {
+async fn no_secret_or_token_is_logged_at_any_level() {
     let harness = Harness::start().await;
     let product = harness.product("a", 5).await;
     let settings = [
@@ -20,13 +20,13 @@ async fn no_secret_and_no_token_is_written_at_any_level_not_even_those_that_are_
     ];
     let operator = operator_token("ann");
     let visit = async |base: String| {
-        // The log has a line of this one at its lower levels only.
+        // This request is logged at the lower levels only.
         reqwest::get(format!("{base}/health")).await.unwrap();
         let order = json!({ "customer_id": CUSTOMER, "items": [{ "product_id": product, "qty": 1 }] });
         for token in [&*operator, SERVICE_TOKEN] {
             let request = Client::new().post(format!("{base}/orders")).bearer_auth(token);
-            let answer = request.header("x-idempotency-key", "k").json(&order).send().await.unwrap();
-            assert_eq!(answer.status(), 201);
+            let response = request.header("x-idempotency-key", "k").json(&order).send().await.unwrap();
+            assert_eq!(response.status(), 201);
         }
     };
     let written = everything_it_writes(env!("CARGO_BIN_EXE_orders"), &settings, visit).await.unwrap();
@@ -37,8 +37,8 @@ async fn no_secret_and_no_token_is_written_at_any_level_not_even_those_that_are_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_somebody_who_hangs_up_neither_the_address_is_logged_nor_what_was_asked_for() {
-    // Takes connections and says nothing, so that whoever asks has to wait.
+async fn disconnect_is_logged_without_client_address_and_path() {
+    // Accepts connections and sends nothing, so that requests wait.
     let database = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let settings = [
         ("DATABASE_URL", format!("mysql://root@{}/x", database.local_addr().unwrap())),
@@ -52,13 +52,14 @@ async fn of_somebody_who_hangs_up_neither_the_address_is_logged_nor_what_was_ask
     let bearer = operator_token("ann");
     let request = format!("GET /products/987654321 HTTP/1.1\r\nhost: h\r\nauthorization: Bearer {bearer}\r\n\r\n");
     client.write_all(request.as_bytes()).await.unwrap();
-    // The first two are for what the server does by itself, and the third is for the request: so that has begun.
+    // The background jobs open the first two connections. The third one means that the request has started.
     let mut silent = Vec::new();
     while silent.len() < 3 {
         silent.push(database.accept().await.unwrap());
     }
     drop(client);
-    let line = program.line(|line| line["message"].as_str().is_some_and(|said| said.contains("disconnected"))).await;
+    let line =
+        program.line(|line| line["message"].as_str().is_some_and(|message| message.contains("disconnected"))).await;
     let request = line["fields"].as_str().unwrap();
     assert!(request.contains("req_id") && request.contains("GET"), "{line}");
     program.line(|line| line["operation"] == "product_view").await;
@@ -69,15 +70,15 @@ async fn of_somebody_who_hangs_up_neither_the_address_is_logged_nor_what_was_ask
 }
 
 #[tokio::test]
-async fn a_program_whose_database_is_far_away_and_without_tls_does_not_start() {
+async fn remote_database_without_tls_is_rejected_at_startup() {
     let mut settings = [
         ("DATABASE_URL", "mysql://app:hunter2@db.example.com/shop"),
         ("JWT_SECRET", JWT_SECRET),
         ("SERVICE_TOKEN", SERVICE_TOKEN),
         ("CUSTOMERS_API_BASE", "http://127.0.0.1:1"),
     ];
-    let nobody = async |_| panic!("it listens");
-    let refused = everything_it_writes(env!("CARGO_BIN_EXE_orders"), &settings, nobody).await.unwrap_err().to_string();
+    let visit = async |_| panic!("the server has started");
+    let refused = everything_it_writes(env!("CARGO_BIN_EXE_orders"), &settings, visit).await.unwrap_err().to_string();
     assert!(refused.starts_with("orders: DATABASE_URL: expected ?ssl-mode=REQUIRED"), "{refused}");
     assert!(refused.lines().count() == 1 && !refused.contains("hunter2"), "{refused}");
     settings[0].1 = "mysql://app:hunter2@db.example.com/shop?ssl-mode=REQUIRED";

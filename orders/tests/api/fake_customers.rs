@@ -1,4 +1,4 @@
-//! A customers service that knows every customer, and fails on command.
+//! Fake customers service that knows every customer and fails on demand.
 
 use std::sync::{Arc, Mutex};
 
@@ -16,29 +16,29 @@ use dropshot::{Body, HttpResponse, HttpResponseDeleted, HttpResponseUpdatedNoCon
 use http::HeaderMap;
 use tokio::sync::Notify;
 
-/// How it behaves.
+/// Behavior of the fake.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Mood {
+pub(crate) enum Behavior {
     /// Knows the customer.
-    Well,
-    /// Answers with this status and a secret.
+    Healthy,
+    /// Responds with this status and a secret.
     Status(u16),
-    /// Answers so often with 503, and is well again.
+    /// Responds with 503 this many times, then is healthy.
     Failing(u32),
-    /// Asks once to come back in so many seconds, and is well again.
-    Busy(u64),
-    /// Never answers.
-    Silent,
-    /// Answers what is no JSON.
-    Babbling,
-    /// Knows the customer, but says so only after it was told to.
+    /// Responds once with 503 and `Retry-After` in seconds, then is healthy.
+    RetryAfter(u64),
+    /// Never responds.
+    Unresponsive,
+    /// Responds with invalid JSON.
+    InvalidJson,
+    /// Knows the customer, but responds only after `release`.
     Held,
 }
 
 #[derive(Clone)]
 pub(crate) struct State {
     runtime: Runtime,
-    mood: Arc<Mutex<Mood>>,
+    behavior: Arc<Mutex<Behavior>>,
     calls: Arc<Mutex<Vec<HeaderMap>>>,
     arrived: Arc<Notify>,
     release: Arc<Notify>,
@@ -56,14 +56,14 @@ pub(crate) struct FakeCustomers {
     state: State,
 }
 
-/// What is in the body of a failure and must not reach anybody.
+/// Text in the body of a failure that must not reach a client.
 pub(crate) const SECRET: &str = "the-secret-of-the-customers-service";
 
 impl FakeCustomers {
     pub(crate) fn start() -> Self {
-        let mood = Arc::new(Mutex::new(Mood::Well));
+        let behavior = Arc::new(Mutex::new(Behavior::Healthy));
         let (arrived, release) = (Arc::default(), Arc::default());
-        let state = State { runtime: Runtime::default(), mood, calls: Arc::default(), arrived, release };
+        let state = State { runtime: Runtime::default(), behavior, calls: Arc::default(), arrived, release };
         let api = customers_api::customers_api_mod::api_description::<Fake>().expect("the contract is sound");
         let address = "127.0.0.1:0".parse().expect("an address");
         let server = common_server::serve(api, state.clone(), address).expect("the fake starts");
@@ -74,39 +74,39 @@ impl FakeCustomers {
         self.server.base_url()
     }
 
-    pub(crate) fn be(&self, mood: Mood) {
-        *self.state.mood.lock().unwrap() = mood;
+    pub(crate) fn set_behavior(&self, behavior: Behavior) {
+        *self.state.behavior.lock().unwrap() = behavior;
     }
 
     /// Waits until a call is held.
-    pub(crate) async fn holds_a_call(&self) {
+    pub(crate) async fn wait_for_call(&self) {
         self.state.arrived.notified().await;
     }
 
-    /// Lets the call that is held go on.
+    /// Releases the held call.
     pub(crate) fn release(&self) {
         self.state.release.notify_one();
     }
 
-    /// The headers of every call until now.
+    /// Returns the headers of every call so far.
     pub(crate) fn calls(&self) -> Vec<HeaderMap> {
         self.state.calls.lock().unwrap().clone()
     }
 }
 
 impl State {
-    /// Notes the call down and gives the mood it meets.
-    fn meet(&self, headers: &HeaderMap) -> Mood {
+    /// Records the call and returns the behavior that applies to it.
+    fn record_call(&self, headers: &HeaderMap) -> Behavior {
         self.calls.lock().unwrap().push(headers.clone());
-        let mut mood = self.mood.lock().unwrap();
-        let met = *mood;
-        if let Mood::Failing(times) = met {
-            *mood = if times > 1 { Mood::Failing(times - 1) } else { Mood::Well };
+        let mut behavior = self.behavior.lock().unwrap();
+        let current = *behavior;
+        if let Behavior::Failing(times) = current {
+            *behavior = if times > 1 { Behavior::Failing(times - 1) } else { Behavior::Healthy };
         }
-        if matches!(met, Mood::Busy(_)) {
-            *mood = Mood::Well;
+        if matches!(current, Behavior::RetryAfter(_)) {
+            *behavior = Behavior::Healthy;
         }
-        met
+        current
     }
 }
 
@@ -121,22 +121,22 @@ impl CustomersApi for Fake {
     ) -> Result<OkAnswer<CustomerContact>, Error> {
         let work = async {
             let id = id.checked()?;
-            match rqctx.context().meet(rqctx.request.headers()) {
-                Mood::Well => Answer::ok(contact(id)),
-                Mood::Status(status) => Ok(Answer::new(response(status, &format!(r#"{{"message":"{SECRET}"}}"#)))),
-                Mood::Failing(_) => Ok(Answer::new(response(503, SECRET))),
-                Mood::Busy(seconds) => {
+            match rqctx.context().record_call(rqctx.request.headers()) {
+                Behavior::Healthy => Answer::ok(contact(id)),
+                Behavior::Status(status) => Ok(Answer::new(response(status, &format!(r#"{{"message":"{SECRET}"}}"#)))),
+                Behavior::Failing(_) => Ok(Answer::new(response(503, SECRET))),
+                Behavior::RetryAfter(seconds) => {
                     let mut answer = response(503, SECRET);
                     answer.headers_mut().insert("retry-after", seconds.into());
                     Ok(Answer::new(answer))
                 }
-                Mood::Silent => std::future::pending().await,
-                Mood::Held => {
+                Behavior::Unresponsive => std::future::pending().await,
+                Behavior::Held => {
                     rqctx.context().arrived.notify_one();
                     rqctx.context().release.notified().await;
                     Answer::ok(contact(id))
                 }
-                Mood::Babbling => Ok(Answer::new(response(200, SECRET))),
+                Behavior::InvalidJson => Ok(Answer::new(response(200, SECRET))),
             }
         };
         Ok(Call::new(&rqctx).answer(work).await)
@@ -238,7 +238,7 @@ impl CustomersApi for Fake {
 }
 
 async fn not_faked<R: HttpResponse>(rqctx: &RequestContext<State>) -> Result<Answer<R>, Error> {
-    Ok(Call::new(rqctx).answer(async { Err(Failure::internal("the fake only knows customers")) }).await)
+    Ok(Call::new(rqctx).answer(async { Err(Failure::internal("not implemented by the fake")) }).await)
 }
 
 fn contact(id: CustomerId) -> CustomerContact {

@@ -1,21 +1,21 @@
-//! Lists: newest first, a page at a time.
+//! Lists: newest first, page by page.
 
 use orders_client::types::{self, NewOrderExternalReference, OrderStatus, ProductPage, ProductPatch, ProductPatchName};
 
-use crate::harness::{CUSTOMER, Harness, new_order, operator_token, refusal, refused};
+use crate::harness::{CUSTOMER, Harness, api_error, error_of, new_order, operator_token};
 
 fn skus(page: &ProductPage) -> Vec<&str> {
     page.data.iter().map(|product| product.sku.as_str()).collect()
 }
 
-/// The ids of all orders that a query finds, read three at a time.
+/// Returns the ids of all orders that match a query, read in pages of three.
 async fn ids(harness: &Harness, query: &str) -> Vec<i64> {
     let (mut ids, mut cursor) = (Vec::new(), String::new());
     loop {
         let url = harness.url(&format!("/orders?limit=3&cursor={cursor}&{query}"));
-        let answer = harness.http().get(url).bearer_auth(operator_token("ann")).send().await.unwrap();
-        assert_eq!(answer.status(), 200, "{query}");
-        let page: types::OrderSummaryPage = answer.json().await.unwrap();
+        let response = harness.http().get(url).bearer_auth(operator_token("ann")).send().await.unwrap();
+        assert_eq!(response.status(), 200, "{query}");
+        let page: types::OrderSummaryPage = response.json().await.unwrap();
         assert_eq!(page.has_more, page.next_cursor.is_some());
         ids.extend(page.data.iter().map(|order| order.id));
         let Some(next) = page.next_cursor else { return ids };
@@ -24,7 +24,7 @@ async fn ids(harness: &Harness, query: &str) -> Vec<i64> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn orders_follow_each_other_newest_first_while_orders_are_made() {
+async fn order_pages_stay_newest_first_during_inserts() {
     let harness = Harness::start().await;
     let a = harness.product("A", 100).await;
     for _ in 0..5 {
@@ -43,7 +43,7 @@ async fn orders_follow_each_other_newest_first_while_orders_are_made() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn orders_of_one_moment_are_told_apart_by_their_ids() {
+async fn id_breaks_ties_between_orders_of_the_same_time() {
     let harness = Harness::start().await;
     let a = harness.product("A", 100).await;
     for _ in 0..7 {
@@ -54,7 +54,7 @@ async fn orders_of_one_moment_are_told_apart_by_their_ids() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn orders_are_found_by_each_filter_and_by_all_of_them() {
+async fn orders_are_found_by_each_filter_and_by_all_filters() {
     let harness = Harness::start().await;
     harness.sql("INSERT INTO customers (id, name, email) VALUES (2, 'Other', 'other@acme.com')").await;
     let a = harness.product("A", 100).await;
@@ -83,7 +83,7 @@ async fn orders_are_found_by_each_filter_and_by_all_of_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn moments_beyond_what_the_database_can_hold_are_still_before_or_after_everything() {
+async fn times_outside_the_database_range_are_before_or_after_all_orders() {
     let harness = Harness::start().await;
     let a = harness.product("A", 100).await;
     harness.order(&[(a, 1)]).await;
@@ -98,7 +98,7 @@ async fn moments_beyond_what_the_database_can_hold_are_still_before_or_after_eve
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_in_a_list_is_the_order_without_its_items() {
+async fn listed_order_is_the_order_without_its_items() {
     let harness = Harness::start().await;
     let a = harness.product("A", 100).await;
     let order = harness.confirmed(&[(a, 2)]).await;
@@ -109,7 +109,7 @@ async fn an_order_in_a_list_is_the_order_without_its_items() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cursor_is_good_only_where_it_was_made() {
+async fn page_token_is_valid_only_for_its_list_and_filters() {
     let harness = Harness::start().await;
     let a = harness.product("A", 100).await;
     harness.product("B", 100).await;
@@ -117,25 +117,25 @@ async fn a_cursor_is_good_only_where_it_was_made() {
         harness.order(&[(a, 1)]).await;
     }
     let client = harness.operator();
-    let invalid = refused(400, "invalid_cursor");
+    let invalid = api_error(400, "invalid_cursor");
     let cursor = client.order_list().limit(1).send().await.unwrap().into_inner().next_cursor.unwrap();
     assert!(client.order_list().limit(50).cursor(cursor.clone()).send().await.is_ok(), "the limit may change");
     let elsewhere = || client.order_list().cursor(cursor.clone());
-    assert_eq!(refusal(elsewhere().status(OrderStatus::Created).send().await), invalid);
-    assert_eq!(refusal(elsewhere().customer_id(1).send().await), invalid);
-    assert_eq!(refusal(client.product_list().cursor(cursor.clone()).send().await), invalid);
+    assert_eq!(error_of(elsewhere().status(OrderStatus::Created).send().await), invalid);
+    assert_eq!(error_of(elsewhere().customer_id(1).send().await), invalid);
+    assert_eq!(error_of(client.product_list().cursor(cursor.clone()).send().await), invalid);
     let mut tampered = cursor.clone().into_bytes();
     tampered[0] = if tampered[0] == b'A' { b'B' } else { b'A' };
     for bad in [String::from_utf8(tampered).unwrap(), "x".to_owned(), format!("{cursor}A"), "ż".to_owned()] {
-        assert_eq!(refusal(client.order_list().cursor(bad).send().await), invalid);
+        assert_eq!(error_of(client.order_list().cursor(bad).send().await), invalid);
     }
     let products = client.product_list().limit(1).send().await.unwrap().into_inner().next_cursor.unwrap();
-    assert_eq!(refusal(client.order_list().cursor(products.clone()).send().await), invalid);
-    assert_eq!(refusal(client.product_list().cursor(products).search("a").send().await), invalid);
+    assert_eq!(error_of(client.order_list().cursor(products.clone()).send().await), invalid);
+    assert_eq!(error_of(client.product_list().cursor(products).search("a").send().await), invalid);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn products_follow_each_other_newest_first_while_products_are_made() {
+async fn product_pages_stay_newest_first_during_inserts() {
     let harness = Harness::start().await;
     for n in 0..5 {
         harness.product(&format!("P{n}"), 1).await;
@@ -149,18 +149,18 @@ async fn products_follow_each_other_newest_first_while_products_are_made() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_has_twenty_rows_unless_the_caller_says_otherwise_and_empty_parameters_count_as_absent() {
+async fn default_page_has_twenty_rows_and_empty_parameters_are_ignored() {
     let harness = Harness::seeded().await;
     assert_eq!(harness.operator().product_list().send().await.unwrap().data.len(), 20);
     assert!(harness.operator().product_list().limit(100).send().await.unwrap().data.len() > 20);
     let url = harness.url("/products?search=&cursor=&limit=");
-    let answer = harness.http().get(url).bearer_auth(operator_token("ann")).send().await.unwrap();
-    let page: ProductPage = answer.json().await.unwrap();
+    let response = harness.http().get(url).bearer_auth(operator_token("ann")).send().await.unwrap();
+    let page: ProductPage = response.json().await.unwrap();
     assert_eq!(page.data.len(), 20);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_word_of_a_search_has_to_begin_a_word() {
+async fn every_search_term_must_be_a_prefix_of_a_word() {
     let harness = Harness::start().await;
     let client = harness.operator();
     for (sku, name) in [("HM-500", "Hammer, steel"), ("HM-9", "Ångström hammer"), ("X_1", "100% Wool")] {
@@ -187,12 +187,12 @@ async fn every_word_of_a_search_has_to_begin_a_word() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_search_goes_on_after_a_page_whose_products_have_just_gone() {
+async fn search_continues_after_a_page_of_deleted_products() {
     let harness = Harness::start().await;
     for n in 0..5 {
         harness.product(&format!("P{n}"), 1).await;
     }
-    // The index still names them, as it does to a search that read it a moment ago.
+    // The index still contains them, as for a search that has read the index before the deletion.
     harness.sql("SET foreign_key_checks = 0; DELETE FROM products WHERE sku IN ('P4', 'P3', 'P2')").await;
     let client = harness.operator();
     let first = client.product_list().search("product").limit(2).send().await.unwrap().into_inner();
@@ -205,7 +205,7 @@ async fn a_search_goes_on_after_a_page_whose_products_have_just_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn common_words_that_meet_far_down_are_found_on_a_later_page() {
+async fn late_intersection_of_common_words_is_found_on_a_later_page() {
     let harness = Harness::start().await;
     let rows: Vec<String> = (1..=520).map(|id| format!("({id}, 's{id}', '', 0, 0)")).collect();
     let words = "INSERT INTO product_prefixes (prefix, product_id)

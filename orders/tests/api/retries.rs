@@ -1,5 +1,5 @@
-//! Orders that take the same products in opposite orders: nobody hears of a deadlock, and hardly a transaction has to be
-//! run again. How many are is counted from what the database layer logs, on the threads of one test alone.
+//! Orders that name the same products in opposite order: no caller sees a deadlock, and few transactions are retried.
+//! The retries are counted from the log of the database layer, on the threads of one test only.
 
 use std::mem;
 use std::sync::Arc;
@@ -13,32 +13,32 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 
-use crate::books;
 use crate::harness::{Harness, new_order};
+use crate::invariants;
 
 const ORDERS: usize = 2000;
 const WORKERS: usize = 32;
 
-/// How many transactions were run again.
+/// Counter of retried transactions.
 #[derive(Clone, Default)]
-struct Retried(Arc<AtomicUsize>);
+struct RetryCounter(Arc<AtomicUsize>);
 
-impl Retried {
+impl RetryCounter {
     fn count(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// A runtime on whose threads they are counted.
+    /// Returns a runtime on whose threads retries are counted.
     fn runtime(&self) -> Runtime {
         let transactions = Targets::new().with_target("db::transaction", Level::DEBUG);
         let counting = Dispatch::new(tracing_subscriber::registry().with(self.clone().with_filter(transactions)));
-        // For as long as the thread lives.
+        // The subscriber stays active for the lifetime of the thread.
         let count = move || mem::forget(dispatcher::set_default(&counting));
         Builder::new_multi_thread().enable_all().on_thread_start(count).build().unwrap()
     }
 }
 
-impl<S: Subscriber> Layer<S> for Retried {
+impl<S: Subscriber> Layer<S> for RetryCounter {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         if event.fields().any(|field| field.name() == "retries") {
             self.0.fetch_add(1, Ordering::Relaxed);
@@ -47,13 +47,13 @@ impl<S: Subscriber> Layer<S> for Retried {
 }
 
 #[test]
-fn two_thousand_orders_of_two_products_in_opposite_orders_all_succeed_and_hardly_one_is_tried_again() {
-    let retried = Retried::default();
-    retried.runtime().block_on(async {
+fn orders_of_products_in_opposite_order_succeed_with_few_retries() {
+    let counter = RetryCounter::default();
+    counter.runtime().block_on(async {
         let harness = Harness::start().await;
         let (a, b) = (harness.product("A", 10_000).await, harness.product("B", 10_000).await);
-        let another = harness.another_server();
-        let clients = [harness.operator().clone(), harness.operator_at(&another)];
+        let another = harness.start_server();
+        let clients = [harness.operator().clone(), harness.operator_of(&another)];
         let next = AtomicUsize::new(0);
         let worker = async |client: &Client| {
             loop {
@@ -73,27 +73,27 @@ fn two_thousand_orders_of_two_products_in_opposite_orders_all_succeed_and_hardly
         let canceled = 2000 / 8;
         let kept = 2000 - canceled;
         assert_eq!((harness.stock(a).await, harness.stock(b).await), (10_000 - kept, 10_000 - 2 * kept));
-        assert!(retried.count() * 100 < ORDERS, "{} transactions were tried again", retried.count());
-        books::check(&harness).await;
+        assert!(counter.count() * 100 < ORDERS, "{} transactions were retried", counter.count());
+        invariants::check(&harness).await;
     });
 }
 
 #[test]
-fn a_transaction_that_is_tried_again_is_counted() {
-    let retried = Retried::default();
-    retried.runtime().block_on(async {
+fn retried_transaction_is_counted() {
+    let counter = RetryCounter::default();
+    counter.runtime().block_on(async {
         let harness = Harness::start().await;
         let a = harness.product("A", 10).await;
         harness.order(&[(a, 1)]).await;
-        assert_eq!(retried.count(), 0);
-        // Fails once on every connection: variables outlive the transaction.
+        assert_eq!(counter.count(), 0);
+        // Fails once per connection. Session variables survive a rollback.
         let deadlocks = "CREATE TRIGGER deadlocks BEFORE INSERT ON order_events FOR EACH ROW BEGIN \
                          SET @failed = COALESCE(@failed, 0) + 1; \
                          IF @failed = 1 THEN SIGNAL SQLSTATE '40001' SET MESSAGE_TEXT = \
                          'Deadlock found when trying to get lock; try restarting transaction'; END IF; END";
         harness.sql(deadlocks).await;
         harness.order(&[(a, 1)]).await;
-        assert_eq!((retried.count(), harness.stock(a).await), (1, 8));
-        books::check(&harness).await;
+        assert_eq!((counter.count(), harness.stock(a).await), (1, 8));
+        invariants::check(&harness).await;
     });
 }

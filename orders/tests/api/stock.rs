@@ -1,35 +1,35 @@
-//! The stock and its ledger.
+//! Stock and its ledger.
 
 use insta::assert_json_snapshot;
 use orders_client::types::{NewStockAdjustment, NewStockAdjustmentReference, ProductPatch, StockMovement};
 
-use crate::books;
-use crate::harness::{Harness, refusal, refused, refused_with};
+use crate::harness::{Harness, api_error, error_of, expect_error};
+use crate::invariants;
 
 async fn ledger(harness: &Harness, id: i64) -> Vec<StockMovement> {
     harness.operator().stock_adjustment_list().id(id).limit(100).send().await.unwrap().into_inner().data
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_adjustment_adds_or_takes_and_is_written_down() {
+async fn adjustment_changes_the_stock_and_is_recorded() {
     let harness = Harness::start().await;
     let id = harness.product("A", 10).await;
     let reference = "DN-7".parse::<NewStockAdjustmentReference>().unwrap();
     let delivery = NewStockAdjustment::builder().delta(5).reason("delivery").reference(reference);
-    let answer = harness.operator().stock_adjustment_create().id(id).body(delivery).send().await.unwrap();
-    assert_eq!(answer.status(), 201);
-    let mut body = serde_json::to_value(&*answer).unwrap();
+    let response = harness.operator().stock_adjustment_create().id(id).body(delivery).send().await.unwrap();
+    assert_eq!(response.status(), 201);
+    let mut body = serde_json::to_value(&*response).unwrap();
     body["created_at"] = "TIME".into();
     assert_json_snapshot!(body);
     let damage = NewStockAdjustment::builder().delta(-15).reason("damage");
     harness.operator().stock_adjustment_create().id(id).body(damage).send().await.unwrap();
     let product = harness.operator().product_view().id(id).send().await.unwrap();
     assert_eq!((product.stock, product.version), (0, 3));
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_ledger_has_everything_that_changed_the_stock_newest_first() {
+async fn ledger_lists_every_stock_change_newest_first() {
     let harness = Harness::start().await;
     let id = harness.product("A", 10).await;
     let order = harness.order(&[(id, 4)]).await.id;
@@ -38,21 +38,21 @@ async fn the_ledger_has_everything_that_changed_the_stock_newest_first() {
         harness.operator().product_update().id(id).body(ProductPatch::builder().stock(stock)).send().await.unwrap();
     }
     let entries = ledger(&harness, id).await;
-    let told: Vec<_> = entries.iter().map(|entry| (entry.reason.as_str(), entry.delta, entry.order_id)).collect();
+    let changes: Vec<_> = entries.iter().map(|entry| (entry.reason.as_str(), entry.delta, entry.order_id)).collect();
     let expected = [("set", -3, None), ("cancel", 4, Some(order)), ("order", -4, Some(order)), ("initial", 10, None)];
-    assert_eq!(told, expected);
+    assert_eq!(changes, expected);
     assert!(entries.iter().all(|entry| entry.principal == "operator:ann"));
     let empty = harness.product("EMPTY", 0).await;
     assert!(ledger(&harness, empty).await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_stock_cannot_leave_its_limits() {
+async fn stock_stays_within_its_limits() {
     let harness = Harness::start().await;
     let id = harness.product("A", 10).await;
     for delta in [-11, -1_000_000_000, 999_999_991, 1_000_000_000] {
         let adjustment = NewStockAdjustment::builder().delta(delta).reason("count");
-        let error = refused_with(harness.operator().stock_adjustment_create().id(id).body(adjustment).send().await);
+        let error = expect_error(harness.operator().stock_adjustment_create().id(id).body(adjustment).send().await);
         assert_eq!(
             (error.status().as_u16(), error.error_code.as_deref()),
             (409, Some("stock_out_of_range")),
@@ -65,11 +65,11 @@ async fn the_stock_cannot_leave_its_limits() {
         harness.operator().stock_adjustment_create().id(id).body(adjustment).send().await.unwrap();
         assert_eq!(harness.stock(id).await, stock);
     }
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_adjustment_of_nothing_or_for_a_reason_of_ours_is_refused() {
+async fn zero_adjustment_and_reserved_reason_are_rejected() {
     let harness = Harness::start().await;
     let id = harness.product("A", 10).await;
     let cases = [
@@ -81,14 +81,14 @@ async fn an_adjustment_of_nothing_or_for_a_reason_of_ours_is_refused() {
     ];
     for (delta, reason, field) in cases {
         let adjustment = NewStockAdjustment::builder().delta(delta).reason(reason);
-        let error = refused_with(harness.operator().stock_adjustment_create().id(id).body(adjustment).send().await);
+        let error = expect_error(harness.operator().stock_adjustment_create().id(id).body(adjustment).send().await);
         assert_eq!((error.status().as_u16(), error.details[0].field.as_deref()), (400, Some(field)), "{reason}");
     }
     assert_eq!(ledger(&harness, id).await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_ledger_is_read_page_by_page_and_a_cursor_is_good_for_its_product_only() {
+async fn ledger_is_paged_and_its_page_token_is_bound_to_the_product() {
     let harness = Harness::start().await;
     let (id, other) = (harness.product("A", 10).await, harness.product("B", 10).await);
     let adjust = async |delta: i64| {
@@ -106,6 +106,6 @@ async fn the_ledger_is_read_page_by_page_and_a_cursor_is_good_for_its_product_on
     let deltas: Vec<_> = first.data.iter().chain(&second.data).map(|entry| entry.delta).collect();
     assert_eq!((deltas, second.has_more), (vec![4, 3, 2, 1, 10], false));
     let foreign = client.stock_adjustment_list().id(other).cursor(cursor.clone()).send().await;
-    assert_eq!(refusal(foreign), refused(400, "invalid_cursor"));
-    assert_eq!(refusal(client.product_list().cursor(cursor).send().await), refused(400, "invalid_cursor"));
+    assert_eq!(error_of(foreign), api_error(400, "invalid_cursor"));
+    assert_eq!(error_of(client.product_list().cursor(cursor).send().await), api_error(400, "invalid_cursor"));
 }

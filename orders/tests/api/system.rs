@@ -1,4 +1,4 @@
-//! Settings, health, readiness, correlation, and what happens without a database.
+//! Settings, health, readiness, correlation ids, and operation without a database.
 
 use common_server::settings::Env;
 use orders::Config;
@@ -6,7 +6,7 @@ use orders::Config;
 use crate::harness::{Harness, config, env, operator_token};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_healthy_service_says_so_to_anyone() {
+async fn health_and_readiness_need_no_credentials() {
     let harness = Harness::start().await;
     let client = harness.client(client_common::Outbound::new());
     assert_eq!(client.health_view().send().await.unwrap().status, "ok");
@@ -14,7 +14,7 @@ async fn a_healthy_service_says_so_to_anyone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn anyone_may_read_the_document_and_the_page_about_it() {
+async fn document_and_docs_need_no_credentials() {
     let server = orders::start(config("mysql://root@127.0.0.1:1/nothing", "http://127.0.0.1:1")).unwrap();
     let get = async |path: &str| reqwest::get(format!("{}{path}", server.base_url())).await.unwrap();
     assert_eq!(get("/openapi.json").await.text().await.unwrap(), include_str!("../../../specs/orders.json"));
@@ -22,7 +22,7 @@ async fn anyone_may_read_the_document_and_the_page_about_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_its_database_a_service_is_alive_but_not_ready() {
+async fn server_without_a_database_is_alive_but_not_ready() {
     let server = orders::start(config("mysql://root@127.0.0.1:1/nothing", "http://127.0.0.1:1")).unwrap();
     let http = reqwest::Client::new();
     let get = async |path: &str| {
@@ -31,42 +31,42 @@ async fn without_its_database_a_service_is_alive_but_not_ready() {
     };
     assert_eq!(get("/health").await.status(), 200);
     for path in ["/ready", "/orders", "/products/1"] {
-        let answer = get(path).await;
-        assert_eq!(answer.status(), 503, "{path}");
-        assert_eq!(answer.headers()["retry-after"], "1");
-        let body: serde_json::Value = answer.json().await.unwrap();
+        let response = get(path).await;
+        assert_eq!(response.status(), 503, "{path}");
+        assert_eq!(response.headers()["retry-after"], "1");
+        let body: serde_json::Value = response.json().await.unwrap();
         assert_eq!(body["error_code"], "unavailable");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_correlation_id_is_echoed_on_every_answer_and_made_where_absent() {
+async fn correlation_id_is_echoed_or_generated() {
     let harness = Harness::start().await;
     for (path, status) in [("/orders", 200), ("/orders/999999", 404), ("/orders/x", 400)] {
         let get = || harness.http().get(harness.url(path)).bearer_auth(operator_token("ann"));
-        let answer = get().header("x-correlation-id", "req-789").send().await.unwrap();
+        let response = get().header("x-correlation-id", "req-789").send().await.unwrap();
         assert_eq!(
-            (answer.status().as_u16(), answer.headers()["x-correlation-id"].as_bytes()),
+            (response.status().as_u16(), response.headers()["x-correlation-id"].as_bytes()),
             (status, &b"req-789"[..])
         );
-        let made = get().send().await.unwrap();
-        assert_eq!(made.headers()["x-correlation-id"], made.headers()["x-request-id"]);
+        let created = get().send().await.unwrap();
+        assert_eq!(created.headers()["x-correlation-id"], created.headers()["x-request-id"]);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unknown_path_and_an_unknown_method_are_told() {
+async fn unknown_path_is_404_and_unknown_method_is_405() {
     let harness = Harness::start().await;
-    let answer = harness.http().get(harness.url("/nothing")).send().await.unwrap();
-    assert_eq!(answer.status(), 404);
-    assert!(answer.json::<serde_json::Value>().await.unwrap()["message"].is_string());
+    let response = harness.http().get(harness.url("/nothing")).send().await.unwrap();
+    assert_eq!(response.status(), 404);
+    assert!(response.json::<serde_json::Value>().await.unwrap()["message"].is_string());
     for path in ["/orders", "/products", "/orders/1"] {
         assert_eq!(harness.http().delete(harness.url(path)).send().await.unwrap().status(), 405, "{path}");
     }
 }
 
 #[test]
-fn a_bad_setting_is_named() {
+fn invalid_setting_is_named() {
     let with = |name: &'static str, value: &'static str| {
         let good = |asked: &str| env("mysql://root@127.0.0.1:1/x", "http://127.0.0.1:1").get(asked);
         let env = Env::new(move |asked| if asked == name { Some(value.to_owned()) } else { good(asked) });

@@ -1,5 +1,5 @@
-//! A service waits 2 s for an answer. Whatever hangs behind this one, that service is told so in time, because one that
-//! is not told cannot know whether its order was made.
+//! A service waits 2 s for a response. If a dependency is slow, the server responds with an error within that time: a
+//! service without a response could not know whether its order was created.
 
 use std::time::{Duration, Instant};
 
@@ -9,63 +9,63 @@ use diesel_async::SimpleAsyncConnection;
 use futures::future::join_all;
 use orders_client::Client;
 
-use crate::books;
-use crate::fake_customers::{FakeCustomers, Mood};
+use crate::fake_customers::{Behavior, FakeCustomers};
 use crate::harness::{
-    Harness, SERVICE_TOKEN, config_from, env, is_replay, new_order, operator_token, refusal, refused, refused_with,
+    Harness, SERVICE_TOKEN, api_error, config_from, env, error_of, expect_error, is_replay, new_order, operator_token,
 };
+use crate::invariants;
 
-/// A service that goes away when it is not answered in time. Every test here fails if it does.
-fn impatient(base_url: &str) -> Client {
+/// Returns the client of a service with its 2 s timeout. A timeout fails the test.
+fn service_client(base_url: &str) -> Client {
     let http = client_common::http_client(Duration::from_millis(500), Duration::from_secs(2)).unwrap();
     Client::new_with_client(base_url, http, Outbound::new().bearer(SERVICE_TOKEN))
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_silent_customers_service_is_told_in_time() {
+async fn unresponsive_customers_service_is_reported_in_time() {
     let customers = FakeCustomers::start();
-    let harness = Harness::beside(&customers.base_url()).await;
+    let harness = Harness::with_customers_at(&customers.base_url()).await;
     let a = harness.product("A", 10).await;
-    let client = impatient(&harness.url(""));
+    let client = service_client(&harness.url(""));
     let create = || client.order_create().x_idempotency_key("k").body(new_order(&[(a, 1)])).send();
-    customers.be(Mood::Silent);
-    assert_eq!(refusal(create().await), refused(504, "customer_service_unavailable"));
-    // The pause that it asks for is longer than the time that is left.
-    customers.be(Mood::Busy(1));
-    assert_eq!(refusal(create().await), refused(503, "customer_service_unavailable"));
+    customers.set_behavior(Behavior::Unresponsive);
+    assert_eq!(error_of(create().await), api_error(504, "customer_service_unavailable"));
+    // The requested delay is longer than the remaining time.
+    customers.set_behavior(Behavior::RetryAfter(1));
+    assert_eq!(error_of(create().await), api_error(503, "customer_service_unavailable"));
     assert!(!is_replay(&create().await.unwrap()));
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_another_request_holds_is_told_in_time() {
+async fn key_held_by_another_request_is_reported_in_time() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;
     let id = harness.order(&[(a, 1)]).await.id;
-    let client = impatient(&harness.url(""));
+    let client = service_client(&harness.url(""));
     let create = || client.order_create().x_idempotency_key("k").body(new_order(&[(a, 1)])).send();
     let confirm = || client.order_confirm().id(id).x_idempotency_key("k").send();
     let mut running = harness.database.connection().await;
-    let claim = "INSERT INTO idempotency_keys (scope, principal, `key`, nonce, request_hash, created_at, expires_at) \
+    let insert = "INSERT INTO idempotency_keys (scope, principal, `key`, nonce, request_hash, created_at, expires_at) \
                  SELECT scope, 'service', 'k', REPEAT('n', 16), REPEAT('h', 32), UTC_TIMESTAMP(6), \
                  UTC_TIMESTAMP(6) + INTERVAL 1 DAY FROM (SELECT 'order.create' AS scope UNION SELECT 'order.confirm') s";
-    running.batch_execute(&format!("BEGIN; {claim}")).await.unwrap();
+    running.batch_execute(&format!("BEGIN; {insert}")).await.unwrap();
     let (created, confirmed) = tokio::join!(create(), confirm());
-    // A database looks once a second whether a wait has been too long, so the time for a service may be up first.
-    let in_time = [refused(409, "idempotency_in_progress"), refused(503, "unavailable")];
-    let (created, confirmed) = (refusal(created), refusal(confirmed));
+    // The database checks lock timeouts once a second, so the time limit of the service may end first.
+    let in_time = [api_error(409, "idempotency_in_progress"), api_error(503, "unavailable")];
+    let (created, confirmed) = (error_of(created), error_of(confirmed));
     assert!(in_time.contains(&created) && in_time.contains(&confirmed), "{created:?} {confirmed:?}");
     running.batch_execute("ROLLBACK").await.unwrap();
     assert!(!is_replay(&create().await.unwrap()) && !is_replay(&confirm().await.unwrap()));
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_row_that_somebody_keeps_locked_is_told_in_time() {
+async fn locked_row_is_reported_in_time() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;
     let id = harness.order(&[(a, 1)]).await.id;
-    let client = impatient(&harness.url(""));
+    let client = service_client(&harness.url(""));
     let create = || client.order_create().x_idempotency_key("k").body(new_order(&[(a, 1)])).send();
     let confirm = || client.order_confirm().id(id).x_idempotency_key("k").send();
     let cancel = || client.order_cancel().id(id).x_idempotency_key("k").send();
@@ -73,18 +73,18 @@ async fn a_row_that_somebody_keeps_locked_is_told_in_time() {
     let lock = format!("SELECT id FROM orders WHERE id = {id} FOR UPDATE; SELECT id FROM products FOR UPDATE");
     other.batch_execute(&format!("BEGIN; {lock}")).await.unwrap();
     let (created, confirmed, canceled) = tokio::join!(create(), confirm(), cancel());
-    let errors = [refused_with(created), refused_with(confirmed), refused_with(canceled)];
+    let errors = [expect_error(created), expect_error(confirmed), expect_error(canceled)];
     for error in errors {
         assert_eq!((error.status().as_u16(), error.error_code.as_deref()), (503, Some("unavailable")));
         assert_eq!(error.headers()["retry-after"], "1");
     }
     other.batch_execute("ROLLBACK").await.unwrap();
     assert!(!is_replay(&create().await.unwrap()) && !is_replay(&confirm().await.unwrap()));
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_without_a_free_connection_is_told_in_time() {
+async fn exhausted_pool_is_reported_in_time() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;
     let (id, other) = (harness.order(&[(a, 1)]).await.id, harness.order(&[(a, 1)]).await.id);
@@ -93,35 +93,35 @@ async fn a_database_without_a_free_connection_is_told_in_time() {
         name => env(harness.database.url(), "http://127.0.0.1:1").get(name),
     });
     let server = orders::start(config_from(&with_one_connection)).unwrap();
-    let client = impatient(&server.base_url());
+    let client = service_client(&server.base_url());
     let slow = "CREATE TRIGGER slow AFTER INSERT ON idempotency_keys FOR EACH ROW DO SLEEP(5)";
     harness.sql(slow).await;
     let ann = Outbound::new().bearer(&operator_token("ann"));
-    let patient = Client::new_with_client(&server.base_url(), harness.http().clone(), ann);
-    let mut busy = std::pin::pin!(patient.order_confirm().id(id).x_idempotency_key("k").send());
-    let told = async {
-        harness.claimed_after(0).await;
+    let operator_client = Client::new_with_client(&server.base_url(), harness.http().clone(), ann);
+    let mut busy = std::pin::pin!(operator_client.order_confirm().id(id).x_idempotency_key("k").send());
+    let check = async {
+        harness.wait_for_key_after(0).await;
         let view = client.order_view().id(other).send();
         let confirm = client.order_confirm().id(other).x_idempotency_key("l").send();
         let (viewed, confirmed) = tokio::join!(view, confirm);
-        assert_eq!(refusal(viewed), refused(503, "unavailable"));
-        assert_eq!(refusal(confirmed), refused(503, "unavailable"));
+        assert_eq!(error_of(viewed), api_error(503, "unavailable"));
+        assert_eq!(error_of(confirmed), api_error(503, "unavailable"));
     };
-    tokio::pin!(told);
+    tokio::pin!(check);
     tokio::select! {
         _ = &mut busy => panic!("the connection was free"),
-        () = &mut told => {}
+        () = &mut check => {}
     }
 }
 
-/// Within this time a row stays locked and many orders wait for it, while other operations go on.
+/// How long a row stays locked while many orders wait for it and other operations continue.
 const LOCKED_FOR: Duration = Duration::from_millis(1500);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn orders_for_a_locked_product_leave_connections_and_time_to_everything_else() {
+async fn orders_for_a_locked_product_do_not_starve_other_operations() {
     let harness = Harness::with_connections(3).await;
     let (a, b) = (harness.product("A", 1000).await, harness.product("B", 1000).await);
-    let client = impatient(&harness.url(""));
+    let client = service_client(&harness.url(""));
     let create = async |key: &str, product: i64| {
         client.order_create().x_idempotency_key(key).body(new_order(&[(product, 1)])).send().await
     };
@@ -141,11 +141,11 @@ async fn orders_for_a_locked_product_leave_connections_and_time_to_everything_el
         orders
     };
     let (blocked, orders) = tokio::join!(blocked, others);
-    for answer in blocked {
-        assert_eq!(refusal(answer), refused(503, "unavailable"));
+    for response in blocked {
+        assert_eq!(error_of(response), api_error(503, "unavailable"));
     }
     other.batch_execute("ROLLBACK").await.unwrap();
     assert!(!is_replay(&create("a0", a).await.unwrap()));
     assert_eq!((harness.stock(a).await, harness.stock(b).await), (999, 1000 - orders));
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }

@@ -1,4 +1,4 @@
-//! One transaction that creates the orders of a batch. A rejected order leaves nothing behind; the others commit.
+//! Transaction that creates the orders of a batch. A rejected order leaves nothing behind; the others commit.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -23,30 +23,30 @@ use crate::store::products::{self, LockMode};
 /// HTTP status of a response with a new order.
 const CREATED: u16 = 201;
 
-/// The outcome of each draft, in their order.
+/// Outcomes, in the order of the drafts.
 pub(super) type Outcomes = Vec<Outcome>;
 
-/// The outcome of a draft.
+/// Outcome of a draft.
 pub(super) enum Outcome {
     Settled(Result<OrderResponse, OrdersError>),
     /// The rows of these products are missing or locked by another transaction.
     Locked(Vec<ProductId>),
 }
 
-/// Why a batch commits nothing.
+/// Reason why a batch commits nothing.
 pub(super) enum Rollback {
     /// No draft became an order.
     Empty(Outcomes),
-    /// The transaction failed. Which of the drafts is the cause, if any, is unknown.
+    /// The transaction failed. A draft may be the cause, but which one is unknown.
     Failed(OrdersError),
-    /// A lock was not granted in time, and the transaction is not run again.
+    /// A lock was not granted in time, and the transaction is not retried.
     Blocked(OrdersError),
     /// The products' rows stayed locked by other transactions.
     ProductsLocked,
 }
 
 impl Rollback {
-    /// Keeps a lock timeout from being retried within the transaction.
+    /// Hides a lock timeout from [`db::Db::transaction`], which would retry it.
     pub(super) fn without_lock_retries(self) -> Self {
         match self {
             Self::Failed(error) if matches!(error.as_db(), Some(DbError::LockTimeout)) => Self::Blocked(error),
@@ -70,7 +70,7 @@ impl TransactionError for Rollback {
     }
 }
 
-/// A draft, and how far its creation has come.
+/// A draft and the state of its creation.
 struct Candidate<'d> {
     draft: &'d Draft,
     state: State,
@@ -86,10 +86,10 @@ enum State {
     Created(Order, OrderResponse),
 }
 
-/// Creates orders from drafts, no two of which have the same key.
+/// Creates orders from drafts. No two of the drafts may have the same key.
 ///
-/// Keys come first, then stock, then orders: inserting an item locks its product's row for reading, and two transactions
-/// that then both want to write to it would be a deadlock.
+/// Locks are taken in the order keys, products, orders. Inserting an item takes a shared lock on its product's row
+/// (foreign key); if two transactions held one and then updated the row, they would deadlock.
 pub(super) async fn create(
     connection: &mut Connection,
     drafts: &[Arc<Draft>],
@@ -130,13 +130,15 @@ async fn acquire_keys<'d>(
     let keys = Vec::from_iter(drafts.iter().filter_map(|draft| draft.request_key()));
     let mut acquired = idempotency::acquire_all(connection, &keys, retention).await?.into_iter();
     let candidate = |draft: &'d Arc<Draft>| match draft.request_key().and_then(|_| acquired.next()) {
-        Some(Acquisition::Found(found)) => Candidate { draft, state: State::Stored(OrderResponse::from_found(found)) },
+        Some(Acquisition::Found(outcome)) => {
+            Candidate { draft, state: State::Stored(OrderResponse::from_stored(outcome)) }
+        }
         Some(Acquisition::Acquired) | None => Candidate { draft, state: State::New },
     };
     Ok(drafts.iter().map(candidate).collect())
 }
 
-/// Locks the products that new candidates want, and allocates stock in the order of the candidates.
+/// Locks the products of the new candidates, and allocates stock in the order of the candidates.
 async fn allocate(
     connection: &mut Connection,
     candidates: &mut [Candidate<'_>],
@@ -158,7 +160,7 @@ async fn allocate(
     Ok((inventory, now))
 }
 
-/// A row that was skipped looks as if there were none: only a read without a lock tells the two apart.
+/// Distinguishes locked rows from missing ones. SKIP LOCKED omits both, so this reads the rows without a lock.
 async fn locked_or_missing(connection: &mut Connection, skipped: Vec<ProductId>) -> Result<State, DbError> {
     let ids = skipped.iter().copied().map(ProductId::get).collect();
     let found: BTreeSet<_> = products::find_all(connection, ids).await?.into_iter().map(|(id, _)| id).collect();
@@ -204,7 +206,7 @@ fn created<'c>(candidates: &'c [Candidate<'_>]) -> impl Iterator<Item = (&'c Dra
     })
 }
 
-/// Stores the items, the entries of the ledger, the events, and the responses with their keys.
+/// Stores the items, the ledger entries, the events, and the responses under their keys.
 async fn record(connection: &mut Connection, candidates: &[Candidate<'_>]) -> Result<(), DbError> {
     let items = created(candidates).flat_map(|(_, order, _)| order.items.iter().map(|item| (order.id, item)));
     let entries = created(candidates)
@@ -239,9 +241,9 @@ fn ledger_entry<'d>(draft: &'d Draft, order: &Order, item: &OrderItem) -> Entry<
     }
 }
 
-/// Releases the keys of rejected and postponed orders: a retry is evaluated anew.
+/// Releases the keys of rejected and postponed orders, so that a retry is evaluated anew.
 async fn release_keys(connection: &mut Connection, candidates: &[Candidate<'_>]) -> Result<(), DbError> {
-    let is_open = |candidate: &&Candidate<'_>| matches!(candidate.state, State::Rejected(_) | State::Locked(_));
-    let keys = candidates.iter().filter(is_open).filter_map(|candidate| Some(candidate.draft.request_key()?.0));
+    let has_no_order = |candidate: &&Candidate<'_>| matches!(candidate.state, State::Rejected(_) | State::Locked(_));
+    let keys = candidates.iter().filter(has_no_order).filter_map(|candidate| Some(candidate.draft.request_key()?.0));
     idempotency::release(connection, &Vec::from_iter(keys)).await
 }

@@ -1,8 +1,9 @@
 //! Dispatch of drafts in batches.
 //!
-//! A row that many orders want is locked from the UPDATE of one order to its COMMIT, and its orders wait for the round trips
-//! between the two. So orders that would only wait for each other share a transaction and its COMMIT. No order fails because
-//! of another one: a batch that fails puts its orders back into the queue, to be retried one by one.
+//! A transaction holds the lock on a product's row for several round trips, until COMMIT, and all other orders for the
+//! product wait. Orders that would wait for each other therefore share one transaction and one COMMIT. No order fails
+//! because of another one: if a batch fails and one order may be the cause, its orders are queued again and retried one
+//! by one.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -21,14 +22,14 @@ use crate::app::idempotent::OrderResponse;
 use crate::store::orders;
 use crate::store::products::LockMode;
 
-/// Requests with less time remaining are not dispatched: they would end the transaction of their whole batch.
+/// Requests with less time remaining are not dispatched: their deadline would end the transaction of the whole batch.
 const MIN_REMAINING: Duration = Duration::from_millis(100);
-/// A wait for a row lock, which the server ends after a second, with a margin.
+/// Longest wait for a row lock: the database's lock timeout of 1 s and a margin.
 const LOCK_WAIT: Duration = Duration::from_millis(1200);
 
 type CreateResult = Result<OrderResponse, OrdersError>;
 
-/// Creates orders from drafts, in batches. A clone has the same queue.
+/// Creates orders from drafts, in batches. Clones share the queue.
 #[derive(Clone)]
 pub(crate) struct Dispatcher {
     db: Db,
@@ -36,7 +37,7 @@ pub(crate) struct Dispatcher {
     queue: Arc<Mutex<Queue<Pending>>>,
 }
 
-/// A draft, and where its result goes.
+/// A draft with its deadline and the channel for its result.
 struct Pending {
     draft: Arc<Draft>,
     deadline: Instant,
@@ -44,12 +45,12 @@ struct Pending {
 }
 
 impl Pending {
-    /// The latest moment of its dispatch.
-    fn latest(&self) -> Instant {
-        latest(self.deadline)
+    /// Returns the latest time of its dispatch.
+    fn latest_dispatch(&self) -> Instant {
+        latest_dispatch(self.deadline)
     }
 
-    /// The caller may be gone.
+    /// Sends the result, which is discarded if the caller no longer waits.
     fn reply(self, result: CreateResult) {
         let _ = self.reply.send(result);
     }
@@ -73,7 +74,7 @@ impl Request for Pending {
     }
 }
 
-fn latest(deadline: Instant) -> Instant {
+fn latest_dispatch(deadline: Instant) -> Instant {
     deadline.checked_sub(MIN_REMAINING).unwrap_or(deadline)
 }
 
@@ -82,25 +83,25 @@ impl Dispatcher {
         Self { db, key_retention, queue: Arc::default() }
     }
 
-    /// Creates an order from the draft, in a batch with others, and returns once that is committed. The outcome does not depend
-    /// on the others. A batch in flight is executed to its end even if this future is dropped.
+    /// Creates an order from the draft, in one batch with others, whose outcomes do not affect this one. A batch in
+    /// flight is executed to its end even if this future is dropped.
     pub(super) async fn create(&self, draft: Arc<Draft>, deadline: Instant) -> CreateResult {
         let (reply, mut result) = oneshot::channel();
-        let ticket = self.queue().join(Pending { draft, deadline, reply });
+        let ticket = self.queue().push(Pending { draft, deadline, reply });
         self.dispatch();
-        match timeout_at(latest(deadline).into(), &mut result).await {
+        match timeout_at(latest_dispatch(deadline).into(), &mut result).await {
             Ok(result) => result.unwrap_or(Err(DbError::OutcomeUnknown.into())),
-            Err(_) if self.queue().leave(ticket) => {
-                // Others may have waited for this one alone.
+            Err(_) if self.queue().remove(ticket) => {
+                // Other requests may have been waiting for this one only.
                 self.dispatch();
                 Err(DbError::Timeout.into())
             }
-            // Its batch ends by the same deadline, or as soon as COMMIT is answered, and does not return it to the queue.
+            // In flight: its batch ends by the same deadline, or once COMMIT is answered, and does not queue it again.
             Err(_) => result.await.unwrap_or(Err(DbError::OutcomeUnknown.into())),
         }
     }
 
-    /// Starts every batch that can be admitted.
+    /// Dispatches batches until no more can be admitted.
     fn dispatch(&self) {
         while let Some(Batch { id, entries, is_retry }) = self.next_batch() {
             let in_flight = InFlight { dispatcher: self.clone(), id, returned: Vec::new() };
@@ -132,7 +133,8 @@ impl Dispatcher {
         }
     }
 
-    /// Sends the result, and its replay to the requests that wait with the same key.
+    /// Sends the result. After a success, the requests that wait with the same key get a replay, or `KeyReused` if
+    /// their content differs.
     fn reply(&self, request: Pending, result: CreateResult) {
         if let (Ok(response), Some(key)) = (&result, request.draft.key()) {
             let followers = self.queue().take_with_key(key);
@@ -145,7 +147,7 @@ impl Dispatcher {
     }
 }
 
-/// A batch in flight. Dropping it returns the unfinished orders to the queue and lets other batches start.
+/// A batch in flight. Dropping it queues the unfinished orders again and dispatches further batches.
 struct InFlight {
     dispatcher: Dispatcher,
     id: BatchId,
@@ -156,7 +158,7 @@ impl InFlight {
     async fn execute(mut self, batch: Vec<Entry<Pending>>, lock_mode: LockMode) {
         match self.dispatcher.commit(&batch, lock_mode).await {
             Ok(outcomes) | Err(Rollback::Empty(outcomes)) => self.settle(batch, outcomes),
-            // They wait for the same rows again, behind other retries, each until its own deadline.
+            // The orders wait for the same rows again, behind other retries, each until its own deadline.
             Err(Rollback::ProductsLocked) => {
                 db::count_retry(&DbError::LockTimeout);
                 let rows = batch.first().map(Entry::locked_rows).unwrap_or_default();
@@ -186,10 +188,11 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         let mut queue = self.dispatcher.queue();
-        // Under the queue's lock: a request whose time is up by now does not look for itself in the queue again.
+        // Decided under the queue's lock: a request past its latest dispatch may already have looked for itself in the
+        // queue. It would not do so again, so it gets its result here.
         let now = Instant::now();
         let returned = mem::take(&mut self.returned).into_iter();
-        let (returned, late): (Vec<_>, Vec<_>) = returned.partition(|entry| now < entry.request.latest());
+        let (returned, late): (Vec<_>, Vec<_>) = returned.partition(|entry| now < entry.request.latest_dispatch());
         queue.finish(self.id, returned);
         drop(queue);
         for entry in late {
@@ -199,7 +202,7 @@ impl Drop for InFlight {
     }
 }
 
-/// The error for each order of a batch, if no order in particular can have caused it.
+/// Returns the error for each order of a batch, if no single order can have caused it.
 fn shared_by_all(error: &OrdersError) -> Option<impl Fn() -> OrdersError> {
     let reason = match error {
         OrdersError::Database(DbError::OutcomeUnknown) => None,
@@ -212,10 +215,11 @@ fn shared_by_all(error: &OrdersError) -> Option<impl Fn() -> OrdersError> {
     })
 }
 
-/// The customers service knew the customer, but this database does not.
+/// Converts a violation of the customer's foreign key: the customers service knew the customer, but the row does not
+/// exist.
 fn customer_gone(error: OrdersError, id: CustomerId) -> OrdersError {
     match error {
-        OrdersError::Database(DbError::ForeignKey { constraint }) if constraint == orders::CUSTOMER_EXISTS => {
+        OrdersError::Database(DbError::ForeignKey { constraint }) if constraint == orders::CUSTOMER_FOREIGN_KEY => {
             OrdersError::CustomerNotFound(id)
         }
         error => error,

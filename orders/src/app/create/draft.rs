@@ -16,10 +16,10 @@ use crate::store::orders::NewRow;
 /// Scope of the operation's idempotency keys.
 pub(super) const SCOPE: &str = "order.create";
 
-/// Quantities by ascending product.
+/// Quantity of each product, by ascending product id.
 pub(super) type Lines = BTreeMap<ProductId, i64>;
 
-/// Adds up the lines of each product.
+/// Adds up the quantities of each product.
 pub(super) fn merge_lines(items: &[NewOrderItem]) -> Result<Lines, OrdersError> {
     let mut lines = Lines::new();
     for NewOrderItem { product_id, qty } in items {
@@ -33,16 +33,16 @@ pub(super) fn merge_lines(items: &[NewOrderItem]) -> Result<Lines, OrdersError> 
 #[derive(Clone, Debug)]
 pub(super) struct Draft {
     pub(super) new: NewOrder,
-    /// Its items.
+    /// Quantity of each product.
     pub(super) lines: Lines,
-    /// How long it reserves its stock without being confirmed.
+    /// How long the unconfirmed order reserves its stock. Without a reservation it never expires.
     pub(super) reservation: Option<Duration>,
     pub(super) principal: String,
     pub(super) correlation_id: String,
     pub(super) key: Option<DraftKey>,
 }
 
-/// The idempotency key of a draft.
+/// Idempotency key of a draft, with the hash and the nonce of its request.
 #[derive(Clone, Debug)]
 pub(super) struct DraftKey {
     key: String,
@@ -65,24 +65,24 @@ pub(super) struct Allocation {
 }
 
 impl Draft {
-    /// Its idempotency key as it is stored.
+    /// Returns the key as it is stored, with the nonce of the request.
     pub(super) fn request_key(&self) -> Option<(RequestKey<'_>, Nonce)> {
         let DraftKey { key, request_hash, nonce } = self.key.as_ref()?;
         let (scope, principal, request_hash) = (SCOPE, self.principal.as_str(), *request_hash);
         Some((RequestKey { scope, principal, key, request_hash }, *nonce))
     }
 
-    /// Its principal and key.
+    /// Returns the principal and the key.
     pub(super) fn key(&self) -> Option<(&str, &str)> {
         self.key.as_ref().map(|key| (&*self.principal, &*key.key))
     }
 
-    /// Hash of the request under its key.
+    /// Returns the hash of the request, which exists only with a key.
     pub(super) fn request_hash(&self) -> Option<[u8; 32]> {
         self.key.as_ref().map(|key| key.request_hash)
     }
 
-    /// Its row, created at `now`.
+    /// Returns the row of the order, created at `now`.
     pub(super) fn row(&self, allocation: &Allocation, now: NaiveDateTime) -> NewRow<'_> {
         NewRow {
             new: &self.new,
@@ -95,7 +95,7 @@ impl Draft {
         }
     }
 
-    /// Its order, created at `now`.
+    /// Returns the order, created at `now`.
     pub(super) fn order(&self, id: OrderId, allocation: &Allocation, now: NaiveDateTime) -> Order {
         Order {
             id,
@@ -114,13 +114,13 @@ impl Draft {
     }
 }
 
-/// Locked products, with the stock that is left of each.
+/// Locked products with their remaining stock.
 pub(super) struct Inventory {
     products: BTreeMap<ProductId, Product>,
     deductions: BTreeMap<ProductId, Deduction>,
 }
 
-/// The stock allocated from a product.
+/// Stock that is allocated from a product, and the number of orders that share it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Deduction {
     pub(super) qty: i64,
@@ -133,7 +133,7 @@ impl Inventory {
         Self { products, deductions: BTreeMap::new() }
     }
 
-    /// Allocates everything that the draft wants, or nothing.
+    /// Allocates the whole draft, or nothing.
     pub(super) fn allocate(&mut self, draft: &Draft) -> Result<Allocation, OrdersError> {
         let allocation = self.allocation(draft)?;
         for (id, qty) in &draft.lines {
@@ -147,7 +147,7 @@ impl Inventory {
         Ok(allocation)
     }
 
-    /// The deductions by ascending product.
+    /// Returns the deductions, by ascending product id.
     pub(super) fn deductions(&self) -> &BTreeMap<ProductId, Deduction> {
         &self.deductions
     }

@@ -1,7 +1,7 @@
-//! Creation of orders: an order takes its stock and fixes its prices, all or nothing.
+//! Creation of orders. An order allocates all of its stock at the current prices, or it is not created.
 //!
-//! A request becomes a `draft`, which the dispatcher puts into the `queue`; a `batch` creates several orders in one
-//! transaction.
+//! Each request becomes a `draft`. The dispatcher queues the drafts (`queue`) and creates the orders of a `batch` in
+//! one transaction.
 
 mod batch;
 mod dispatch;
@@ -28,7 +28,7 @@ pub(crate) use dispatch::Dispatcher;
 use draft::{Draft, DraftKey, Lines, SCOPE, merge_lines};
 
 impl Orders {
-    /// Creates an order, or returns the stored response of this request.
+    /// Creates an order. With a key, a retry gets the stored response.
     pub(crate) async fn create(
         &self,
         call: &Call,
@@ -47,7 +47,7 @@ impl Orders {
         let request = keyed_request(&principal, key, new)?;
         draft.key = Some(DraftKey::new(&request));
         let outcome = self.create_once(call, caller, &request, draft).await;
-        metrics::keyed(SCOPE, &outcome);
+        metrics::count_keyed_request(SCOPE, &outcome);
         outcome
     }
 
@@ -77,7 +77,8 @@ impl Orders {
             return Ok(response);
         }
         match self.check_and_create(call, caller, Some(request), draft).await {
-            // Whatever stands in the way of a second order: the key's row may have expired.
+            // The key's row may have expired although its order exists. That order is the response, whatever the
+            // refusal.
             Err(refused) if !is_failure(&refused) => self.find_created(request).await?.ok_or(refused),
             outcome => outcome,
         }
@@ -90,13 +91,14 @@ impl Orders {
         request: Option<&KeyedRequest<'_>>,
         draft: Draft,
     ) -> Result<OrderResponse, OrdersError> {
-        self.customers.check(call, draft.new.customer_id, Self::check_limit(caller)).await?;
+        self.customers.check(call, draft.new.customer_id, Self::customer_check_limit(caller)).await?;
         let draft = Arc::new(draft);
         let attempt = || self.dispatcher.create(Arc::clone(&draft), self.db.run_deadline());
         self.resolve_ambiguous(request, attempt).await
     }
 
-    /// Returns the response that this request got before. If it has expired, it is rebuilt from the order's current state.
+    /// Returns the response to an earlier request with this key. If the stored one has expired, rebuilds it from the
+    /// order's current state.
     async fn find_created(&self, request: &KeyedRequest<'_>) -> Result<Option<OrderResponse>, OrdersError> {
         if let Some(response) = self.find_stored(request).await? {
             return Ok(Some(response));
@@ -111,12 +113,12 @@ impl Orders {
     }
 }
 
-/// Whether the request was not decided. An order that has this key already is a decision.
+/// Returns whether the request failed undecided. A violation of the create key is a decision: the order exists.
 fn is_failure(error: &OrdersError) -> bool {
     matches!(error, OrdersError::Database(error) if !error.is_unique(orders::UNIQUE_CREATE_KEY))
 }
 
-/// The request of this principal to create this order under a key.
+/// Builds the keyed request of a principal to create an order.
 pub(super) fn keyed_request<'k>(
     principal: &'k str,
     key: &'k IdempotencyKey,
@@ -125,8 +127,8 @@ pub(super) fn keyed_request<'k>(
     Ok(KeyedRequest::new(SCOPE, principal, key, &HashedContent::new(new)?)?)
 }
 
-/// The content of a create as it is hashed: in the form of the first release, so that its keys stay valid. Fields that were
-/// added later count only where they are given.
+/// Hashed content of a create. It keeps the layout of the first release, so that existing keys stay valid: a field that
+/// was added later is hashed only if the request contains it.
 #[derive(Serialize)]
 struct HashedContent<'c>(
     CustomerId,
@@ -138,9 +140,9 @@ struct HashedContent<'c>(
 
 impl<'c> HashedContent<'c> {
     fn new(new: &'c NewOrder) -> Result<Self, OrdersError> {
-        const FIRST: [&str; 4] = ["customer_id", "items", "expected_total_cents", "external_reference"];
+        const FIRST_RELEASE: [&str; 4] = ["customer_id", "items", "expected_total_cents", "external_reference"];
         let mut later: BTreeMap<String, Value> = serde_json::from_value(serde_json::to_value(new)?)?;
-        later.retain(|name, _| !FIRST.contains(&name.as_str()));
+        later.retain(|name, _| !FIRST_RELEASE.contains(&name.as_str()));
         let reference = new.external_reference.as_ref().map(Text::as_str);
         Ok(Self(new.customer_id, merge_lines(new.items.as_slice())?, new.expected_total_cents, reference, later))
     }
@@ -158,10 +160,10 @@ mod tests {
     #[test]
     fn a_key_of_an_earlier_release_stays_valid() {
         let item = r#"{"product_id":2,"qty":3}"#;
-        let least = content(&format!(r#"{{"customer_id":1,"items":[{item},{item}]}}"#));
-        assert_eq!(least, r#"[1,{"2":6},null,null]"#);
-        let most =
+        let minimal = content(&format!(r#"{{"customer_id":1,"items":[{item},{item}]}}"#));
+        assert_eq!(minimal, r#"[1,{"2":6},null,null]"#);
+        let full =
             format!(r#"{{"customer_id":1,"items":[{item}],"expected_total_cents":7,"external_reference":"PO-1"}}"#);
-        assert_eq!(content(&most), r#"[1,{"2":3},7,"PO-1"]"#);
+        assert_eq!(content(&full), r#"[1,{"2":3},7,"PO-1"]"#);
     }
 }

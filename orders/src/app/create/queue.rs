@@ -1,32 +1,34 @@
 //! Admission queue for order batches.
 //!
-//! Requests that want the same product wait for each other here rather than at the database: one batch at a time has a
-//! product, and the next one takes everything that has come meanwhile. The queue knows neither time nor the database.
+//! Requests for the same product wait for each other here instead of in the database. A product is claimed by one batch
+//! at a time, and the next batch takes the requests that have arrived in the meantime. The queue uses neither a clock
+//! nor the database.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::{mem, slice};
 
 use common_contract::ProductId;
 
-/// Shared batches in flight. Fewer let more orders share a COMMIT; more let an order notice less of a slow batch.
+/// Maximum number of batches in flight, apart from retries. With fewer, more orders share a COMMIT; with more, a slow
+/// batch delays fewer orders.
 const MAX_SHARED: usize = 4;
-/// Retries in flight. They wait for rows that are locked elsewhere, and leave the other connections to everything else.
+/// Maximum number of retries in flight. They wait for locked rows; the limit leaves connections for everything else.
 const MAX_RETRIES: usize = 4;
-/// Orders in a batch. More would make the first of them wait for long.
+/// Maximum number of orders in a batch. A larger batch would delay its first order too long.
 const MAX_ORDERS: usize = 32;
 
 /// A request that can be queued.
 pub(super) trait Request {
-    /// The products whose rows it locks, in ascending order.
+    /// Returns the products whose rows it locks, in ascending order.
     fn products(&self) -> impl Iterator<Item = ProductId>;
 
-    /// Its principal and idempotency key.
+    /// Returns its principal and idempotency key.
     fn key(&self) -> Option<(&str, &str)>;
 
-    /// Whether its caller no longer waits for the response.
+    /// Returns whether its caller no longer waits for the response.
     fn is_abandoned(&self) -> bool;
 
-    /// Whether it has the time to wait for a lock without ending the transaction of its whole batch.
+    /// Returns whether it has enough time to wait for a lock without ending the transaction of its whole batch.
     fn can_wait(&self) -> bool;
 }
 
@@ -39,17 +41,17 @@ pub(super) type BatchId = u64;
 pub(super) struct Queue<R> {
     /// Retries come before all other entries.
     pending: VecDeque<Entry<R>>,
-    active: HashMap<BatchId, Active>,
+    active: HashMap<BatchId, ActiveBatch>,
     last_id: u64,
 }
 
-/// A pending request, with what an earlier attempt has shown.
+/// A pending request, with the result of an earlier attempt.
 pub(super) struct Entry<R> {
     ticket: Ticket,
     pub(super) request: R,
-    /// Products whose rows were locked by a transaction of another owner.
+    /// Products whose rows were locked by another transaction.
     locked: Vec<ProductId>,
-    /// Whether a batch failed with it: the next attempt decides about it alone.
+    /// Whether a batch that contained it failed, so that the next attempt is a batch of one.
     is_alone: bool,
 }
 
@@ -57,12 +59,12 @@ pub(super) struct Entry<R> {
 pub(super) struct Batch<R> {
     pub(super) id: BatchId,
     pub(super) entries: Vec<Entry<R>>,
-    /// Whether it waits for locked rows, or else skips the orders that need them.
+    /// Whether it waits for locked rows. A first attempt skips the orders that need them.
     pub(super) is_retry: bool,
 }
 
-/// The claims of a batch in flight.
-struct Active {
+/// Products and keys that a batch in flight has claimed.
+struct ActiveBatch {
     products: HashSet<ProductId>,
     keys: Vec<(String, String)>,
     is_retry: bool,
@@ -74,7 +76,7 @@ impl<R: Request> Entry<R> {
         Self { locked, ..self }
     }
 
-    /// The locked rows that it waits for.
+    /// Returns the locked rows that it waits for.
     pub(super) fn locked_rows(&self) -> Vec<ProductId> {
         self.locked.clone()
     }
@@ -88,7 +90,7 @@ impl<R: Request> Entry<R> {
         self.is_alone || !self.locked.is_empty()
     }
 
-    /// The products that no other batch may use meanwhile. A retry claims only its locked rows.
+    /// Returns the products that no other batch may claim at the same time. A retry claims only its locked rows.
     fn claims(&self) -> Vec<ProductId> {
         if self.is_retry() { self.locked_rows() } else { self.request.products().collect() }
     }
@@ -97,7 +99,7 @@ impl<R: Request> Entry<R> {
         self.request.products().any(|product| products.contains(&product))
     }
 
-    /// Whether both can wait for the same locks in one batch.
+    /// Returns whether both can wait for the same locks in one batch.
     fn can_share_retry(&self, other: &Self) -> bool {
         let waits = |entry: &Self| !entry.is_alone && entry.request.can_wait();
         waits(self) && waits(other) && self.request.products().eq(other.request.products())
@@ -112,14 +114,14 @@ impl<R> Default for Queue<R> {
 
 impl<R: Request> Queue<R> {
     /// Appends a request.
-    pub(super) fn join(&mut self, request: R) -> Ticket {
+    pub(super) fn push(&mut self, request: R) -> Ticket {
         self.last_id += 1;
         self.pending.push_back(Entry { ticket: self.last_id, request, locked: Vec::new(), is_alone: false });
         self.last_id
     }
 
     /// Removes a request. Returns whether it was still pending.
-    pub(super) fn leave(&mut self, ticket: Ticket) -> bool {
+    pub(super) fn remove(&mut self, ticket: Ticket) -> bool {
         let before = self.pending.len();
         self.pending.retain(|entry| entry.ticket != ticket);
         self.pending.len() < before
@@ -133,8 +135,8 @@ impl<R: Request> Queue<R> {
         VecDeque::into_iter(taken).map(|entry| entry.request).collect()
     }
 
-    /// Admits the next batch: a retry, or as many requests as there are whose products are free. A request never overtakes an
-    /// earlier one for the same product unless that one waits for its key or for a locked row.
+    /// Admits the next batch: a retry, or all requests whose products are free, up to the limit. A request overtakes an
+    /// earlier one for the same product only if that one waits for its key or for a locked row.
     pub(super) fn next_batch(&mut self) -> Option<Batch<R>> {
         let retries = self.active.values().filter(|batch| batch.is_retry).count();
         let (can_retry, can_share) = (retries < MAX_RETRIES, self.active.len() - retries < MAX_SHARED);
@@ -174,17 +176,18 @@ impl<R: Request> Queue<R> {
         }
         let first = entries.first()?;
         let is_retry = first.is_retry();
-        // What joins a retry wants the same products, and waits for the rows of the first.
+        // Requests that join a retry want the same products and wait for the locked rows of the first one.
         let claiming = if is_retry { slice::from_ref(first) } else { &entries };
         let products = claiming.iter().flat_map(Entry::claims).collect();
         let keys = entries.iter().filter_map(|entry| entry.request.key());
         let keys = keys.map(|(principal, key)| (principal.to_owned(), key.to_owned())).collect();
         self.last_id += 1;
-        self.active.insert(self.last_id, Active { products, keys, is_retry });
+        self.active.insert(self.last_id, ActiveBatch { products, keys, is_retry });
         Some(Batch { id: self.last_id, entries, is_retry })
     }
 
-    /// Ends a batch, and puts requests of it back: behind the pending retries, so that these get their turn, and before all others.
+    /// Ends a batch and queues the returned requests again: behind the pending retries, so that these take turns, and
+    /// before all other requests.
     pub(super) fn finish(&mut self, batch: BatchId, returned: Vec<Entry<R>>) {
         self.active.remove(&batch);
         let behind_retries = self.pending.iter().take_while(|entry| entry.is_retry()).count();

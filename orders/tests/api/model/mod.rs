@@ -1,8 +1,8 @@
-//! Random operations on a running system and on a small model of it: each has to be answered as the model says, and in
-//! the end every stock, price, order and book has to agree.
+//! Model-based test: random operations on a running system and on a small model of it. Each response has to equal that
+//! of the model; at the end stocks, prices and orders have to be equal and the data invariants have to hold.
 //!
-//! `shop` is the model, `operation` what can be done to it, `system` does it to the server. A failure is shrunk to a few
-//! operations. `PROPTEST_CASES=500` tries more of them; `PROPTEST_RNG_SEED`, which every run prints, repeats a run.
+//! `shop` is the model, `operation` generates operations, `system` executes them on the server. A failure is shrunk to
+//! a few operations. `PROPTEST_CASES=500` runs more cases; `PROPTEST_RNG_SEED`, which every run prints, repeats a run.
 
 mod operation;
 mod shop;
@@ -20,8 +20,8 @@ use shop::Shop;
 use system::System;
 
 const CASES: u32 = 24;
-const MOST_OPERATIONS: usize = 60;
-/// Small enough to run out, and one that does not.
+const MAX_OPERATIONS: usize = 60;
+/// Initial stocks: two that run out, and one that does not.
 const STOCKS: [i64; 3] = [5, 12, 40];
 
 impl ReferenceStateMachine for Shop {
@@ -47,7 +47,7 @@ impl StateMachineTest for System {
     type Reference = Shop;
 
     fn init_test(shop: &Shop) -> Self {
-        Handle::current().block_on(Self::like(shop))
+        Handle::current().block_on(Self::start(shop))
     }
 
     fn apply(mut system: Self, shop: &Shop, operation: Operation) -> Self {
@@ -56,17 +56,17 @@ impl StateMachineTest for System {
     }
 
     fn teardown(system: Self, shop: Shop) {
-        Handle::current().block_on(system.compare(&shop));
+        Handle::current().block_on(system.check(&shop));
     }
 }
 
 #[test]
-fn whatever_is_done_in_whatever_order_is_answered_as_the_model_says() {
+fn random_operations_match_the_model() {
     let runtime = Runtime::new().unwrap();
     let _entered = runtime.enter();
     let config = config();
     eprintln!("PROPTEST_RNG_SEED={}", config.rng_seed);
-    let operations = Shop::sequential_strategy(1..=MOST_OPERATIONS);
+    let operations = Shop::sequential_strategy(1..=MAX_OPERATIONS);
     let outcome = TestRunner::new(config.clone()).run(&operations, |(shop, operations, seen)| {
         System::test_sequential(config.clone(), shop, operations, seen);
         Ok(())
@@ -89,7 +89,7 @@ fn config() -> Config {
     if let RngSeed::Random = config.rng_seed {
         config.rng_seed = RngSeed::Fixed(rand::random());
     }
-    // The shrinking ends by time.
+    // Shrinking is limited by time, not by iterations.
     config.max_shrink_iters = 100_000;
     config
 }

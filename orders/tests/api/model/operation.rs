@@ -1,4 +1,4 @@
-//! What can be done to the shop, and which of it is worth doing next.
+//! Operations on the shop, and strategies that generate relevant ones.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,10 @@ use proptest::sample::select;
 
 use super::shop::{MAX_STOCK, Order, Shop};
 
-/// Few, so that they meet.
+/// Few, so that operations share keys.
 const KEYS: u8 = 4;
 
-/// The version that the caller saw last, where that matters.
+/// Version in the `If-Match` header, if any.
 pub(super) type Tag = Option<i64>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,7 +22,7 @@ pub(super) enum Caller {
     Service,
 }
 
-/// What a create asks for: products and pieces as they are written, and a total.
+/// Content of a create: lines of product and quantity in the order of the request, and the expected total.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Content {
     pub(super) lines: Vec<(usize, i64)>,
@@ -30,7 +30,7 @@ pub(super) struct Content {
 }
 
 impl Content {
-    /// Several lines of one product count together.
+    /// Adds up the lines of each product.
     pub(super) fn merged(&self) -> BTreeMap<usize, i64> {
         let mut merged = BTreeMap::new();
         for (product, qty) in &self.lines {
@@ -40,7 +40,7 @@ impl Content {
     }
 }
 
-/// Orders and products that do not exist are named, too: by a place after the last.
+/// An operation on the shop. An index after the last one refers to an order or a product that does not exist.
 #[derive(Debug, Clone)]
 pub(super) enum Operation {
     Create {
@@ -81,61 +81,61 @@ pub(super) enum Operation {
         expected: Option<i64>,
         tag: Tag,
     },
-    /// And let the sweeper come by.
-    LetReservationPass {
+    /// The reservation expires, and the background job runs.
+    ExpireReservation {
         order: usize,
     },
-    LetCancelWindowPass {
+    EndCancelWindow {
         order: usize,
     },
-    LetKeyExpire {
+    ExpireKey {
         key: u8,
     },
     Restart,
 }
 
-/// One operation, among which those that meet something are frequent.
+/// Generates an operation, more often one that affects existing orders or keys.
 pub(super) fn operations(shop: &Shop) -> BoxedStrategy<Operation> {
     let create = (caller(), option::weighted(0.8, key()), content(shop))
         .prop_map(|(caller, key, content)| Operation::Create { caller, key, content });
     let abandon = (key(), content(shop)).prop_map(|(key, content)| Operation::Abandon { key, content });
     let lookup = key().prop_map(|key| Operation::Lookup { key });
-    let reserved = |order: &Order| order.made_by == Caller::Service && order.seen.status == OrderStatus::Created;
-    let passed = order_that(shop, reserved).prop_map(|order| Operation::LetReservationPass { order });
-    let confirmed = |order: &Order| order.seen.status == OrderStatus::Confirmed && !order.window_passed;
-    let window_passed = order_that(shop, confirmed).prop_map(|order| Operation::LetCancelWindowPass { order });
-    let too_late = (caller(), option::of(key()), order_that(shop, |order| order.window_passed))
+    let reserved = |order: &Order| order.created_by == Caller::Service && order.view.status == OrderStatus::Created;
+    let expire_reservation = order_that(shop, reserved).prop_map(|order| Operation::ExpireReservation { order });
+    let confirmed = |order: &Order| order.view.status == OrderStatus::Confirmed && !order.cancel_window_ended;
+    let cancel_window_ended = order_that(shop, confirmed).prop_map(|order| Operation::EndCancelWindow { order });
+    let late_cancel = (caller(), option::of(key()), order_that(shop, |order| order.cancel_window_ended))
         .prop_map(|(caller, key, order)| Operation::Cancel { caller, key, order, tag: None });
-    let expired = key().prop_map(|key| Operation::LetKeyExpire { key });
+    let expired = key().prop_map(|key| Operation::ExpireKey { key });
     prop_oneof![
         6 => create,
-        4 => again(shop),
+        4 => retry_create(shop),
         6 => confirm(shop),
         6 => cancel(shop),
         1 => abandon,
-        3 => abandon_of_one_sent(shop),
+        3 => abandon_earlier_create(shop),
         1 => lookup,
-        5 => on_a_product(shop),
-        2 => passed,
-        2 => window_passed,
-        1 => too_late,
+        5 => product_change(shop),
+        2 => expire_reservation,
+        2 => cancel_window_ended,
+        1 => late_cancel,
         2 => expired,
         1 => Just(Operation::Restart),
     ]
     .boxed()
 }
 
-fn again(shop: &Shop) -> BoxedStrategy<Operation> {
+fn retry_create(shop: &Shop) -> BoxedStrategy<Operation> {
     let create = |(caller, key, content)| Operation::Create { caller, key: Some(key), content };
-    one_sent(shop).prop_map(create).boxed()
+    earlier_create(shop).prop_map(create).boxed()
 }
 
-fn abandon_of_one_sent(shop: &Shop) -> BoxedStrategy<Operation> {
-    one_sent(shop).prop_map(|(_, key, content)| Operation::Abandon { key, content }).boxed()
+fn abandon_earlier_create(shop: &Shop) -> BoxedStrategy<Operation> {
+    earlier_create(shop).prop_map(|(_, key, content)| Operation::Abandon { key, content }).boxed()
 }
 
-/// A create that was sent before, or any.
-fn one_sent(shop: &Shop) -> BoxedStrategy<(Caller, u8, Content)> {
+/// Generates a create that was sent before, or any create if there is none.
+fn earlier_create(shop: &Shop) -> BoxedStrategy<(Caller, u8, Content)> {
     if shop.sent.is_empty() { (caller(), key(), content(shop)).boxed() } else { select(shop.sent.clone()).boxed() }
 }
 
@@ -159,7 +159,7 @@ fn cancel(shop: &Shop) -> BoxedStrategy<Operation> {
         .boxed()
 }
 
-fn on_a_product(shop: &Shop) -> BoxedStrategy<Operation> {
+fn product_change(shop: &Shop) -> BoxedStrategy<Operation> {
     let products = shop.products.clone();
     let adjust = (0..products.len(), prop_oneof![1..6_i64, -6..0_i64, Just(MAX_STOCK)])
         .prop_map(|(product, delta)| Operation::Adjust { product, delta });
@@ -167,9 +167,9 @@ fn on_a_product(shop: &Shop) -> BoxedStrategy<Operation> {
         (0..products.len(), 0..4_i64).prop_map(|(product, price)| Operation::SetPrice { product, price: price * 50 });
     let stock = (0..products.len(), 0..12_i64, option::of(0..2_i64), tag()).prop_map(
         move |(product, stock, off_by, wanted)| {
-            let seen = &products[product];
-            let expected = off_by.map(|off_by| (seen.stock + off_by).min(MAX_STOCK));
-            Operation::SetStock { product, stock, expected, tag: wanted.tag(Some(seen.version)) }
+            let current = &products[product];
+            let expected = off_by.map(|off_by| (current.stock + off_by).min(MAX_STOCK));
+            Operation::SetStock { product, stock, expected, tag: wanted.tag(Some(current.version)) }
         },
     );
     prop_oneof![2 => adjust, 1 => price, 2 => stock].boxed()
@@ -197,29 +197,29 @@ fn key() -> impl Strategy<Value = u8> {
 }
 
 fn order(shop: &Shop) -> BoxedStrategy<usize> {
-    // The latest are those to which something may still happen.
+    // The latest orders are the most likely to change.
     let (first, end) = (shop.orders.len().saturating_sub(4), shop.orders.len() + 1);
     prop_oneof![4 => first..end, 1 => 0..end].boxed()
 }
 
-/// One of which this is true, or any.
+/// Generates mostly an order with this property, or any order if there is none.
 fn order_that(shop: &Shop, is_wanted: impl Fn(&Order) -> bool) -> BoxedStrategy<usize> {
     let wanted: Vec<_> = (0..shop.orders.len()).filter(|index| is_wanted(&shop.orders[*index])).collect();
     if wanted.is_empty() { order(shop) } else { prop_oneof![4 => select(wanted), 1 => order(shop)].boxed() }
 }
 
 fn versions(shop: &Shop) -> Vec<i64> {
-    shop.orders.iter().map(|order| order.seen.version).collect()
+    shop.orders.iter().map(|order| order.view.version).collect()
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Wanted {
+enum TagKind {
     Any,
     Current,
     Next,
 }
 
-impl Wanted {
+impl TagKind {
     fn tag(self, version: Option<i64>) -> Tag {
         match self {
             Self::Any => None,
@@ -229,6 +229,6 @@ impl Wanted {
     }
 }
 
-fn tag() -> impl Strategy<Value = Wanted> {
-    prop_oneof![6 => Just(Wanted::Any), 2 => Just(Wanted::Current), 1 => Just(Wanted::Next)]
+fn tag() -> impl Strategy<Value = TagKind> {
+    prop_oneof![6 => Just(TagKind::Any), 2 => Just(TagKind::Current), 1 => Just(TagKind::Next)]
 }

@@ -1,7 +1,7 @@
-//! The model: what the shop holds, and what each operation has to be answered.
+//! The model: the state of the shop, and the expected response to each operation.
 //!
-//! It knows products and orders by their place in a list and keys by a number, and never waits, fails or forgets. Time is
-//! what the operations let pass.
+//! It identifies products and orders by index and keys by number. It has no concurrency, no failures and no clock: time
+//! passes only by operations.
 
 use std::collections::BTreeMap;
 
@@ -9,35 +9,35 @@ use orders_client::types::{AbandonOutcome, OrderStatus};
 
 use super::operation::{Caller, Content, Operation, Tag};
 
-/// The largest stock that an operator may set or reach by an adjustment.
+/// Maximum stock that can be set or reached by an adjustment.
 pub(super) const MAX_STOCK: i64 = 1_000_000_000;
 
-/// What is comparable of an order: no ids, no times.
+/// The comparable part of an order: no ids, no times.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(super) struct OrderView {
     pub(super) order: usize,
     pub(super) status: OrderStatus,
     pub(super) version: i64,
     pub(super) total: i64,
-    /// Product, pieces, price of one.
+    /// Product, quantity, unit price.
     pub(super) lines: Vec<(usize, i64, i64)>,
     pub(super) was_confirmed: bool,
     pub(super) was_canceled: bool,
 }
 
-/// What is comparable of an answer.
+/// The comparable part of a response.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Answer {
-    /// Nobody was asked anything.
+pub(super) enum Response {
+    /// The operation sends no request.
     Nothing,
     Order {
         status: u16,
         replayed: bool,
-        seen: Seen,
+        view: OrderView,
     },
     Abandoned {
         outcome: AbandonOutcome,
-        seen: Option<Seen>,
+        view: Option<OrderView>,
     },
     Product {
         price: i64,
@@ -47,8 +47,8 @@ pub(super) enum Answer {
     Movement {
         delta: i64,
     },
-    /// The facts are the numbers of the details: product, requested, available, total.
-    Refused {
+    /// An error. `facts` are the numbers in its details: product, requested, available, total.
+    Error {
         status: u16,
         code: String,
         facts: Vec<i64>,
@@ -64,14 +64,14 @@ pub(super) struct Product {
 
 #[derive(Debug, Clone)]
 pub(super) struct Order {
-    pub(super) seen: Seen,
-    pub(super) made_by: Caller,
+    pub(super) view: OrderView,
+    pub(super) created_by: Caller,
     key: Option<u8>,
     content: Lines,
-    pub(super) window_passed: bool,
+    pub(super) cancel_window_ended: bool,
 }
 
-/// What tells one create from another: pieces of each product, and the total that was expected.
+/// Content that distinguishes one create from another: quantity of each product, and the expected total.
 type Lines = (BTreeMap<usize, i64>, Option<i64>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,39 +91,39 @@ impl Request {
     }
 }
 
-/// What a key keeps: the request, and its answer unless the request was given up.
+/// Stored key: its request, and the response with its step unless the request was abandoned.
 #[derive(Debug, Clone)]
-struct Kept {
+struct StoredKey {
     request: Request,
-    answer: Option<(Answer, usize)>,
+    response: Option<(Response, usize)>,
 }
 
 #[derive(Debug, Clone)]
 pub(super) struct Shop {
     pub(super) products: Vec<Product>,
     pub(super) orders: Vec<Order>,
-    keys: BTreeMap<(&'static str, Caller, u8), Kept>,
-    /// Creates that were sent with a key, to be sent again.
+    keys: BTreeMap<(&'static str, Caller, u8), StoredKey>,
+    /// Creates that were sent with a key, for retries.
     pub(super) sent: Vec<(Caller, u8, Content)>,
-    /// How many operations there were.
+    /// Number of operations so far.
     steps: usize,
-    /// What the last of them has to be answered.
-    pub(super) answer: Answer,
-    /// The earlier operation to which exactly the same was answered.
-    pub(super) same_as: Option<usize>,
+    /// Expected response to the last operation.
+    pub(super) response: Response,
+    /// The earlier operation whose response the last one replays.
+    pub(super) replay_of: Option<usize>,
 }
 
 impl Shop {
-    /// With these stocks, at 100 cents each.
+    /// Creates a shop with products of these stocks, at 100 cents each.
     pub(super) fn with_stocks(stocks: &[i64]) -> Self {
         let products = stocks.iter().map(|&stock| Product { price: 100, stock, version: 1 }).collect();
         let (orders, keys, sent) = (Vec::new(), BTreeMap::new(), Vec::new());
-        Self { products, orders, keys, sent, steps: 0, answer: Answer::Nothing, same_as: None }
+        Self { products, orders, keys, sent, steps: 0, response: Response::Nothing, replay_of: None }
     }
 
     pub(super) fn apply(&mut self, operation: &Operation) {
-        self.same_as = None;
-        let answered = match operation {
+        self.replay_of = None;
+        let result = match operation {
             Operation::Create { caller, key, content } => self.create(*caller, *key, content),
             Operation::Confirm { caller, key, order, tag } => self.confirm(*caller, *key, *order, *tag),
             Operation::Cancel { caller, key, order, tag } => self.cancel(*caller, *key, *order, *tag),
@@ -134,145 +134,151 @@ impl Shop {
             Operation::SetStock { product, stock, expected, tag } => {
                 self.edit(*product, None, Some(*stock), *expected, *tag)
             }
-            Operation::LetReservationPass { order } => Ok(self.expire(*order)),
-            Operation::LetCancelWindowPass { order } => {
+            Operation::ExpireReservation { order } => Ok(self.expire(*order)),
+            Operation::EndCancelWindow { order } => {
                 if let Some(order) = self.orders.get_mut(*order) {
-                    order.window_passed = order.seen.was_confirmed;
+                    order.cancel_window_ended = order.view.was_confirmed;
                 }
-                Ok(Answer::Nothing)
+                Ok(Response::Nothing)
             }
-            Operation::LetKeyExpire { key } => {
-                self.keys.retain(|(_, _, kept), _| kept != key);
-                Ok(Answer::Nothing)
+            Operation::ExpireKey { key } => {
+                self.keys.retain(|(_, _, stored), _| stored != key);
+                Ok(Response::Nothing)
             }
-            Operation::Restart => Ok(Answer::Nothing),
+            Operation::Restart => Ok(Response::Nothing),
         };
-        self.answer = answered.unwrap_or_else(|refusal| refusal);
+        self.response = result.unwrap_or_else(|error| error);
         self.steps += 1;
     }
 
-    fn create(&mut self, caller: Caller, key: Option<u8>, content: &Content) -> Result<Answer, Answer> {
+    fn create(&mut self, caller: Caller, key: Option<u8>, content: &Content) -> Result<Response, Response> {
         if let Some(key) = key {
             self.sent.push((caller, key, content.clone()));
         } else if caller == Caller::Service {
-            return Err(refused(400, "invalid_request", &[]));
+            return Err(error(400, "invalid_request", &[]));
         }
         let lines = (content.merged(), content.expected_total);
         let request = Request::Create(lines.clone());
-        if let Some(answer) = self.replay(caller, key, &request)? {
-            return Ok(answer);
+        if let Some(response) = self.replay(caller, key, &request)? {
+            return Ok(response);
         }
-        if let Some(made) = self.made_under(caller, key) {
-            let seen = self.orders[made].seen.clone();
-            return self.same_content(made, &lines).map(|()| Answer::Order { status: 201, replayed: true, seen });
+        if let Some(created) = self.created_with(caller, key) {
+            let view = self.orders[created].view.clone();
+            return self.same_content(created, &lines).map(|()| Response::Order { status: 201, replayed: true, view });
         }
-        let seen = self.sell(&lines)?;
-        self.orders.push(Order { seen: seen.clone(), made_by: caller, key, content: lines, window_passed: false });
-        Ok(self.keep(caller, key, request, Answer::Order { status: 201, replayed: false, seen }))
+        let view = self.allocate(&lines)?;
+        self.orders.push(Order {
+            view: view.clone(),
+            created_by: caller,
+            key,
+            content: lines,
+            cancel_window_ended: false,
+        });
+        Ok(self.store_response(caller, key, request, Response::Order { status: 201, replayed: false, view }))
     }
 
-    fn made_under(&self, caller: Caller, key: Option<u8>) -> Option<usize> {
+    fn created_with(&self, caller: Caller, key: Option<u8>) -> Option<usize> {
         key?;
-        self.orders.iter().position(|order| order.made_by == caller && order.key == key)
+        self.orders.iter().position(|order| order.created_by == caller && order.key == key)
     }
 
-    fn same_content(&self, order: usize, content: &Lines) -> Result<(), Answer> {
-        if self.orders[order].content == *content { Ok(()) } else { Err(reused()) }
+    fn same_content(&self, order: usize, content: &Lines) -> Result<(), Response> {
+        if self.orders[order].content == *content { Ok(()) } else { Err(key_reused()) }
     }
 
-    fn sell(&mut self, (lines, expected_total): &Lines) -> Result<Seen, Answer> {
+    fn allocate(&mut self, (lines, expected_total): &Lines) -> Result<OrderView, Response> {
         let missing: Vec<_> =
             lines.keys().filter(|product| **product >= self.products.len()).map(|&p| number(p)).collect();
         if !missing.is_empty() {
-            return Err(refused(404, "product_not_found", &missing));
+            return Err(error(404, "product_not_found", &missing));
         }
         let short = lines.iter().filter(|&(&product, &qty)| self.products[product].stock < qty);
         let short: Vec<_> =
             short.flat_map(|(&product, &qty)| [number(product), qty, self.products[product].stock]).collect();
         if !short.is_empty() {
-            return Err(refused(409, "insufficient_stock", &short));
+            return Err(error(409, "insufficient_stock", &short));
         }
         let lines: Vec<_> = lines.iter().map(|(&product, &qty)| (product, qty, self.products[product].price)).collect();
         let total = lines.iter().map(|(_, qty, price)| qty * price).sum();
         if expected_total.is_some_and(|expected| expected != total) {
-            return Err(refused(409, "total_changed", &[total]));
+            return Err(error(409, "total_changed", &[total]));
         }
         for &(product, qty, _) in &lines {
-            self.move_stock(product, -qty);
+            self.change_stock(product, -qty);
         }
         let (order, status) = (self.orders.len(), OrderStatus::Created);
-        Ok(Seen { order, status, version: 1, total, lines, was_confirmed: false, was_canceled: false })
+        Ok(OrderView { order, status, version: 1, total, lines, was_confirmed: false, was_canceled: false })
     }
 
-    fn confirm(&mut self, caller: Caller, key: u8, order: usize, tag: Tag) -> Result<Answer, Answer> {
+    fn confirm(&mut self, caller: Caller, key: u8, order: usize, tag: Tag) -> Result<Response, Response> {
         let request = Request::Confirm(order);
-        if let Some(answer) = self.replay(caller, Some(key), &request)? {
-            return Ok(answer);
+        if let Some(response) = self.replay(caller, Some(key), &request)? {
+            return Ok(response);
         }
-        let seen = self.order_at(order, tag)?;
-        match seen.status {
+        let view = self.order_with_tag(order, tag)?;
+        match view.status {
             OrderStatus::Created => {
-                (seen.status, seen.was_confirmed) = (OrderStatus::Confirmed, true);
-                seen.version += 1;
+                (view.status, view.was_confirmed) = (OrderStatus::Confirmed, true);
+                view.version += 1;
             }
             OrderStatus::Confirmed => {}
-            OrderStatus::Canceled => return Err(refused(409, "order_canceled", &[])),
+            OrderStatus::Canceled => return Err(error(409, "order_canceled", &[])),
         }
-        let seen = seen.clone();
-        Ok(self.keep(caller, Some(key), request, Answer::Order { status: 200, replayed: false, seen }))
+        let view = view.clone();
+        Ok(self.store_response(caller, Some(key), request, Response::Order { status: 200, replayed: false, view }))
     }
 
-    fn cancel(&mut self, caller: Caller, key: Option<u8>, order: usize, tag: Tag) -> Result<Answer, Answer> {
+    fn cancel(&mut self, caller: Caller, key: Option<u8>, order: usize, tag: Tag) -> Result<Response, Response> {
         let request = Request::Cancel(order);
-        if let Some(answer) = self.replay(caller, key, &request)? {
-            return Ok(answer);
+        if let Some(response) = self.replay(caller, key, &request)? {
+            return Ok(response);
         }
-        if self.order_at(order, tag)?.status != OrderStatus::Canceled {
-            if self.orders[order].window_passed {
-                return Err(refused(409, "cancel_window_passed", &[]));
+        if self.order_with_tag(order, tag)?.status != OrderStatus::Canceled {
+            if self.orders[order].cancel_window_ended {
+                return Err(error(409, "cancel_window_passed", &[]));
             }
-            self.release(order);
+            self.cancel_order(order);
         }
-        let seen = self.orders[order].seen.clone();
-        Ok(self.keep(caller, key, request, Answer::Order { status: 200, replayed: false, seen }))
+        let view = self.orders[order].view.clone();
+        Ok(self.store_response(caller, key, request, Response::Order { status: 200, replayed: false, view }))
     }
 
-    fn abandon(&mut self, key: u8, content: &Content) -> Result<Answer, Answer> {
+    fn abandon(&mut self, key: u8, content: &Content) -> Result<Response, Response> {
         let (caller, lines) = (Caller::Service, (content.merged(), content.expected_total));
         let request = Request::Create(lines.clone());
         let id = (request.scope(), caller, key);
-        if self.keys.get(&id).is_some_and(|kept| kept.request != request) {
-            return Err(reused());
+        if self.keys.get(&id).is_some_and(|stored| stored.request != request) {
+            return Err(key_reused());
         }
-        let made = self.made_under(caller, Some(key));
-        if let Some(made) = made {
-            self.same_content(made, &lines)?;
+        let created = self.created_with(caller, Some(key));
+        if let Some(created) = created {
+            self.same_content(created, &lines)?;
         }
-        self.keys.entry(id).or_insert(Kept { request, answer: None });
-        let Some(made) = made else {
-            return Ok(Answer::Abandoned { outcome: AbandonOutcome::NeverCreated, seen: None });
+        self.keys.entry(id).or_insert(StoredKey { request, response: None });
+        let Some(created) = created else {
+            return Ok(Response::Abandoned { outcome: AbandonOutcome::NeverCreated, view: None });
         };
-        if self.orders[made].seen.status == OrderStatus::Created {
-            self.release(made);
+        if self.orders[created].view.status == OrderStatus::Created {
+            self.cancel_order(created);
         }
-        let seen = self.orders[made].seen.clone();
-        let confirmed = seen.status == OrderStatus::Confirmed;
+        let view = self.orders[created].view.clone();
+        let confirmed = view.status == OrderStatus::Confirmed;
         let outcome = if confirmed { AbandonOutcome::Confirmed } else { AbandonOutcome::Canceled };
-        Ok(Answer::Abandoned { outcome, seen: Some(seen) })
+        Ok(Response::Abandoned { outcome, view: Some(view) })
     }
 
-    fn lookup(&self, key: u8) -> Result<Answer, Answer> {
-        let made = self.made_under(Caller::Service, Some(key)).ok_or_else(order_not_found)?;
-        Ok(Answer::Order { status: 200, replayed: false, seen: self.orders[made].seen.clone() })
+    fn lookup(&self, key: u8) -> Result<Response, Response> {
+        let created = self.created_with(Caller::Service, Some(key)).ok_or_else(order_not_found)?;
+        Ok(Response::Order { status: 200, replayed: false, view: self.orders[created].view.clone() })
     }
 
-    fn adjust(&mut self, product: usize, delta: i64) -> Result<Answer, Answer> {
+    fn adjust(&mut self, product: usize, delta: i64) -> Result<Response, Response> {
         let stock = self.products[product].stock;
         if !(0..=MAX_STOCK).contains(&(stock + delta)) {
-            return Err(refused(409, "stock_out_of_range", &[number(product), stock]));
+            return Err(error(409, "stock_out_of_range", &[number(product), stock]));
         }
-        self.move_stock(product, delta);
-        Ok(Answer::Movement { delta })
+        self.change_stock(product, delta);
+        Ok(Response::Movement { delta })
     }
 
     fn edit(
@@ -282,78 +288,78 @@ impl Shop {
         stock: Option<i64>,
         expected: Option<i64>,
         tag: Tag,
-    ) -> Result<Answer, Answer> {
+    ) -> Result<Response, Response> {
         let product = &mut self.products[index];
         check(tag, product.version)?;
         if expected.is_some_and(|expected| expected != product.stock) {
-            return Err(refused(409, "stock_changed", &[number(index), product.stock]));
+            return Err(error(409, "stock_changed", &[number(index), product.stock]));
         }
         product.price = price.unwrap_or(product.price);
         product.stock = stock.unwrap_or(product.stock);
         product.version += 1;
-        Ok(Answer::Product { price: product.price, stock: product.stock, version: product.version })
+        Ok(Response::Product { price: product.price, stock: product.stock, version: product.version })
     }
 
-    /// Only what a service made and nobody confirmed expires.
-    fn expire(&mut self, order: usize) -> Answer {
-        let expires = |made: &Order| made.made_by == Caller::Service && made.seen.status == OrderStatus::Created;
+    /// Cancels an order whose reservation has expired: only an unconfirmed order of a service has one.
+    fn expire(&mut self, order: usize) -> Response {
+        let expires = |order: &Order| order.created_by == Caller::Service && order.view.status == OrderStatus::Created;
         if self.orders.get(order).is_some_and(expires) {
-            self.release(order);
+            self.cancel_order(order);
         }
-        Answer::Nothing
+        Response::Nothing
     }
 
-    fn release(&mut self, order: usize) {
-        let seen = &mut self.orders[order].seen;
-        (seen.status, seen.was_canceled) = (OrderStatus::Canceled, true);
-        seen.version += 1;
-        for (product, qty, _) in seen.lines.clone() {
-            self.move_stock(product, qty);
+    fn cancel_order(&mut self, order: usize) {
+        let view = &mut self.orders[order].view;
+        (view.status, view.was_canceled) = (OrderStatus::Canceled, true);
+        view.version += 1;
+        for (product, qty, _) in view.lines.clone() {
+            self.change_stock(product, qty);
         }
     }
 
-    fn move_stock(&mut self, product: usize, delta: i64) {
+    fn change_stock(&mut self, product: usize, delta: i64) {
         let product = &mut self.products[product];
         product.stock += delta;
         product.version += 1;
     }
 
-    fn order_at(&mut self, order: usize, tag: Tag) -> Result<&mut Seen, Answer> {
-        let seen = &mut self.orders.get_mut(order).ok_or_else(order_not_found)?.seen;
-        check(tag, seen.version)?;
-        Ok(seen)
+    fn order_with_tag(&mut self, order: usize, tag: Tag) -> Result<&mut OrderView, Response> {
+        let view = &mut self.orders.get_mut(order).ok_or_else(order_not_found)?.view;
+        check(tag, view.version)?;
+        Ok(view)
     }
 
-    /// What the request was answered before, under its key.
-    fn replay(&mut self, caller: Caller, key: Option<u8>, request: &Request) -> Result<Option<Answer>, Answer> {
+    /// Returns the stored response of the key, if any.
+    fn replay(&mut self, caller: Caller, key: Option<u8>, request: &Request) -> Result<Option<Response>, Response> {
         let Some(key) = key else { return Ok(None) };
         match self.keys.get(&(request.scope(), caller, key)) {
             None => Ok(None),
-            Some(kept) if kept.request != *request => Err(reused()),
-            Some(Kept { answer: None, .. }) => Err(refused(409, "idempotency_key_abandoned", &[])),
-            Some(Kept { answer: Some((answer, step)), .. }) => {
-                self.same_as = Some(*step);
-                let mut answer = answer.clone();
-                if let Answer::Order { replayed, .. } = &mut answer {
+            Some(stored) if stored.request != *request => Err(key_reused()),
+            Some(StoredKey { response: None, .. }) => Err(error(409, "idempotency_key_abandoned", &[])),
+            Some(StoredKey { response: Some((response, step)), .. }) => {
+                self.replay_of = Some(*step);
+                let mut response = response.clone();
+                if let Response::Order { replayed, .. } = &mut response {
                     *replayed = true;
                 }
-                Ok(Some(answer))
+                Ok(Some(response))
             }
         }
     }
 
-    fn keep(&mut self, caller: Caller, key: Option<u8>, request: Request, answer: Answer) -> Answer {
+    fn store_response(&mut self, caller: Caller, key: Option<u8>, request: Request, response: Response) -> Response {
         if let Some(key) = key {
-            let kept = Some((answer.clone(), self.steps));
-            self.keys.insert((request.scope(), caller, key), Kept { request, answer: kept });
+            let stored = Some((response.clone(), self.steps));
+            self.keys.insert((request.scope(), caller, key), StoredKey { request, response: stored });
         }
-        answer
+        response
     }
 }
 
-fn check(tag: Tag, version: i64) -> Result<(), Answer> {
+fn check(tag: Tag, version: i64) -> Result<(), Response> {
     match tag {
-        Some(wanted) if wanted != version => Err(refused(412, "precondition_failed", &[])),
+        Some(wanted) if wanted != version => Err(error(412, "precondition_failed", &[])),
         _ => Ok(()),
     }
 }
@@ -362,14 +368,14 @@ fn number(index: usize) -> i64 {
     i64::try_from(index).unwrap()
 }
 
-fn refused(status: u16, code: &str, facts: &[i64]) -> Answer {
-    Answer::Refused { status, code: code.to_owned(), facts: facts.to_vec() }
+fn error(status: u16, code: &str, facts: &[i64]) -> Response {
+    Response::Error { status, code: code.to_owned(), facts: facts.to_vec() }
 }
 
-fn reused() -> Answer {
-    refused(422, "idempotency_key_reused", &[])
+fn key_reused() -> Response {
+    error(422, "idempotency_key_reused", &[])
 }
 
-fn order_not_found() -> Answer {
-    refused(404, "order_not_found", &[])
+fn order_not_found() -> Response {
+    error(404, "order_not_found", &[])
 }

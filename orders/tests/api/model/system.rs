@@ -1,51 +1,55 @@
-//! The running system, driven by the model's operations. What it answers is put into the model's words here.
+//! The running system, driven by the model's operations. Its responses are converted to the model's types here.
 
 use orders_client::types::{self, NewStockAdjustment, ProductPatch};
 use orders_client::{Client, Error, ResponseValue};
 
 use super::operation::{Caller, Content, Operation, Tag};
-use super::shop::{Answer, Seen, Shop};
-use crate::books;
+use super::shop::{OrderView, Response, Shop};
 use crate::harness::{Harness, is_replay, new_order};
+use crate::invariants;
 
-/// Neither a product nor an order has this number or a higher one.
+/// Id of a product or an order that does not exist.
 const UNKNOWN: i64 = 1_000_000;
-const RESERVED_TOO_LONG: &str =
+const EXPIRED_RESERVATIONS: &str =
     "SELECT COUNT(*) AS n FROM orders WHERE status = 'CREATED' AND reserved_until <= UTC_TIMESTAMP(6)";
 
-type Sent<T> = Result<ResponseValue<T>, Error<types::Error>>;
+type CallResult<T> = Result<ResponseValue<T>, Error<types::Error>>;
 
 pub(super) struct System {
     harness: Harness,
     products: Vec<i64>,
     orders: Vec<i64>,
-    /// The whole order that each operation was answered with.
-    answered: Vec<Option<types::Order>>,
+    /// The complete order in the response to each operation, if any.
+    order_responses: Vec<Option<types::Order>>,
 }
 
 impl System {
-    pub(super) async fn like(shop: &Shop) -> Self {
+    pub(super) async fn start(shop: &Shop) -> Self {
         let harness = Harness::start().await;
         let mut products = Vec::new();
         for (index, product) in shop.products.iter().enumerate() {
             products.push(harness.product(&format!("P{index}"), product.stock).await);
         }
-        Self { harness, products, orders: Vec::new(), answered: Vec::new() }
+        Self { harness, products, orders: Vec::new(), order_responses: Vec::new() }
     }
 
-    /// Carries the operation out and checks its answer against the model, which is ahead by this operation.
+    /// Executes the operation and compares its response with the model, which has already applied the operation.
     pub(super) async fn perform(&mut self, operation: &Operation, shop: &Shop) {
-        self.answered.push(None);
-        let answer = self.answer(operation).await;
-        assert_eq!(answer, shop.answer, "the answer to {operation:?} (left) is not the model's");
-        if let Some(step) = shop.same_as {
-            assert_eq!(self.answered.last(), self.answered.get(step), "{operation:?} is not answered as it was before");
+        self.order_responses.push(None);
+        let response = self.response(operation).await;
+        assert_eq!(response, shop.response, "the response to {operation:?} (left) differs from the model");
+        if let Some(step) = shop.replay_of {
+            assert_eq!(
+                self.order_responses.last(),
+                self.order_responses.get(step),
+                "the replay of {operation:?} differs from the first response"
+            );
         }
     }
 
-    /// Checks that everything is as the model says, and the books.
-    pub(super) async fn compare(&self, shop: &Shop) {
-        books::check(&self.harness).await;
+    /// Compares products and orders with the model, and checks the data invariants.
+    pub(super) async fn check(&self, shop: &Shop) {
+        invariants::check(&self.harness).await;
         for (index, product) in shop.products.iter().enumerate() {
             let view = self.harness.operator().product_view().id(self.products[index]).send().await.unwrap();
             assert_eq!((view.stock, view.price_cents, view.version), (product.stock, product.price, product.version));
@@ -53,11 +57,11 @@ impl System {
         assert_eq!(self.orders.len(), shop.orders.len());
         for (id, order) in self.orders.iter().zip(&shop.orders) {
             let view = self.harness.operator().order_view().id(*id).send().await.unwrap().into_inner();
-            assert_eq!(self.seen(&view), order.seen);
+            assert_eq!(self.view(&view), order.view);
         }
     }
 
-    async fn answer(&mut self, operation: &Operation) -> Answer {
+    async fn response(&mut self, operation: &Operation) -> Response {
         match operation {
             Operation::Create { caller, key, content } => {
                 let create = self.client(*caller).order_create().body(self.new_order(content));
@@ -65,7 +69,7 @@ impl System {
                     Some(key) => create.x_idempotency_key(name(*key)).send().await,
                     None => create.send().await,
                 };
-                self.order_answer(sent)
+                self.order_response(sent)
             }
             Operation::Confirm { caller, key, order, tag } => {
                 let confirm = self.client(*caller).order_confirm().id(self.order_id(*order));
@@ -74,7 +78,7 @@ impl System {
                     Some(tag) => confirm.if_match(tag).send().await,
                     None => confirm.send().await,
                 };
-                self.order_answer(sent)
+                self.order_response(sent)
             }
             Operation::Cancel { caller, key, order, tag } => {
                 let mut cancel = self.client(*caller).order_cancel().id(self.order_id(*order));
@@ -85,25 +89,28 @@ impl System {
                     cancel = cancel.if_match(tag);
                 }
                 let sent = cancel.send().await;
-                self.order_answer(sent)
+                self.order_response(sent)
             }
             Operation::Abandon { key, content } => {
                 let order: types::NewOrder = self.new_order(content).try_into().unwrap();
                 let request = types::AbandonRequest::builder().create_key(name(*key)).order(order);
-                self.told(self.client(Caller::Service).internal_order_abandon().body(request).send().await, |ended| {
-                    let seen = ended.order.as_ref().map(|order| self.seen(order));
-                    Answer::Abandoned { outcome: ended.outcome, seen }
-                })
+                self.to_response(
+                    self.client(Caller::Service).internal_order_abandon().body(request).send().await,
+                    |abandoned| {
+                        let view = abandoned.order.as_ref().map(|order| self.view(order));
+                        Response::Abandoned { outcome: abandoned.outcome, view }
+                    },
+                )
             }
             Operation::Lookup { key } => {
                 let sent = self.client(Caller::Service).internal_order_lookup().create_key(name(*key)).send().await;
-                self.order_answer(sent)
+                self.order_response(sent)
             }
             Operation::Adjust { product, delta } => {
                 let adjustment = NewStockAdjustment::builder().delta(*delta).reason("count");
                 let id = self.products[*product];
                 let sent = self.client(Caller::Operator).stock_adjustment_create().id(id).body(adjustment).send().await;
-                self.told(sent, |movement| Answer::Movement { delta: movement.delta })
+                self.to_response(sent, |movement| Response::Movement { delta: movement.delta })
             }
             Operation::SetPrice { product, price } => {
                 self.edit(*product, ProductPatch::builder().price_cents(*price), None).await
@@ -111,90 +118,90 @@ impl System {
             Operation::SetStock { product, stock, expected, tag } => {
                 self.edit(*product, ProductPatch::builder().stock(*stock).expected_stock(*expected), *tag).await
             }
-            time_or_restart => {
-                self.pass(time_or_restart).await;
-                Answer::Nothing
+            other => {
+                self.change_time_or_restart(other).await;
+                Response::Nothing
             }
         }
     }
 
-    async fn edit(&self, product: usize, patch: types::builder::ProductPatch, tag: Tag) -> Answer {
+    async fn edit(&self, product: usize, patch: types::builder::ProductPatch, tag: Tag) -> Response {
         let update = self.client(Caller::Operator).product_update().id(self.products[product]).body(patch);
         let sent = match etag(tag) {
             Some(tag) => update.if_match(tag).send().await,
             None => update.send().await,
         };
-        self.told(sent, |product| Answer::Product {
+        self.to_response(sent, |product| Response::Product {
             price: product.price_cents,
             stock: product.stock,
             version: product.version,
         })
     }
 
-    /// Time passes for rows, not for clocks.
-    async fn pass(&mut self, operation: &Operation) {
+    /// Executes an operation that is no request. Time passes by changing times in rows.
+    async fn change_time_or_restart(&mut self, operation: &Operation) {
         match operation {
-            Operation::LetReservationPass { order } => {
-                let passed = "UPDATE orders SET reserved_until = UTC_TIMESTAMP(6) WHERE reserved_until IS NOT NULL";
-                self.harness.sql(&format!("{passed} AND id = {}", self.order_id(*order))).await;
-                let sweeping = self.harness.another_server();
-                self.harness.becomes(RESERVED_TOO_LONG, 0).await;
-                sweeping.close().await;
+            Operation::ExpireReservation { order } => {
+                let expire = "UPDATE orders SET reserved_until = UTC_TIMESTAMP(6) WHERE reserved_until IS NOT NULL";
+                self.harness.sql(&format!("{expire} AND id = {}", self.order_id(*order))).await;
+                let expiring = self.harness.start_server();
+                self.harness.wait_for(EXPIRED_RESERVATIONS, 0).await;
+                expiring.close().await;
             }
-            Operation::LetCancelWindowPass { order } => {
+            Operation::EndCancelWindow { order } => {
                 let earlier = "UPDATE orders o JOIN order_events e ON e.order_id = o.id AND e.to_status = 'CONFIRMED' \
                      SET o.confirmed_at = o.confirmed_at - INTERVAL 601 SECOND, e.created_at = e.created_at - INTERVAL 601 SECOND";
                 let of_this = format!("WHERE o.status = 'CONFIRMED' AND o.id = {}", self.order_id(*order));
                 self.harness.sql(&format!("{earlier} {of_this}")).await;
             }
-            Operation::LetKeyExpire { key } => {
+            Operation::ExpireKey { key } => {
                 let expired = "UPDATE idempotency_keys SET expires_at = UTC_TIMESTAMP(6)";
                 self.harness.sql(&format!("{expired} WHERE `key` = '{}'", name(*key))).await;
             }
             Operation::Restart => self.harness.restart().await,
-            other => panic!("{other:?} is a request"),
+            other => panic!("not a change of time or a restart: {other:?}"),
         }
     }
 
-    fn order_answer(&mut self, sent: Sent<types::Order>) -> Answer {
+    fn order_response(&mut self, sent: CallResult<types::Order>) -> Response {
         if let Ok(order) = &sent {
-            let made = order.status().as_u16() == 201 && !is_replay(order);
-            if made && !self.orders.contains(&order.id) {
+            let created = order.status().as_u16() == 201 && !is_replay(order);
+            if created && !self.orders.contains(&order.id) {
                 self.orders.push(order.id);
             }
-            *self.answered.last_mut().unwrap() = Some((**order).clone());
+            *self.order_responses.last_mut().unwrap() = Some((**order).clone());
         }
         let (status, replayed) = sent.as_ref().map_or((0, false), |order| (order.status().as_u16(), is_replay(order)));
-        self.told(sent, |order| Answer::Order { status, replayed, seen: self.seen(order) })
+        self.to_response(sent, |order| Response::Order { status, replayed, view: self.view(order) })
     }
 
-    /// A refusal in the model's words, or else what `success` makes of the answer.
-    fn told<T: std::fmt::Debug>(&self, sent: Sent<T>, success: impl FnOnce(&T) -> Answer) -> Answer {
+    /// Converts an error to the model's type, and a success with `success`.
+    fn to_response<T: std::fmt::Debug>(&self, sent: CallResult<T>, success: impl FnOnce(&T) -> Response) -> Response {
         match sent {
-            Ok(answer) => success(&answer.into_inner()),
-            Err(Error::ErrorResponse(refusal)) => {
-                let facts = refusal.details.iter().flat_map(|detail| self.facts(detail)).collect();
-                let code = refusal.error_code.clone().unwrap_or_default();
-                Answer::Refused { status: refusal.status().as_u16(), code, facts }
+            Ok(response) => success(&response.into_inner()),
+            Err(Error::ErrorResponse(error)) => {
+                let facts = error.details.iter().flat_map(|detail| self.facts(detail)).collect();
+                let code = error.error_code.clone().unwrap_or_default();
+                Response::Error { status: error.status().as_u16(), code, facts }
             }
-            Err(other) => panic!("expected an answer of the contract, got {other:?}"),
+            Err(other) => panic!("expected a response of the contract, got {other:?}"),
         }
     }
 
     fn facts(&self, detail: &types::Detail) -> Vec<i64> {
-        let place = |id: i64| self.products.iter().position(|known| *known == id);
-        let product = detail.product_id.map(|id| place(id).unwrap_or(self.products.len()).try_into().unwrap());
+        let index = |id: i64| self.products.iter().position(|known| *known == id);
+        let product = detail.product_id.map(|id| index(id).unwrap_or(self.products.len()).try_into().unwrap());
         [product, detail.requested, detail.available, detail.total_cents].into_iter().flatten().collect()
     }
 
-    fn seen(&self, order: &types::Order) -> Seen {
-        let place = |id: i64| self.products.iter().position(|known| *known == id).unwrap();
+    fn view(&self, order: &types::Order) -> OrderView {
+        let index = |id: i64| self.products.iter().position(|known| *known == id).unwrap();
         let line = |item: &types::OrderItem| {
             assert_eq!(item.subtotal_cents, item.qty * item.unit_price_cents);
-            (place(item.product_id), item.qty, item.unit_price_cents)
+            (index(item.product_id), item.qty, item.unit_price_cents)
         };
-        Seen {
-            order: self.orders.iter().position(|known| *known == order.id).expect("an order that was made"),
+        OrderView {
+            order: self.orders.iter().position(|known| *known == order.id).expect("a known order"),
             status: order.status,
             version: order.version,
             total: order.total_cents,

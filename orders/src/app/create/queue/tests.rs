@@ -1,4 +1,4 @@
-//! The queue without a database: which requests are admitted together, and in which order.
+//! Admission order of the queue, tested without a database.
 
 use super::*;
 
@@ -26,7 +26,7 @@ impl Request for Order {
     }
 }
 
-fn of(products: &'static [i64]) -> Order {
+fn order_for(products: &'static [i64]) -> Order {
     Order { products, key: None }
 }
 
@@ -37,7 +37,7 @@ fn keyed(key: &'static str, products: &'static [i64]) -> Order {
 fn queue(orders: impl IntoIterator<Item = Order>) -> Queue<Order> {
     let mut queue = Queue::default();
     for order in orders {
-        queue.join(order);
+        queue.push(order);
     }
     queue
 }
@@ -50,7 +50,7 @@ fn next(queue: &mut Queue<Order>) -> Vec<Order> {
     orders(queue.next_batch())
 }
 
-/// Ends the batch, all of whose orders found these rows locked.
+/// Ends the batch and returns all its orders, which found these rows locked.
 fn return_locked(queue: &mut Queue<Order>, batch: Batch<Order>, products: &[i64]) {
     let locked = Vec::from_iter(products.iter().copied().map(ProductId::stored));
     let entries = batch.entries.into_iter().map(|entry| entry.locked(locked.clone()));
@@ -59,68 +59,68 @@ fn return_locked(queue: &mut Queue<Order>, batch: Batch<Order>, products: &[i64]
 
 #[test]
 fn orders_for_one_product_share_the_next_batch() {
-    let mut queue = queue([of(&[1])]);
+    let mut queue = queue([order_for(&[1])]);
     let first = queue.next_batch().unwrap();
-    for order in [of(&[1]), of(&[1, 2]), of(&[3])] {
-        queue.join(order);
+    for order in [order_for(&[1]), order_for(&[1, 2]), order_for(&[3])] {
+        queue.push(order);
     }
-    assert_eq!(next(&mut queue), [of(&[3])], "an order waits only for its own products");
+    assert_eq!(next(&mut queue), [order_for(&[3])], "an order waits only for its own products");
     assert_eq!(next(&mut queue), []);
     queue.finish(first.id, Vec::new());
-    assert_eq!(orders(Some(first)), [of(&[1])]);
-    assert_eq!(next(&mut queue), [of(&[1]), of(&[1, 2])]);
+    assert_eq!(orders(Some(first)), [order_for(&[1])]);
+    assert_eq!(next(&mut queue), [order_for(&[1]), order_for(&[1, 2])]);
 }
 
 #[test]
 fn no_order_overtakes_an_earlier_one_for_the_same_product() {
-    let mut queue = queue([of(&[1])]);
+    let mut queue = queue([order_for(&[1])]);
     let first = queue.next_batch().unwrap();
-    for order in [of(&[1, 2]), of(&[2])] {
-        queue.join(order);
+    for order in [order_for(&[1, 2]), order_for(&[2])] {
+        queue.push(order);
     }
     assert_eq!(next(&mut queue), []);
     queue.finish(first.id, Vec::new());
-    assert_eq!(next(&mut queue), [of(&[1, 2]), of(&[2])]);
+    assert_eq!(next(&mut queue), [order_for(&[1, 2]), order_for(&[2])]);
 }
 
 #[test]
 fn a_key_is_in_flight_once_and_delays_no_product() {
-    let mut queue = queue([keyed("k", &[1]), keyed("k", &[1]), of(&[1])]);
+    let mut queue = queue([keyed("k", &[1]), keyed("k", &[1]), order_for(&[1])]);
     let first = queue.next_batch().unwrap();
     queue.finish(first.id, Vec::new());
-    assert_eq!(orders(Some(first)), [keyed("k", &[1]), of(&[1])]);
+    assert_eq!(orders(Some(first)), [keyed("k", &[1]), order_for(&[1])]);
     assert_eq!(next(&mut queue), [keyed("k", &[1])]);
-    queue.join(keyed("k", &[2]));
+    queue.push(keyed("k", &[2]));
     assert_eq!(next(&mut queue), [], "the key is in flight with another product");
 }
 
 #[test]
-fn requests_with_one_key_are_taken_at_once() {
-    let mut queue = queue([keyed("k", &[1]), of(&[1]), keyed("k", &[2]), keyed("K", &[1])]);
+fn all_requests_with_a_key_are_taken_together() {
+    let mut queue = queue([keyed("k", &[1]), order_for(&[1]), keyed("k", &[2]), keyed("K", &[1])]);
     assert_eq!(queue.take_with_key(("ann", "k")), [keyed("k", &[1]), keyed("k", &[2])]);
-    assert_eq!(next(&mut queue), [of(&[1]), keyed("K", &[1])]);
+    assert_eq!(next(&mut queue), [order_for(&[1]), keyed("K", &[1])]);
 }
 
 #[test]
-fn a_request_that_has_left_or_is_abandoned_is_not_dispatched() {
-    let mut queue = queue([of(&[]), of(&[1])]);
-    let left = queue.join(of(&[2]));
-    assert!(queue.leave(left));
-    assert_eq!(next(&mut queue), [of(&[1])]);
-    assert!(!queue.leave(left));
+fn a_removed_or_abandoned_request_is_not_dispatched() {
+    let mut queue = queue([order_for(&[]), order_for(&[1])]);
+    let removed = queue.push(order_for(&[2]));
+    assert!(queue.remove(removed));
+    assert_eq!(next(&mut queue), [order_for(&[1])]);
+    assert!(!queue.remove(removed));
 }
 
 #[test]
 fn a_retry_delays_only_the_products_whose_rows_are_locked() {
     let mut queue = queue([keyed("k", &[1, 2])]);
     let first = queue.next_batch().unwrap();
-    for order in [of(&[1, 3]), of(&[2]), of(&[3]), keyed("k", &[5])] {
-        queue.join(order);
+    for order in [order_for(&[1, 3]), order_for(&[2]), order_for(&[3]), keyed("k", &[5])] {
+        queue.push(order);
     }
     return_locked(&mut queue, first, &[1]);
     let retry = queue.next_batch().unwrap();
     assert!(retry.is_retry);
-    assert_eq!(next(&mut queue), [of(&[2]), of(&[3])]);
+    assert_eq!(next(&mut queue), [order_for(&[2]), order_for(&[3])]);
     assert_eq!(next(&mut queue), []);
     queue.finish(retry.id, Vec::new());
     assert_eq!(orders(Some(retry)), [keyed("k", &[1, 2])]);
@@ -129,28 +129,28 @@ fn a_retry_delays_only_the_products_whose_rows_are_locked() {
 
 #[test]
 fn orders_for_the_same_products_wait_for_locked_rows_in_one_batch() {
-    let mut queue = queue([of(&[1]), of(&[1, 2]), of(&[1])]);
+    let mut queue = queue([order_for(&[1]), order_for(&[1, 2]), order_for(&[1])]);
     let first = queue.next_batch().unwrap();
-    for order in [of(&[1]), keyed("urgent", &[1])] {
-        queue.join(order);
+    for order in [order_for(&[1]), keyed("urgent", &[1])] {
+        queue.push(order);
     }
     return_locked(&mut queue, first, &[1]);
     let retry = queue.next_batch().unwrap();
     assert_eq!(next(&mut queue), [], "one retry per locked row");
     queue.finish(retry.id, Vec::new());
-    assert_eq!(orders(Some(retry)), [of(&[1]), of(&[1]), of(&[1])]);
-    assert_eq!(next(&mut queue), [of(&[1, 2])]);
+    assert_eq!(orders(Some(retry)), [order_for(&[1]), order_for(&[1]), order_for(&[1])]);
+    assert_eq!(next(&mut queue), [order_for(&[1, 2])]);
 }
 
 #[test]
 fn the_orders_of_a_failed_batch_are_retried_one_by_one() {
-    let mut queue = queue([of(&[1]), of(&[1])]);
+    let mut queue = queue([order_for(&[1]), order_for(&[1])]);
     let batch = queue.next_batch().unwrap();
     return_locked(&mut queue, batch, &[1]);
     let failed = queue.next_batch().unwrap();
     assert!(failed.is_retry && failed.entries.len() == 2);
     queue.finish(failed.id, failed.entries.into_iter().map(Entry::alone).collect());
-    queue.join(of(&[2]));
+    queue.push(order_for(&[2]));
     for _ in 0..2 {
         let retry = queue.next_batch().unwrap();
         assert!(retry.is_retry && retry.entries.len() == 1);
@@ -164,13 +164,13 @@ fn the_orders_of_a_failed_batch_are_retried_one_by_one() {
 #[test]
 fn retries_of_rows_that_stay_locked_take_turns_with_other_retries() {
     const PRODUCTS: [&[i64]; MAX_RETRIES + 1] = [&[1], &[2], &[3], &[4], &[5]];
-    let mut queue = queue(PRODUCTS.map(of));
+    let mut queue = queue(PRODUCTS.map(order_for));
     let batch = queue.next_batch().unwrap();
-    let wait = |entry: Entry<Order>| {
+    let mark_locked = |entry: Entry<Order>| {
         let products = entry.request.products().collect();
         entry.locked(products)
     };
-    queue.finish(batch.id, batch.entries.into_iter().map(wait).collect());
+    queue.finish(batch.id, batch.entries.into_iter().map(mark_locked).collect());
     let first = Vec::from_iter(std::iter::from_fn(|| queue.next_batch()));
     assert_eq!(first.len(), MAX_RETRIES);
     let mut admitted = Vec::from_iter(first.iter().flat_map(|retry| retry.entries[0].locked.clone()));
@@ -183,32 +183,32 @@ fn retries_of_rows_that_stay_locked_take_turns_with_other_retries() {
 
 #[test]
 fn batches_and_their_sizes_are_limited() {
-    let mut queue = queue((0..=MAX_ORDERS).map(|_| of(&[1])));
+    let mut queue = queue((0..=MAX_ORDERS).map(|_| order_for(&[1])));
     assert_eq!(next(&mut queue).len(), MAX_ORDERS);
     for product in [&[2], &[3], &[4]] {
-        queue.join(of(product));
-        assert_eq!(next(&mut queue), [of(product)]);
+        queue.push(order_for(product));
+        assert_eq!(next(&mut queue), [order_for(product)]);
     }
-    queue.join(of(&[5]));
+    queue.push(order_for(&[5]));
     assert_eq!(next(&mut queue), []);
 }
 
 #[test]
-fn retries_have_a_limit_of_their_own_and_keep_shared_batches_going() {
-    let mut queue = queue([of(&[1]), of(&[2]), of(&[3]), of(&[4]), of(&[5])]);
+fn retries_have_a_separate_limit_and_do_not_block_other_batches() {
+    let mut queue = queue([order_for(&[1]), order_for(&[2]), order_for(&[3]), order_for(&[4]), order_for(&[5])]);
     let batch = queue.next_batch().unwrap();
-    let locked = |entry: Entry<Order>| {
+    let mark_locked = |entry: Entry<Order>| {
         let products = entry.request.products().collect();
         entry.locked(products)
     };
-    queue.finish(batch.id, batch.entries.into_iter().map(locked).collect());
-    for order in [of(&[5]), of(&[6])] {
-        queue.join(order);
+    queue.finish(batch.id, batch.entries.into_iter().map(mark_locked).collect());
+    for order in [order_for(&[5]), order_for(&[6])] {
+        queue.push(order);
     }
     let retries = Vec::from_iter((0..MAX_RETRIES).map(|_| queue.next_batch().unwrap()));
     assert!(retries.iter().all(|retry| retry.is_retry));
-    assert_eq!(next(&mut queue), [of(&[6])], "one that waits for a retry waits like it");
+    assert_eq!(next(&mut queue), [order_for(&[6])], "an order for a locked product waits for the retry");
     assert_eq!(next(&mut queue), []);
     queue.finish(retries[0].id, Vec::new());
-    assert_eq!(next(&mut queue), [of(&[5]), of(&[5])]);
+    assert_eq!(next(&mut queue), [order_for(&[5]), order_for(&[5])]);
 }

@@ -1,97 +1,98 @@
-//! Transactions that meet: what one of them loses is tried again, and its caller hears of it only at the very end.
+//! Conflicting transactions are retried. Only a conflict that persists through all retries is reported to the caller.
 
 use diesel_async::SimpleAsyncConnection;
 use orders_client::types::OrderStatus;
 
-use crate::books;
-use crate::harness::{Harness, is_replay, refused_with};
+use crate::harness::{Harness, expect_error, is_replay};
+use crate::invariants;
 
-/// What the server says when a transaction has to be run again.
-const COLLISIONS: [(u16, &str, &str); 3] = [
+/// Errors of the database after which a transaction is retried.
+const CONFLICTS: [(u16, &str, &str); 3] = [
     (1213, "40001", "Deadlock found when trying to get lock; try restarting transaction"),
     (1205, "HY000", "Lock wait timeout exceeded; try restarting transaction"),
     (1020, "HY000", "Record has changed since last read in table 'order_events'"),
 ];
 
-/// Lets this go wrong the first so many times on every connection: variables outlive the transaction.
-fn collides(times: u32, (number, state, message): (u16, &str, &str)) -> String {
+/// Builds a trigger that raises this error `times` times per connection. Session variables survive a rollback.
+fn conflict_trigger(times: u32, (number, state, message): (u16, &str, &str)) -> String {
     format!(
-        "CREATE TRIGGER collides BEFORE INSERT ON order_events FOR EACH ROW BEGIN \
+        "CREATE TRIGGER raise_conflict BEFORE INSERT ON order_events FOR EACH ROW BEGIN \
          SET @failed = COALESCE(@failed, 0) + 1; IF @failed <= {times} THEN \
          SIGNAL SQLSTATE '{state}' SET MYSQL_ERRNO = {number}, MESSAGE_TEXT = \"{message}\"; END IF; END"
     )
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_collides_is_tried_again_and_the_caller_does_not_notice() {
-    for collision in COLLISIONS {
+async fn conflicting_transaction_is_retried_transparently() {
+    for conflict in CONFLICTS {
         let harness = Harness::start().await;
         let a = harness.product("A", 10).await;
         let id = harness.order(&[(a, 1)]).await.id;
-        harness.sql(&collides(2, collision)).await;
-        let answer = harness.operator().order_confirm().id(id).x_idempotency_key("k").send().await.unwrap();
-        assert_eq!((answer.version, is_replay(&answer)), (2, false), "{collision:?}");
-        books::check(&harness).await;
+        harness.sql(&conflict_trigger(2, conflict)).await;
+        let response = harness.operator().order_confirm().id(id).x_idempotency_key("k").send().await.unwrap();
+        assert_eq!((response.version, is_replay(&response)), (2, false), "{conflict:?}");
+        invariants::check(&harness).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_collides_to_the_end_is_unavailable_for_a_moment_and_leaves_nothing() {
-    for collision in COLLISIONS {
+async fn persistent_conflict_is_unavailable_and_leaves_nothing() {
+    for conflict in CONFLICTS {
         let harness = Harness::start().await;
         let a = harness.product("A", 10).await;
         let id = harness.order(&[(a, 1)]).await.id;
-        harness.sql(&collides(u32::MAX, collision)).await;
+        harness.sql(&conflict_trigger(u32::MAX, conflict)).await;
         let confirm = || harness.service().order_confirm().id(id).x_idempotency_key("k").send();
-        let error = refused_with(confirm().await);
-        assert_eq!((error.status().as_u16(), error.error_code.as_deref()), (503, Some("unavailable")), "{collision:?}");
+        let error = expect_error(confirm().await);
+        assert_eq!((error.status().as_u16(), error.error_code.as_deref()), (503, Some("unavailable")), "{conflict:?}");
         assert_eq!(error.headers()["retry-after"], "1");
         assert_eq!(harness.number("SELECT COUNT(*) AS n FROM idempotency_keys").await, 0);
-        harness.sql("DROP TRIGGER collides").await;
+        harness.sql("DROP TRIGGER raise_conflict").await;
         assert!(!is_replay(&confirm().await.unwrap()));
-        books::check(&harness).await;
+        invariants::check(&harness).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_victim_of_a_deadlock_starts_over_and_succeeds() {
+async fn deadlock_victim_is_retried_and_succeeds() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;
     let id = harness.order(&[(a, 1)]).await.id;
     let mut other = harness.database.connection().await;
     other.batch_execute(&format!("BEGIN; SELECT id FROM orders WHERE id = {id} FOR UPDATE")).await.unwrap();
-    // Whoever has written less is the victim.
+    // InnoDB chooses the transaction with fewer changes as the victim.
     let products: Vec<_> = (0..50).map(|n| format!("('other-{n}', 'Other', 1, 0)")).collect();
     let write = format!("INSERT INTO products (sku, name, price_cents, stock) VALUES {}", products.join(", "));
     other.batch_execute(&write).await.unwrap();
     let confirm = harness.operator().order_confirm().id(id).x_idempotency_key("k").send();
-    let collides = async {
-        harness.claimed_after(0).await;
-        // It has the key and wants the order. Now somebody who has the order wants the key.
+    let deadlock = async {
+        harness.wait_for_key_after(0).await;
+        // The confirm holds the key and waits for the order. This transaction holds the order and now waits for the
+        // key.
         other.batch_execute("SELECT `key` FROM idempotency_keys WHERE `key` = 'k' FOR UPDATE").await.unwrap();
         other.batch_execute("ROLLBACK").await.unwrap();
     };
-    let (confirmed, ()) = tokio::join!(confirm, collides);
+    let (confirmed, ()) = tokio::join!(confirm, deadlock);
     let confirmed = confirmed.unwrap();
     assert_eq!((confirmed.status, confirmed.version, is_replay(&confirmed)), (OrderStatus::Confirmed, 2, false));
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_row_that_is_locked_for_longer_than_a_lock_is_waited_for_only_delays() {
+async fn lock_timeout_on_a_locked_row_only_delays_the_request() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;
     let id = harness.order(&[(a, 1)]).await.id;
     let mut other = harness.database.connection().await;
     other.batch_execute(&format!("BEGIN; SELECT id FROM orders WHERE id = {id} FOR UPDATE")).await.unwrap();
     let confirm = harness.operator().order_confirm().id(id).x_idempotency_key("k").send();
-    let lets_go = async {
-        let first = harness.claimed_after(0).await;
-        // The first attempt is over, and the key was claimed by a second one.
-        harness.claimed_after(first).await;
+    let unlock = async {
+        let first = harness.wait_for_key_after(0).await;
+        // The first attempt has ended, and a second one has acquired the key.
+        harness.wait_for_key_after(first).await;
         other.batch_execute("ROLLBACK").await.unwrap();
     };
-    let (confirmed, ()) = tokio::join!(confirm, lets_go);
+    let (confirmed, ()) = tokio::join!(confirm, unlock);
     assert_eq!(confirmed.unwrap().version, 2);
-    books::check(&harness).await;
+    invariants::check(&harness).await;
 }
