@@ -193,7 +193,7 @@ fn mismatch(case: &str, actual: &str, expected: &str) -> Option<String> {
 }
 
 /// Runs all cases, a few at a time, and returns their mismatches.
-async fn mismatches<F>(runs: impl IntoIterator<Item = F>) -> Vec<String>
+async fn run_cases<F>(runs: impl IntoIterator<Item = F>) -> Vec<String>
 where
     F: Future<Output = Vec<String>> + Send + 'static,
 {
@@ -220,7 +220,7 @@ async fn fails_once(sent: SagaRequest, fault: Fault) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn single_transient_fault_does_not_change_the_outcome() {
     let runs = SAGA_REQUESTS.into_iter().flat_map(|sent| TRANSIENT.map(|fault| fails_once(sent, fault)));
-    assert_eq!(mismatches(runs).await, [] as [&str; 0]);
+    assert_eq!(run_cases(runs).await, [] as [&str; 0]);
 }
 
 async fn keeps_failing(failing: &'static PermanentFault, fault: Fault) -> Vec<String> {
@@ -240,7 +240,7 @@ async fn keeps_failing(failing: &'static PermanentFault, fault: Fault) -> Vec<St
 async fn permanent_fault_has_the_documented_outcome_and_the_same_key_resolves_it() {
     let cases = PERMANENT_FAULTS.iter().flat_map(|failing| failing.faults.iter().map(move |fault| (failing, *fault)));
     let runs = cases.map(|(failing, fault)| keeps_failing(failing, fault));
-    assert_eq!(mismatches(runs).await, [] as [&str; 0]);
+    assert_eq!(run_cases(runs).await, [] as [&str; 0]);
 }
 
 async fn delivered_twice(sent: SagaRequest) -> Vec<String> {
@@ -263,14 +263,14 @@ async fn delivered_again_later(sent: SagaRequest) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn duplicate_delivery_has_one_effect() {
-    assert_eq!(mismatches(SAGA_REQUESTS.map(delivered_twice)).await, [] as [&str; 0]);
+    assert_eq!(run_cases(SAGA_REQUESTS.map(delivered_twice)).await, [] as [&str; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn delivery_after_completion_has_no_effect() {
     let compensated = SagaRequest { request: CREATE, ..SAGA_REQUESTS[3] };
     let runs = SAGA_REQUESTS.into_iter().chain([compensated]).map(delivered_again_later);
-    assert_eq!(mismatches(runs).await, [] as [&str; 0]);
+    assert_eq!(run_cases(runs).await, [] as [&str; 0]);
 }
 
 #[tokio::test]
