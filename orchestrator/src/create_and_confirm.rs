@@ -1,9 +1,9 @@
-//! The saga: validate the customer, create the order, confirm it; compensate where that fails.
+//! The saga: validate the customer, create the order, confirm it; retry_compensation on failure.
 //!
-//! The order is the saga's log, and keys derived from the caller's make every step repeatable: the same request resumes
-//! where an earlier run stopped. An order that another run created is left to that run, to the reservation's expiry, or to
-//! the next run with the key. But a create whose outcome stays unknown is abandoned regardless of which run created the
-//! order; another run that is about to confirm it then finds it canceled.
+//! The order is the saga log. Each step uses an idempotency key derived from the caller's key, so the same request resumes
+//! where an earlier run stopped. A run does not cancel an order that another run created: that run, the reservation's
+//! expiry, or the next request with the key resolves it. The exception is a create whose outcome stays unknown: it is
+//! abandoned regardless of which run created the order, and another run that is about to confirm it finds it canceled.
 
 use client_common::{Attempts, Fault};
 use common_contract::codes::IDEMPOTENCY_KEY_REUSED;
@@ -19,8 +19,8 @@ use crate::policy::Deadlines;
 use crate::upstreams::Upstreams;
 use crate::{metrics, wire};
 
-/// `If-Match` of an order that was not changed since it was created.
-const AS_CREATED: &str = "\"v1\"";
+/// Entity tag of an order that has not changed since its creation.
+const INITIAL_ETAG: &str = "\"v1\"";
 
 /// One run of the saga.
 pub(crate) struct CreateAndConfirm<'a> {
@@ -32,17 +32,17 @@ pub(crate) struct CreateAndConfirm<'a> {
     deadlines: Deadlines,
 }
 
-/// The run of the saga that created the order.
+/// Which run of the saga created the order.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum CreatedBy {
     ThisRun,
-    /// One with the same key, before this one or beside it.
+    /// An earlier or concurrent run with the same key.
     AnotherRun,
-    /// This run, by an attempt whose answer was lost, or another.
+    /// Another run, or an attempt of this run whose response was lost.
     Unknown,
 }
 
-/// Idempotency keys of the steps. Derived per principal, so that no caller can use another's.
+/// Idempotency keys of the steps, derived per principal so that callers cannot use each other's keys.
 struct Keys {
     create: String,
     confirm: String,
@@ -52,7 +52,7 @@ struct Keys {
 impl Keys {
     fn derive(principal: &str, idempotency_key: &str) -> Self {
         let mut hash = Sha256::new();
-        // The length separates principal and key, whatever characters they have.
+        // The length prefix keeps (principal, key) pairs distinct, regardless of their characters.
         hash.update(principal.len().to_be_bytes());
         hash.update(principal);
         hash.update(idempotency_key);
@@ -80,7 +80,11 @@ impl<'a> CreateAndConfirm<'a> {
         }
     }
 
-    /// Runs the saga to its end: a confirmed order, or nothing, or a failure that says what may be left.
+    /// Runs the saga and returns the confirmed order.
+    ///
+    /// # Errors
+    ///
+    /// The failure, which states whether an order may be left.
     pub(crate) async fn run(&self) -> Result<Outcome, SagaFailure> {
         let customer = match self.validate().await {
             Ok(customer) => customer,
@@ -98,26 +102,26 @@ impl<'a> CreateAndConfirm<'a> {
             Ok(order) => order,
             Err(failure) if !failure.needs_compensation() => return Err(failure),
             Err(failure) if created_by == CreatedBy::ThisRun => self.cancel(id, failure).await?,
-            // Another run may be about to confirm the order: it is not this run's to cancel.
-            Err(failure) => self.settle(id, failure).await?,
+            // Another run may be about to confirm the order, so this run does not cancel it.
+            Err(failure) => self.read_outcome(id, failure).await?,
         };
         Ok(Outcome { customer, order })
     }
 
-    /// Step 1: asks for the customer.
+    /// Step 1: reads the customer.
     async fn validate(&self) -> Result<Customer, SagaFailure> {
         let id = self.request.customer_id.get();
         let view = async || {
-            let answer = client_common::send(self.customers.internal_customer_view().id(id).send()).await?;
-            wire::customer(answer.into_inner()).ok_or(Fault::Broken)
+            let response = client_common::send(self.customers.internal_customer_view().id(id).send()).await?;
+            wire::customer(response.into_inner()).ok_or(Fault::Broken)
         };
         let retry = self.upstreams.policy.retry_until(self.deadlines.steps);
         let Attempts { result, count, .. } = retry.repeatable_within(&self.upstreams.customers_retries, view).await;
-        metrics::attempted(Step::Validate, count);
+        metrics::record_retries(Step::Validate, count);
         result.map_err(|fault| SagaFailure::new(Step::Validate, count, documented(failure::validate_code(&fault))))
     }
 
-    /// Step 2: creates the order, or finds the one that an earlier run created.
+    /// Step 2: creates the order, or returns the one that another run with the key created.
     async fn create(&self) -> Result<(i64, CreatedBy), SagaFailure> {
         let new_order = wire::new_order(self.request);
         let create = async || {
@@ -128,11 +132,11 @@ impl<'a> CreateAndConfirm<'a> {
         let retry = self.upstreams.policy.retry_until(self.deadlines.steps);
         let Attempts { result, count, ambiguous } =
             retry.repeatable_within(&self.upstreams.orders_retries, create).await;
-        metrics::attempted(Step::Create, count);
-        let answer = result.map_err(|fault| {
+        metrics::record_retries(Step::Create, count);
+        let response = result.map_err(|fault| {
             let reason = failure::create_failure(&fault);
-            // A refusal answers one attempt, and an ambiguous one may still arrive and succeed. Only what is reported of the
-            // key itself holds for all attempts.
+            // A refusal concerns one attempt, and an ambiguous attempt may still arrive and succeed. Only a refusal of the
+            // key itself concerns all attempts.
             let (reason, compensated) = match reason.code {
                 _ if !ambiguous => (reason, NotNeeded),
                 IDEMPOTENCY_KEY_REUSED | api::IDEMPOTENCY_KEY_SPENT => (reason, NotNeeded),
@@ -141,16 +145,16 @@ impl<'a> CreateAndConfirm<'a> {
             };
             SagaFailure { compensated, ..SagaFailure::new(Step::Create, count, reason) }
         })?;
-        let created_by = match answer.headers().contains_key("idempotent-replayed") {
+        let created_by = match response.headers().contains_key("idempotent-replayed") {
             false => CreatedBy::ThisRun,
             true if ambiguous => CreatedBy::Unknown,
             true => CreatedBy::AnotherRun,
         };
-        if answer.status == OrderStatus::Canceled {
+        if response.status == OrderStatus::Canceled {
             let spent = SagaFailure::new(Step::Create, count, documented(api::IDEMPOTENCY_KEY_SPENT));
-            return Err(SagaFailure { order_id: Some(answer.id), ..spent });
+            return Err(SagaFailure { order_id: Some(response.id), ..spent });
         }
-        Ok((answer.id, created_by))
+        Ok((response.id, created_by))
     }
 
     /// Step 3: confirms the order.
@@ -163,7 +167,7 @@ impl<'a> CreateAndConfirm<'a> {
         let retry = self.upstreams.policy.retry_until(self.deadlines.steps);
         let Attempts { result, count, ambiguous } =
             retry.repeatable_within(&self.upstreams.orders_retries, confirm).await;
-        metrics::attempted(Step::Confirm, count);
+        metrics::record_retries(Step::Confirm, count);
         result.map_err(|fault| {
             let (code, compensated) = match failure::confirm_code(&fault) {
                 api::ORDER_CANCELED if created_by == CreatedBy::AnotherRun => (api::IDEMPOTENCY_KEY_SPENT, NotNeeded),
@@ -177,38 +181,39 @@ impl<'a> CreateAndConfirm<'a> {
         })
     }
 
-    /// After a failed validation: this run did nothing, but an earlier one with the key may have left an order. Then the
-    /// failure must not say that there is none.
+    /// Looks for an order of an earlier run with the key after a failed validation, and adds it to the failure, which must
+    /// not state that no order exists.
     async fn find_earlier_order(&self, failure: SagaFailure) -> SagaFailure {
         let key = self.keys.create.as_str();
         let lookup = async || client_common::send(self.orders.internal_order_lookup().create_key(key).send()).await;
-        let order = match self.compensate(lookup).await {
+        let order = match self.retry_compensation(lookup).await {
             Ok(order) => order.into_inner(),
             Err(fault) if fault.has_code(codes::ORDER_NOT_FOUND) => return failure,
-            Err(fault) => return failure.because(failure::lookup_code(&fault)),
+            Err(fault) => return failure.with_code(failure::lookup_code(&fault)),
         };
-        if !wire::is_requested(&order, self.request) {
-            return failure.because(IDEMPOTENCY_KEY_REUSED);
+        if !wire::matches_request(&order, self.request) {
+            return failure.with_code(IDEMPOTENCY_KEY_REUSED);
         }
         let failure = SagaFailure { order_id: Some(order.id), ..failure };
         match order.status {
             OrderStatus::Created => SagaFailure { compensated: Pending, ..failure },
             OrderStatus::Confirmed => failure,
-            OrderStatus::Canceled => failure.because(api::IDEMPOTENCY_KEY_SPENT),
+            OrderStatus::Canceled => failure.with_code(api::IDEMPOTENCY_KEY_SPENT),
         }
     }
 
-    /// Compensates a create whose outcome is unknown: cancels an order that it made, and lets it make none any more.
+    /// Compensates a create whose outcome is unknown: cancels the order if it was created, and prevents attempts that arrive
+    /// later from creating one.
     async fn abandon(&self, failure: SagaFailure) -> Result<Order, SagaFailure> {
         let order = wire::new_order(self.request);
         let abandon = async || {
             let body = types::AbandonRequest::builder().create_key(self.keys.create.as_str()).order(order.clone());
             client_common::send(self.orders.internal_order_abandon().body(body).send()).await
         };
-        let types::Abandoned { outcome, order, .. } = match self.compensate(abandon).await {
+        let types::Abandoned { outcome, order, .. } = match self.retry_compensation(abandon).await {
             Ok(abandoned) => abandoned.into_inner(),
             Err(fault) if fault.has_code(codes::IDEMPOTENCY_KEY_REUSED) => {
-                return Err(SagaFailure { compensated: NotNeeded, ..failure.because(IDEMPOTENCY_KEY_REUSED) });
+                return Err(SagaFailure { compensated: NotNeeded, ..failure.with_code(IDEMPOTENCY_KEY_REUSED) });
             }
             Err(_) => return Err(failure),
         };
@@ -220,24 +225,24 @@ impl<'a> CreateAndConfirm<'a> {
         }
     }
 
-    /// Compensates a create: cancels the order, unless it was changed since. Then that change decides.
+    /// Compensates a create: cancels the order. If the order has changed since its creation, its status decides instead.
     async fn cancel(&self, id: i64, failure: SagaFailure) -> Result<Order, SagaFailure> {
         let cancel = async || {
             let cancel = self.orders.order_cancel().id(id);
-            let cancel = cancel.if_match(AS_CREATED).x_idempotency_key(self.keys.cancel.as_str());
+            let cancel = cancel.if_match(INITIAL_ETAG).x_idempotency_key(self.keys.cancel.as_str());
             client_common::send(cancel.send()).await
         };
-        match self.compensate(cancel).await {
+        match self.retry_compensation(cancel).await {
             Ok(_) => Err(SagaFailure { compensated: Done, ..failure }),
-            Err(Fault::Answered { status: 409 | 412, .. }) => self.settle(id, failure).await,
+            Err(Fault::Answered { status: 409 | 412, .. }) => self.read_outcome(id, failure).await,
             Err(_) => Err(failure),
         }
     }
 
-    /// Changes nothing: finds out whether the order was confirmed or canceled.
-    async fn settle(&self, id: i64, failure: SagaFailure) -> Result<Order, SagaFailure> {
+    /// Reads whether the order was confirmed or canceled; changes nothing.
+    async fn read_outcome(&self, id: i64, failure: SagaFailure) -> Result<Order, SagaFailure> {
         let view = async || client_common::send(self.orders.order_view().id(id).send()).await;
-        let Ok(order) = self.compensate(view).await else { return Err(failure) };
+        let Ok(order) = self.retry_compensation(view).await else { return Err(failure) };
         match order.status {
             OrderStatus::Created => Err(failure),
             OrderStatus::Canceled => Err(SagaFailure { compensated: Done, ..failure }),
@@ -245,8 +250,8 @@ impl<'a> CreateAndConfirm<'a> {
         }
     }
 
-    /// Sends a call of a compensation until it is answered for good, or the saga's time is up.
-    async fn compensate<T, F>(&self, call: impl Fn() -> F) -> Result<T, Fault<types::Error>>
+    /// Retries a compensation call until it has a final response or the saga's time limit is reached.
+    async fn retry_compensation<T, F>(&self, call: impl Fn() -> F) -> Result<T, Fault<types::Error>>
     where
         F: Future<Output = Result<T, Fault<types::Error>>>,
     {
@@ -260,7 +265,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn callers_and_keys_are_told_apart_wherever_one_ends_and_the_other_begins() {
+    fn keys_of_different_principals_do_not_collide() {
         let keys = |principal, key| Keys::derive(principal, key).create;
         assert_eq!(keys("operator:ann", "1"), keys("operator:ann", "1"));
         assert_ne!(keys("operator:ann", "1"), keys("operator:ann1", ""));
@@ -268,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_derived_key_fits_the_header() {
+    fn derived_keys_fit_the_header() {
         let Keys { create, confirm, cancel } = Keys::derive(&"é".repeat(80), &"\u{1f980}".repeat(255));
         for key in [create, confirm, cancel] {
             assert!(key.len() < 255 && key.is_ascii(), "{key}");

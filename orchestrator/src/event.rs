@@ -1,8 +1,8 @@
-//! What is done to a gateway's event before lambda_http reads it.
+//! Sanitizes a gateway's event before lambda_http parses it.
 //!
-//! lambda_http knows the shapes of all gateways, but panics on some requests that they let through, and takes no event with
-//! others. So the body is read here, and of the rest only that is left which some operation looks at, as far as lambda_http
-//! can take it. What is asked for, and by whom, is decided elsewhere.
+//! lambda_http supports the event formats of all gateways, but it panics on some requests that gateways forward and rejects
+//! others. So this module decodes the body itself and keeps only the fields that an operation reads and lambda_http
+//! accepts. Routing and authentication happen elsewhere.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -10,24 +10,25 @@ use http::{HeaderName, HeaderValue, header};
 use lambda_http::request::LambdaRequest;
 use serde_json::Value;
 
-/// In bytes. Three times as long, as percent-encoding can make it, a path still is a URI; none of an operation is nearly as long.
+/// Maximum length of a path in bytes. Percent-encoding can triple it, and the result still fits a URI. The paths of all
+/// operations are far shorter.
 const MAX_PATH: usize = 16 * 1024;
 
-/// The body is not what the event says of it.
+/// Body that the event declares as Base64 but that does not decode.
 pub(crate) struct NotBase64;
 
 pub(crate) type Body = Result<Vec<u8>, NotBase64>;
 
-/// The request in an event, and its body.
+/// Parses an event into a request and its body.
 ///
 /// # Errors
 ///
-/// Where the event is from no gateway.
-pub(crate) fn read(mut event: Value) -> serde_json::Result<(LambdaRequest, Body)> {
+/// Fails if the event is in no gateway's format.
+pub(crate) fn parse(mut event: Value) -> serde_json::Result<(LambdaRequest, Body)> {
     let body = body(&event);
     retain(&mut event, |name, value| match name {
-        "headers" | "multiValueHeaders" => retain(value, is_header),
-        // Behind anything but a slash it would become a part of the host.
+        "headers" | "multiValueHeaders" => retain(value, is_valid_header),
+        // Without a leading slash it would be parsed as part of the host.
         "path" | "rawPath" => value.as_str().is_some_and(|path| path.starts_with('/') && path.len() <= MAX_PATH),
         "requestContext" => retain(value, |name, _| {
             matches!(name, "elb" | "http" | "httpMethod" | "resourcePath" | "routeKey" | "stage")
@@ -42,21 +43,21 @@ fn body(event: &Value) -> Body {
     if event["isBase64Encoded"] == true { BASE64_STANDARD.decode(body).map_err(|_| NotBase64) } else { Ok(body.into()) }
 }
 
-/// Whether there is an object. Leaves those of its fields that are wanted.
-fn retain(object: &mut Value, mut wanted: impl FnMut(&str, &mut Value) -> bool) -> bool {
-    object.as_object_mut().map(|fields| fields.retain(|name, value| wanted(name, value))).is_some()
+/// Removes the fields for which `keep` is false. Returns whether the value is an object.
+fn retain(object: &mut Value, mut keep: impl FnMut(&str, &mut Value) -> bool) -> bool {
+    object.as_object_mut().map(|fields| fields.retain(|name, value| keep(name, value))).is_some()
 }
 
-/// Whether lambda_http can take it: it makes a URI of a host, and no header of what none can be. Leaves those values that can be
-/// taken.
-fn is_header(name: &str, value: &mut Value) -> bool {
-    let can_be_taken = |value: &Value| value.as_str().is_some_and(|value| HeaderValue::from_str(value).is_ok());
+/// Removes invalid values, and returns whether lambda_http accepts the remaining header. `Host` is excluded, because
+/// lambda_http builds a URI from it and panics on an invalid one.
+fn is_valid_header(name: &str, value: &mut Value) -> bool {
+    let is_valid = |value: &Value| value.as_str().is_some_and(|value| HeaderValue::from_str(value).is_ok());
     let has_value = match value {
         Value::Array(values) => {
-            values.retain(can_be_taken);
+            values.retain(is_valid);
             !values.is_empty()
         }
-        value => can_be_taken(value),
+        value => is_valid(value),
     };
     has_value && name.parse::<HeaderName>().is_ok_and(|name| name != header::HOST)
 }
@@ -76,10 +77,10 @@ mod tests {
         include_str!("../events/load-balancer-multi-value.json"),
     ];
 
-    /// What lambda_http chokes on in one of its shapes, or might.
-    fn hostile() -> Vec<(&'static str, Value)> {
+    /// Values, by JSON pointer, on which lambda_http fails or might fail in one of the event formats.
+    fn malformed_values() -> Vec<(&'static str, Value)> {
         let ascii: String = (0..=0x7f).map(char::from).collect();
-        let odd = json!({ "host": "a b", "Host": ["<"], "x-forwarded-proto": "?", "x-name": "é", "x y": "1", "x-none": null, "x-line": "a\nb", "x-some": ["\n", null, 1], "": "" });
+        let headers = json!({ "host": "a b", "Host": ["<"], "x-forwarded-proto": "?", "x-name": "é", "x y": "1", "x-none": null, "x-line": "a\nb", "x-some": ["\n", null, 1], "": "" });
         let queries = json!({ "<": "{", "é": "\u{0}", "none": null });
         let many_queries = json!({ "<": ["{", "é"], "none": null });
         vec![
@@ -88,9 +89,9 @@ mod tests {
             ("/isBase64Encoded", json!(true)),
             ("/isBase64Encoded", json!(null)),
             ("/headers", json!(null)),
-            ("/headers", odd.clone()),
+            ("/headers", headers.clone()),
             ("/multiValueHeaders", json!(null)),
-            ("/multiValueHeaders", odd),
+            ("/multiValueHeaders", headers),
             ("/cookies", json!(["é", null])),
             ("/rawQueryString", json!("a=<b>&é#\u{0}")),
             ("/queryStringParameters", json!(null)),
@@ -115,23 +116,23 @@ mod tests {
         ]
     }
 
-    fn put(event: &mut Value, pointer: &str, value: &Value) {
+    fn set(event: &mut Value, pointer: &str, value: &Value) {
         let (parent, name) = pointer.rsplit_once('/').unwrap();
         let name = if name == "path" && event.get("rawPath").is_some() { "rawPath" } else { name };
         event.pointer_mut(parent).unwrap()[name] = value.clone();
     }
 
     #[test]
-    fn whatever_a_gateway_lets_through_becomes_a_request() {
+    fn malformed_event_values_still_yield_a_request() {
         for gateway in GATEWAYS {
-            let plain: Value = serde_json::from_str(gateway).unwrap();
-            let mut everything = plain.clone();
-            for (pointer, value) in hostile() {
-                let mut event = plain.clone();
-                put(&mut event, pointer, &value);
-                put(&mut everything, pointer, &value);
-                for event in [event, everything.clone()] {
-                    let (request, _) = read(event).unwrap_or_else(|error| panic!("{pointer} {value}: {error}"));
+            let original: Value = serde_json::from_str(gateway).unwrap();
+            let mut cumulative = original.clone();
+            for (pointer, value) in malformed_values() {
+                let mut event = original.clone();
+                set(&mut event, pointer, &value);
+                set(&mut cumulative, pointer, &value);
+                for event in [event, cumulative.clone()] {
+                    let (request, _) = parse(event).unwrap_or_else(|error| panic!("{pointer} {value}: {error}"));
                     assert_eq!(Request::from(request).method(), "POST", "{pointer} {value}");
                 }
             }
@@ -139,14 +140,14 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_taken_stays() {
+    fn valid_headers_and_body_are_kept() {
         for gateway in GATEWAYS {
             let mut event: Value = serde_json::from_str(gateway).unwrap();
             let headers = if event["headers"].is_object() { "headers" } else { "multiValueHeaders" };
             event[headers]["x-bad"] = json!("a\nb");
             event[headers]["x-good"] = json!("é");
             event[headers]["x-both"] = json!(["\n", "good"]);
-            let (request, body) = read(event).unwrap();
+            let (request, body) = parse(event).unwrap();
             let request = Request::from(request);
             let header = |name: &str| request.headers().get(name).map(HeaderValue::as_bytes);
             let found = [header("x-bad"), header("x-good"), header("x-both"), header("content-type")];

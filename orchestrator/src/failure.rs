@@ -1,4 +1,4 @@
-//! Why and how a saga fails: error codes for the faults of each step, and the answer to the caller.
+//! Failures of a saga: error codes for the faults of each step, and the response to the caller.
 
 use std::time::Duration;
 
@@ -9,52 +9,53 @@ use orders_client::codes;
 
 use crate::wire;
 
-/// `Retry-After` of a failure that may pass.
-const SOON: Duration = Duration::from_secs(1);
+/// `Retry-After` of a transient failure.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// A saga that ended without a confirmed order.
 #[derive(Debug)]
 pub(crate) struct SagaFailure {
     pub(crate) step: Step,
-    /// Attempts of that step.
+    /// Number of attempts of that step.
     pub(crate) attempts: u32,
     pub(crate) reason: Failure,
-    /// `Pending` where an order may be left, until a compensation succeeds.
+    /// `Pending` while an order may be left: a compensation changes it when it succeeds.
     pub(crate) compensated: Compensated,
     pub(crate) order_id: Option<i64>,
-    /// Whether the create key is abandoned: no order can be created under it any more.
+    /// Whether the create key is abandoned, so that it can no longer create an order.
     pub(crate) key_spent: bool,
 }
 
 impl SagaFailure {
-    /// A failure that leaves nothing to compensate.
+    /// Creates a failure that leaves nothing to compensate.
     pub(crate) fn new(step: Step, attempts: u32, reason: Failure) -> Self {
         Self { step, attempts, reason, compensated: Compensated::NotNeeded, order_id: None, key_spent: false }
     }
 
-    /// The same failure for another reason.
-    pub(crate) fn because(self, code: ErrorCode) -> Self {
+    /// Replaces the reason with a documented one.
+    pub(crate) fn with_code(self, code: ErrorCode) -> Self {
         Self { reason: documented(code), ..self }
     }
 
-    /// Whether an order may be left that is this run's to compensate, not that of a run in flight with the same key.
+    /// Whether this run must compensate: an order may be left, and no other run with the same key is in flight, which would
+    /// resolve it.
     pub(crate) fn needs_compensation(&self) -> bool {
         self.compensated == Compensated::Pending && self.reason.code != api::IDEMPOTENCY_IN_PROGRESS
     }
 
-    /// The failure and the body that the caller is answered with.
-    pub(crate) fn into_answer(self) -> (Failure, FailureReason) {
+    /// Returns the failure and the reason for the response body.
+    pub(crate) fn into_response(self) -> (Failure, FailureReason) {
         let Self { step, attempts, mut reason, compensated, order_id, key_spent } = self;
         let code = reason.code;
         let pending = compensated == Compensated::Pending;
-        // Of these two, the caller has to know regardless of what is left.
+        // These two codes are reported even if an order may be left.
         if pending && ![api::IDEMPOTENCY_IN_PROGRESS, api::UPSTREAM_AUTH].contains(&code) {
             reason = documented(api::COMPENSATION_PENDING);
         }
-        let key_is_good = compensated == Compensated::NotNeeded && !key_spent;
-        let passes = pending || key_is_good && may_pass(code);
-        if passes {
-            reason = reason.retry_after(SOON);
+        let is_key_usable = compensated == Compensated::NotNeeded && !key_spent;
+        let is_retriable = pending || is_key_usable && is_transient(code);
+        if is_retriable {
+            reason = reason.retry_after(RETRY_AFTER);
         }
         let body = FailureReason {
             code: reason.code.name.to_owned(),
@@ -63,30 +64,30 @@ impl SagaFailure {
             attempts,
             order_id: order_id.and_then(|id| id.try_into().ok()),
             compensated,
-            // Waiting alone brings no stock, but somebody may add some.
-            safe_to_retry: passes || key_is_good && code == api::INSUFFICIENT_STOCK,
+            // Stock may be added later, so a retry is safe; waiting alone does not help, so there is no Retry-After.
+            safe_to_retry: is_retriable || is_key_usable && code == api::INSUFFICIENT_STOCK,
             details: reason.details.clone(),
         };
         (reason, body)
     }
 }
 
-/// Whether the same request can succeed in a moment, if nothing is left of this one.
-fn may_pass(code: ErrorCode) -> bool {
+/// Whether the same request may succeed shortly, provided that this one left nothing behind.
+fn is_transient(code: ErrorCode) -> bool {
     [api::IDEMPOTENCY_IN_PROGRESS, api::UPSTREAM_AUTH, api::UPSTREAM_UNAVAILABLE, api::UPSTREAM_TIMEOUT].contains(&code)
 }
 
-/// Failure with this code, in the words of the document.
+/// Returns a failure with this code and its documented message.
 pub(crate) fn documented(code: ErrorCode) -> Failure {
     Failure::new(code, code.meaning)
 }
 
-/// Code for a fault of asking for the customer.
+/// Returns the code for a fault while reading the customer.
 pub(crate) fn validate_code(fault: &Fault<customers_client::types::Error>) -> ErrorCode {
-    if fault.has_code(codes::CUSTOMER_NOT_FOUND) { api::CUSTOMER_NOT_FOUND } else { any_code(fault) }
+    if fault.has_code(codes::CUSTOMER_NOT_FOUND) { api::CUSTOMER_NOT_FOUND } else { common_code(fault) }
 }
 
-/// Failure for a fault of the create. Passes on what the orders service reports of products, and nothing else.
+/// Returns the failure for a fault of the create. Passes on the message and details of product errors only.
 pub(crate) fn create_failure(fault: &Fault<orders_client::types::Error>) -> Failure {
     let code = match fault.code() {
         Some(codes::CUSTOMER_NOT_FOUND) => api::CUSTOMER_NOT_FOUND,
@@ -94,7 +95,7 @@ pub(crate) fn create_failure(fault: &Fault<orders_client::types::Error>) -> Fail
         Some(codes::INSUFFICIENT_STOCK) => api::INSUFFICIENT_STOCK,
         Some(codes::IDEMPOTENCY_KEY_REUSED) => common_contract::codes::IDEMPOTENCY_KEY_REUSED,
         Some(codes::IDEMPOTENCY_KEY_ABANDONED) => api::IDEMPOTENCY_KEY_SPENT,
-        _ => any_code(fault),
+        _ => common_code(fault),
     };
     match fault.body() {
         Some(body) if [api::PRODUCT_NOT_FOUND, api::INSUFFICIENT_STOCK].contains(&code) => {
@@ -105,9 +106,9 @@ pub(crate) fn create_failure(fault: &Fault<orders_client::types::Error>) -> Fail
     }
 }
 
-/// Code for a fault of the confirmation.
+/// Returns the code for a fault of the confirm.
 pub(crate) fn confirm_code(fault: &Fault<orders_client::types::Error>) -> ErrorCode {
-    match any_code(fault) {
+    match common_code(fault) {
         _ if fault.has_code(codes::ORDER_CANCELED) => api::ORDER_CANCELED,
         api::UPSTREAM_UNAVAILABLE => api::CONFIRM_FAILED,
         api::UPSTREAM_TIMEOUT => api::CONFIRM_TIMEOUT,
@@ -115,16 +116,17 @@ pub(crate) fn confirm_code(fault: &Fault<orders_client::types::Error>) -> ErrorC
     }
 }
 
-/// Code for a fault of looking for an earlier order. No refusal is final: the order is there or it is not.
+/// Returns the code for a fault while looking for an earlier order. A refused lookup does not prove that there is no order,
+/// so it is reported as unavailable.
 pub(crate) fn lookup_code(fault: &Fault<orders_client::types::Error>) -> ErrorCode {
-    match any_code(fault) {
+    match common_code(fault) {
         api::UPSTREAM_INVALID => api::UPSTREAM_UNAVAILABLE,
         code => code,
     }
 }
 
-/// Code for a fault of any step.
-fn any_code<E: Coded>(fault: &Fault<E>) -> ErrorCode {
+/// Returns the code for a fault that means the same in every step.
+fn common_code<E: Coded>(fault: &Fault<E>) -> ErrorCode {
     match fault {
         Fault::TimedOut => api::UPSTREAM_TIMEOUT,
         Fault::Answered { status: 401 | 403, .. } => api::UPSTREAM_AUTH,
@@ -141,10 +143,10 @@ mod tests {
 
     use super::*;
 
-    const BY_ORDERS: &str = "reported by orders";
+    const ORDERS_MESSAGE: &str = "message of the orders service";
 
-    /// An error answer of a service, in the shape of either client.
-    fn answered<E: From<Body>>(status: u16, code: &'static str) -> Fault<E> {
+    /// Error response of a service, as the type of either client.
+    fn error_response<E: From<Body>>(status: u16, code: &'static str) -> Fault<E> {
         Fault::Answered { status, retry_after: None, body: Some(E::from(Body(code))) }
     }
 
@@ -153,59 +155,59 @@ mod tests {
     impl From<Body> for orders_client::types::Error {
         fn from(Body(code): Body) -> Self {
             let detail = orders_client::types::Detail::builder().available(2);
-            let body = Self::builder().message(BY_ORDERS).details([detail]);
+            let body = Self::builder().message(ORDERS_MESSAGE).details([detail]);
             body.error_code(code.to_owned()).request_id("").try_into().unwrap()
         }
     }
 
     impl From<Body> for customers_client::types::Error {
         fn from(Body(code): Body) -> Self {
-            let body = Self::builder().message("reported by customers");
+            let body = Self::builder().message("message of the customers service");
             body.error_code(code.to_owned()).request_id("").try_into().unwrap()
         }
     }
 
-    /// Faults that mean the same at every step, unless a step knows better.
-    fn anywhere<E: From<Body>>() -> [(Fault<E>, ErrorCode); 11] {
+    /// Faults with the code that applies in every step without an override.
+    fn common_faults<E: From<Body>>() -> [(Fault<E>, ErrorCode); 11] {
         [
             (Fault::NotSent, api::UPSTREAM_UNAVAILABLE),
             (Fault::Broken, api::UPSTREAM_UNAVAILABLE),
-            (answered(500, "internal"), api::UPSTREAM_UNAVAILABLE),
-            (answered(503, "unavailable"), api::UPSTREAM_UNAVAILABLE),
+            (error_response(500, "internal"), api::UPSTREAM_UNAVAILABLE),
+            (error_response(503, "unavailable"), api::UPSTREAM_UNAVAILABLE),
             (Fault::TimedOut, api::UPSTREAM_TIMEOUT),
-            (answered(401, "unauthorized"), api::UPSTREAM_AUTH),
+            (error_response(401, "unauthorized"), api::UPSTREAM_AUTH),
             (Fault::Answered { status: 403, retry_after: None, body: None }, api::UPSTREAM_AUTH),
-            (answered(409, "idempotency_in_progress"), api::IDEMPOTENCY_IN_PROGRESS),
-            (answered(400, "invalid_request"), api::UPSTREAM_INVALID),
-            (answered(404, "order_not_found"), api::UPSTREAM_INVALID),
+            (error_response(409, "idempotency_in_progress"), api::IDEMPOTENCY_IN_PROGRESS),
+            (error_response(400, "invalid_request"), api::UPSTREAM_INVALID),
+            (error_response(404, "order_not_found"), api::UPSTREAM_INVALID),
             (Fault::Invalid(String::new()), api::UPSTREAM_INVALID),
         ]
     }
 
-    fn details_of_orders() -> Vec<Detail> {
+    fn orders_details() -> Vec<Detail> {
         vec![Detail { available: Some(2), ..Detail::default() }]
     }
 
-    /// Asserts that this is the failure with this code, and that only what orders reports of products is passed on.
+    /// Asserts the code, and that only product errors pass on the message and details of the orders service.
     #[track_caller]
-    fn is_reported(failure: &Failure, code: ErrorCode) {
+    fn assert_failure(failure: &Failure, code: ErrorCode) {
         let (message, details) = match code {
-            api::PRODUCT_NOT_FOUND | api::INSUFFICIENT_STOCK => (BY_ORDERS, details_of_orders()),
+            api::PRODUCT_NOT_FOUND | api::INSUFFICIENT_STOCK => (ORDERS_MESSAGE, orders_details()),
             code => (code.meaning, Vec::new()),
         };
         assert_eq!((failure.code, &*failure.message, &failure.details), (code, message, &details));
     }
 
     #[test]
-    fn only_a_missing_customer_is_the_callers_fault_when_the_customer_is_validated() {
-        for (fault, code) in anywhere() {
+    fn validate_passes_on_only_customer_not_found() {
+        for (fault, code) in common_faults() {
             assert_eq!(validate_code(&fault), code);
         }
-        assert_eq!(validate_code(&answered(404, "customer_not_found")), api::CUSTOMER_NOT_FOUND);
+        assert_eq!(validate_code(&error_response(404, "customer_not_found")), api::CUSTOMER_NOT_FOUND);
     }
 
     #[test]
-    fn refusals_of_a_create_are_passed_on() {
+    fn create_passes_on_refusals() {
         let refusals = [
             (404, "customer_not_found", api::CUSTOMER_NOT_FOUND),
             (404, "product_not_found", api::PRODUCT_NOT_FOUND),
@@ -213,15 +215,15 @@ mod tests {
             (422, "idempotency_key_reused", IDEMPOTENCY_KEY_REUSED),
             (409, "idempotency_key_abandoned", api::IDEMPOTENCY_KEY_SPENT),
         ];
-        let refusals = refusals.map(|(status, name, code)| (answered(status, name), code));
-        for (fault, code) in anywhere().into_iter().chain(refusals) {
-            is_reported(&create_failure(&fault), code);
+        let refusals = refusals.map(|(status, name, code)| (error_response(status, name), code));
+        for (fault, code) in common_faults().into_iter().chain(refusals) {
+            assert_failure(&create_failure(&fault), code);
         }
     }
 
     #[test]
-    fn an_order_that_was_not_confirmed_says_whether_time_was_the_reason() {
-        for (fault, code) in anywhere() {
+    fn confirm_distinguishes_timeout_from_failure() {
+        for (fault, code) in common_faults() {
             let code = match code {
                 api::UPSTREAM_UNAVAILABLE => api::CONFIRM_FAILED,
                 api::UPSTREAM_TIMEOUT => api::CONFIRM_TIMEOUT,
@@ -229,24 +231,24 @@ mod tests {
             };
             assert_eq!(confirm_code(&fault), code);
         }
-        assert_eq!(confirm_code(&answered(409, "order_canceled")), api::ORDER_CANCELED);
+        assert_eq!(confirm_code(&error_response(409, "order_canceled")), api::ORDER_CANCELED);
     }
 
     #[test]
-    fn a_lookup_that_is_refused_may_pass() {
-        for (fault, code) in anywhere() {
+    fn refused_lookup_is_reported_as_unavailable() {
+        for (fault, code) in common_faults() {
             let code = if code == api::UPSTREAM_INVALID { api::UPSTREAM_UNAVAILABLE } else { code };
             assert_eq!(lookup_code(&fault), code);
         }
     }
 
-    /// Every reason, its status and code, and whether the same request may be retried if nothing was done.
-    fn all() -> [(Failure, u16, &'static str, bool); 14] {
-        let of_products = |code: ErrorCode| create_failure(&answered(code.status, code.name));
+    /// Every reason, its status and code, and whether a retry is safe if nothing was done.
+    fn all_reasons() -> [(Failure, u16, &'static str, bool); 14] {
+        let product_error = |code: ErrorCode| create_failure(&error_response(code.status, code.name));
         [
             (documented(api::CUSTOMER_NOT_FOUND), 404, "customer_not_found", false),
-            (of_products(api::PRODUCT_NOT_FOUND), 404, "product_not_found", false),
-            (of_products(api::INSUFFICIENT_STOCK), 409, "insufficient_stock", true),
+            (product_error(api::PRODUCT_NOT_FOUND), 404, "product_not_found", false),
+            (product_error(api::INSUFFICIENT_STOCK), 409, "insufficient_stock", true),
             (documented(IDEMPOTENCY_KEY_REUSED), 422, "idempotency_key_reused", false),
             (documented(api::IDEMPOTENCY_KEY_SPENT), 409, "idempotency_key_spent", false),
             (documented(api::IDEMPOTENCY_IN_PROGRESS), 409, "idempotency_in_progress", true),
@@ -261,12 +263,12 @@ mod tests {
         ]
     }
 
-    fn answer(reason: Failure, compensated: Compensated, key_spent: bool) -> (Failure, FailureReason) {
+    fn response(reason: Failure, compensated: Compensated, key_spent: bool) -> (Failure, FailureReason) {
         let failed = SagaFailure { compensated, key_spent, ..SagaFailure::new(Step::Create, 3, reason) };
-        let (failure, body) = failed.into_answer();
-        // Waiting alone brings no stock.
-        let soon = body.safe_to_retry && failure.code != api::INSUFFICIENT_STOCK;
-        assert_eq!(failure.retry_after, soon.then_some(Duration::from_secs(1)));
+        let (failure, body) = failed.into_response();
+        // Waiting alone adds no stock.
+        let has_retry_after = body.safe_to_retry && failure.code != api::INSUFFICIENT_STOCK;
+        assert_eq!(failure.retry_after, has_retry_after.then_some(Duration::from_secs(1)));
         assert_eq!((body.step, body.attempts, body.compensated), (Step::Create, 3, compensated));
         assert_eq!(
             (&*body.code, &body.message, &body.details),
@@ -277,44 +279,44 @@ mod tests {
     }
 
     #[test]
-    fn while_nothing_was_done_the_reason_decides_whether_a_retry_is_safe() {
-        for (reason, status, code, may_pass) in all() {
+    fn without_effects_the_reason_decides_whether_a_retry_is_safe() {
+        for (reason, status, code, is_safe) in all_reasons() {
             let expected = reason.code;
-            let (failure, body) = answer(reason, Compensated::NotNeeded, false);
-            is_reported(&failure, expected);
-            assert_eq!((failure.code.status, failure.code.name, body.safe_to_retry), (status, code, may_pass));
+            let (failure, body) = response(reason, Compensated::NotNeeded, false);
+            assert_failure(&failure, expected);
+            assert_eq!((failure.code.status, failure.code.name, body.safe_to_retry), (status, code, is_safe));
         }
     }
 
     #[test]
-    fn a_key_that_was_abandoned_or_whose_order_was_canceled_is_not_safe_to_retry() {
+    fn spent_key_is_not_safe_to_retry() {
         for compensated in [Compensated::NotNeeded, Compensated::Done] {
-            for (reason, status, code, _) in all() {
-                let (failure, body) = answer(reason, compensated, true);
+            for (reason, status, code, _) in all_reasons() {
+                let (failure, body) = response(reason, compensated, true);
                 assert_eq!((failure.code.status, failure.code.name, body.safe_to_retry), (status, code, false));
             }
         }
     }
 
     #[test]
-    fn an_order_that_may_be_left_is_pending_and_safe_to_retry() {
-        for (reason, status, code, _) in all() {
+    fn pending_compensation_is_safe_to_retry() {
+        for (reason, status, code, _) in all_reasons() {
             let expected = match reason.code {
                 api::IDEMPOTENCY_IN_PROGRESS | api::UPSTREAM_AUTH => (status, code),
                 _ => (504, "compensation_pending"),
             };
-            let (failure, body) = answer(reason, Compensated::Pending, false);
+            let (failure, body) = response(reason, Compensated::Pending, false);
             assert_eq!((failure.code.status, failure.code.name, body.safe_to_retry), (expected.0, expected.1, true));
             assert_eq!(failure.details, []);
         }
     }
 
     #[test]
-    fn the_step_that_failed_and_its_order_are_reported() {
+    fn failed_step_and_order_id_are_reported() {
         for step in [Step::Validate, Step::Create, Step::Confirm] {
             let failed =
                 SagaFailure { order_id: Some(7), ..SagaFailure::new(step, 1, documented(api::UPSTREAM_TIMEOUT)) };
-            let body = failed.into_answer().1;
+            let body = failed.into_response().1;
             assert_eq!((body.step, body.order_id), (step, 7_i64.try_into().ok()));
         }
     }

@@ -1,6 +1,6 @@
-//! What both fronts answer with: from who is calling and what was sent to the status and the bytes.
+//! Request handling shared by the local server and the Lambda function: authentication, the saga, and the response.
 //!
-//! Nothing here knows which front a request came through.
+//! Independent of how a request arrives.
 
 use common_contract::{Failure, Health, OrderId, Readiness, codes};
 use common_http::{CreatedAnswer, OkAnswer};
@@ -15,7 +15,7 @@ use crate::create_and_confirm::CreateAndConfirm;
 use crate::metrics;
 use crate::upstreams::Upstreams;
 
-/// State between requests.
+/// State shared by all requests.
 pub struct Orchestrator {
     pub(crate) runtime: Runtime,
     pub(crate) auth: Auth,
@@ -23,21 +23,21 @@ pub struct Orchestrator {
     pub(crate) upstreams: Upstreams,
 }
 
-/// A failure, and the reason that its body gives. Without a reason no step was taken.
-struct Failed {
+/// FailedRequest request. Without a `reason`, no step of the saga ran.
+struct FailedRequest {
     failure: Failure,
     reason: Option<FailureReason>,
-    /// The body's correlation id, which a header need not be able to carry.
+    /// Correlation id for the response body; may be invalid in a header.
     correlation_id: Option<String>,
 }
 
-impl From<Failure> for Failed {
+impl From<Failure> for FailedRequest {
     fn from(failure: Failure) -> Self {
         Self { failure, reason: None, correlation_id: None }
     }
 }
 
-impl ErrorResponse for Failed {
+impl ErrorResponse for FailedRequest {
     fn failure(&self) -> &Failure {
         &self.failure
     }
@@ -49,7 +49,7 @@ impl ErrorResponse for Failed {
 }
 
 impl Orchestrator {
-    /// The operation itself. Where there is a moment from which on nobody hears the answer, it comes before.
+    /// Runs the saga for a request. With `answer_by`, responds before that time.
     pub(crate) async fn create_and_confirm(
         &self,
         call: &Call,
@@ -61,29 +61,29 @@ impl Orchestrator {
             let data = async { self.run_saga(call, &self.principal(call)?, &body?, answer_by).await };
             match data.await {
                 Ok(data) => Ok(CreatedAnswer::created(Success { success: true, correlation_id, data })?),
-                Err(failed) => Err(Failed { correlation_id: Some(correlation_id), ..failed }),
+                Err(failed) => Err(FailedRequest { correlation_id: Some(correlation_id), ..failed }),
             }
         };
         call.answer(work).await
     }
 
-    /// Whether the process answers.
+    /// Reports that the process responds.
     pub(crate) async fn health(&self, call: &Call) -> OkAnswer<Health> {
-        let work = async { Ok::<_, Failed>(OkAnswer::ok(Health::ok())?) };
+        let work = async { Ok::<_, FailedRequest>(OkAnswer::ok(Health::ok())?) };
         call.answer(work).await
     }
 
-    /// Whether the service can work.
+    /// Reports whether the service is not draining and both upstreams are ready.
     pub(crate) async fn readiness(&self, call: &Call) -> OkAnswer<Readiness> {
         let work = async {
             self.runtime.refuse_while_draining()?;
             self.upstreams.ready(call).await?;
-            Ok::<_, Failed>(OkAnswer::ok(Readiness::ready())?)
+            Ok::<_, FailedRequest>(OkAnswer::ok(Readiness::ready())?)
         };
         call.answer(work).await
     }
 
-    /// Under which name the caller's keys are kept. On a developer's machine nobody has to show who they are.
+    /// Returns the principal that scopes the caller's idempotency keys. The development profile accepts anonymous callers.
     fn principal(&self, call: &Call) -> Result<String, Failure> {
         let caller: Option<Caller<Operator>> = match self.profile {
             Profile::Production => Some(self.auth.caller(call)?),
@@ -98,13 +98,13 @@ impl Orchestrator {
         principal: &str,
         request: &Request,
         answer_by: Option<Instant>,
-    ) -> Result<Outcome, Failed> {
+    ) -> Result<Outcome, FailedRequest> {
         let deadlines = self.upstreams.policy.deadlines(answer_by);
-        let deadlines = deadlines.ok_or_else(|| Failure::unavailable("too little time is left to begin"))?;
+        let deadlines = deadlines.ok_or_else(|| Failure::unavailable("the time left is too short to run the saga"))?;
         let result = CreateAndConfirm::new(&self.upstreams, call, principal, request, deadlines).run().await;
-        metrics::ended(&result);
+        metrics::record_outcome(&result);
         result.map_err(|failed| {
-            let (failure, reason) = failed.into_answer();
+            let (failure, reason) = failed.into_response();
             tracing::warn!(
                 step = ?reason.step,
                 attempts = reason.attempts,
@@ -113,13 +113,13 @@ impl Orchestrator {
                 code = reason.code,
                 "the saga failed"
             );
-            Failed { reason: Some(reason), ..failure.into() }
+            FailedRequest { reason: Some(reason), ..failure.into() }
         })
     }
 }
 
-/// The body's correlation id, else the header's, else the request's. One that no header can carry is still shown in the
-/// answer's body.
+/// Returns the correlation id of the body, or else of the header, or else of the request. An id of the body that is invalid
+/// in a header still appears in the response body.
 fn correlation_id(call: &Call, body: Option<&Request>) -> String {
     let given = body.and_then(|body| body.correlation_id.as_ref());
     if let Some(id) = given {
@@ -128,19 +128,19 @@ fn correlation_id(call: &Call, body: Option<&Request>) -> String {
     given.map_or(call.correlation_id(), |id| id.as_str()).to_owned()
 }
 
-/// Without a saga's reason, nothing was done. The exception is a bug of ours, which may have struck at any step: there the
-/// same key finds out what was done.
+/// Returns the response body. Without a reason from the saga, nothing was done. An internal error is the exception: it may
+/// have occurred in any step, so it is reported as pending, and a retry with the same key resolves it.
 fn failure_body(correlation_id: &str, failure: &Failure, reason: Option<&FailureReason>) -> FailureBody {
-    let is_bug = failure.code == codes::INTERNAL;
-    let before_any_step = || FailureReason {
+    let is_internal = failure.code == codes::INTERNAL;
+    let without_steps = || FailureReason {
         code: failure.code.name.to_owned(),
         message: failure.message.clone(),
         step: Step::Input,
         attempts: 0,
         order_id: None,
-        compensated: if is_bug { Compensated::Pending } else { Compensated::NotNeeded },
+        compensated: if is_internal { Compensated::Pending } else { Compensated::NotNeeded },
         safe_to_retry: failure.code.status >= 500,
         details: failure.details.clone(),
     };
-    FailureBody::new(correlation_id, failure.code.status, reason.cloned().unwrap_or_else(before_any_step))
+    FailureBody::new(correlation_id, failure.code.status, reason.cloned().unwrap_or_else(without_steps))
 }

@@ -1,8 +1,7 @@
-//! The front on AWS Lambda, behind API Gateway (REST or HTTP), a function URL or a load balancer.
+//! AWS Lambda function, invoked through API Gateway (REST or HTTP), a function URL or a load balancer.
 //!
-//! Answers what the local server answers: same statuses, same bytes. What dropshot does for that one is done here:
-//! finding the operation, and naming the request. lambda_http knows how requests come and answers go; `event` makes of
-//! each event one that it can take.
+//! Returns the same statuses and bodies as the local server. This module does what dropshot does there: it routes the
+//! request and sets the request id. lambda_http converts events and responses; `event` sanitizes each event first.
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -26,51 +25,52 @@ use tokio::time::Instant;
 use crate::event::{self, NotBase64};
 use crate::{Config, Orchestrator};
 
-/// What the function offers.
+/// Operations of the function.
 enum Operation {
     CreateAndConfirm,
     Health,
     Readiness,
 }
 
-/// The function's whole life.
+/// Runs the function until the runtime stops it.
 pub async fn run(config: impl FnOnce(Runtime) -> Result<Config, RunError>) -> ExitCode {
     common_server::init_logs();
     let orchestrator =
         Runtime::from_env("orchestrator", &Env::process()).and_then(|runtime| Orchestrator::new(config(runtime)?));
     let orchestrator = match orchestrator {
         Ok(orchestrator) => orchestrator,
-        Err(error) => return failed(&error),
+        Err(error) => return exit_with_error(&error),
     };
-    // In a box, or the compiler gives up on how large the runtime's future is.
+    // Boxed: otherwise the compiler fails to compute the size of the runtime's future.
     match lambda_runtime::run(service_fn(|event| Box::pin(answer(&orchestrator, event)))).await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(&*error),
+        Err(error) => exit_with_error(&*error),
     }
 }
 
-fn failed(error: &dyn std::error::Error) -> ExitCode {
+fn exit_with_error(error: &dyn std::error::Error) -> ExitCode {
     eprintln!("orchestrator: {error}");
     ExitCode::FAILURE
 }
 
-/// Answers one event.
+/// Handles one event.
 ///
 /// # Errors
 ///
-/// Where the event is no HTTP request: whoever sends such events counts on being told of a failure, and would take an answer of
-/// any kind for a success.
+/// Fails if the event is not an HTTP request: the sender of another event, such as a queue, would take any response as
+/// success.
 pub async fn answer(orchestrator: &Orchestrator, event: LambdaEvent<Value>) -> Result<Value, Diagnostic> {
     let LambdaEvent { payload, context } = event;
-    let (request, body) = event::read(payload).map_err(|_| Diagnostic {
+    let (request, body) = event::parse(payload).map_err(|_| Diagnostic {
         error_type: "NotAnHttpRequest".to_owned(),
-        error_message: "the event is no HTTP request of API Gateway, a function URL or a load balancer".to_owned(),
+        error_message: "the event is not an HTTP request from API Gateway, a function URL or a load balancer"
+            .to_owned(),
     })?;
     let respond = async |request| Ok::<_, Infallible>(respond(orchestrator, &request, &body, &context).await);
-    let Ok(answer) = Adapter::from(service_fn(respond)).call(LambdaEvent::new(request, context.clone())).await;
-    // From the moment of the answer on, the process may be frozen.
+    let Ok(response) = Adapter::from(service_fn(respond)).call(LambdaEvent::new(request, context.clone())).await;
+    // Lambda may freeze the process as soon as it has the response.
     orchestrator.runtime.flush_spans().await;
-    serde_json::to_value(answer).map_err(|error| error.to_string().into())
+    serde_json::to_value(response).map_err(|error| error.to_string().into())
 }
 
 async fn respond(
@@ -79,18 +79,18 @@ async fn respond(
     body: &event::Body,
     context: &Context,
 ) -> Response<Body> {
-    let mut response = match find(request) {
-        Ok(operation) => carry_out(orchestrator, &operation, request, body, context).await,
+    let mut response = match route(request) {
+        Ok(operation) => execute(orchestrator, &operation, request, body, context).await,
         Err(error) => error.into_response(&context.request_id),
     };
     if let Ok(id) = HeaderValue::from_str(&context.request_id) {
         response.headers_mut().insert("x-request-id", id);
     }
-    // A server leaves it out by itself.
+    // hyper omits the body of a HEAD response in the local server; here it must be removed.
     if request.method() == Method::HEAD { response.map(|_| Body::empty()) } else { response }
 }
 
-async fn carry_out(
+async fn execute(
     orchestrator: &Orchestrator,
     operation: &Operation,
     request: &Request,
@@ -104,31 +104,33 @@ async fn carry_out(
     match operation {
         Operation::CreateAndConfirm => {
             let call = call("order_create_and_confirm");
-            orchestrator.create_and_confirm(&call, read(request, body), deadline(context)).await.into_response()
+            orchestrator.create_and_confirm(&call, parse_body(request, body), deadline(context)).await.into_response()
         }
         Operation::Health => orchestrator.health(&call("health_view")).await.into_response(),
         Operation::Readiness => orchestrator.readiness(&call("readiness_view")).await.into_response(),
     }
 }
 
-fn read(request: &Request, body: &event::Body) -> Result<CreateAndConfirm, Failure> {
-    let not_base64 = |NotBase64: &_| Failure::new(codes::INVALID_REQUEST, "the body is not Base64, as the event says");
+fn parse_body(request: &Request, body: &event::Body) -> Result<CreateAndConfirm, Failure> {
+    let not_base64 = |NotBase64: &_| {
+        Failure::new(codes::INVALID_REQUEST, "the body is not valid Base64, although the event declares it as Base64")
+    };
     json_body(request.headers(), body.as_ref().map_err(not_base64)?, MAX_BODY_BYTES)
 }
 
-/// When the platform ends the invocation. The emulator of cargo-lambda says ten minutes after the beginning of 1970, whenever
-/// it is: that is none.
+/// Returns the time at which the platform ends the invocation. The emulator of cargo-lambda sends ten minutes after the Unix
+/// epoch instead of a real deadline, which counts as none.
 fn deadline(context: &Context) -> Option<Instant> {
-    const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
-    let since_1970 = Duration::from_millis(context.deadline);
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let since_epoch = Duration::from_millis(context.deadline);
     let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
-    if since_1970 < A_DAY { None } else { Instant::now().checked_add(since_1970.saturating_sub(now)) }
+    if since_epoch < DAY { None } else { Instant::now().checked_add(since_epoch.saturating_sub(now)) }
 }
 
-/// The operation at the path, if it is offered under the method.
-fn find(request: &Request) -> Result<Operation, HttpError> {
-    let offered = paths(request).find_map(|path| at(&path));
-    let (method, operation) = offered.ok_or_else(|| HttpError::for_not_found(None, String::new()))?;
+/// Returns the operation for the path and method.
+fn route(request: &Request) -> Result<Operation, HttpError> {
+    let found = candidate_paths(request).find_map(|path| match_path(&path));
+    let (method, operation) = found.ok_or_else(|| HttpError::for_not_found(None, String::new()))?;
     if *request.method() == method {
         return Ok(operation);
     }
@@ -138,9 +140,9 @@ fn find(request: &Request) -> Result<Operation, HttpError> {
     Err(error)
 }
 
-/// The path that was asked for, as it may have to be read: as it came; without the stage, which a gateway puts in front;
-/// without the rest of a custom domain's base path, where the gateway's own route says what is behind it.
-fn paths(request: &Request) -> impl Iterator<Item = Cow<'_, str>> {
+/// Returns the paths under which the request may have to be routed: the path of the event; the path without the stage that
+/// a gateway prepends; and the path of the gateway's route, which lacks a custom domain's base path.
+fn candidate_paths(request: &Request) -> impl Iterator<Item = Cow<'_, str>> {
     let (stage, route) = match request.request_context_ref() {
         Some(RequestContext::ApiGatewayV1(context)) => (context.stage.as_deref(), context.resource_path.as_deref()),
         Some(RequestContext::ApiGatewayV2(context)) => (context.stage.as_deref(), context.route_key.as_deref()),
@@ -148,19 +150,20 @@ fn paths(request: &Request) -> impl Iterator<Item = Cow<'_, str>> {
     };
     let path = request.raw_http_path();
     let without_stage = stage.and_then(|stage| path.strip_prefix('/')?.strip_prefix(stage));
-    let as_it_came = [Some(path), without_stage.filter(|rest| rest.starts_with('/'))].into_iter().flatten();
-    as_it_came.map(Cow::Borrowed).chain(route.and_then(|route| routed(request, route)))
+    let unrouted = [Some(path), without_stage.filter(|rest| rest.starts_with('/'))].into_iter().flatten();
+    unrouted.map(Cow::Borrowed).chain(route.and_then(|route| path_from_route(request, route)))
 }
 
-/// The path by the route that the gateway chose: `/orders` or `POST /orders`, or `/{proxy+}` with what it stands for.
-fn routed<'r>(request: &'r Request, route: &'r str) -> Option<Cow<'r, str>> {
+/// Returns the path of the route that the gateway matched (`/orders` or `POST /orders`), with `{proxy+}` replaced by its
+/// value.
+fn path_from_route<'r>(request: &'r Request, route: &'r str) -> Option<Cow<'r, str>> {
     let route = route.rsplit(' ').next()?;
     let Some((before, _)) = route.split_once("{proxy+}") else { return Some(Cow::Borrowed(route)) };
     let proxy = request.path_parameters_ref()?.first("proxy")?;
     Some(Cow::Owned(format!("{before}{proxy}")))
 }
 
-fn at(path: &str) -> Option<(Method, Operation)> {
+fn match_path(path: &str) -> Option<(Method, Operation)> {
     let segments = path.split('/').filter(|segment| !segment.is_empty());
     let segments: Vec<_> = segments.map(|segment| percent_decode_str(segment).decode_utf8_lossy()).collect();
     match segments.iter().map(Cow::as_ref).collect::<Vec<_>>()[..] {

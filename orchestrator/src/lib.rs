@@ -1,9 +1,14 @@
-//! Create-and-confirm as a saga, behind a local server and AWS Lambda.
+//! Saga that creates and confirms an order, as a local server and an AWS Lambda function.
 //!
-//! `create_and_confirm` is the saga, from top to bottom; `failure` gives each way to fail its error code, `wire` converts
-//! types, `policy` has the time limits and `upstreams` the clients. `handler` decides every answer; `local` and `lambda`
-//! only carry requests to it, and `event` prepares those that come to `lambda`.
-//! The contract itself is the `orchestrator-api` crate. There is no store: the orders service keeps all state.
+//! - `create_and_confirm`: the saga.
+//! - `failure`: error codes of its failures.
+//! - `wire`: type conversions.
+//! - `policy`: time limits.
+//! - `upstreams`: clients.
+//! - `handler`: request handling, shared by `local` (dropshot) and `lambda`.
+//! - `event`: sanitizes events for `lambda`.
+//!
+//! The `orchestrator-api` crate defines the contract. The service has no store: the orders service keeps all state.
 
 mod create_and_confirm;
 mod event;
@@ -30,16 +35,16 @@ use upstreams::Upstreams;
 pub use handler::Orchestrator;
 pub use policy::Policy;
 
-/// Where it listens when `PORT` does not say.
+/// Port to listen on if `PORT` is not set.
 pub const DEFAULT_PORT: u16 = 3003;
 
-/// How long requests may take to end when the server stops: a saga has 20 s, after the body that asks for it.
+/// Time limit for requests in flight when the server stops: receiving a body, then a saga, which has 20 s.
 const CLOSED_WITHIN: Duration = Duration::from_secs(28);
 
-/// What the service promises, shown under `/docs`.
+/// OpenAPI document, served under `/docs`.
 const DOCUMENT: &str = include_str!("../../specs/orchestrator.json");
 
-/// What the service is told by its environment.
+/// Settings of the service.
 pub struct Config {
     bind_address: SocketAddr,
     auth: Auth,
@@ -49,17 +54,17 @@ pub struct Config {
     orders_base: String,
     /// Time limits and retries.
     pub policy: Policy,
-    /// The default, unless the process shares one with the server.
+    /// Runtime of the process. `from_env` sets the default; the program replaces it.
     pub runtime: Runtime,
 }
 
 impl Config {
-    /// From `HOST`, `PORT` (3003 by default), `JWT_SECRET`, `JWT_SECRET_SECONDARY`, `SERVICE_TOKEN`, `SERVICE_TOKENS`,
+    /// Reads `HOST`, `PORT` (3003 by default), `JWT_SECRET`, `JWT_SECRET_SECONDARY`, `SERVICE_TOKEN`, `SERVICE_TOKENS`,
     /// `CUSTOMERS_API_BASE`, `ORDERS_API_BASE` and `PROFILE`.
     ///
     /// # Errors
     ///
-    /// Names the first setting that is bad or missing.
+    /// Names the first invalid or missing setting.
     pub fn from_env(env: &Env<'_>) -> Result<Self, RunError> {
         refuse_weak_secrets(env, None)?;
         Ok(Self {
@@ -76,16 +81,16 @@ impl Config {
 }
 
 impl Orchestrator {
-    /// Ready to answer. The services behind it need not be reachable yet.
+    /// Creates the service. The upstream services need not be reachable yet.
     ///
     /// # Errors
     ///
-    /// Where no TLS can be set up on this machine.
+    /// Fails if TLS cannot be initialized.
     pub fn new(config: Config) -> Result<Self, RunError> {
         let Config { bind_address: _, auth, profile, service_token, customers_base, orders_base, policy, runtime } =
             config;
         if profile == Profile::Development {
-            tracing::warn!("PROFILE is development: callers without credentials are let in");
+            tracing::warn!("PROFILE is development: callers without credentials are accepted");
         }
         metrics::describe();
         client_common::describe_metrics();
@@ -101,11 +106,11 @@ impl HasRuntime for Orchestrator {
     }
 }
 
-/// Starts to answer on a port.
+/// Starts the local server.
 ///
 /// # Errors
 ///
-/// Where the address cannot be listened on.
+/// Fails if TLS cannot be initialized or the address cannot be bound.
 pub fn start(config: Config) -> Result<Running<Orchestrator>, RunError> {
     let address = config.bind_address;
     let orchestrator = Orchestrator::new(config)?;

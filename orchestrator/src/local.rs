@@ -1,4 +1,4 @@
-//! The front for one's own machine and for containers: dropshot on a port.
+//! Local HTTP server (dropshot), for development and containers.
 
 use common_contract::{Health, Readiness};
 use common_http::{CreatedAnswer, JsonBody, OkAnswer};

@@ -1,4 +1,4 @@
-//! Runs the orchestrator from its environment: as a function where AWS Lambda says so, else as a local server.
+//! Runs the orchestrator: as a function if AWS Lambda sets `AWS_LAMBDA_RUNTIME_API`, otherwise as a local server.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! Metrics of sagas. No-ops where no exporter is installed.
+//! Saga metrics. No-ops without an installed exporter.
 
 use metrics::{counter, describe_counter};
 use orchestrator_api::{Compensated, Outcome, Step};
@@ -10,24 +10,24 @@ const RETRIES: &str = "saga_retries_total";
 
 const OUTCOMES: [&str; 5] = ["confirmed", "refused", "failed", "undone", "pending"];
 
-/// Describes the metrics and starts each at zero.
+/// Describes the metrics and initializes each series to zero.
 pub(crate) fn describe() {
     describe_counter!(
         RUNS,
-        "Sagas by outcome: confirmed; refused, with nothing done; failed, with nothing done; undone; pending, with an order \
+        "Sagas by outcome: confirmed; refused or failed, without effect; undone, that is compensated; pending, with an order \
          that may be left"
     );
-    describe_counter!(RETRIES, "Calls of a saga that were sent again, by step");
+    describe_counter!(RETRIES, "Retries of upstream calls, by saga step");
     for outcome in OUTCOMES {
         counter!(RUNS, "outcome" => outcome).increment(0);
     }
     for step in [Step::Validate, Step::Create, Step::Confirm] {
-        attempted(step, 1);
+        record_retries(step, 1);
     }
 }
 
-/// Counts the end of a saga.
-pub(crate) fn ended(result: &Result<Outcome, SagaFailure>) {
+/// Counts a finished saga by its outcome.
+pub(crate) fn record_outcome(result: &Result<Outcome, SagaFailure>) {
     let outcome = match result.as_ref().map_err(|failure| (failure.compensated, failure.reason.code.status)) {
         Ok(_) => "confirmed",
         Err((Compensated::NotNeeded, ..500)) => "refused",
@@ -38,8 +38,8 @@ pub(crate) fn ended(result: &Result<Outcome, SagaFailure>) {
     counter!(RUNS, "outcome" => outcome).increment(1);
 }
 
-/// Counts the retries of a step that took so many attempts.
-pub(crate) fn attempted(step: Step, attempts: u32) {
+/// Counts the retries of a step: its attempts without the first.
+pub(crate) fn record_retries(step: Step, attempts: u32) {
     let step = match step {
         Step::Input => "input",
         Step::Validate => "validate",

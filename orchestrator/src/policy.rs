@@ -1,16 +1,16 @@
-//! Time limits and retries of a saga.
+//! Time limits and retry policy of a saga.
 
 use std::time::Duration;
 
 use client_common::Retry;
 use tokio::time::Instant;
 
-/// Time limits and retries of a saga.
+/// Time limits and retry policy of a saga.
 #[derive(Debug, Clone, Copy)]
 pub struct Policy {
-    /// Retries of each call. Its `total` limits the whole saga, compensation included.
+    /// Retry policy of each call. Its `total` limits the whole saga, compensation included.
     pub retry: Retry,
-    /// The part of that time that is reserved for compensation.
+    /// Part of that total which is reserved for compensation.
     pub compensation: Duration,
     /// Time limit for connecting, within an attempt.
     pub connect: Duration,
@@ -26,33 +26,33 @@ impl Default for Policy {
     }
 }
 
-/// The ends of a saga's two phases.
+/// Deadlines of a saga's two phases.
 #[derive(Clone, Copy)]
 pub(crate) struct Deadlines {
     pub(crate) steps: Instant,
     pub(crate) compensation: Instant,
 }
 
-/// Reserved for sending the answer, once the saga has ended.
-const ANSWER: Duration = Duration::from_millis(500);
-/// A saga with less time than this is not started: its outcome would be unknown.
-const SHORTEST: Duration = Duration::from_secs(1);
+/// Time reserved for sending the response after the saga.
+const RESPONSE_RESERVE: Duration = Duration::from_millis(500);
+/// Minimum time for a saga. With less, its outcome would often be unknown, so it is not started.
+const MIN_TOTAL: Duration = Duration::from_secs(1);
 
 impl Policy {
-    /// The deadlines of a saga that starts now; none if too little time is left before `answer_by`. Where the saga gets less
-    /// than its usual time, the part for compensation shrinks in proportion.
+    /// Returns the deadlines of a saga that starts now, or `None` if too little time is left before `answer_by`. A saga with
+    /// less than `retry.total` reserves proportionally less for compensation.
     pub(crate) fn deadlines(&self, answer_by: Option<Instant>) -> Option<Deadlines> {
         let now = Instant::now();
-        let left = answer_by.map(|moment| moment.saturating_duration_since(now).saturating_sub(ANSWER));
+        let left = answer_by.map(|time| time.saturating_duration_since(now).saturating_sub(RESPONSE_RESERVE));
         let total = left.map_or(self.retry.total, |left| left.min(self.retry.total));
-        if total < SHORTEST {
+        if total < MIN_TOTAL {
             return None;
         }
         let compensation = self.compensation.mul_f64(total.div_duration_f64(self.retry.total));
         Some(Deadlines { steps: now + total.saturating_sub(compensation), compensation: now + total })
     }
 
-    /// The retries of a call that has to end by this deadline.
+    /// Returns the retry policy of a call that must end by the deadline.
     pub(crate) fn retry_until(&self, deadline: Instant) -> Retry {
         Retry { total: deadline.saturating_duration_since(Instant::now()), ..self.retry }
     }
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_has_four_attempts_of_two_seconds_with_short_backoffs() {
+    fn default_policy_allows_four_attempts_of_two_seconds() {
         let expected = Retry {
             attempts: 4,
             base_delay: Duration::from_millis(50),
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_call_ends_at_the_deadline_of_its_step() {
+    async fn call_stops_at_the_step_deadline() {
         let deadline = Instant::now() + Duration::from_secs(3);
         let silent = std::future::pending::<Result<(), Fault<Body>>>;
         let retry = Policy::default().retry_until(deadline);
@@ -96,7 +96,7 @@ mod tests {
         assert!(deadline.elapsed() < Duration::from_millis(10), "{:?}", deadline.elapsed());
     }
 
-    /// The time for steps and for the whole saga, if the answer is due within this many milliseconds.
+    /// Returns the time for the steps and for the whole saga if the response is due within this many milliseconds.
     fn time_limits(answer_within: Option<u64>) -> Option<(Duration, Duration)> {
         let now = Instant::now();
         let answer_by = answer_within.map(|millis| now + Duration::from_millis(millis));
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_saga_has_15_seconds_for_its_steps_and_5_more_for_compensation() {
+    async fn saga_gets_15_s_for_steps_and_5_s_for_compensation() {
         for enough in [None, Some(20_500), Some(28_000), Some(u64::MAX / 1_000_000)] {
             let expected = (Duration::from_secs(15), Duration::from_secs(20));
             assert_eq!(time_limits(enough), Some(expected), "{enough:?}");
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_saga_that_has_to_be_answered_sooner_reserves_a_quarter_of_its_time_for_compensation() {
+    async fn shorter_time_limit_reserves_a_quarter_for_compensation() {
         let seconds = |steps, total| Some((Duration::from_secs_f64(steps), Duration::from_secs_f64(total)));
         assert_eq!(time_limits(Some(20_499)), seconds(14.999_25, 19.999));
         assert_eq!(time_limits(Some(3_000)), seconds(1.875, 2.5));
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_saga_with_less_than_a_second_is_not_started() {
+    async fn saga_with_less_than_one_second_is_not_started() {
         for little in [1_499, 500, 0] {
             assert_eq!(time_limits(Some(little)), None, "{little}");
         }

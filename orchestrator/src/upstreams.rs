@@ -1,4 +1,4 @@
-//! The two services behind this one: clients for one request at a time, retry budgets and readiness.
+//! The customers and orders services: clients per request, retry budgets and readiness.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use crate::policy::Policy;
 
 /// Time limit for both readiness checks.
-const READY_LIMIT: Duration = Duration::from_millis(500);
+const READINESS_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Addresses, connections and retry budgets of the services.
 pub(crate) struct Upstreams {
@@ -22,7 +22,7 @@ pub(crate) struct Upstreams {
     pub(crate) policy: Policy,
     pub(crate) customers_retries: RetryBudget,
     pub(crate) orders_retries: RetryBudget,
-    /// Of its own, so that retries of steps leave enough for compensations.
+    /// Separate budget, so that retries of steps cannot exhaust it.
     pub(crate) compensation_retries: RetryBudget,
 }
 
@@ -45,7 +45,7 @@ impl Upstreams {
         })
     }
 
-    /// Clients with this service's credentials, in the caller's trace.
+    /// Returns clients that send this service's credentials and continue the caller's trace.
     pub(crate) fn clients(&self, call: &Call) -> (customers_client::Client, orders_client::Client) {
         let (traceparent, tracestate) = call.trace();
         let outbound = Outbound::new().bearer(self.service_token.expose_secret()).correlation_id(call.correlation_id());
@@ -60,17 +60,17 @@ impl Upstreams {
     /// Checks that both services are ready.
     pub(crate) async fn ready(&self, call: &Call) -> Result<(), Failure> {
         let (customers, orders) = self.clients(call);
-        let both = async {
+        let checks = async {
             tokio::join!(
                 client_common::send(customers.readiness_view().send()),
                 client_common::send(orders.readiness_view().send())
             )
         };
-        match timeout(READY_LIMIT, both).await {
+        match timeout(READINESS_TIMEOUT, checks).await {
             Ok((Ok(_), Ok(_))) => Ok(()),
             Ok((Err(_), _)) => Err(Failure::unavailable("the customers service is not ready")),
             Ok((_, Err(_))) => Err(Failure::unavailable("the orders service is not ready")),
-            Err(late) => Err(Failure::unavailable(late)),
+            Err(elapsed) => Err(Failure::unavailable(elapsed)),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Conversions between the types of the upstreams' documents and those of ours. None where ours cannot represent a value.
+//! Conversions between the types of the upstream clients and those of this API. They return `None` for a value that this
+//! API cannot represent.
 
 use std::collections::BTreeMap;
 
@@ -6,14 +7,14 @@ use common_contract::Detail;
 use orchestrator_api::{CreateAndConfirm, Customer, Item, Order, OrderItem, OrderStatus};
 use orders_client::types;
 
-/// The order to be created.
+/// Returns the order to create for a request.
 pub(crate) fn new_order(request: &CreateAndConfirm) -> types::builder::NewOrder {
     let item = |item: &Item| types::NewOrderItem::builder().product_id(item.product_id.get()).qty(item.qty.get());
     types::NewOrder::builder().customer_id(request.customer_id.get()).items(request.items.as_slice().iter().map(item))
 }
 
-/// Whether the order is the one that the request describes; lines of one product count together.
-pub(crate) fn is_requested(order: &types::Order, request: &CreateAndConfirm) -> bool {
+/// Returns whether the order has the requested customer, products and quantities. Lines of one product are summed.
+pub(crate) fn matches_request(order: &types::Order, request: &CreateAndConfirm) -> bool {
     let mut requested = BTreeMap::<_, i64>::new();
     for item in request.items.as_slice() {
         *requested.entry(item.product_id.get()).or_default() += item.qty.get();
@@ -22,13 +23,13 @@ pub(crate) fn is_requested(order: &types::Order, request: &CreateAndConfirm) -> 
     order.customer_id == request.customer_id.get() && ordered == requested
 }
 
-/// The customer of our answer.
+/// Converts the customer for the response.
 pub(crate) fn customer(customer: customers_client::types::CustomerContact) -> Option<Customer> {
     let customers_client::types::CustomerContact { id, name, email, phone, .. } = customer;
     Some(Customer { id: id.try_into().ok()?, name, email, phone })
 }
 
-/// The order of our answer; none where it is not confirmed.
+/// Converts the order for the response; `None` if it is not confirmed.
 pub(crate) fn confirmed(order: types::Order) -> Option<Order> {
     let types::Order { id, customer_id, status, total_cents, created_at, confirmed_at, items, .. } = order;
     if status != types::OrderStatus::Confirmed {
@@ -50,7 +51,7 @@ fn order_item(item: &types::OrderItem) -> Option<OrderItem> {
     Some(OrderItem { product_id: product_id.try_into().ok()?, qty, unit_price_cents, subtotal_cents })
 }
 
-/// A detail of an upstream's error, for our answer.
+/// Converts a detail of an upstream error for the response.
 pub(crate) fn detail(detail: types::Detail) -> Detail {
     let types::Detail { field, message, product_id, requested, available, total_cents, .. } = detail;
     Detail { field, message, product_id, requested, available, total_cents }

@@ -1,4 +1,4 @@
-//! What the program never writes, as a server and as a function.
+//! Secrets and tokens never appear in the log, neither of the server nor of the function.
 
 use common_contract::Role;
 use common_server::testing::everything_it_writes;
@@ -6,14 +6,14 @@ use reqwest::Client;
 use tokio::io::AsyncReadExt;
 
 use crate::callers::auth;
-use crate::fronts::example;
+use crate::entry_points::example;
+use crate::harness::{Harness, JWT_SECRET, PATH, SERVICE_TOKEN, order_body};
 use crate::instance::Instance;
-use crate::world::{JWT_SECRET, PATH, SERVICE_TOKEN, World, order};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_secret_and_no_token_is_written_at_any_level_not_even_those_that_are_sent_on() {
-    let world = World::new().await;
-    let (customers, orders) = (world.customers.base_url(), world.orders.base_url());
+async fn no_secret_or_token_is_logged_at_any_level() {
+    let harness = Harness::new().await;
+    let (customers, orders) = (harness.customers.base_url(), harness.orders.base_url());
     let settings = [
         ("JWT_SECRET", JWT_SECRET),
         ("SERVICE_TOKEN", SERVICE_TOKEN),
@@ -21,39 +21,39 @@ async fn no_secret_and_no_token_is_written_at_any_level_not_even_those_that_are_
         ("ORDERS_API_BASE", &orders),
     ];
     let operator = auth().tokens().issue("ann", Role::Operator).unwrap();
-    let visit = async |base: String| {
-        // The log has a line of this one at its lower levels only.
+    let send_requests = async |base: String| {
+        // Requests of this operation are logged at the lower levels only.
         reqwest::get(format!("{base}/health")).await.unwrap();
         for token in [&*operator, SERVICE_TOKEN] {
-            let request = Client::new().post(format!("{base}{PATH}")).bearer_auth(token).json(&order("a"));
+            let request = Client::new().post(format!("{base}{PATH}")).bearer_auth(token).json(&order_body("a"));
             assert_eq!(request.send().await.unwrap().status(), 201);
         }
     };
-    let written = everything_it_writes(env!("CARGO_BIN_EXE_orchestrator"), &settings, visit).await.unwrap();
-    assert!(written.contains("health_view") && written.contains("operator:ann"), "{written}");
+    let log = everything_it_writes(env!("CARGO_BIN_EXE_orchestrator"), &settings, send_requests).await.unwrap();
+    assert!(log.contains("health_view") && log.contains("operator:ann"), "{log}");
     for secret in [JWT_SECRET, SERVICE_TOKEN, &operator] {
-        assert!(!written.contains(secret), "{secret} was written");
+        assert!(!log.contains(secret), "{secret} was logged");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn as_a_function_it_does_not_write_the_credentials_of_an_event_either() {
-    let world = World::new().await;
+async fn lambda_does_not_log_event_credentials() {
+    let harness = Harness::new().await;
     let mut function =
-        Instance::start_with(world.customers.base_url(), world.orders.base_url(), &[("RUST_LOG", "trace")]).await;
+        Instance::start_with(harness.customers.base_url(), harness.orders.base_url(), &[("RUST_LOG", "trace")]).await;
     let mut stdout = function.process.stdout.take().unwrap();
-    let written = tokio::spawn(async move {
-        let mut written = String::new();
-        stdout.read_to_string(&mut written).await.unwrap();
-        written
+    let log = tokio::spawn(async move {
+        let mut log = String::new();
+        stdout.read_to_string(&mut log).await.unwrap();
+        log
     });
     let mut event = example("api-gateway-http");
     event["headers"]["authorization"] = format!("Bearer {SERVICE_TOKEN}").into();
     assert_eq!(function.invoke(&event, std::time::Duration::from_secs(28)).await.0, 201);
     function.process.kill().await.unwrap();
-    let written = written.await.unwrap();
-    assert!(written.contains("\"TRACE\"") && written.contains("\"principal\":\"service\""), "{written}");
+    let log = log.await.unwrap();
+    assert!(log.contains("\"TRACE\"") && log.contains("\"principal\":\"service\""), "{log}");
     for secret in [JWT_SECRET, SERVICE_TOKEN] {
-        assert!(!written.contains(secret), "{secret} was written");
+        assert!(!log.contains(secret), "{secret} was logged");
     }
 }

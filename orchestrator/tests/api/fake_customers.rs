@@ -1,4 +1,4 @@
-//! A customers service that knows customer 1 and nothing else.
+//! Fake customers service with customer 1 only.
 
 use common_contract::{CustomerId, Failure, Health, OperatorId, Page, Readiness};
 use common_http::{
@@ -54,7 +54,7 @@ impl CustomersApi for Server {
             rqctx.context().auth.service(&call)?;
             let id = id.checked()?;
             if id.get() != 1 {
-                return Err(Failure::new(CUSTOMER_NOT_FOUND, "there is no such customer"));
+                return Err(Failure::new(CUSTOMER_NOT_FOUND, "customer not found"));
             }
             let (name, email) = ("ACME".to_owned(), "ops@acme.com".to_owned());
             OkAnswer::ok(CustomerContact { id, name, email, phone: None })

@@ -1,5 +1,5 @@
-//! An orders service in memory: one product, orders, keys. It keeps what its contract promises of keys, versions and
-//! stock, and counts what it did.
+//! Fake orders service in memory, with one product. It follows the contract for idempotency keys, versions and stock, and
+//! counts confirmations and cancelations.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -21,28 +21,28 @@ use orders_api::{
     ProductPatch, StockMovement, StockMovementListQuery,
 };
 
-/// The only product, its price and its first stock.
+/// The only product, its price and its initial stock.
 pub(crate) const PRODUCT: i64 = 2;
 pub(crate) const PRICE_CENTS: i64 = 129_900;
-pub(crate) const FIRST_STOCK: i64 = 50;
+pub(crate) const INITIAL_STOCK: i64 = 50;
 
-/// What the service keeps, for tests to look at.
+/// State of the service, which tests inspect.
 #[derive(Default)]
-pub(crate) struct Shop {
-    pub(crate) taken: i64,
+pub(crate) struct OrderStore {
+    pub(crate) allocated: i64,
     pub(crate) orders: BTreeMap<i64, Order>,
     pub(crate) confirmations: usize,
     pub(crate) cancelations: usize,
     created: HashMap<String, (serde_json::Value, Vec<u8>)>,
     changed: HashMap<String, Vec<u8>>,
-    made_under: HashMap<String, i64>,
+    order_by_key: HashMap<String, i64>,
     abandoned: HashMap<String, serde_json::Value>,
 }
 
 pub(crate) struct FakeOrders {
     runtime: Runtime,
     auth: Auth,
-    shop: Arc<Mutex<Shop>>,
+    store: Arc<Mutex<OrderStore>>,
 }
 
 impl HasRuntime for FakeOrders {
@@ -51,67 +51,67 @@ impl HasRuntime for FakeOrders {
     }
 }
 
-pub(crate) fn start(auth: Auth, shop: Arc<Mutex<Shop>>) -> Running<FakeOrders> {
+pub(crate) fn start(auth: Auth, store: Arc<Mutex<OrderStore>>) -> Running<FakeOrders> {
     let api = orders_api::orders_api_mod::api_description::<Server>().unwrap();
-    let fake = FakeOrders { runtime: Runtime::default(), auth, shop };
+    let fake = FakeOrders { runtime: Runtime::default(), auth, store };
     common_server::serve(api, fake, "127.0.0.1:0".parse().unwrap()).unwrap()
 }
 
-impl Shop {
+impl OrderStore {
     pub(crate) fn stock(&self) -> i64 {
-        FIRST_STOCK - self.taken
+        INITIAL_STOCK - self.allocated
     }
 
-    /// The status of the only order.
+    /// Returns the status of the only order.
     pub(crate) fn only_order(&self) -> OrderStatus {
         assert_eq!(self.orders.len(), 1, "expected one order");
         self.orders.values().next().unwrap().status
     }
 
-    /// Does what an operator does who cancels every order.
+    /// Cancels every order, as an operator may.
     pub(crate) fn cancel_all(&mut self) {
         for id in self.orders.keys().copied().collect::<Vec<_>>() {
             self.cancel(id);
         }
     }
 
-    fn create(&mut self, key: &IdempotencyKey, wanted: &NewOrder) -> Result<(Vec<u8>, bool), Failure> {
-        let request = serde_json::to_value(wanted).unwrap();
+    fn create(&mut self, key: &IdempotencyKey, requested: &NewOrder) -> Result<(Vec<u8>, bool), Failure> {
+        let request = serde_json::to_value(requested).unwrap();
         if let Some(first) = self.abandoned.get(key.as_str()) {
             let code = if *first == request { IDEMPOTENCY_KEY_ABANDONED } else { codes::IDEMPOTENCY_KEY_REUSED };
-            return Err(Failure::new(code, "given up"));
+            return Err(Failure::new(code, "abandoned"));
         }
         match self.created.get(key.as_str()) {
             Some((first, _)) if *first != request => return Err(Failure::new(codes::IDEMPOTENCY_KEY_REUSED, "reused")),
             Some((_, saved)) => return Ok((saved.clone(), true)),
             None => {}
         }
-        let order = self.new_order(wanted)?;
+        let order = self.new_order(requested)?;
         let saved = serde_json::to_vec(&order).unwrap();
-        self.made_under.insert(key.as_str().to_owned(), order.id.get());
+        self.order_by_key.insert(key.as_str().to_owned(), order.id.get());
         self.created.insert(key.as_str().to_owned(), (request, saved.clone()));
         self.orders.insert(order.id.get(), order);
         Ok((saved, false))
     }
 
-    fn new_order(&mut self, wanted: &NewOrder) -> Result<Order, Failure> {
-        let line = &wanted.items.as_slice()[0];
-        let (product_id, qty) = (line.product_id, line.qty.get());
+    fn new_order(&mut self, requested: &NewOrder) -> Result<Order, Failure> {
+        let item = &requested.items.as_slice()[0];
+        let (product_id, qty) = (item.product_id, item.qty.get());
         if product_id.get() != PRODUCT {
             let detail = Detail { product_id: Some(product_id.get()), ..Detail::default() };
-            return Err(Failure::new(PRODUCT_NOT_FOUND, "there is no such product").with(detail));
+            return Err(Failure::new(PRODUCT_NOT_FOUND, "product not found").with(detail));
         }
         if qty > self.stock() {
             let (product_id, available) = (Some(PRODUCT), Some(self.stock()));
             let detail = Detail { product_id, requested: Some(qty), available, ..Detail::default() };
-            return Err(Failure::new(INSUFFICIENT_STOCK, "there is not enough").with(detail));
+            return Err(Failure::new(INSUFFICIENT_STOCK, "insufficient stock").with(detail));
         }
-        self.taken += qty;
+        self.allocated += qty;
         let subtotal_cents = PRICE_CENTS * qty;
         let (sku, name) = ("sku".to_owned(), "name".to_owned());
         Ok(Order {
             id: OrderId::stored(101 + i64::try_from(self.orders.len()).unwrap()),
-            customer_id: wanted.customer_id,
+            customer_id: requested.customer_id,
             status: OrderStatus::Created,
             terms: OrderTerms {
                 total_cents: subtotal_cents,
@@ -146,7 +146,7 @@ impl Shop {
             order.status = OrderStatus::Canceled;
             order.version += 1;
             self.cancelations += 1;
-            self.taken -= order.items[0].qty;
+            self.allocated -= order.items[0].qty;
         }
     }
 
@@ -156,7 +156,7 @@ impl Shop {
         if first.is_some_and(|first| *first != request) {
             return Err(Failure::new(codes::IDEMPOTENCY_KEY_REUSED, "reused"));
         }
-        let Some(&id) = self.made_under.get(key) else {
+        let Some(&id) = self.order_by_key.get(key) else {
             self.abandoned.insert(key.to_owned(), request);
             return Ok(Abandoned { outcome: AbandonOutcome::NeverCreated, order: None });
         };
@@ -194,11 +194,11 @@ impl OrdersApi for Server {
         let work = async {
             fake.auth.service(&call)?;
             let key = headers.checked()?.ok_or_else(|| Failure::invalid_field("X-Idempotency-Key", "is missing"))?;
-            let (saved, again) = fake.shop.lock().unwrap().create(&key, &body.checked()?)?;
+            let (saved, is_replay) = fake.store.lock().unwrap().create(&key, &body.checked()?)?;
             let headers = KeyedCreatedHeaders {
                 location: "/orders/101".to_owned(),
                 etag: etag(1),
-                idempotent_replayed: replayed(again),
+                idempotent_replayed: replayed(is_replay),
             };
             Answer::saved(saved, headers)
         };
@@ -212,7 +212,7 @@ impl OrdersApi for Server {
         let (call, fake) = (Call::new(&rqctx), rqctx.context());
         let work = async {
             fake.auth.service(&call)?;
-            let order = fake.shop.lock().unwrap().orders.get(&id.checked()?.get()).cloned();
+            let order = fake.store.lock().unwrap().orders.get(&id.checked()?.get()).cloned();
             let order = order.ok_or_else(|| Failure::new(ORDER_NOT_FOUND, "no such order"))?;
             let headers = EntityHeaders { etag: etag(order.version) };
             Answer::of(HttpResponseHeaders::new(HttpResponseOk(order), headers))
@@ -225,7 +225,7 @@ impl OrdersApi for Server {
         id: PathId<OrderId>,
         headers: Headers<ConditionalKeyRequired>,
     ) -> Result<Ok<Order, ChangedHeaders>, Error> {
-        change(rqctx, id, headers.checked().map(|(key, if_match)| (Some(key), if_match)), Shop::confirm).await
+        change(rqctx, id, headers.checked().map(|(key, if_match)| (Some(key), if_match)), OrderStore::confirm).await
     }
 
     async fn order_cancel(
@@ -233,8 +233,8 @@ impl OrdersApi for Server {
         id: PathId<OrderId>,
         headers: Headers<ConditionalKeyed>,
     ) -> Result<Ok<Order, ChangedHeaders>, Error> {
-        change(rqctx, id, headers.checked(), |shop, id| {
-            shop.cancel(id);
+        change(rqctx, id, headers.checked(), |store, id| {
+            store.cancel(id);
             Ok(())
         })
         .await
@@ -247,7 +247,7 @@ impl OrdersApi for Server {
         let (call, fake) = (Call::new(&rqctx), rqctx.context());
         let work = async {
             fake.auth.service(&call)?;
-            OkAnswer::ok(fake.shop.lock().unwrap().abandon(&body.checked()?)?)
+            OkAnswer::ok(fake.store.lock().unwrap().abandon(&body.checked()?)?)
         };
         Ok(call.answer(work).await)
     }
@@ -259,9 +259,9 @@ impl OrdersApi for Server {
         let (call, fake) = (Call::new(&rqctx), rqctx.context());
         let work = async {
             fake.auth.service(&call)?;
-            let shop = fake.shop.lock().unwrap();
-            let made = shop.made_under.get(query.checked()?.create_key.as_str());
-            let order = made.map(|id| shop.orders[id].clone());
+            let store = fake.store.lock().unwrap();
+            let id = store.order_by_key.get(query.checked()?.create_key.as_str());
+            let order = id.map(|id| store.orders[id].clone());
             let order = order.ok_or_else(|| Failure::new(ORDER_NOT_FOUND, "no such order"))?;
             let headers = EntityHeaders { etag: etag(order.version) };
             Answer::of(HttpResponseHeaders::new(HttpResponseOk(order), headers))
@@ -289,32 +289,32 @@ impl OrdersApi for Server {
     }
 }
 
-/// A change under a key: the version is checked, and the first answer is kept.
+/// Applies a change under a key: checks the version and stores the first response.
 async fn change(
     rqctx: RequestContext<FakeOrders>,
     id: PathId<OrderId>,
     headers: Result<(Option<IdempotencyKey>, Option<IfMatch>), Failure>,
-    change: impl Fn(&mut Shop, i64) -> Result<(), Failure> + Send,
+    change: impl Fn(&mut OrderStore, i64) -> Result<(), Failure> + Send,
 ) -> Result<Ok<Order, ChangedHeaders>, Error> {
     let (call, fake) = (Call::new(&rqctx), rqctx.context());
     let work = async {
         fake.auth.service(&call)?;
         let (id, (key, if_match)) = (id.checked()?.get(), headers?);
         let key = key.ok_or_else(|| Failure::invalid_field("X-Idempotency-Key", "is missing"))?;
-        let mut shop = fake.shop.lock().unwrap();
-        let saved = shop.changed.get(key.as_str()).cloned();
-        let again = saved.is_some();
-        let current = shop.orders.get(&id).map_or(0, |order| order.version);
-        let answer = match (saved, if_match) {
+        let mut store = fake.store.lock().unwrap();
+        let saved = store.changed.get(key.as_str()).cloned();
+        let is_replay = saved.is_some();
+        let current = store.orders.get(&id).map_or(0, |order| order.version);
+        let response = match (saved, if_match) {
             (Some(saved), _) => saved,
-            (None, Some(wanted)) if !wanted.allows(current) => return Err(Failure::precondition_failed(current)),
+            (None, Some(condition)) if !condition.allows(current) => return Err(Failure::precondition_failed(current)),
             _ => {
-                change(&mut shop, id)?;
-                serde_json::to_vec(&shop.orders[&id]).unwrap()
+                change(&mut store, id)?;
+                serde_json::to_vec(&store.orders[&id]).unwrap()
             }
         };
-        shop.changed.insert(key.as_str().to_owned(), answer.clone());
-        Answer::saved(answer, ChangedHeaders { etag: etag(current), idempotent_replayed: replayed(again) })
+        store.changed.insert(key.as_str().to_owned(), response.clone());
+        Answer::saved(response, ChangedHeaders { etag: etag(current), idempotent_replayed: replayed(is_replay) })
     };
     Ok(call.answer(work).await)
 }

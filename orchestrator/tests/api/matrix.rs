@@ -1,5 +1,5 @@
-//! Every request that the saga sends, in every way in which it can go wrong: once, always, and delivered twice. What is
-//! compared is what the caller is told, and what the shop is left with.
+//! Every upstream request of the saga with every fault: once, always, and as a duplicate delivery. The tests compare the
+//! response to the caller and the final state of the orders service.
 
 use std::time::Duration;
 
@@ -7,280 +7,289 @@ use client_common::Retry;
 use orchestrator::Policy;
 use tokio::task::JoinSet;
 
-use crate::fake_orders::FIRST_STOCK;
-use crate::line::{ALWAYS, Line, Mishap};
-use crate::world::{POLICY, Reply, World};
+use crate::fake_orders::INITIAL_STOCK;
+use crate::fault_proxy::{ALWAYS, Fault, FaultProxy};
+use crate::harness::{Harness, POLICY, Reply};
 
-const ASK: &str = "GET /internal/customers/{id}";
+const VIEW_CUSTOMER: &str = "GET /internal/customers/{id}";
 const CREATE: &str = "POST /orders";
 const CONFIRM: &str = "POST /orders/{id}/confirm";
 const CANCEL: &str = "POST /orders/{id}/cancel";
 const ABANDON: &str = "POST /internal/orders/abandon";
-const LOOK: &str = "GET /orders/{id}";
+const VIEW_ORDER: &str = "GET /orders/{id}";
 const LOOKUP: &str = "GET /internal/orders/lookup";
 
 const OUTAGE: Duration = Duration::from_millis(20);
-/// More attempts than an outage has room for, and on a busy machine time for all of them.
-const PATIENT: Policy = Policy {
+/// More attempts than fit into an outage, and time for all of them on a busy machine.
+const LENIENT_POLICY: Policy = Policy {
     retry: Retry { attempts: 60, total: Duration::from_secs(120), ..POLICY.retry },
     compensation: Duration::from_secs(60),
     ..POLICY
 };
-/// How many sagas run side by side: few enough that none has to wait for a processor until its attempts are over.
-const AT_ONCE: usize = 8;
+/// Number of concurrent sagas: few enough that none runs out of attempts while it waits for a processor.
+const MAX_CONCURRENT: usize = 8;
 
-/// A request that the saga sends: by itself, or after this has happened to others. With it, the saga ends like this.
+/// An upstream request of the saga, the permanent fault of another request that causes it, if any, and the outcome.
 #[derive(Clone, Copy)]
-struct Sent {
+struct SagaRequest {
     request: &'static str,
-    after: Option<(&'static str, Mishap)>,
-    end: &'static str,
+    cause: Option<(&'static str, Fault)>,
+    outcome: &'static str,
 }
 
-const SENT: [Sent; 7] = [
-    Sent { request: ASK, after: None, end: "201, Confirmed" },
-    Sent { request: CREATE, after: None, end: "201, Confirmed" },
-    Sent { request: CONFIRM, after: None, end: "201, Confirmed" },
-    Sent { request: CANCEL, after: Some((CONFIRM, Mishap::Gateway(503))), end: "503 confirm_failed done, Canceled" },
-    Sent {
+const SAGA_REQUESTS: [SagaRequest; 7] = [
+    SagaRequest { request: VIEW_CUSTOMER, cause: None, outcome: "201, Confirmed" },
+    SagaRequest { request: CREATE, cause: None, outcome: "201, Confirmed" },
+    SagaRequest { request: CONFIRM, cause: None, outcome: "201, Confirmed" },
+    SagaRequest {
+        request: CANCEL,
+        cause: Some((CONFIRM, Fault::GatewayResponse(503))),
+        outcome: "503 confirm_failed done, Canceled",
+    },
+    SagaRequest {
         request: ABANDON,
-        after: Some((CREATE, Mishap::AnswerLost)),
-        end: "504 create_outcome_unknown done, Canceled",
+        cause: Some((CREATE, Fault::ResponseDropped)),
+        outcome: "504 create_outcome_unknown done, Canceled",
     },
-    Sent { request: LOOK, after: Some((CONFIRM, Mishap::AnswerLost)), end: "201, Confirmed" },
-    Sent {
+    SagaRequest { request: VIEW_ORDER, cause: Some((CONFIRM, Fault::ResponseDropped)), outcome: "201, Confirmed" },
+    SagaRequest {
         request: LOOKUP,
-        after: Some((ASK, Mishap::Gateway(503))),
-        end: "503 upstream_unavailable not_needed, no order",
+        cause: Some((VIEW_CUSTOMER, Fault::GatewayResponse(503))),
+        outcome: "503 upstream_unavailable not_needed, no order",
     },
 ];
 
-/// A success that nobody understands.
-const NONSENSE: Mishap = Mishap::Gateway(200);
+/// Success response with an unparsable body.
+const UNPARSABLE: Fault = Fault::GatewayResponse(200);
 
-/// Every way to fail that passes.
-const PASSING: [Mishap; 11] = [
-    Mishap::RequestLost,
-    Mishap::AnswerLost,
-    Mishap::RequestStuck,
-    Mishap::AnswerStuck,
-    Mishap::AnswerCut,
-    NONSENSE,
-    Mishap::Gateway(502),
-    Mishap::Error(500, "internal"),
-    Mishap::Error(503, "unavailable"),
-    Mishap::Error(409, "idempotency_in_progress"),
-    Mishap::PortClosesFor(OUTAGE),
+/// All transient faults.
+const TRANSIENT: [Fault; 11] = [
+    Fault::RequestDropped,
+    Fault::ResponseDropped,
+    Fault::RequestStalled,
+    Fault::ResponseStalled,
+    Fault::ResponseTruncated,
+    UNPARSABLE,
+    Fault::GatewayResponse(502),
+    Fault::Error(500, "internal"),
+    Fault::Error(503, "unavailable"),
+    Fault::Error(409, "idempotency_in_progress"),
+    Fault::PortClosedFor(OUTAGE),
 ];
 
-/// How the saga ends if a request always fails like this, and how the same key ends when nothing fails any more.
-struct Failing {
+/// Outcome of the saga if a request always fails, and of a retry with the same key after the fault is removed.
+struct PermanentFault {
     request: &'static str,
-    mishaps: &'static [Mishap],
-    end: &'static str,
-    later: &'static str,
+    faults: &'static [Fault],
+    outcome: &'static str,
+    retry: &'static str,
 }
 
-const BEFORE: &[Mishap] =
-    &[Mishap::RequestLost, Mishap::RequestStuck, NONSENSE, Mishap::Gateway(502), Mishap::Error(500, "internal")];
-const AFTER: &[Mishap] = &[Mishap::AnswerLost, Mishap::AnswerStuck, Mishap::AnswerCut];
-const STUCK: &[Mishap] = &[Mishap::RequestStuck, Mishap::AnswerStuck];
-const NOT_STUCK: &[Mishap] = &[
-    Mishap::RequestLost,
-    Mishap::AnswerLost,
-    Mishap::AnswerCut,
-    NONSENSE,
-    Mishap::Gateway(502),
-    Mishap::Error(503, "unavailable"),
-    Mishap::PortCloses,
+const NOT_EXECUTED: &[Fault] = &[
+    Fault::RequestDropped,
+    Fault::RequestStalled,
+    UNPARSABLE,
+    Fault::GatewayResponse(502),
+    Fault::Error(500, "internal"),
 ];
-const REFUSED: &[Mishap] = &[Mishap::PortCloses];
-const UNAVAILABLE: &[Mishap] = &[Mishap::Error(503, "unavailable")];
+const RESPONSE_LOST: &[Fault] = &[Fault::ResponseDropped, Fault::ResponseStalled, Fault::ResponseTruncated];
+const TIMEOUTS: &[Fault] = &[Fault::RequestStalled, Fault::ResponseStalled];
+const FAST_FAILURES: &[Fault] = &[
+    Fault::RequestDropped,
+    Fault::ResponseDropped,
+    Fault::ResponseTruncated,
+    UNPARSABLE,
+    Fault::GatewayResponse(502),
+    Fault::Error(503, "unavailable"),
+    Fault::PortClosed,
+];
+const PORT_CLOSED: &[Fault] = &[Fault::PortClosed];
+const UNAVAILABLE: &[Fault] = &[Fault::Error(503, "unavailable")];
 
-const SPENT: &str = "409 idempotency_key_spent not_needed, Canceled";
+const KEY_SPENT: &str = "409 idempotency_key_spent not_needed, Canceled";
 
 #[rustfmt::skip]
-const FAILING: &[Failing] = &[
-    Failing { request: ASK, mishaps: NOT_STUCK, end: "503 upstream_unavailable not_needed, no order", later: "201, Confirmed" },
-    Failing { request: ASK, mishaps: STUCK, end: "504 upstream_timeout not_needed, no order", later: "201, Confirmed" },
-    Failing {
-        request: CREATE, mishaps: BEFORE,
-        end: "504 create_outcome_unknown not_needed, no order", later: "409 idempotency_key_spent not_needed, no order",
+const PERMANENT_FAULTS: &[PermanentFault] = &[
+    PermanentFault { request: VIEW_CUSTOMER, faults: FAST_FAILURES, outcome: "503 upstream_unavailable not_needed, no order", retry: "201, Confirmed" },
+    PermanentFault { request: VIEW_CUSTOMER, faults: TIMEOUTS, outcome: "504 upstream_timeout not_needed, no order", retry: "201, Confirmed" },
+    PermanentFault {
+        request: CREATE, faults: NOT_EXECUTED,
+        outcome: "504 create_outcome_unknown not_needed, no order", retry: "409 idempotency_key_spent not_needed, no order",
     },
-    Failing { request: CREATE, mishaps: AFTER, end: "504 create_outcome_unknown done, Canceled", later: SPENT },
-    Failing { request: CREATE, mishaps: UNAVAILABLE, end: "503 upstream_unavailable not_needed, no order", later: "201, Confirmed" },
-    Failing { request: CREATE, mishaps: REFUSED, end: "504 compensation_pending pending, no order", later: "201, Confirmed" },
-    Failing {
+    PermanentFault { request: CREATE, faults: RESPONSE_LOST, outcome: "504 create_outcome_unknown done, Canceled", retry: KEY_SPENT },
+    PermanentFault { request: CREATE, faults: UNAVAILABLE, outcome: "503 upstream_unavailable not_needed, no order", retry: "201, Confirmed" },
+    PermanentFault { request: CREATE, faults: PORT_CLOSED, outcome: "504 compensation_pending pending, no order", retry: "201, Confirmed" },
+    PermanentFault {
         request: CONFIRM,
-        mishaps: &[
-            Mishap::RequestLost, NONSENSE, Mishap::Gateway(502), Mishap::Error(500, "internal"), Mishap::Error(503, "unavailable"),
+        faults: &[
+            Fault::RequestDropped, UNPARSABLE, Fault::GatewayResponse(502), Fault::Error(500, "internal"), Fault::Error(503, "unavailable"),
         ],
-        end: "503 confirm_failed done, Canceled", later: SPENT,
+        outcome: "503 confirm_failed done, Canceled", retry: KEY_SPENT,
     },
-    Failing { request: CONFIRM, mishaps: &[Mishap::RequestStuck], end: "504 confirm_failed done, Canceled", later: SPENT },
-    Failing { request: CONFIRM, mishaps: AFTER, end: "201, Confirmed", later: "201, Confirmed" },
-    Failing { request: CONFIRM, mishaps: REFUSED, end: "504 compensation_pending pending, Created", later: "201, Confirmed" },
-    Failing { request: CANCEL, mishaps: BEFORE, end: "504 compensation_pending pending, Created", later: "201, Confirmed" },
-    Failing { request: CANCEL, mishaps: UNAVAILABLE, end: "504 compensation_pending pending, Created", later: "201, Confirmed" },
-    Failing { request: CANCEL, mishaps: REFUSED, end: "504 compensation_pending pending, Created", later: "201, Confirmed" },
-    Failing { request: CANCEL, mishaps: AFTER, end: "504 compensation_pending pending, Canceled", later: SPENT },
-    Failing { request: ABANDON, mishaps: BEFORE, end: "504 compensation_pending pending, Created", later: "201, Confirmed" },
-    Failing { request: ABANDON, mishaps: UNAVAILABLE, end: "504 compensation_pending pending, Created", later: "201, Confirmed" },
-    Failing { request: ABANDON, mishaps: REFUSED, end: "504 compensation_pending pending, Created", later: "201, Confirmed" },
-    Failing { request: ABANDON, mishaps: AFTER, end: "504 compensation_pending pending, Canceled", later: SPENT },
-    Failing { request: LOOK, mishaps: NOT_STUCK, end: "504 compensation_pending pending, Confirmed", later: "201, Confirmed" },
-    Failing { request: LOOK, mishaps: STUCK, end: "504 compensation_pending pending, Confirmed", later: "201, Confirmed" },
-    Failing { request: LOOKUP, mishaps: NOT_STUCK, end: "503 upstream_unavailable not_needed, no order", later: "201, Confirmed" },
-    Failing { request: LOOKUP, mishaps: STUCK, end: "504 upstream_timeout not_needed, no order", later: "201, Confirmed" },
+    PermanentFault { request: CONFIRM, faults: &[Fault::RequestStalled], outcome: "504 confirm_failed done, Canceled", retry: KEY_SPENT },
+    PermanentFault { request: CONFIRM, faults: RESPONSE_LOST, outcome: "201, Confirmed", retry: "201, Confirmed" },
+    PermanentFault { request: CONFIRM, faults: PORT_CLOSED, outcome: "504 compensation_pending pending, Created", retry: "201, Confirmed" },
+    PermanentFault { request: CANCEL, faults: NOT_EXECUTED, outcome: "504 compensation_pending pending, Created", retry: "201, Confirmed" },
+    PermanentFault { request: CANCEL, faults: UNAVAILABLE, outcome: "504 compensation_pending pending, Created", retry: "201, Confirmed" },
+    PermanentFault { request: CANCEL, faults: PORT_CLOSED, outcome: "504 compensation_pending pending, Created", retry: "201, Confirmed" },
+    PermanentFault { request: CANCEL, faults: RESPONSE_LOST, outcome: "504 compensation_pending pending, Canceled", retry: KEY_SPENT },
+    PermanentFault { request: ABANDON, faults: NOT_EXECUTED, outcome: "504 compensation_pending pending, Created", retry: "201, Confirmed" },
+    PermanentFault { request: ABANDON, faults: UNAVAILABLE, outcome: "504 compensation_pending pending, Created", retry: "201, Confirmed" },
+    PermanentFault { request: ABANDON, faults: PORT_CLOSED, outcome: "504 compensation_pending pending, Created", retry: "201, Confirmed" },
+    PermanentFault { request: ABANDON, faults: RESPONSE_LOST, outcome: "504 compensation_pending pending, Canceled", retry: KEY_SPENT },
+    PermanentFault { request: VIEW_ORDER, faults: FAST_FAILURES, outcome: "504 compensation_pending pending, Confirmed", retry: "201, Confirmed" },
+    PermanentFault { request: VIEW_ORDER, faults: TIMEOUTS, outcome: "504 compensation_pending pending, Confirmed", retry: "201, Confirmed" },
+    PermanentFault { request: LOOKUP, faults: FAST_FAILURES, outcome: "503 upstream_unavailable not_needed, no order", retry: "201, Confirmed" },
+    PermanentFault { request: LOOKUP, faults: TIMEOUTS, outcome: "504 upstream_timeout not_needed, no order", retry: "201, Confirmed" },
 ];
 
-/// A world in which this request is sent and something happens to it.
-async fn world_with(sent: Sent, times: usize, mishap: Mishap) -> World {
-    let policy = if let Mishap::PortClosesFor(_) = mishap { PATIENT } else { POLICY };
-    let world = World::with_policy(policy).await;
-    line(&world, sent.request).on(sent.request, times, mishap);
-    if let Some((other, mishap)) = sent.after {
-        line(&world, other).on(other, ALWAYS, mishap);
+/// Returns a harness in which this request is sent and has this fault.
+async fn harness_with(sent: SagaRequest, times: usize, fault: Fault) -> Harness {
+    let policy = if let Fault::PortClosedFor(_) = fault { LENIENT_POLICY } else { POLICY };
+    let harness = Harness::with_policy(policy).await;
+    proxy(&harness, sent.request).inject(sent.request, times, fault);
+    if let Some((other, fault)) = sent.cause {
+        proxy(&harness, other).inject(other, ALWAYS, fault);
     }
-    world
+    harness
 }
 
-fn line<'a>(world: &'a World, request: &str) -> &'a Line {
-    if request == ASK { &world.customers } else { &world.orders }
+fn proxy<'a>(harness: &'a Harness, request: &str) -> &'a FaultProxy {
+    if request == VIEW_CUSTOMER { &harness.customers } else { &harness.orders }
 }
 
-/// What the caller is told and what there is: `503 confirm_failed done, Canceled`. Says more where it does not add up.
-fn end(world: &World, reply: &Reply) -> String {
+/// Returns the response and the final state, such as `503 confirm_failed done, Canceled`.
+fn outcome(harness: &Harness, reply: &Reply) -> String {
     let error = &reply.json()["error"];
     let text = |name: &str| error[name].as_str().unwrap_or_default().to_owned();
-    let told = match reply.status {
+    let response = match reply.status {
         201 => "201".to_owned(),
         status => format!("{status} {} {}", text("code"), text("compensated")),
     };
-    format!("{told}, {}", left(world))
+    format!("{response}, {}", final_state(harness))
 }
 
-/// What the shop is left with.
-fn left(world: &World) -> String {
-    let shop = world.shop();
-    let (made, changes) = (shop.orders.len(), (shop.confirmations, shop.cancelations));
-    let (state, pieces, expected) = match shop.orders.values().next().map(|order| format!("{:?}", order.status)) {
+/// Returns the status of the order; adds the counts if they are not those of this status.
+fn final_state(harness: &Harness) -> String {
+    let store = harness.store();
+    let (created, changes) = (store.orders.len(), (store.confirmations, store.cancelations));
+    let (status, pieces, expected) = match store.orders.values().next().map(|order| format!("{:?}", order.status)) {
         None => ("no order".to_owned(), 0, (0, 0)),
-        Some(state) if state == "Created" => (state, 3, (0, 0)),
-        Some(state) if state == "Confirmed" => (state, 3, (1, 0)),
-        Some(state) => (state, 0, (0, 1)),
+        Some(status) if status == "Created" => (status, 3, (0, 0)),
+        Some(status) if status == "Confirmed" => (status, 3, (1, 0)),
+        Some(status) => (status, 0, (0, 1)),
     };
-    let taken = FIRST_STOCK - shop.stock();
-    if made <= 1 && taken == pieces && changes == expected {
-        state
+    let allocated = INITIAL_STOCK - store.stock();
+    if created <= 1 && allocated == pieces && changes == expected {
+        status
     } else {
-        format!("{state}: {made} made, {taken} taken, (confirmed, canceled) {changes:?} times")
+        format!("{status}: {created} created, {allocated} allocated, (confirmed, canceled) {changes:?} times")
     }
 }
 
-/// Says what was expected, unless it was found.
-fn differing(what: &str, found: &str, expected: &str) -> Option<String> {
-    (found != expected).then(|| format!("{what}: {found}; expected {expected}"))
+/// Returns a message if the values differ.
+fn mismatch(case: &str, actual: &str, expected: &str) -> Option<String> {
+    (actual != expected).then(|| format!("{case}: {actual}; expected {expected}"))
 }
 
-/// Runs all of them, a few at a time, and gives what they complain about.
-async fn complaints<F>(runs: impl IntoIterator<Item = F>) -> Vec<String>
+/// Runs all cases, a few at a time, and returns their mismatches.
+async fn run_cases<F>(runs: impl IntoIterator<Item = F>) -> Vec<String>
 where
     F: Future<Output = Vec<String>> + Send + 'static,
 {
-    let (mut running, mut complaints) = (JoinSet::new(), Vec::new());
+    let (mut running, mut mismatches) = (JoinSet::new(), Vec::new());
     for run in runs {
-        if running.len() == AT_ONCE {
-            complaints.extend(running.join_next().await.unwrap().unwrap());
+        if running.len() == MAX_CONCURRENT {
+            mismatches.extend(running.join_next().await.unwrap().unwrap());
         }
         running.spawn(run);
     }
-    complaints.extend(running.join_all().await.into_iter().flatten());
-    complaints
+    mismatches.extend(running.join_all().await.into_iter().flatten());
+    mismatches
 }
 
-async fn fails_once(sent: Sent, mishap: Mishap) -> Vec<String> {
-    let world = world_with(sent, 1, mishap).await;
-    let reply = world.order("a").await;
-    let what = format!("{} {mishap:?} once", sent.request);
-    let times = line(&world, sent.request).seen().iter().filter(|seen| *seen == sent.request).count();
-    let again = (times < 2).then(|| format!("{what}: not sent again"));
-    differing(&what, &end(&world, &reply), sent.end).into_iter().chain(again).collect()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn whatever_fails_once_the_saga_ends_as_if_it_had_not() {
-    let runs = SENT.into_iter().flat_map(|sent| PASSING.map(|mishap| fails_once(sent, mishap)));
-    assert_eq!(complaints(runs).await, [] as [&str; 0]);
-}
-
-async fn keeps_failing(failing: &'static Failing, mishap: Mishap) -> Vec<String> {
-    let sent = *SENT.iter().find(|sent| sent.request == failing.request).unwrap();
-    let world = world_with(sent, ALWAYS, mishap).await;
-    let what = format!("{} {mishap:?} always", sent.request);
-    let first = world.order("a").await;
-    let first = differing(&what, &end(&world, &first), failing.end);
-    world.customers.mend();
-    world.orders.mend();
-    let again = world.order("a").await;
-    let again = differing(&format!("{what}, and the same key later"), &end(&world, &again), failing.later);
-    first.into_iter().chain(again).collect()
+async fn fails_once(sent: SagaRequest, fault: Fault) -> Vec<String> {
+    let harness = harness_with(sent, 1, fault).await;
+    let reply = harness.order("a").await;
+    let case = format!("{} {fault:?} once", sent.request);
+    let times = proxy(&harness, sent.request).requests().iter().filter(|request| *request == sent.request).count();
+    let not_retried = (times < 2).then(|| format!("{case}: not retried"));
+    mismatch(&case, &outcome(&harness, &reply), sent.outcome).into_iter().chain(not_retried).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_keeps_failing_the_saga_ends_as_documented_and_the_same_key_resolves_it() {
-    let cells = FAILING.iter().flat_map(|failing| failing.mishaps.iter().map(move |mishap| (failing, *mishap)));
-    let runs = cells.map(|(failing, mishap)| keeps_failing(failing, mishap));
-    assert_eq!(complaints(runs).await, [] as [&str; 0]);
+async fn single_transient_fault_does_not_change_the_outcome() {
+    let runs = SAGA_REQUESTS.into_iter().flat_map(|sent| TRANSIENT.map(|fault| fails_once(sent, fault)));
+    assert_eq!(run_cases(runs).await, [] as [&str; 0]);
 }
 
-async fn comes_twice(sent: Sent) -> Vec<String> {
-    let world = world_with(sent, ALWAYS, Mishap::SentTwice).await;
-    let reply = world.order("a").await;
-    let what = format!("{} delivered twice", sent.request);
-    differing(&what, &end(&world, &reply), sent.end).into_iter().collect()
-}
-
-async fn comes_again_late(sent: Sent) -> Vec<String> {
-    let world = world_with(sent, ALWAYS, Mishap::CopyStuck).await;
-    let reply = world.order("a").await;
-    let what = format!("{} delivered once more after the end", sent.request);
-    let ended = end(&world, &reply);
-    line(&world, sent.request).deliver_late().await;
-    let expected = sent.end.split_once(", ").unwrap().1;
-    let ended = differing(&what, &ended, sent.end);
-    ended.into_iter().chain(differing(&what, &left(&world), expected)).collect()
+async fn keeps_failing(failing: &'static PermanentFault, fault: Fault) -> Vec<String> {
+    let sent = *SAGA_REQUESTS.iter().find(|sent| sent.request == failing.request).unwrap();
+    let harness = harness_with(sent, ALWAYS, fault).await;
+    let case = format!("{} {fault:?} always", sent.request);
+    let first = harness.order("a").await;
+    let first = mismatch(&case, &outcome(&harness, &first), failing.outcome);
+    harness.customers.restore();
+    harness.orders.restore();
+    let retry = harness.order("a").await;
+    let retry = mismatch(&format!("{case}, retry with the same key"), &outcome(&harness, &retry), failing.retry);
+    first.into_iter().chain(retry).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_is_delivered_twice_has_one_effect() {
-    assert_eq!(complaints(SENT.map(comes_twice)).await, [] as [&str; 0]);
+async fn permanent_fault_has_the_documented_outcome_and_the_same_key_resolves_it() {
+    let cases = PERMANENT_FAULTS.iter().flat_map(|failing| failing.faults.iter().map(move |fault| (failing, *fault)));
+    let runs = cases.map(|(failing, fault)| keeps_failing(failing, fault));
+    assert_eq!(run_cases(runs).await, [] as [&str; 0]);
+}
+
+async fn delivered_twice(sent: SagaRequest) -> Vec<String> {
+    let harness = harness_with(sent, ALWAYS, Fault::Duplicated).await;
+    let reply = harness.order("a").await;
+    let case = format!("{} delivered twice", sent.request);
+    mismatch(&case, &outcome(&harness, &reply), sent.outcome).into_iter().collect()
+}
+
+async fn delivered_again_later(sent: SagaRequest) -> Vec<String> {
+    let harness = harness_with(sent, ALWAYS, Fault::CopyHeld).await;
+    let reply = harness.order("a").await;
+    let case = format!("{} delivered again after completion", sent.request);
+    let actual = outcome(&harness, &reply);
+    proxy(&harness, sent.request).deliver_held().await;
+    let expected = sent.outcome.split_once(", ").unwrap().1;
+    let actual = mismatch(&case, &actual, sent.outcome);
+    actual.into_iter().chain(mismatch(&case, &final_state(&harness), expected)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_is_delivered_once_more_after_the_end_has_no_effect() {
-    let undone = Sent { request: CREATE, ..SENT[3] };
-    let runs = SENT.into_iter().chain([undone]).map(comes_again_late);
-    assert_eq!(complaints(runs).await, [] as [&str; 0]);
+async fn duplicate_delivery_has_one_effect() {
+    assert_eq!(run_cases(SAGA_REQUESTS.map(delivered_twice)).await, [] as [&str; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn delivery_after_completion_has_no_effect() {
+    let compensated = SagaRequest { request: CREATE, ..SAGA_REQUESTS[3] };
+    let runs = SAGA_REQUESTS.into_iter().chain([compensated]).map(delivered_again_later);
+    assert_eq!(run_cases(runs).await, [] as [&str; 0]);
 }
 
 #[tokio::test]
-async fn a_confirmation_that_comes_after_the_undo_is_refused() {
-    let world = World::new().await;
-    world.orders.on(CONFIRM, 1, Mishap::RequestStuck);
-    world.orders.on(CONFIRM, ALWAYS, Mishap::Gateway(503));
-    world.order("a").await.failed(503, "confirm_failed", "confirm", "done", false);
-    assert_eq!(world.orders.deliver_late().await, 409);
-    assert_eq!(left(&world), "Canceled");
+async fn confirm_after_cancel_is_refused() {
+    let harness = Harness::new().await;
+    harness.orders.inject(CONFIRM, 1, Fault::RequestStalled);
+    harness.orders.inject(CONFIRM, ALWAYS, Fault::GatewayResponse(503));
+    harness.order("a").await.assert_failed(503, "confirm_failed", "confirm", "done", false);
+    assert_eq!(harness.orders.deliver_held().await, 409);
+    assert_eq!(final_state(&harness), "Canceled");
 }
 
 #[tokio::test]
-async fn a_port_that_refuses_for_a_moment_costs_nothing() {
-    for request in [ASK, CREATE] {
-        let world = World::with_policy(PATIENT).await;
-        line(&world, request).close_for(OUTAGE).await;
-        world.order("a").await.succeeded();
-        assert_eq!(left(&world), "Confirmed");
-        assert_eq!(world.orders.seen(), [CREATE, CONFIRM], "what was refused was never sent");
+async fn brief_connection_refusal_is_retried_without_duplicates() {
+    for request in [VIEW_CUSTOMER, CREATE] {
+        let harness = Harness::with_policy(LENIENT_POLICY).await;
+        proxy(&harness, request).close_for(OUTAGE).await;
+        harness.order("a").await.assert_succeeded();
+        assert_eq!(final_state(&harness), "Confirmed");
+        assert_eq!(harness.orders.requests(), [CREATE, CONFIRM], "refused attempts were not sent");
     }
 }

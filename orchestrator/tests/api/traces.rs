@@ -1,4 +1,4 @@
-//! Traces: one shows the whole saga, through all three services, and a collector that is not there changes nothing.
+//! Traces: one trace covers the whole saga in all three services, and an unavailable collector has no effect.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,21 +16,21 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use crate::fronts::example;
+use crate::entry_points::example;
+use crate::fault_proxy::{read_request, response};
+use crate::harness::{Harness, PATH, Reply, SERVICE_TOKEN, order_body};
 use crate::instance::{Instance, signal};
-use crate::line::{read_request, response};
-use crate::services::{System, patient};
-use crate::world::{PATH, Reply, SERVICE_TOKEN, World, order};
+use crate::services::{System, lenient_policy};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const CALLER: &str = "00f067aa0ba902b7";
-const PATIENCE: Duration = Duration::from_secs(60);
+const MAX_WAIT: Duration = Duration::from_secs(60);
 
-/// Takes spans as a collector does.
+/// Fake OTLP collector.
 struct Collector {
     endpoint: String,
     spans: UnboundedReceiver<Span>,
-    seen: Vec<Span>,
+    received: Vec<Span>,
 }
 
 impl Collector {
@@ -46,25 +46,25 @@ impl Collector {
                 let export = ExportTraceServiceRequest::decode(&request[body..]).unwrap();
                 let scopes = export.resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
                 for span in scopes.flat_map(|scope| scope.spans) {
-                    // Nobody may be left who waits for it.
+                    // The receiver may be gone at the end of a test.
                     let _ = sender.send(span);
                 }
                 client.write_all(&response(200, "application/x-protobuf", "")).await.unwrap();
             }
         });
-        Self { endpoint, spans, seen: Vec::new() }
+        Self { endpoint, spans, received: Vec::new() }
     }
 
-    /// So many spans of one trace. Those of others may come in between, and are kept for whoever asks for them next.
+    /// Waits for this number of spans of one trace. Spans of other traces are kept for later calls.
     async fn trace(&mut self, id: &str, count: usize) -> Vec<Span> {
         loop {
-            let found = Vec::from_iter(self.seen.iter().filter(|span| hex(&span.trace_id) == id).cloned());
+            let found = Vec::from_iter(self.received.iter().filter(|span| hex(&span.trace_id) == id).cloned());
             if found.len() >= count {
                 return found;
             }
             let names = || found.iter().map(|span| &span.name).collect::<Vec<_>>();
-            let next = tokio::time::timeout(PATIENCE, self.spans.recv()).await;
-            self.seen.push(next.unwrap_or_else(|_| panic!("only {:?}", names())).unwrap());
+            let next = tokio::time::timeout(MAX_WAIT, self.spans.recv()).await;
+            self.received.push(next.unwrap_or_else(|_| panic!("received only {:?}", names())).unwrap());
         }
     }
 }
@@ -82,7 +82,7 @@ fn attribute(span: &Span, name: &str) -> Option<String> {
     }
 }
 
-/// The orchestrator's program before these services, sending its spans to this collector.
+/// Starts the program with these upstream services and this collector.
 async fn orchestrator(customers: String, orders: String, collector: &str) -> Program {
     let settings = [
         ("CUSTOMERS_API_BASE", customers),
@@ -96,28 +96,30 @@ async fn orchestrator(customers: String, orders: String, collector: &str) -> Pro
 
 async fn send(program: &Program, traceparent: &str) -> Reply {
     let request = reqwest::Client::new().post(format!("{}{PATH}", program.base_url)).bearer_auth(SERVICE_TOKEN);
-    let request = request.header("traceparent", traceparent).header("tracestate", "vendor=1").json(&order("traced"));
-    Reply::to(request).await
+    let request =
+        request.header("traceparent", traceparent).header("tracestate", "vendor=1").json(&order_body("traced"));
+    Reply::send(request).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_trace_shows_the_whole_saga() {
+async fn one_trace_covers_the_whole_saga() {
     let mut collector = Collector::start().await;
     let endpoint = collector.endpoint.clone();
-    // The two services are part of this process. Whatever other tests do meanwhile is in traces of its own.
+    // The two services run in this process, together with those of other tests, whose spans belong to other traces.
     let env = Env::new(|name| (name == "OTEL_EXPORTER_OTLP_ENDPOINT").then(|| endpoint.clone()));
     let runtime = Runtime::from_env("services", &env).unwrap();
-    let system = System::with_runtimes(patient(), runtime.clone(), runtime).await;
+    let system = System::with_runtimes(lenient_policy(), runtime.clone(), runtime).await;
     let program = orchestrator(system.customers.base_url(), system.orders.base_url(), &endpoint).await;
     let reply = send(&program, &format!("00-{TRACE}-{CALLER}-01")).await;
-    reply.succeeded();
-    // The request itself; three calls, and what the services made of them; and the check of the customer by orders.
+    reply.assert_succeeded();
+    // The request; three calls, each with a client and a server span; and the customer check of the orders service.
     let spans = collector.trace(TRACE, 1 + 2 * 3 + 2).await;
     let root = spans.iter().find(|span| span.name == "order_create_and_confirm").unwrap();
     assert_eq!((hex(&root.parent_span_id), root.trace_state.as_str()), (CALLER.to_owned(), "vendor=1"));
     assert_eq!(root.kind(), SpanKind::Server);
-    let told = ["http.request.method", "http.route", "http.response.status_code"].map(|name| attribute(root, name));
-    assert_eq!(told, ["POST", PATH, "201"].map(|value| Some(value.to_owned())));
+    let attributes =
+        ["http.request.method", "http.route", "http.response.status_code"].map(|name| attribute(root, name));
+    assert_eq!(attributes, ["POST", PATH, "201"].map(|value| Some(value.to_owned())));
     let parent = |span: &Span| spans.iter().find(|other| other.span_id == span.parent_span_id).unwrap().clone();
     let served = spans.iter().filter(|span| span.kind() == SpanKind::Server && span.name != root.name);
     let mut hops: Vec<_> = served
@@ -145,17 +147,17 @@ async fn one_trace_shows_the_whole_saga() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_trace_begins_where_none_came_in() {
+async fn missing_or_malformed_traceparent_starts_a_new_trace() {
     let mut collector = Collector::start().await;
-    let world = World::new().await;
-    let (customers, orders) = (world.customers.base_url(), world.orders.base_url());
+    let harness = Harness::new().await;
+    let (customers, orders) = (harness.customers.base_url(), harness.orders.base_url());
     let program = orchestrator(customers, orders, &collector.endpoint).await;
     let mut ids = BTreeSet::new();
     for malformed in
         ["", "00-4bf92f3577b34da6a3ce929d0e0e4736", "00-00000000000000000000000000000000-00f067aa0ba902b7-01"]
     {
         let reply = send(&program, malformed).await;
-        reply.succeeded();
+        reply.assert_succeeded();
         let request = reply.headers["x-request-id"].to_str().unwrap();
         let line = program.line(|line| line["span"]["request_id"] == request).await;
         ids.insert(line["span"]["trace_id"].as_str().unwrap().to_owned());
@@ -168,7 +170,7 @@ async fn a_trace_begins_where_none_came_in() {
     }
 }
 
-/// A collector that takes connections and says nothing.
+/// Listens without responding, as a hanging collector.
 async fn silent_collector() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -176,31 +178,31 @@ async fn silent_collector() -> (TcpListener, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_collector_that_hangs_or_is_not_there_holds_nothing_up() {
-    let world = World::new().await;
+async fn unavailable_collector_does_not_delay_requests_or_shutdown() {
+    let harness = Harness::new().await;
     let (_listener, silent) = silent_collector().await;
     for endpoint in [silent.as_str(), "http://127.0.0.1:1"] {
-        let (customers, orders) = (world.customers.base_url(), world.orders.base_url());
+        let (customers, orders) = (harness.customers.base_url(), harness.orders.base_url());
         let mut program = orchestrator(customers, orders, endpoint).await;
-        send(&program, "").await.succeeded();
+        send(&program, "").await.assert_succeeded();
         signal(&program.process, Signal::SIGTERM);
-        // The bound of an end without any request is far below that of the requests: 28 s.
-        let ended = tokio::time::timeout(Duration::from_secs(5), program.process.wait()).await;
-        assert_eq!(ended.expect("it ends in time").unwrap().code(), Some(0), "{endpoint}");
+        // Without requests in flight the server exits long before their time limit of 28 s.
+        let exited = tokio::time::timeout(Duration::from_secs(5), program.process.wait()).await;
+        assert_eq!(exited.expect("the server exits in time").unwrap().code(), Some(0), "{endpoint}");
     }
 }
 
 #[tokio::test]
-async fn the_spans_of_an_invocation_are_sent_before_its_answer() {
+async fn spans_are_exported_before_the_invocation_response() {
     let mut collector = Collector::start().await;
-    let world = World::new().await;
-    let (customers, orders) = (world.customers.base_url(), world.orders.base_url());
+    let harness = Harness::new().await;
+    let (customers, orders) = (harness.customers.base_url(), harness.orders.base_url());
     let mut function =
         Instance::start_with(customers, orders, &[("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.endpoint)]).await;
     let (status, _) = function.invoke(&example("function-url"), Duration::from_secs(28)).await;
     function.freeze();
     assert_eq!(status, 201);
-    let names = async {
+    let span = async {
         loop {
             let span = collector.spans.recv().await.unwrap();
             if span.name == "order_create_and_confirm" {
@@ -208,6 +210,8 @@ async fn the_spans_of_an_invocation_are_sent_before_its_answer() {
             }
         }
     };
-    let span = tokio::time::timeout(Duration::from_secs(5), names).await.expect("it was sent before");
+    let span = tokio::time::timeout(Duration::from_secs(5), span)
+        .await
+        .expect("the span was not exported before the response");
     assert_eq!(attribute(&span, "http.response.status_code").as_deref(), Some("201"));
 }

@@ -1,4 +1,4 @@
-//! One orchestrator, the fakes behind it, and the lines between them.
+//! Test harness: an orchestrator, fake upstream services, and fault proxies between them.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -13,14 +13,14 @@ use orchestrator::{Config, Orchestrator, Policy};
 use serde_json::{Value, json};
 
 use crate::fake_customers::{self, FakeCustomers};
-use crate::fake_orders::{self, FakeOrders, Shop};
-use crate::line::Line;
+use crate::fake_orders::{self, FakeOrders, OrderStore};
+use crate::fault_proxy::FaultProxy;
 
 pub(crate) const SERVICE_TOKEN: &str = "service-token-of-the-tests-and-of-nothing-else";
 pub(crate) const JWT_SECRET: &str = "jwt-secret-of-the-tests-and-of-nothing-else";
 pub(crate) const PATH: &str = "/orchestrator/create-and-confirm-order";
 
-/// Short enough for a test, and long enough for a busy machine to answer in.
+/// Limits short enough for a test and long enough for responses on a busy machine.
 pub(crate) const POLICY: Policy = Policy {
     retry: Retry {
         attempts: 4,
@@ -33,23 +33,23 @@ pub(crate) const POLICY: Policy = Policy {
     connect: Duration::from_millis(800),
 };
 
-pub(crate) struct World {
-    pub(crate) customers: Line,
-    pub(crate) orders: Line,
+pub(crate) struct Harness {
+    pub(crate) customers: FaultProxy,
+    pub(crate) orders: FaultProxy,
     pub(crate) base_url: String,
     http: reqwest::Client,
-    shop: Arc<Mutex<Shop>>,
+    store: Arc<Mutex<OrderStore>>,
     running: (Running<FakeCustomers>, Running<FakeOrders>, Running<Orchestrator>),
 }
 
-/// What came back.
+/// Response to a request.
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) headers: reqwest::header::HeaderMap,
     pub(crate) text: String,
 }
 
-impl World {
+impl Harness {
     pub(crate) async fn new() -> Self {
         Self::start("production", POLICY).await
     }
@@ -63,25 +63,25 @@ impl World {
     }
 
     async fn start(profile: &'static str, policy: Policy) -> Self {
-        let shop = Arc::<Mutex<Shop>>::default();
+        let store = Arc::<Mutex<OrderStore>>::default();
         let auth = || Auth::from_env(&settings(profile, "", "")).unwrap();
-        let (customers, orders) = (fake_customers::start(auth()), fake_orders::start(auth(), Arc::clone(&shop)));
-        let customers_line = Line::to(customers.local_addr());
-        let orders_line = Line::to(orders.local_addr());
-        let mut config = config(profile, &customers_line.base_url(), &orders_line.base_url());
+        let (customers, orders) = (fake_customers::start(auth()), fake_orders::start(auth(), Arc::clone(&store)));
+        let customers_proxy = FaultProxy::start(customers.local_addr());
+        let orders_proxy = FaultProxy::start(orders.local_addr());
+        let mut config = config(profile, &customers_proxy.base_url(), &orders_proxy.base_url());
         config.policy = policy;
         let orchestrator = orchestrator::start(config).unwrap();
         Self {
-            customers: customers_line,
-            orders: orders_line,
+            customers: customers_proxy,
+            orders: orders_proxy,
             base_url: orchestrator.base_url(),
             http: reqwest::Client::new(),
-            shop,
+            store,
             running: (customers, orders, orchestrator),
         }
     }
 
-    /// Another orchestrator before the same services, without a port.
+    /// Creates another orchestrator with the same upstream services, to be invoked as a function.
     pub(crate) fn function(&self) -> Orchestrator {
         self.function_in_profile("production")
     }
@@ -90,36 +90,36 @@ impl World {
         Orchestrator::new(config(profile, &self.customers.base_url(), &self.orders.base_url())).unwrap()
     }
 
-    /// Where the customers and the orders service are, without the line.
-    pub(crate) fn services(&self) -> (SocketAddr, SocketAddr) {
+    /// Returns the addresses of the customers and the orders service, bypassing the proxies.
+    pub(crate) fn upstream_addresses(&self) -> (SocketAddr, SocketAddr) {
         let (customers, orders, _) = &self.running;
         (customers.local_addr(), orders.local_addr())
     }
 
-    pub(crate) fn shop(&self) -> MutexGuard<'_, Shop> {
-        self.shop.lock().unwrap()
+    pub(crate) fn store(&self) -> MutexGuard<'_, OrderStore> {
+        self.store.lock().unwrap()
     }
 
-    /// Sends the body as a service.
+    /// Sends the body with the service token.
     pub(crate) async fn send(&self, body: &Value) -> Reply {
         let request = self.http.post(format!("{}{PATH}", self.base_url)).bearer_auth(SERVICE_TOKEN).json(body);
-        Reply::to(request).await
+        Reply::send(request).await
     }
 
     /// Orders 3 pieces under this key.
     pub(crate) async fn order(&self, key: &str) -> Reply {
-        self.send(&order(key)).await
+        self.send(&order_body(key)).await
     }
 }
 
-/// 3 pieces under this key.
-pub(crate) fn order(key: &str) -> Value {
+/// Returns a request for 3 pieces under this key.
+pub(crate) fn order_body(key: &str) -> Value {
     let items = json!([{ "product_id": fake_orders::PRODUCT, "qty": 3 }]);
     json!({ "customer_id": 1, "items": items, "idempotency_key": key, "correlation_id": "req-789" })
 }
 
 impl Reply {
-    pub(crate) async fn to(request: reqwest::RequestBuilder) -> Self {
+    pub(crate) async fn send(request: reqwest::RequestBuilder) -> Self {
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         Self { status, headers, text: response.text().await.unwrap() }
@@ -129,19 +129,19 @@ impl Reply {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
     }
 
-    /// The status and the parts of the failure that a program decides by.
+    /// Asserts the status and the machine-readable parts of the failure.
     #[track_caller]
-    pub(crate) fn failed(&self, status: u16, code: &str, step: &str, compensated: &str, safe_to_retry: bool) {
+    pub(crate) fn assert_failed(&self, status: u16, code: &str, step: &str, compensated: &str, safe_to_retry: bool) {
         let error = &self.json()["error"];
-        let found = (self.status, &error["code"], &error["step"], &error["compensated"], &error["safe_to_retry"]);
+        let actual = (self.status, &error["code"], &error["step"], &error["compensated"], &error["safe_to_retry"]);
         let expected = (status, &json!(code), &json!(step), &json!(compensated), &json!(safe_to_retry));
-        assert_eq!(found, expected, "{}", self.text);
+        assert_eq!(actual, expected, "{}", self.text);
         assert_eq!(self.json()["success"], false);
     }
 
-    /// The order is confirmed.
+    /// Asserts that the order is confirmed.
     #[track_caller]
-    pub(crate) fn succeeded(&self) {
+    pub(crate) fn assert_succeeded(&self) {
         assert_eq!(self.status, 201, "{}", self.text);
         assert_eq!(self.json()["data"]["order"]["status"], "CONFIRMED");
     }
