@@ -1,5 +1,5 @@
-//! Implementation of the contract. Each handler authenticates the caller, reads the request, calls one business rule and
-//! wraps its result. This is the only file of the crate that uses dropshot.
+//! Implementation of the contract. Each handler authenticates the caller, reads the request, calls one business rule
+//! and wraps its result. This is the only file of the crate that uses dropshot.
 
 use std::net::IpAddr;
 

@@ -40,9 +40,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the settings: `HOST`, `PORT` (3001 by default), `DATABASE_URL` or the `DB_*` settings, `JWT_SECRET`, `JWT_SECRET_ALSO`,
-    /// `SERVICE_TOKEN`, `SERVICE_TOKENS`, `ADMIN_USER`, `ADMIN_PASSWORD`,
-    /// `TRUSTED_PROXIES` (none by default) and `PROFILE`.
+    /// Reads `HOST`, `PORT` (default 3001), `DATABASE_URL` or the `DB_*` settings, `JWT_SECRET`, `JWT_SECRET_ALSO`,
+    /// `SERVICE_TOKEN`, `SERVICE_TOKENS`, `ADMIN_USER`, `ADMIN_PASSWORD`, `TRUSTED_PROXIES` (default none) and `PROFILE`.
     ///
     /// # Errors
     ///

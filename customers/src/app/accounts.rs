@@ -1,7 +1,7 @@
 //! Operations on user accounts, for admins.
 //!
-//! A token states the role at the time it was issued. Each operation also checks in the table that the caller is still an
-//! active admin.
+//! A token states the role at the time it was issued. Each operation also checks in the table that the caller is still
+//! an active admin.
 
 use std::sync::Arc;
 
@@ -106,8 +106,8 @@ impl Accounts {
             .await
     }
 
-    /// Hashes a password if the caller is still an admin, because a hash uses a permit that logins need. The transaction
-    /// checks the caller again.
+    /// Hashes a password if the caller is still an admin, because a hash uses a permit that logins need. The
+    /// transaction checks the caller again.
     async fn hash(&self, admin: &Admin, password: &NewPassword) -> Result<String, CustomersError> {
         self.db.run(async |connection| Ok(require_active_admin(connection, admin).await)).await??;
         Ok(self.passwords.hash(self.passwords.acquire().await?, password.as_str()).await?)

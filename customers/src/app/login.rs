@@ -1,7 +1,7 @@
 //! Logins and changes of the caller's own password.
 //!
-//! Both verify passwords with [`Login::verify_password`], so that both are throttled and take the same time whether or not
-//! the user account exists.
+//! Both verify passwords with [`Login::verify_password`], so that both are throttled and take the same time whether or
+//! not the user account exists.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -115,7 +115,8 @@ impl Login {
         }
     }
 
-    /// Returns the account, and whether there is an active admin. Always runs both queries, so that the time reveals nothing.
+    /// Returns the account, and whether there is an active admin. Always runs both queries, so that the response time
+    /// does not reveal the result.
     async fn look_up(&self, key: &str) -> Result<(Option<LoginRecord>, bool), DbError> {
         let queries = async |connection: &mut Connection| {
             Ok((store::find_login(connection, key).await?, store::has_active_admin(connection).await?))
@@ -123,7 +124,7 @@ impl Login {
         self.db.run(queries).await
     }
 
-    /// Verifies the password of an active account. The attempt counts as failed until the password turns out to be correct.
+    /// Verifies the password of an active account. The attempt counts as failed until the password is found correct.
     async fn verify_password(
         &self,
         attempt: &LoginAttempt,
@@ -142,8 +143,8 @@ impl Login {
         }
     }
 
-    /// Waits for a hashing permit, then checks the throttle again: of many concurrent attempts, most wait while the first few
-    /// fail.
+    /// Waits for a hashing permit, then checks the throttle again, because other attempts may have failed during the
+    /// wait.
     async fn acquire_permit(&self, attempt: &LoginAttempt) -> Result<HashingPermit, CustomersError> {
         let permit = self.passwords.acquire().await?;
         self.throttle.admit(attempt, Instant::now())?;

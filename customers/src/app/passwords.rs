@@ -3,8 +3,8 @@
 //! A hash takes 19 MiB and tens of milliseconds of a core by design. Without a limit, many login attempts would use all
 //! cores and all memory. A request therefore waits for a permit, for a limited time.
 //!
-//! The working memory is reused. Allocators seldom pass freed memory from one thread to another, so that each blocking
-//! thread would end up holding 19 MiB.
+//! The working memory is reused. Allocators seldom pass freed memory from one thread to another, so without reuse each
+//! blocking thread would end up holding 19 MiB.
 
 use std::mem::take;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -80,7 +80,7 @@ pub(crate) struct PasswordHasher {
 /// It keeps data derived from the last password, but not the password, until the next hash overwrites it.
 type WorkingMemory = Vec<Block>;
 
-/// Working memory of unused permits. There are never more blocks of memory than permits.
+/// Working memory of unused permits. Together with the permits in use it holds at most one entry per permit.
 #[derive(Default)]
 struct MemoryPool(Mutex<Vec<WorkingMemory>>);
 

@@ -75,7 +75,7 @@ pub(crate) async fn page(connection: &mut Connection, before: i64, limit: usize)
     Ok(rows.into_iter().map(Customer::from).collect())
 }
 
-/// Returns at most `limit` matching customers with an id below `before`, newest first, and the `before` of the next page.
+/// Returns at most `limit` matching customers with an id below `before`, newest first, and the next page's `before`.
 ///
 /// A customer deleted before the second statement is missing from the page but does not end the list.
 pub(crate) async fn search(
@@ -124,9 +124,9 @@ pub(crate) async fn delete(connection: &mut Connection, id: CustomerId) -> Resul
 
 /// Returns the case-folded address that the unique index compares.
 ///
-/// Folds each character separately, to upper case and then to lower case, because lower-casing a whole string depends on
-/// the neighbours: a final `Σ` becomes `ς`. A character whose mapping is longer than one character stays unchanged, so a
-/// key is as long as its address.
+/// Folds each character separately, to upper case and then to lower case, because lower-casing a whole string depends
+/// on the neighbours: a final `Σ` becomes `ς`. A mapping to several characters is skipped, so a key is as long as its
+/// address.
 fn email_key(email: &Email) -> String {
     let folded = |c: char| {
         let upper = single(c.to_uppercase()).unwrap_or(c);

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::harness::{JWT_SECRET, PASSWORD, SERVICE_TOKEN, USER};
 
-const PREVIOUS_JWT_SECRET: &str = "the-secret-before-of-the-tests-and-nothing-else";
-const BILLING_TOKEN: &str = "billings-token-of-the-tests-and-of-nothing-else";
+const PREVIOUS_JWT_SECRET: &str = "previous-jwt-secret-for-integration-tests";
+const BILLING_TOKEN: &str = "billing-service-token-for-integration-tests";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_token_or_password_is_logged_at_any_level() {
@@ -25,7 +25,7 @@ async fn no_secret_token_or_password_is_logged_at_any_level() {
     ];
     let mut issued = String::new();
     let send_requests = async |base: String| {
-        // A health check is logged at the debug level and below only.
+        // Health checks are logged only at debug level and below.
         reqwest::get(format!("{base}/health")).await.unwrap();
         let log_in = async |password: &str| {
             let body = json!({ "username": USER, "password": password });

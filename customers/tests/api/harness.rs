@@ -13,8 +13,8 @@ use db_testing::TestDatabase;
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 
 pub(crate) const DOCUMENT: &str = include_str!("../../../specs/customers.json");
-pub(crate) const SERVICE_TOKEN: &str = "service-token-of-the-tests-and-of-nothing-else";
-pub(crate) const JWT_SECRET: &str = "jwt-secret-of-the-tests-and-of-nothing-else";
+pub(crate) const SERVICE_TOKEN: &str = "service-token-for-integration-tests-only";
+pub(crate) const JWT_SECRET: &str = "jwt-secret-for-integration-tests-only";
 pub(crate) const USER: &str = "admin";
 pub(crate) const PASSWORD: &str = "correct horse";
 

@@ -15,7 +15,7 @@ use crate::harness::{PASSWORD, SERVICE_TOKEN, USER, create_account, refusal, ref
 async fn start_program(database: &db_testing::TestDatabase) -> Program {
     let settings = [
         ("DATABASE_URL", database.url().to_owned()),
-        ("JWT_SECRET", "jwt-secret-of-the-tests".to_owned()),
+        ("JWT_SECRET", "jwt-secret-for-tests".to_owned()),
         ("SERVICE_TOKEN", SERVICE_TOKEN.to_owned()),
         ("ADMIN_USER", USER.to_owned()),
         ("ADMIN_PASSWORD", PASSWORD.to_owned()),

@@ -1,7 +1,7 @@
 //! Leaky buckets (GCRA) for many keys, in bounded memory.
 //!
-//! The state of a bucket is one instant: when it will be empty. Each cell delays that instant by the replenish interval. A
-//! bucket is full while the instant is further away than `burst - 1` intervals.
+//! The state of a bucket is one instant: when it will be empty. Each cell delays that instant by the replenish interval.
+//! A bucket is full while the instant is further away than `burst - 1` intervals.
 
 use std::collections::HashMap;
 use std::hash::Hash;

@@ -1,12 +1,12 @@
 //! Rate limits for failed login attempts, without permanent account lockout.
 //!
-//! Failed attempts fill three kinds of buckets: one per account and address, one per address, and one per account for all
-//! addresses that have not logged in to it. An attempt is rejected if one of its buckets is full. For a trusted source, an
-//! address that has logged in to the account, only the first kind counts, so that attackers elsewhere cannot lock the owner
-//! out.
+//! Failed attempts fill three kinds of buckets: one per account and address, one per address, and one per account for
+//! all addresses that have not logged in to it. An attempt is rejected if one of its buckets is full. For a trusted
+//! source (an address that has logged in to the account) only the first kind counts, so that attackers at other
+//! addresses cannot lock out the owner.
 //!
-//! An attempt counts as failed before its password is verified, so that concurrent attempts count each other. Accounts that
-//! do not exist are treated the same.
+//! An attempt counts as failed before its password is verified, so that concurrent attempts count each other. Existing
+//! and unknown accounts are treated the same.
 //!
 //! The state is kept in memory and lost at a restart. Replicas do not share it: N replicas allow up to N times as many
 //! attempts.
