@@ -1,5 +1,5 @@
-//! Between the contract and the rules: reads the request, asks who is calling, calls the rules once, wraps what they
-//! give. The only file of this crate that knows dropshot.
+//! Implementation of the contract. Each handler authenticates the caller, reads the request, calls one business rule
+//! and wraps its result. This is the only file of the crate that uses dropshot.
 
 use std::net::IpAddr;
 
@@ -44,13 +44,13 @@ impl CustomersApi for CustomersServer {
         body: JsonBody<PasswordChange>,
     ) -> Result<Answer<HttpResponseUpdatedNoContent>, Error> {
         let (call, context) = (Call::new(&rqctx), rqctx.context());
-        let work = async {
+        let handler = async {
             let viewer = context.auth.viewer(&call)?;
-            let changed = context.login.change_password(&viewer, client(&rqctx), &body.checked()?).await;
-            metrics::login(changed.map_err(Failure::from))?;
+            let changed = context.login.change_password(&viewer, client_address(&rqctx), &body.checked()?).await;
+            metrics::count_login(changed.map_err(Failure::from))?;
             Answer::of(HttpResponseUpdatedNoContent())
         };
-        Ok(call.answer(work).await)
+        Ok(call.answer(handler).await)
     }
 
     async fn operator_create(
@@ -58,14 +58,14 @@ impl CustomersApi for CustomersServer {
         body: JsonBody<NewOperator>,
     ) -> Result<CreatedWith<OperatorAccount, CreatedHeaders>, Error> {
         let (call, context) = (Call::new(&rqctx), rqctx.context());
-        let work = async {
+        let handler = async {
             let admin = context.auth.admin(&call)?;
-            let operator = context.operators.create(&admin, &body.checked()?).await?;
-            let location = format!("/operators/{}", operator.id);
-            let headers = CreatedHeaders { location, etag: etag(operator.version) };
-            Answer::of(HttpResponseHeaders::new(HttpResponseCreated(operator), headers))
+            let account = context.accounts.create(&admin, &body.checked()?).await?;
+            let location = format!("/operators/{}", account.id);
+            let headers = CreatedHeaders { location, etag: etag(account.version) };
+            Answer::of(HttpResponseHeaders::new(HttpResponseCreated(account), headers))
         };
-        Ok(call.answer(work).await)
+        Ok(call.answer(handler).await)
     }
 
     async fn operator_view(
@@ -73,11 +73,11 @@ impl CustomersApi for CustomersServer {
         id: PathId<OperatorId>,
     ) -> Result<OkWith<OperatorAccount, EntityHeaders>, Error> {
         let (call, context) = (Call::new(&rqctx), rqctx.context());
-        let work = async {
+        let handler = async {
             let admin = context.auth.admin(&call)?;
-            shown_operator(context.operators.view(&admin, id.checked()?).await?)
+            account_response(context.accounts.view(&admin, id.checked()?).await?)
         };
-        Ok(call.answer(work).await)
+        Ok(call.answer(handler).await)
     }
 
     async fn operator_list(
@@ -85,11 +85,11 @@ impl CustomersApi for CustomersServer {
         query: QueryParams<OperatorListQuery>,
     ) -> Result<OkAnswer<Page<OperatorAccount>>, Error> {
         let (call, context) = (Call::new(&rqctx), rqctx.context());
-        let work = async {
+        let handler = async {
             let admin = context.auth.admin(&call)?;
-            Answer::ok(context.operators.list(&admin, &query.checked()?).await?)
+            Answer::ok(context.accounts.list(&admin, &query.checked()?).await?)
         };
-        Ok(call.answer(work).await)
+        Ok(call.answer(handler).await)
     }
 
     async fn operator_update(
@@ -99,12 +99,12 @@ impl CustomersApi for CustomersServer {
         body: JsonBody<OperatorPatch>,
     ) -> Result<OkWith<OperatorAccount, EntityHeaders>, Error> {
         let (call, context) = (Call::new(&rqctx), rqctx.context());
-        let work = async {
+        let handler = async {
             let admin = context.auth.admin(&call)?;
             let (id, if_match, patch) = (id.checked()?, headers.checked()?, body.checked()?);
-            shown_operator(context.operators.update(&admin, id, if_match.as_ref(), &patch).await?)
+            account_response(context.accounts.update(&admin, id, if_match.as_ref(), &patch).await?)
         };
-        Ok(call.answer(work).await)
+        Ok(call.answer(handler).await)
     }
 
     async fn customer_create(
@@ -112,14 +112,14 @@ impl CustomersApi for CustomersServer {
         body: JsonBody<CustomerInput>,
     ) -> Result<CreatedWith<Customer, CreatedHeaders>, Error> {
         let (call, context) = (Call::new(&rqctx), rqctx.context());
-        let work = async {
+        let handler = async {
             let operator = context.auth.operator(&call)?;
             let customer = context.customers.create(&operator, &body.checked()?).await?;
             let location = format!("/customers/{}", customer.id);
             let headers = CreatedHeaders { location, etag: etag(customer.version) };
             Answer::of(HttpResponseHeaders::new(HttpResponseCreated(customer), headers))
         };
-        Ok(call.answer(work).await)
+        Ok(call.answer(handler).await)
     }
 
     async fn customer_view(
@@ -127,11 +127,11 @@ impl CustomersApi for CustomersServer {
         id: PathId<CustomerId>,
     ) -> Result<OkWith<Customer, EntityHeaders>, Error> {
         let (call, context) = (Call::new(&rqctx), rqctx.context());
-        let work = async {
+        let handler = async {
             let viewer = context.auth.viewer(&call)?;
-            shown(context.customers.view(&viewer, id.checked()?).await?)
+            customer_response(context.customers.view(&viewer, id.checked()?).await?)
         };
-        Ok(call.answer(work).await)
+        Ok(call.answer(handler).await)
     }
 
     async fn customer_list(
@@ -139,11 +139,11 @@ impl CustomersApi for CustomersServer {
         query: QueryParams<CustomerListQuery>,
     ) -> Result<OkAnswer<Page<Customer>>, Error> {
         let (call, context) = (Call::new(&rqctx), rqctx.context());
-        let work = async {
+        let handler = async {
             let viewer = context.auth.viewer(&call)?;
             Answer::ok(context.customers.list(&viewer, &query.checked()?).await?)
         };
-        Ok(call.answer(work).await)
+        Ok(call.answer(handler).await)
     }
 
     async fn customer_update(
@@ -153,12 +153,12 @@ impl CustomersApi for CustomersServer {
         body: JsonBody<CustomerInput>,
     ) -> Result<OkWith<Customer, EntityHeaders>, Error> {
         let (call, context) = (Call::new(&rqctx), rqctx.context());
-        let work = async {
+        let handler = async {
             let operator = context.auth.operator(&call)?;
             let (id, if_match, input) = (id.checked()?, headers.checked()?, body.checked()?);
-            shown(context.customers.update(&operator, id, if_match.as_ref(), &input).await?)
+            customer_response(context.customers.update(&operator, id, if_match.as_ref(), &input).await?)
         };
-        Ok(call.answer(work).await)
+        Ok(call.answer(handler).await)
     }
 
     async fn customer_delete(
@@ -167,12 +167,12 @@ impl CustomersApi for CustomersServer {
         headers: Headers<Conditional>,
     ) -> Result<Answer<HttpResponseDeleted>, Error> {
         let (call, context) = (Call::new(&rqctx), rqctx.context());
-        let work = async {
+        let handler = async {
             let operator = context.auth.operator(&call)?;
             context.customers.delete(&operator, id.checked()?, headers.checked()?.as_ref()).await?;
             Answer::of(HttpResponseDeleted())
         };
-        Ok(call.answer(work).await)
+        Ok(call.answer(handler).await)
     }
 
     async fn internal_customer_view(
@@ -180,48 +180,48 @@ impl CustomersApi for CustomersServer {
         id: PathId<CustomerId>,
     ) -> Result<OkAnswer<CustomerContact>, Error> {
         let (call, context) = (Call::new(&rqctx), rqctx.context());
-        let work = async {
+        let handler = async {
             let service = context.auth.service(&call)?;
             Answer::ok(context.customers.contact(&service, id.checked()?).await?)
         };
-        Ok(call.answer(work).await)
+        Ok(call.answer(handler).await)
     }
 
     async fn health_view(rqctx: RequestContext<Context>) -> Result<OkAnswer<Health>, Error> {
-        let work = async { Answer::ok(Health::ok()) };
-        Ok(Call::new(&rqctx).answer(work).await)
+        let handler = async { Answer::ok(Health::ok()) };
+        Ok(Call::new(&rqctx).answer(handler).await)
     }
 
     async fn readiness_view(rqctx: RequestContext<Context>) -> Result<OkAnswer<Readiness>, Error> {
-        let work = async {
+        let handler = async {
             rqctx.context().runtime.refuse_while_draining()?;
             rqctx.context().customers.ready().await?;
             Answer::ok(Readiness::ready())
         };
-        Ok(Call::new(&rqctx).answer(work).await)
+        Ok(Call::new(&rqctx).answer(handler).await)
     }
 }
 
 async fn log_in(rqctx: RequestContext<Context>, body: JsonBody<Credentials>) -> Result<OkAnswer<Token>, Error> {
     let (call, context) = (Call::new(&rqctx), rqctx.context());
-    let work = async {
-        let token = context.login.token(&body.checked()?, client(&rqctx), context.auth.tokens()).await;
-        Answer::ok(metrics::login(token)?)
+    let handler = async {
+        let token = context.login.token(&body.checked()?, client_address(&rqctx), context.auth.tokens()).await;
+        Answer::ok(metrics::count_login(token)?)
     };
-    Ok(call.answer(work).await)
+    Ok(call.answer(handler).await)
 }
 
-/// The address that the request comes from, proxies aside.
-fn client(rqctx: &RequestContext<Context>) -> IpAddr {
+/// Returns the address of the client, as reported by a trusted proxy if the connection comes from one.
+fn client_address(rqctx: &RequestContext<Context>) -> IpAddr {
     rqctx.context().proxies.client(rqctx.request.remote_addr().ip(), rqctx.request.headers())
 }
 
-fn shown_operator(operator: OperatorAccount) -> Result<OkWith<OperatorAccount, EntityHeaders>, Failure> {
-    let headers = EntityHeaders { etag: etag(operator.version) };
-    Answer::of(HttpResponseHeaders::new(HttpResponseOk(operator), headers))
+fn account_response(account: OperatorAccount) -> Result<OkWith<OperatorAccount, EntityHeaders>, Failure> {
+    let headers = EntityHeaders { etag: etag(account.version) };
+    Answer::of(HttpResponseHeaders::new(HttpResponseOk(account), headers))
 }
 
-fn shown(customer: Customer) -> Result<OkWith<Customer, EntityHeaders>, Failure> {
+fn customer_response(customer: Customer) -> Result<OkWith<Customer, EntityHeaders>, Failure> {
     let headers = EntityHeaders { etag: etag(customer.version) };
     Answer::of(HttpResponseHeaders::new(HttpResponseOk(customer), headers))
 }

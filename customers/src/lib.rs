@@ -1,7 +1,7 @@
 //! The Customers API server.
 //!
-//! `http` translates between the contract and the rules, `app` is the rules, `store` is all SQL on the customers'
-//! and the operators' tables. The contract itself is the `customers-api` crate.
+//! `http` implements the contract, `app` holds the business rules, and `store` holds all SQL on the customer and user
+//! account tables. The contract is the `customers-api` crate.
 
 mod app;
 mod http;
@@ -18,16 +18,16 @@ use common_server::{CursorKey, HasRuntime, RunError, Running, Runtime, TrustedPr
 use customers_api::Password;
 use db::{DatabaseSettings, Db};
 
-use app::{Bootstrap, Customers, Login, Operators, Passwords, Throttle};
+use app::{Accounts, Bootstrap, Customers, Login, PasswordHasher, Throttle};
 use http::CustomersServer;
 
-/// Where it listens when `PORT` does not say.
+/// TCP port used when `PORT` is not set.
 pub const DEFAULT_PORT: u16 = 3001;
 
-/// What the service promises, shown under `/docs`.
+/// OpenAPI document served under `/docs`.
 const DOCUMENT: &str = include_str!("../../specs/customers.json");
 
-/// What the service is told by its environment.
+/// Settings of the service, read from the environment.
 pub struct Config {
     bind_address: SocketAddr,
     database: DatabaseSettings,
@@ -35,18 +35,17 @@ pub struct Config {
     cursors: CursorKey,
     bootstrap: Bootstrap,
     proxies: TrustedProxies,
-    /// The default, unless the process shares one with the server.
+    /// Draining state and trace export. Replace the default to share them with the process.
     pub runtime: Runtime,
 }
 
 impl Config {
-    /// From `HOST`, `PORT` (3001 by default), `DATABASE_URL` or the `DB_*` settings, `JWT_SECRET`, `JWT_SECRET_SECONDARY`,
-    /// `SERVICE_TOKEN`, `SERVICE_TOKENS`, `ADMIN_USER`, `ADMIN_PASSWORD`,
-    /// `TRUSTED_PROXIES` (none by default) and `PROFILE`.
+    /// Reads `HOST`, `PORT` (default 3001), `DATABASE_URL` or the `DB_*` settings, `JWT_SECRET`, `JWT_SECRET_SECONDARY`,
+    /// `SERVICE_TOKEN`, `SERVICE_TOKENS`, `ADMIN_USER`, `ADMIN_PASSWORD`, `TRUSTED_PROXIES` (default none) and `PROFILE`.
     ///
     /// # Errors
     ///
-    /// Names the first setting that is bad or missing.
+    /// Returns an error that names the first invalid or missing setting.
     pub fn from_env(env: &Env<'_>) -> Result<Self, RunError> {
         let database = DatabaseSettings::from_lookup(|name| env.get(name));
         let database = database.map_err(|error| RunError::Setting(error.to_string()))?;
@@ -64,7 +63,9 @@ impl Config {
     }
 }
 
-/// Names and passwords that could never be sent are refused here, not at every attempt to log in.
+/// Reads the credentials of the bootstrap admin.
+///
+/// A name or password that no login request can contain is rejected at startup rather than at every login.
 fn bootstrap(env: &Env<'_>) -> Result<Bootstrap, SettingError> {
     let user = Username::try_from(env.required("ADMIN_USER")?);
     let username = user.map_err(|problem| SettingError::invalid("ADMIN_USER", problem))?;
@@ -73,13 +74,13 @@ fn bootstrap(env: &Env<'_>) -> Result<Bootstrap, SettingError> {
     Ok(Bootstrap { username, password: SecretDigest::of(password.as_str()) })
 }
 
-/// State of the server between requests.
+/// State shared by all requests.
 pub struct Context {
     runtime: Runtime,
     auth: Auth,
     proxies: TrustedProxies,
     login: Login,
-    operators: Operators,
+    accounts: Accounts,
     customers: Customers,
 }
 
@@ -89,24 +90,24 @@ impl HasRuntime for Context {
     }
 }
 
-/// Starts to answer. The database need not be reachable yet.
+/// Starts the server. The database does not have to be reachable yet.
 ///
 /// # Errors
 ///
-/// Where the address cannot be listened on.
+/// Returns an error if the server cannot listen on the configured address.
 pub fn start(config: Config) -> Result<Running<Context>, RunError> {
     let Config { bind_address, database, auth, cursors, bootstrap, proxies, runtime } = config;
     db::describe_metrics();
     metrics::describe();
     let db = Db::connect(&database);
     runtime.before_scrape(db.watch());
-    let passwords = Arc::new(Passwords::new());
+    let passwords = Arc::new(PasswordHasher::new());
     let context = Context {
         runtime,
         auth,
         proxies,
         login: Login { db: db.clone(), bootstrap, passwords: Arc::clone(&passwords), throttle: Throttle::new() },
-        operators: Operators { db: db.clone(), cursors: cursors.clone(), passwords },
+        accounts: Accounts { db: db.clone(), cursors: cursors.clone(), passwords },
         customers: Customers::new(db, cursors),
     };
     let api = customers_api::customers_api_mod::api_description::<CustomersServer>()

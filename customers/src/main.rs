@@ -1,4 +1,4 @@
-//! Runs the Customers API server from its environment until it is told to stop.
+//! The Customers API server as a program. It reads its settings from the environment and runs until it is stopped.
 
 use std::process::ExitCode;
 

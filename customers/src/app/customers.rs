@@ -1,4 +1,4 @@
-//! What may be done to a customer.
+//! Operations on customers.
 
 use common_contract::{CustomerId, Failure, IfMatch, Page, Text};
 use common_server::CursorKey;
@@ -10,9 +10,10 @@ use futures::FutureExt;
 use super::error::CustomersError;
 use crate::store::customers as store;
 
+/// Name of the list, which page tokens are bound to.
 const LIST: &str = "customers";
 
-/// The customers.
+/// Operations on customers, with the role that each requires as a parameter.
 pub(crate) struct Customers {
     pub(crate) db: Db,
     pub(crate) loader: BatchLoader<i64, Customer>,
@@ -28,8 +29,8 @@ impl Customers {
     pub(crate) async fn create(&self, _: &Operator, input: &CustomerInput) -> Result<Customer, CustomersError> {
         self.db
             .transaction(async |connection| {
-                let id = store::insert(connection, input).await.map_err(email_taken)?;
-                view(connection, id).await
+                let id = store::insert(connection, input).await.map_err(map_email_conflict)?;
+                find(connection, id).await
             })
             .await
     }
@@ -43,14 +44,14 @@ impl Customers {
         let filters = search.unwrap_or_default().as_bytes();
         let before = self.cursors.open_below(LIST, filters, query.cursor.as_ref())?;
         let limit = query.limit.unwrap_or_default();
-        let seal = |id: i64| self.cursors.seal_below(LIST, filters, id);
+        let page_token = |id: i64| self.cursors.seal_below(LIST, filters, id);
         let Some(search) = search else {
             let rows = self.db.run(async |connection| store::page(connection, before, limit.get() + 1).await).await;
-            return Ok(Page::cut(rows.map_err(CustomersError::from)?, limit, |last| seal(last.id.get())));
+            return Ok(Page::cut(rows.map_err(CustomersError::from)?, limit, |last| page_token(last.id.get())));
         };
-        let found = self.db.run(async |connection| store::search(connection, search, before, limit.get()).await).await;
-        let (rows, next) = found.map_err(CustomersError::from)?;
-        Ok(Page::new(rows, next.map(seal)))
+        let hits = self.db.run(async |connection| store::search(connection, search, before, limit.get()).await).await;
+        let (rows, next) = hits.map_err(CustomersError::from)?;
+        Ok(Page::new(rows, next.map(page_token)))
     }
 
     pub(crate) async fn update(
@@ -62,9 +63,9 @@ impl Customers {
     ) -> Result<Customer, CustomersError> {
         self.db
             .transaction(async |connection| {
-                lock(connection, id, if_match).await?;
-                store::update(connection, id, input).await.map_err(email_taken)?;
-                view(connection, id).await
+                lock_if_match(connection, id, if_match).await?;
+                store::update(connection, id, input).await.map_err(map_email_conflict)?;
+                find(connection, id).await
             })
             .await
     }
@@ -77,7 +78,7 @@ impl Customers {
     ) -> Result<(), CustomersError> {
         self.db
             .transaction(async |connection| {
-                lock(connection, id, if_match).await?;
+                lock_if_match(connection, id, if_match).await?;
                 Ok(store::delete(connection, id).await?)
             })
             .await
@@ -94,19 +95,23 @@ impl Customers {
     }
 }
 
-async fn view(connection: &mut Connection, id: CustomerId) -> Result<Customer, CustomersError> {
+async fn find(connection: &mut Connection, id: CustomerId) -> Result<Customer, CustomersError> {
     store::find(connection, id).await?.ok_or(CustomersError::CustomerNotFound(id))
 }
 
-/// Keeps others from changing the customer until the end of the transaction.
-async fn lock(connection: &mut Connection, id: CustomerId, if_match: Option<&IfMatch>) -> Result<(), CustomersError> {
+/// Locks the customer's row until the end of the transaction and checks `If-Match` against its version.
+async fn lock_if_match(
+    connection: &mut Connection,
+    id: CustomerId,
+    if_match: Option<&IfMatch>,
+) -> Result<(), CustomersError> {
     let current = store::lock_version(connection, id).await?.ok_or(CustomersError::CustomerNotFound(id))?;
     match if_match {
-        Some(wanted) if !wanted.allows(current) => Err(CustomersError::VersionChanged { current }),
+        Some(condition) if !condition.allows(current) => Err(CustomersError::VersionChanged { current }),
         _ => Ok(()),
     }
 }
 
-fn email_taken(error: DbError) -> CustomersError {
+fn map_email_conflict(error: DbError) -> CustomersError {
     if error.is_unique(store::UNIQUE_EMAIL) { CustomersError::EmailTaken } else { error.into() }
 }

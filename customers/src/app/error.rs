@@ -1,4 +1,4 @@
-//! Why something could not be done, and the one place where this service chooses codes, and with them statuses.
+//! Errors of the business rules, and their mapping to error codes and statuses. No other file of the crate maps them.
 
 use common_contract::{CustomerId, Detail, Failure, OperatorId, codes};
 use customers_api::{
@@ -7,33 +7,33 @@ use customers_api::{
 use db::{DbError, TransactionError};
 
 use super::passwords::HashingError;
-use super::throttle::TooMany;
+use super::throttle::TooManyAttempts;
 
-/// Why something could not be done.
+/// Error of an operation on customers, user accounts or logins.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CustomersError {
-    #[error("there is no customer {0}")]
+    #[error("customer {0} does not exist")]
     CustomerNotFound(CustomerId),
     #[error("another customer has this email address")]
     EmailTaken,
-    #[error("there is no operator {0}")]
-    OperatorNotFound(OperatorId),
-    #[error("another operator has this name")]
+    #[error("user account {0} does not exist")]
+    AccountNotFound(OperatorId),
+    #[error("another user account has this name")]
     UsernameTaken,
-    #[error("without this operator there would be no active admin")]
+    #[error("the user account is the last active admin and must remain one")]
     LastAdmin,
     #[error("the resource is at version {current}")]
     VersionChanged { current: i64 },
-    #[error("the name or the password is wrong")]
+    #[error("the username or the password is wrong")]
     LoginRefused,
     #[error("the current password is wrong")]
     WrongPassword,
-    #[error("the operator is not active, or not of the role that this needs, any more")]
+    #[error("the user account is inactive or no longer has the required role")]
     NoLongerAllowed,
     #[error("{field}: {problem}")]
     Invalid { field: &'static str, problem: &'static str },
     #[error(transparent)]
-    TooMany(#[from] TooMany),
+    TooManyAttempts(#[from] TooManyAttempts),
     #[error(transparent)]
     Hashing(#[from] HashingError),
     #[error(transparent)]
@@ -42,23 +42,25 @@ pub(crate) enum CustomersError {
 
 impl From<CustomersError> for Failure {
     fn from(error: CustomersError) -> Self {
-        let told = |code| Self::new(code, error.to_string());
+        let failure = |code| Self::new(code, error.to_string());
         match error {
-            CustomersError::CustomerNotFound(_) => told(CUSTOMER_NOT_FOUND),
-            CustomersError::EmailTaken => told(EMAIL_TAKEN).with(Detail::field("email", "belongs to another customer")),
-            CustomersError::OperatorNotFound(_) => told(OPERATOR_NOT_FOUND),
+            CustomersError::CustomerNotFound(_) => failure(CUSTOMER_NOT_FOUND),
+            CustomersError::EmailTaken => {
+                failure(EMAIL_TAKEN).with(Detail::field("email", "belongs to another customer"))
+            }
+            CustomersError::AccountNotFound(_) => failure(OPERATOR_NOT_FOUND),
             CustomersError::UsernameTaken => {
-                told(USERNAME_TAKEN).with(Detail::field("username", "belongs to another operator"))
+                failure(USERNAME_TAKEN).with(Detail::field("username", "belongs to another user account"))
             }
-            CustomersError::LastAdmin => told(LAST_ADMIN),
+            CustomersError::LastAdmin => failure(LAST_ADMIN),
             CustomersError::VersionChanged { current } => Self::precondition_failed(current),
-            CustomersError::LoginRefused => told(codes::UNAUTHORIZED),
+            CustomersError::LoginRefused => failure(codes::UNAUTHORIZED),
             CustomersError::WrongPassword => {
-                told(WRONG_PASSWORD).with(Detail::field("current_password", "is not the operator's password"))
+                failure(WRONG_PASSWORD).with(Detail::field("current_password", "does not match the current password"))
             }
-            CustomersError::NoLongerAllowed => told(codes::FORBIDDEN),
+            CustomersError::NoLongerAllowed => failure(codes::FORBIDDEN),
             CustomersError::Invalid { field, problem } => Self::invalid_field(field, problem),
-            CustomersError::TooMany(TooMany { wait }) => told(TOO_MANY_ATTEMPTS).retry_after(wait),
+            CustomersError::TooManyAttempts(TooManyAttempts { wait }) => failure(TOO_MANY_ATTEMPTS).retry_after(wait),
             CustomersError::Hashing(error @ HashingError::Busy) => Self::unavailable(error),
             CustomersError::Hashing(error) => Self::internal(error),
             CustomersError::Database(

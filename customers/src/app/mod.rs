@@ -1,17 +1,17 @@
-//! The rules: what may be done to customers and operators, and who may log in. Knows neither HTTP nor SQL.
+//! Business rules for customers, user accounts and logins, independent of HTTP and SQL.
 //!
-//! `login` exchanges passwords for tokens, `throttle` says how often somebody may guess, `passwords` keeps and compares
-//! them, `operators` and `customers` are what may be done to each.
+//! `login` exchanges passwords for tokens, `throttle` rate limits failed login attempts, and `passwords` hashes and
+//! verifies passwords. `accounts` and `customers` hold the operations on each.
 
+mod accounts;
 mod customers;
 mod error;
 mod login;
-mod operators;
 mod passwords;
 mod throttle;
 
+pub(crate) use accounts::Accounts;
 pub(crate) use customers::Customers;
 pub(crate) use login::{Bootstrap, Login};
-pub(crate) use operators::Operators;
-pub(crate) use passwords::Passwords;
+pub(crate) use passwords::PasswordHasher;
 pub(crate) use throttle::Throttle;

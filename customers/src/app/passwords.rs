@@ -1,8 +1,10 @@
-//! Passwords: kept as Argon2id hashes, compared away from the threads that answer requests, and only a few at a time.
+//! Password hashing with Argon2id, on blocking threads and with limited concurrency.
 //!
-//! One comparison takes 19 MiB and some ten milliseconds of a core, on purpose. Without a bound whoever sends many guesses
-//! would take all cores and all memory; so they wait for their turn, and not for long. The memory goes from turn to turn: what
-//! an allocator is given back by one thread it seldom gives to another, and each would come to hold 19 MiB.
+//! A hash takes 19 MiB and tens of milliseconds of a core by design. Without a limit, many login attempts would use all
+//! cores and all memory. A request therefore waits for a permit, for a limited time.
+//!
+//! The working memory is reused. Allocators seldom pass freed memory from one thread to another, so without reuse each
+//! blocking thread would end up holding 19 MiB.
 
 use std::mem::take;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,139 +20,150 @@ use tokio::time::timeout;
 
 use crate::metrics;
 
-/// Memory in KiB, passes and lanes: the OWASP Password Storage Cheat Sheet's choice for Argon2id (RFC 9106). A hash carries
-/// its own; raise them here, and each operator's is made anew at the next login. [`NOBODYS`] has to follow.
+/// Argon2id memory (RFC 9106). The parameters follow the OWASP Password Storage Cheat Sheet.
+///
+/// A stored hash carries its own parameters. After a change here, each hash is renewed at the account's next login, and
+/// [`DUMMY_HASH`] has to be regenerated.
 const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
-/// Compared with where nobody has the name that was given, so that it takes as long. It is no secret, as it lets nobody in:
-/// `printf 'nobody has this password' | argon2 'salt of a nobody' -id -k 19456 -t 2 -p 1 -l 32 -e`, with the program of
-/// Argon2's reference implementation.
-const NOBODYS: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdCBvZiBhIG5vYm9keQ$\
+/// Hash that is verified when the username is unknown, so that the response takes as long. It is not secret, because a
+/// match still counts as wrong. Generated with the `argon2` program of the reference implementation:
+///
+/// `printf 'nobody has this password' | argon2 'salt of a nobody' -id -k 19456 -t 2 -p 1 -l 32 -e`
+const DUMMY_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdCBvZiBhIG5vYm9keQ$\
                        418LDV3GQbo8IVM4lYPraUD4pNLF/Q5FDTYbAFO/qIE";
 
-/// The most that are hashed or compared at once, however many cores there are: below what the throttle lets through at once
-/// for one account from one address, so that right passwords alone never fill it.
-const MOST_TURNS: usize = 4;
+/// Maximum number of concurrent hashes. It is below the throttle's burst for an account and address, so that concurrent
+/// logins with the correct password are never throttled.
+const MAX_PERMITS: usize = 4;
 
-/// How long somebody waits for their turn. Then they are told to come back.
-const TURN_WITHIN: Duration = Duration::from_secs(3);
+/// Maximum wait for a permit.
+const PERMIT_MAX_WAIT: Duration = Duration::from_secs(3);
 
-/// Why a password was neither hashed nor compared.
+/// Error of hashing or verifying a password.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HashingError {
-    #[error("too many passwords are being compared")]
+    #[error("all password hashing permits are in use")]
     Busy,
-    #[error("a password hash cannot be made or read: {0}")]
-    Broken(password_hash::Error),
-    #[error("the comparison did not end")]
-    Cut(#[from] JoinError),
+    #[error("a password hash cannot be created or parsed: {0}")]
+    Hash(password_hash::Error),
+    #[error("the password hashing task failed")]
+    Task(#[from] JoinError),
 }
 
 impl From<password_hash::Error> for HashingError {
     fn from(error: password_hash::Error) -> Self {
-        Self::Broken(error)
+        Self::Hash(error)
     }
 }
 
-/// What a comparison found.
+/// Result of verifying a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum PasswordCheck {
     Wrong,
-    Right,
-    /// Right, but the hash was made with other parameters than today's.
-    RightButOutdated,
+    Correct,
+    /// Correct, but the hash was created with other parameters than the current ones.
+    CorrectNeedsRehash,
 }
 
-/// Makes and compares hashes.
-pub(crate) struct Passwords {
-    turns: Arc<Semaphore>,
-    turn_within: Duration,
-    unused: Arc<Unused>,
+/// Hashes and verifies passwords with limited concurrency.
+pub(crate) struct PasswordHasher {
+    permits: Arc<Semaphore>,
+    max_wait: Duration,
+    free_memory: Arc<MemoryPool>,
 }
 
-/// What one hash is made in: empty until the first, then as large as the largest so far. What is left in it comes of a
-/// password and is not one; the next hash overwrites it.
-type Memory = Vec<Block>;
+/// Memory for one Argon2 computation, initially empty, then as large as the largest hash so far.
+///
+/// It keeps data derived from the last password, but not the password, until the next hash overwrites it.
+type WorkingMemory = Vec<Block>;
 
-/// The memory of those turns that nobody has. With what the others hold, never more than there are turns.
+/// Working memory of unused permits. Together with the permits in use it holds at most one entry per permit.
 #[derive(Default)]
-struct Unused(Mutex<Vec<Memory>>);
+struct MemoryPool(Mutex<Vec<WorkingMemory>>);
 
-impl Unused {
-    fn lock(&self) -> MutexGuard<'_, Vec<Memory>> {
+impl MemoryPool {
+    fn lock(&self) -> MutexGuard<'_, Vec<WorkingMemory>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The right to one hash or comparison, and the memory for it. Whoever has it keeps it until the work has ended, even if
-/// nobody waits for it.
-pub(crate) struct Turn {
-    memory: Memory,
-    unused: Arc<Unused>,
+/// Permit for one hash or verification, with its working memory.
+///
+/// The blocking task owns it until the computation ends, even if the request is cancelled.
+pub(crate) struct HashingPermit {
+    memory: WorkingMemory,
+    free_memory: Arc<MemoryPool>,
     _permit: OwnedSemaphorePermit,
 }
 
-/// The memory goes back before the permit, so that whoever is next finds it.
-impl Drop for Turn {
+/// Returns the memory before the permit, so that the next holder finds it.
+impl Drop for HashingPermit {
     fn drop(&mut self) {
-        self.unused.lock().push(take(&mut self.memory));
+        self.free_memory.lock().push(take(&mut self.memory));
     }
 }
 
-impl Passwords {
-    /// As many turns at once as half the machine's cores, and at most 4.
+impl PasswordHasher {
+    /// Creates a hasher with one permit for every two cores, from 1 to 4.
     pub(crate) fn new() -> Self {
         let cores = available_parallelism().map_or(1, usize::from);
-        let turns = Arc::new(Semaphore::new((cores / 2).clamp(1, MOST_TURNS)));
-        Self { turns, turn_within: TURN_WITHIN, unused: Arc::default() }
+        let permits = Arc::new(Semaphore::new((cores / 2).clamp(1, MAX_PERMITS)));
+        Self { permits, max_wait: PERMIT_MAX_WAIT, free_memory: Arc::default() }
     }
 
-    /// Waits for a turn, at most 3 s.
-    pub(crate) async fn turn(&self) -> Result<Turn, HashingError> {
-        let Ok(Ok(permit)) = timeout(self.turn_within, Arc::clone(&self.turns).acquire_owned()).await else {
+    /// Waits for a permit, for at most 3 s.
+    ///
+    /// # Errors
+    ///
+    /// [`HashingError::Busy`] after that time.
+    pub(crate) async fn acquire(&self) -> Result<HashingPermit, HashingError> {
+        let Ok(Ok(permit)) = timeout(self.max_wait, Arc::clone(&self.permits).acquire_owned()).await else {
             return Err(HashingError::Busy);
         };
-        let memory = self.unused.lock().pop().unwrap_or_default();
-        Ok(Turn { memory, unused: Arc::clone(&self.unused), _permit: permit })
+        let memory = self.free_memory.lock().pop().unwrap_or_default();
+        Ok(HashingPermit { memory, free_memory: Arc::clone(&self.free_memory), _permit: permit })
     }
 
-    /// The PHC string of a new hash of the password.
-    pub(crate) async fn hash(&self, turn: Turn, password: &str) -> Result<String, HashingError> {
+    /// Returns a new hash of the password as a PHC string.
+    pub(crate) async fn hash(&self, permit: HashingPermit, password: &str) -> Result<String, HashingError> {
         let password = password.to_owned();
-        Ok(off_thread(turn, "keep", move |memory| hash(memory, &password)).await?.0)
+        Ok(run_blocking(permit, "keep", move |memory| hash(memory, &password)).await?.0)
     }
 
-    /// Compares the password with a hash; with none it takes as long and is wrong. Gives the turn back, so that what was found
-    /// can be noted before the next one has theirs.
+    /// Verifies the password against a hash. Without a hash it takes as long and the result is `Wrong`.
+    ///
+    /// Also returns the permit, so that the caller can record the result before the next attempt gets the permit.
     pub(crate) async fn verify(
         &self,
-        turn: Turn,
+        permit: HashingPermit,
         password: &str,
         expected: Option<&str>,
-    ) -> Result<(Verdict, Turn), HashingError> {
-        let (password, known) = (password.to_owned(), expected.is_some());
-        let expected = expected.unwrap_or(NOBODYS).to_owned();
-        let (verdict, turn) = off_thread(turn, "compare", move |memory| verify(memory, &password, &expected)).await?;
-        Ok((if known { verdict } else { Verdict::Wrong }, turn))
+    ) -> Result<(PasswordCheck, HashingPermit), HashingError> {
+        let (password, is_known) = (password.to_owned(), expected.is_some());
+        let expected = expected.unwrap_or(DUMMY_HASH).to_owned();
+        let (check, permit) =
+            run_blocking(permit, "compare", move |memory| verify(memory, &password, &expected)).await?;
+        Ok((if is_known { check } else { PasswordCheck::Wrong }, permit))
     }
 }
 
-async fn off_thread<T: Send + 'static>(
-    mut turn: Turn,
+async fn run_blocking<T: Send + 'static>(
+    mut permit: HashingPermit,
     purpose: &'static str,
-    work: impl FnOnce(&mut Memory) -> password_hash::Result<T> + Send + 'static,
-) -> Result<(T, Turn), HashingError> {
-    let done = spawn_blocking(move || {
-        metrics::password_hash(purpose);
-        work(&mut turn.memory).map(|done| (done, turn))
+    compute: impl FnOnce(&mut WorkingMemory) -> password_hash::Result<T> + Send + 'static,
+) -> Result<(T, HashingPermit), HashingError> {
+    let task = spawn_blocking(move || {
+        metrics::count_password_hash(purpose);
+        compute(&mut permit.memory).map(|result| (result, permit))
     });
-    Ok(done.await??)
+    Ok(task.await??)
 }
 
-/// The PHC string of a new hash.
-fn hash(memory: &mut Memory, password: &str) -> password_hash::Result<String> {
+/// Returns a new hash of the password as a PHC string.
+fn hash(memory: &mut WorkingMemory, password: &str) -> password_hash::Result<String> {
     let (algorithm, version) = (Algorithm::Argon2id, Version::V0x13);
     let argon2 = Argon2::new(algorithm, version, Params::new(MEMORY_KIB, PASSES, LANES, None)?);
     let salt = Salt::new(&try_generate_salt()?)?;
@@ -164,7 +177,7 @@ fn hash(memory: &mut Memory, password: &str) -> password_hash::Result<String> {
     Ok(hash.to_string())
 }
 
-fn verify(memory: &mut Memory, password: &str, expected: &str) -> password_hash::Result<Verdict> {
+fn verify(memory: &mut WorkingMemory, password: &str, expected: &str) -> password_hash::Result<PasswordCheck> {
     let expected = PasswordHash::new(expected)?;
     let (Some(salt), Some(hash)) = (expected.salt, expected.hash) else {
         return Err(password_hash::Error::EncodingInvalid);
@@ -172,15 +185,20 @@ fn verify(memory: &mut Memory, password: &str, expected: &str) -> password_hash:
     let algorithm = Algorithm::try_from(expected.algorithm.as_str())?;
     let version = expected.version.map(Version::try_from).transpose()?.unwrap_or_default();
     let argon2 = Argon2::new(algorithm, version, Params::try_from(&expected)?);
-    // Outputs are compared in constant time.
+    // The comparison of outputs takes constant time.
     Ok(match output(memory, &argon2, password, &salt)? == hash {
-        false => Verdict::Wrong,
-        true if is_todays(algorithm, argon2.params()) => Verdict::Right,
-        true => Verdict::RightButOutdated,
+        false => PasswordCheck::Wrong,
+        true if has_current_parameters(algorithm, argon2.params()) => PasswordCheck::Correct,
+        true => PasswordCheck::CorrectNeedsRehash,
     })
 }
 
-fn output(memory: &mut Memory, argon2: &Argon2<'_>, password: &str, salt: &Salt) -> password_hash::Result<Output> {
+fn output(
+    memory: &mut WorkingMemory,
+    argon2: &Argon2<'_>,
+    password: &str,
+    salt: &Salt,
+) -> password_hash::Result<Output> {
     let mut bytes = [0; Output::MAX_LENGTH];
     let length = argon2.params().output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN);
     let bytes = bytes.get_mut(..length).ok_or(password_hash::Error::OutputSize)?;
@@ -189,7 +207,7 @@ fn output(memory: &mut Memory, argon2: &Argon2<'_>, password: &str, salt: &Salt)
     Ok(Output::new(bytes)?)
 }
 
-fn grow(memory: &mut Memory, blocks: usize) -> password_hash::Result<()> {
+fn grow(memory: &mut WorkingMemory, blocks: usize) -> password_hash::Result<()> {
     if let Some(more) = blocks.checked_sub(memory.len()) {
         memory.try_reserve_exact(more).map_err(|_| password_hash::Error::OutOfMemory)?;
         memory.resize(blocks, Block::new());
@@ -197,101 +215,112 @@ fn grow(memory: &mut Memory, blocks: usize) -> password_hash::Result<()> {
     Ok(())
 }
 
-fn is_todays(algorithm: Algorithm, params: &Params) -> bool {
+fn has_current_parameters(algorithm: Algorithm, params: &Params) -> bool {
     let costs = (params.m_cost(), params.t_cost(), params.p_cost());
     algorithm == Algorithm::Argon2id && costs == (MEMORY_KIB, PASSES, LANES)
 }
 
 #[cfg(test)]
 mod tests {
-    use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+    use argon2::password_hash::{PasswordHasher as _, PasswordVerifier};
     use futures::future::join_all;
 
     use super::*;
 
-    fn with(algorithm: Algorithm, memory: u32, password: &str) -> String {
+    fn hash_with(algorithm: Algorithm, memory: u32, password: &str) -> String {
         let argon2 = Argon2::new(algorithm, Version::V0x13, Params::new(memory, PASSES, LANES, None).unwrap());
         argon2.hash_password(password.as_bytes()).unwrap().to_string()
     }
 
     #[test]
-    fn a_hash_carries_its_parameters_and_a_salt_of_its_own() {
-        let memory = &mut Memory::new();
+    fn hash_contains_parameters_and_a_random_salt() {
+        let memory = &mut WorkingMemory::new();
         let (one, other) = (hash(memory, "correct horse").unwrap(), hash(memory, "correct horse").unwrap());
         assert!(one.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{one}");
         assert_ne!(one, other);
         assert!(one.len() <= 200);
-        assert_eq!(verify(memory, "correct horse", &one).unwrap(), Verdict::Right);
-        assert_eq!(verify(memory, "correct horsE", &one).unwrap(), Verdict::Wrong);
+        assert_eq!(verify(memory, "correct horse", &one).unwrap(), PasswordCheck::Correct);
+        assert_eq!(verify(memory, "correct horsE", &one).unwrap(), PasswordCheck::Wrong);
     }
 
     #[test]
-    fn a_hash_is_the_same_whatever_its_memory_held_before() {
-        let memory = &mut Memory::new();
+    fn reused_memory_does_not_change_the_hash() {
+        let memory = &mut WorkingMemory::new();
         for size in [8_192, MEMORY_KIB + 8, 8_192] {
-            let made = hash(memory, "correct horse").unwrap();
-            Argon2::default().verify_password(b"correct horse", made.as_str()).unwrap();
-            let other = with(Algorithm::Argon2id, size, "secret");
-            assert_eq!(verify(memory, "secret", &other).unwrap(), Verdict::RightButOutdated);
-            assert_eq!(verify(memory, "correct horse", &made).unwrap(), Verdict::Right);
+            let new = hash(memory, "correct horse").unwrap();
+            Argon2::default().verify_password(b"correct horse", new.as_str()).unwrap();
+            let other = hash_with(Algorithm::Argon2id, size, "secret");
+            assert_eq!(verify(memory, "secret", &other).unwrap(), PasswordCheck::CorrectNeedsRehash);
+            assert_eq!(verify(memory, "correct horse", &new).unwrap(), PasswordCheck::Correct);
         }
     }
 
     #[test]
-    fn a_hash_with_other_parameters_is_right_and_outdated() {
-        for hash in [with(Algorithm::Argon2id, 8_192, "secret"), with(Algorithm::Argon2i, MEMORY_KIB, "secret")] {
-            let memory = &mut Memory::new();
-            assert_eq!(verify(memory, "secret", &hash).unwrap(), Verdict::RightButOutdated, "{hash}");
-            assert_eq!(verify(memory, "other", &hash).unwrap(), Verdict::Wrong, "{hash}");
+    fn hash_with_other_parameters_needs_a_rehash() {
+        for hash in
+            [hash_with(Algorithm::Argon2id, 8_192, "secret"), hash_with(Algorithm::Argon2i, MEMORY_KIB, "secret")]
+        {
+            let memory = &mut WorkingMemory::new();
+            assert_eq!(verify(memory, "secret", &hash).unwrap(), PasswordCheck::CorrectNeedsRehash, "{hash}");
+            assert_eq!(verify(memory, "other", &hash).unwrap(), PasswordCheck::Wrong, "{hash}");
         }
     }
 
     #[test]
-    fn what_is_no_hash_is_a_defect_and_no_wrong_password() {
-        let cut =
-            ["$argon2id$v=19$m=19456,t=2,p=1", "$argon2id$v=19$m=19456,t=2,p=1$", NOBODYS.rsplit_once('$').unwrap().0];
-        for broken in ["", "x", "$2b$12$abcdefghijklmnopqrstuv"].into_iter().chain(cut) {
-            assert!(verify(&mut Memory::new(), "secret", broken).is_err(), "{broken}");
+    fn malformed_hash_is_an_error() {
+        let truncated = [
+            "$argon2id$v=19$m=19456,t=2,p=1",
+            "$argon2id$v=19$m=19456,t=2,p=1$",
+            DUMMY_HASH.rsplit_once('$').unwrap().0,
+        ];
+        for malformed in ["", "x", "$2b$12$abcdefghijklmnopqrstuv"].into_iter().chain(truncated) {
+            assert!(verify(&mut WorkingMemory::new(), "secret", malformed).is_err(), "{malformed}");
         }
     }
 
     #[test]
-    fn nobodys_hash_has_todays_parameters() {
-        assert_eq!(verify(&mut Memory::new(), "nobody has this password", NOBODYS).unwrap(), Verdict::Right);
+    fn dummy_hash_has_current_parameters() {
+        assert_eq!(
+            verify(&mut WorkingMemory::new(), "nobody has this password", DUMMY_HASH).unwrap(),
+            PasswordCheck::Correct
+        );
     }
 
     #[tokio::test]
-    async fn nobody_has_any_password() {
-        let passwords = Passwords::new();
-        let guess = async |password| passwords.verify(passwords.turn().await.unwrap(), password, None).await.unwrap().0;
-        assert_eq!(guess("nobody has this password").await, Verdict::Wrong);
-        assert_eq!(guess("x").await, Verdict::Wrong);
+    async fn no_password_matches_an_unknown_account() {
+        let passwords = PasswordHasher::new();
+        let check =
+            async |password| passwords.verify(passwords.acquire().await.unwrap(), password, None).await.unwrap().0;
+        assert_eq!(check("nobody has this password").await, PasswordCheck::Wrong);
+        assert_eq!(check("x").await, PasswordCheck::Wrong);
     }
 
-    fn turns() -> usize {
+    fn permit_count() -> usize {
         (available_parallelism().map_or(1, usize::from) / 2).clamp(1, 4)
     }
 
     #[tokio::test]
-    async fn however_many_log_in_there_is_memory_for_as_many_hashes_as_turns() {
-        let passwords = &Passwords { turn_within: Duration::from_secs(60), ..Passwords::new() };
-        join_all((0..16).map(async |_| passwords.verify(passwords.turn().await.unwrap(), "x", None).await.unwrap().0))
-            .await;
-        let held: Vec<_> = passwords.unused.lock().iter().map(Vec::len).collect();
-        assert!((1..=turns()).contains(&held.len()), "{held:?}");
+    async fn working_memory_is_bounded_by_the_number_of_permits() {
+        let passwords = &PasswordHasher { max_wait: Duration::from_secs(60), ..PasswordHasher::new() };
+        join_all(
+            (0..16).map(async |_| passwords.verify(passwords.acquire().await.unwrap(), "x", None).await.unwrap().0),
+        )
+        .await;
+        let held: Vec<_> = passwords.free_memory.lock().iter().map(Vec::len).collect();
+        assert!((1..=permit_count()).contains(&held.len()), "{held:?}");
         assert!(held.iter().all(|blocks| *blocks == MEMORY_KIB as usize), "{held:?}");
     }
 
     #[tokio::test]
-    async fn whoever_gets_no_turn_in_time_is_told_to_come_back() {
-        let passwords = Passwords { turn_within: Duration::from_millis(20), ..Passwords::new() };
+    async fn acquire_times_out_when_all_permits_are_taken() {
+        let passwords = PasswordHasher { max_wait: Duration::from_millis(20), ..PasswordHasher::new() };
         let mut taken = Vec::new();
-        while let Ok(turn) = passwords.turn().await {
-            taken.push(turn);
+        while let Ok(permit) = passwords.acquire().await {
+            taken.push(permit);
         }
-        assert_eq!(taken.len(), turns());
-        assert!(matches!(passwords.turn().await, Err(HashingError::Busy)));
+        assert_eq!(taken.len(), permit_count());
+        assert!(matches!(passwords.acquire().await, Err(HashingError::Busy)));
         taken.pop();
-        assert!(passwords.turn().await.is_ok());
+        assert!(passwords.acquire().await.is_ok());
     }
 }

@@ -1,4 +1,4 @@
-//! All SQL on the customers' tables.
+//! All SQL on the customer tables.
 
 use chrono::NaiveDateTime;
 use common_contract::{CustomerId, Email, Text};
@@ -10,7 +10,7 @@ use db::{CachedStatement, Connection, DbError};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
-/// The key that keeps two customers from having one email address.
+/// Unique index that allows an email address on one customer only.
 pub(crate) const UNIQUE_EMAIL: &str = "uq_customers_email_key";
 
 #[derive(Queryable, Selectable)]
@@ -60,14 +60,14 @@ pub(crate) async fn find(connection: &mut Connection, id: CustomerId) -> Result<
     Ok(row.map(Customer::from))
 }
 
-/// Those of these customers that there are, by their ids.
+/// Returns those of the customers that exist, each with its id.
 pub(crate) async fn find_all(connection: &mut Connection, ids: Vec<i64>) -> Result<Vec<(i64, Customer)>, DbError> {
     let live = customers::table.filter(customers::id.eq_any(ids)).filter(customers::deleted_at.is_null());
     let rows: Vec<Row> = live.select(Row::as_select()).cached().load(connection).await?;
     Ok(rows.into_iter().map(|row| (row.id, row.into())).collect())
 }
 
-/// At most `limit` customers with an id below `before`, newest first.
+/// Returns at most `limit` customers with an id below `before`, newest first.
 pub(crate) async fn page(connection: &mut Connection, before: i64, limit: usize) -> Result<Vec<Customer>, DbError> {
     let live = customers::table.filter(customers::id.lt(before)).filter(customers::deleted_at.is_null());
     let newest_first = live.select(Row::as_select()).order(customers::id.desc());
@@ -75,8 +75,9 @@ pub(crate) async fn page(connection: &mut Connection, before: i64, limit: usize)
     Ok(rows.into_iter().map(Customer::from).collect())
 }
 
-/// At most `limit` customers with an id below `before` that the search finds, newest first, and below which id it goes
-/// on. What is deleted before the second statement is missing from the page, but does not end the list.
+/// Returns at most `limit` matching customers with an id below `before`, newest first, and the next page's `before`.
+///
+/// A customer deleted before the second statement is missing from the page but does not end the list.
 pub(crate) async fn search(
     connection: &mut Connection,
     search: &str,
@@ -89,7 +90,7 @@ pub(crate) async fn search(
     Ok((rows.into_iter().map(Customer::from).collect(), next))
 }
 
-/// Locks the customer's row and gives its version; none where it does not exist or is deleted.
+/// Locks the customer's row and returns its version, or `None` if the customer does not exist or is deleted.
 pub(crate) async fn lock_version(connection: &mut Connection, id: CustomerId) -> Result<Option<i64>, DbError> {
     let live = customers::table.filter(customers::id.eq(id.get())).filter(customers::deleted_at.is_null());
     Ok(live.select(customers::version).for_update().first(connection).await.optional()?)
@@ -109,7 +110,7 @@ pub(crate) async fn update(connection: &mut Connection, id: CustomerId, input: &
     CUSTOMERS.replace(connection, id.get(), &[name.as_str(), email.as_str()]).await
 }
 
-/// Hides the customer from everything but its orders.
+/// Marks the customer as deleted and frees its email address. The row remains because orders refer to it.
 pub(crate) async fn delete(connection: &mut Connection, id: CustomerId) -> Result<(), DbError> {
     let changes = (
         customers::email_key.eq(None::<String>),
@@ -121,9 +122,11 @@ pub(crate) async fn delete(connection: &mut Connection, id: CustomerId) -> Resul
     CUSTOMERS.replace(connection, id.get(), &[]).await
 }
 
-/// The address as uniqueness sees it: two that differ only in case have one key. Each character is folded on its own, by
-/// way of its capital, as lower-casing a text looks at the neighbours: it makes `ς` of a final `Σ` and leaves `σ` alone.
-/// A character that would become several stays as it is, so a key is as long as its address.
+/// Returns the case-folded address that the unique index compares.
+///
+/// Folds each character separately, to upper case and then to lower case, because lower-casing a whole string depends
+/// on the neighbours: a final `Σ` becomes `ς`. A mapping to several characters is skipped, so a key is as long as its
+/// address.
 fn email_key(email: &Email) -> String {
     let folded = |c: char| {
         let upper = single(c.to_uppercase()).unwrap_or(c);
@@ -145,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_that_differ_in_case_have_one_key() {
+    fn addresses_that_differ_only_in_case_share_a_key() {
         for (one, other) in [
             ("Ops@ACME.com", "ops@acme.COM"),
             ("JOSÉ@ex.com", "josé@ex.com"),
@@ -160,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_as_long_as_its_address() {
+    fn key_has_the_length_of_its_address() {
         for c in '\u{80}'..=char::MAX {
             let email = format!("{c}@ex.com");
             if let Ok(valid) = Email::try_from(email.clone()) {

@@ -1,11 +1,11 @@
-//! Bad input gets a clear error that names the field, and writes nothing.
+//! Invalid input: the error names the field and nothing is written.
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 
 use crate::harness::Harness;
 
-/// A server with one customer, and the token to reach it.
+/// Server with seeded customers, and an admin's token.
 struct Target {
     harness: Harness,
     token: String,
@@ -32,23 +32,23 @@ impl Target {
     }
 }
 
-/// Status, code and the named field of an error answer.
-async fn told(request: RequestBuilder) -> (u16, String, String) {
-    let answer = request.send().await.unwrap();
-    let status = answer.status().as_u16();
-    let body: Value = answer.json().await.unwrap();
+/// Sends a request that fails, and returns the status, the error code and the first named field.
+async fn error_of(request: RequestBuilder) -> (u16, String, String) {
+    let response = request.send().await.unwrap();
+    let status = response.status().as_u16();
+    let body: Value = response.json().await.unwrap();
     assert!(!body["request_id"].as_str().unwrap().is_empty(), "{body}");
     assert!(!body["message"].as_str().unwrap().is_empty(), "{body}");
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     (status, text(&body["error_code"]), text(&body["details"][0]["field"]))
 }
 
-fn invalid(field: &str) -> (u16, String, String) {
+fn invalid_request(field: &str) -> (u16, String, String) {
     (400, "invalid_request".to_owned(), field.to_owned())
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_that_is_not_as_documented_is_refused_by_the_name_of_its_field() {
+async fn invalid_body_is_rejected_and_the_error_names_the_field() {
     let target = Target::start().await;
     let before = target.count().await;
     let long = "x".repeat(201);
@@ -76,36 +76,36 @@ async fn a_body_that_is_not_as_documented_is_refused_by_the_name_of_its_field() 
         ("", ""),
     ];
     for (body, field) in cases {
-        assert_eq!(told(target.post(body)).await, invalid(field), "{body}");
+        assert_eq!(error_of(target.post(body)).await, invalid_request(field), "{body}");
     }
-    assert_eq!(told(target.post("\u{feff}{}")).await.0, 400);
+    assert_eq!(error_of(target.post("\u{feff}{}")).await.0, 400);
     assert_eq!(target.count().await, before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bytes_that_are_no_text_are_refused() {
+async fn body_that_is_not_utf8_is_rejected() {
     let target = Target::start().await;
     let mut body = br#"{"name":""#.to_vec();
     body.extend([0xff, 0xfe, 0xc0]);
     body.extend(br#"","email":"a@b.com"}"#);
     let request = target.request(Method::POST, "/customers").header("content-type", "application/json").body(body);
-    assert_eq!(told(request).await.0, 400);
+    assert_eq!(error_of(request).await.0, 400);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_over_the_limit_is_told_413() {
+async fn oversized_body_returns_413() {
     let target = Target::start().await;
     let body = format!(r#"{{"name":"{}","email":"a@b.com"}}"#, "x".repeat(70_000));
-    let (status, code, _) = told(target.post(body)).await;
+    let (status, code, _) = error_of(target.post(body)).await;
     assert_eq!((status, code.as_str()), (413, "payload_too_large"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_json_is_taken_and_a_missing_content_type_counts_as_json() {
+async fn non_json_content_type_is_rejected_and_a_missing_one_means_json() {
     let target = Target::start().await;
     let post = |body: &'static str| target.request(Method::POST, "/customers").body(body);
     for other in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "é"] {
-        let (status, code, field) = told(post("{}").header("content-type", other)).await;
+        let (status, code, field) = error_of(post("{}").header("content-type", other)).await;
         assert_eq!((status, code.as_str(), field.as_str()), (415, "unsupported_media_type", "Content-Type"), "{other}");
     }
     let bare = post(r#"{"name":"A","email":"bare@b.com"}"#).send().await.unwrap();
@@ -116,27 +116,27 @@ async fn only_json_is_taken_and_a_missing_content_type_counts_as_json() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_id_that_is_none_is_refused() {
+async fn invalid_id_is_rejected() {
     let target = Target::start().await;
     for id in ["0", "-1", "1.5", "+1", "x", "9223372036854775808", "99999999999999999999999", "%00", "1%20", "é"] {
         for method in [Method::GET, Method::PUT, Method::DELETE] {
             let request = target.request(method.clone(), &format!("/customers/{id}")).body("{}");
-            assert_eq!(told(request).await, invalid("id"), "{method} {id}");
+            assert_eq!(error_of(request).await, invalid_request("id"), "{method} {id}");
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_condition_that_is_no_entity_tag_is_refused() {
+async fn invalid_if_match_is_rejected() {
     let target = Target::start().await;
     for condition in ["v2", "\"v1", "\"v1\" \"v2\"", ""] {
         let request = target.request(Method::DELETE, "/customers/1").header("if-match", condition);
-        assert_eq!(told(request).await, invalid("If-Match"), "{condition}");
+        assert_eq!(error_of(request).await, invalid_request("If-Match"), "{condition}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn query_parameters_are_checked_by_name() {
+async fn invalid_query_parameter_is_rejected_by_name() {
     let target = Target::start().await;
     let cases = [
         ("limit=0", "limit"),
@@ -153,13 +153,13 @@ async fn query_parameters_are_checked_by_name() {
     ];
     for (query, field) in cases {
         let request = target.request(Method::GET, &format!("/customers?{query}"));
-        assert_eq!(told(request).await, invalid(field), "{query}");
+        assert_eq!(error_of(request).await, invalid_request(field), "{query}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stranger_is_told_nothing_of_what_else_is_wrong() {
+async fn unauthenticated_request_returns_401_before_input_errors() {
     let target = Target::start().await;
     let request = target.harness.http().post(target.harness.url("/customers")).body("not json");
-    assert_eq!(told(request).await, (401, "unauthorized".to_owned(), String::new()));
+    assert_eq!(error_of(request).await, (401, "unauthorized".to_owned(), String::new()));
 }

@@ -1,22 +1,22 @@
-//! Who gets in.
+//! Authentication: credentials that each operation accepts, and tokens.
 
 use client_common::Outbound;
 use common_server::testing::credentials_that_get_in;
 use customers_client::types::{self, Credentials, Role};
 
-use crate::harness::{DOCUMENT, Harness, PASSWORD, SERVICE_TOKEN, USER, auth, make_operator, refusal, refused};
+use crate::harness::{DOCUMENT, Harness, PASSWORD, SERVICE_TOKEN, USER, auth, create_account, refusal, refused};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_operation_of_the_document_refuses_whom_it_does_not_name() {
+async fn every_operation_rejects_credentials_it_does_not_document() {
     let harness = Harness::start().await;
-    // What manages operators asks for the caller's own row, too.
-    make_operator(&harness.operator().await, "ann", Role::Admin).await;
+    // Operations on user accounts also check the account of the caller, "ann".
+    create_account(&harness.admin().await, "ann", Role::Admin).await;
     let wrong = credentials_that_get_in(DOCUMENT, &harness.url(""), auth().tokens(), SERVICE_TOKEN).await.unwrap();
     assert_eq!(wrong, Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn both_paths_give_a_token_under_both_names() {
+async fn both_login_paths_return_the_token_under_both_names() {
     let harness = Harness::start().await;
     let credentials = || types::Credentials::builder().username(USER).password(PASSWORD);
     let client = harness.client(Outbound::new());
@@ -31,17 +31,17 @@ async fn both_paths_give_a_token_under_both_names() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_name_and_a_wrong_password_are_answered_alike() {
+async fn unknown_username_and_wrong_password_get_the_same_response() {
     let harness = Harness::start().await;
     for (username, password) in [("admin", "wrong"), ("nobody", PASSWORD)] {
         let body: Credentials = types::Credentials::builder().username(username).password(password).try_into().unwrap();
-        let answer = harness.client(Outbound::new()).token_create().body(body).send().await;
-        assert_eq!(refusal(answer), refused(401, "unauthorized"));
+        let response = harness.client(Outbound::new()).token_create().body(body).send().await;
+        assert_eq!(refusal(response), refused(401, "unauthorized"));
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_that_was_tampered_with_or_signed_otherwise_is_refused() {
+async fn tampered_or_unsigned_token_is_rejected() {
     let harness = Harness::start().await;
     let token = harness.token().await;
     let (head, signature) = token.rsplit_once('.').unwrap();
@@ -54,9 +54,9 @@ async fn a_token_that_was_tampered_with_or_signed_otherwise_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_says_how_to_authenticate() {
+async fn unauthorized_response_has_www_authenticate() {
     let harness = Harness::start().await;
-    let answer = harness.http().get(harness.url("/customers")).send().await.unwrap();
-    assert_eq!(answer.status(), 401);
-    assert_eq!(answer.headers()["www-authenticate"], "Bearer");
+    let response = harness.http().get(harness.url("/customers")).send().await.unwrap();
+    assert_eq!(response.status(), 401);
+    assert_eq!(response.headers()["www-authenticate"], "Bearer");
 }

@@ -1,4 +1,4 @@
-//! What the program writes, and what it never does.
+//! Secrets never appear in the output of the program.
 
 use common_server::testing::everything_it_writes;
 use db_testing::TestDatabase;
@@ -7,25 +7,25 @@ use serde_json::{Value, json};
 
 use crate::harness::{JWT_SECRET, PASSWORD, SERVICE_TOKEN, USER};
 
-const SECONDARY: &str = "the-secret-before-of-the-tests-and-nothing-else";
-const BILLING: &str = "billings-token-of-the-tests-and-of-nothing-else";
+const PREVIOUS_JWT_SECRET: &str = "previous-jwt-secret-for-integration-tests";
+const BILLING_TOKEN: &str = "billing-service-token-for-integration-tests";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_secret_token_or_password_is_written_at_any_level() {
+async fn no_secret_token_or_password_is_logged_at_any_level() {
     let database = TestDatabase::create().await;
-    let tokens = format!("billing={BILLING}");
+    let tokens = format!("billing={BILLING_TOKEN}");
     let settings = [
         ("DATABASE_URL", database.url()),
         ("JWT_SECRET", JWT_SECRET),
-        ("JWT_SECRET_SECONDARY", SECONDARY),
+        ("JWT_SECRET_SECONDARY", PREVIOUS_JWT_SECRET),
         ("SERVICE_TOKEN", SERVICE_TOKEN),
         ("SERVICE_TOKENS", &tokens),
         ("ADMIN_USER", USER),
         ("ADMIN_PASSWORD", PASSWORD),
     ];
     let mut issued = String::new();
-    let visit = async |base: String| {
-        // The log has a line of this one at its lower levels only.
+    let send_requests = async |base: String| {
+        // Health checks are logged only at debug level and below.
         reqwest::get(format!("{base}/health")).await.unwrap();
         let log_in = async |password: &str| {
             let body = json!({ "username": USER, "password": password });
@@ -35,20 +35,20 @@ async fn no_secret_token_or_password_is_written_at_any_level() {
         let token: Value = log_in(PASSWORD).await.json().await.unwrap();
         token["access_token"].as_str().unwrap().clone_into(&mut issued);
         for (path, token) in
-            [("/customers", &*issued), ("/internal/customers/1", SERVICE_TOKEN), ("/customers", BILLING)]
+            [("/customers", &*issued), ("/internal/customers/1", SERVICE_TOKEN), ("/customers", BILLING_TOKEN)]
         {
             Client::new().get(format!("{base}{path}")).bearer_auth(token).send().await.unwrap();
         }
     };
-    let written = everything_it_writes(env!("CARGO_BIN_EXE_customers"), &settings, visit).await.unwrap();
+    let written = everything_it_writes(env!("CARGO_BIN_EXE_customers"), &settings, send_requests).await.unwrap();
     assert!(written.contains("health_view") && written.contains("service:billing"), "{written}");
-    for secret in [JWT_SECRET, SECONDARY, SERVICE_TOKEN, BILLING, PASSWORD, "a wrong guess", &issued] {
-        assert!(!secret.is_empty() && !written.contains(secret), "{secret} was written");
+    for secret in [JWT_SECRET, PREVIOUS_JWT_SECRET, SERVICE_TOKEN, BILLING_TOKEN, PASSWORD, "a wrong guess", &issued] {
+        assert!(!secret.is_empty() && !written.contains(secret), "{secret} was logged");
     }
 }
 
 #[tokio::test]
-async fn a_program_with_a_secret_that_everybody_knows_does_not_start() {
+async fn known_secret_prevents_startup() {
     let known = [
         ("DATABASE_URL", "mysql://root@127.0.0.1:1/x"),
         ("JWT_SECRET", "development-only-jwt-secret-do-not-deploy"),
@@ -56,8 +56,9 @@ async fn a_program_with_a_secret_that_everybody_knows_does_not_start() {
         ("ADMIN_USER", USER),
         ("ADMIN_PASSWORD", PASSWORD),
     ];
-    let nobody = async |_| panic!("it listens");
-    let refused = everything_it_writes(env!("CARGO_BIN_EXE_customers"), &known, nobody).await.unwrap_err().to_string();
+    let unreachable = async |_| panic!("the server started");
+    let refused =
+        everything_it_writes(env!("CARGO_BIN_EXE_customers"), &known, unreachable).await.unwrap_err().to_string();
     assert!(refused.starts_with("customers: JWT_SECRET: expected a secret that is not known"), "{refused}");
     assert!(refused.lines().count() == 1 && !refused.contains("do-not-deploy"), "{refused}");
 }

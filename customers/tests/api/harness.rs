@@ -1,4 +1,4 @@
-//! A server of its own for each test, on a database of its own.
+//! Test harness: each test has its own server and database.
 
 use std::time::Duration;
 
@@ -13,16 +13,16 @@ use db_testing::TestDatabase;
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 
 pub(crate) const DOCUMENT: &str = include_str!("../../../specs/customers.json");
-pub(crate) const SERVICE_TOKEN: &str = "service-token-of-the-tests-and-of-nothing-else";
-pub(crate) const JWT_SECRET: &str = "jwt-secret-of-the-tests-and-of-nothing-else";
+pub(crate) const SERVICE_TOKEN: &str = "service-token-for-integration-tests-only";
+pub(crate) const JWT_SECRET: &str = "jwt-secret-for-integration-tests-only";
 pub(crate) const USER: &str = "admin";
 pub(crate) const PASSWORD: &str = "correct horse";
 
-/// A running server. It ends with the test.
+/// Running server, stopped when dropped.
 pub(crate) struct Harness {
     server: Running<Context>,
     http: reqwest::Client,
-    /// Lives as long as the server that uses it.
+    /// Dropped after the server, which uses it.
     database: TestDatabase,
 }
 
@@ -35,30 +35,30 @@ impl Harness {
         Self::on(TestDatabase::seeded().await)
     }
 
-    /// A server that trusts whoever is on this machine to say where a request comes from.
-    pub(crate) async fn behind_a_proxy() -> Self {
+    /// Starts a server that trusts the loopback address as a proxy.
+    pub(crate) async fn behind_proxy() -> Self {
         let database = TestDatabase::create().await;
-        let server = served(&env(database.url(), Some("127.0.0.1")));
+        let server = start_server(&env(database.url(), Some("127.0.0.1")));
         Self { server, http: http(), database }
     }
 
     fn on(database: TestDatabase) -> Self {
-        let server = served(&env(database.url(), None));
+        let server = start_server(&env(database.url(), None));
         Self { server, http: http(), database }
     }
 
-    /// Another server on the same database.
-    pub(crate) fn replica(&self) -> Running<Context> {
-        served(&env(self.database.url(), None))
+    /// Starts another server on the same database.
+    pub(crate) fn start_replica(&self) -> Running<Context> {
+        start_server(&env(self.database.url(), None))
     }
 
-    /// Runs SQL that no operation would.
+    /// Runs a SQL statement.
     pub(crate) async fn sql(&self, statement: &str) {
         self.database.connection().await.batch_execute(statement).await.expect("the statement runs");
     }
 
-    /// Runs a query whose one row has one column, an integer.
-    pub(crate) async fn number(&self, query: &str) -> i64 {
+    /// Runs a query and returns its only value, an integer.
+    pub(crate) async fn query_integer(&self, query: &str) -> i64 {
         let query = diesel::dsl::sql::<diesel::sql_types::BigInt>(&format!("CAST(({query}) AS SIGNED)"));
         let mut connection = self.database.connection().await;
         diesel::select(query).get_result(&mut connection).await.expect("the query runs")
@@ -77,12 +77,12 @@ impl Harness {
     }
 
     pub(crate) async fn token(&self) -> String {
-        self.token_of(USER, PASSWORD).await
+        self.token_for(USER, PASSWORD).await
     }
 
-    async fn token_of(&self, username: &str, password: &str) -> String {
+    async fn token_for(&self, username: &str, password: &str) -> String {
         let token = self.log_in(username, password).await;
-        token.expect("the operator gets a token").into_inner().access_token
+        token.expect("the login succeeds").into_inner().access_token
     }
 
     pub(crate) async fn log_in(
@@ -94,46 +94,47 @@ impl Harness {
         self.client(Outbound::new()).token_create().body(credentials).send().await
     }
 
-    /// Logs in as a proxy would ask for a client at this address.
+    /// Logs in through a proxy, for a client at this address.
     pub(crate) async fn log_in_from(&self, address: &str, username: &str, password: &str) -> reqwest::Response {
         let credentials = serde_json::json!({ "username": username, "password": password });
         let request = self.http.post(self.url("/auth/token")).header("x-client-address", address).json(&credentials);
         request.send().await.expect("the server answers")
     }
 
-    /// The operator of the settings.
-    pub(crate) async fn operator(&self) -> Client {
+    /// Returns a client logged in as the bootstrap admin.
+    pub(crate) async fn admin(&self) -> Client {
         self.client(Outbound::new().bearer(&self.token().await))
     }
 
-    /// An operator who was made for the test.
+    /// Returns a client logged in with these credentials.
     pub(crate) async fn logged_in(&self, username: &str, password: &str) -> Client {
-        self.client(Outbound::new().bearer(&self.token_of(username, password).await))
+        self.client(Outbound::new().bearer(&self.token_for(username, password).await))
     }
 
+    /// Returns a client that authenticates with the service token.
     pub(crate) fn service(&self) -> Client {
         self.client(Outbound::new().bearer(SERVICE_TOKEN))
     }
 }
 
-/// The settings of a test's server. Port 0 lets the system choose.
+/// Returns the settings of a test server. Port 0 lets the system choose the port.
 pub(crate) fn config(database_url: &str) -> Config {
     config_from(&env(database_url, None))
 }
 
-/// With a runtime that holds every answer to the document.
+/// Returns settings with a runtime that checks every response against the OpenAPI document.
 fn config_from(env: &Env<'_>) -> Config {
-    let mut config = Config::from_env(env).expect("the settings are good");
+    let mut config = Config::from_env(env).expect("the settings are valid");
     config.runtime = testing::runtime(DOCUMENT).expect("the document can be read");
     config
 }
 
-/// What the server tells callers apart with.
+/// Returns the authentication settings of the server.
 pub(crate) fn auth() -> Auth {
-    Auth::from_env(&env("", None)).expect("the settings are good")
+    Auth::from_env(&env("", None)).expect("the settings are valid")
 }
 
-fn served(env: &Env<'_>) -> Running<Context> {
+fn start_server(env: &Env<'_>) -> Running<Context> {
     customers::start(config_from(env)).expect("the server starts")
 }
 
@@ -157,28 +158,29 @@ fn env<'a>(database_url: &'a str, trusted_proxies: Option<&'a str>) -> Env<'a> {
     })
 }
 
-/// An operator who may log in from now on, with [`PASSWORD`].
-pub(crate) async fn make_operator(admin: &Client, username: &str, role: types::Role) -> types::OperatorAccount {
+/// Creates a user account with [`PASSWORD`].
+pub(crate) async fn create_account(admin: &Client, username: &str, role: types::Role) -> types::OperatorAccount {
     let new = types::NewOperator::builder().username(username).password(PASSWORD).role(role);
-    admin.operator_create().body(new).send().await.expect("the operator is made").into_inner()
+    admin.operator_create().body(new).send().await.expect("the account is created").into_inner()
 }
 
-/// A customer that exists from now on.
-pub(crate) async fn make(client: &Client, name: &str, email: &str) -> types::Customer {
+/// Creates a customer.
+pub(crate) async fn create_customer(client: &Client, name: &str, email: &str) -> types::Customer {
     let input = types::CustomerInput::builder().name(name).email(email);
-    client.customer_create().body(input).send().await.expect("the customer is made").into_inner()
+    client.customer_create().body(input).send().await.expect("the customer is created").into_inner()
 }
 
-/// The status and the code of an error answer.
+/// Returns the status and the error code of a rejected request.
 pub(crate) fn refusal<T: std::fmt::Debug>(
     result: Result<ResponseValue<T>, Error<types::Error>>,
 ) -> (u16, Option<String>) {
     match result.expect_err("the request is refused") {
-        Error::ErrorResponse(answer) => (answer.status().as_u16(), answer.into_inner().error_code),
+        Error::ErrorResponse(response) => (response.status().as_u16(), response.into_inner().error_code),
         other => panic!("expected an error of the contract, got {other:?}"),
     }
 }
 
+/// Returns the expected [`refusal`] with this status and error code.
 pub(crate) fn refused(status: u16, code: &str) -> (u16, Option<String>) {
     (status, Some(code.to_owned()))
 }

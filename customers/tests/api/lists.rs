@@ -1,4 +1,4 @@
-//! Lists: newest first, a page at a time.
+//! Lists and searches: order, pagination and page tokens.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -7,26 +7,26 @@ use customers_client::Client;
 use customers_client::types::CustomerPage;
 use futures::TryStreamExt;
 
-use crate::harness::{Harness, make, refusal, refused};
+use crate::harness::{Harness, create_customer, refusal, refused};
 
 fn names(page: &CustomerPage) -> Vec<&str> {
     page.data.iter().map(|customer| customer.name.as_str()).collect()
 }
 
-async fn make_many(client: &Client, numbers: std::ops::Range<usize>) {
-    for n in numbers {
-        make(client, &format!("Customer {n:02}"), &format!("c{n}@acme.com")).await;
+async fn create_customers(client: &Client, range: std::ops::Range<usize>) {
+    for n in range {
+        create_customer(client, &format!("Customer {n:02}"), &format!("c{n}@acme.com")).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pages_follow_each_other_newest_first_while_rows_are_added() {
+async fn pages_are_stable_while_rows_are_added() {
     let harness = Harness::start().await;
-    let client = harness.operator().await;
-    make_many(&client, 0..5).await;
+    let client = harness.admin().await;
+    create_customers(&client, 0..5).await;
     let first = client.customer_list().limit(2).send().await.unwrap().into_inner();
     assert_eq!(names(&first), ["Customer 04", "Customer 03"]);
-    make_many(&client, 5..7).await;
+    create_customers(&client, 5..7).await;
     let next = |cursor: Option<String>| client.customer_list().limit(2).cursor(cursor.unwrap()).send();
     let second = next(first.next_cursor).await.unwrap().into_inner();
     assert_eq!((names(&second), second.has_more), (vec!["Customer 02", "Customer 01"], true));
@@ -35,32 +35,32 @@ async fn pages_follow_each_other_newest_first_while_rows_are_added() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_has_twenty_rows_unless_the_caller_says_otherwise() {
+async fn default_page_size_is_twenty() {
     let harness = Harness::seeded().await;
-    let client = harness.operator().await;
+    let client = harness.admin().await;
     let page = client.customer_list().send().await.unwrap();
     assert_eq!((page.data.len(), page.has_more), (20, true));
     assert_eq!(client.customer_list().limit(100).send().await.unwrap().data.len(), 60);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn empty_parameters_count_as_absent() {
+async fn empty_query_parameters_count_as_absent() {
     let harness = Harness::seeded().await;
     let token = harness.token().await;
     let url = harness.url("/customers?search=&cursor=&limit=");
-    let answer = harness.http().get(url).bearer_auth(token).send().await.unwrap();
-    assert_eq!(answer.status(), 200);
-    let page: CustomerPage = answer.json().await.unwrap();
+    let response = harness.http().get(url).bearer_auth(token).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    let page: CustomerPage = response.json().await.unwrap();
     assert_eq!(page.data.len(), 20);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_word_of_a_search_has_to_begin_a_word() {
+async fn search_matches_word_prefixes() {
     let harness = Harness::start().await;
-    let client = harness.operator().await;
-    make(&client, "Ångström Tools Ltd", "sales@tools.example").await;
-    make(&client, "Toolshed", "info@shed.example").await;
-    make(&client, "100% Wool", "a_b@wool.example").await;
+    let client = harness.admin().await;
+    create_customer(&client, "Ångström Tools Ltd", "sales@tools.example").await;
+    create_customer(&client, "Toolshed", "info@shed.example").await;
+    create_customer(&client, "100% Wool", "a_b@wool.example").await;
     let search = async |text: &str| names(&client.customer_list().search(text).send().await.unwrap()).join(", ");
     assert_eq!(search("tool").await, "Toolshed, Ångström Tools Ltd");
     assert_eq!(search("TOOLS").await, "Toolshed, Ångström Tools Ltd");
@@ -75,10 +75,10 @@ async fn every_word_of_a_search_has_to_begin_a_word() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_search_is_paged_too_and_follows_changes() {
+async fn search_is_paginated_and_reflects_updates() {
     let harness = Harness::start().await;
-    let client = harness.operator().await;
-    make_many(&client, 0..5).await;
+    let client = harness.admin().await;
+    create_customers(&client, 0..5).await;
     let first = client.customer_list().search("customer").limit(3).send().await.unwrap().into_inner();
     assert_eq!(names(&first), ["Customer 04", "Customer 03", "Customer 02"]);
     let cursor = first.next_cursor.unwrap();
@@ -91,48 +91,49 @@ async fn a_search_is_paged_too_and_follows_changes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_search_never_ends_early_while_customers_are_deleted() {
+async fn search_does_not_end_early_while_customers_are_deleted() {
     let harness = Harness::start().await;
-    let client = harness.operator().await;
-    make_many(&client, 0..40).await;
+    let client = harness.admin().await;
+    create_customers(&client, 0..40).await;
     let all = client.customer_list().limit(100).send().await.unwrap().into_inner().data;
-    let (gone, kept): (Vec<_>, Vec<_>) = all.into_iter().partition(|customer| customer.id % 2 == 0);
+    let (to_delete, kept): (Vec<_>, Vec<_>) = all.into_iter().partition(|customer| customer.id % 2 == 0);
     let kept: Vec<_> = kept.iter().map(|customer| customer.id).collect();
     let deleted = AtomicBool::new(false);
     let delete = async {
-        for customer in gone {
+        for customer in to_delete {
             client.customer_delete().id(customer.id).send().await.unwrap();
         }
         deleted.store(true, Ordering::Relaxed);
     };
-    let walks = async {
+    let searches = async {
         while !deleted.load(Ordering::Relaxed) {
-            let mut found = walk(&client, "customer").await;
+            let mut found = search_all(&client, "customer").await;
             found.retain(|id| kept.contains(id));
             assert_eq!(found, kept);
         }
     };
-    tokio::join!(delete, walks);
-    assert_eq!(walk(&client, "customer acme").await, kept);
+    tokio::join!(delete, searches);
+    assert_eq!(search_all(&client, "customer acme").await, kept);
 }
 
-/// The ids of all customers that a search finds, read two at a time.
-async fn walk(client: &Client, search: &str) -> Vec<i64> {
+/// Returns the ids of all customers that a search finds, read in pages of two.
+async fn search_all(client: &Client, search: &str) -> Vec<i64> {
     let rows = client.customer_list().search(search).limit(2).rows(Retry::default());
     rows.map_ok(|customer| customer.id).try_collect().await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cursor_is_good_only_where_it_was_made() {
+async fn cursor_is_valid_only_for_its_list_and_filters() {
     let harness = Harness::seeded().await;
-    let client = harness.operator().await;
+    let client = harness.admin().await;
     let cursor = client.customer_list().limit(2).send().await.unwrap().into_inner().next_cursor.unwrap();
     let invalid = refused(400, "invalid_cursor");
-    let elsewhere = client.customer_list().cursor(cursor.clone()).search("acme").send().await;
-    assert_eq!(refusal(elsewhere), invalid);
+    let other_filter = client.customer_list().cursor(cursor.clone()).search("acme").send().await;
+    assert_eq!(refusal(other_filter), invalid);
     let mut tampered = cursor.clone().into_bytes();
     tampered[0] = if tampered[0] == b'A' { b'B' } else { b'A' };
-    for bad in [String::from_utf8(tampered).unwrap(), "x".to_owned(), format!("{cursor}A"), "ż".repeat(200)] {
-        assert_eq!(refusal(client.customer_list().cursor(bad).send().await), invalid);
+    for invalid_cursor in [String::from_utf8(tampered).unwrap(), "x".to_owned(), format!("{cursor}A"), "ż".repeat(200)]
+    {
+        assert_eq!(refusal(client.customer_list().cursor(invalid_cursor).send().await), invalid);
     }
 }

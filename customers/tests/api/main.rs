@@ -1,4 +1,4 @@
-//! The Customers API from outside: a real server, a real database, the generated client.
+//! End-to-end tests of the Customers API: a running server, a database and the generated client.
 
 #![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -1,59 +1,59 @@
-//! Leaky buckets, many of one kind, in bounded memory.
+//! Leaky buckets (GCRA) for many keys, in bounded memory.
 //!
-//! A bucket is one moment: when it will have leaked empty. Each drop puts that moment off by the time one drop takes to
-//! leak; a bucket is full while the moment is further away than its drops but one need.
+//! The state of a bucket is one instant: when it will be empty. Each cell delays that instant by the replenish interval.
+//! A bucket is full while the instant is further away than `burst - 1` intervals.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::{Duration, Instant};
 
-/// How much a bucket holds and how fast it leaks.
+/// Rate limit of a bucket.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limit {
-    /// Drops that fit into an empty bucket.
-    pub(super) at_once: u32,
-    /// The time in which one leaks.
-    pub(super) then_every: Duration,
+    /// Number of cells that fit into an empty bucket.
+    pub(super) burst: u32,
+    /// Time in which a bucket loses one cell.
+    pub(super) replenish_interval: Duration,
 }
 
-/// Buckets under one limit, at most so many. What is not here is an empty bucket.
+/// Buckets with a common limit, by key. A key without an entry has an empty bucket.
 #[derive(Debug)]
 pub(super) struct Buckets<K> {
     limit: Limit,
-    most: usize,
+    capacity: usize,
     empty_at: HashMap<K, Instant>,
 }
 
 impl<K: Clone + Eq + Hash> Buckets<K> {
-    pub(super) fn new(limit: Limit, most: usize) -> Self {
-        Self { limit, most, empty_at: HashMap::new() }
+    pub(super) fn new(limit: Limit, capacity: usize) -> Self {
+        Self { limit, capacity, empty_at: HashMap::new() }
     }
 
-    /// How many buckets are remembered at most.
-    pub(super) fn most(&self) -> usize {
-        self.most
+    /// Returns the maximum number of buckets that are stored.
+    pub(super) fn capacity(&self) -> usize {
+        self.capacity
     }
 
-    /// How long until there is room for one more drop; zero where there is.
+    /// Returns the time until the bucket has room for one more cell, zero if it has room now.
     pub(super) fn wait(&self, key: &K, now: Instant) -> Duration {
         let Some(empty_at) = self.empty_at.get(key) else { return Duration::ZERO };
-        let room = self.limit.then_every * self.limit.at_once.saturating_sub(1);
-        empty_at.saturating_duration_since(now).saturating_sub(room)
+        let tolerance = self.limit.replenish_interval * self.limit.burst.saturating_sub(1);
+        empty_at.saturating_duration_since(now).saturating_sub(tolerance)
     }
 
-    /// Puts a drop in, whether there is room or not.
+    /// Adds a cell, even to a full bucket.
     pub(super) fn add(&mut self, key: &K, now: Instant) {
         if !self.empty_at.contains_key(key) {
-            self.make_room(now);
+            self.evict(now);
         }
         let empty_at = self.empty_at.entry(key.clone()).or_insert(now);
-        *empty_at = (*empty_at).max(now) + self.limit.then_every;
+        *empty_at = (*empty_at).max(now) + self.limit.replenish_interval;
     }
 
-    /// Takes one drop out again.
-    pub(super) fn take_back(&mut self, key: &K, now: Instant) {
-        let left = self.empty_at.get(key).and_then(|empty_at| empty_at.checked_sub(self.limit.then_every));
-        match left.filter(|empty_at| *empty_at > now) {
+    /// Removes one cell.
+    pub(super) fn remove_one(&mut self, key: &K, now: Instant) {
+        let earlier = self.empty_at.get(key).and_then(|empty_at| empty_at.checked_sub(self.limit.replenish_interval));
+        match earlier.filter(|empty_at| *empty_at > now) {
             Some(empty_at) => drop(self.empty_at.insert(key.clone(), empty_at)),
             None => self.clear(key),
         }
@@ -64,13 +64,13 @@ impl<K: Clone + Eq + Hash> Buckets<K> {
         self.empty_at.remove(key);
     }
 
-    /// Those that are empty go first; else the one that would be empty next.
-    fn make_room(&mut self, now: Instant) {
-        if self.empty_at.len() < self.most {
+    /// Makes room for a new bucket: removes empty buckets, or else the bucket that would be empty first.
+    fn evict(&mut self, now: Instant) {
+        if self.empty_at.len() < self.capacity {
             return;
         }
         self.empty_at.retain(|_, empty_at| *empty_at > now);
-        while self.empty_at.len() >= self.most {
+        while self.empty_at.len() >= self.capacity {
             let Some(next) = self.empty_at.iter().min_by_key(|(_, empty_at)| **empty_at) else { return };
             let next = next.0.clone();
             self.empty_at.remove(&next);

@@ -1,12 +1,15 @@
-//! How often somebody may guess a password, without locking anyone out for good.
+//! Rate limits for failed login attempts, without permanent account lockout.
 //!
-//! Wrong guesses fill three kinds of buckets: of an account from one address, of an address whatever the account, and of an
-//! account from all addresses that never got into it. Full ones refuse. An address that got in before is judged by the first
-//! kind alone, so nobody can lock an owner out from elsewhere. Nothing here knows whether an account exists. A guess counts as
-//! wrong from before it is compared until it turns out to be right: so those that are compared at the same moment see each other.
+//! Failed attempts fill three kinds of buckets: one per account and address, one per address, and one per account for
+//! all addresses that have not logged in to it. An attempt is rejected if one of its buckets is full. For a trusted
+//! source (an address that has logged in to the account) only the first kind counts, so that attackers at other
+//! addresses cannot lock out the owner.
 //!
-//! It is the memory of one process: replicas do not share it, so with N of them there are up to N times as many guesses. It
-//! ends with the process.
+//! An attempt counts as failed before its password is verified, so that concurrent attempts count each other. Existing
+//! and unknown accounts are treated the same.
+//!
+//! The state is kept in memory and lost at a restart. Replicas do not share it: N replicas allow up to N times as many
+//! attempts.
 
 mod bucket;
 #[cfg(test)]
@@ -19,121 +22,126 @@ use std::time::{Duration, Instant};
 
 use bucket::{Buckets, Limit};
 
-/// What one address may get wrong of one account.
-const PAIR: Limit = Limit { at_once: 5, then_every: Duration::from_secs(30) };
-/// What one address may get wrong of all accounts together.
-const ADDRESS: Limit = Limit { at_once: 30, then_every: Duration::from_secs(5) };
-/// What all addresses together that never got in may get wrong of one account.
-const ACCOUNT: Limit = Limit { at_once: 50, then_every: Duration::from_secs(10) };
-/// The most that is remembered of each kind.
-const MOST: usize = 10_000;
+/// Failed attempts on one account from one address.
+const PAIR: Limit = Limit { burst: 5, replenish_interval: Duration::from_secs(30) };
+/// Failed attempts from one address on all accounts.
+const ADDRESS: Limit = Limit { burst: 30, replenish_interval: Duration::from_secs(5) };
+/// Failed attempts on one account from all addresses that are not trusted sources.
+const ACCOUNT: Limit = Limit { burst: 50, replenish_interval: Duration::from_secs(10) };
+/// Maximum number of buckets of each kind, and of trusted sources.
+const CAPACITY: usize = 10_000;
 
-/// Whose password is guessed, and from where.
+/// Login attempt: the account and the client's address.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Guess {
-    /// The key of the operator's name.
+pub(crate) struct LoginAttempt {
+    /// Key of the username.
     account: String,
-    from: IpAddr,
+    address: IpAddr,
 }
 
-impl Guess {
-    /// At the account whose name has this key. Of an IPv6 address the first half counts: who has one has the whole network.
-    pub(crate) fn new(key: &str, from: IpAddr) -> Self {
-        let from = match from.to_canonical() {
+impl LoginAttempt {
+    /// Creates an attempt on the account with this username key.
+    ///
+    /// Only the /64 prefix of an IPv6 address counts, because a client usually controls the whole /64 network.
+    pub(crate) fn new(key: &str, address: IpAddr) -> Self {
+        let address = match address.to_canonical() {
             IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
             address @ IpAddr::V4(_) => address,
         };
-        Self { account: key.to_owned(), from }
+        Self { account: key.to_owned(), address }
     }
 }
 
-/// There were too many wrong guesses.
+/// Error of an attempt that the throttle rejects.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("too many wrong passwords: wait before the next attempt")]
-pub(crate) struct TooMany {
-    /// Until the next attempt, in whole seconds.
+#[error("too many failed login attempts: wait before the next attempt")]
+pub(crate) struct TooManyAttempts {
+    /// Time until the next attempt is allowed, in whole seconds.
     pub(crate) wait: Duration,
 }
 
-/// Counts wrong guesses.
+/// Rate limiter for failed login attempts.
 #[derive(Debug)]
-pub(crate) struct Throttle(Mutex<Counts>);
+pub(crate) struct Throttle(Mutex<State>);
 
 #[derive(Debug)]
-struct Counts {
-    pairs: Buckets<Guess>,
+struct State {
+    pairs: Buckets<LoginAttempt>,
     addresses: Buckets<IpAddr>,
     accounts: Buckets<String>,
-    /// From where accounts were logged in to, and when last.
-    at_home: HashMap<Guess, Instant>,
+    /// Accounts and the addresses that have logged in to them, with the time of the last login.
+    trusted_sources: HashMap<LoginAttempt, Instant>,
 }
 
-impl Counts {
-    fn check(&self, guess: &Guess, now: Instant) -> Result<(), TooMany> {
-        let mut wait = self.pairs.wait(guess, now);
-        if !self.at_home.contains_key(guess) {
-            let elsewhere = self.accounts.wait(&guess.account, now);
-            wait = wait.max(elsewhere).max(self.addresses.wait(&guess.from, now));
+impl State {
+    fn check(&self, attempt: &LoginAttempt, now: Instant) -> Result<(), TooManyAttempts> {
+        let mut wait = self.pairs.wait(attempt, now);
+        if !self.trusted_sources.contains_key(attempt) {
+            let account = self.accounts.wait(&attempt.account, now);
+            wait = wait.max(account).max(self.addresses.wait(&attempt.address, now));
         }
-        if wait.is_zero() { Ok(()) } else { Err(TooMany { wait: in_whole_seconds(wait) }) }
+        if wait.is_zero() { Ok(()) } else { Err(TooManyAttempts { wait: round_up_to_seconds(wait) }) }
     }
 }
 
 impl Throttle {
     pub(crate) fn new() -> Self {
-        Self::remembering(MOST)
+        Self::with_capacity(CAPACITY)
     }
 
-    fn remembering(most: usize) -> Self {
-        Self(Mutex::new(Counts {
-            pairs: Buckets::new(PAIR, most),
-            addresses: Buckets::new(ADDRESS, most),
-            accounts: Buckets::new(ACCOUNT, most),
-            at_home: HashMap::new(),
+    fn with_capacity(capacity: usize) -> Self {
+        Self(Mutex::new(State {
+            pairs: Buckets::new(PAIR, capacity),
+            addresses: Buckets::new(ADDRESS, capacity),
+            accounts: Buckets::new(ACCOUNT, capacity),
+            trusted_sources: HashMap::new(),
         }))
     }
 
-    /// Whether this may be tried now.
-    pub(crate) fn check(&self, guess: &Guess, now: Instant) -> Result<(), TooMany> {
-        self.counts().check(guess, now)
+    /// Checks that the attempt is allowed now, without counting it.
+    pub(crate) fn check(&self, attempt: &LoginAttempt, now: Instant) -> Result<(), TooManyAttempts> {
+        self.lock().check(attempt, now)
     }
 
-    /// Whether this may be tried now, and if so it is: it counts as wrong until it is said to have [`Self::succeeded`].
-    pub(crate) fn begin(&self, guess: &Guess, now: Instant) -> Result<(), TooMany> {
-        let mut counts = self.counts();
-        counts.check(guess, now)?;
-        counts.pairs.add(guess, now);
-        counts.addresses.add(&guess.from, now);
-        if !counts.at_home.contains_key(guess) {
-            counts.accounts.add(&guess.account, now);
+    /// Checks that the attempt is allowed now, and counts it as failed until [`Self::record_success`].
+    pub(crate) fn admit(&self, attempt: &LoginAttempt, now: Instant) -> Result<(), TooManyAttempts> {
+        let mut state = self.lock();
+        state.check(attempt, now)?;
+        state.pairs.add(attempt, now);
+        state.addresses.add(&attempt.address, now);
+        if !state.trusted_sources.contains_key(attempt) {
+            state.accounts.add(&attempt.account, now);
         }
         Ok(())
     }
 
-    /// What was begun was right. What the address got wrong of other accounts still counts: else whoever has an account of
-    /// their own could guess without end.
-    pub(crate) fn succeeded(&self, guess: &Guess, now: Instant) {
-        let mut counts = self.counts();
-        counts.pairs.clear(guess);
-        counts.addresses.take_back(&guess.from, now);
-        if !counts.at_home.contains_key(guess) {
-            counts.accounts.take_back(&guess.account, now);
+    /// Records that an admitted attempt succeeded.
+    ///
+    /// Failed attempts of the address on other accounts still count. Otherwise an attacker could reset the limit by
+    /// logging in to an account of their own.
+    pub(crate) fn record_success(&self, attempt: &LoginAttempt, now: Instant) {
+        let mut state = self.lock();
+        state.pairs.clear(attempt);
+        state.addresses.remove_one(&attempt.address, now);
+        if !state.trusted_sources.contains_key(attempt) {
+            state.accounts.remove_one(&attempt.account, now);
         }
-        let most = counts.pairs.most();
-        if !counts.at_home.contains_key(guess) && counts.at_home.len() >= most {
-            let longest_ago = counts.at_home.iter().min_by_key(|(_, when)| **when).map(|(guess, _)| guess.clone());
-            longest_ago.and_then(|guess| counts.at_home.remove(&guess));
+        let capacity = state.pairs.capacity();
+        if !state.trusted_sources.contains_key(attempt) && state.trusted_sources.len() >= capacity {
+            let oldest =
+                state.trusted_sources.iter().min_by_key(|(_, when)| **when).map(|(attempt, _)| attempt.clone());
+            oldest.and_then(|attempt| state.trusted_sources.remove(&attempt));
         }
-        counts.at_home.insert(guess.clone(), now);
+        state.trusted_sources.insert(attempt.clone(), now);
     }
 
-    /// A thread that panicked left counts that are as good as any.
-    fn counts(&self) -> MutexGuard<'_, Counts> {
+    /// Locks the state. It stays usable after a panic of another thread, because every single update is valid.
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Rounded up: whoever waits so long is let through.
-fn in_whole_seconds(wait: Duration) -> Duration {
+/// Rounds up, so that an attempt after the reported wait is allowed.
+fn round_up_to_seconds(wait: Duration) -> Duration {
     Duration::from_secs(wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
 }

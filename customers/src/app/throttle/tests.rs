@@ -1,29 +1,29 @@
-//! The throttle alone, with a clock that the tests move.
+//! Tests of the throttle with a simulated clock.
 
 use proptest::prelude::*;
 
 use super::*;
 
 const OWNER: &str = "192.0.2.1";
-const STRANGER: &str = "198.51.100.7";
+const ATTACKER: &str = "198.51.100.7";
 
-fn guess(key: &str, from: &str) -> Guess {
-    Guess::new(key, from.parse().unwrap())
+fn attempt(key: &str, address: &str) -> LoginAttempt {
+    LoginAttempt::new(key, address.parse().unwrap())
 }
 
-/// The nth of many addresses.
+/// Returns the nth of many IPv4 addresses.
 fn address(n: u32) -> String {
     std::net::Ipv4Addr::from_bits(0x0a00_0000 + n).to_string()
 }
 
-fn fail(throttle: &Throttle, guess: &Guess, times: usize, now: Instant) {
+fn fail(throttle: &Throttle, attempt: &LoginAttempt, times: usize, now: Instant) {
     for _ in 0..times {
-        throttle.begin(guess, now).unwrap();
+        throttle.admit(attempt, now).unwrap();
     }
 }
 
-fn wait(throttle: &Throttle, guess: &Guess, now: Instant) -> u64 {
-    throttle.check(guess, now).err().map_or(0, |too_many| too_many.wait.as_secs())
+fn wait(throttle: &Throttle, attempt: &LoginAttempt, now: Instant) -> u64 {
+    throttle.check(attempt, now).err().map_or(0, |too_many| too_many.wait.as_secs())
 }
 
 fn seconds(count: u64) -> Duration {
@@ -31,8 +31,8 @@ fn seconds(count: u64) -> Duration {
 }
 
 #[test]
-fn five_wrong_passwords_and_then_one_every_thirty_seconds() {
-    let (throttle, ann, now) = (Throttle::new(), guess("ann", STRANGER), Instant::now());
+fn pair_allows_five_failures_then_one_every_thirty_seconds() {
+    let (throttle, ann, now) = (Throttle::new(), attempt("ann", ATTACKER), Instant::now());
     fail(&throttle, &ann, 4, now);
     assert_eq!(wait(&throttle, &ann, now), 0);
     fail(&throttle, &ann, 1, now);
@@ -46,24 +46,24 @@ fn five_wrong_passwords_and_then_one_every_thirty_seconds() {
 }
 
 #[test]
-fn the_second_half_of_an_ipv6_address_tells_nothing_apart() {
+fn ipv6_addresses_of_one_64_network_share_a_bucket() {
     let (throttle, now) = (Throttle::new(), Instant::now());
-    fail(&throttle, &guess("ann", "2001:db8:1:2::1"), 5, now);
-    assert_eq!(wait(&throttle, &guess("ann", "2001:db8:1:2:ffff::9"), now), 30);
-    assert_eq!(wait(&throttle, &guess("ann", "2001:db8:1:3::1"), now), 0);
-    fail(&throttle, &guess("bob", "::ffff:192.0.2.9"), 5, now);
-    assert_eq!(wait(&throttle, &guess("bob", "192.0.2.9"), now), 30);
+    fail(&throttle, &attempt("ann", "2001:db8:1:2::1"), 5, now);
+    assert_eq!(wait(&throttle, &attempt("ann", "2001:db8:1:2:ffff::9"), now), 30);
+    assert_eq!(wait(&throttle, &attempt("ann", "2001:db8:1:3::1"), now), 0);
+    fail(&throttle, &attempt("bob", "::ffff:192.0.2.9"), 5, now);
+    assert_eq!(wait(&throttle, &attempt("bob", "192.0.2.9"), now), 30);
 }
 
 #[test]
-fn the_right_password_forgives_the_wrong_ones_of_its_account_only() {
+fn success_clears_failures_of_its_own_account_only() {
     let (throttle, now) = (Throttle::new(), Instant::now());
-    let (own, others) = (guess("mallory", STRANGER), guess("ann", STRANGER));
+    let (own, others) = (attempt("mallory", ATTACKER), attempt("ann", ATTACKER));
     for n in 0..25 {
-        fail(&throttle, &guess(&format!("user{n}"), STRANGER), 1, now);
+        fail(&throttle, &attempt(&format!("user{n}"), ATTACKER), 1, now);
     }
     fail(&throttle, &own, 5, now);
-    throttle.succeeded(&own, now);
+    throttle.record_success(&own, now);
     assert_eq!(wait(&throttle, &own, now), 0);
     fail(&throttle, &own, 4, now);
     assert_eq!(wait(&throttle, &own, now), 0);
@@ -71,87 +71,87 @@ fn the_right_password_forgives_the_wrong_ones_of_its_account_only() {
 }
 
 #[test]
-fn guesses_that_are_compared_at_the_same_moment_see_each_other_and_right_ones_leave_nothing_behind() {
-    let (throttle, ann, now) = (Throttle::new(), guess("ann", STRANGER), Instant::now());
+fn concurrent_attempts_count_each_other_and_successes_leave_no_state() {
+    let (throttle, ann, now) = (Throttle::new(), attempt("ann", ATTACKER), Instant::now());
     for _ in 0..100 {
-        let begun: Vec<_> = (0..100).filter(|_| throttle.begin(&ann, now).is_ok()).collect();
-        assert_eq!(begun.len(), 5);
-        for _ in begun {
-            throttle.succeeded(&ann, now);
+        let admitted: Vec<_> = (0..100).filter(|_| throttle.admit(&ann, now).is_ok()).collect();
+        assert_eq!(admitted.len(), 5);
+        for _ in admitted {
+            throttle.record_success(&ann, now);
         }
     }
-    let counts = throttle.counts();
-    assert_eq!((counts.pairs.len(), counts.addresses.len()), (0, 0));
+    let state = throttle.lock();
+    assert_eq!((state.pairs.len(), state.addresses.len()), (0, 0));
 }
 
 #[test]
-fn one_address_may_get_thirty_wrong_and_then_one_every_five_seconds() {
+fn address_allows_thirty_failures_then_one_every_five_seconds() {
     let (throttle, now) = (Throttle::new(), Instant::now());
     for n in 0..30 {
-        let next = guess(&format!("user{n}"), STRANGER);
+        let next = attempt(&format!("user{n}"), ATTACKER);
         assert_eq!(wait(&throttle, &next, now), 0, "{n}");
         fail(&throttle, &next, 1, now);
     }
-    assert_eq!(wait(&throttle, &guess("another", STRANGER), now), 5);
-    assert_eq!(wait(&throttle, &guess("another", OWNER), now), 0);
-    assert_eq!(wait(&throttle, &guess("another", STRANGER), now + seconds(5)), 0);
+    assert_eq!(wait(&throttle, &attempt("another", ATTACKER), now), 5);
+    assert_eq!(wait(&throttle, &attempt("another", OWNER), now), 0);
+    assert_eq!(wait(&throttle, &attempt("another", ATTACKER), now + seconds(5)), 0);
 }
 
 #[test]
-fn a_thousand_strangers_slow_each_other_down_but_never_the_owner() {
-    let (throttle, owner, now) = (Throttle::new(), guess("ann", OWNER), Instant::now());
-    throttle.succeeded(&owner, now);
-    let mut tried = 0;
+fn attempts_from_other_addresses_never_throttle_the_owner() {
+    let (throttle, owner, now) = (Throttle::new(), attempt("ann", OWNER), Instant::now());
+    throttle.record_success(&owner, now);
+    let mut admitted = 0;
     for n in 0..1_000 {
-        let stranger = guess("ann", &address(n));
-        tried += usize::from(throttle.begin(&stranger, now).is_ok());
+        let attacker = attempt("ann", &address(n));
+        admitted += usize::from(throttle.admit(&attacker, now).is_ok());
         assert_eq!(wait(&throttle, &owner, now), 0);
     }
-    assert_eq!(tried, 50);
-    assert_eq!(wait(&throttle, &guess("ann", STRANGER), now), 10);
+    assert_eq!(admitted, 50);
+    assert_eq!(wait(&throttle, &attempt("ann", ATTACKER), now), 10);
     fail(&throttle, &owner, 4, now);
     assert_eq!(wait(&throttle, &owner, now), 0);
 }
 
 #[test]
-fn what_is_remembered_is_bounded_and_the_worst_is_remembered_longest() {
-    let (throttle, now) = (Throttle::remembering(100), Instant::now());
-    let worst = guess("ann", STRANGER);
+fn capacity_is_bounded_and_the_fullest_buckets_are_kept() {
+    let (throttle, now) = (Throttle::with_capacity(100), Instant::now());
+    let worst = attempt("ann", ATTACKER);
     fail(&throttle, &worst, 5, now);
     for n in 0..1_000 {
-        let other = guess(&format!("user{n}"), &address(n));
+        let other = attempt(&format!("user{n}"), &address(n));
         fail(&throttle, &other, 1, now);
-        throttle.succeeded(&guess(&format!("home{n}"), OWNER), now + seconds(n.into()));
+        throttle.record_success(&attempt(&format!("owner{n}"), OWNER), now + seconds(n.into()));
     }
     assert_eq!(wait(&throttle, &worst, now), 30);
-    let counts = throttle.counts();
-    assert_eq!((counts.pairs.len(), counts.addresses.len(), counts.accounts.len()), (100, 100, 100));
-    assert_eq!(counts.at_home.len(), 100);
-    assert!(counts.at_home.contains_key(&guess("home999", OWNER)));
+    let state = throttle.lock();
+    assert_eq!((state.pairs.len(), state.addresses.len(), state.accounts.len()), (100, 100, 100));
+    assert_eq!(state.trusted_sources.len(), 100);
+    assert!(state.trusted_sources.contains_key(&attempt("owner999", OWNER)));
 }
 
 #[test]
-fn what_has_recovered_makes_room_before_anything_else() {
-    let (throttle, now) = (Throttle::remembering(2), Instant::now());
-    fail(&throttle, &guess("old", &address(1)), 1, now);
-    fail(&throttle, &guess("new", &address(2)), 5, now + seconds(100));
-    fail(&throttle, &guess("newer", &address(3)), 1, now + seconds(100));
-    assert!(wait(&throttle, &guess("new", &address(2)), now + seconds(100)) > 0);
+fn empty_buckets_are_evicted_first() {
+    let (throttle, now) = (Throttle::with_capacity(2), Instant::now());
+    fail(&throttle, &attempt("old", &address(1)), 1, now);
+    fail(&throttle, &attempt("new", &address(2)), 5, now + seconds(100));
+    fail(&throttle, &attempt("newer", &address(3)), 1, now + seconds(100));
+    assert!(wait(&throttle, &attempt("new", &address(2)), now + seconds(100)) > 0);
 }
 
 proptest! {
-    /// However guesses are spread over time, an address that honours the throttle gets no more of them wrong than the limit
-    /// allows, and whoever waits as long as told is let through.
+    /// Regardless of timing, an address has no more failures than the limit allows, and an attempt after the reported
+    /// wait is allowed.
     #[test]
-    fn no_timing_beats_the_limit_and_every_wait_ends(pauses in prop::collection::vec(0_u64..200, 1..100)) {
-        let (throttle, ann, start) = (Throttle::new(), guess("ann", STRANGER), Instant::now());
+    fn no_timing_exceeds_the_limit_and_every_wait_ends(pauses in prop::collection::vec(0_u64..200, 1..100)) {
+        let (throttle, ann, start) = (Throttle::new(), attempt("ann", ATTACKER), Instant::now());
         let (mut now, mut wrong) = (start, 0_u64);
         for pause in pauses {
             now += seconds(pause);
-            match throttle.begin(&ann, now) {
+            match throttle.admit(&ann, now) {
                 Ok(()) => wrong += 1,
-                Err(TooMany { wait }) => {
-                    prop_assert!(wait <= PAIR.then_every);
+                Err(TooManyAttempts { wait }) => {
+                    prop_assert!(wait <= PAIR.replenish_interval);
                     prop_assert!(throttle.check(&ann, now + wait).is_ok());
                     prop_assert!(throttle.check(&ann, now + wait - seconds(1)).is_err());
                 }
@@ -161,15 +161,15 @@ proptest! {
         }
     }
 
-    /// Whatever strangers do, an owner who got in before and knows the password is never refused.
+    /// An owner at a trusted source is never rejected because of attempts from other addresses.
     #[test]
-    fn nobody_locks_an_owner_out(strangers in prop::collection::vec((0_u32..500, 0_u64..60), 0..300)) {
-        let (throttle, owner, mut now) = (Throttle::new(), guess("ann", OWNER), Instant::now());
-        throttle.succeeded(&owner, now);
-        for (n, pause) in strangers {
+    fn attackers_cannot_lock_the_owner_out(attackers in prop::collection::vec((0_u32..500, 0_u64..60), 0..300)) {
+        let (throttle, owner, mut now) = (Throttle::new(), attempt("ann", OWNER), Instant::now());
+        throttle.record_success(&owner, now);
+        for (n, pause) in attackers {
             now += seconds(pause);
-            let stranger = guess("ann", &address(n));
-            drop(throttle.begin(&stranger, now));
+            let attacker = attempt("ann", &address(n));
+            drop(throttle.admit(&attacker, now));
             prop_assert!(throttle.check(&owner, now).is_ok());
         }
     }

@@ -1,4 +1,4 @@
-//! All SQL on the operators' table. A password's hash leaves it only to be compared with.
+//! All SQL on the user account table, `operators`. Password hashes are read only to verify a login.
 
 use chrono::NaiveDateTime;
 use common_contract::{OperatorId, Username};
@@ -13,10 +13,10 @@ use diesel::prelude::*;
 use diesel::serialize::{self, Output, ToSql};
 use diesel_async::RunQueryDsl;
 
-/// The key that keeps two operators from having one name.
+/// Unique index that allows a username on one account only, regardless of letter case.
 pub(crate) const UNIQUE_USERNAME: &str = "uq_operators_username_key";
 
-/// A role as its ENUM column holds it.
+/// Role as stored in the ENUM column.
 #[derive(Debug, Clone, Copy, FromSqlRow, AsExpression)]
 #[diesel(sql_type = diesel::sql_types::Text)]
 struct Role(common_contract::Role);
@@ -24,8 +24,8 @@ struct Role(common_contract::Role);
 impl FromSql<diesel::sql_types::Text, Mysql> for Role {
     fn from_sql(value: MysqlValue<'_>) -> deserialize::Result<Self> {
         let text = <String as FromSql<diesel::sql_types::Text, Mysql>>::from_sql(value)?;
-        let known = common_contract::Role::ALL.into_iter().find(|role| role.as_str() == text);
-        known.map(Self).ok_or_else(|| format!("unknown role {text}").into())
+        let role = common_contract::Role::ALL.into_iter().find(|role| role.as_str() == text);
+        role.map(Self).ok_or_else(|| format!("unknown role {text}").into())
     }
 }
 
@@ -72,8 +72,8 @@ struct LoginRow {
     active: bool,
 }
 
-/// An operator, as logging in needs to know them.
-pub(crate) struct Known {
+/// Columns of a user account that a login reads.
+pub(crate) struct LoginRecord {
     pub(crate) id: OperatorId,
     pub(crate) username: String,
     pub(crate) password_hash: String,
@@ -81,16 +81,16 @@ pub(crate) struct Known {
     pub(crate) active: bool,
 }
 
-impl From<LoginRow> for Known {
+impl From<LoginRow> for LoginRecord {
     fn from(row: LoginRow) -> Self {
         let LoginRow { id, username, password_hash, role, active } = row;
         Self { id: OperatorId::stored(id), username, password_hash, role: role.0, active }
     }
 }
 
-/// What is changed of an operator; what is none stays.
+/// Changes to a user account. Fields that are `None` keep their value.
 #[derive(Default)]
-pub(crate) struct Changes<'c> {
+pub(crate) struct AccountChanges<'c> {
     pub(crate) password_hash: Option<&'c str>,
     pub(crate) role: Option<common_contract::Role>,
     pub(crate) active: Option<bool>,
@@ -104,9 +104,10 @@ struct ChangedColumns<'c> {
     active: Option<bool>,
 }
 
-/// The key of the operator's name, and an empty one, which is nobody's, of a text that no operator can have as a name. The
-/// column itself would take a name with spaces at its end for the name.
-pub(crate) fn key(username: &str) -> String {
+/// Returns the lookup key of a username, or an empty key, which no account has, if the text is not a valid username.
+///
+/// The validation matters because the column's collation ignores trailing spaces.
+pub(crate) fn username_key(username: &str) -> String {
     Username::try_from(username.to_owned()).map(|username| username.key()).unwrap_or_default()
 }
 
@@ -131,13 +132,16 @@ pub(crate) async fn find(connection: &mut Connection, id: OperatorId) -> Result<
     Ok(row.map(OperatorAccount::from))
 }
 
-/// The operator whose name has this [`key`].
-pub(crate) async fn find_known(connection: &mut Connection, username_key: &str) -> Result<Option<Known>, DbError> {
-    let named = operators::table.filter(operators::username_key.eq(username_key));
-    Ok(named.select(LoginRow::as_select()).first(connection).await.optional()?.map(Known::from))
+/// Returns the account with this [`username_key`].
+pub(crate) async fn find_login(
+    connection: &mut Connection,
+    username_key: &str,
+) -> Result<Option<LoginRecord>, DbError> {
+    let by_key = operators::table.filter(operators::username_key.eq(username_key));
+    Ok(by_key.select(LoginRow::as_select()).first(connection).await.optional()?.map(LoginRecord::from))
 }
 
-/// At most `limit` operators with an id below `before`, newest first.
+/// Returns at most `limit` accounts with an id below `before`, newest first.
 pub(crate) async fn page(
     connection: &mut Connection,
     before: i64,
@@ -155,11 +159,11 @@ pub(crate) async fn has_active_admin(connection: &mut Connection) -> Result<bool
 }
 
 pub(crate) async fn is_active_admin(connection: &mut Connection, username_key: &str) -> Result<bool, DbError> {
-    let known = find_known(connection, username_key).await?;
-    Ok(known.is_some_and(|known| known.active && known.role == common_contract::Role::Admin))
+    let account = find_login(connection, username_key).await?;
+    Ok(account.is_some_and(|account| account.active && account.role == common_contract::Role::Admin))
 }
 
-/// Locks all active admins, always in the same order, and gives their ids and the keys of their names.
+/// Locks all active admins and returns their ids and username keys. The order is fixed, which prevents deadlocks.
 pub(crate) async fn lock_active_admins(connection: &mut Connection) -> Result<Vec<(OperatorId, String)>, DbError> {
     let admins = operators::table.filter(operators::active.eq(true)).filter(operators::role.eq(ADMIN));
     let by_id = admins.order(operators::id).select((operators::id, operators::username_key)).for_update();
@@ -167,14 +171,18 @@ pub(crate) async fn lock_active_admins(connection: &mut Connection) -> Result<Ve
     Ok(rows.into_iter().map(|(id, key)| (OperatorId::stored(id), key)).collect())
 }
 
-/// Locks the operator's row.
+/// Locks the account's row.
 pub(crate) async fn lock(connection: &mut Connection, id: OperatorId) -> Result<Option<OperatorAccount>, DbError> {
     let row = operators::table.find(id.get()).select(Row::as_select()).for_update().first(connection).await;
     Ok(row.optional()?.map(OperatorAccount::from))
 }
 
-pub(crate) async fn update(connection: &mut Connection, id: OperatorId, changes: Changes<'_>) -> Result<(), DbError> {
-    let Changes { password_hash, role, active } = changes;
+pub(crate) async fn update(
+    connection: &mut Connection,
+    id: OperatorId,
+    changes: AccountChanges<'_>,
+) -> Result<(), DbError> {
+    let AccountChanges { password_hash, role, active } = changes;
     let changes = (
         ChangedColumns { password_hash, role: role.map(Role), active },
         operators::version.eq(operators::version + 1),
@@ -184,22 +192,29 @@ pub(crate) async fn update(connection: &mut Connection, id: OperatorId, changes:
     Ok(())
 }
 
-/// Keeps the same password under another hash, unless another was set meanwhile. Nobody sees a change, so none is counted.
-pub(crate) async fn renew_hash(connection: &mut Connection, seen: &Known, hash: &str) -> Result<(), DbError> {
-    let as_seen = operators::table.find(seen.id.get()).filter(operators::password_hash.eq(&seen.password_hash));
-    diesel::update(as_seen).set(operators::password_hash.eq(hash)).cached().execute(connection).await?;
+/// Replaces the hash of an unchanged password, unless the password was changed since `seen` was read.
+///
+/// The version stays, because the account looks the same to clients.
+pub(crate) async fn replace_hash(connection: &mut Connection, seen: &LoginRecord, hash: &str) -> Result<(), DbError> {
+    let unchanged = operators::table.find(seen.id.get()).filter(operators::password_hash.eq(&seen.password_hash));
+    diesel::update(unchanged).set(operators::password_hash.eq(hash)).cached().execute(connection).await?;
     Ok(())
 }
 
-/// Sets another password for an operator who is active, unless one was set since `seen`. Says whether it did.
-pub(crate) async fn change_password(connection: &mut Connection, seen: &Known, hash: &str) -> Result<bool, DbError> {
-    let as_seen = operators::table.find(seen.id.get()).filter(operators::password_hash.eq(&seen.password_hash));
+/// Sets the password of an active account and returns `true`, unless the password was changed since `seen` was read.
+pub(crate) async fn change_password(
+    connection: &mut Connection,
+    seen: &LoginRecord,
+    hash: &str,
+) -> Result<bool, DbError> {
+    let unchanged = operators::table.find(seen.id.get()).filter(operators::password_hash.eq(&seen.password_hash));
     let changes = (
         operators::password_hash.eq(hash),
         operators::version.eq(operators::version + 1),
         operators::updated_at.eq(utc_now()),
     );
-    Ok(diesel::update(as_seen.filter(operators::active.eq(true))).set(changes).cached().execute(connection).await? == 1)
+    Ok(diesel::update(unchanged.filter(operators::active.eq(true))).set(changes).cached().execute(connection).await?
+        == 1)
 }
 
 const ADMIN: Role = Role(common_contract::Role::Admin);
