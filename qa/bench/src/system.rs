@@ -37,7 +37,7 @@ impl System {
         ensure!(is_kept || !directory.exists(), "an earlier run was interrupted: remove {}", directory.display());
         create_dir_all(directory).with_context(|| format!("cannot create {}", directory.display()))?;
         let log = Log::create(directory, "database")?;
-        let database = Database::start_as_installed(program.clone(), directory, log).await?;
+        let database = Database::start_with_binary_log(program.clone(), directory, log).await?;
         database.prepare(directory).await?;
         let ports = private_server::free_ports(Service::ALL.len())?;
         let (secrets, directory, running) = (Secrets::random(), directory.to_owned(), [None, None, None]);
@@ -77,7 +77,7 @@ impl System {
 
     /// A service that is not started yet. It listens at [`Self::address`].
     pub(crate) fn program(&self, service: Service) -> Result<Program> {
-        let mut program = Program::beside_this(service.name(), Log::create(&self.directory, service.name())?)?;
+        let mut program = Program::sibling(service.name(), Log::create(&self.directory, service.name())?)?;
         // It writes to the file itself: forwarding each line would take time from what is measured.
         let log = self.directory.join(service.name()).with_extension("log").display().to_string();
         let path = std::mem::replace(&mut program.path, PathBuf::from("sh")).display().to_string();
@@ -101,7 +101,7 @@ impl System {
 
     /// Runs the program `db` on a database of this server, with this many connections.
     pub(crate) async fn db(&self, database: &str, arguments: &[&str], connections: u8) -> Result<()> {
-        let mut program = Program::beside_this("db", Log::create(&self.directory, &format!("db-{}", arguments[0]))?)?;
+        let mut program = Program::sibling("db", Log::create(&self.directory, &format!("db-{}", arguments[0]))?)?;
         let url = self.database_url()?.replace(Self::DATABASE, database);
         program.arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
         let settings = [("DATABASE_URL", url), ("DB_POOL_SIZE", connections.to_string())];
