@@ -85,7 +85,7 @@ impl Baseline {
 impl Target for Baseline {
     type Client = Conn;
 
-    /// The statements are prepared before the clock starts.
+    /// Connects, and prepares the statements before the clock starts.
     async fn connect(&self) -> Result<Conn> {
         let mut connection = Conn::new(self.options.clone()).await?;
         for statement in self.operations[0].iter().filter(|statement| statement.values.is_some()) {

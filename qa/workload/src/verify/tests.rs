@@ -32,7 +32,7 @@ fn history(records: Vec<Record>, behind_balancer: bool) -> History {
 }
 
 #[track_caller]
-fn assert_violates(rule: &str, records: Vec<Record>, snapshot: Snapshot) {
+fn violates(rule: &str, records: Vec<Record>, snapshot: Snapshot) {
     let found = findings(records, snapshot);
     assert!(found.iter().any(|finding| finding.starts_with(rule)), "“{rule}” is not violated: {found:#?}");
 }
@@ -126,7 +126,7 @@ fn with_product(price_cents: i64, stock: i64) -> Snapshot {
     Snapshot { products: [(1, Product { id: 1, price_cents, stock, version: 9 })].into(), ..Snapshot::default() }
 }
 
-fn without_orders() -> Snapshot {
+fn empty() -> Snapshot {
     with_product(10, 100)
 }
 
@@ -143,21 +143,17 @@ fn valid_history_has_no_findings() {
 fn undocumented_responses_are_findings() {
     let one = |outcome| vec![record(Some("c"), create(), vec![outcome])];
     let listed = "every response has a status and an error code";
-    assert_violates(
-        listed,
-        one(success(200, Observed::Order(order(Status::Created)))),
-        with_order("c", Status::Created),
-    );
-    assert_violates(listed, one(rejected(401, "unauthorized")), without_orders());
-    assert_violates(listed, one(rejected(500, "panicked")), without_orders());
+    violates(listed, one(success(200, Observed::Order(order(Status::Created)))), with_order("c", Status::Created));
+    violates(listed, one(rejected(401, "unauthorized")), empty());
+    violates(listed, one(rejected(500, "panicked")), empty());
     let schema = "every response body matches the schema";
-    assert_violates(schema, one(success(201, Observed::Malformed("no order".to_owned()))), without_orders());
-    assert_violates(schema, one(Err(Fault::Answered { status: 500, retry_after: None, body: None })), without_orders());
-    assert_violates("no service responds with an internal error", one(rejected(500, "internal")), without_orders());
-    assert_violates(
+    violates(schema, one(success(201, Observed::Malformed("no order".to_owned()))), empty());
+    violates(schema, one(Err(Fault::Answered { status: 500, retry_after: None, body: None })), empty());
+    violates("no service responds with an internal error", one(rejected(500, "internal")), empty());
+    violates(
         "clients send only requests that the contract allows",
         one(Err(Fault::Invalid("no id".to_owned()))),
-        without_orders(),
+        empty(),
     );
 }
 
@@ -174,97 +170,69 @@ fn responses_of_a_load_balancer_are_no_findings() {
 
 #[test]
 fn different_responses_under_one_key_are_findings() {
-    let database = || with_order("c", Status::Created);
+    let rows = || with_order("c", Status::Created);
     let keyed = |outcomes| vec![record(Some("c"), create(), outcomes)];
     let other = success(201, Observed::Order(Order { id: 8, ..order(Status::Created) }));
-    assert_violates(
+    violates(
         "all successful responses under one key return the same order",
         keyed(vec![created(), replayed(other)]),
-        database(),
+        rows(),
     );
     let mut bytes = keyed(vec![created(), replayed(created())]);
     for (number, sent) in (0..).zip(&mut bytes[0].sends) {
         sent.outcome.as_mut().unwrap().body = vec![number];
     }
-    assert_violates("all successful responses under one key have the same bytes", bytes, database());
-    assert_violates(
-        "all successful responses under one key except the first",
-        keyed(vec![created(), created()]),
-        database(),
-    );
+    violates("all successful responses under one key have the same bytes", bytes, rows());
+    violates("all successful responses under one key except the first", keyed(vec![created(), created()]), rows());
     let late = keyed(vec![created(), rejected(409, "insufficient_stock")]);
-    assert_violates("a request that succeeded under a key succeeds again", late, database());
-    assert_violates(
-        "a key is rejected as reused only after",
-        keyed(vec![rejected(422, "idempotency_key_reused")]),
-        without_orders(),
-    );
+    violates("a request that succeeded under a key succeeds again", late, rows());
+    violates("a key is rejected as reused only after", keyed(vec![rejected(422, "idempotency_key_reused")]), empty());
     let mut two = record(Some("c"), create(), vec![created()]);
     two.requests.push(create());
     two.sends.push(sent(1, 0, 50, replayed(created())));
-    assert_violates("a key is bound to one request content", vec![two], database());
+    violates("a key is bound to one request content", vec![two], rows());
 }
 
 #[test]
 fn orders_that_differ_from_their_request_are_findings() {
     let returned = |observed| vec![record(Some("c"), create(), vec![success(201, Observed::Order(observed))])];
-    let database = || with_order("c", Status::Created);
+    let rows = || with_order("c", Status::Created);
     let observed = || order(Status::Created);
-    assert_violates(
-        "an order has the customer and items",
-        returned(Order { customer_id: 4, ..observed() }),
-        database(),
-    );
-    assert_violates("an order's total is the sum", returned(Order { total_cents: 21, ..observed() }), database());
-    assert_violates(
-        "a new order is returned as CREATED",
-        returned(Order { version: Some(2), ..observed() }),
-        database(),
-    );
+    violates("an order has the customer and items", returned(Order { customer_id: 4, ..observed() }), rows());
+    violates("an order's total is the sum", returned(Order { total_cents: 21, ..observed() }), rows());
+    violates("a new order is returned as CREATED", returned(Order { version: Some(2), ..observed() }), rows());
     let rejected_create = || vec![record(Some("c"), create(), vec![rejected(409, "insufficient_stock")])];
-    assert_violates("a create request that was only ever rejected", rejected_create(), database());
-    assert_eq!(findings(rejected_create(), without_orders()), [] as [String; 0]);
+    violates("a create request that was only ever rejected", rejected_create(), rows());
+    assert_eq!(findings(rejected_create(), empty()), [] as [String; 0]);
     let deletion = record(None, Request::DeleteCustomer { id: 3 }, vec![success(204, Observed::Nothing)]);
     let records = vec![deletion, at(100, record(Some("c"), create(), vec![created()]))];
-    assert_violates("no order is created for a customer whose deletion", records, database());
+    violates("no order is created for a customer whose deletion", records, rows());
 }
 
 #[test]
 fn orders_without_their_acknowledged_status_are_findings() {
     let create_under = |key| record(Some(key), create(), vec![created()]);
     let after = |request, outcome| vec![create_under("c"), at(100, record(Some("d"), request, vec![outcome]))];
-    let database = || with_order("c", Status::Confirmed);
+    let rows = || with_order("c", Status::Confirmed);
     let confirm = || Request::Confirm { order: 7 };
-    assert_violates(
-        "a confirm returns the requested order",
-        after(confirm(), success(200, created_seen())),
-        database(),
-    );
-    assert_violates(
-        "an order that was reported as canceled",
-        after(confirm(), rejected(409, "order_canceled")),
-        database(),
-    );
-    assert_violates(
+    violates("a confirm returns the requested order", after(confirm(), success(200, created_order())), rows());
+    violates("an order that was reported as canceled", after(confirm(), rejected(409, "order_canceled")), rows());
+    violates(
         "an acknowledged order is not reported as unknown",
         after(confirm(), rejected(404, "order_not_found")),
-        database(),
+        rows(),
     );
     let cancel = || after(Request::Cancel { order: 7 }, rejected(409, "cancel_window_passed"));
-    assert_violates("a cancel is rejected as too late", cancel(), database());
+    violates("a cancel is rejected as too late", cancel(), rows());
     let mut late = cancel();
     let canceled_late = at(10 * MINUTE, late.remove(1));
     late.push(canceled_late);
     late.push(at(100, record(Some("e"), confirm(), vec![confirmed()])));
-    assert_eq!(findings(late, database()), [] as [String; 0]);
-    assert_violates(
-        "an order is confirmed only by a request",
-        vec![create_under("c")],
-        with_unknown_creator(database()),
-    );
+    assert_eq!(findings(late, rows()), [] as [String; 0]);
+    violates("an order is confirmed only by a request", vec![create_under("c")], with_unknown_creator(rows()));
 }
 
-fn created_seen() -> Observed {
+fn created_order() -> Observed {
     Observed::Order(order(Status::Created))
 }
 
@@ -280,9 +248,9 @@ fn with_unknown_creator(mut snapshot: Snapshot) -> Snapshot {
 fn false_responses_of_the_orchestrator_are_findings() {
     let one = |outcome| vec![record(Some("k"), saga(), vec![outcome])];
     let live = || with_order("x", Status::Confirmed);
-    assert_violates("a saga that failed permanently", one(failed(Compensated::NotNeeded, false)), live());
-    assert_violates("a saga whose responses all report no effect", one(failed(Compensated::NotNeeded, true)), live());
-    assert_violates("an order reported as compensated", one(failed(Compensated::Done, false)), live());
+    violates("a saga that failed permanently", one(failed(Compensated::NotNeeded, false)), live());
+    violates("a saga whose responses all report no effect", one(failed(Compensated::NotNeeded, true)), live());
+    violates("an order reported as compensated", one(failed(Compensated::Done, false)), live());
     assert_eq!(findings(one(failed(Compensated::Done, false)), with_order("x", Status::Canceled)), [] as [String; 0]);
     assert_eq!(findings(one(failed(Compensated::Pending, true)), live()), [] as [String; 0]);
     // The other of two concurrent senders may have succeeded without a response.
@@ -304,14 +272,14 @@ fn see(version: i64, price_cents: i64) -> Record {
 
 #[test]
 fn contradictory_product_changes_are_findings() {
-    let database = || with_product(11, 100);
-    assert_violates("a product's version never decreases", vec![price(3, 11, None), at(100, see(2, 10))], database());
-    assert_violates("each version of a product", vec![price(3, 11, None), at(1, see(3, 12))], database());
-    assert_violates("each version of a product", vec![price(3, 11, None), at(1, price(3, 11, None))], database());
-    assert_violates("a change with If-Match", vec![price(3, 11, Some(1))], database());
+    let rows = || with_product(11, 100);
+    violates("a product's version never decreases", vec![price(3, 11, None), at(100, see(2, 10))], rows());
+    violates("each version of a product", vec![price(3, 11, None), at(1, see(3, 12))], rows());
+    violates("each version of a product", vec![price(3, 11, None), at(1, price(3, 11, None))], rows());
+    violates("a change with If-Match", vec![price(3, 11, Some(1))], rows());
     let mut other = price(3, 11, None);
     other.requests = vec![Request::SetPrice { product: 1, price_cents: 12, if_match: None }];
-    assert_violates("the response to a product change has the values", vec![other], database());
+    violates("the response to a product change has the values", vec![other], rows());
     let unknown =
         record(None, Request::SetPrice { product: 1, price_cents: 12, if_match: None }, vec![Err(Fault::Broken)]);
     assert_eq!(findings(vec![price(3, 11, None), at(100, unknown)], with_product(12, 100)), [] as [String; 0]);
@@ -331,12 +299,12 @@ fn adjustments_with_unknown_outcome_may_have_been_applied_or_not() {
     let unknown = || adjustment(Err(Fault::TimedOut));
     assert_eq!(findings(unknown(), with_product(10, 100)), [] as [String; 0]);
     assert_eq!(findings(unknown(), with_entries(105, &[5])), [] as [String; 0]);
-    assert_violates("an acknowledged adjustment is applied once", unknown(), with_entries(110, &[5, 5]));
-    assert_violates("a product's stock is the initial stock", unknown(), with_product(10, 106));
+    violates("an acknowledged adjustment is applied once", unknown(), with_entries(110, &[5, 5]));
+    violates("a product's stock is the initial stock", unknown(), with_product(10, 106));
     let rejected_adjustment = || adjustment(rejected(503, "unavailable"));
-    assert_violates("an acknowledged adjustment is applied once", rejected_adjustment(), with_entries(105, &[5]));
+    violates("an acknowledged adjustment is applied once", rejected_adjustment(), with_entries(105, &[5]));
     let other = success(201, Observed::Movement(moved(6)));
-    assert_violates("the response to an adjustment has the values", adjustment(other), with_entries(105, &[5]));
+    violates("the response to an adjustment has the values", adjustment(other), with_entries(105, &[5]));
 }
 
 fn customer(version: i64, name: &str) -> Outcome {
@@ -345,7 +313,7 @@ fn customer(version: i64, name: &str) -> Outcome {
 
 fn customers(rows: &[i64]) -> Snapshot {
     let row = |id| Customer { id, name: "n".to_owned(), email: "e".to_owned(), version: 9 };
-    Snapshot { customers: rows.iter().map(|id| (*id, (row(*id), false))).collect(), ..without_orders() }
+    Snapshot { customers: rows.iter().map(|id| (*id, (row(*id), false))).collect(), ..empty() }
 }
 
 #[test]
@@ -355,24 +323,20 @@ fn customers_without_acknowledged_changes_are_findings() {
         |outcomes| record(None, Request::CreateCustomer { name: "n".to_owned(), email: "e".to_owned() }, outcomes);
     let delete = || record(None, Request::DeleteCustomer { id: 9 }, vec![success(204, Observed::Nothing)]);
     let forward = vec![view(customer(3, "n")), at(100, view(customer(2, "n")))];
-    assert_violates("a customer's version never decreases", forward, customers(&[9]));
-    assert_violates(
+    violates("a customer's version never decreases", forward, customers(&[9]));
+    violates(
         "a customer whose deletion was acknowledged is no longer returned",
         vec![delete(), at(100, view(customer(3, "n")))],
         customers(&[9]),
     );
-    assert_violates(
-        "a customer that no client deleted",
-        vec![view(rejected(404, "customer_not_found"))],
-        customers(&[9]),
-    );
-    assert_violates("the response to a customer change", vec![create(vec![customer(1, "m")])], customers(&[9]));
-    assert_violates(
+    violates("a customer that no client deleted", vec![view(rejected(404, "customer_not_found"))], customers(&[9]));
+    violates("the response to a customer change", vec![create(vec![customer(1, "m")])], customers(&[9]));
+    violates(
         "an acknowledged create request creates one customer",
         vec![create(vec![rejected(503, "unavailable")])],
         customers(&[9]),
     );
-    assert_violates(
+    violates(
         "an acknowledged create request creates one customer",
         vec![create(vec![Err(Fault::Broken)])],
         customers(&[8, 9]),
@@ -383,16 +347,16 @@ fn customers_without_acknowledged_changes_are_findings() {
 #[test]
 fn reads_that_contradict_earlier_responses_are_findings() {
     let view = |outcome| record(None, Request::ViewOrder { order: 7 }, vec![outcome]);
-    let database = || with_order("c", Status::Confirmed);
+    let rows = || with_order("c", Status::Confirmed);
     let shown = |status, version| success(200, Observed::Order(Order { version: Some(version), ..order(status) }));
     let (newer, older) = (view(shown(Status::Confirmed, 2)), view(shown(Status::Created, 1)));
-    assert_violates("an order's version never decreases", vec![newer, at(100, older)], database());
+    violates("an order's version never decreases", vec![newer, at(100, older)], rows());
     let (one, other) = (view(shown(Status::Confirmed, 2)), view(shown(Status::Canceled, 2)));
-    assert_violates("each version of an order has one state", vec![one, other], database());
-    assert_violates("an acknowledged order can be fetched", vec![view(rejected(404, "order_not_found"))], database());
+    violates("each version of an order has one state", vec![one, other], rows());
+    violates("an acknowledged order can be fetched", vec![view(rejected(404, "order_not_found"))], rows());
     let find = Request::FindOrder { order: 7, reference: "r".to_owned() };
     let missing = record(None, find, vec![success(200, Observed::List(false))]);
-    assert_violates("an acknowledged row is found in its list", vec![missing], database());
+    violates("an acknowledged row is found in its list", vec![missing], rows());
 }
 
 #[test]
@@ -400,7 +364,7 @@ fn lost_client_is_a_finding() {
     let (records, operator, progress) = (Vec::new(), "operator:ann".to_owned(), Progress::default());
     let lost_clients = vec!["panicked".to_owned()];
     let history = History { records, products: vec![], operator, behind_balancer: false, progress, lost_clients };
-    assert_eq!(check(&history, without_orders()), ["every client returns its history, but: panicked"]);
+    assert_eq!(check(&history, empty()), ["every client returns its history, but: panicked"]);
 }
 
 #[test]
@@ -416,7 +380,7 @@ fn compensation_of_a_confirmed_order_is_a_finding() {
         at: DateTime::from_timestamp_micros(2_000).unwrap(),
     });
     snapshot.products.get_mut(&1).unwrap().stock = 100;
-    assert_violates(
+    violates(
         "a confirmed order is canceled only by",
         vec![record(Some("k"), saga(), vec![failed(Compensated::Done, false)])],
         snapshot,
@@ -428,5 +392,5 @@ fn unreported_order_of_a_saga_is_a_finding_even_if_it_expired() {
     let mut snapshot = with_order("x", Status::Canceled);
     snapshot.orders.get_mut(&7).unwrap().events[1].principal = "system:expiry".to_owned();
     let records = vec![record(Some("k"), saga(), vec![failed(Compensated::NotNeeded, false)])];
-    assert_violates("a saga whose responses all report no effect", records, snapshot);
+    violates("a saga whose responses all report no effect", records, snapshot);
 }
