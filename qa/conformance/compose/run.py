@@ -222,7 +222,7 @@ def check_confinement(image):
 def has_shell(service):
     done = docker("compose", "exec", "-T", service, "/bin/sh", "-c", "true", check=False)
     if done.returncode not in (0, 126, 127):  # 126 and 127: the program cannot be run or does not exist.
-        raise Failure(f"cannot look for a shell in {service} ({done.returncode}): {done.stderr.strip()}")
+        raise Failure(f"cannot check for a shell in {service} ({done.returncode}): {done.stderr.strip()}")
     return done.returncode == 0
 
 

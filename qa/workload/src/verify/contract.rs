@@ -23,10 +23,10 @@ pub(super) fn check(history: &History, contract: &Contract, findings: &mut Findi
                 findings.add(SCHEMA, format_args!("{record}: {problem}"));
             }
             Ok(Success { status, .. }) => {
-                findings.unless(lists(*status, ""), LISTED, format_args!("{record} was answered {status}"));
+                findings.unless(lists(*status, ""), LISTED, format_args!("{record} returned {status}"));
             }
             Err(Fault::Answered { status, body: Some(ErrorBody { code, .. }), .. }) => {
-                let response = format_args!("{record} was answered {status} {code}");
+                let response = format_args!("{record} returned {status} {code}");
                 findings.unless(code != "internal", NO_INTERNAL, response);
                 let expected = match (*status, code.as_str()) {
                     // These clients send valid credentials and valid requests in time.
@@ -42,7 +42,7 @@ pub(super) fn check(history: &History, contract: &Contract, findings: &mut Findi
             // The load balancer itself may respond.
             Err(Fault::Answered { status: 502..=504, body: None, .. }) if history.behind_balancer => {}
             Err(Fault::Answered { status, body: None, .. }) => {
-                findings.add(SCHEMA, format_args!("{record} was answered {status} without a code"));
+                findings.add(SCHEMA, format_args!("{record} returned {status} without an error code"));
             }
             Err(Fault::Invalid(problem)) => findings.add(SENDABLE, format_args!("{record}: {problem}")),
             Err(_) => {}
