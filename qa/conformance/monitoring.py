@@ -1,7 +1,8 @@
-"""promtool takes deploy/monitoring: the configuration, the rules and their tests; and what the running services show for Prometheus.
+"""Checks deploy/monitoring with promtool: the configuration, the alert rules and their tests, and the metrics of the running
+services.
 
-The services are asked for an order first, so that there is something to show. Then every number that the alerts and the dashboard ask for
-has to be there, and none of it on the public port.
+Creates an order first, so that all metrics exist. Then every metric used by the alerts and the dashboard must be exposed on the
+metrics ports, and none on the public ports.
 """
 
 import json
@@ -16,24 +17,24 @@ from pathlib import Path
 
 MONITORING = Path("deploy/monitoring")
 SERVICES = ["customers", "orders", "orchestrator"]
-OURS = re.compile(r"\b(?:db|http_client|http_server|idempotency|logins|reservations|saga)_\w+")
+METRICS = re.compile(r"\b(?:db|http_client|http_server|idempotency|logins|reservations|saga)_\w+")
 
 
 def promtool(*arguments, **options):
-    """Runs promtool, which has to find nothing."""
+    """Runs promtool, which must find no problem."""
     done = subprocess.run([os.environ["PROMTOOL"], *arguments], capture_output=True, text=True, **options)
     print(f"promtool {' '.join(map(str, arguments))}", done.stdout, done.stderr, sep="\n")
     if done.returncode != 0 or done.stderr.strip():
-        sys.exit(f"promtool {' '.join(map(str, arguments))} fails")
+        sys.exit(f"promtool {' '.join(map(str, arguments))} failed")
 
 
 def get(url, **options):
-    with urllib.request.urlopen(urllib.request.Request(url, **options), timeout=30) as answer:
-        return answer.read().decode()
+    with urllib.request.urlopen(urllib.request.Request(url, **options), timeout=30) as response:
+        return response.read().decode()
 
 
 def order():
-    """One saga, which takes all three services to their end."""
+    """Creates and confirms an order, which involves all three services."""
     body = {"customer_id": 1, "items": [{"product_id": 2, "qty": 1}], "idempotency_key": str(uuid.uuid4())}
     headers = {"Authorization": f"Bearer {os.environ['SERVICE_TOKEN']}", "Content-Type": "application/json"}
     url = os.environ["ORCHESTRATOR_BASE"] + "/orchestrator/create-and-confirm-order"
@@ -46,8 +47,8 @@ def log_in():
     get(os.environ["CUSTOMERS_BASE"] + "/auth/token", data=json.dumps(body).encode(), headers=headers, method="POST")
 
 
-def shown(service):
-    """The names of what a service shows."""
+def metric_names(service):
+    """The names of the metrics of a service."""
     text = get(os.environ[f"{service.upper()}_METRICS"])
     promtool("check", "metrics", input=text)
     return {re.split(r"[{ ]", line)[0] for line in text.splitlines() if line and not line.startswith("#")}
@@ -66,12 +67,12 @@ promtool("check", "rules", MONITORING / "alerts.yml")
 promtool("test", "rules", MONITORING / "alerts.test.yml")
 log_in()
 order()
-names = set().union(*map(shown, SERVICES))
+names = set().union(*map(metric_names, SERVICES))
 for file in ["alerts.yml", "dashboard.json"]:
-    asked = set(OURS.findall((MONITORING / file).read_text()))
-    if missing := asked - names:
-        sys.exit(f"{file} asks for {sorted(missing)}, which no service shows")
+    used = set(METRICS.findall((MONITORING / file).read_text()))
+    if missing := used - names:
+        sys.exit(f"{file} uses {sorted(missing)}, which no service exposes")
 if public := [service for service in SERVICES if not is_private(service)]:
-    sys.exit(f"{public} answer GET /metrics on the public port")
+    sys.exit(f"{public} expose GET /metrics on the public port")
 alerts = (MONITORING / "alerts.yml").read_text().count("- alert:")
-print(f"{alerts} alerts with their tests; {len(names)} numbers of {len(SERVICES)} services")
+print(f"{alerts} alerts with tests; {len(names)} metrics of {len(SERVICES)} services")

@@ -1,14 +1,14 @@
-// Runs a collection with newman, and says what came of it.
+// Runs a Postman collection with newman.
 
 import newman from "newman";
 
-/** A collection with variables that win over its own. Every answer and every failure is a line of the output. */
+/** Sends a collection with variables that override its own. Prints every response and failure, and returns totals. */
 export async function send(name, options, variables) {
   const envVar = Object.entries(variables).map(([key, value]) => ({ key, value }));
   const { executions, failures, stats } = await new Promise((resolve, reject) =>
     newman.run({ ...options, envVar, reporters: [] }, (error, summary) => (error ? reject(error) : resolve(summary.run))),
   );
-  for (const { item, response } of executions) console.log(`${name}: ${item.name}: ${response?.code ?? "no answer"}`);
+  for (const { item, response } of executions) console.log(`${name}: ${item.name}: ${response?.code ?? "no response"}`);
   for (const { error, source } of failures) console.log(`${name}: ${source?.name}: ${error.test ?? ""}: ${error.message}`);
   return {
     requests: stats.requests.total,

@@ -1,4 +1,4 @@
-// Runs a program of node_modules/.bin to its end.
+// Runs a program of node_modules/.bin.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 
 const programs = new URL("node_modules/.bin/", import.meta.url);
 
-/** What the program says is passed on, and returned with its exit code. */
+/** Runs a program, forwards its output, and returns its exit code and output. */
 export async function run(name, args, options = {}) {
   const child = spawn(fileURLToPath(new URL(name, programs)), args, { stdio: ["ignore", "pipe", "pipe"], ...options });
   let output = "";

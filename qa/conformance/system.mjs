@@ -1,40 +1,40 @@
-// What every program here needs to know: the documents, and the system that `cargo xtask conformance` runs.
+// Shared by all programs: the documents, and the system that `cargo xtask conformance` runs.
 
 import { readFile } from "node:fs/promises";
 
 const SERVICES = ["customers", "orders", "orchestrator"];
 
-/** The environment variable of this name, which has to be set. */
+/** Value of a required environment variable. */
 export function setting(name) {
   const value = process.env[name];
   if (!value) throw new Error(`${name} is not set: run this with cargo xtask conformance`);
   return value;
 }
 
-/** The base URL of a service. */
+/** Base URL of a service. */
 export const baseUrl = (service) => setting(`${service.toUpperCase()}_BASE`);
 
 export const path = (service) => `specs/${service}.json`;
 
-/** The three documents: the name of the service, and the OpenAPI document as an object. */
+/** The three OpenAPI documents with the names of their services. */
 export async function documents() {
   return Promise.all(SERVICES.map(async (service) => ({ service, document: JSON.parse(await readFile(path(service))) })));
 }
 
-/** Every operation of a document with its path and method. */
+/** All operations of a document with path and method. */
 export function operations(document) {
   return Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => ({ ...operation, path, method: method.toUpperCase() })),
   );
 }
 
-/** An operator's token. */
+/** Logs in and returns an operator's token. */
 export async function logIn() {
   const response = await fetch(`${baseUrl("customers")}/auth/token`, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ username: setting("ADMIN_USER"), password: setting("ADMIN_PASSWORD") }),
   });
-  if (!response.ok) throw new Error(`POST /auth/token answers ${response.status}: ${await response.text()}`);
+  if (!response.ok) throw new Error(`POST /auth/token returned ${response.status}: ${await response.text()}`);
   return (await response.json()).access_token;
 }

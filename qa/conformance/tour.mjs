@@ -1,4 +1,4 @@
-// The collection in specs/postman does the whole tour, twice: it has to work on the data of an earlier run.
+// Runs the walkthrough collection in specs/postman twice, since it must also work on the data of an earlier run.
 
 import { readFile } from "node:fs/promises";
 
@@ -12,7 +12,7 @@ const options = {
   environment: "specs/postman/local.postman_environment.json",
   iterationCount: RUNS,
 };
-const { requests, assertions, failures } = await send("tour", options, {
+const { requests, assertions, failures } = await send("walkthrough", options, {
   customersUrl: baseUrl("customers"),
   ordersUrl: baseUrl("orders"),
   orchestratorUrl: baseUrl("orchestrator"),

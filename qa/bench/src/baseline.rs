@@ -1,8 +1,8 @@
-//! Recording of the statements that a service really sends, and their replay: no service, no HTTP, no pool.
+//! Baseline: records the SQL statements that a service sends, and replays them without service, HTTP or pool.
 //!
-//! They come from the general query log of the database server. Statements that the service sent as text stay text.
-//! Executions of prepared statements are separated into SQL and values again, so that a replay prepares them as well.
-//! It works on a copy of the database as it was before the recording, which is restored before each replay.
+//! Statements are read from the general query log of the database server. Text statements stay text. Executions of
+//! prepared statements are split into SQL and values again, so that a replay prepares them, too. A replay works on a copy
+//! of the database from before the recording, which is restored before each replay.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::load::{Measured, Plan, Target, measure};
 use crate::requests::Load;
 use crate::system::System;
 
-/// Lock wait timeout, deadlock, and a reference to a row of a transaction still in flight: as services do, retry.
+/// Lock wait timeout, deadlock, and a reference to a row of an uncommitted transaction. Retried, as the services do.
 const TRANSIENT: [u16; 3] = [1205, 1213, 1452];
 
 /// Recorded operations, ready for replay.
@@ -46,15 +46,15 @@ impl Baseline {
         Self::record(system, send).await
     }
 
-    /// Records what runs meanwhile: a program that uses one connection, or requests with marks between them. The mark
-    /// `DO 7` ends a request that inserted a row with the id 7, or none if it is 0. The first mark begins the recording.
+    /// Records the statements while `run` executes: either a program on one connection, or requests separated by marks. The
+    /// mark `DO 7` ends a request that inserted a row with the id 7, or no row if it is 0. The first mark starts the recording.
     pub(crate) async fn record(
         system: &mut System,
         run: impl AsyncFnOnce(&mut System, &mut Conn) -> Result<()>,
     ) -> Result<Self> {
         let restore = take_snapshot(system).await?;
         let mut log = Conn::new(system.options()?).await?;
-        // Only MySQL has this setting, and only MySQL would log the statements of one packet one by one.
+        // Only MySQL has this setting. Without it, MySQL logs each statement of a packet separately.
         let _ = log.query_drop("SET GLOBAL log_raw = ON").await;
         log.query_drop("SET GLOBAL log_output = 'TABLE', GLOBAL general_log = ON").await?;
         run(system, &mut log).await?;
@@ -71,7 +71,7 @@ impl Baseline {
         Ok(Self { operations: operations.into(), options, restore })
     }
 
-    /// Replays each operation once, or reads again and again for this long.
+    /// Replays each operation once if there are writes; otherwise repeats the reads for this long.
     pub(crate) async fn replay(&self, connections: u16, length: Duration) -> Result<Measured> {
         let mut connection = Conn::new(self.options.clone()).await?;
         connection.query_drop(&self.restore).await.context("cannot restore the database")?;
@@ -85,7 +85,7 @@ impl Baseline {
 impl Target for Baseline {
     type Client = Conn;
 
-    /// The statements are prepared before the clock starts.
+    /// Connects, and prepares the statements before the clock starts.
     async fn connect(&self) -> Result<Conn> {
         let mut connection = Conn::new(self.options.clone()).await?;
         for statement in self.operations[0].iter().filter(|statement| statement.values.is_some()) {
@@ -132,21 +132,21 @@ async fn take_snapshot(system: &System) -> Result<String> {
     Ok(restore)
 }
 
-/// What the database received for one request, or in one transaction of a program.
+/// Statements of one request, or of one transaction of a program.
 type Operation = Vec<Statement>;
 
 #[derive(Clone, Debug, PartialEq)]
 struct Statement {
-    /// All of one packet, which may be several statements.
+    /// Text of one packet, which may contain several statements.
     sql: Arc<str>,
-    /// If it is prepared.
+    /// Parameters of a prepared statement.
     values: Option<Vec<Value>>,
 }
 
-/// Row of the log: whether it is of the recorder, the command, and its text.
+/// Row of the log: whether it is from the recorder's connection, the command, and its text.
 type Entry = (bool, String, String);
 
-/// Settings of each connection, and the operations. These end at the marks, or at each COMMIT if there are none.
+/// Returns the session settings and the operations. An operation ends at a mark, or at COMMIT if there are no marks.
 fn parse(log: &[Entry]) -> (String, Vec<Operation>) {
     let is_session = |text: &str| text.starts_with("SET NAMES");
     let of_service =
@@ -170,18 +170,18 @@ fn parse(log: &[Entry]) -> (String, Vec<Operation>) {
         let ended = log.split_inclusive(is_end).filter(|entries| entries.last().is_some_and(is_end));
         return (session, ended.map(operation).collect());
     }
-    // What lies before the first mark and behind the last is no operation.
+    // Statements before the first mark and after the last belong to no operation.
     let between = log.split(|entry| mark(entry).is_some()).skip(1).zip(&marks[1..]);
     let mut operations: Vec<_> = between.map(|(entries, id)| with_insert_id(operation(entries), *id)).collect();
-    // Requests of a case are alike. One with more statements than usual has those of a background job among its own.
+    // Requests of a case have the same number of statements. A longer operation includes statements of a background job.
     let mut lengths: Vec<_> = operations.iter().map(Vec::len).collect();
     lengths.sort_unstable();
-    let usual = lengths.get(lengths.len() / 2).copied();
-    operations.retain(|operation| Some(operation.len()) == usual);
+    let median = lengths.get(lengths.len() / 2).copied();
+    operations.retain(|operation| Some(operation.len()) == median);
     (session, operations)
 }
 
-/// The values that the log shows in place of the `?` of a prepared statement.
+/// Returns the values that the log has in place of the `?` of a prepared statement.
 fn values(sql: &str, text: &str) -> Option<Vec<Value>> {
     let mut parts = sql.split('?');
     let mut rest = text.strip_prefix(parts.next()?)?;
@@ -194,7 +194,7 @@ fn values(sql: &str, text: &str) -> Option<Vec<Value>> {
     rest.is_empty().then_some(values)
 }
 
-/// The literal at the beginning: NULL, an integer, or a text without escapes.
+/// Parses a literal at the beginning of the text: NULL, an integer, or a string without escapes.
 fn literal(text: &str) -> Option<(Value, &str)> {
     if let Some(quoted) = text.strip_prefix('\'') {
         let (value, rest) = quoted.split_once('\'')?;
@@ -205,15 +205,15 @@ fn literal(text: &str) -> Option<(Value, &str)> {
     if literal == "NULL" { Some((Value::NULL, rest)) } else { Some((Value::Int(literal.parse().ok()?), rest)) }
 }
 
-/// Gives the row whose id the service asks for the id that it had, which later statements contain.
+/// Forces the recorded id on the row whose `LAST_INSERT_ID()` the service reads, since later statements contain that id.
 fn with_insert_id(mut operation: Operation, id: i64) -> Operation {
-    let question = operation.iter().position(|statement| statement.sql.contains("LAST_INSERT_ID()"));
-    if let Some(insert) = question.and_then(|question| question.checked_sub(1)) {
+    let query = operation.iter().position(|statement| statement.sql.contains("LAST_INSERT_ID()"));
+    if let Some(insert) = query.and_then(|query| query.checked_sub(1)) {
         let set = format!("SET INSERT_ID = {id}");
         if operation[insert].values.is_some() {
             operation.insert(insert, Statement { sql: Arc::from(set), values: None });
         } else {
-            // In the same packet, so that it does not cost a round trip.
+            // In the same packet, so that it costs no extra round trip.
             operation[insert].sql = Arc::from(format!("{set};{}", operation[insert].sql));
         }
     }
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn operations_lie_between_marks_and_insert_the_recorded_id() {
+    fn operations_are_split_at_marks_and_insert_the_recorded_id() {
         let log = vec![
             entry(false, "Query", "SET NAMES utf8mb4"),
             entry(false, "Prepare", "SELECT a FROM t WHERE b = ? AND c = ?"),
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_cannot_be_separated_stay_text() {
+    fn values_that_cannot_be_parsed_stay_text() {
         assert_eq!(values("SELECT ?", "SELECT NULL"), Some(vec![Value::NULL]));
         for (template, text) in [("SELECT ?", r"SELECT 'it\'s'"), ("SELECT ?", "SELECT 1.5"), ("SELECT 1", "SELECT 12")]
         {

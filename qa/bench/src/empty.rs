@@ -1,4 +1,4 @@
-//! Server with one operation that does nothing: the upper limit of what an operation can reach.
+//! Server with one operation that does nothing: the upper limit for the rate of any operation.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -8,7 +8,7 @@ use dropshot::{
 };
 use serde_json::json;
 
-/// Responds 204.
+/// Returns 204.
 #[endpoint { method = GET, path = "/empty" }]
 async fn empty(_: RequestContext<()>) -> Result<HttpResponseUpdatedNoContent, HttpError> {
     Ok(HttpResponseUpdatedNoContent())

@@ -1,8 +1,8 @@
-//! Benchmarks of the services. Each value is measured in turn with a baseline in the same run, and the ratio counts.
+//! Benchmarks of the services. Each value is measured in turn with a baseline in the same run, and the ratio is reported.
 //!
-//! This file: command line, run directory, exit code. `cases` defines what is measured against what. `system` starts the
-//! processes, `load` drives loops, `requests` sends HTTP, `baseline` records and replays the services' own statements.
-//! `results` aggregates rounds and presents them, `plot` too, `empty` is a server that does nothing.
+//! This file has the command line, the run directory and the exit code. `cases` defines the measurements and their baselines,
+//! `system` starts the processes, `load` runs closed and open loops, `requests` sends HTTP, `baseline` records and replays the
+//! services' SQL statements, `results` aggregates and prints, `plot` draws latencies, `empty` is a server that does nothing.
 
 mod baseline;
 mod cases;
@@ -25,13 +25,13 @@ use private_server::{Program, install_command};
 use crate::cases::{Bench, Case};
 
 const HELP: &str = "\
-Services run in the production profile on a private, durable database server. Run nothing else meanwhile.
+Services run in the production profile on a private, durable database server. Keep the machine otherwise idle.
 
 Exit codes:
-  0  everything was measured, even if a target is missed
+  0  all cases were measured, even if a target is missed
   1  a case is slower than in the --baseline file, or a data invariant is violated
   2  wrong usage
-  3  something could not be measured
+  3  a case could not be measured
 
 Examples:
   bench --quick
@@ -45,7 +45,7 @@ struct Arguments {
     /// Cases to run [default: all]
     #[arg(value_enum, value_name = "CASE")]
     cases: Vec<Case>,
-    /// Run fewer and shorter rounds: everything within 15 minutes
+    /// Run fewer and shorter rounds: all cases within 15 minutes
     #[arg(long)]
     quick: bool,
     /// Write the results to this file as a JSON array
@@ -68,7 +68,7 @@ struct Arguments {
     keep: bool,
     #[command(flatten)]
     color: colorchoice_clap::Color,
-    /// Serve the empty operation, for the run that started this process
+    /// Serve the empty operation (used by the benchmark itself)
     #[arg(long, hide = true)]
     serve_empty: bool,
 }
@@ -88,10 +88,10 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Runs the cases and reports. False if the run found a regression or a violated invariant.
+/// Runs the cases and reports. Returns false on a regression or a violated data invariant.
 async fn run(arguments: &Arguments) -> Result<bool> {
     let program = match &arguments.program {
-        Some(path) => Program::at(path).with_context(|| format!("{} is no database server", path.display()))?,
+        Some(path) => Program::at(path).with_context(|| format!("{} is not a database server", path.display()))?,
         None => Program::find().with_context(|| format!("no database server found: {}", install_command()))?,
     };
     let earlier = arguments.baseline.as_deref().map(results::read).transpose()?;
@@ -106,7 +106,7 @@ async fn run(arguments: &Arguments) -> Result<bool> {
     let measured = measure(&bench, &arguments.cases).await;
     let results = bench.results.into_inner();
     println!("\n{}\n\n{}", results::table(&results.outcomes), results::summary(&results.outcomes));
-    // A failed run also keeps what it measured until then.
+    // A failed run also writes its results so far.
     if let Some(file) = &arguments.json {
         let json = serde_json::to_vec_pretty(&results.outcomes)?;
         std::fs::write(file, json).with_context(|| format!("cannot write {}", file.display()))?;
@@ -121,12 +121,12 @@ async fn run(arguments: &Arguments) -> Result<bool> {
     if measured.is_ok() && results.violations == 0 && !arguments.keep {
         directory.close().context("cannot remove the run directory")?;
     } else {
-        println!("logs and data are in {}", directory.keep().display());
+        println!("logs and data kept in {}", directory.keep().display());
     }
     measured.map(|()| results.violations == 0 && !is_worse)
 }
 
-/// Runs the cases in their own order, each once, or all. A case that fails does not stop the others.
+/// Runs the given cases, or all, each once and in declaration order. A failed case does not stop the others.
 async fn measure(bench: &Bench, cases: &[Case]) -> Result<()> {
     let mut failed = Vec::new();
     for case in Case::value_variants().iter().filter(|case| cases.is_empty() || cases.contains(case)) {

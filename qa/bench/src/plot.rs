@@ -1,4 +1,4 @@
-//! Plot of the latencies in an open loop by percentile, as SVG.
+//! SVG plot of open-loop latencies by percentile.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -10,7 +10,7 @@ const COLORS: [&str; 4] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7"];
 /// Left, right, top and bottom of the axes.
 const FRAME: [f64; 4] = [70.0, 660.0, 20.0, 380.0];
 
-/// Writes the plot: each step to the right is one more nine, each step upwards ten times the latency.
+/// Writes the plot. The horizontal axis has one step per additional nine, the vertical axis is logarithmic.
 pub(crate) fn write(directory: &Path, lines: &[(String, Vec<(f64, f64)>)]) -> Result<()> {
     std::fs::create_dir_all(directory).with_context(|| format!("cannot create {}", directory.display()))?;
     let file = directory.join(FILE);
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_operation_has_a_line_and_a_name() {
+    fn each_operation_has_a_line_and_a_label() {
         let points = vec![(50.0, 0.4), (99.0, 2.0), (99.9, 31.0)];
         let lines = [("view at 900/s".to_owned(), points.clone()), ("create".to_owned(), points)];
         let svg = svg(&lines).unwrap();

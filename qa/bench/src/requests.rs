@@ -1,7 +1,7 @@
-//! HTTP requests as some caller, and loads of them.
+//! HTTP requests of a caller, and loads of them.
 //!
-//! No off-the-shelf generator sends what the cases need: `oha` has the same headers for all requests and chooses URLs at random, so
-//! neither a new idempotency key for each create nor one confirm for each order; `wrk` needs Lua and has no open loop.
+//! No existing generator sends what the cases need: `oha` uses the same headers for all requests and chooses URLs at random,
+//! so it cannot send a new idempotency key with each create or confirm each order once; `wrk` needs Lua and has no open loop.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,23 +24,23 @@ pub(crate) type Ids = Arc<[i64]>;
 
 /// Requests of one kind to a service.
 ///
-/// In path and body, `{random}` stands for a random one of some ids, `{turn}` for each of some ids in turn, and `{key}`
-/// for a new idempotency key.
+/// In path and body, `{random}` is replaced with a random id, `{turn}` with each id in turn, and `{key}` with a new
+/// idempotency key.
 #[derive(Clone)]
 pub(crate) struct Load {
     pub(crate) address: SocketAddr,
     pub(crate) token: Arc<str>,
     pub(crate) path: String,
-    /// Of a POST; a GET has none.
+    /// Body of a POST; `None` for a GET.
     pub(crate) body: Option<String>,
     pub(crate) random: Ids,
     pub(crate) turn: Ids,
-    /// Statuses that are no error.
+    /// Returns whether a status is not an error.
     pub(crate) accepts: fn(&StatusCode) -> bool,
 }
 
 impl Load {
-    /// Responses per second in a closed loop.
+    /// Measures the responses per second in a closed loop.
     pub(crate) async fn rate(&self, connections: u16, length: Duration) -> Result<f64> {
         Ok(measure(self.clone(), connections, Plan::For(length)).await?.rate)
     }
@@ -78,17 +78,17 @@ impl Connection {
         let stream = TcpStream::connect(address).await.with_context(|| format!("cannot connect to {address}"))?;
         stream.set_nodelay(true)?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
-        // Its errors are also those of the request in flight.
+        // Its errors are also returned by the request in flight.
         tokio::spawn(connection);
         Ok(Self(sender))
     }
 
-    /// The JSON of a successful response to a GET, or to a POST of this body.
+    /// Sends a GET, or a POST with this body, and returns the JSON of the successful response.
     pub(crate) async fn call(&mut self, token: &str, path: &str, body: Option<String>) -> Result<Value> {
         Ok(serde_json::from_slice(&self.send(token, path, body, StatusCode::is_success).await?)?)
     }
 
-    /// GET, or POST of the body under a new idempotency key.
+    /// Sends a GET, or a POST with the body and a new idempotency key.
     async fn send(
         &mut self,
         token: &str,
@@ -109,7 +109,7 @@ impl Connection {
         };
         let exchange = timeout(Duration::from_secs(30), exchange).await;
         let (status, body) = exchange.context("no response within 30 s")??;
-        ensure!(accepts(&status), "a request was answered {status}: {}", String::from_utf8_lossy(&body));
+        ensure!(accepts(&status), "unexpected status {status}: {}", String::from_utf8_lossy(&body));
         Ok(body)
     }
 }

@@ -1,6 +1,6 @@
-//! Results: rounds of measurements, what they amount to, and how that is shown to people.
+//! Results: aggregation of rounds, comparison of runs, and output.
 //!
-//! Tables are Markdown with aligned columns, readable on a terminal and ready for a document.
+//! Tables are Markdown with aligned columns, for terminals and documents.
 
 use std::path::Path;
 
@@ -97,12 +97,12 @@ impl Rounds {
     }
 }
 
-/// Rate of doing these one after the other.
+/// Returns the rate of executing operations with these rates in sequence.
 pub(crate) fn in_sequence(rates: &[f64]) -> f64 {
     1.0 / rates.iter().map(|rate| 1.0 / rate).sum::<f64>()
 }
 
-/// Median of the samples, or not a number if there are none.
+/// Returns the median of the samples, or NaN if there are none.
 pub(crate) fn median(samples: &[f64]) -> f64 {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -121,7 +121,7 @@ pub(crate) fn read(file: &Path) -> Result<Vec<Outcome>> {
     serde_json::from_slice(&text).with_context(cannot)
 }
 
-/// One row per outcome.
+/// Returns a table with one row per outcome.
 pub(crate) fn table(outcomes: &[Outcome]) -> Table {
     let mut table = markdown(["case", "engine", "value", "baseline", "ratio", "target", "met"]);
     table.add_rows(outcomes.iter().map(|outcome| {
@@ -138,7 +138,7 @@ pub(crate) fn table(outcomes: &[Outcome]) -> Table {
     table
 }
 
-/// Number of targets met, and the names of the others.
+/// Returns the number of targets met, and the names of those missed.
 pub(crate) fn summary(outcomes: &[Outcome]) -> String {
     let met =
         |met| outcomes.iter().filter(move |outcome| outcome.met == Some(met)).map(|outcome| outcome.case.as_str());
@@ -146,7 +146,7 @@ pub(crate) fn summary(outcomes: &[Outcome]) -> String {
     format!("{met} targets met, {} missed: {}", missed.len(), missed.join(", "))
 }
 
-/// Each case of both runs, and whether one is worse than before.
+/// Compares the cases of both runs. Also returns whether one is worse than before.
 pub(crate) fn comparison(earlier: &[Outcome], outcomes: &[Outcome]) -> (Table, bool) {
     let mut table = markdown(["case", "value before", "value", "ratio before", "ratio", "change", ""]);
     let mut is_worse = false;
@@ -161,7 +161,8 @@ pub(crate) fn comparison(earlier: &[Outcome], outcomes: &[Outcome]) -> (Table, b
     (table, is_worse)
 }
 
-/// No change where the spreads overlap, or where the ratio moved the other way: then the machine was faster or slower.
+/// Classifies the change of a case. There is none if the spreads overlap, or if the ratio moved the other way: then the
+/// machine itself was faster or slower.
 fn change(before: &Outcome, outcome: &Outcome) -> &'static str {
     let is_apart = before.value_spread.1 < outcome.value_spread.0 || outcome.value_spread.1 < before.value_spread.0;
     let moved = outcome.value.total_cmp(&before.value);
@@ -190,7 +191,7 @@ fn target(target: Target) -> String {
     }
 }
 
-/// About three significant digits, with commas between thousands.
+/// Formats about three significant digits, with commas between thousands.
 fn number(value: f64) -> String {
     let decimals = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
     let mut text = format!("{value:.decimals$}");
@@ -281,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn results_are_read_back_also_with_former_names() {
+    fn results_with_former_field_names_are_read() {
         let written = serde_json::to_string(&[outcome("case", 2.0, 0.5, Some(Target::AtLeast(0.9)))]).unwrap();
         for text in [written.clone(), written.replace("baseline", "floor")] {
             let file = tempfile::NamedTempFile::new().unwrap();

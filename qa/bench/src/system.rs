@@ -29,21 +29,21 @@ impl System {
     /// Name of the services' database.
     pub(crate) const DATABASE: &str = "backoffice";
 
-    /// Starts a database server with so many generated orders, customers and products, and no service. Data that is in
-    /// the directory already is used again.
+    /// Starts a database server with these numbers of generated orders, customers and products, without services. Existing
+    /// data in the directory is reused.
     pub(crate) async fn start(program: &private_server::Program, directory: &Path, rows: [u32; 3]) -> Result<Self> {
         let complete = directory.join("complete");
         let is_kept = complete.exists();
         ensure!(is_kept || !directory.exists(), "an earlier run was interrupted: remove {}", directory.display());
         create_dir_all(directory).with_context(|| format!("cannot create {}", directory.display()))?;
         let log = Log::create(directory, "database")?;
-        let database = Database::start_as_installed(program.clone(), directory, log).await?;
+        let database = Database::start_with_binary_log(program.clone(), directory, log).await?;
         database.prepare(directory).await?;
         let ports = private_server::free_ports(Service::ALL.len())?;
         let (secrets, directory, running) = (Secrets::random(), directory.to_owned(), [None, None, None]);
         let system = Self { directory, secrets, database, ports, running };
         if is_kept {
-            // The operator of an earlier run had another password.
+            // The admin of an earlier run had another password.
             system.query::<i64>("DELETE FROM operators").await?;
         } else {
             let [orders, customers, products] = rows.map(|rows| rows.to_string());
@@ -54,7 +54,7 @@ impl System {
         Ok(system)
     }
 
-    /// Starts a service again or for the first time. Returns the time until it was ready.
+    /// Starts or restarts a service. Returns the time until it was ready.
     pub(crate) async fn start_service(&mut self, service: Service) -> Result<Duration> {
         self.stop_service(service).await;
         let (begin, address) = (Instant::now(), self.address(service));
@@ -65,7 +65,7 @@ impl System {
             }
         };
         let ready = timeout(Duration::from_secs(60), ready).await;
-        ready.with_context(|| format!("{} is not ready in time", service.name()))?;
+        ready.with_context(|| format!("{} is not ready within 60 s", service.name()))?;
         Ok(begin.elapsed())
     }
 
@@ -75,10 +75,10 @@ impl System {
         }
     }
 
-    /// A service that is not started yet. It listens at [`Self::address`].
+    /// Returns the program of a service, which will listen on [`Self::address`].
     pub(crate) fn program(&self, service: Service) -> Result<Program> {
-        let mut program = Program::beside_this(service.name(), Log::create(&self.directory, service.name())?)?;
-        // It writes to the file itself: forwarding each line would take time from what is measured.
+        let mut program = Program::sibling(service.name(), Log::create(&self.directory, service.name())?)?;
+        // The service writes to the file itself: forwarding each line would take CPU time from the measurement.
         let log = self.directory.join(service.name()).with_extension("log").display().to_string();
         let path = std::mem::replace(&mut program.path, PathBuf::from("sh")).display().to_string();
         program.arguments = vec!["-c".to_owned(), r#"exec "$0" >>"$1" 2>&1"#.to_owned(), path, log];
@@ -93,7 +93,7 @@ impl System {
         Ok(program)
     }
 
-    /// Starts the empty operation.
+    /// Starts the server with the empty operation.
     pub(crate) async fn serve_empty(&self) -> Result<(Process, SocketAddr)> {
         let (path, log) = (std::env::current_exe()?, Log::create(&self.directory, "empty")?);
         Program { path, arguments: vec!["--serve-empty".to_owned()], environment: Vec::new(), log }.serve().await
@@ -101,7 +101,7 @@ impl System {
 
     /// Runs the program `db` on a database of this server, with this many connections.
     pub(crate) async fn db(&self, database: &str, arguments: &[&str], connections: u8) -> Result<()> {
-        let mut program = Program::beside_this("db", Log::create(&self.directory, &format!("db-{}", arguments[0]))?)?;
+        let mut program = Program::sibling("db", Log::create(&self.directory, &format!("db-{}", arguments[0]))?)?;
         let url = self.database_url()?.replace(Self::DATABASE, database);
         program.arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
         let settings = [("DATABASE_URL", url), ("DB_POOL_SIZE", connections.to_string())];
@@ -118,15 +118,15 @@ impl System {
     }
 
     pub(crate) fn database_url(&self) -> Result<String> {
-        self.database.port().map(Database::url).context("the database server does not run")
+        self.database.port().map(Database::url).context("the database server is not running")
     }
 
-    /// Options of connections over TCP, as services have them.
+    /// Connection options over TCP, as the services use.
     pub(crate) fn options(&self) -> Result<OptsBuilder> {
         Ok(OptsBuilder::from_opts(Opts::from_url(&self.database_url()?)?).prefer_socket(false))
     }
 
-    /// Rows of a query of the services' database.
+    /// Queries the services' database.
     pub(crate) async fn query<T: FromRow + Send + 'static>(&self, sql: &str) -> Result<Vec<T>> {
         let mut connection = Conn::new(self.options()?).await?;
         let rows = connection.query(sql).await.with_context(|| format!("cannot execute {sql}"))?;
@@ -134,30 +134,30 @@ impl System {
         Ok(rows)
     }
 
-    /// Tables of the services' database, but for that of the migrations.
+    /// Returns the tables of the services' database, except that of the migrations.
     pub(crate) async fn tables(&self) -> Result<Vec<String>> {
         let tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()";
         self.query(&format!("{tables} AND table_name NOT LIKE '\\_%'")).await
     }
 
-    /// Body of a login as the operator.
+    /// Returns the body of a login as the admin.
     pub(crate) fn credentials(&self) -> String {
         json!({ "username": self.secrets.admin_user, "password": self.secrets.admin_password }).to_string()
     }
 
-    /// Logs in at the customers service. The token is valid for 15 minutes.
+    /// Logs in at the customers service and returns a token, which is valid for 15 minutes.
     pub(crate) async fn operator(&self) -> Result<Arc<str>> {
         let mut connection = Connection::open(self.address(Service::Customers)).await?;
         let login = connection.call("", "/auth/token", Some(self.credentials())).await.context("cannot log in")?;
-        Ok(login["access_token"].as_str().context("the login gives no token")?.into())
+        Ok(login["access_token"].as_str().context("the login response has no token")?.into())
     }
 
-    /// Token of the services as callers of each other.
+    /// Returns the shared token of the services.
     pub(crate) fn service_token(&self) -> Arc<str> {
         self.secrets.service_token.as_str().into()
     }
 
-    /// Stops the services in the opposite order of their start, then the database server.
+    /// Stops the services in reverse start order, then the database server.
     pub(crate) async fn stop(mut self) -> Result<()> {
         for service in Service::ALL.into_iter().rev() {
             self.stop_service(service).await;

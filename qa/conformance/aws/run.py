@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Checks the templates in deploy/ and runs deploy.sh and delete.sh once.
 
-cfn-lint checks the templates by AWS's own description of its resources; facts.py checks what keeps the system safe, and that routes and
-operations match. The scripts run against moto's server, which executes nothing; stand-in/aws leaves out what it cannot create.
+cfn-lint checks the templates against AWS's resource specifications; template_checks.py checks security settings, and that
+routes match operations. The scripts run against moto's server, which simulates AWS; stand-in/aws omits resources that moto
+cannot create.
 """
 
 import logging
@@ -15,16 +16,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import boto3
-import facts
+import template_checks
 from moto.moto_api import state_manager
 from moto.server import ThreadedMotoServer
 from stacks import DEPLOY, STACKS
 
 HERE = Path(__file__).resolve().parent
-# An account that does not exist: no settings of the user's are read.
+# Fake credentials, so that no AWS settings of the user are read.
 AWS = {
-    "AWS_ACCESS_KEY_ID": "nobody",
-    "AWS_SECRET_ACCESS_KEY": "nothing",
+    "AWS_ACCESS_KEY_ID": "fake",
+    "AWS_SECRET_ACCESS_KEY": "fake",
     "AWS_DEFAULT_REGION": "eu-central-1",
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
@@ -38,32 +39,32 @@ def main():
         del os.environ[name]
     os.environ.update(AWS)
     run("cfn-lint", *sorted(map(str, DEPLOY.glob("*.yaml"))))
-    checked = facts.check()
+    checks = template_checks.run()
     with server():
         client = boto3.client("cloudformation")
         run(str(DEPLOY / "deploy.sh"), "foundation")
         upload("1.0.0")
         names = [f"backoffice-{name}" for name, _, _ in STACKS]
         run(str(DEPLOY / "deploy.sh"), "release", "1.0.0", exit_code="1", succeeds=False)
-        checked.equal("stacks after failed migrations", stacks(client), set(names[:2]))
+        checks.equal("stacks after failed migrations", stacks(client), set(names[:2]))
         run(str(DEPLOY / "deploy.sh"), "release", "1.0.0", exit_code="0")
-        checked.equal("stacks of a release", stacks(client), set(names))
+        checks.equal("stacks of a release", stacks(client), set(names))
         created = sum(len(client.describe_stack_resources(StackName=name)["StackResources"]) for name in names)
         image = boto3.client("ecs").describe_task_definition(taskDefinition="backoffice-orders")["taskDefinition"]["containerDefinitions"][0]["image"]
-        checked.equal("image of the release", image.split("/", 1)[1], "backoffice/orders:1.0.0")
+        checks.equal("image of the release", image.split("/", 1)[1], "backoffice/orders:1.0.0")
         run(str(DEPLOY / "delete.sh"))
-        checked.equal("stacks that are left", stacks(client), set())
-        checked.equal("buckets that are left", boto3.client("s3").list_buckets()["Buckets"], [])
-    if checked.failed:
-        sys.exit("\n".join(checked.failed))
-    print(f"{checked.held} facts hold; {created} resources were created and deleted")
+        checks.equal("remaining stacks", stacks(client), set())
+        checks.equal("remaining buckets", boto3.client("s3").list_buckets()["Buckets"], [])
+    if checks.failed:
+        sys.exit("\n".join(checks.failed))
+    print(f"{checks.passed} checks passed; {created} resources were created and deleted")
 
 
 def run(*command, exit_code="", succeeds=True):
     print("$", *(part.replace(f"{DEPLOY.parent}/", "") for part in command), flush=True)
     status = subprocess.run(command, env=os.environ | {"MIGRATIONS_EXIT_CODE": exit_code}).returncode
     if (status == 0) != succeeds:
-        sys.exit(f"{command[0]} ended with {status}")
+        sys.exit(f"{command[0]} exited with {status}")
 
 
 def stacks(client):
@@ -72,7 +73,7 @@ def stacks(client):
 
 @contextmanager
 def server():
-    """moto's server on a free port of loopback, in which a task has ended as soon as it is looked at."""
+    """moto's server on a free local port, where ECS tasks stop immediately."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     state_manager.set_transition("ecs::task", {"progression": "immediate"})
     moto = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
@@ -85,12 +86,12 @@ def server():
 
 
 def upload(version):
-    """A stand-in for the function's package, which docs/aws.md uploads."""
+    """Uploads a placeholder for the function's package, which docs/aws.md uploads."""
     bucket = boto3.client("s3").list_buckets()["Buckets"][0]["Name"]
     with TemporaryDirectory() as folder:
         package = Path(folder) / "bootstrap.zip"
         with zipfile.ZipFile(package, "w") as archive:
-            archive.writestr("bootstrap", "stands in for the function")
+            archive.writestr("bootstrap", "placeholder for the function")
         run("aws", "s3", "cp", "--only-show-errors", str(package), f"s3://{bucket}/orchestrator/{version}.zip")
 
 

@@ -1,5 +1,5 @@
-"""The five stacks as CloudFormation resolves them: parameters, conditions and imports filled in. A reference to a resource is the text
-`stack.Resource` or `stack.Resource.Attribute`, so that facts can compare references.
+"""The five CloudFormation stacks with resolved parameters, conditions and imports. A reference to a resource becomes the text
+`stack.Resource` or `stack.Resource.Attribute`, so that checks can compare references.
 """
 
 import re
@@ -8,7 +8,7 @@ from pathlib import Path
 from cfnlint.decode import cfn_yaml
 
 DEPLOY = Path(__file__).resolve().parents[3] / "deploy"
-# In the order of their deployment: name, template, and the parameters that deploy.sh sets.
+# In deployment order: name, template, and the parameters that deploy.sh sets.
 STACKS = [
     ("foundation", "foundation", {}),
     ("database", "database", {"MigrationsImage": "registry/db:1.0.0"}),
@@ -20,7 +20,7 @@ PSEUDO = {"AWS::Region": "region", "AWS::AccountId": "account", "AWS::Partition"
 
 
 class Stack:
-    """One stack. `resources` has the resolved resources whose condition holds, by logical id."""
+    """A stack. `resources` has the resolved resources whose condition is true, by logical id."""
 
     def __init__(self, name, template, parameters, exports):
         self.name, self.template, self.exports = name, cfn_yaml.load(str(DEPLOY / f"{template}.yaml")), exports
@@ -63,20 +63,21 @@ class Stack:
 
     def reference(self, name):
         if name not in self.values and name.split(".")[0] not in self.template["Resources"]:
-            raise ValueError(f"{self.name}: nothing is called {name}")
+            raise ValueError(f"{self.name}: unknown name {name}")
         return self.values[name] if name in self.values else f"{self.name}.{name}"
 
     def of_type(self, kind):
-        """The properties of each resource of a type, by logical id."""
+        """The properties of all resources of a type, by logical id."""
         return {key: row["Properties"] for key, row in self.resources.items() if row["Type"] == f"AWS::{kind}"}
 
     def __getitem__(self, key):
         return self.resources[key]["Properties"]
 
 
-def stacks(**of_function):
-    """All five by name."""
-    exports, found = {}, {}
+def stacks(**function_parameters):
+    """All stacks by name."""
+    exports, stacks_by_name = {}, {}
     for name, template, parameters in STACKS:
-        found[name] = Stack(name, template, parameters | (of_function if name == "function" else {}), exports)
-    return found
+        own = parameters | (function_parameters if name == "function" else {})
+        stacks_by_name[name] = Stack(name, template, own, exports)
+    return stacks_by_name

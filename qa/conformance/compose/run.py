@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Runs the system by docker-compose.yml, restarts and kills its containers, and checks them.
+"""Runs the system with docker-compose.yml, restarts and kills its containers, and checks them.
 
-Works in a Compose project of this working copy on free ports: a running system is not disturbed. At the end, also after a
-failure or a signal, containers, images and data are removed. Needs Node.js with the packages of qa/conformance.
-Exit codes: 0 fine, 1 something is not as it should be, 3 docker or this program failed, 130 interrupted.
+Uses a separate Compose project and free ports, so that a running system is not disturbed. Containers, images and data are
+removed at the end, also after a failure or a signal. Needs Node.js with the packages of qa/conformance.
+Exit codes: 0 no violation, 1 violation found, 3 docker or this program failed, 130 interrupted.
 """
 
 import fcntl
@@ -20,7 +20,7 @@ import time
 import traceback
 from pathlib import Path
 
-from confinement import excess_rights
+from confinement import excess_privileges
 
 ROOT = Path(__file__).resolve().parents[3]
 LOCAL = ROOT / ".local" / "compose-test"
@@ -29,9 +29,9 @@ SERVICES = ["customers", "orders", "orchestrator"]
 BUILT = [*SERVICES, "edge"]
 SERVERS = ["mysql", *BUILT]
 
-READY_WITHIN = 60
+READY_TIMEOUT = 60
 
-# In the container of the database: a line for each table, with its checksum.
+# Runs in the database container: prints one line per table with its checksum.
 CHECKSUMS = """
 set -o pipefail
 export MYSQL_PWD="$MYSQL_ROOT_PASSWORD"
@@ -42,11 +42,11 @@ echo "SELECT CONCAT('CHECKSUM TABLE ', GROUP_CONCAT(table_name)) FROM informatio
 
 
 class Violation(Exception):
-    """The system is not as it should be."""
+    """The system violates a requirement."""
 
 
 class Failure(Exception):
-    """A check could not be made."""
+    """A check could not be executed."""
 
 
 def main():
@@ -58,7 +58,7 @@ def main():
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print("error: another compose-test is running: try again when it has ended")
+            print("error: another compose-test is running: try again later")
             sys.exit(3)
         os.environ |= environment()
         code = 3
@@ -70,7 +70,7 @@ def main():
 
 
 def environment():
-    """Of Compose, of its services' published ports and of the walkthrough."""
+    """The variables for Compose, for the published ports and for the walkthrough."""
     ports = free_ports(len(SERVICES) + 1)
     project = f"backoffice-{hashlib.sha256(os.fsencode(ROOT)).hexdigest()[:16]}-compose-test"
     names = {"COMPOSE_PROJECT_NAME": project, "MYSQL_PORT": str(ports.pop())}
@@ -80,7 +80,7 @@ def environment():
 
 
 def free_ports(count):
-    """Below those that Linux gives to connections: none takes one while its container restarts."""
+    """Ports below Linux's ephemeral range, so that no connection takes one while its container restarts."""
     listeners = []
     for port in random.sample(range(20_000, 30_000), 1000):
         try:
@@ -96,7 +96,7 @@ def free_ports(count):
 
 
 def run():
-    """The exit code. After a failure, the last lines of the containers are shown."""
+    """Runs all checks and returns the exit code. After a failure, prints the last log lines of the containers."""
     try:
         check_everything()
         return 0
@@ -116,7 +116,7 @@ def check_everything():
     credentials = config["services"]["customers"]["environment"]
     os.environ |= {name: credentials.get(name) or "admin" for name in ("ADMIN_USER", "ADMIN_PASSWORD")}
     mysql_image = config["services"]["mysql"]["image"]
-    remove()  # The remains of a killed run.
+    remove()  # Remains of a killed run.
     compose("up", "--build", "--wait")
     say("images", ", ".join(f"{service} {image_megabytes(service):.1f} MB" for service in [*BUILT, "migrate"]))
     walk_through()
@@ -125,12 +125,12 @@ def check_everything():
     data = checksums()
     for service in SERVERS:
         compose("restart", service)
-        wait_until(are_ready, f"not all are ready after {READY_WITHIN} s", service)
+        wait_until(are_ready, f"not all containers are ready after {READY_TIMEOUT} s", service)
         kill(service, mysql_image)
     check_data(data)
     check_stop()
     compose("down")
-    # Migrations and seeds run again, and find nothing to do.
+    # Migrations and seed run again, without effect.
     compose("up", "--wait")
     check_data(data)
     walk_through()
@@ -138,7 +138,7 @@ def check_everything():
 
 
 def clean_up(code):
-    """Whether nothing is left behind. Another signal does not cut it short; xtask kills on the second one."""
+    """Removes everything and returns whether that succeeded. Ignores further signals; xtask kills on the second one."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     say("remove", "containers, images and data")
@@ -148,7 +148,7 @@ def clean_up(code):
         print(f"error: {failure}", flush=True)
         return False
     if code == 0:
-        print("compose-test: everything is as it should be")
+        print("compose-test: passed")
     return True
 
 
@@ -157,7 +157,7 @@ def say(step, text):
 
 
 def docker(*arguments, check=True):
-    """A command of docker with its output."""
+    """Runs a docker command and returns its output."""
     command = ["docker", *arguments]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
     if check and done.returncode != 0:
@@ -166,14 +166,14 @@ def docker(*arguments, check=True):
 
 
 def compose(*arguments):
-    """A command of Compose that takes time and shows its progress."""
+    """Runs a Compose command that shows its own progress."""
     say("compose", " ".join(arguments))
     if code := subprocess.run(["docker", "compose", *arguments], stdin=subprocess.DEVNULL).returncode:
         raise Failure(f"docker compose {' '.join(arguments)} failed ({code})")
 
 
 def remove():
-    """Removes containers, data and the images that were built for them. The data is not needed: no server gets time to end."""
+    """Removes containers, data and built images. The data is not needed, so servers are killed at once."""
     docker("compose", "down", "--timeout", "0", "--volumes", "--rmi", "local", "--remove-orphans")
 
 
@@ -192,49 +192,49 @@ def image_megabytes(service):
     return int(docker("image", "inspect", "--format", "{{.Size}}", inspect(service)["Image"]).stdout) / 1e6
 
 
-def beside(image, line):
-    """Runs a line of bash where the engine's processes are: the engine may run as another user, or in a virtual machine."""
+def run_on_docker_host(image, line):
+    """Runs a bash line in the PID namespace of the Docker host, which may be another user's or a virtual machine's."""
     return docker("run", "--rm", "--pid=host", "--network=none", "--entrypoint=bash", image, "-c", line).stdout
 
 
 def pid(service):
     found = inspect(service)["State"]["Pid"]
     if not found:
-        raise Failure(f"{service} does not run")
+        raise Failure(f"{service} is not running")
     return found
 
 
 def walk_through():
     if subprocess.run(["node", "qa/conformance/tour.mjs"], stdin=subprocess.DEVNULL).returncode != 0:
-        raise Violation("the tour failed")
+        raise Violation("the walkthrough failed")
 
 
 def check_confinement(image):
     for service in BUILT:
-        status, mounts = (beside(image, f"cat /proc/{pid(service)}/{file}") for file in ("status", "mountinfo"))
-        if excess := excess_rights(status, mounts):
-            raise Violation(f"{service} may do more than it needs: {', '.join(excess)}")
+        status, mounts = (run_on_docker_host(image, f"cat /proc/{pid(service)}/{file}") for file in ("status", "mountinfo"))
+        if excess := excess_privileges(status, mounts):
+            raise Violation(f"{service} has excess privileges: {', '.join(excess)}")
         if has_shell(service):
             raise Violation(f"the image of {service} has a shell")
-    say("confinement", "no root, no capabilities, a read-only root, no shell")
+    say("confinement", "no root user, no capabilities, read-only root file system, no shell")
 
 
 def has_shell(service):
     done = docker("compose", "exec", "-T", service, "/bin/sh", "-c", "true", check=False)
-    if done.returncode not in (0, 126, 127):  # Shells report a program that cannot be run or is missing as 126 and 127.
-        raise Failure(f"cannot look for a shell in {service} ({done.returncode}): {done.stderr.strip()}")
+    if done.returncode not in (0, 126, 127):  # 126 and 127: the program cannot be run or does not exist.
+        raise Failure(f"cannot check for a shell in {service} ({done.returncode}): {done.stderr.strip()}")
     return done.returncode == 0
 
 
 def check_logs():
-    """Each line of a service is a JSON object on standard output."""
+    """Checks that each service logs JSON objects to standard output only."""
     for service in SERVICES:
         log = docker("logs", container_id(service))
         if not log.stdout or log.stderr:
-            raise Violation(f"{service} does not log to standard output alone:\n{log.stdout}{log.stderr}")
+            raise Violation(f"{service} does not log to standard output only:\n{log.stdout}{log.stderr}")
         if line := next((line for line in log.stdout.splitlines() if not is_object(line)), None):
-            raise Violation(f"{service} logs a line that is no JSON object: {line}")
-    say("logs", "JSON, line by line")
+            raise Violation(f"{service} logs a line that is not a JSON object: {line}")
+    say("logs", "one JSON object per line")
 
 
 def is_object(line):
@@ -245,7 +245,7 @@ def is_object(line):
 
 
 def are_ready():
-    """Whether everything answers, and the engine has noticed."""
+    """Whether all services are ready and Docker reports all containers as healthy."""
     states = [inspect(service)["State"].get("Health", {}).get("Status") for service in SERVERS]
     return all(state == "healthy" for state in states) and all(answers_ready(service) for service in SERVICES)
 
@@ -261,30 +261,30 @@ def answers_ready(service):
         connection.close()
 
 
-def wait_until(is_so, otherwise, service):
-    deadline = time.monotonic() + READY_WITHIN
-    while not is_so():
+def wait_until(condition, problem, service):
+    deadline = time.monotonic() + READY_TIMEOUT
+    while not condition():
         if time.monotonic() > deadline:
-            raise Violation(f"{service}: {otherwise}\n{docker('compose', 'ps', '--all').stdout}")
+            raise Violation(f"{service}: {problem}\n{docker('compose', 'ps', '--all').stdout}")
         time.sleep(0.1)
 
 
 def kill(service, image):
-    """Kills the process of a service in the middle of its work; only the restart policy brings it back."""
+    """Kills the process of a service, and waits until the restart policy has started it again."""
     before = inspect(service)["RestartCount"]
-    beside(image, f"kill -KILL {pid(service)}")
-    wait_until(lambda: inspect(service)["RestartCount"] > before, "was killed, and was not started again", service)
-    wait_until(are_ready, f"not all are ready after {READY_WITHIN} s", service)
-    say("kill", f"{service}: started again")
+    run_on_docker_host(image, f"kill -KILL {pid(service)}")
+    wait_until(lambda: inspect(service)["RestartCount"] > before, "not restarted after a kill", service)
+    wait_until(are_ready, f"not all containers are ready after {READY_TIMEOUT} s", service)
+    say("kill", f"{service}: restarted")
 
 
 def check_stop():
-    """SIGTERM ends each in order: a process that has to be killed has another exit code."""
+    """Checks that all containers stop gracefully: a process that is killed has another exit code."""
     compose("stop")
     for service in SERVERS:
         state = inspect(service)["State"]
         if state["Running"]:
-            raise Failure(f"{service} has not ended")
+            raise Failure(f"{service} has not stopped")
         if state["ExitCode"] != 0:
             raise Violation(f"{service} exits {state['ExitCode']} after SIGTERM")
 
@@ -296,7 +296,7 @@ def checksums():
 def check_data(expected):
     if (found := checksums()) != expected:
         raise Violation(f"the data has changed. Checksums of the tables before:\n{expected}\nand now:\n{found}")
-    say("data", "as it was, table by table")
+    say("data", "all tables unchanged")
 
 
 def check_invariants():

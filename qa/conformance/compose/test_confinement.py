@@ -1,8 +1,8 @@
-"""Needs no containers: python3 -m unittest discover qa/conformance/compose"""
+"""Unit tests without containers: python3 -m unittest discover qa/conformance/compose"""
 
 import unittest
 
-from confinement import CAPABILITIES, EXPECTED, excess_rights
+from confinement import CAPABILITIES, EXPECTED, excess_privileges
 
 
 def process(user="65532", capabilities="0" * 16, root="ro"):
@@ -13,17 +13,17 @@ def process(user="65532", capabilities="0" * 16, root="ro"):
 
 
 class Confinement(unittest.TestCase):
-    def test_a_confined_process_is_accepted(self):
-        self.assertEqual(excess_rights(*process()), [])
+    def test_confined_process_is_accepted(self):
+        self.assertEqual(excess_privileges(*process()), [])
 
-    def test_root_capabilities_and_a_writable_root_are_named(self):
-        excess = excess_rights(*process("0", "00000000a80425fb", "rw"))
+    def test_root_user_capabilities_and_writable_root_are_reported(self):
+        excess = excess_privileges(*process("0", "00000000a80425fb", "rw"))
         self.assertEqual(len(excess), 8, excess)
         self.assertEqual(excess[0], "Uid is '0 0 0 0', not '65532 65532 65532 65532'")
-        self.assertEqual(excess[7], "its root can be written to")
+        self.assertEqual(excess[7], "its root file system is writable")
 
-    def test_missing_values_are_not_accepted(self):
-        self.assertEqual(len(excess_rights("", "")), len(EXPECTED) + 1)
+    def test_missing_values_are_reported(self):
+        self.assertEqual(len(excess_privileges("", "")), len(EXPECTED) + 1)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""openapi-python-client makes clients from the documents without a warning, and the tour in tour.py runs with them."""
+"""Generates clients from the documents with openapi-python-client, without warnings, and runs the walkthrough in tour.py."""
 
 import os
 import subprocess
@@ -11,9 +11,9 @@ SERVICES = ["customers", "orders", "orchestrator"]
 
 
 def must(*command, **environment):
-    """Runs a program that has to succeed."""
+    """Runs a program, and exits if it fails."""
     if subprocess.run(command, env=os.environ | environment).returncode != 0:
-        sys.exit(f"{command[0]} fails")
+        sys.exit(f"{command[0]} failed")
 
 
 def generate(service):
@@ -24,4 +24,4 @@ def generate(service):
 for service in SERVICES:
     generate(service)
 must(sys.executable, str(HERE / "tour.py"), PYTHONPATH=str(GENERATED))
-print(f"{len(SERVICES)} documents without a warning; the tour runs")
+print(f"{len(SERVICES)} documents without warnings; the walkthrough passes")

@@ -1,4 +1,4 @@
-// openapi-typescript makes types from the documents without a warning, the tour in tour.ts compiles with them, and runs.
+// Generates types from the documents with openapi-typescript, without warnings, then compiles and runs the walkthrough in tour.ts.
 
 import { fileURLToPath } from "node:url";
 
@@ -6,23 +6,23 @@ import { run } from "../run.mjs";
 import { documents, path } from "../system.mjs";
 
 const HERE = fileURLToPath(new URL(".", import.meta.url));
-// Where tsconfig.json looks for them.
+// Included by tsconfig.json.
 const GENERATED = ".local/conformance/typescript";
 
-/** Runs a program that has to succeed. */
+/** Runs a program and returns its output. Throws if it fails. */
 async function must(name, args) {
   const { code, output } = await run(name, args);
-  if (code !== 0) throw new Error(`${name} fails`);
+  if (code !== 0) throw new Error(`${name} failed`);
   return output;
 }
 
 const all = await documents();
 for (const { service } of all) {
-  const said = await must("openapi-typescript", [path(service), "--output", `${GENERATED}/${service}.d.ts`]);
-  // It says its name and that it wrote a file. Whatever else it says is a complaint.
-  const complaints = said.split("\n").filter((line) => line.trim() && !/^(✨|🚀)/u.test(line));
-  if (complaints.length > 0) throw new Error(`openapi-typescript complains about ${path(service)}`);
+  const output = await must("openapi-typescript", [path(service), "--output", `${GENERATED}/${service}.d.ts`]);
+  // It prints its name and the written file. Any other output is a warning.
+  const warnings = output.split("\n").filter((line) => line.trim() && !/^(✨|🚀)/u.test(line));
+  if (warnings.length > 0) throw new Error(`openapi-typescript warns about ${path(service)}`);
 }
 await must("tsc", ["--project", HERE]);
 await must("tsx", [`${HERE}tour.ts`]);
-console.log(`${all.length} documents without a warning; the tour compiles and runs`);
+console.log(`${all.length} documents without warnings; the walkthrough compiles and passes`);

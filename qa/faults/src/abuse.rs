@@ -1,11 +1,11 @@
-//! The attack on the edge proxy: what must not get in is tried, then thousands of connections are held open by senders who never
-//! finish, and others, who only want to be served, are measured with and without them.
+//! Attack on the edge proxy: sends requests that must be rejected, then holds thousands of connections open with requests
+//! that never complete, and measures regular clients with and without the attack.
 //!
-//! `gaps` is what must not get in, `attackers` hold the connections, `others` are measured.
+//! `gaps` sends the forbidden requests, `attackers` hold the connections, `regular` has the measured clients.
 
 mod attackers;
 mod gaps;
-mod others;
+mod regular;
 
 use std::time::Duration;
 
@@ -16,46 +16,46 @@ use crate::Run;
 use crate::report::Journal;
 use crate::system::System;
 use crate::system::edge::Edge;
-use attackers::{ATTACKS, Attack, Attackers, Fate};
-use others::{Others, Served};
+use attackers::{ATTACKS, Attack, Attackers, Holds};
+use regular::{Measured, RegularClients};
 
-/// How long others are measured without an attack, and as long with one. Longer than the limits of HAProxy.
+/// Length of each measurement, without and with an attack. Longer than HAProxy's timeouts.
 const PERIOD: Duration = Duration::from_secs(20);
-/// The limits of HAProxy are 10 s; the rest is for a machine that is busy.
-const LONGEST_HOLD: Duration = Duration::from_secs(15);
-/// As many times as slow as without an attack.
-const SLOWER_AT_MOST: f64 = 2.0;
-/// Between two looks at the memory of all processes.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// What one process may grow by, in MiB: 2,000 connections with 16 KiB for each direction.
-const GROWTH: u64 = 64;
-/// What one sender of a body without end may get rid of, in bytes: 64 KiB, and what lies in the buffers on the way.
-const SENT_AT_MOST: usize = 8_000_000;
+/// HAProxy's timeouts are 10 s; the rest is tolerance for a busy machine.
+const MAX_HOLD: Duration = Duration::from_secs(15);
+/// Maximum ratio of the latency with an attack to that without.
+const MAX_LATENCY_RATIO: f64 = 2.0;
+/// Interval between samples of all processes' memory.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
+/// Maximum growth of one process in MiB: 2,000 connections with 16 KiB for each direction.
+const MAX_GROWTH: u64 = 64;
+/// Maximum bytes that are accepted of an endless body: 64 KiB, plus the buffers on the way.
+const MAX_SENT: usize = 8_000_000;
 
-/// Runs the system and checks what others noticed. Nothing runs afterwards.
+/// Runs the attack, checks its effect on regular clients, and stops the system.
 pub(crate) async fn run(run: &Run, edge: &Edge, lenient: bool) -> Result<()> {
     let Run { journal, length, interrupted, .. } = run;
     let system = System::start_balanced(run, edge).await?;
     journal.begin();
-    let tried = gaps::look(&system, journal).await?;
-    journal.log(format_args!("{tried} requests that must not get in: tried"));
-    let closed = gaps::open_more_than_one_address_may(&system, journal).await?;
-    journal.log(format_args!("connections of one address closed as they came: {closed}"));
-    let others = Others::log_in(&system.targets()).await?;
-    // The first requests open connections to the database.
-    others.ask_for(PERIOD / 4, &mut Served::default()).await;
-    let (mut quiet, mut attacked, mut fates) = <(Served, Served, _)>::default();
+    let sent = gaps::send_forbidden_requests(&system, journal).await?;
+    journal.log(format_args!("{sent} forbidden requests sent"));
+    let closed = gaps::exceed_connection_limit(&system, journal).await?;
+    journal.log(format_args!("connections above the limit per address closed: {closed}"));
+    let regular = RegularClients::log_in(&system.targets()).await?;
+    // Warm up: the first requests open connections to the database.
+    regular.measure(PERIOD / 4, &mut Measured::default()).await;
+    let (mut quiet, mut attacked, mut holds) = <(Measured, Measured, _)>::default();
     let processes = system.processes().await.into_iter();
     let mut memory = Vec::from_iter(processes.map(|(name, pid)| Memory { name, pid, before: resident(pid), most: 0 }));
     for period in 1.. {
-        others.ask_for(PERIOD, &mut quiet).await;
+        regular.measure(PERIOD, &mut quiet).await;
         let mut attackers = Attackers::start(&system.public[..2]);
-        timeout(PERIOD, attackers.arrivals.recv()).await.context("the attackers cannot all connect")?;
+        timeout(PERIOD, attackers.arrivals.recv()).await.context("not all attackers can connect")?;
         tokio::select! {
-            () = others.ask_for(PERIOD, &mut attacked) => {}
+            () = regular.measure(PERIOD, &mut attacked) => {}
             never = watch(&mut memory) => match never {},
         }
-        attackers.stop(&mut fates).await;
+        attackers.stop(&mut holds).await;
         journal.log(format_args!("{period} periods of {} s with an attack", PERIOD.as_secs()));
         if journal.elapsed() + 2 * PERIOD >= *length || *interrupted.borrow() {
             break;
@@ -63,73 +63,82 @@ pub(crate) async fn run(run: &Run, edge: &Edge, lenient: bool) -> Result<()> {
     }
     system.stop().await?;
     check_service(journal, quiet, attacked, lenient);
-    check_holds(journal, &fates);
+    check_holds(journal, &holds);
     check_memory(journal, &memory);
     Ok(())
 }
 
-/// Nobody is refused, and nobody waits much longer.
-fn check_service(journal: &Journal, mut quiet: Served, attacked: Served, lenient: bool) {
+/// Checks that regular clients get all responses, and not much later than without the attack.
+fn check_service(journal: &Journal, mut quiet: Measured, attacked: Measured, lenient: bool) {
     for failure in quiet.failures.iter().chain(&attacked.failures) {
-        journal.violation(format_args!("not served: {failure}"));
+        journal.violation(format_args!("request of a regular client failed: {failure}"));
     }
     for (operation, mut attacked) in attacked.latencies {
         let mut quiet = quiet.latencies.remove(operation).unwrap_or_default();
-        journal.figure(format_args!("{operation}, {} without and {} with the attack", quiet.len(), attacked.len()));
+        journal.summary_line(format_args!(
+            "{operation}, {} requests without and {} with the attack",
+            quiet.len(),
+            attacked.len()
+        ));
         for (quantile, percent) in [("median", 50), ("p99", 99)] {
             let [without, with] = [&mut quiet, &mut attacked]
-                .map(|latencies| others::quantile(latencies, percent).unwrap_or_default().as_secs_f64() * 1e3);
+                .map(|latencies| regular::quantile(latencies, percent).unwrap_or_default().as_secs_f64() * 1e3);
             let ratio = with / without;
-            journal.figure(format_args!("  {quantile} {without:.1} ms without, {with:.1} ms with, ratio {ratio:.2}"));
-            if !lenient && percent == 99 && ratio >= SLOWER_AT_MOST {
+            journal.summary_line(format_args!(
+                "  {quantile} {without:.1} ms without, {with:.1} ms with, ratio {ratio:.2}"
+            ));
+            if !lenient && percent == 99 && ratio >= MAX_LATENCY_RATIO {
                 journal.violation(format_args!(
-                    "{operation}: more than {SLOWER_AT_MOST} times as slow as without the attack"
+                    "{operation}: p99 is more than {MAX_LATENCY_RATIO} times that without the attack"
                 ));
             }
         }
     }
 }
 
-/// No connection is held for long.
-fn check_holds(journal: &Journal, fates: &[Fate; ATTACKS.len()]) {
-    for (Attack { name, .. }, fate) in ATTACKS.iter().zip(fates) {
-        let Fate { opened, cut, longest, most_sent } = fate;
+/// Checks that the edge proxy closes the attackers' connections in time.
+fn check_holds(journal: &Journal, holds: &[Holds; ATTACKS.len()]) {
+    for (Attack { name, .. }, holds) in ATTACKS.iter().zip(holds) {
+        let Holds { opened, cut, longest, most_sent } = holds;
         let longest_seconds = longest.as_secs_f64();
-        journal.figure(format_args!(
-            "{name}: {opened} connections, {cut} cut, held for {longest_seconds:.1} s at most, {most_sent} bytes at most"
+        journal.summary_line(format_args!(
+            "{name}: {opened} connections opened, {cut} closed by the server, held for at most {longest_seconds:.1} s, at most \
+             {most_sent} bytes accepted"
         ));
-        if *cut == 0 || *longest > LONGEST_HOLD {
-            let seconds = LONGEST_HOLD.as_secs();
+        if *cut == 0 || *longest > MAX_HOLD {
+            let seconds = MAX_HOLD.as_secs();
             journal.violation(format_args!("{name}: a connection can be held for longer than {seconds} s"));
         }
-        if *most_sent > SENT_AT_MOST {
-            journal.violation(format_args!("{name}: of a body without end more is taken than {SENT_AT_MOST} bytes"));
+        if *most_sent > MAX_SENT {
+            journal.violation(format_args!("{name}: more than {MAX_SENT} bytes of an endless body are accepted"));
         }
     }
 }
 
-/// No process grows with what is thrown at it, nor from one attack to the next.
+/// Checks that no process grows during an attack, or from one attack to the next.
 fn check_memory(journal: &Journal, memory: &[Memory]) {
     for Memory { name, before, most, .. } in memory {
-        journal.figure(format_args!("memory of {name}: {before} MiB before the first attack, {most} MiB at most"));
-        if *most > before + GROWTH {
-            journal.violation(format_args!("{name} grows by more than {GROWTH} MiB"));
+        journal.summary_line(format_args!(
+            "memory of {name}: {before} MiB before the first attack, at most {most} MiB later"
+        ));
+        if *most > before + MAX_GROWTH {
+            journal.violation(format_args!("{name} grows by more than {MAX_GROWTH} MiB"));
         }
     }
 }
 
-/// The memory of a process, in MiB as the kernel counts it.
+/// Resident memory of a process in MiB.
 struct Memory {
     name: String,
     pid: u32,
     before: u64,
-    /// The most that it had since.
+    /// The maximum since then.
     most: u64,
 }
 
-/// Looks again and again, for as long as it is not dropped.
+/// Samples the memory until dropped.
 async fn watch(processes: &mut [Memory]) -> std::convert::Infallible {
-    let mut ticks = interval(LOOK_EVERY);
+    let mut ticks = interval(POLL_INTERVAL);
     loop {
         ticks.tick().await;
         for process in &mut *processes {
@@ -138,7 +147,7 @@ async fn watch(processes: &mut [Memory]) -> std::convert::Infallible {
     }
 }
 
-/// In MiB; 0 where the process has ended.
+/// Returns the resident memory in MiB, or 0 if the process has exited.
 fn resident(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -151,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_process_has_some_memory_and_one_that_ended_has_none() {
+    fn running_process_has_memory_and_exited_one_has_none() {
         assert!(resident(std::process::id()) > 1);
         assert_eq!(resident(u32::MAX), 0);
     }

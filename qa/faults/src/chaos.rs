@@ -1,4 +1,4 @@
-//! The chaos run: the load, and the faults at their times.
+//! Chaos run: load, with faults injected by a schedule.
 
 use std::time::Duration;
 
@@ -14,32 +14,34 @@ use crate::verify::verify;
 use crate::{Load, Run, sleep_unless};
 
 const REPORT_EVERY: Duration = Duration::from_secs(10);
-/// How long the clients may take to get a definite answer to everything they began.
-const RESOLVED_WITHIN: Duration = Duration::from_secs(180);
+/// Time limit for the clients to get definite responses to all requests in flight.
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(180);
 
-/// Runs the system until its time is over or it is interrupted, and verifies it. Nothing runs afterwards.
+/// Runs the system until the time is over or the run is interrupted, verifies it, and stops it.
 pub(crate) async fn run(run: &Run, load: &Load) -> Result<()> {
     let Run { length, journal, .. } = run;
     let system = System::start_linked(run).await?;
     let (seed, load) = load.start(run, system.targets()).await?;
     journal.begin();
-    let made = tokio::select! {
-        made = make_faults(&system, run, seed) => made,
+    let injected = tokio::select! {
+        injected = inject_faults(&system, run, seed) => injected,
         () = report(journal, &load, *length) => Ok(()),
     };
-    if let Err(error) = made {
+    if let Err(error) = injected {
         journal.violation(format_args!("{error:#}"));
     }
-    journal.log("no more faults; the clients finish");
-    let verified = verify(&system.database_url().await?, journal, load, RESOLVED_WITHIN).await;
+    journal.log("no more faults; waiting for requests in flight");
+    let verified = verify(&system.database_url().await?, journal, load, RESOLVE_TIMEOUT).await;
     let [before, after] = system.proxy(Link::ORDERS_TO_DATABASE)?.cut_at_commit();
-    journal.figure(format_args!("commits cut {before} before COMMIT arrived, {after} after it was executed"));
+    journal.summary_line(format_args!(
+        "connections cut at COMMIT: {before} before it arrived, {after} after it was executed"
+    ));
     system.stop().await?;
     verified.map(drop)
 }
 
-/// Makes all faults, each at its time or as soon as the one before is over, until the end or an interruption.
-async fn make_faults(system: &System, run: &Run, seed: u64) -> Result<()> {
+/// Injects all faults, each at its time or as soon as the previous one is over, until the end or an interruption.
+async fn inject_faults(system: &System, run: &Run, seed: u64) -> Result<()> {
     let Run { length, journal, interrupted, .. } = run;
     for episode in schedule(seed, *length) {
         let starts = episode.first().map_or(*length, |first| first.starts);
@@ -51,11 +53,11 @@ async fn make_faults(system: &System, run: &Run, seed: u64) -> Result<()> {
                 return Ok(Duration::ZERO);
             }
             journal.fault(planned.fault.kind(), planned.fault);
-            system.inflict(planned.fault, planned.lasts).await
+            system.inject(planned.fault, planned.lasts).await
         });
         let listening = join_all(each).await.into_iter().collect::<Result<Vec<_>>>()?;
         let listening = listening.into_iter().max().unwrap_or_default();
-        let ready = system.ready().await.context("after a fault")?;
+        let ready = system.ready().await.context("the system does not recover from a fault")?;
         let faults = Vec::from_iter(episode.iter().map(|planned| planned.fault.to_string())).join(" + ");
         journal.ready(&faults, listening + ready);
     }
@@ -63,7 +65,7 @@ async fn make_faults(system: &System, run: &Run, seed: u64) -> Result<()> {
     Ok(())
 }
 
-/// Prints the progress, for ever.
+/// Prints the progress until dropped.
 async fn report(journal: &Journal, load: &workload::Load, length: Duration) {
     let mut ticks = interval(REPORT_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

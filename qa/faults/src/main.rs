@@ -1,8 +1,8 @@
-//! Runs the real system, disturbs it, and verifies what is left: `chaos` makes faults from a seed, `rolling` restarts
+//! Runs the real system, disturbs it, and verifies the result: `chaos` injects faults by a seed, `rolling` restarts
 //! replicas behind the edge proxy, `abuse` attacks that proxy.
 //!
-//! Here are the command line, the directory of a run, and the exit code. `system` is what runs, `verify` checks what became
-//! of it.
+//! This file has the command line, the run directory, and the exit code. `system` starts and stops the processes, `verify`
+//! checks the data afterwards.
 
 mod abuse;
 mod chaos;
@@ -28,11 +28,10 @@ use tokio::time::timeout;
 use crate::report::{Journal, print};
 use crate::system::edge::Edge;
 
-const EXIT_CODES: &str =
-    "Exit codes: 0 without a violation, 1 with one, 2 for wrong usage, 3 if the run could not be made.";
-const CHAOS: &str = "Kills, stops and restarts the services and a private database server, and cuts, delays and \
-truncates the connections between them. At the end every client gets its answer; then answers and data invariants are \
-verified. Ctrl-C ends the run early and verifies it.
+const EXIT_CODES: &str = "Exit codes: 0 no violation, 1 violation found, 2 wrong usage, 3 could not run.";
+const CHAOS: &str = "Kills, pauses and restarts the services and a private database server, and cuts, delays and \
+truncates the connections between them. At the end, clients retry until every request has a definite response; then \
+responses and data invariants are verified. Ctrl-C ends the faults early and verifies.
 
 Examples:
   chaos --minutes 30
@@ -40,38 +39,38 @@ Examples:
   chaos --program /usr/local/mysql/bin/mysqld
 
 ";
-const ROLLING: &str = "Violations are a client that retries and gets no answer, a race with a wrong end, a lost \
-answer, and a broken data invariant.
+const ROLLING: &str = "Violations: a retrying client without a definite response, a race with a wrong result, a lost \
+acknowledged response, a violated data invariant.
 
 Examples:
   rolling --minutes 30 --clients 16
 
 ";
-const ABUSE: &str = "Sends requests that must not get in. Then holds 2,001 connections for 20 s, again and again, \
-while an operator reads and orders. Violations are a request that gets in, an operator who is not served or is served \
-more than twice as slowly at the 99th percentile, a connection that is held for long, and a process that grows.
+const ABUSE: &str = "Sends requests that the edge proxy must reject. Then repeatedly holds 2,001 connections for 20 s, \
+while regular clients read and create orders. Violations: a request that is not rejected, a failed request of a regular \
+client, a p99 latency of more than twice that without the attack, a connection held too long, a process whose memory grows.
 
 Examples:
   abuse --minutes 10
 
 ";
 
-/// Run the real system, disturb it, and verify what is left
+/// Run the real system, disturb it, and verify the result
 #[derive(Parser)]
 #[command(version, propagate_version = true, disable_help_subcommand = true, after_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// Length of the disturbance
+    /// Length of the run in minutes, without start and verification
     #[arg(long, global = true, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1440))]
     minutes: u32,
-    /// Database server to run, a mariadbd or mysqld [default: the first one found]
+    /// Database server to run, mariadbd or mysqld [default: the first one found]
     #[arg(long, global = true, value_name = "PATH")]
     program: Option<PathBuf>,
-    /// Keep logs and data without a violation, too
+    /// Keep logs and data of a successful run
     #[arg(long, global = true)]
     keep: bool,
-    /// Parent of the directory of the run [default: .local/COMMAND]
+    /// Parent of the run directory [default: .local/COMMAND]
     #[arg(long, global = true, value_name = "PATH")]
     directory: Option<PathBuf>,
     #[command(flatten)]
@@ -80,7 +79,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Make faults from a seed, under load
+    /// Inject faults by a seed, under load
     #[command(after_help = [CHAOS, EXIT_CODES].concat())]
     Chaos(Load),
     /// Restart two replicas of each service behind HAProxy one by one, under load
@@ -91,12 +90,12 @@ enum Command {
         #[command(flatten)]
         edge: Edge,
     },
-    /// Attack HAProxy and the services behind it, and measure what others notice
+    /// Attack HAProxy and the services behind it, and measure the effect on regular clients
     #[command(after_help = [ABUSE, EXIT_CODES].concat())]
     Abuse {
         #[command(flatten)]
         edge: Edge,
-        /// Report how much slower others are served, but accept it
+        /// Report the latency of regular clients, but accept any
         #[arg(long)]
         lenient: bool,
     },
@@ -105,7 +104,7 @@ enum Command {
 /// Options of the load.
 #[derive(Args)]
 struct Load {
-    /// Seed of the clients' requests and of the faults [default: random]
+    /// Seed of requests and faults [default: random]
     #[arg(long)]
     seed: Option<u64>,
     /// Number of clients
@@ -117,13 +116,13 @@ impl Load {
     async fn start(&self, run: &Run, targets: workload::Targets) -> Result<(u64, workload::Load)> {
         let seed = self.seed.unwrap_or_else(rand::random);
         print(format_args!("seed {seed}"));
-        run.journal.figure(format_args!("seed        {seed}"));
+        run.journal.summary_line(format_args!("seed        {seed}"));
         let load = workload::Load::start(targets, seed, self.clients.into()).await;
-        Ok((seed, load.context("the load does not start")?))
+        Ok((seed, load.context("cannot start the load")?))
     }
 }
 
-/// What every run has.
+/// Context of a run.
 struct Run {
     length: Duration,
     program: Program,
@@ -147,7 +146,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Whether there was no violation.
+/// Executes a command. Returns whether there was no violation.
 async fn run(Cli { command, minutes, program, keep, directory, .. }: Cli) -> Result<bool> {
     let name = match command {
         Command::Chaos(_) => "chaos",
@@ -155,12 +154,11 @@ async fn run(Cli { command, minutes, program, keep, directory, .. }: Cli) -> Res
         Command::Abuse { .. } => "abuse",
     };
     let program = match program {
-        Some(path) => Program::at(&path).with_context(|| format!("{} is no server", path.display()))?,
-        None => {
-            Program::find().with_context(|| format!("no database server: {}", private_server::install_command()))?
-        }
+        Some(path) => Program::at(&path).with_context(|| format!("{} is not a database server", path.display()))?,
+        None => Program::find()
+            .with_context(|| format!("no database server found: {}", private_server::install_command()))?,
     };
-    // Absolute: the programs of a run may have other working directories.
+    // Absolute, since the programs of a run may have other working directories.
     let parent = std::path::absolute(directory.unwrap_or_else(|| PathBuf::from(".local").join(name)))?;
     let directory =
         std::fs::create_dir_all(&parent).and_then(|()| tempfile::Builder::new().prefix("run-").tempdir_in(&parent));
@@ -174,23 +172,23 @@ async fn run(Cli { command, minutes, program, keep, directory, .. }: Cli) -> Res
         interrupted: listen_for_interrupts()?,
         journal: Journal::default(),
     };
-    run.journal.figure(format_args!("engine      {}", run.program));
+    run.journal.summary_line(format_args!("engine      {}", run.program));
     let result = match &command {
         Command::Chaos(load) => chaos::run(&run, load).await,
         Command::Rolling { load, edge } => rolling::run(&run, load, edge).await,
         Command::Abuse { edge, lenient } => abuse::run(&run, edge, *lenient).await,
     };
-    let is_well = result.is_ok() && run.journal.finish();
-    if is_well && !keep {
-        directory.close().context("cannot remove the directory of the run")?;
+    let is_success = result.is_ok() && run.journal.finish();
+    if is_success && !keep {
+        directory.close().context("cannot remove the run directory")?;
     } else {
-        print(format_args!("logs and data are kept in {}", directory.keep().display()));
+        print(format_args!("logs and data kept in {}", directory.keep().display()));
     }
-    result.map(|()| is_well)
+    result.map(|()| is_success)
 }
 
-/// Turns true at the first SIGINT, SIGTERM or SIGHUP. The second ends this program at once, and what it started ends
-/// with it.
+/// Returns a channel that turns true at the first SIGINT, SIGTERM or SIGHUP. The second signal exits at once, which also
+/// stops all started processes.
 fn listen_for_interrupts() -> Result<watch::Receiver<bool>> {
     let (sender, interrupted) = watch::channel(false);
     for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
@@ -198,19 +196,19 @@ fn listen_for_interrupts() -> Result<watch::Receiver<bool>> {
         tokio::spawn(async move {
             while signals.recv().await.is_some() {
                 if sender.send_replace(true) {
-                    print("interrupted twice; everything is stopped, nothing is verified");
+                    print("interrupted twice; stopping without verification");
                     std::process::exit(130);
                 }
-                print("interrupted; the clients finish, then the run is verified");
+                print("interrupted; waiting for requests in flight, then verifying");
             }
         });
     }
     Ok(interrupted)
 }
 
-/// Sleeps for so long. Returns at once, with false, when the run is interrupted.
+/// Sleeps for this long and returns true. Returns false as soon as the run is interrupted.
 async fn sleep_unless(interrupted: &watch::Receiver<bool>, duration: Duration) -> bool {
-    // An error means that the sender is gone, and then this program is ending.
+    // An error means that the sender is gone, which happens only when this program exits.
     timeout(duration, interrupted.clone().wait_for(|interrupted| *interrupted)).await.is_err()
 }
 
@@ -219,7 +217,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_is_consistent() {
+    fn command_line_is_consistent() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
         let cli = Cli::parse_from(["faults", "chaos", "--minutes", "3", "--seed", "7"]);

@@ -1,6 +1,6 @@
-//! A TCP proxy that stands between two programs and disturbs their connections.
+//! TCP proxy that injects faults into the connections between two programs.
 //!
-//! A new behaviour takes effect at once, for open connections as well.
+//! A new behaviour takes effect at once, also for open connections.
 
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -16,52 +16,52 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 const BACKLOG: u32 = 1024;
-/// Between two attempts to listen on the own port again.
-const AGAIN: Duration = Duration::from_millis(20);
+/// Interval between attempts to listen on the proxy's port again.
+const LISTEN_RETRY_INTERVAL: Duration = Duration::from_millis(20);
 const CHUNK: usize = 1 << 16;
-/// How the last packet of a MySQL client reads when it has the text COMMIT for a query: length, number, command and text. A
-/// client waits for the answer, so nothing is sent after it.
+/// Packet of a MySQL client with the query COMMIT: length, sequence number, command and text. The client waits for the
+/// response, so the packet is always the last one in a chunk.
 const COMMIT: &[u8] = b"\x07\0\0\0\x03COMMIT";
 
-/// What happens to connections.
+/// Behaviour of the proxy towards connections.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Behaviour {
-    /// Nothing.
+    /// Forwards everything.
     #[default]
     Pass,
-    /// All are reset, once.
+    /// Resets all open connections, once.
     Cut,
-    /// All are reset, and new ones refused.
+    /// Resets all connections and refuses new ones.
     Refuse,
-    /// Whatever is sent arrives so much later, in both directions.
+    /// Delays all data by this much, in both directions.
     Delay(Duration),
-    /// Of an answer so many percent arrive, then the connection is closed.
+    /// Forwards this percentage of a response, then closes the connection.
     Truncate(usize),
-    /// New ones are accepted, and nothing is passed on before this is over. Then what was sent arrives after all,
-    /// even if its sender has gone.
+    /// Accepts new connections, but forwards nothing until this behaviour ends. Then all data arrives, even if its sender is
+    /// gone.
     BlackHole,
-    /// So many are reset while they commit.
+    /// Resets this many connections at their COMMIT.
     CutAtCommit(CommitSide, u32),
 }
 
-/// On which side of COMMIT a connection is cut.
+/// When a connection is cut, relative to its COMMIT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CommitSide {
-    /// COMMIT is sent and does not arrive.
+    /// COMMIT is sent, but does not arrive.
     Before,
-    /// COMMIT is carried out and its answer does not arrive.
+    /// COMMIT is executed, but its response does not arrive.
     After,
 }
 
-/// The state that all connections of a proxy share.
+/// State shared by all connections of a proxy.
 #[derive(Clone, Copy, Debug, Default)]
 struct State {
-    /// Where connections go. While there is nothing, they are refused.
+    /// Address to connect to. Connections are refused while it is `None`.
     target: Option<SocketAddr>,
     behaviour: Behaviour,
-    /// How often all connections were cut.
+    /// Number of times that all connections were cut.
     cuts: u64,
-    /// How many connections were cut before and after COMMIT.
+    /// Number of connections cut before and after COMMIT.
     at_commit: [u32; 2],
 }
 
@@ -70,28 +70,28 @@ impl State {
         self.target.is_some() && self.behaviour != Behaviour::Refuse
     }
 
-    /// On which side of COMMIT the connection is to be cut on which this was sent, if it is. It counts as cut from now on.
-    fn take_commit(&mut self, sent: &[u8]) -> Option<CommitSide> {
-        let Behaviour::CutAtCommit(side, left) = self.behaviour else { return None };
+    /// Decides whether to cut the connection on which this was sent, and on which side of COMMIT. Counts the cut.
+    fn take_commit_cut(&mut self, sent: &[u8]) -> Option<CommitSide> {
+        let Behaviour::CutAtCommit(side, remaining) = self.behaviour else { return None };
         if !sent.ends_with(COMMIT) {
             return None;
         }
-        self.behaviour = if left > 1 { Behaviour::CutAtCommit(side, left - 1) } else { Behaviour::Pass };
+        self.behaviour = if remaining > 1 { Behaviour::CutAtCommit(side, remaining - 1) } else { Behaviour::Pass };
         self.at_commit[side as usize] += 1;
         Some(side)
     }
 }
 
-/// A running proxy. Dropping it ends it and its connections.
+/// Running proxy. Dropping it closes all its connections.
 pub(crate) struct Proxy {
     address: SocketAddr,
     state: Arc<watch::Sender<State>>,
-    /// Ends when it is dropped.
+    /// Aborted when dropped.
     _accepting: JoinSet<()>,
 }
 
 impl Proxy {
-    /// Takes a free port on 127.0.0.1, which refuses connections until there is a target.
+    /// Starts a proxy on a free port of 127.0.0.1, which refuses connections until a target is set.
     pub(crate) fn start() -> io::Result<Self> {
         let port = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
         let address = port.local_addr()?;
@@ -101,25 +101,25 @@ impl Proxy {
         Ok(Self { address, state, _accepting: accepting })
     }
 
-    /// Where it listens. This never changes.
+    /// The address that the proxy listens on. It never changes.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Sends new connections there; with nothing they are refused. Open ones stay.
+    /// Sets the target of new connections; with `None` they are refused. Open connections stay.
     pub(crate) fn set_target(&self, target: Option<SocketAddr>) {
         self.state.send_modify(|state| state.target = target);
     }
 
-    /// Does this to all connections from now on.
-    pub(crate) fn behave(&self, behaviour: Behaviour) {
+    /// Sets the behaviour towards all connections.
+    pub(crate) fn set_behaviour(&self, behaviour: Behaviour) {
         self.state.send_modify(|state| {
             state.behaviour = behaviour;
             state.cuts += u64::from(matches!(behaviour, Behaviour::Cut | Behaviour::Refuse));
         });
     }
 
-    /// How many connections were cut before and after COMMIT.
+    /// Returns the number of connections cut before and after COMMIT.
     pub(crate) fn cut_at_commit(&self) -> [u32; 2] {
         self.state.borrow().at_commit
     }
@@ -132,12 +132,12 @@ fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
     Ok(socket)
 }
 
-/// Listens whenever connections are not refused. `_port` never listens: it keeps the port meanwhile.
+/// Listens whenever connections are not refused. `_port` never listens: it reserves the port in the meantime.
 async fn accept(_port: TcpSocket, address: SocketAddr, state: Arc<watch::Sender<State>>) {
     let (mut connections, mut changes) = (JoinSet::new(), state.subscribe());
     while changes.wait_for(State::accepts).await.is_ok() {
         let Ok(listener) = bind(address).and_then(|socket| socket.listen(BACKLOG)) else {
-            sleep(AGAIN).await;
+            sleep(LISTEN_RETRY_INTERVAL).await;
             continue;
         };
         let mut refused = std::pin::pin!(async { changes.wait_for(|state| !state.accepts()).await.is_ok() });
@@ -145,78 +145,78 @@ async fn accept(_port: TcpSocket, address: SocketAddr, state: Arc<watch::Sender<
             tokio::select! {
                 _ = &mut refused => break,
                 client = listener.accept() => if let Ok((client, _)) = client {
-                    connections.spawn(carry(client, Arc::clone(&state)));
+                    connections.spawn(proxy_connection(client, Arc::clone(&state)));
                 },
             }
-            // Those that have ended are forgotten.
+            // Drop the results of closed connections.
             while connections.try_join_next().is_some() {}
         }
     }
 }
 
-/// Carries a connection to the target and back until one side ends it or it is cut.
-async fn carry(mut client: TcpStream, state: Arc<watch::Sender<State>>) {
+/// Forwards data in both directions until one side closes the connection or it is cut.
+async fn proxy_connection(mut client: TcpStream, state: Arc<watch::Sender<State>>) {
     let mut changes = state.subscribe();
     let cuts = changes.borrow().cuts;
     let mut server = None;
     let exchange = async {
-        let target = gate(&mut state.subscribe()).await.target.ok_or(ErrorKind::ConnectionRefused)?;
+        let target = wait_until_open(&mut state.subscribe()).await.target.ok_or(ErrorKind::ConnectionRefused)?;
         let server = server.insert(TcpStream::connect(target).await?);
-        // The delays are to be those of the schedule.
+        // Nagle's algorithm would add delays to those of the schedule.
         client.set_nodelay(true)?;
         server.set_nodelay(true)?;
         let ((from_client, to_client), (from_server, to_server)) = (client.split(), server.split());
         let withhold = AtomicBool::new(false);
-        let ask = |sent: &[u8], _| {
+        let request_length = |sent: &[u8], _| {
             let mut side = None;
             state.send_if_modified(|state| {
-                side = state.take_commit(sent);
+                side = state.take_commit_cut(sent);
                 side.is_some()
             });
             match side {
                 Some(CommitSide::Before) => return Err(ErrorKind::ConnectionReset),
-                // Nothing is on its way to the client: it waits for this answer.
+                // No other data is on its way to the client, which waits for this response.
                 Some(CommitSide::After) => withhold.store(true, Ordering::SeqCst),
                 None => {}
             }
             Ok(sent.len())
         };
-        let answer = |sent: &[u8], behaviour| match behaviour {
+        let response_length = |sent: &[u8], behaviour| match behaviour {
             _ if withhold.load(Ordering::SeqCst) => Err(ErrorKind::ConnectionReset),
             Behaviour::Truncate(percent) => Ok(sent.len() * percent / 100),
             _ => Ok(sent.len()),
         };
         tokio::select! {
-            end = pass_on(from_client, to_server, state.subscribe(), ask) => end,
-            end = pass_on(from_server, to_client, state.subscribe(), answer) => end,
+            end = forward(from_client, to_server, state.subscribe(), request_length) => end,
+            end = forward(from_server, to_client, state.subscribe(), response_length) => end,
         }
     };
     let end = tokio::select! {
         _ = changes.wait_for(|state| state.cuts != cuts) => Err(ErrorKind::ConnectionReset.into()),
         end = exchange => end,
     };
-    // A side that was reset resets the other.
+    // A reset on one side also resets the other.
     if end.is_err() {
         for stream in server.iter().chain([&client]) {
-            // Without it the connection is closed in order, which is a fault as well.
+            // If this fails, the connection is closed normally, which is also a fault.
             let _ = stream.set_zero_linger();
         }
     }
 }
 
-/// Passes on what one side sends until it ends, or until less than all of it is `to_pass`.
-async fn pass_on(
+/// Forwards the data of one side until it closes, or until `length_to_forward` is less than the length of a chunk.
+async fn forward(
     mut from: ReadHalf<'_>,
     mut to: WriteHalf<'_>,
     mut changes: watch::Receiver<State>,
-    to_pass: impl Fn(&[u8], Behaviour) -> Result<usize, ErrorKind>,
+    length_to_forward: impl Fn(&[u8], Behaviour) -> Result<usize, ErrorKind>,
 ) -> io::Result<()> {
     let mut chunk = Vec::with_capacity(CHUNK);
     loop {
         chunk.clear();
         from.read_buf(&mut chunk).await?;
-        let State { behaviour, .. } = gate(&mut changes).await;
-        let length = if chunk.is_empty() { 0 } else { to_pass(&chunk, behaviour)? };
+        let State { behaviour, .. } = wait_until_open(&mut changes).await;
+        let length = if chunk.is_empty() { 0 } else { length_to_forward(&chunk, behaviour)? };
         to.write_all(&chunk[..length]).await?;
         if length < chunk.len() || chunk.is_empty() {
             return Ok(());
@@ -224,10 +224,10 @@ async fn pass_on(
     }
 }
 
-/// Returns when something may be sent on, with the state of then.
-async fn gate(changes: &mut watch::Receiver<State>) -> State {
+/// Waits until data may be forwarded, including the delay, and returns the state.
+async fn wait_until_open(changes: &mut watch::Receiver<State>) -> State {
     let open = changes.wait_for(|state| state.behaviour != Behaviour::BlackHole).await;
-    // The connection has a sender of its own, so there is no error.
+    // There is no error, since the connection holds a sender.
     let state = open.map(|state| *state).unwrap_or_default();
     if let Behaviour::Delay(delay) = state.behaviour {
         sleep(delay).await;

@@ -1,4 +1,4 @@
-//! The journal of a run: lines with their time while it lasts, and the summary at its end.
+//! Journal of a run: timestamped lines during the run, and a summary at the end.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
 
-/// The longest time until the services are ready again.
-const READY_WITHIN: Duration = Duration::from_secs(5);
+/// Maximum time until the services are ready again after a fault.
+const READY_TIMEOUT: Duration = Duration::from_secs(5);
 const RED: Style = AnsiColor::Red.on_default();
 const GREEN: Style = AnsiColor::Green.on_default();
 
-/// What happened so far.
+/// Journal of a run.
 #[derive(Default)]
 pub(crate) struct Journal {
     begin: OnceLock<Instant>,
@@ -24,44 +24,44 @@ pub(crate) struct Journal {
 struct Record {
     faults: BTreeMap<&'static str, u32>,
     slowest: Option<(Duration, String)>,
-    figures: Vec<String>,
+    summary_lines: Vec<String>,
     violations: Vec<String>,
 }
 
 impl Journal {
-    /// Time counts from now.
+    /// Starts the clock.
     pub(crate) fn begin(&self) {
         self.elapsed();
     }
 
-    /// Since the beginning.
+    /// Time since the start.
     pub(crate) fn elapsed(&self) -> Duration {
         self.begin.get_or_init(Instant::now).elapsed()
     }
 
-    /// Prints a line with its time.
+    /// Prints a line with the elapsed time.
     pub(crate) fn log(&self, line: impl fmt::Display) {
         let seconds = self.elapsed().as_secs();
         print(format_args!("{:02}:{:02} {line}", seconds / 60, seconds % 60));
     }
 
-    /// A fault of this kind begins.
+    /// Records and prints the start of a fault of this kind.
     pub(crate) fn fault(&self, kind: &'static str, fault: impl fmt::Display) {
         *self.lock().faults.entry(kind).or_default() += 1;
         self.log(format_args!("fault: {fault}"));
     }
 
-    /// Faults so far.
+    /// Number of faults so far.
     pub(crate) fn faults(&self) -> u32 {
         self.lock().faults.values().sum()
     }
 
-    /// The services were ready again so long after these faults.
+    /// Records how long after these faults the services were ready again.
     pub(crate) fn ready(&self, faults: &str, after: Duration) {
         let seconds = after.as_secs_f64();
-        self.log(format_args!("ready again {seconds:.1} s after the end of: {faults}"));
-        if after > READY_WITHIN {
-            self.violation(format_args!("the services were ready only {seconds:.1} s after the end of: {faults}"));
+        self.log(format_args!("ready {seconds:.1} s after the end of: {faults}"));
+        if after > READY_TIMEOUT {
+            self.violation(format_args!("the services were not ready until {seconds:.1} s after the end of: {faults}"));
         }
         let mut record = self.lock();
         if record.slowest.as_ref().is_none_or(|(slowest, _)| after > *slowest) {
@@ -69,37 +69,37 @@ impl Journal {
         }
     }
 
-    /// A line of the summary.
-    pub(crate) fn figure(&self, line: impl fmt::Display) {
-        self.lock().figures.push(line.to_string());
+    /// Adds a line to the summary.
+    pub(crate) fn summary_line(&self, line: impl fmt::Display) {
+        self.lock().summary_lines.push(line.to_string());
     }
 
-    /// Something that must not be.
+    /// Records and prints a violation.
     pub(crate) fn violation(&self, violation: impl fmt::Display) {
         self.log(format_args!("{RED}VIOLATION{RED:#}: {violation}"));
         self.lock().violations.push(violation.to_string());
     }
 
-    /// Prints the summary. Whether there was no violation.
+    /// Prints the summary. Returns whether there was no violation.
     pub(crate) fn finish(&self) -> bool {
         let record = self.lock();
-        let Record { faults, slowest, figures, violations } = &*record;
-        print(format_args!("lasted      {} s", self.elapsed().as_secs()));
+        let Record { faults, slowest, summary_lines, violations } = &*record;
+        print(format_args!("length      {} s", self.elapsed().as_secs()));
         print(format_args!("faults      {}", faults.values().sum::<u32>()));
         for (kind, times) in faults {
             print(format_args!("  {times:>5}  {kind}"));
         }
         if let Some((after, faults)) = slowest {
-            print(format_args!("ready again after {:.1} s at most ({faults})", after.as_secs_f64()));
+            print(format_args!("ready again after at most {:.1} s ({faults})", after.as_secs_f64()));
         }
-        figures.iter().for_each(print);
+        summary_lines.iter().for_each(print);
         print(format_args!("violations  {}", violations.len()));
         for violation in violations {
             print(format_args!("  {violation}"));
         }
-        let is_well = violations.is_empty();
-        print(if is_well { format!("{GREEN}all is well{GREEN:#}") } else { format!("{RED}FAILED{RED:#}") });
-        is_well
+        let is_passed = violations.is_empty();
+        print(if is_passed { format!("{GREEN}PASSED{GREEN:#}") } else { format!("{RED}FAILED{RED:#}") });
+        is_passed
     }
 
     fn lock(&self) -> MutexGuard<'_, Record> {
@@ -107,7 +107,7 @@ impl Journal {
     }
 }
 
-/// Writes a line. Unlike `println!` it does not panic when the reader is gone.
+/// Prints a line. Unlike `println!`, does not panic if the reader is gone.
 pub(crate) fn print(line: impl fmt::Display) {
     let _ = writeln!(anstream::stdout(), "{line}");
 }

@@ -1,4 +1,4 @@
-//! The rolling restart: the load and the races go through the edge proxy, while replicas are restarted one by one.
+//! Rolling restart: replicas are restarted one by one, while load and races run through the edge proxy.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::system::edge::Edge;
 use crate::verify::verify;
 use crate::{Load, Run, races};
 
-/// How long the clients may take to get a definite answer to everything they began.
-const RESOLVED_WITHIN: Duration = Duration::from_secs(120);
+/// Time limit for the clients to get definite responses to all requests in flight.
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Runs the system until its time is over or it is interrupted, and verifies it. Nothing runs afterwards.
+/// Runs the system until the time is over or the run is interrupted, verifies it, and stops it.
 pub(crate) async fn run(run: &Run, load: &Load, edge: &Edge) -> Result<()> {
     let Run { journal, .. } = run;
     let system = System::start_balanced(run, edge).await?;
@@ -25,33 +25,33 @@ pub(crate) async fn run(run: &Run, load: &Load, edge: &Edge) -> Result<()> {
     if let Err(error) = restart_all(&system, run).await {
         journal.violation(format_args!("{error:#}"));
     }
-    journal.log("no more restarts; the clients finish");
+    journal.log("no more restarts; waiting for requests in flight");
     stop.send_replace(true);
     match races.await? {
-        Ok((rounds, calls)) => journal.log(format_args!("races: {rounds} rounds, {calls} calls, all as promised")),
+        Ok((rounds, calls)) => journal.log(format_args!("races: {rounds} rounds, {calls} calls, no violation")),
         Err(error) => journal.violation(format_args!("races: {error:#}")),
     }
-    let history = verify(&system.database_url().await?, journal, load, RESOLVED_WITHIN).await?;
-    // A restart is no excuse: a retry gets an answer.
-    let given_up = history.map_or(0, |history| history.given_up());
-    if given_up > 0 {
-        journal.violation(format_args!("{given_up} operations never got a definite answer"));
+    let history = verify(&system.database_url().await?, journal, load, RESOLVE_TIMEOUT).await?;
+    // During a restart, a retry reaches the other replica and must get a definite response.
+    let abandoned = history.map_or(0, |history| history.abandoned());
+    if abandoned > 0 {
+        journal.violation(format_args!("{abandoned} operations never got a definite response"));
     }
     system.stop().await
 }
 
-/// One after the other, until the time is over and each was restarted.
+/// Restarts the replicas one after the other, until the time is over and each was restarted at least once.
 async fn restart_all(system: &System, run: &Run) -> Result<()> {
     let replicas = &system.replicas;
     for (turn, replica) in replicas.iter().cycle().enumerate() {
         match (turn >= replicas.len(), *run.interrupted.borrow()) {
-            (false, true) => bail!("interrupted before each replica was restarted"),
+            (false, true) => bail!("interrupted before every replica was restarted"),
             (true, is_interrupted) if is_interrupted || run.journal.elapsed() >= run.length => break,
             _ => {}
         }
         run.journal.fault("replica restarted", format_args!("restart of {}", replica.name));
         let ready = system.restart(replica).await?;
-        run.journal.ready(&format!("the restart of {}", replica.name), ready);
+        run.journal.ready(&format!("restart of {}", replica.name), ready);
     }
     Ok(())
 }

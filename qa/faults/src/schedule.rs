@@ -1,7 +1,8 @@
-//! Which faults are made, when, and for how long: a pure function of the seed and the length of the run.
+//! Fault schedule: which faults are injected, when, and for how long. It is a pure function of the seed and the length of the
+//! run.
 //!
-//! Faults are drawn from a shuffled pool: first one of each kind, so that a short run has seen them, then every kind with
-//! every target at least once, so that a long run leaves none out. How a fault is made is in `system`.
+//! Faults are drawn from a shuffled pool: first one of each kind, so that a short run covers all kinds, then every kind with
+//! every target at least once, so that a long run omits none. `system` injects them.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -15,21 +16,21 @@ use rand_chacha::ChaCha12Rng;
 
 use crate::proxy::{Behaviour, CommitSide};
 
-/// Nothing happens before, so that a load is there to be disturbed.
-const FIRST: Duration = Duration::from_secs(5);
-/// Nothing is planned to happen after this much before the end.
-const LAST: Duration = Duration::from_secs(5);
-/// One fault in so many is joined by a second.
-const JOINED: u32 = 5;
+/// Time before the first fault, in which the load starts.
+const WARM_UP: Duration = Duration::from_secs(5);
+/// Time without faults at the end.
+const COOL_DOWN: Duration = Duration::from_secs(5);
+/// One in this many faults overlaps with a second one.
+const OVERLAP_RATIO: u32 = 5;
 
-/// How many faults of a pool are for one service, the database, or the moment of COMMIT. A link has one for each of its
-/// five kinds, and there are eight links.
+/// Number of faults in a pool per service, for the database, and per side of COMMIT. In addition, each of the eight links
+/// has one fault of each of five kinds.
 const KILLS: usize = 4;
 const PAUSES: usize = 2;
 const DATABASE: usize = 5;
 const COMMITS: usize = 6;
 
-/// Connections from one part of the system to another, each by its name.
+/// Link between two parts of the system, by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Link {
     pub(crate) from: &'static str,
@@ -37,7 +38,7 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Every connection of the system goes over one of these. Those of the clients are first, in the order of the services.
+    /// All links of the system. Those of the clients are first, in the order of the services.
     pub(crate) const ALL: [Self; 8] = [
         Self { from: "client", to: "customers" },
         Self { from: "client", to: "orders" },
@@ -49,7 +50,7 @@ impl Link {
         Self::ORDERS_TO_DATABASE,
     ];
 
-    /// The one on which connections are cut at COMMIT.
+    /// The link on which connections are cut at COMMIT.
     pub(crate) const ORDERS_TO_DATABASE: Self = Self { from: "orders", to: "database" };
 }
 
@@ -59,27 +60,27 @@ impl fmt::Display for Link {
     }
 }
 
-/// Something that goes wrong.
+/// Fault to inject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// SIGKILL, and a new process when it has lasted.
+    /// SIGKILL to a service, and a new process at the end.
     Kill(Service),
-    /// SIGSTOP, and SIGCONT when it has lasted.
+    /// SIGSTOP to a service, and SIGCONT at the end.
     Pause(Service),
-    /// SIGKILL to the database server, and a new one that recovers.
+    /// SIGKILL to the database server, and a new process with crash recovery at the end.
     KillDatabase,
-    /// An orderly end of the database server, and a new one.
+    /// Graceful stop of the database server, and a new process at the end.
     RestartDatabase,
-    /// Its proxy behaves like this.
+    /// Behaviour of the link's proxy.
     Disturb(Link, Behaviour),
 }
 
 impl Fault {
-    /// Its kind, how many milliseconds it lasts, and how many seconds later a new process is expected to serve.
+    /// The kind, the range of the duration in ms, and the expected start time of a new process in seconds.
     fn properties(self) -> (&'static str, RangeInclusive<u64>, u64) {
         match self {
             Self::Kill(_) => ("service killed", 0..=2_000, 1),
-            Self::Pause(_) => ("service stopped and continued", 1_000..=8_000, 0),
+            Self::Pause(_) => ("service paused and resumed", 1_000..=8_000, 0),
             Self::KillDatabase => ("database killed", 0..=2_000, 4),
             Self::RestartDatabase => ("database restarted", 0..=2_000, 4),
             Self::Disturb(_, behaviour) => match behaviour {
@@ -87,7 +88,7 @@ impl Fault {
                 Behaviour::Cut => ("connections cut", 0..=0, 0),
                 Behaviour::Refuse => ("connections refused", 500..=8_000, 0),
                 Behaviour::Delay(_) => ("delay", 500..=8_000, 0),
-                Behaviour::Truncate(_) => ("answers truncated", 500..=8_000, 0),
+                Behaviour::Truncate(_) => ("responses truncated", 500..=8_000, 0),
                 Behaviour::BlackHole => ("black hole", 500..=8_000, 0),
                 Behaviour::CutAtCommit(CommitSide::Before, _) => ("cut before COMMIT", 4_000..=8_000, 0),
                 Behaviour::CutAtCommit(CommitSide::After, _) => ("cut after COMMIT", 4_000..=8_000, 0),
@@ -95,16 +96,16 @@ impl Fault {
         }
     }
 
-    /// Its name in the summary.
+    /// The name of the kind in the summary.
     pub(crate) fn kind(self) -> &'static str {
         self.properties().0
     }
 
-    fn lasts(self, rng: &mut ChaCha12Rng) -> Duration {
+    fn duration(self, rng: &mut ChaCha12Rng) -> Duration {
         Duration::from_millis(rng.random_range(self.properties().1))
     }
 
-    /// What two faults at once must not share.
+    /// The target, which two overlapping faults must not share.
     fn target(self) -> String {
         match self {
             Self::Kill(service) | Self::Pause(service) => service.name().to_owned(),
@@ -127,39 +128,39 @@ impl fmt::Display for Fault {
     }
 }
 
-/// A fault with its time.
+/// Scheduled fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Planned {
-    /// After the start of the run.
+    /// Offset from the start of the run.
     pub(crate) starts: Duration,
-    /// From then on.
+    /// Duration from then on.
     pub(crate) lasts: Duration,
-    /// What happens.
+    /// The fault.
     pub(crate) fault: Fault,
 }
 
 impl Planned {
-    /// When it is expected to be over.
+    /// Expected time of recovery.
     fn ends(&self) -> Duration {
         self.starts + self.lasts + Duration::from_secs(self.fault.properties().2)
     }
 }
 
-/// One fault, or two at once. Afterwards the system is left alone for a while.
+/// One fault, or two overlapping ones, followed by a period without faults.
 pub(crate) type Episode = Vec<Planned>;
 
-/// The faults of a run of this length.
+/// Returns the schedule of a run of this length.
 pub(crate) fn schedule(seed: u64, length: Duration) -> Vec<Episode> {
     let mut rng = ChaCha12Rng::seed_from_u64(seed);
     let (mut pool, mut seen) = (shuffled_pool(&mut rng), BTreeSet::new());
-    // One of each kind comes first.
+    // One fault of each kind comes first.
     pool.retain(|fault| seen.insert(fault.kind()));
     let mut episodes = Vec::new();
-    let mut starts = FIRST;
+    let mut starts = WARM_UP;
     loop {
         let episode = episode(starts, &mut pool, &mut rng);
         let ends = episode.iter().map(Planned::ends).max().unwrap_or(starts);
-        if ends + LAST > length {
+        if ends + COOL_DOWN > length {
             return episodes;
         }
         episodes.push(episode);
@@ -169,22 +170,22 @@ pub(crate) fn schedule(seed: u64, length: Duration) -> Vec<Episode> {
 
 fn episode(starts: Duration, pool: &mut Vec<Fault>, rng: &mut ChaCha12Rng) -> Episode {
     let fault = draw(pool, rng, |_| true);
-    let first = Planned { starts, lasts: fault.lasts(rng), fault };
-    if first.lasts.is_zero() || !rng.random_ratio(1, JOINED) {
+    let first = Planned { starts, lasts: fault.duration(rng), fault };
+    if first.lasts.is_zero() || !rng.random_ratio(1, OVERLAP_RATIO) {
         return vec![first];
     }
     let second = draw(pool, rng, |other| other.target() != fault.target());
     let starts = starts + first.lasts.mul_f64(rng.random());
-    vec![first, Planned { starts, lasts: second.lasts(rng), fault: second }]
+    vec![first, Planned { starts, lasts: second.duration(rng), fault: second }]
 }
 
-/// Takes the next fault that fits.
-fn draw(pool: &mut Vec<Fault>, rng: &mut ChaCha12Rng, fits: impl Fn(Fault) -> bool) -> Fault {
+/// Removes and returns the first suitable fault of the pool.
+fn draw(pool: &mut Vec<Fault>, rng: &mut ChaCha12Rng, is_suitable: impl Fn(Fault) -> bool) -> Fault {
     loop {
-        if let Some(place) = pool.iter().position(|fault| fits(*fault)) {
-            return pool.remove(place);
+        if let Some(index) = pool.iter().position(|fault| is_suitable(*fault)) {
+            return pool.remove(index);
         }
-        // What did not fit is drawn first from now on.
+        // Faults that were not suitable stay first in the pool.
         pool.extend(shuffled_pool(rng));
     }
 }
@@ -218,13 +219,13 @@ mod tests {
     const HALF_AN_HOUR: Duration = Duration::from_secs(30 * 60);
 
     #[test]
-    fn the_same_seed_gives_the_same_schedule_and_another_seed_another() {
+    fn schedule_is_determined_by_the_seed() {
         assert_eq!(schedule(7, HALF_AN_HOUR), schedule(7, HALF_AN_HOUR));
         assert_ne!(schedule(7, HALF_AN_HOUR), schedule(8, HALF_AN_HOUR));
     }
 
     #[test]
-    fn every_kind_meets_every_target_within_half_an_hour() {
+    fn every_kind_hits_every_target_within_half_an_hour() {
         let mut rng = ChaCha12Rng::seed_from_u64(0);
         let wanted = kinds_and_targets(shuffled_pool(&mut rng));
         for seed in 0..100 {
@@ -247,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_are_over_before_the_end_and_calm_lies_between_them() {
+    fn faults_end_in_time_and_have_calm_periods_between_them() {
         for (seed, minutes) in (0..100).flat_map(|seed| [(seed, 2), (seed, 30)]) {
             let length = Duration::from_secs(minutes * 60);
             let mut calm_since = Duration::ZERO;
@@ -255,12 +256,12 @@ mod tests {
                 assert!(episode[0].starts >= calm_since + Duration::from_secs(2), "seed {seed}");
                 calm_since = episode.iter().map(Planned::ends).max().unwrap();
             }
-            assert!(calm_since + LAST <= length, "seed {seed}");
+            assert!(calm_since + COOL_DOWN <= length, "seed {seed}");
         }
     }
 
     #[test]
-    fn some_faults_overlap_and_never_on_the_same_target() {
+    fn some_faults_overlap_but_never_on_the_same_target() {
         let mut pairs = 0;
         for episode in (0..100).flat_map(|seed| schedule(seed, HALF_AN_HOUR)) {
             let [first, second] = episode[..] else { continue };

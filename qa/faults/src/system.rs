@@ -1,5 +1,5 @@
-//! The services of a run as processes, and their database server. `links` starts them with a proxy on every link, `edge` with
-//! HAProxy between them.
+//! Processes of a run: the services and their database server. `links` starts them with a proxy on every link, `edge` behind
+//! HAProxy.
 
 pub(crate) mod edge;
 mod links;
@@ -18,25 +18,25 @@ use crate::Run;
 use crate::proxy::Proxy;
 use crate::schedule::Link;
 
-const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// A system that is not ready by then will not be.
-const READY_WITHIN: Duration = Duration::from_secs(60);
-/// The least that the orders service takes, so that reservations end during a run.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// Time limit for the whole system to become ready.
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
+/// The minimum that the orders service accepts, so that reservations expire during a run.
 const RESERVATION: (&str, &str) = ("RESERVATION_SECONDS", "60");
 
-/// The settings of a process.
+/// Environment of a process.
 type Settings = Vec<(String, String)>;
 
-/// A process of a service, running or about to run again.
+/// Replica of a service, which can be restarted.
 pub(crate) struct Replica {
-    /// `orders`, or `orders-1` where there are several.
+    /// `orders`, or `orders-1` if there are several.
     pub(crate) name: String,
     program: Program,
     running: Mutex<Option<(Process, SocketAddr)>>,
 }
 
 impl Replica {
-    /// Starts it, and returns with its address and how long it took to listen.
+    /// Starts the process, and returns its address and the time until it listened.
     async fn start(&self) -> Result<(SocketAddr, Duration)> {
         let begin = Instant::now();
         let (process, address) = self.program.clone().serve().await?;
@@ -44,39 +44,39 @@ impl Replica {
         Ok((address, begin.elapsed()))
     }
 
-    /// The process, to be ended.
+    /// Takes the process, for stopping it.
     async fn take(&self) -> Result<Process> {
         let running = self.running.lock().await.take();
-        running.map(|(process, _)| process).with_context(|| format!("{} does not run", self.name))
+        running.map(|(process, _)| process).with_context(|| format!("{} is not running", self.name))
     }
 
     async fn is_ready(&self) -> Result<bool> {
         let running = self.running.lock().await;
-        let (process, address) = running.as_ref().with_context(|| format!("{} does not run", self.name))?;
-        if let Some(status) = process.end() {
-            bail!("{} has ended by itself ({status})", self.name);
+        let (process, address) = running.as_ref().with_context(|| format!("{} is not running", self.name))?;
+        if let Some(status) = process.exit_status() {
+            bail!("{} exited unexpectedly ({status})", self.name);
         }
         Ok(ready_status(*address).await == Some(200))
     }
 }
 
-/// Everything that runs.
+/// All processes of a run.
 pub(crate) struct System {
     database: Mutex<Database>,
-    /// In the order of their start.
+    /// In start order.
     pub(crate) replicas: Vec<Replica>,
-    /// Where clients reach the services, in the order of [`Service::ALL`].
+    /// Public addresses of the services, in the order of [`Service::ALL`].
     pub(crate) public: [SocketAddr; 3],
     links: Vec<(Link, Proxy)>,
     edge: Option<Process>,
     secrets: Secrets,
     directory: PathBuf,
-    /// Turns true when no fault shall last any longer.
+    /// Turns true to end faults early.
     interrupted: watch::Receiver<bool>,
 }
 
 impl System {
-    /// Starts the database server, with an empty migrated database that has the first rows, and nothing else.
+    /// Starts the database server alone, with a migrated and seeded database.
     async fn start(run: &Run, public: [SocketAddr; 3]) -> Result<Self> {
         let directory = run.directory.clone();
         let log = Log::create(&directory, "database")?;
@@ -94,9 +94,9 @@ impl System {
         })
     }
 
-    /// Starts a process of a service with these settings, and returns with its address when it listens.
+    /// Starts a replica of a service with these settings, and returns its address once it listens.
     async fn launch(&mut self, service: Service, name: String, settings: Settings) -> Result<SocketAddr> {
-        let mut program = Program::beside_this(service.name(), Log::create(&self.directory, &name)?)?;
+        let mut program = Program::sibling(service.name(), Log::create(&self.directory, &name)?)?;
         program.environment = self.secrets.settings();
         program.environment.push((RESERVATION.0.to_owned(), RESERVATION.1.to_owned()));
         program.environment.extend(settings);
@@ -106,7 +106,7 @@ impl System {
         Ok(address)
     }
 
-    /// What clients have to know.
+    /// Returns the addresses and credentials for clients.
     pub(crate) fn targets(&self) -> Targets {
         let [customers, orders, orchestrator] = self.public.map(|address| format!("http://{address}"));
         let Secrets { admin_user, admin_password, service_token, .. } = &self.secrets;
@@ -115,13 +115,13 @@ impl System {
         Targets { customers, orders, orchestrator, admin_user, admin_password, service_token, behind_balancer }
     }
 
-    /// The URL of the database, not through a proxy.
+    /// Returns the URL of the database, without a proxy.
     pub(crate) async fn database_url(&self) -> Result<String> {
         let port = self.database.lock().await.port();
-        port.map(Database::url).context("the database server does not run")
+        port.map(Database::url).context("the database server is not running")
     }
 
-    /// Waits until all processes report that they are ready, asked directly. Returns how long that took.
+    /// Waits until all replicas are ready, without a proxy. Returns the time that it took.
     pub(crate) async fn ready(&self) -> Result<Duration> {
         let (begin, mut late) = (Instant::now(), "");
         let all = async {
@@ -129,19 +129,19 @@ impl System {
             while let Some(replica) = replicas.next() {
                 if !replica.is_ready().await? {
                     late = &replica.name;
-                    sleep(LOOK_EVERY).await;
+                    sleep(POLL_INTERVAL).await;
                     replicas = self.replicas.iter();
                 }
             }
             anyhow::Ok(begin.elapsed())
         };
-        match timeout(READY_WITHIN, all).await {
+        match timeout(READY_TIMEOUT, all).await {
             Ok(ready) => ready,
-            Err(_) => bail!("{late} is not ready after {} s", READY_WITHIN.as_secs()),
+            Err(_) => bail!("{late} is not ready within {} s", READY_TIMEOUT.as_secs()),
         }
     }
 
-    /// Ends the edge proxy, the services in the opposite order of their start, then the database server.
+    /// Stops the edge proxy, the services in reverse start order, then the database server.
     pub(crate) async fn stop(self) -> Result<()> {
         if let Some(edge) = self.edge {
             edge.stop().await;

@@ -1,10 +1,10 @@
-//! Everything that reads bytes from outside, as functions that take any bytes at all and panic where something is not as
-//! promised.
+//! Fuzz targets: everything that parses bytes from outside, as functions that take any bytes and panic if a guarantee is
+//! violated.
 //!
-//! `cargo xtask fuzz` lets libFuzzer look for such bytes for as long as it is told. The tests here are the short way: what is
-//! known to be good, changed at random.
+//! `cargo xtask fuzz` runs libFuzzer on them for a given time. The tests in this crate are a quick version: they mutate valid
+//! inputs at random.
 
-#![expect(clippy::expect_used, reason = "a panic is how something is found")]
+#![expect(clippy::expect_used, reason = "a target reports a finding by panicking")]
 
 use std::sync::LazyLock;
 
@@ -29,14 +29,14 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::runtime;
 
-/// A target by its name.
+/// Fuzz target with its name.
 pub type Target = (&'static str, fn(&[u8]));
 
-/// All targets.
+/// All fuzz targets.
 pub const TARGETS: [Target; 6] =
     [("body", body), ("caller", caller), ("cursor", cursor), ("event", event), ("headers", headers), ("query", query)];
 
-/// The body of each operation that takes one.
+/// Parses the request body of every operation that has one.
 pub fn body(bytes: &[u8]) {
     read_body::<Credentials>(bytes);
     read_body::<CustomerInput>(bytes);
@@ -54,11 +54,11 @@ pub fn body(bytes: &[u8]) {
 fn read_body<T: DeserializeOwned>(bytes: &[u8]) {
     if let Err(failure) = json_body::<T>(&HeaderMap::new(), bytes, MAX_BODY_BYTES) {
         assert!(failure.code == codes::INVALID_REQUEST || failure.code == codes::PAYLOAD_TOO_LARGE, "{failure:?}");
-        is_short(&failure);
+        assert_short(&failure);
     }
 }
 
-/// The query string of each list.
+/// Parses the query string of every list.
 pub fn query(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     read_query::<CustomerListQuery>(&text);
@@ -72,11 +72,11 @@ pub fn query(bytes: &[u8]) {
 fn read_query<T: DeserializeOwned>(text: &str) {
     if let Err(failure) = query_params::<T>(text) {
         assert_eq!(failure.code, codes::INVALID_REQUEST);
-        is_short(&failure);
+        assert_short(&failure);
     }
 }
 
-/// Idempotency keys and entity tags.
+/// Parses idempotency keys and entity tags.
 pub fn headers(bytes: &[u8]) {
     let mut headers = HeaderMap::new();
     for (name, value) in ["x-idempotency-key", "idempotency-key", "if-match"].into_iter().zip(bytes.split(|b| *b == 0))
@@ -95,18 +95,18 @@ pub fn headers(bytes: &[u8]) {
     let _ = ConditionalKeyRequired::from_headers(&headers);
 }
 
-/// Cursors: one that opens is the very text that was sealed.
+/// Opens a page token. One that is accepted must be exactly the text that the server would issue.
 pub fn cursor(bytes: &[u8]) {
-    static KEY: LazyLock<CursorKey> = LazyLock::new(|| CursorKey::from_env(&settings()).expect("good settings"));
+    static KEY: LazyLock<CursorKey> = LazyLock::new(|| CursorKey::from_env(&settings()).expect("valid settings"));
     let text = String::from_utf8_lossy(bytes);
     if let Ok(position) = KEY.open("list", b"filters", &text) {
         assert_eq!(KEY.seal("list", b"filters", position), text);
     }
 }
 
-/// The credentials, the ids and the trace that a request brings. Nobody is let in who does not know a secret.
+/// Parses the credentials, ids and trace context of a request. Without a valid secret, authentication must fail.
 pub fn caller(bytes: &[u8]) {
-    static AUTH: LazyLock<Auth> = LazyLock::new(|| Auth::from_env(&settings()).expect("good settings"));
+    static AUTH: LazyLock<Auth> = LazyLock::new(|| Auth::from_env(&settings()).expect("valid settings"));
     let mut headers = HeaderMap::new();
     let names = [header::AUTHORIZATION.as_str(), "x-correlation-id", "traceparent", "tracestate", "x-client-address"];
     for (name, value) in names.into_iter().zip(bytes.split(|b| *b == 0)) {
@@ -121,11 +121,11 @@ pub fn caller(bytes: &[u8]) {
     assert!((1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()), "{id}");
 }
 
-/// The function's events. Whatever is an HTTP request gets an answer that every gateway passes on.
+/// Handles an event of the Lambda function. Every event that is an HTTP request must get a valid HTTP response.
 pub fn event(bytes: &[u8]) {
     static FUNCTION: LazyLock<(runtime::Runtime, Orchestrator)> = LazyLock::new(|| {
         let runtime = runtime::Runtime::new().expect("a runtime");
-        let function = Config::from_env(&settings()).and_then(Orchestrator::new).expect("good settings");
+        let function = Config::from_env(&settings()).and_then(Orchestrator::new).expect("valid settings");
         (runtime, function)
     });
     let Ok(event) = serde_json::from_slice::<Value>(bytes) else { return };
@@ -134,26 +134,26 @@ pub fn event(bytes: &[u8]) {
     match block_on(lambda::answer(function, LambdaEvent::new(event, Context::default()))) {
         Ok(answer) => {
             let status = answer["statusCode"].as_u64().expect("a status");
-            // Nothing can be ready or carried out here: nobody else runs.
+            // No other service is running, so nothing can succeed upstream: 503 is allowed, other 5xx are not.
             assert!((200..500).contains(&status) || status == 503, "{answer}");
         }
         Err(error) => assert_eq!(error.error_type, "NotAnHttpRequest"),
     }
 }
 
-/// What the caller is told has an end, whatever was sent.
-fn is_short(failure: &Failure) {
+/// Asserts that the messages to the caller are short, whatever the input.
+fn assert_short(failure: &Failure) {
     let texts = failure.details.iter().flat_map(|detail| [&detail.field, &detail.message]).flatten();
     for text in texts.chain([&failure.message]) {
         assert!(text.chars().count() <= 500, "{text}");
     }
 }
 
-/// Of a service that nobody can call, as nobody knows its secrets, and that can call nobody.
+/// Settings of a service with unknown secrets and unreachable upstreams.
 fn settings() -> Env<'static> {
     Env::new(|name| match name {
-        "JWT_SECRET" => Some("0123456789-a-secret-that-nobody-guesses".to_owned()),
-        "SERVICE_TOKEN" => Some("9876543210-a-token-that-nobody-guesses".to_owned()),
+        "JWT_SECRET" => Some("0123456789-secret-of-the-fuzz-targets".to_owned()),
+        "SERVICE_TOKEN" => Some("9876543210-token-of-the-fuzz-targets".to_owned()),
         "CUSTOMERS_API_BASE" | "ORDERS_API_BASE" => Some("http://127.0.0.1:1".to_owned()),
         _ => None,
     })

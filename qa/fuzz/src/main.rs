@@ -1,4 +1,4 @@
-//! The program that libFuzzer runs: feeds the target that FUZZ_TARGET names. Without one it prints the names of all targets.
+//! libFuzzer program: runs the target named by FUZZ_TARGET, or lists all targets if it is not set.
 
 #![no_main]
 

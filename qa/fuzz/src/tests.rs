@@ -1,4 +1,4 @@
-//! The short way: good input, changed at random from a seed that is printed.
+//! Quick version of the fuzz targets: valid inputs, mutated at random from a seed that is printed.
 
 use std::path::{Path, PathBuf};
 use std::{fs, thread};
@@ -10,9 +10,9 @@ use super::TARGETS;
 
 const ROUNDS: usize = 2_000;
 
-/// What a target begins with.
+/// Returns the valid inputs of a target.
 fn seeds(name: &str) -> Vec<Vec<u8>> {
-    let good: &[&str] = match name {
+    let valid: &[&str] = match name {
         "body" => &[
             r#"{"customer_id":1,"items":[{"product_id":2,"qty":3}],"expected_total_cents":7,"external_reference":"PO-1"}"#,
             r#"{"customer_id":1,"items":[{"product_id":2,"qty":3}],"idempotency_key":"abc-123","correlation_id":"req-789"}"#,
@@ -36,10 +36,10 @@ fn seeds(name: &str) -> Vec<Vec<u8>> {
         "cursor" => &["AAAAAAAAAAEAAAAAAAAAAQAAAAAAAAAAAAAAAAAAAAA"],
         _ => return events(),
     };
-    good.iter().map(|text| text.as_bytes().to_vec()).collect()
+    valid.iter().map(|text| text.as_bytes().to_vec()).collect()
 }
 
-/// The example events of the function.
+/// Returns the example events of the Lambda function.
 fn events() -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../orchestrator/events");
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
@@ -48,8 +48,8 @@ fn events() -> Vec<Vec<u8>> {
     files.iter().map(|path| fs::read(path).unwrap()).collect()
 }
 
-/// A few bytes changed, taken out, doubled, or taken from another input.
-fn changed(seeds: &[Vec<u8>], random: &mut ChaCha12Rng) -> Vec<u8> {
+/// Returns an input with a few bytes changed, removed, repeated, or replaced by bytes of another input.
+fn mutated(seeds: &[Vec<u8>], random: &mut ChaCha12Rng) -> Vec<u8> {
     let mut bytes = seeds[random.random_range(0..seeds.len())].clone();
     for _ in 0..random.random_range(0..8) {
         let at = random.random_range(0..=bytes.len());
@@ -69,13 +69,13 @@ fn changed(seeds: &[Vec<u8>], random: &mut ChaCha12Rng) -> Vec<u8> {
     bytes
 }
 
-/// Shows what a target panicked at.
-struct Shown<'b>(&'b [u8]);
+/// Prints the input of a target that panics.
+struct PrintOnPanic<'b>(&'b [u8]);
 
-impl Drop for Shown<'_> {
+impl Drop for PrintOnPanic<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
-            println!("with: {}", self.0.escape_ascii());
+            println!("input: {}", self.0.escape_ascii());
         }
     }
 }
@@ -85,39 +85,39 @@ fn run(name: &str) {
     println!("seed {seed}");
     let (_, target) = TARGETS.into_iter().find(|(known, _)| *known == name).unwrap();
     let (seeds, mut random) = (seeds(name), ChaCha12Rng::seed_from_u64(seed));
-    let more: Vec<_> = (0..ROUNDS).map(|_| changed(&seeds, &mut random)).collect();
+    let more: Vec<_> = (0..ROUNDS).map(|_| mutated(&seeds, &mut random)).collect();
     for bytes in seeds.iter().chain(&more) {
-        let shown = Shown(bytes);
-        target(shown.0);
+        let input = PrintOnPanic(bytes);
+        target(input.0);
     }
 }
 
 #[test]
-fn any_body_is_taken_or_refused() {
+fn any_body_is_accepted_or_rejected() {
     run("body");
 }
 
 #[test]
-fn any_query_is_taken_or_refused() {
+fn any_query_is_accepted_or_rejected() {
     run("query");
 }
 
 #[test]
-fn any_headers_are_taken_or_refused() {
+fn any_headers_are_accepted_or_rejected() {
     run("headers");
 }
 
 #[test]
-fn any_credentials_are_refused() {
+fn any_credentials_are_rejected() {
     run("caller");
 }
 
 #[test]
-fn any_cursor_is_refused() {
+fn any_cursor_is_rejected() {
     run("cursor");
 }
 
 #[test]
-fn any_event_is_answered_or_no_request() {
+fn any_event_gets_a_response_or_is_not_http() {
     run("event");
 }

@@ -1,4 +1,4 @@
-//! The database server of a run: started, killed, started again on the same data.
+//! Database server of a run, which can be killed and restarted on the same data.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use crate::process::{self, Program as Executable};
 
 const NAME: &str = "backoffice";
 
-/// A server that loses nothing that was committed.
+/// Database server with full durability.
 pub struct Database {
     program: Program,
     directory: PathBuf,
@@ -26,18 +26,18 @@ impl Database {
         Self::start_with(program, directory, log, false).await
     }
 
-    /// The same, with the binary log that an installation of this engine has: see [`Launch::binary_log`].
-    pub async fn start_as_installed(program: Program, directory: &Path, log: Log) -> Result<Self> {
+    /// Like [`Self::start`], with the engine's default for the binary log: see [`Launch::binary_log`].
+    pub async fn start_with_binary_log(program: Program, directory: &Path, log: Log) -> Result<Self> {
         Self::start_with(program, directory, log, true).await
     }
 
     async fn start_with(program: Program, directory: &Path, log: Log, binary_log: bool) -> Result<Self> {
         let mut database = Self { program, directory: directory.join("data"), log, binary_log, server: None };
-        database.start_again().await.map(|()| database)
+        database.restart().await.map(|()| database)
     }
 
-    /// Starts the server on the data that it left, and returns when it accepts connections.
-    pub async fn start_again(&mut self) -> Result<()> {
+    /// Starts the server on its existing data, and returns when it accepts connections.
+    pub async fn restart(&mut self) -> Result<()> {
         let (program, directory, log) = (self.program.clone(), self.directory.clone(), self.log.clone());
         let binary_log = self.binary_log;
         let start = move || {
@@ -48,12 +48,12 @@ impl Database {
         Ok(())
     }
 
-    /// Migrates the database and inserts the first rows, with the program `db`.
+    /// Migrates and seeds the database with the program `db`.
     pub async fn prepare(&self, directory: &Path) -> Result<()> {
-        let port = self.port().context("the database server does not run")?;
+        let port = self.port().context("the database server is not running")?;
         let log = Log::create(directory, "db")?;
         for arguments in [&["migrate", "up"][..], &["seed"]] {
-            let mut program = Executable::beside_this("db", log.clone())?;
+            let mut program = Executable::sibling("db", log.clone())?;
             program.arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
             program.environment = vec![("DATABASE_URL".to_owned(), Self::url(port))];
             program.run().await?;
@@ -61,7 +61,10 @@ impl Database {
         Ok(())
     }
 
-    /// Kills the server with SIGKILL and waits for its end; an error where it had ended before.
+    /// Kills the server with SIGKILL and waits for its exit.
+    ///
+    /// # Errors
+    /// If the server has already exited.
     pub async fn kill(&mut self) -> Result<()> {
         if let Some(server) = &self.server {
             process::send(Signal::SIGKILL, server.pid())?;
@@ -69,19 +72,19 @@ impl Database {
         self.stop().await
     }
 
-    /// Ends the server in order and waits for its end.
+    /// Stops the server gracefully and waits for its exit.
     pub async fn stop(&mut self) -> Result<()> {
         let server = self.server.take();
-        spawn_blocking(|| drop(server)).await.context("the database server does not end")
+        spawn_blocking(|| drop(server)).await.context("the database server does not stop")
     }
 
-    /// The port on 127.0.0.1, while it runs.
+    /// The port on 127.0.0.1, or `None` while the server is not running.
     #[must_use]
     pub fn port(&self) -> Option<u16> {
         self.server.as_ref().map(PrivateServer::port)
     }
 
-    /// The URL of the database, reached on this port of 127.0.0.1.
+    /// Returns the URL of the database on this port of 127.0.0.1.
     #[must_use]
     pub fn url(port: u16) -> String {
         format!("mysql://root@127.0.0.1:{port}/{NAME}")

@@ -1,6 +1,6 @@
-//! Runs the real system: its programs as processes, its database server, its secrets.
+//! Test harness that runs the real system: its programs as processes, its database server, its secrets.
 //!
-//! Used by `cargo xtask`, `qa/faults` and `qa/bench`, which say what runs and what happens to it.
+//! Used by `cargo xtask`, `qa/faults` and `qa/bench`, which decide which processes run and when.
 
 mod database;
 mod probe;

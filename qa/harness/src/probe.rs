@@ -1,4 +1,4 @@
-//! Readiness of a service.
+//! Readiness probe of a service.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,11 +8,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The status of `GET /ready`, over a new connection each time; `None` without an answer.
+/// Returns the status of `GET /ready` over a new connection, or `None` without a response.
 pub async fn ready_status(address: SocketAddr) -> Option<u16> {
-    timeout(ANSWER_WITHIN, status_line(address)).await.ok()?.ok().flatten()
+    timeout(RESPONSE_TIMEOUT, status_line(address)).await.ok()?.ok().flatten()
 }
 
 async fn status_line(address: SocketAddr) -> io::Result<Option<u16>> {
@@ -31,7 +31,7 @@ mod tests {
 
     use super::*;
 
-    async fn status_of(answer: &'static [u8]) -> Option<u16> {
+    async fn status_of(response: &'static [u8]) -> Option<u16> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let server = async {
@@ -39,13 +39,13 @@ mod tests {
             let mut request = [0; 4];
             stream.read_exact(&mut request).await.unwrap();
             assert_eq!(&request, b"GET ");
-            stream.write_all(answer).await.unwrap();
+            stream.write_all(response).await.unwrap();
         };
         tokio::join!(ready_status(address), server).0
     }
 
     #[tokio::test]
-    async fn reads_the_status_of_an_answer() {
+    async fn status_of_the_response_is_returned() {
         assert_eq!(status_of(b"HTTP/1.1 200 OK\r\n\r\n").await, Some(200));
         assert_eq!(status_of(b"HTTP/1.1 503 Service Unavailable\r\n\r\n").await, Some(503));
         assert_eq!(status_of(b"SSH-2.0-OpenSSH_9.2\r\n").await, None);

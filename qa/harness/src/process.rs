@@ -1,6 +1,6 @@
-//! A program of the system as a process that is started, killed, stopped and continued.
+//! Programs of the system as processes that can be started, killed, paused and resumed.
 //!
-//! It ends with this process, however this one ends: see `private_server::supervisor`.
+//! A process stops when this one exits, even if this one is killed: see `private_server::supervisor`.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -19,27 +19,30 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-const LISTENS_WITHIN: Duration = Duration::from_secs(30);
-/// A service drains for 3 s here at most, and the orchestrator finishes its requests within 28 s.
-const STOPPED_WITHIN: Duration = Duration::from_secs(36);
+const LISTEN_TIMEOUT: Duration = Duration::from_secs(30);
+/// In the harness a service drains for at most 3 s, and the orchestrator finishes its requests within 28 s.
+const STOP_TIMEOUT: Duration = Duration::from_secs(36);
 
-/// A program and its environment.
+/// Program to run, with its arguments and environment.
 #[derive(Clone)]
 pub struct Program {
     /// The path of the executable.
     pub path: PathBuf,
-    /// Its arguments.
+    /// The command-line arguments.
     pub arguments: Vec<String>,
-    /// Added to the environment of this process.
+    /// Variables added to the environment of this process.
     pub environment: Vec<(String, String)>,
-    /// Where it writes.
+    /// Destination of its output.
     pub log: Log,
 }
 
 impl Program {
-    /// A program that was built beside this one; an error where there is none of this name.
-    pub fn beside_this(name: &str, log: Log) -> Result<Self> {
-        let this = std::env::current_exe().context("cannot tell where this program is")?;
+    /// Returns the program of this name in the directory of the current executable.
+    ///
+    /// # Errors
+    /// If it does not exist.
+    pub fn sibling(name: &str, log: Log) -> Result<Self> {
+        let this = std::env::current_exe().context("cannot find the path of this program")?;
         let path = this.parent().unwrap_or(Path::new(".")).join(name);
         if !path.is_file() {
             bail!("{} is missing: `cargo xtask` builds it", path.display());
@@ -47,48 +50,51 @@ impl Program {
         Ok(Self { path, arguments: Vec::new(), environment: Vec::new(), log })
     }
 
-    /// Starts it, and returns at once.
+    /// Starts the program and returns at once.
     pub async fn start(self) -> Result<Process> {
         let mut command = Command::new(self.path);
         command.args(self.arguments).envs(self.environment);
         Process::spawn(command, Stdio::null(), self.log).await
     }
 
-    /// Runs it to its end, which has to be a successful one.
+    /// Runs the program until it exits.
+    ///
+    /// # Errors
+    /// If it cannot be started or does not exit with 0.
     pub async fn run(self) -> Result<()> {
         let shown = self.path.display().to_string();
         let status = self.start().await?.wait().await?;
         if !status.success() {
-            bail!("{shown} failed ({status}): its log says why");
+            bail!("{shown} failed ({status}): see its log");
         }
         Ok(())
     }
 
-    /// Starts it, and returns with its address once it says where it listens.
+    /// Starts the program, and returns it with its address once it logs that it is listening.
     pub async fn serve(mut self) -> Result<(Process, SocketAddr)> {
         let shown = self.path.display().to_string();
         let ((sender, mut addresses), log) = (unbounded_channel(), self.log);
         self.log = Log::new(move |line| {
-            // The receiver is gone after the first one.
+            // The receiver is gone after the first address.
             let _ = listening(line).map(|address| sender.send(address));
             log.line(line);
         });
         let process = self.start().await?;
-        match timeout(LISTENS_WITHIN, addresses.recv()).await {
+        match timeout(LISTEN_TIMEOUT, addresses.recv()).await {
             Ok(Some(address)) => Ok((process, address)),
-            _ => bail!("{shown} does not say where it listens: its log may say why"),
+            _ => bail!("{shown} does not log the address that it listens on: see its log"),
         }
     }
 }
 
-/// A running program. Dropping it asks it to end, and returns without waiting.
+/// Running program. Dropping it requests termination and returns without waiting.
 pub struct Process {
     child: Supervised,
     ended: watch::Receiver<Option<ExitStatus>>,
 }
 
 impl Process {
-    /// Starts a command whose output goes to `log`. Its end is reported after its last line. `lease` stays open until
+    /// Starts a command whose output goes to `log`. Its exit is reported after its last line. `lease` stays open until
     /// then: see `private_server::claim`.
     pub async fn spawn(command: Command, lease: Stdio, log: Log) -> Result<Self> {
         let (sender, ended) = watch::channel(None);
@@ -107,7 +113,7 @@ impl Process {
         Ok(Self { child, ended })
     }
 
-    /// Starts a command that writes where this process writes.
+    /// Starts a command with the standard output and error of this process.
     pub fn attach(command: &Command) -> Result<Self> {
         let (sender, ended) = watch::channel(None);
         let child = Supervised::attach(command, move |status| {
@@ -117,7 +123,7 @@ impl Process {
         Ok(Self { child, ended })
     }
 
-    /// Waits for its end.
+    /// Waits for the exit.
     pub fn wait(&self) -> impl Future<Output = Result<ExitStatus>> + Send + use<> {
         let mut ended = self.ended.clone();
         async move {
@@ -126,23 +132,29 @@ impl Process {
         }
     }
 
-    /// Asks it to end (SIGTERM) and returns at once. A second call kills it.
+    /// Sends SIGTERM and returns at once. A second call sends SIGKILL.
     pub fn signal_end(&mut self) {
         self.child.signal_end();
     }
 
-    /// Sends a signal to the program alone; an error where it has ended.
+    /// Sends a signal to the program alone.
+    ///
+    /// # Errors
+    /// If the program has exited.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         send(signal, self.child.pid())
     }
 
-    /// Kills it with SIGKILL and waits for its end; an error where it had ended before.
+    /// Kills the program with SIGKILL and waits for its exit.
+    ///
+    /// # Errors
+    /// If the program has already exited.
     pub async fn kill(self) -> Result<()> {
         self.signal(Signal::SIGKILL)?;
         self.wait().await.map(drop)
     }
 
-    /// The program's own process.
+    /// The process id of the program.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.pid()
@@ -154,25 +166,28 @@ impl Process {
         self.child.group()
     }
 
-    /// How it ended, once it has.
+    /// The exit status, or `None` while the program runs.
     #[must_use]
-    pub fn end(&self) -> Option<ExitStatus> {
+    pub fn exit_status(&self) -> Option<ExitStatus> {
         *self.ended.borrow()
     }
 
-    /// Ends it in order, and kills it when that takes too long. Gives how it ended, where that is known.
+    /// Stops the program gracefully, and kills it if that takes too long. Returns the exit status if it is known.
     pub async fn stop(mut self) -> Option<ExitStatus> {
-        // Only a thread that panics is not joined.
-        spawn_blocking(move || self.child.stop(STOPPED_WITHIN)).await.ok().flatten()
+        // Joining fails only if the thread panics.
+        spawn_blocking(move || self.child.stop(STOP_TIMEOUT)).await.ok().flatten()
     }
 }
 
-/// Sends a signal to a process; an error where there is none.
+/// Sends a signal to a process.
+///
+/// # Errors
+/// If there is no such process.
 pub(crate) fn send(signal: Signal, pid: u32) -> Result<()> {
     kill(Pid::from_raw(pid.try_into()?), signal).with_context(|| format!("cannot send {signal} to process {pid}"))
 }
 
-/// The address in the line of JSON with which a service says that it listens.
+/// Returns the address in the JSON log line of a service that starts to listen.
 fn listening(line: &str) -> Option<SocketAddr> {
     let line: Value = serde_json::from_str(line).ok()?;
     line["message"].as_str()?.ends_with(" is listening").then(|| line["address"].as_str()?.parse().ok())?
@@ -183,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_address_is_found_in_the_line_that_tells_it() {
+    fn address_is_parsed_from_the_listening_log_line() {
         let line = r#"{"level":"INFO","message":"orders is listening","address":"127.0.0.1:4711","target":"service"}"#;
         assert_eq!(listening(line), Some(SocketAddr::from(([127, 0, 0, 1], 4711))));
         assert_eq!(listening(r#"{"message":"stopping"}"#), None);

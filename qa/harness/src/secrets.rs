@@ -1,30 +1,30 @@
-//! Credentials of clients and services: random, one set for each run.
+//! Random credentials of clients and services, one set per run.
 
 use std::net::Ipv4Addr;
 
 use rand::distr::{Alphanumeric, SampleString};
 
-/// The secrets of a run.
+/// Secrets of a run.
 pub struct Secrets {
-    /// The operator's name.
+    /// The admin's username.
     pub admin_user: String,
-    /// The operator's password.
+    /// The admin's password.
     pub admin_password: String,
-    /// The token that services share.
+    /// The shared token of the services.
     pub service_token: String,
     jwt_secret: String,
 }
 
 impl Secrets {
-    /// Secrets that nobody else has.
+    /// Generates random secrets.
     #[must_use]
     pub fn random() -> Self {
         let random = || Alphanumeric.sample_string(&mut rand::rng(), 48);
-        let admin_user = "stage".to_owned();
+        let admin_user = "harness".to_owned();
         Self { admin_user, admin_password: random(), service_token: random(), jwt_secret: random() }
     }
 
-    /// The settings that every service of a run has.
+    /// Returns the settings common to all services of a run.
     #[must_use]
     pub fn settings(&self) -> Vec<(String, String)> {
         let settings = [

@@ -1,6 +1,6 @@
 //! The three services.
 
-/// A service, which is a program of the same name.
+/// Service, which is a program of the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Service {
     /// The Customers API.
@@ -12,10 +12,10 @@ pub enum Service {
 }
 
 impl Service {
-    /// All of them, in the order in which they start.
+    /// All services, in start order.
     pub const ALL: [Self; 3] = [Self::Customers, Self::Orders, Self::Orchestrator];
 
-    /// The name of its program.
+    /// The name of the program.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -25,7 +25,7 @@ impl Service {
         }
     }
 
-    /// The name of a setting that each service has: `ORDERS_PORT` for `PORT`.
+    /// Returns the per-service name of a setting: `ORDERS_PORT` for `PORT`.
     #[must_use]
     pub fn variable(self, setting: &str) -> String {
         format!("{}_{setting}", self.name().to_uppercase())

@@ -1,8 +1,8 @@
-//! Who owns a directory, and what is left of the owner before.
+//! Exclusive ownership of a directory, and the wait for child processes of its previous owner.
 //!
-//! Two lock files tell the two questions apart. `owner.lock` is held by the owner alone, so a live owner is told from a
-//! dead one. `children.lock` is handed on to every child (a *lease*), so that the next owner can wait until
-//! the last child of a killed owner has ended. The kernel drops a lock with its last holder: no lock is ever stale.
+//! There are two lock files. `owner.lock` is held by the owner alone and shows whether the owner is alive. `children.lock`
+//! is inherited by every child (a *lease*), so that the next owner can wait for the last child of a killed owner. The
+//! kernel releases a lock when its last holder exits, so no lock is ever stale.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -10,9 +10,9 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// The right to use a directory. It ends when it is dropped or its process ends.
+/// Exclusive claim on a directory, released on drop or when the process exits.
 #[derive(Debug)]
 pub struct Claim {
     owner: File,
@@ -20,7 +20,7 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// Claims `directory`, which is created when missing; `None` when a live process owns it.
+    /// Claims `directory` and creates it if it does not exist. Returns `None` if a live process owns it.
     pub fn take(directory: &Path) -> io::Result<Option<Self>> {
         fs::create_dir_all(directory)?;
         let owner = lock_file(directory, "owner.lock")?;
@@ -36,19 +36,20 @@ impl Claim {
         lock_file(directory, "owner.lock")?.lock()
     }
 
-    /// Waits until the children of earlier owners have ended; false when some are left after `patience`.
-    pub fn wait_for_leftovers(&self, patience: Duration) -> io::Result<bool> {
-        let deadline = Instant::now() + patience;
+    /// Waits until the children of earlier owners have exited. Returns false if some are still running after `max_wait`.
+    pub fn wait_for_leftovers(&self, max_wait: Duration) -> io::Result<bool> {
+        let deadline = Instant::now() + max_wait;
         while !try_lock(&self.children)? {
             if Instant::now() >= deadline {
                 return Ok(false);
             }
-            thread::sleep(LOOK_EVERY);
+            thread::sleep(POLL_INTERVAL);
         }
         Ok(true)
     }
 
-    /// What a child holds so that the next owner can wait for its end. Only after [`Self::wait_for_leftovers`].
+    /// Returns a file for a child to keep open, so that the next owner can wait for the child's exit. Call it only after
+    /// [`Self::wait_for_leftovers`] has returned true.
     pub fn lease(&self) -> io::Result<File> {
         self.children.try_clone()
     }
@@ -56,7 +57,7 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        // Closing is not enough: a child that another thread starts right now has a copy until it becomes its program.
+        // Closing is not enough: a child that another thread is starting has a copy of the descriptor until its exec.
         let _ = self.owner.unlock();
     }
 }
@@ -80,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_directory_has_one_owner_at_a_time() {
+    fn directory_has_one_owner_at_a_time() {
         let directory = tempfile::tempdir().unwrap();
         let first = Claim::take(directory.path()).unwrap();
         assert!(first.is_some());
@@ -90,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_owner_waits_for_the_children_of_the_one_before() {
+    fn next_owner_waits_for_children_of_the_previous_owner() {
         let directory = tempfile::tempdir().unwrap();
         let first = Claim::take(directory.path()).unwrap().unwrap();
         assert!(first.wait_for_leftovers(Duration::ZERO).unwrap());

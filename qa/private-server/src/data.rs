@@ -1,7 +1,7 @@
-//! The data directory of a private server: where it is, and how it is made. Running a server on it is not done here.
+//! Data directory of a private server: its location and initialization.
 //!
-//! A directory is made under another name and renamed when complete, so that a run that was killed half way leaves
-//! nothing that looks like data.
+//! A directory is initialized under another name and renamed when complete, so that an interrupted initialization is
+//! never mistaken for data.
 
 use std::ffi::OsString;
 use std::fs;
@@ -17,7 +17,7 @@ use crate::server::{Durability, Error};
 
 const INCOMPLETE: &str = "incomplete";
 
-/// The options of a start, also of the one that makes the data directory.
+/// Server options for a durability, used both to initialize the data directory and to run the server.
 pub(crate) fn durability_options(engine: Engine, durability: Durability) -> &'static [&'static str] {
     match (durability, engine) {
         (Durability::Durable, _) => &[],
@@ -33,7 +33,7 @@ pub(crate) fn durability_options(engine: Engine, durability: Durability) -> &'st
     }
 }
 
-/// Makes the data directory below `directory` unless it is there, and returns its path.
+/// Initializes the data directory below `directory` unless it exists, and returns its path.
 pub(crate) fn prepare(
     program: &Program,
     directory: &Path,
@@ -53,7 +53,7 @@ pub(crate) fn prepare(
     }
     remove_folder(&incomplete)?;
     let mut command = initializer(program, directory)?;
-    // It reads nothing. What counts is that the next owner waits for its end.
+    // The command reads nothing. It holds the lease so that the next owner waits for its exit.
     command.stdin(claim.lease().map_err(|e| Error::io(directory, e))?);
     let output = command.args(durability_options(program.engine, durability)).output();
     let output = output.map_err(|e| Error::io(Path::new(command.get_program()), e))?;
@@ -65,7 +65,7 @@ pub(crate) fn prepare(
     Ok(data)
 }
 
-/// Removes what [`prepare`] has made, of whatever engine.
+/// Removes the data directories of both engines, also an incomplete one.
 pub(crate) fn remove(directory: &Path) -> Result<(), Error> {
     let names = [&*name(Engine::MariaDb), &*name(Engine::MySql), INCOMPLETE];
     names.into_iter().try_for_each(|name| remove_folder(&directory.join(name)))
@@ -88,25 +88,26 @@ fn initializer(program: &Program, directory: &Path) -> Result<Command, Error> {
         command.arg("--initialize-insecure").arg(option("--datadir=", &directory.join(INCOMPLETE)));
         return Ok(command);
     };
-    let mut command = with_own_temporary_directory(installer, directory)?;
+    let mut command = with_private_temp_directory(installer, directory)?;
     command
         .args(["--auth-root-authentication-method=normal", "--skip-test-db"])
-        // The installer is a script that breaks at spaces in a path, so it never sees one. With a user it would call
-        // chown, which is not needed.
+        // The installer is a script that breaks on spaces in a path, so the path is relative. Given a user, it would
+        // call chown, which is not needed.
         .arg(format!("--datadir=./{INCOMPLETE}"))
         .current_dir(directory);
     Ok(command)
 }
 
-/// The command of a server with the options that all of them have.
+/// Returns a server command with the options common to all servers.
 pub(crate) fn server(program: &Path, directory: &Path) -> Result<Command, Error> {
-    let mut command = with_own_temporary_directory(program, directory)?;
+    let mut command = with_private_temp_directory(program, directory)?;
     command.args(geteuid().is_root().then_some("--user=root"));
     Ok(command)
 }
 
-/// Every server empties its directory for temporary tables when it starts, also of the tables of others.
-fn with_own_temporary_directory(program: &Path, directory: &Path) -> Result<Command, Error> {
+/// Returns a command with its own TMPDIR: a starting server deletes all temporary tables there, also those of other
+/// servers.
+fn with_private_temp_directory(program: &Path, directory: &Path) -> Result<Command, Error> {
     let temporary = directory.join("tmp");
     fs::create_dir_all(&temporary).map_err(|e| Error::io(&temporary, e))?;
     let mut command = Command::new(program);
@@ -114,7 +115,7 @@ fn with_own_temporary_directory(program: &Path, directory: &Path) -> Result<Comm
     Ok(command)
 }
 
-/// `--name=` followed by a path, whatever bytes the path has.
+/// Returns `--name=` followed by a path, which may contain any bytes.
 pub(crate) fn option(name: &str, path: &Path) -> OsString {
     let mut option = OsString::from(name);
     option.push(path);

@@ -1,4 +1,4 @@
-//! The output of a process: passed on line by line, with the last lines kept for messages.
+//! Output of a process: forwarded line by line, with the last lines kept for error messages.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -11,7 +11,7 @@ use crate::supervisor::Output;
 
 const KEPT_LINES: usize = 500;
 
-/// A log, shared by all processes that write to it one after the other.
+/// Log shared by successive processes.
 #[derive(Clone)]
 pub struct Log {
     sink: Arc<dyn Fn(&str) + Send + Sync>,
@@ -19,20 +19,20 @@ pub struct Log {
 }
 
 impl Log {
-    /// A log that passes each line to `sink`, from threads.
+    /// Creates a log that passes each line to `sink`, from several threads.
     #[must_use]
     pub fn new(sink: impl Fn(&str) + Send + Sync + 'static) -> Self {
         Self { sink: Arc::new(sink), kept: Arc::default() }
     }
 
-    /// A new file `name.log`.
+    /// Creates a log that writes to a new file `name.log`.
     pub fn create(directory: &Path, name: &str) -> io::Result<Self> {
         let file = File::create(directory.join(format!("{name}.log")))?;
-        // A full disk must not end a run: lines that cannot be written are lost.
+        // A full disk must not abort a run: lines that cannot be written are dropped.
         Ok(Self::new(move |line| drop(writeln!(&file, "{line}"))))
     }
 
-    /// Appends the lines of `output` from a thread; calls `on_end` after the last one.
+    /// Appends the lines of `output` on a new thread, and calls `on_end` after the last one.
     pub fn read(self, mut output: Output, on_end: impl FnOnce() + Send + 'static) {
         thread::spawn(move || {
             let mut bytes = Vec::new();
@@ -55,7 +55,7 @@ impl Log {
         (self.sink)(line);
     }
 
-    /// The last lines, at most this many and at most 500, oldest first.
+    /// Returns the last lines, oldest first: at most `lines`, and at most 500.
     #[must_use]
     pub fn tail(&self, lines: usize) -> String {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_tail_has_the_last_lines() {
+    fn tail_returns_the_last_lines() {
         let log = Log::new(|_| ());
         assert_eq!(log.tail(5), "(no output)");
         for number in 0..2 * KEPT_LINES {

@@ -1,19 +1,22 @@
-//! Ports of this machine for servers that are restarted on them.
+//! Free ports for servers that keep their port across restarts.
 
 use std::io::{Error, Result};
 use std::net::{Ipv4Addr, TcpListener};
 
-/// Below those that Linux gives to connections: while the server of a port restarts, no connection takes it.
+/// Below Linux's ephemeral range, so that no outgoing connection takes a port while its server restarts.
 const FIRST: u16 = 20_000;
 const END: u16 = 30_000;
-/// Those who look at the same time begin at one of these many places.
-const PLACES: u16 = 100;
+/// Number of search offsets. Concurrent processes start at different ones, so that they rarely collide.
+const OFFSETS: u16 = 100;
 
-/// So many ports of 127.0.0.1 on which nobody listens now; an error where there are too few.
+/// Returns `count` ports of 127.0.0.1 without a listener.
+///
+/// # Errors
+/// If too few ports are free.
 pub fn free_ports(count: usize) -> Result<Vec<u16>> {
-    let place = u16::try_from(std::process::id() % u32::from(PLACES)).unwrap_or_default();
-    let begin = FIRST + place * ((END - FIRST) / PLACES);
-    // All are open at once, so that they differ.
+    let offset = u16::try_from(std::process::id() % u32::from(OFFSETS)).unwrap_or_default();
+    let begin = FIRST + offset * ((END - FIRST) / OFFSETS);
+    // All listeners are open at once, so that the ports differ.
     let open = (begin..END).chain(FIRST..begin).filter_map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok());
     let open: Vec<_> = open.take(count).collect();
     if open.len() < count {
@@ -29,9 +32,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ports_differ_and_leave_out_those_that_are_taken() {
+    fn ports_are_distinct_and_not_in_use() {
         let first = free_ports(1).unwrap()[0];
-        // If this fails, somebody else has just taken it.
+        // If this fails, another process has taken the port in between.
         let _taken = TcpListener::bind((Ipv4Addr::LOCALHOST, first));
         let ports = free_ports(20).unwrap();
         assert_eq!(BTreeSet::from_iter(&ports).len(), 20);

@@ -1,11 +1,11 @@
-//! The search for a server program, and how to install one.
+//! Search for a database server program, and the command that installs one.
 
 use std::env;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Where servers are put that are not on everybody's PATH.
+/// Usual server directories that may not be on PATH.
 const MORE_DIRECTORIES: [&str; 8] = [
     "/usr/sbin",
     "/usr/libexec",
@@ -17,7 +17,7 @@ const MORE_DIRECTORIES: [&str; 8] = [
     "/opt/homebrew/opt/mysql/bin",
 ];
 
-/// The two kinds of server, which differ in how a data directory is made and in a few options.
+/// Database engine. The two differ in how a data directory is initialized and in a few options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
     /// MariaDB.
@@ -35,24 +35,24 @@ impl fmt::Display for Engine {
     }
 }
 
-/// A server program on this machine, with everything it needs to make a data directory.
+/// Installed server program, with everything that it needs to initialize a data directory.
 #[derive(Clone, Debug)]
 pub struct Program {
     pub(crate) server: PathBuf,
     pub(crate) engine: Engine,
     version: String,
-    /// MariaDB needs a second program to make a data directory.
+    /// MariaDB's second program, which initializes data directories.
     pub(crate) installer: Option<PathBuf>,
 }
 
 impl Program {
-    /// The first complete server on PATH or in the usual places, MariaDB before MySQL.
+    /// Returns the first complete server on PATH or in the usual directories, MariaDB before MySQL.
     #[must_use]
     pub fn find() -> Option<Self> {
         ["mariadbd", "mysqld"].into_iter().flat_map(candidates).find_map(|path| Self::at(&path))
     }
 
-    /// The server at this path, which needs no usual name. `None` when it is no complete server.
+    /// Returns the server at this path, whatever its file name, or `None` if it is not a complete server.
     #[must_use]
     pub fn at(path: &Path) -> Option<Self> {
         let output = Command::new(path).args(["--no-defaults", "--version"]).output().ok()?;
@@ -67,13 +67,13 @@ impl Program {
         Some(Self { server: path.to_owned(), engine, version, installer })
     }
 
-    /// Which kind of server it is.
+    /// The engine.
     #[must_use]
     pub fn engine(&self) -> Engine {
         self.engine
     }
 
-    /// Its version, as `10.11.11`.
+    /// The version, for example `10.11.11`.
     #[must_use]
     pub fn version(&self) -> &str {
         &self.version
@@ -87,7 +87,7 @@ impl fmt::Display for Program {
     }
 }
 
-/// The programs of this name on the PATH and in the usual places.
+/// Returns the programs of this name on PATH and in the usual directories.
 fn candidates(name: &str) -> impl Iterator<Item = PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let on_path = Vec::from_iter(env::split_paths(&path).filter(|directory| directory.is_absolute()));
@@ -95,7 +95,7 @@ fn candidates(name: &str) -> impl Iterator<Item = PathBuf> {
     directories.map(move |directory| directory.join(name)).filter(|path| path.is_file())
 }
 
-/// Reads `/usr/sbin/mysqld  Ver 8.4.3 for Linux on x86_64 (MySQL Community Server - GPL)` and its MariaDB sister.
+/// Parses `/usr/sbin/mysqld  Ver 8.4.3 for Linux on x86_64 (MySQL Community Server - GPL)` and MariaDB's equivalent.
 fn parse_version(text: &str) -> Option<(Engine, String)> {
     let (_, rest) = text.split_once("Ver ")?;
     let full = rest.split_whitespace().next()?;
@@ -104,7 +104,7 @@ fn parse_version(text: &str) -> Option<(Engine, String)> {
     Some((engine, number.to_owned()))
 }
 
-/// Packages with a suitable server, by package manager. Those that start no service are preferred.
+/// Returns the install commands for a suitable server, by package manager. Packages that start no service are preferred.
 #[must_use]
 pub fn install_command() -> &'static str {
     if cfg!(target_os = "macos") {
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tells_mariadb_from_mysql_by_the_version_line() {
+    fn engine_and_version_are_parsed_from_the_version_line() {
         let mariadb = "/usr/sbin/mysqld  Ver 10.11.14-MariaDB-0+deb12u2 for debian-linux-gnu";
         let mysql = "mysqld  Ver 8.4.3 for Linux on x86_64 (MySQL Community Server - GPL)";
         let expected = (Engine::MariaDb, "10.11.14".to_owned());

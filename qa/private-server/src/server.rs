@@ -1,4 +1,4 @@
-//! The life of a private server: start, ready, end.
+//! Lifecycle of a private server: start, readiness, stop.
 
 use std::fs;
 use std::io::{self, Read};
@@ -18,49 +18,49 @@ use crate::log::Log;
 use crate::program::{Engine, Program};
 use crate::supervisor::{PATIENCE, Supervised};
 
-/// Recovery after a hard end takes the longest.
-const READY_WITHIN: Duration = Duration::from_secs(120);
-const STOPPED_WITHIN: Duration = Duration::from_secs(60);
-const GREETING_WITHIN: Duration = Duration::from_secs(10);
+/// Long enough for crash recovery.
+const READY_TIMEOUT: Duration = Duration::from_secs(120);
+const STOP_TIMEOUT: Duration = Duration::from_secs(60);
+const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Printed by every MySQL and MariaDB server once it accepts connections.
+/// Logged by every MySQL and MariaDB server once it accepts connections.
 const READY: &str = "ready for connections";
-/// The lines of its log in the error of a server that does not start.
+/// Number of log lines in the error about a failed start.
 const TAIL: usize = 15;
 
 const PID_FILE: &str = "server.pid";
 
-/// Between the choice of a free port and its use somebody else may take it.
+/// Another process may take a free port between its choice and its use.
 const PORT_ATTEMPTS: u32 = 5;
 
-/// What a crash of the machine may cost.
+/// What a crash of the machine may lose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// Nothing that was committed.
+    /// Nothing that is committed.
     Durable,
-    /// Everything: nothing is ever flushed to the disk. Many times faster, for tests.
+    /// Everything: nothing is flushed to disk. Many times faster; for tests.
     Relaxed,
 }
 
-/// Why a private server could not be started.
+/// Error from starting a private server.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A live process runs a server on this directory.
-    #[error("{} is in use by another process that is still running: end that one first", .0.display())]
+    /// A live process owns the directory.
+    #[error("{} is in use by another running process: stop that process first", .0.display())]
     InUse(PathBuf),
-    /// A server of an earlier owner does not end: the claimed directory, and the file with the server's process id.
-    #[error("a server of an earlier run still uses {directory}: end the process named in {pid_file}",
+    /// The server of an earlier owner does not stop: the claimed directory, and the file with the server's process id.
+    #[error("a server from an earlier run still uses {directory}: stop the process whose id is in {pid_file}",
         directory = .0.display(), pid_file = .1.display())]
-    Leftover(PathBuf, PathBuf),
-    /// The data in a directory was made by the other kind of server than the one that would run now.
-    #[error("the data in {directory} was made by {1}, but the server on this machine is {2}: install {1}, or remove that \
+    StillRunning(PathBuf, PathBuf),
+    /// The data in the directory belongs to the other engine: its engine, then the engine of the installed server.
+    #[error("the data in {directory} was created by {1}, but the server on this machine is {2}: install {1}, or remove that \
         directory", directory = .0.display())]
     OtherEngine(PathBuf, Engine, Engine),
-    /// A program could not make the data directory, with its output.
-    #[error("{program} could not make a data directory:\n{1}{way}", program = .0.display(), way = way_out(.1))]
+    /// A program failed to initialize the data directory: the program and its output.
+    #[error("{program} failed to initialize a data directory:\n{1}{hint}", program = .0.display(), hint = hint(.1))]
     Initialize(PathBuf, String),
-    /// The server ended, or was not ready in time.
-    #[error("{program} did not start:\n{log}{}", way_out(.log))]
+    /// The server exited, or was not ready in time.
+    #[error("{program} did not start:\n{log}{}", hint(.log))]
     NotReady {
         /// The server.
         program: String,
@@ -72,12 +72,12 @@ pub enum Error {
     Io(PathBuf, #[source] io::Error),
 }
 
-/// What to do where the server may not do what every server does. AppArmor profiles of packages are the usual reason.
-fn way_out(log: &str) -> &'static str {
+/// Returns advice if the system denied the server a permission, usually by a package's AppArmor profile.
+fn hint(log: &str) -> &'static str {
     let forbidden = ["Permission denied", "Operation not permitted", "Errcode: 13", "error number 13", "OS errno 13"];
     if forbidden.iter().any(|words| log.contains(words)) {
-        "\nThis system forbids it what it needs; a security profile for this program (AppArmor, SELinux) may be the reason. \
-         Set DATABASE_URL to use a server that runs already"
+        "\nThe system denied a permission; a security profile for this program (AppArmor, SELinux) may be the reason. Set \
+         DATABASE_URL to use a server that is already running"
     } else {
         ""
     }
@@ -89,7 +89,7 @@ impl Error {
     }
 }
 
-/// How to start a server.
+/// Builder for a private server.
 pub struct Launch<'a> {
     program: &'a Program,
     directory: PathBuf,
@@ -101,7 +101,7 @@ pub struct Launch<'a> {
 }
 
 impl<'a> Launch<'a> {
-    /// A server on `directory`, which is created when missing and then belongs to the server alone.
+    /// Creates a launch on `directory`, which is created if it does not exist and is used by this server alone.
     #[must_use]
     pub fn new(program: &'a Program, directory: &Path, durability: Durability) -> Self {
         Self {
@@ -115,30 +115,30 @@ impl<'a> Launch<'a> {
         }
     }
 
-    /// Also creates an empty database of this name unless it is there. Letters, digits and underscores only.
+    /// Creates an empty database of this name unless it exists. Letters, digits and underscores only.
     #[must_use]
     pub fn database(mut self, name: &str) -> Self {
         self.database = Some(name.to_owned());
         self
     }
 
-    /// Leaves the binary log as this engine's installations have it: MySQL writes one and syncs it with each commit,
-    /// MariaDB writes none. Without this nothing is replicated from here, so there is none.
+    /// Uses the engine's default for the binary log: MySQL writes one and syncs it with each commit, MariaDB writes none.
+    /// By default there is no binary log, since nothing replicates from this server.
     #[must_use]
     pub fn binary_log(mut self) -> Self {
         self.binary_log = true;
         self
     }
 
-    /// Passes on every line of the server's log.
+    /// Forwards every line of the server's log.
     #[must_use]
     pub fn log(mut self, log: Log) -> Self {
         self.log = log;
         self
     }
 
-    /// Calls `hook` whenever a server process has ended and its last line was passed on, also when it was asked to end
-    /// or did not come up. It is called from a thread.
+    /// Calls `hook` on another thread whenever a server process has exited and its last line was forwarded, also after a
+    /// requested stop or a failed start.
     #[must_use]
     pub fn on_end(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
         self.on_end = Arc::new(hook);
@@ -148,7 +148,7 @@ impl<'a> Launch<'a> {
     /// Starts the server and returns when it accepts connections.
     ///
     /// # Errors
-    /// See [`Error`]; nothing runs after an error.
+    /// See [`Error`]. No process is left running.
     pub fn start(self) -> Result<PrivateServer, Error> {
         let claim = claim(&self.directory)?;
         let directory = fs::canonicalize(&self.directory).map_err(|e| Error::io(&self.directory, e))?;
@@ -159,7 +159,7 @@ impl<'a> Launch<'a> {
             let port = listener.map_err(|e| Error::io(Path::new("127.0.0.1"), e))?.port();
             match self.run(&self.command(&directory, &data, port)?, port, &claim) {
                 Ok(child) => return Ok(PrivateServer { child, port, _claim: claim }),
-                // Both engines say it in these words.
+                // Both engines log these words.
                 Err(Error::NotReady { log, .. }) if log.contains("Bind on TCP/IP port") && attempt < PORT_ATTEMPTS => {
                     attempt += 1;
                 }
@@ -174,7 +174,7 @@ impl<'a> Launch<'a> {
         command
             .arg(data::option("--datadir=", data))
             .arg(data::option("--pid-file=", &directory.join(PID_FILE)))
-            // Relative to the data directory: an absolute path would often be longer than a socket's may be.
+            // Relative to the data directory: an absolute path is often longer than the limit for socket paths.
             .arg("--socket=server.sock")
             .arg("--bind-address=127.0.0.1")
             .arg(format!("--port={port}"))
@@ -182,8 +182,8 @@ impl<'a> Launch<'a> {
             .arg("--max-connections=500")
             .args(data::durability_options(engine, self.durability));
         if engine == Engine::MySql {
-            // The X protocol would listen on a second port; packages build in a directory for imports and exports that
-            // need not exist.
+            // The X protocol would listen on a second port. The import and export directory that packages compile in
+            // may not exist.
             command.args(["--mysqlx=OFF", "--secure-file-priv=NULL"]);
             command.arg(if self.binary_log { "--sync-binlog=1" } else { "--skip-log-bin" });
         }
@@ -195,14 +195,14 @@ impl<'a> Launch<'a> {
         Ok(command)
     }
 
-    /// Runs the server until it is ready. An error leaves nothing running.
+    /// Starts the server and waits until it is ready. After an error, no process is left running.
     fn run(&self, command: &Command, port: u16, claim: &Claim) -> Result<Supervised, Error> {
         let io = |e| Error::io(&self.program.server, e);
         let lease = claim.lease().map_err(io)?;
         let (mut child, output) = Supervised::spawn(command, lease, |_| ()).map_err(io)?;
         let (sender, ready) = channel();
         let (end_sender, log, on_end) = (sender.clone(), self.log.clone(), Arc::clone(&self.on_end));
-        // Only the first message is waited for.
+        // Only the first message is received.
         let log = Log::new(move |line| {
             log.line(line);
             if line.contains(READY) {
@@ -213,41 +213,41 @@ impl<'a> Launch<'a> {
             let _ = end_sender.send(false);
             on_end();
         });
-        if ready.recv_timeout(READY_WITHIN) == Ok(true) && greets((Ipv4Addr::LOCALHOST, port)) {
+        if ready.recv_timeout(READY_TIMEOUT) == Ok(true) && greets((Ipv4Addr::LOCALHOST, port)) {
             return Ok(child);
         }
-        child.stop(STOPPED_WITHIN);
+        child.stop(STOP_TIMEOUT);
         Err(Error::NotReady { program: self.program.to_string(), log: log.tail(TAIL) })
     }
 }
 
-/// A running server that only this process uses. Dropping it ends it gracefully and waits for its end.
+/// Running server that only this process uses. Dropping it stops the server gracefully and waits for its exit.
 pub struct PrivateServer {
     child: Supervised,
     port: u16,
-    // Dropped last: the directory is free only when the server has ended.
+    // Dropped last: the directory is released only after the server has stopped.
     _claim: Claim,
 }
 
 impl PrivateServer {
-    /// Starts a server on `directory` and returns when it accepts connections. [`Launch`] has more to choose.
+    /// Starts a server on `directory` and returns when it accepts connections. [`Launch`] has more options.
     ///
     /// # Errors
-    /// See [`Error`]; nothing runs after an error.
+    /// See [`Error`]. No process is left running.
     pub fn start(program: &Program, directory: &Path, durability: Durability) -> Result<Self, Error> {
         Launch::new(program, directory, durability).start()
     }
 
-    /// Throws away the data in `directory`, after the end of a server that a killed owner left there.
+    /// Deletes the data in `directory`, after stopping a server that a killed owner left running there.
     ///
     /// # Errors
-    /// When a live process uses the directory, or the data cannot be removed.
+    /// If a live process uses the directory, or the data cannot be removed.
     pub fn erase(directory: &Path) -> Result<(), Error> {
         let _claim = claim(directory)?;
         data::remove(directory)
     }
 
-    /// The URL of a database on this server; it need not exist.
+    /// Returns the URL of a database on this server, which need not exist.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
         format!("mysql://root@127.0.0.1:{}/{database}", self.port)
@@ -259,7 +259,7 @@ impl PrivateServer {
         self.port
     }
 
-    /// The process id of the server itself.
+    /// The process id of the server.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.pid()
@@ -274,7 +274,7 @@ impl PrivateServer {
 
 impl Drop for PrivateServer {
     fn drop(&mut self) {
-        self.child.stop(STOPPED_WITHIN);
+        self.child.stop(STOP_TIMEOUT);
     }
 }
 
@@ -284,19 +284,20 @@ fn claim(directory: &Path) -> Result<Claim, Error> {
     if claim.wait_for_leftovers(Duration::ZERO).map_err(io)? {
         return Ok(claim);
     }
-    // Its supervisor is ending it already, unless that was killed as well.
+    // The server's supervisor is already stopping it, unless the supervisor was killed as well.
     let pid_file = directory.join(PID_FILE);
     if let Some(pid) = server_process(&pid_file) {
-        // It may have ended in between.
+        // The server may have exited in between.
         let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
     }
     if claim.wait_for_leftovers(PATIENCE * 2).map_err(io)? {
         return Ok(claim);
     }
-    Err(Error::Leftover(directory.to_owned(), pid_file))
+    Err(Error::StillRunning(directory.to_owned(), pid_file))
 }
 
-/// The process in a server's pid file, if that process has this pid file among its arguments: ids are used again.
+/// Returns the process id in a server's pid file, if that process has the pid file among its arguments. Otherwise the
+/// id was reused by another process.
 fn server_process(pid_file: &Path) -> Option<i32> {
     let pid: i32 = fs::read_to_string(pid_file).ok()?.trim().parse().ok()?;
     let arguments = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
@@ -304,12 +305,12 @@ fn server_process(pid_file: &Path) -> Option<i32> {
     arguments.split(|byte| *byte == 0).any(|argument| argument == wanted.as_encoded_bytes()).then_some(pid)
 }
 
-/// Whether a server of protocol version 10 greets at an address: a header of 4 bytes, then the version.
+/// Returns whether a server at the address sends a handshake of protocol version 10: a header of 4 bytes, then the version.
 #[must_use]
 pub fn greets(address: impl ToSocketAddrs) -> bool {
     let greeting = TcpStream::connect(address).and_then(|mut stream| {
         let mut start = [0; 5];
-        stream.set_read_timeout(Some(GREETING_WITHIN))?;
+        stream.set_read_timeout(Some(GREETING_TIMEOUT))?;
         stream.read_exact(&mut start).map(|()| start[4])
     });
     greeting.is_ok_and(|version| version == 10)
@@ -320,7 +321,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_that_the_system_forbids_names_the_way_out() {
+    fn error_about_a_denied_permission_has_a_hint() {
         let message = |log: &str| Error::NotReady { program: "MySQL".to_owned(), log: log.to_owned() }.to_string();
         let denied = "mysqld: Can't create file '/x/ib.log' (OS errno 13 - Permission denied)";
         assert!(message(denied).contains("DATABASE_URL"));

@@ -1,8 +1,8 @@
-//! Child processes that end with their owner, however the owner ends.
+//! Child processes that stop when their owner exits, even if the owner is killed.
 //!
-//! A child runs under a small `sh` script in a process group of its own. The script's input is a pipe that only the owner
-//! holds: it closes with the owner, even at SIGKILL, and the script ends the child. PR_SET_PDEATHSIG does not replace it: it
-//! needs unsafe code, fires at the end of a thread, and sends one signal only.
+//! A child runs under a small `sh` script in a separate process group. The script's input is a pipe that only the owner
+//! holds: it closes when the owner exits, even by SIGKILL, and then the script stops the child. PR_SET_PDEATHSIG is no
+//! replacement: it needs unsafe code, fires at the end of a thread, and sends one signal only.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
@@ -11,13 +11,13 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
-/// Arguments: seconds of patience after the owner's end, then the command.
+/// Arguments: the grace period in seconds after the owner's exit, then the command.
 ///
-/// The child prints its process id and becomes the command, with the lease as descriptor 4. The watcher sends TERM at the
-/// first line or at the end of its input, and KILL at the second line or after the patience. The last TERM to the group
-/// ends the watcher and its `sleep`.
+/// The child prints its process id and execs the command, with the lease as descriptor 4. The watcher sends TERM at the
+/// first line or at end of input, and KILL at the second line or after the grace period. The last TERM to the group stops
+/// the watcher and its `sleep`.
 const SCRIPT: &str = r#"
-patience=$1
+grace=$1
 shift
 exec 3<&0 4>&2 </dev/null 2>/dev/null
 sh -c 'echo $$; exec "$@"' sh "$@" 3<&- 2>&1 &
@@ -25,7 +25,7 @@ child=$!
 (
     read -r _ <&3
     kill -TERM "$child"
-    read -r _ <&3 || sleep "$patience"
+    read -r _ <&3 || sleep "$grace"
     kill -KILL "$child"
 ) >/dev/null &
 exec 3<&-
@@ -36,10 +36,10 @@ kill -TERM 0
 exit "$status"
 "#;
 
-/// The same for a child with the owner's terminal. Signals go to the whole group, since the command may start others; the
-/// watcher and the script ignore their own TERM.
+/// The same for a child with the owner's terminal. Signals go to the whole group, since the command may start other
+/// processes; the watcher and the script ignore their own TERM.
 const ATTACHED_SCRIPT: &str = r#"
-patience=$1
+grace=$1
 shift
 exec 3<&0 4>&2 </dev/null 2>/dev/null
 "$@" 3<&- 2>&4 4>&- &
@@ -50,7 +50,7 @@ exec 4>&-
     read -r _ <&3
     trap '' TERM
     kill -TERM 0
-    read -r _ <&3 || sleep "$patience"
+    read -r _ <&3 || sleep "$grace"
     kill -KILL 0
 ) &
 watcher=$!
@@ -64,18 +64,19 @@ kill -TERM 0
 exit "$status"
 "#;
 
-/// How long a child may take to end after its owner's end.
+/// Grace period of a child after its owner's exit.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Standard output and standard error of a supervised child.
 pub type Output = BufReader<ChildStdout>;
 
-/// A running child. Dropping it asks the child to end and returns without waiting.
+/// Running child process. Dropping it requests the child's termination and returns without waiting.
 #[derive(Debug)]
 pub struct Supervised {
     pid: u32,
     group: u32,
-    orders: ChildStdin,
+    /// Each line written here asks the script for a signal.
+    commands: ChildStdin,
     exit: Receiver<ExitStatus>,
 }
 
@@ -83,45 +84,45 @@ impl Supervised {
     /// Starts `command` and returns it with its output. Arguments, environment and working directory are kept, the
     /// standard streams are replaced.
     ///
-    /// `lease` stays open as long as anything of the child lives: see [`crate::claim`]. `on_exit` is called once, from a
-    /// thread, after the end of the child.
+    /// `lease` stays open while any process of the child's group runs: see [`crate::claim`]. `on_exit` is called once, on
+    /// another thread, after the child has exited.
     ///
     /// # Errors
-    /// When the shell cannot be started. A command that does not exist is a child that exits with 127.
+    /// If the shell cannot be started. A command that does not exist results in a child that exits with 127.
     pub fn spawn(
         command: &Command,
         lease: impl Into<Stdio>,
         on_exit: impl FnOnce(ExitStatus) + Send + 'static,
     ) -> io::Result<(Self, Output)> {
-        let mut shell = under(SCRIPT, command);
+        let mut shell = shell(SCRIPT, command);
         let mut supervisor = shell.stdout(Stdio::piped()).stderr(lease).spawn()?;
-        // The lease must not stay open here as well.
+        // The command holds a copy of the lease, which must not stay open in this process.
         drop(shell);
         let stdout = supervisor.stdout.take().ok_or_else(|| io::Error::other("the supervisor has no output"))?;
-        let mut child = Self::of(supervisor, on_exit)?;
+        let mut child = Self::from_supervisor(supervisor, on_exit)?;
         let mut output = BufReader::new(stdout);
         child.pid = read_pid(&mut output)?;
         Ok((child, output))
     }
 
-    /// Starts `command` with nothing to read and with the owner's standard output and error. [`Self::pid`] is that of the
-    /// supervisor, signals go to all that the command has started, and there is no lease.
+    /// Starts `command` with empty input and the owner's standard output and error. [`Self::pid`] is that of the
+    /// supervisor, signals go to all processes that the command has started, and there is no lease.
     pub fn attach(command: &Command, on_exit: impl FnOnce(ExitStatus) + Send + 'static) -> io::Result<Self> {
-        Self::of(under(ATTACHED_SCRIPT, command).spawn()?, on_exit)
+        Self::from_supervisor(shell(ATTACHED_SCRIPT, command).spawn()?, on_exit)
     }
 
-    fn of(mut supervisor: Child, on_exit: impl FnOnce(ExitStatus) + Send + 'static) -> io::Result<Self> {
+    fn from_supervisor(mut supervisor: Child, on_exit: impl FnOnce(ExitStatus) + Send + 'static) -> io::Result<Self> {
         let group = supervisor.id();
-        let orders = supervisor.stdin.take().ok_or_else(|| io::Error::other("the supervisor has no input"))?;
+        let commands = supervisor.stdin.take().ok_or_else(|| io::Error::other("the supervisor has no input"))?;
         let (sender, exit) = channel();
         thread::spawn(move || {
             if let Ok(status) = supervisor.wait() {
                 on_exit(status);
-                // The receiver is gone when the owner dropped the child.
+                // The receiver is gone if the owner has dropped the child.
                 let _ = sender.send(status);
             }
         });
-        Ok(Self { pid: group, group, orders, exit })
+        Ok(Self { pid: group, group, commands, exit })
     }
 
     /// The process id of the command.
@@ -136,28 +137,29 @@ impl Supervised {
         self.group
     }
 
-    /// Asks the child to end (SIGTERM) and returns at once. A second call kills it (SIGKILL).
+    /// Sends SIGTERM to the child and returns at once. A second call sends SIGKILL.
     pub fn signal_end(&mut self) {
-        // The pipe is closed after the end of the child.
-        let _ = self.orders.write_all(b"end\n");
+        // Writing fails if the child has exited: then the pipe is closed.
+        let _ = self.commands.write_all(b"end\n");
     }
 
-    /// Waits for the end of the child, at most this long.
-    pub fn wait(&self, patience: Duration) -> Option<ExitStatus> {
-        self.exit.recv_timeout(patience).ok()
+    /// Waits for the child to exit, at most this long.
+    pub fn wait(&self, max_wait: Duration) -> Option<ExitStatus> {
+        self.exit.recv_timeout(max_wait).ok()
     }
 
-    /// Ends the child: SIGTERM, at most `patience`, then SIGKILL. Returns after its end.
-    pub fn stop(&mut self, patience: Duration) -> Option<ExitStatus> {
+    /// Stops the child: SIGTERM, then SIGKILL after `max_wait`. Returns after its exit.
+    pub fn stop(&mut self, max_wait: Duration) -> Option<ExitStatus> {
         self.signal_end();
-        self.wait(patience).or_else(|| {
+        self.wait(max_wait).or_else(|| {
             self.signal_end();
             self.exit.recv().ok()
         })
     }
 }
 
-fn under(script: &str, command: &Command) -> Command {
+/// Returns the command of the shell that supervises `command` by a script.
+fn shell(script: &str, command: &Command) -> Command {
     let mut shell = Command::new("sh");
     shell.args(["-c", script, "sh"]).arg(PATIENCE.as_secs().to_string());
     shell.arg(command.get_program()).args(command.get_args());
@@ -176,7 +178,7 @@ fn under(script: &str, command: &Command) -> Command {
 
 fn read_pid(output: &mut Output) -> io::Result<u32> {
     let mut line = String::new();
-    // A pid is short; a longer line is a message.
+    // A process id is short; a longer line is an error message.
     output.by_ref().take(256).read_line(&mut line)?;
     line.trim().parse().map_err(|_| io::Error::other(format!("cannot start a child: {}", line.trim())))
 }

@@ -1,6 +1,6 @@
-//! Private servers on the server program of this machine. Without one every test fails and says what to install.
+//! Private servers with the server program of this machine. Without one, every test fails with the command that installs it.
 
-#![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a helper of a test fails the test")]
+#![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "helpers fail the test by panicking")]
 
 use std::env;
 use std::fs;
@@ -29,7 +29,7 @@ fn start(directory: &Path) -> PrivateServer {
     Launch::new(&program(), directory, Durability::Relaxed).database("shop").start().unwrap()
 }
 
-/// Logs in as root without a password and chooses a database; gives the server's last packet without its header.
+/// Logs in as root without a password, selects a database, and returns the server's last packet without its header.
 fn log_in(port: u16, database: &str) -> Vec<u8> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
     read_packet(&mut stream);
@@ -42,7 +42,7 @@ fn log_in(port: u16, database: &str) -> Vec<u8> {
     body.extend(b"\0mysql_native_password\0");
     write_packet(&mut stream, 1, &body);
     let answer = read_packet(&mut stream);
-    // 0xfe asks for another kind of password proof; the proof of an empty password is always empty.
+    // 0xfe requests another authentication method; for an empty password, the response is always empty.
     if answer[0] != 0xfe {
         return answer;
     }
@@ -65,7 +65,7 @@ fn read_packet(stream: &mut TcpStream) -> Vec<u8> {
 }
 
 #[test]
-fn a_server_has_its_database_and_refuses_others() {
+fn server_has_its_database_and_rejects_unknown_databases() {
     let directory = tempfile::tempdir().unwrap();
     let server = start(&directory.path().join("with spaces, and 'quotes'"));
     assert_eq!(log_in(server.port(), "shop")[0], 0, "OK packet");
@@ -76,7 +76,7 @@ fn a_server_has_its_database_and_refuses_others() {
 }
 
 #[test]
-fn a_binary_log_is_written_where_it_is_wanted_by_an_engine_that_has_one() {
+fn binary_log_is_written_only_on_request_and_only_by_mysql() {
     let directory = tempfile::tempdir().unwrap();
     let program = program();
     for (name, is_wanted) in [("without", false), ("with", true)] {
@@ -89,14 +89,14 @@ fn a_binary_log_is_written_where_it_is_wanted_by_an_engine_that_has_one() {
 }
 
 #[test]
-fn a_long_directory_is_no_problem_for_the_socket() {
+fn long_directory_path_works() {
     let directory = tempfile::tempdir().unwrap();
     let server = start(&directory.path().join("d".repeat(150)));
     assert_eq!(log_in(server.port(), "")[0], 0, "OK packet");
 }
 
 #[test]
-fn data_stays_and_the_process_ends_when_the_server_is_dropped() {
+fn dropped_server_stops_and_keeps_its_data() {
     let directory = tempfile::tempdir().unwrap();
     let server = start(directory.path());
     let (pid, port) = (server.pid(), server.port());
@@ -109,7 +109,7 @@ fn data_stays_and_the_process_ends_when_the_server_is_dropped() {
 }
 
 #[test]
-fn the_end_of_a_server_is_reported_after_its_last_line() {
+fn server_exit_is_reported_after_its_last_log_line() {
     let directory = tempfile::tempdir().unwrap();
     let (lines, log) = channel();
     let end = lines.clone();
@@ -122,13 +122,13 @@ fn the_end_of_a_server_is_reported_after_its_last_line() {
     send(Signal::SIGTERM, server.pid());
     let seen: Vec<String> =
         iter::from_fn(|| log.recv_timeout(Duration::from_secs(60)).ok()).take_while(|line| line != "the end").collect();
-    // MySQL says one line more.
+    // MySQL logs one more line.
     let mut last = seen.iter().rev().take(2);
     assert!(last.any(|line| line.to_lowercase().contains("shutdown complete")), "{seen:?}");
 }
 
 #[test]
-fn erased_data_is_gone_and_a_new_server_starts() {
+fn erased_data_is_gone_and_new_server_starts() {
     let directory = tempfile::tempdir().unwrap();
     drop(start(directory.path()));
     PrivateServer::erase(directory.path()).unwrap();
@@ -138,7 +138,7 @@ fn erased_data_is_gone_and_a_new_server_starts() {
 }
 
 #[test]
-fn a_directory_in_use_is_refused() {
+fn directory_in_use_is_rejected() {
     let directory = tempfile::tempdir().unwrap();
     let _first = start(directory.path());
     assert!(matches!(PrivateServer::erase(directory.path()), Err(Error::InUse(_))));
@@ -147,7 +147,7 @@ fn a_directory_in_use_is_refused() {
 }
 
 #[test]
-fn a_starting_server_leaves_the_temporary_tables_of_others_alone() {
+fn starting_server_keeps_temporary_tables_of_other_servers() {
     let directory = tempfile::tempdir().unwrap();
     let others = tempfile::Builder::new().prefix("#sql-temptable-").suffix(".MAI").tempfile().unwrap();
     let _server = start(directory.path());
@@ -155,7 +155,7 @@ fn a_starting_server_leaves_the_temporary_tables_of_others_alone() {
 }
 
 #[test]
-fn a_half_made_data_directory_is_made_anew() {
+fn incomplete_data_directory_is_initialized_again() {
     let directory = tempfile::tempdir().unwrap();
     let half = directory.path().join("incomplete/mysql");
     fs::create_dir_all(&half).unwrap();
@@ -165,7 +165,7 @@ fn a_half_made_data_directory_is_made_anew() {
 }
 
 #[test]
-fn a_server_that_cannot_start_shows_its_log() {
+fn failed_start_returns_the_server_log() {
     let directory = tempfile::tempdir().unwrap();
     drop(start(directory.path()));
     let data = ["mariadb", "mysql"].map(|name| directory.path().join(name));
@@ -178,10 +178,10 @@ fn a_server_that_cannot_start_shows_its_log() {
     assert!(log.contains("ibdata1"), "{log}");
 }
 
-/// The variable that makes a test play the owner who is killed.
+/// Environment variable that makes a test process act as the owner to be killed.
 const PLAY_OWNER: &str = "DB_SERVER_TEST_OWNED_DIRECTORY";
 
-/// Starts a server in another process and gives that process and the server's id.
+/// Starts a server in another process, and returns that process and the server's process id.
 fn owner_process(test: &str, directory: &Path) -> (std::process::Child, u32) {
     let mut owner = Command::new(env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture"])
@@ -193,7 +193,7 @@ fn owner_process(test: &str, directory: &Path) -> (std::process::Child, u32) {
     let pid = BufReader::new(owner.stdout.take().unwrap())
         .lines()
         .find_map(|line| line.unwrap().strip_prefix("server ")?.parse().ok())
-        .expect("the owner says its server's process id");
+        .expect("the owner prints its server's process id");
     (owner, pid)
 }
 
@@ -207,12 +207,12 @@ fn play_owner(directory: &Path) -> ! {
 }
 
 #[test]
-fn a_killed_owner_takes_its_server_along() {
+fn server_stops_when_its_owner_is_killed() {
     if let Some(directory) = env::var_os(PLAY_OWNER) {
         play_owner(directory.as_ref());
     }
     let directory = tempfile::tempdir().unwrap();
-    let (mut owner, pid) = owner_process("a_killed_owner_takes_its_server_along", directory.path());
+    let (mut owner, pid) = owner_process("server_stops_when_its_owner_is_killed", directory.path());
     owner.kill().unwrap();
     assert_eq!(owner.wait().unwrap().signal(), Some(9));
 
@@ -221,7 +221,7 @@ fn a_killed_owner_takes_its_server_along() {
     assert!(!runs(pid));
     drop(claim);
 
-    // It was not killed as well: the next start has nothing to recover.
+    // The server was stopped, not killed: the next start has nothing to recover.
     let (lines, log) = channel();
     let program = program();
     let next = Launch::new(&program, directory.path(), Durability::Relaxed)
@@ -233,32 +233,32 @@ fn a_killed_owner_takes_its_server_along() {
 }
 
 #[test]
-fn a_server_whose_owner_and_supervisor_were_killed_is_ended_by_the_next_owner() {
+fn next_owner_stops_a_server_whose_owner_and_supervisor_were_killed() {
     if let Some(directory) = env::var_os(PLAY_OWNER) {
         play_owner(directory.as_ref());
     }
-    let test = "a_server_whose_owner_and_supervisor_were_killed_is_ended_by_the_next_owner";
+    let test = "next_owner_stops_a_server_whose_owner_and_supervisor_were_killed";
     let directory = tempfile::tempdir().unwrap();
     let (mut owner, pid) = owner_process(test, directory.path());
-    // All of the group but the server: the supervisor, and the watcher, which is the supervisor's other child.
+    // The whole group except the server: the supervisor, and the watcher, which is the supervisor's other child.
     for helper in group_of(pid).into_iter().filter(|member| *member != pid) {
         send(Signal::SIGKILL, helper);
     }
     owner.kill().unwrap();
     owner.wait().unwrap();
-    assert!(runs(pid), "the server is alone now");
+    assert!(runs(pid), "the server runs without owner and supervisor");
 
     let next = start(directory.path());
     assert_ne!(next.pid(), pid);
     assert!(!runs(pid));
 }
 
-/// A process that has ended but was not collected yet has no command line.
+/// Returns whether a process runs. A zombie has no command line.
 fn runs(pid: u32) -> bool {
     fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|arguments| !arguments.is_empty())
 }
 
-/// Every process in the group of `pid`.
+/// Returns every process in the group of `pid`.
 fn group_of(pid: u32) -> Vec<u32> {
     group_with_id(group_id(pid).unwrap())
 }
@@ -269,7 +269,7 @@ fn group_id(pid: u32) -> Option<u32> {
     stat.rsplit_once(')')?.1.split_whitespace().nth(2)?.parse().ok()
 }
 
-/// Every process in a group, but for those that ended and were not collected yet.
+/// Returns every process in a group except zombies.
 fn group_with_id(group: u32) -> Vec<u32> {
     fs::read_dir("/proc")
         .unwrap()
@@ -279,7 +279,7 @@ fn group_with_id(group: u32) -> Vec<u32> {
 }
 
 #[test]
-fn a_child_that_ignores_sigterm_is_killed_after_the_patience() {
+fn child_that_ignores_sigterm_is_killed_after_the_max_wait() {
     let directory = tempfile::tempdir().unwrap();
     let claim = Claim::take(directory.path()).unwrap().unwrap();
     let mut command = Command::new("sh");
@@ -301,11 +301,11 @@ fn a_child_that_ignores_sigterm_is_killed_after_the_patience() {
 }
 
 #[test]
-fn a_child_keeps_its_environment_and_its_exit_status() {
+fn child_keeps_its_environment_and_exit_status() {
     let directory = tempfile::tempdir().unwrap();
     let claim = Claim::take(directory.path()).unwrap().unwrap();
     let mut command = Command::new("sh");
-    command.args(["-c", r#"echo "$PATH_OF_IT"; echo "$1" >&2; exit 7"#, "sh", "a 'b' $c"]).env("PATH_OF_IT", "x  y");
+    command.args(["-c", r#"echo "$TEST_VALUE"; echo "$1" >&2; exit 7"#, "sh", "a 'b' $c"]).env("TEST_VALUE", "x  y");
     let (child, mut output) = Supervised::spawn(&command, claim.lease().unwrap(), |_| ()).unwrap();
     let mut text = String::new();
     output.read_to_string(&mut text).unwrap();
@@ -314,7 +314,7 @@ fn a_child_keeps_its_environment_and_its_exit_status() {
     assert_eq!(status.code(), Some(7));
 }
 
-/// Starts a shell that starts another program, and returns it with that program's id.
+/// Starts a shell that starts another program, and returns the shell with that program's process id.
 fn attached_family(directory: &Path) -> (Supervised, u32) {
     let file = directory.join("pid");
     let mut command = Command::new("sh");
@@ -324,9 +324,9 @@ fn attached_family(directory: &Path) -> (Supervised, u32) {
     (child, fs::read_to_string(file).unwrap().trim().parse().unwrap())
 }
 
-fn eventually(is_so: impl Fn() -> bool) -> bool {
+fn eventually(condition: impl Fn() -> bool) -> bool {
     (0..1000).any(|_| {
-        is_so() || {
+        condition() || {
             thread::sleep(Duration::from_millis(20));
             false
         }
@@ -338,7 +338,7 @@ fn send(signal: Signal, pid: u32) {
 }
 
 #[test]
-fn an_attached_command_ends_with_all_that_it_started() {
+fn attached_command_stops_with_all_its_descendants() {
     let directory = tempfile::tempdir().unwrap();
     let (mut child, grandchild) = attached_family(directory.path());
     child.signal_end();
@@ -346,7 +346,7 @@ fn an_attached_command_ends_with_all_that_it_started() {
 }
 
 #[test]
-fn an_attached_command_ends_with_its_owner() {
+fn attached_command_stops_with_its_owner() {
     let directory = tempfile::tempdir().unwrap();
     let (child, grandchild) = attached_family(directory.path());
     drop(child);
@@ -354,7 +354,7 @@ fn an_attached_command_ends_with_its_owner() {
 }
 
 #[test]
-fn an_attached_command_gives_its_exit_status_and_leaves_nothing() {
+fn attached_command_returns_its_exit_status_and_leaves_no_process() {
     let mut command = Command::new("sh");
     command.args(["-c", "exit 7"]);
     let child = Supervised::attach(&command, |_| ()).unwrap();

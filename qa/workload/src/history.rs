@@ -1,72 +1,73 @@
-//! What clients asked for and how it was answered.
+//! History of a load: every request of the clients, with its outcome.
 
 use std::fmt;
 use std::time::Duration;
 
 use client_common::Fault;
 
-use crate::outcome::{Customer, Order, Outcome, Product, Refusal, Seen, Success, is_unknown};
+use crate::outcome::{Customer, ErrorBody, Observed, Order, Outcome, Product, Success, is_unknown};
 use crate::progress::Progress;
 use crate::request::{Caller, Request};
 
-/// Everything that the clients of a load asked for, with all answers.
+/// All operations of a load's clients, with all outcomes.
 #[derive(Debug)]
 pub struct History {
     pub(crate) records: Vec<Record>,
     /// The products as they were created; only the load changes them.
     pub(crate) products: Vec<Product>,
-    /// The principal under which the operator's work is recorded.
+    /// The principal under which the database records the operator's changes.
     pub(crate) operator: String,
-    /// Whether an answer may be a balancer's own.
+    /// Whether a response may come from a load balancer itself.
     pub(crate) behind_balancer: bool,
     pub(crate) progress: Progress,
-    /// Clients that ended before their time, with all they knew.
+    /// Errors of clients that terminated early, whose records are lost.
     pub(crate) lost_clients: Vec<String>,
 }
 
 impl History {
-    /// The figures: answers by operation, retries, outcomes that stayed unknown.
+    /// The counters: responses by operation, retries, unknown outcomes.
     pub fn progress(&self) -> &Progress {
         &self.progress
     }
 
-    /// Number of operations. Each counts once, however often its request was sent.
+    /// Number of operations. An operation counts once, however often its request was sent.
     pub fn operations(&self) -> usize {
         self.records.len()
     }
 
-    /// Number of operations without a definite answer: given up although a retry might have helped, or of unknown outcome.
-    pub fn given_up(&self) -> usize {
-        self.records.iter().filter(|record| record.is_given_up()).count()
+    /// Number of operations without a definite response: abandoned although a retry might have succeeded, or of unknown
+    /// outcome.
+    pub fn abandoned(&self) -> usize {
+        self.records.iter().filter(|record| record.is_abandoned()).count()
     }
 
-    /// Number of requests.
+    /// Number of requests that were sent.
     pub fn requests(&self) -> usize {
         self.records.iter().map(|record| record.sends.len()).sum()
     }
 
-    /// Every request that was sent, with its record.
+    /// Returns every request that was sent, with its record.
     pub(crate) fn sends(&self) -> impl Iterator<Item = (&Record, &Sent)> {
         self.records.iter().flat_map(|record| record.sends.iter().map(move |sent| (record, sent)))
     }
 }
 
-/// One operation: every request that was sent for it, or under its key.
+/// Operation with every request that was sent for it, or under its key.
 #[derive(Debug)]
 pub(crate) struct Record {
     pub(crate) caller: Caller,
     pub(crate) key: Option<String>,
-    /// What was asked for. All but the first were sent under the same key with other content.
+    /// Requests in the order of sending. All but the first have other content under the same key.
     pub(crate) requests: Vec<Request>,
     pub(crate) sends: Vec<Sent>,
 }
 
-/// A request that was sent once.
+/// One attempt to send a request.
 #[derive(Debug)]
 pub(crate) struct Sent {
-    /// Which of the record's requests.
+    /// Index into the record's requests.
     pub(crate) request: usize,
-    /// Which of the senders under one key.
+    /// Number of the sender, among concurrent senders under one key.
     pub(crate) sender: usize,
     /// Since the load started.
     pub(crate) started: Duration,
@@ -75,30 +76,30 @@ pub(crate) struct Sent {
 }
 
 impl Sent {
-    /// Whether it may have been executed.
-    pub(crate) fn may_be_done(&self) -> bool {
+    /// Returns whether the request may have been executed.
+    pub(crate) fn may_have_executed(&self) -> bool {
         self.outcome.is_ok() || is_unknown(&self.outcome)
     }
 
-    /// What a success shows.
-    pub(crate) fn seen(&self) -> Option<&Seen> {
-        self.outcome.as_ref().ok().map(|success| &success.seen)
+    /// Returns the content of a successful response.
+    pub(crate) fn observed(&self) -> Option<&Observed> {
+        self.outcome.as_ref().ok().map(|success| &success.observed)
     }
 
     pub(crate) fn order(&self) -> Option<&Order> {
-        if let Some(Seen::Order(order)) = self.seen() { Some(order) } else { None }
+        if let Some(Observed::Order(order)) = self.observed() { Some(order) } else { None }
     }
 
     pub(crate) fn product(&self) -> Option<&Product> {
-        if let Some(Seen::Product(product)) = self.seen() { Some(product) } else { None }
+        if let Some(Observed::Product(product)) = self.observed() { Some(product) } else { None }
     }
 
     pub(crate) fn customer(&self) -> Option<&Customer> {
-        if let Some(Seen::Customer(customer)) = self.seen() { Some(customer) } else { None }
+        if let Some(Observed::Customer(customer)) = self.observed() { Some(customer) } else { None }
     }
 
-    /// The status and the body of an error answer.
-    pub(crate) fn refusal(&self) -> Option<(u16, &Refusal)> {
+    /// Returns the status and the body of an error response.
+    pub(crate) fn error(&self) -> Option<(u16, &ErrorBody)> {
         let fault = self.outcome.as_ref().err()?;
         Some((fault.status()?, fault.body()?))
     }
@@ -113,12 +114,12 @@ impl Sent {
 }
 
 impl Record {
-    /// What was asked for first.
+    /// The first request.
     pub(crate) fn request(&self) -> &Request {
         &self.requests[0]
     }
 
-    /// Names by which an order in the database is known to come from this record.
+    /// Returns the keys, references and correlation ids by which the database links an order to this record.
     pub(crate) fn names(&self) -> Vec<String> {
         match (self.request(), &self.key) {
             (Request::Create(new), key) => new.external_reference.iter().chain(key).cloned().collect(),
@@ -127,7 +128,7 @@ impl Record {
         }
     }
 
-    /// Requests that succeeded, as far as the client knows.
+    /// Returns the requests that the client knows to have succeeded.
     pub(crate) fn acknowledged(&self) -> impl Iterator<Item = &Sent> {
         self.sends.iter().filter(|sent| sent.outcome.is_ok())
     }
@@ -136,34 +137,34 @@ impl Record {
         self.acknowledged().next().is_some()
     }
 
-    /// Number of requests that may have been executed without the client knowing.
+    /// Number of requests with unknown outcome.
     pub(crate) fn unknown(&self) -> usize {
         self.sends.iter().filter(|sent| is_unknown(&sent.outcome)).count()
     }
 
-    /// How often the operation may have been executed: once for each acknowledged request, and for each of unknown outcome.
-    pub(crate) fn possible(&self) -> std::ops::RangeInclusive<usize> {
+    /// Possible number of executions: one per acknowledged request, plus at most one per request with unknown outcome.
+    pub(crate) fn possible_executions(&self) -> std::ops::RangeInclusive<usize> {
         let least = self.acknowledged().count();
         least..=least + self.unknown()
     }
 
-    /// Whether something may have been done.
-    pub(crate) fn may_be_done(&self) -> bool {
-        self.sends.iter().any(Sent::may_be_done)
+    /// Returns whether the operation may have been executed.
+    pub(crate) fn may_have_executed(&self) -> bool {
+        self.sends.iter().any(Sent::may_have_executed)
     }
 
-    /// Whether the operation ended with its outcome unknown.
+    /// Returns whether the outcome of the operation stayed unknown.
     pub(crate) fn is_unresolved(&self) -> bool {
-        !self.is_acknowledged() && self.sends.last().is_some_and(Sent::may_be_done)
+        !self.is_acknowledged() && self.sends.last().is_some_and(Sent::may_have_executed)
     }
 
-    /// Whether one of its requests never got a definite answer.
-    fn is_given_up(&self) -> bool {
-        let mut pursuits = self.sends.chunk_by(|one, next| (one.request, one.sender) == (next.request, next.sender));
-        pursuits.any(|sends| sends.last().is_some_and(|last| last.outcome.as_ref().is_err_and(Fault::may_pass)))
+    /// Returns whether one of the requests never got a definite response.
+    fn is_abandoned(&self) -> bool {
+        let mut series = self.sends.chunk_by(|one, next| (one.request, one.sender) == (next.request, next.sender));
+        series.any(|sends| sends.last().is_some_and(|last| last.outcome.as_ref().is_err_and(Fault::may_pass)))
     }
 
-    /// Drops the bodies, unless two of one sender should be equal and are not.
+    /// Drops the bodies, unless two responses to one sender differ although they must be equal.
     pub(crate) fn without_equal_bodies(mut self) -> Self {
         let bodies =
             || self.acknowledged().flat_map(|sent| sent.outcome.iter().map(|success| (sent.sender, &success.body)));
@@ -174,7 +175,7 @@ impl Record {
     }
 }
 
-/// The operation and its key, as a finding names it.
+/// The operation and its key, for findings.
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (operation, caller) = (self.request().call().operation, self.caller);

@@ -1,15 +1,15 @@
-//! Clients that use the running system as good clients do: they retry under the same key until they have a definite answer.
-//! They keep every request with its answer, and [`History::verify`] checks afterwards that all answers were true.
+//! Load generator whose clients behave as documented: they retry under the same idempotency key until they get a definite
+//! response. They record every request with its response, and [`History::verify`] checks the record against the database.
 //!
-//! Nothing here shares code with a server: what is known of them is their documents.
+//! This crate shares no code with the servers. It knows them only by their OpenAPI documents.
 
-mod answer;
 mod contract;
 mod history;
 mod operations;
 mod outcome;
 mod progress;
 mod request;
+mod response;
 mod run;
 mod session;
 mod shop;
@@ -28,12 +28,12 @@ pub struct Targets {
     pub orders: String,
     /// The base URL of the orchestrator.
     pub orchestrator: String,
-    /// The operator's name.
+    /// The operator's username.
     pub admin_user: String,
     /// The operator's password.
     pub admin_password: String,
-    /// The token that services share.
+    /// The shared token of the services.
     pub service_token: String,
-    /// Whether a balancer in front of the services answers 502, 503 or 504 by itself when no service does.
+    /// Whether a load balancer in front of the services responds with 502, 503 or 504 if no service is available.
     pub behind_balancer: bool,
 }

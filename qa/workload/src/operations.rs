@@ -1,4 +1,4 @@
-//! What a client does: one operation after the other, as its random numbers have it.
+//! Client of a load: random operations, one after the other.
 
 use std::collections::HashMap;
 use std::iter;
@@ -14,19 +14,19 @@ use crate::request::{Caller, Line, NewOrder, Request};
 use crate::session::Session;
 use crate::shop::Shop;
 
-/// Above this number of its own customers, a client deletes one before it creates another.
-const KEPT: usize = 4;
+/// Maximum number of own customers: a client deletes one before it creates another.
+const MAX_OWN_CUSTOMERS: usize = 4;
 
-/// One client. It does one thing at a time, but for two requests under one key.
+/// Client that executes one operation at a time, except for pairs of concurrent requests under one key.
 pub(crate) struct Client {
     session: Arc<Session>,
     shop: Arc<Shop>,
     rng: ChaCha8Rng,
-    /// Begins every name that this client gives.
+    /// Prefix of every name that this client generates.
     name: String,
-    names: u64,
+    name_count: u64,
     records: Vec<Record>,
-    /// The prices in cents of the latest orders, by product.
+    /// Prices in cents that the latest orders had, by product.
     prices: HashMap<i64, i64>,
     /// Customers that only this client changes.
     own_customers: Vec<Customer>,
@@ -39,20 +39,20 @@ impl Client {
         rng.set_stream(number as u64);
         let prices = shop.products.iter().map(|product| (product.id, product.price_cents)).collect();
         let (name, records, own_customers) = (format!("{run}-{number}"), Vec::new(), Vec::new());
-        Self { session, shop, rng, name, names: 0, records, prices, own_customers, deleted_customer: None }
+        Self { session, shop, rng, name, name_count: 0, records, prices, own_customers, deleted_customer: None }
     }
 
-    /// Works until the load is stopping, ends what it began, and returns its records.
+    /// Executes operations until the load stops, finishes the last one, and returns the records.
     pub(crate) async fn run(mut self) -> Vec<Record> {
         while !self.session.stopping.load(Ordering::Relaxed) {
-            self.work().await;
+            self.execute_random_operation().await;
         }
         self.records
     }
 
-    async fn work(&mut self) {
+    async fn execute_random_operation(&mut self) {
         match self.rng.random_range(0..100) {
-            // A service's order may be left to expire.
+            // Some orders of services are left to expire.
             0..16 => _ = self.create(true).await,
             16..22 => _ = self.create(false).await,
             22..26 => {
@@ -75,7 +75,7 @@ impl Client {
             85..87 => self.set_stock().await,
             87..89 => _ = self.view_product().await,
             89..92 => self.view_a_recent_order().await,
-            _ => self.care_for_customers().await,
+            _ => self.change_own_customers().await,
         }
     }
 
@@ -83,7 +83,7 @@ impl Client {
         let caller = if keyed { self.caller() } else { Caller::Operator };
         let mut new = self.new_order_with_a_reference();
         if self.chance(10) {
-            // At the prices that this client was shown last.
+            // The total at the prices that this client saw last.
             let costs = new.items.iter().map(|line| Some(self.prices.get(&line.product_id)? * line.qty));
             new.expected_total_cents = costs.sum();
         }
@@ -107,33 +107,36 @@ impl Client {
         self.change(caller, request).await;
     }
 
-    /// Confirms under a key, and cancels mostly so.
+    /// Confirms an order under a key, or cancels it, usually under a key.
     async fn change(&mut self, caller: Caller, request: Request) {
         let keyed = matches!(request, Request::Confirm { .. }) || self.chance(70);
         let key = keyed.then(|| self.new_name());
         self.execute_as(caller, key, vec![request]).await;
     }
 
-    /// Sends a second request with other content under the same key, whatever the outcome of the first.
+    /// Sends a request, then a second one with other content under the same key, whatever the outcome of the first.
     async fn reuse_a_key(&mut self, caller: Caller, first: NewOrder, request: fn(NewOrder) -> Request) {
-        let (key, second) = (self.new_name(), other(&first));
+        let (key, second) = (self.new_name(), with_other_content(&first));
         self.execute_as(caller, Some(key), vec![request(first), request(second)]).await;
     }
 
-    /// Half of the time with other content.
+    /// Sends two concurrent requests under one key, half of the time with different content.
     async fn create_and_confirm_twice_at_once(&mut self) {
         let (key, first) = (self.new_name(), self.new_order());
-        let second = self.chance(50).then(|| other(&first));
+        let second = self.chance(50).then(|| with_other_content(&first));
         let requests: Vec<_> = iter::once(first).chain(second).map(Request::CreateAndConfirm).collect();
         let last = requests.len() - 1;
         let mut record = Record { caller: Caller::Service, key: Some(key), requests, sends: Vec::new() };
         self.session.progress().in_flight += 1;
-        let both = tokio::join!(self.session.pursue(&record, 0, 0), self.session.pursue(&record, last, 1));
+        let both = tokio::join!(
+            self.session.send_with_retries(&record, 0, 0),
+            self.session.send_with_retries(&record, last, 1)
+        );
         record.sends = both.0.into_iter().chain(both.1).collect();
-        self.keep(record);
+        self.store(record);
     }
 
-    /// By its id, or by its reference in the list.
+    /// Fetches an order by its id, or searches for its reference in the list.
     async fn view_a_recent_order(&mut self) {
         let Some(Order { id: order, external_reference, .. }) = self.shop.recent_order(&mut self.rng) else { return };
         let request = match external_reference.filter(|_| self.chance(40)) {
@@ -147,7 +150,7 @@ impl Client {
         NewOrder { external_reference: Some(self.new_name()), ..self.new_order() }
     }
 
-    /// One line, or two products in either order, now and then one product on two lines.
+    /// Generates an order of one or two lines. Two lines may have any order of products, and occasionally the same product.
     fn new_order(&mut self) -> NewOrder {
         let deleted = self.deleted_customer.filter(|_| self.rng.random_ratio(2, 100));
         let customer_id = deleted.unwrap_or_else(|| self.shop.customer(&mut self.rng));
@@ -159,22 +162,23 @@ impl Client {
         NewOrder { customer_id, items, external_reference: None, expected_total_cents: None }
     }
 
-    /// Half of the time under If-Match.
+    /// Sets a price, half of the time with If-Match.
     async fn set_price(&mut self) {
         let price_cents = self.rng.random_range(500..5_000);
-        let seen = if self.chance(50) { self.view_product().await } else { None };
-        let product = seen.map_or_else(|| self.shop.product(&mut self.rng), |seen| seen.id);
-        self.execute(Request::SetPrice { product, price_cents, if_match: seen.map(|seen| seen.version) }).await;
+        let observed = if self.chance(50) { self.view_product().await } else { None };
+        let product = observed.map_or_else(|| self.shop.product(&mut self.rng), |observed| observed.id);
+        self.execute(Request::SetPrice { product, price_cents, if_match: observed.map(|observed| observed.version) })
+            .await;
     }
 
-    /// Always under If-Match.
+    /// Sets a stock, always with If-Match.
     async fn set_stock(&mut self) {
-        let Some(seen) = self.view_product().await else { return };
-        let stock = seen.stock.saturating_add(self.rng.random_range(-5..=20)).max(0);
-        self.execute(Request::SetStock { seen, stock }).await;
+        let Some(observed) = self.view_product().await else { return };
+        let stock = observed.stock.saturating_add(self.rng.random_range(-5..=20)).max(0);
+        self.execute(Request::SetStock { observed, stock }).await;
     }
 
-    /// Mostly a delivery of what is scarce, and never enough of it.
+    /// Adjusts a stock: usually a small delivery of a scarce product, which never makes it plentiful.
     async fn adjust_stock(&mut self) {
         let (product_id, delta) = if self.chance(75) {
             (self.shop.scarce_product(&mut self.rng), self.rng.random_range(1..=4))
@@ -190,18 +194,18 @@ impl Client {
         self.execute(Request::ViewProduct { product }).await.sends.last().and_then(Sent::product).copied()
     }
 
-    /// Each client has a few customers of its own, which no other client changes.
-    async fn care_for_customers(&mut self) {
-        let (kept, what) = (self.own_customers.len(), self.rng.random_range(0..10));
+    /// Creates, changes, reads or deletes one of this client's customers, which no other client changes.
+    async fn change_own_customers(&mut self) {
+        let (count, choice) = (self.own_customers.len(), self.rng.random_range(0..10));
         let name = self.new_name();
         let email = format!("{name}@example.com");
-        if kept == 0 || kept < KEPT && what < 3 {
-            let created = shown(self.execute(Request::CreateCustomer { name, email }).await);
+        if count == 0 || count < MAX_OWN_CUSTOMERS && choice < 3 {
+            let created = customer_of(self.execute(Request::CreateCustomer { name, email }).await);
             return self.own_customers.extend(created);
         }
-        let one = self.rng.random_range(0..kept);
+        let one = self.rng.random_range(0..count);
         let Customer { id, version, email: known, .. } = self.own_customers[one].clone();
-        match what {
+        match choice {
             0..5 => {
                 self.own_customers.swap_remove(one);
                 if self.execute(Request::DeleteCustomer { id }).await.is_acknowledged() {
@@ -211,42 +215,43 @@ impl Client {
             5..7 => {
                 let if_match = self.chance(50).then_some(version);
                 let record = self.execute(Request::UpdateCustomer { id, name, email, if_match }).await;
-                match (shown(record), record.unknown()) {
-                    (Some(seen), _) => self.own_customers[one] = seen,
+                match (customer_of(record), record.unknown()) {
+                    (Some(observed), _) => self.own_customers[one] = observed,
                     (None, 0) => {}
-                    // It may change at any time from now on: no answer about it could be verified.
+                    // The change may still be executed at any time, so later responses about it could not be verified.
                     (None, _) => _ = self.own_customers.swap_remove(one),
                 }
             }
             7..8 => _ = self.execute(Request::FindCustomer { id, email: known }).await,
             _ => {
-                // Now and then one that was deleted.
+                // Occasionally a deleted one.
                 let deleted = self.deleted_customer.filter(|_| self.rng.random_ratio(20, 100));
                 self.execute(Request::ViewCustomer { id: deleted.unwrap_or(id) }).await;
             }
         }
     }
 
-    /// Executes one request of the operator's without a key.
+    /// Executes one request as the operator, without a key.
     async fn execute(&mut self, request: Request) -> &Record {
         self.execute_as(Caller::Operator, None, vec![request]).await
     }
 
-    /// Sends the requests in turn under one key. Now and then, a single request that succeeded is sent again.
+    /// Sends the requests in turn under one key. A single request that succeeded is occasionally sent again.
     async fn execute_as(&mut self, caller: Caller, key: Option<String>, requests: Vec<Request>) -> &Record {
         self.session.progress().in_flight += 1;
         let mut record = Record { caller, key, requests, sends: Vec::new() };
         for request in 0..record.requests.len() {
-            record.sends.extend(self.session.pursue(&record, request, request).await);
+            record.sends.extend(self.session.send_with_retries(&record, request, request).await);
         }
         let repeatable = record.key.is_some() && record.requests.len() == 1;
         if repeatable && record.sends.last().is_some_and(|sent| sent.outcome.is_ok()) && self.chance(25) {
-            record.sends.extend(self.session.pursue(&record, 0, 0).await);
+            record.sends.extend(self.session.send_with_retries(&record, 0, 0).await);
         }
-        self.keep(record)
+        self.store(record)
     }
 
-    fn keep(&mut self, record: Record) -> &Record {
+    /// Updates counters and shared data, and stores the record.
+    fn store(&mut self, record: Record) -> &Record {
         let mut progress = self.session.progress();
         progress.in_flight -= 1;
         progress.operations += 1;
@@ -267,10 +272,10 @@ impl Client {
         if self.chance(50) { Caller::Operator } else { Caller::Service }
     }
 
-    /// A name that is given once.
+    /// Generates a unique name.
     fn new_name(&mut self) -> String {
-        self.names += 1;
-        format!("{}-{}", self.name, self.names)
+        self.name_count += 1;
+        format!("{}-{}", self.name, self.name_count)
     }
 
     fn chance(&mut self, percent: u32) -> bool {
@@ -278,13 +283,14 @@ impl Client {
     }
 }
 
-/// The same order with other content.
-fn other(order: &NewOrder) -> NewOrder {
-    let mut other = order.clone();
-    other.items[0].qty += 1;
-    other
+/// Returns the order with another quantity.
+fn with_other_content(order: &NewOrder) -> NewOrder {
+    let mut changed = order.clone();
+    changed.items[0].qty += 1;
+    changed
 }
 
-fn shown(record: &Record) -> Option<Customer> {
+/// Returns the customer in the last response.
+fn customer_of(record: &Record) -> Option<Customer> {
     record.sends.last().and_then(Sent::customer).cloned()
 }

@@ -1,4 +1,4 @@
-//! The outcome of one request: what a success shows, or why there is none.
+//! Outcome of one request: the content of a successful response, or the error.
 
 use chrono::{DateTime, Utc};
 use client_common::{Coded, Fault};
@@ -7,36 +7,36 @@ pub(crate) use orders_client::types::OrderStatus as Status;
 use orders_client::{codes, types::Error};
 use serde::Deserialize;
 
-/// What came of sending a request once. A fault without a body is an answer that was whole, but not readable.
-pub(crate) type Outcome = Result<Success, Fault<Refusal>>;
+/// Outcome of one attempt. `Fault::Answered` without a body is a complete response whose body cannot be parsed.
+pub(crate) type Outcome = Result<Success, Fault<ErrorBody>>;
 
-/// A success.
+/// Successful response.
 #[derive(Debug, Clone)]
 pub(crate) struct Success {
     pub(crate) status: u16,
-    /// Whether it says of itself that it is the answer of an earlier request.
+    /// Whether the response is marked as a replay of an earlier one.
     pub(crate) replayed: bool,
-    pub(crate) seen: Seen,
-    /// The bytes, where another success under the same key should have the same and has not; else none.
+    pub(crate) observed: Observed,
+    /// The bytes if they differ from those of another success under the same key; otherwise empty.
     pub(crate) body: Vec<u8>,
 }
 
-/// What a success shows.
+/// Content of a successful response.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Seen {
+pub(crate) enum Observed {
     Order(Order),
     Product(Product),
     Customer(Customer),
     Movement(Adjustment),
-    /// A list: whether it has what was looked for.
+    /// List: whether it has the wanted row.
     List(bool),
     Nothing,
-    /// Not as the contract says; and why.
-    Unreadable(String),
+    /// Violates the contract, for this reason.
+    Malformed(String),
 }
 
-impl Seen {
-    /// The version of the resource that it shows.
+impl Observed {
+    /// Returns the version of the resource.
     pub(crate) fn version(&self) -> Option<i64> {
         match self {
             Self::Order(order) => order.version,
@@ -47,21 +47,21 @@ impl Seen {
     }
 }
 
-/// An order, as an answer shows it and as the database has it.
+/// Order in a response or in the database.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct Order {
     pub(crate) id: i64,
     pub(crate) customer_id: i64,
     pub(crate) status: Status,
     pub(crate) total_cents: i64,
-    /// The orchestrator shows none, and no version.
+    /// The orchestrator returns no reference and no version.
     pub(crate) external_reference: Option<String>,
     pub(crate) confirmed_at: Option<DateTime<Utc>>,
     pub(crate) version: Option<i64>,
     pub(crate) items: Vec<Item>,
 }
 
-/// One line of an order.
+/// Line of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub(crate) struct Item {
     pub(crate) product_id: i64,
@@ -69,7 +69,7 @@ pub(crate) struct Item {
     pub(crate) unit_price_cents: i64,
 }
 
-/// A product, as an answer shows it and as the database has it.
+/// Product in a response or in the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub(crate) struct Product {
     pub(crate) id: i64,
@@ -78,7 +78,7 @@ pub(crate) struct Product {
     pub(crate) stock: i64,
 }
 
-/// A customer, as an answer shows it and as the database has it.
+/// Customer in a response or in the database.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct Customer {
     pub(crate) id: i64,
@@ -87,7 +87,7 @@ pub(crate) struct Customer {
     pub(crate) email: String,
 }
 
-/// A stock adjustment, as it is asked for, answered, and kept in the ledger.
+/// Stock adjustment in a request, in a response, or in the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct Adjustment {
     pub(crate) product_id: i64,
@@ -95,38 +95,38 @@ pub(crate) struct Adjustment {
     pub(crate) reference: Option<String>,
 }
 
-/// An error answer.
+/// Body of an error response.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Refusal {
+pub(crate) struct ErrorBody {
     pub(crate) code: String,
-    /// What the orchestrator says besides.
+    /// Further fields of the orchestrator's errors.
     pub(crate) failure: Option<Box<FailureReason>>,
 }
 
-impl Coded for Refusal {
+impl Coded for ErrorBody {
     const NOTHING_DONE: &'static [&'static str] = Error::NOTHING_DONE;
 
     fn code(&self) -> Option<&str> {
         Some(&self.code)
     }
 
-    /// Waiting alone brings no stock.
+    /// Returns whether a retry may succeed. Insufficient stock does not change by waiting.
     fn may_pass(&self) -> Option<bool> {
         let failure = self.failure.as_ref()?;
         Some(failure.safe_to_retry && self.code != codes::INSUFFICIENT_STOCK)
     }
 }
 
-/// Whether a request with this outcome may have been executed, though no answer says so.
+/// Returns whether a request with this outcome may have been executed without an acknowledgement.
 pub(crate) fn is_unknown(outcome: &Outcome) -> bool {
     match outcome {
         Ok(_) | Err(Fault::NotSent | Fault::Invalid(_)) => false,
-        Err(Fault::Answered { status, body: Some(Refusal { code, failure }), .. }) => {
-            let is_refused = match failure {
+        Err(Fault::Answered { status, body: Some(ErrorBody { code, failure }), .. }) => {
+            let is_rejected = match failure {
                 Some(failure) => failure.compensated != Compensated::Pending,
-                None => *status < 500 || Refusal::NOTHING_DONE.contains(&code.as_str()),
+                None => *status < 500 || ErrorBody::NOTHING_DONE.contains(&code.as_str()),
             };
-            !is_refused || code == codes::IDEMPOTENCY_IN_PROGRESS
+            !is_rejected || code == codes::IDEMPOTENCY_IN_PROGRESS
         }
         Err(_) => true,
     }

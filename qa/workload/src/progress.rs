@@ -1,4 +1,4 @@
-//! How far a load has come, in figures.
+//! Counters of a load.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,30 +7,30 @@ use client_common::Fault;
 
 use crate::outcome::{Outcome, Success};
 
-/// The figures of a load.
+/// Counters of a load.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Operations that have ended.
+    /// Completed operations.
     pub operations: u64,
-    /// Operations that have begun and not ended.
+    /// Operations in flight.
     pub in_flight: u64,
-    /// Requests that were sent again because an earlier one had not been answered for good.
+    /// Retries, sent because an earlier attempt had no definite response.
     pub retries: u64,
-    /// Operations that ended without an answer that says whether they were carried out.
+    /// Operations whose outcome stayed unknown.
     pub unknown: u64,
-    /// How often an operation was answered like this: `201`, `200 replayed`, `409 insufficient_stock`, `timed out` …
-    pub answers: BTreeMap<(&'static str, String), u64>,
+    /// Number of each outcome by operation: `201`, `200 replayed`, `409 insufficient_stock`, `timed out` …
+    pub outcomes: BTreeMap<(&'static str, String), u64>,
 }
 
 impl Progress {
-    /// Requests that were sent.
+    /// Returns the number of requests that were sent.
     pub fn requests(&self) -> u64 {
-        self.answers.values().sum()
+        self.outcomes.values().sum()
     }
 
-    /// Counts an answer, or why there is none.
+    /// Counts the outcome of a request.
     pub(crate) fn count(&mut self, operation: &'static str, outcome: &Outcome, retry: bool) {
-        let answer = match outcome {
+        let text = match outcome {
             Ok(Success { status, replayed: true, .. }) => format!("{status} replayed"),
             Ok(success) => success.status.to_string(),
             Err(Fault::NotSent) => "not sent".to_owned(),
@@ -38,22 +38,22 @@ impl Progress {
             Err(Fault::Broken) => "broken".to_owned(),
             Err(Fault::Invalid(_)) => "invalid".to_owned(),
             Err(Fault::Answered { status, body, .. }) => {
-                format!("{status} {}", body.as_ref().map_or("without a code", |refusal| &refusal.code))
+                format!("{status} {}", body.as_ref().map_or("without a code", |error| &error.code))
             }
         };
         self.retries += u64::from(retry);
-        *self.answers.entry((operation, answer)).or_default() += 1;
+        *self.outcomes.entry((operation, text)).or_default() += 1;
     }
 }
 
 impl fmt::Display for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { operations, in_flight, retries, unknown, answers } = self;
+        let Self { operations, in_flight, retries, unknown, outcomes } = self;
         let requests = self.requests();
-        writeln!(f, "{operations} operations, {requests} requests, {retries} of them retries")?;
-        writeln!(f, "{unknown} operations of unknown outcome, {in_flight} in flight")?;
-        for ((operation, answer), count) in answers {
-            writeln!(f, "{count:>9}  {operation:<26} {answer}")?;
+        writeln!(f, "{operations} operations, {requests} requests, of which {retries} retries")?;
+        writeln!(f, "{unknown} operations with unknown outcome, {in_flight} in flight")?;
+        for ((operation, outcome), count) in outcomes {
+            writeln!(f, "{count:>9}  {operation:<26} {outcome}")?;
         }
         Ok(())
     }

@@ -1,18 +1,18 @@
-//! What clients ask for, and how it is written as an HTTP request.
+//! Requests of clients, and their conversion to HTTP.
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::outcome::{Adjustment, Product};
 
-/// As whom a client works.
+/// Identity under which a client sends a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Caller {
     Operator,
     Service,
 }
 
-/// What was asked for.
+/// Request to the system.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Request {
     Create(NewOrder),
@@ -23,7 +23,7 @@ pub(crate) enum Request {
     CreateAndConfirm(NewOrder),
     CreateProduct { sku: String, price_cents: i64, stock: i64 },
     SetPrice { product: i64, price_cents: i64, if_match: Option<i64> },
-    SetStock { seen: Product, stock: i64 },
+    SetStock { observed: Product, stock: i64 },
     AdjustStock(Adjustment),
     ViewProduct { product: i64 },
     CreateCustomer { name: String, email: String },
@@ -33,34 +33,34 @@ pub(crate) enum Request {
     FindCustomer { id: i64, email: String },
 }
 
-/// The content of a new order, as its body has it.
+/// Request body of a new order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct NewOrder {
     pub(crate) customer_id: i64,
     pub(crate) items: Vec<Line>,
-    /// Unique: it finds an order that was created without a key.
+    /// Unique, so that it identifies an order that was created without a key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) external_reference: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) expected_total_cents: Option<i64>,
 }
 
-/// One line of a new order.
+/// Line of a new order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Line {
     pub(crate) product_id: i64,
     pub(crate) qty: i64,
 }
 
-/// A request in the terms of HTTP.
+/// Request as the parts of an HTTP request.
 pub(crate) struct Call {
     /// The `operationId`.
     pub(crate) operation: &'static str,
     /// The id in the path.
     pub(crate) id: Option<i64>,
-    /// The version that it expects.
+    /// The expected version.
     pub(crate) if_match: Option<i64>,
-    /// The query of a read, the body of a change, or null.
+    /// The query of a GET, the body of another method, or null.
     pub(crate) content: Value,
 }
 
@@ -80,8 +80,8 @@ impl Request {
             Self::SetPrice { product, price_cents, if_match } => {
                 ("product_update", Some(*product), *if_match, json!({ "price_cents": price_cents }))
             }
-            Self::SetStock { seen, stock } => {
-                ("product_update", Some(seen.id), Some(seen.version), json!({ "stock": stock }))
+            Self::SetStock { observed, stock } => {
+                ("product_update", Some(observed.id), Some(observed.version), json!({ "stock": stock }))
             }
             Self::AdjustStock(Adjustment { product_id, delta, reference }) => {
                 let reason = if *delta > 0 { "delivery" } else { "damage" };

@@ -1,4 +1,4 @@
-//! Starting a load and ending it.
+//! Start and stop of a load.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,7 +14,7 @@ use crate::progress::Progress;
 use crate::session::Session;
 use crate::shop::Shop;
 
-/// Clients at work. Dropping it stops them wherever they are.
+/// Running clients. Dropping it aborts them.
 pub struct Load {
     session: Arc<Session>,
     shop: Arc<Shop>,
@@ -22,15 +22,15 @@ pub struct Load {
 }
 
 impl Load {
-    /// Creates products and customers of its own and starts clients on them. What each client does follows from the seed
-    /// and from its answers.
+    /// Creates products and customers, and starts clients that work on them. The operations of each client are determined
+    /// by the seed and by the responses.
     ///
     /// # Errors
     ///
-    /// Where it cannot log in, or cannot create its products and customers within a minute each.
+    /// If the login fails, or a product or customer cannot be created within a minute.
     pub async fn start(targets: Targets, seed: u64, clients: usize) -> Result<Self> {
         let session = Arc::new(Session::new(targets).context("cannot set up HTTP")?);
-        // The same seed may run again on the same database: keys and references must be new.
+        // The same seed may run again on the same database, so keys and references must be unique per run.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let run = format!("load-{seed:x}-{:x}", now.as_micros());
         let shop = Arc::new(Shop::open(&session, &run).await?);
@@ -39,13 +39,13 @@ impl Load {
         Ok(Self { session, shop, clients })
     }
 
-    /// The figures so far.
+    /// Returns the current counters.
     pub fn progress(&self) -> Progress {
         self.session.progress().clone()
     }
 
-    /// Ends every operation that has begun, and returns the history of all clients. An operation without a definite
-    /// answer is given up 60 s after it began, plus the time of its last attempt.
+    /// Completes every operation in flight, and returns the history of all clients. An operation without a definite
+    /// response is abandoned 60 s after its start, plus the duration of its last attempt.
     pub async fn stop(mut self) -> History {
         self.session.stopping.store(true, Ordering::Relaxed);
         let (mut records, mut lost_clients) = (Vec::new(), Vec::new());

@@ -1,5 +1,5 @@
-//! What all clients of a load share: connections, the operator's token, the clock, the count; and how a request is sent
-//! until it has a definite answer.
+//! State shared by all clients of a load: connections, the operator's token, the clock and the counters. Also sends a
+//! request with retries until it gets a definite response.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,18 +17,18 @@ use crate::history::{Record, Sent};
 use crate::outcome::Outcome;
 use crate::progress::Progress;
 use crate::request::{Call, Caller};
-use crate::{Targets, answer};
+use crate::{Targets, response};
 
-const CONNECT: Duration = Duration::from_millis(500);
-/// The servers wait up to 2 s for a key that is in use, and as long again for another service.
-const ATTEMPT: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
+/// The servers wait up to 2 s for a key that is in use, and up to 2 s for another service.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A saga may take 28 s.
-const SAGA_ATTEMPT: Duration = Duration::from_secs(30);
-/// A token is renewed this long before its end.
-const RENEWAL: Duration = Duration::from_secs(60);
-/// How long a client retries.
+const SAGA_TIMEOUT: Duration = Duration::from_secs(30);
+/// A token is renewed this long before it expires.
+const RENEW_BEFORE_EXPIRY: Duration = Duration::from_secs(60);
+/// Time limit of an operation with all its retries.
 const DEADLINE: Duration = Duration::from_secs(60);
-/// How it does.
+/// Retry policy of all clients.
 pub(crate) const RETRY: Retry = Retry {
     attempts: u32::MAX,
     base_delay: Duration::from_millis(50),
@@ -37,33 +37,33 @@ pub(crate) const RETRY: Retry = Retry {
     total: DEADLINE,
 };
 
-/// What all clients of a load share.
+/// State shared by all clients of a load.
 pub(crate) struct Session {
     pub(crate) targets: Targets,
     contract: Contract,
     http: reqwest::Client,
-    /// The operator's token, and when it is to be renewed.
+    /// The operator's token, and when to renew it.
     token: tokio::sync::Mutex<Option<(String, Instant)>>,
     progress: Mutex<Progress>,
     started: Instant,
-    /// Whether the clients are to end.
+    /// Whether the clients must stop.
     pub(crate) stopping: AtomicBool,
 }
 
 impl Session {
     pub(crate) fn new(targets: Targets) -> Result<Self> {
-        let (contract, http) = (contract::read()?, client_common::http_client(CONNECT, SAGA_ATTEMPT)?);
+        let (contract, http) = (contract::read()?, client_common::http_client(CONNECT_TIMEOUT, SAGA_TIMEOUT)?);
         let (token, progress, started) = (tokio::sync::Mutex::default(), Mutex::default(), Instant::now());
         Ok(Self { targets, contract, http, token, progress, started, stopping: AtomicBool::new(false) })
     }
 
-    /// The figures so far.
+    /// Locks the counters.
     pub(crate) fn progress(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends one of a record's requests until it has a definite answer or the deadline passes. Returns every attempt.
-    pub(crate) async fn pursue(&self, record: &Record, request: usize, sender: usize) -> Vec<Sent> {
+    /// Sends one of a record's requests until it gets a definite response or the deadline passes. Returns every attempt.
+    pub(crate) async fn send_with_retries(&self, record: &Record, request: usize, sender: usize) -> Vec<Sent> {
         let deadline = Instant::now() + DEADLINE;
         let operation = record.requests[request].call().operation;
         let is_read = self.contract.get(operation).is_some_and(|endpoint| endpoint.method == Method::GET);
@@ -73,13 +73,13 @@ impl Session {
             let started = self.started.elapsed();
             let outcome = self.attempt(record, request, sender).await;
             self.progress().count(operation, &outcome, attempts > 1);
-            let pause = retry_after(&outcome, is_read || record.key.is_some(), attempts);
+            let backoff = retry_backoff(&outcome, is_read || record.key.is_some(), attempts);
             if outcome.as_ref().is_err_and(|fault| fault.status() == Some(401)) {
                 *self.token.lock().await = None;
             }
             sends.push(Sent { request, sender, started, ended: self.started.elapsed(), outcome });
-            match pause {
-                Some(pause) if Instant::now() + pause < deadline => sleep(pause).await,
+            match backoff {
+                Some(backoff) if Instant::now() + backoff < deadline => sleep(backoff).await,
                 _ => return sends,
             }
         }
@@ -88,15 +88,15 @@ impl Session {
     /// Sends a request once.
     pub(crate) async fn attempt(&self, record: &Record, request: usize, sender: usize) -> Outcome {
         let Record { caller, key, requests, .. } = record;
-        // Names the piece of work after the key, so that the orders of a saga are found again.
+        // Derived from the key, so that the verifier finds the orders of a saga by it.
         let correlation_id = key.as_ref().map(|key| format!("{key}/{sender}")).unwrap_or_default();
         let Call { operation, id, if_match, mut content } = requests[request].call();
-        let unknown = || Fault::Invalid(format!("no document has {operation}"));
+        let unknown = || Fault::Invalid(format!("no document has the operation {operation}"));
         let endpoint = self.contract.get(operation).ok_or_else(unknown)?;
         let (base, limit) = match endpoint.service {
-            Service::Customers => (&self.targets.customers, ATTEMPT),
-            Service::Orders => (&self.targets.orders, ATTEMPT),
-            Service::Orchestrator => (&self.targets.orchestrator, SAGA_ATTEMPT),
+            Service::Customers => (&self.targets.customers, ATTEMPT_TIMEOUT),
+            Service::Orders => (&self.targets.orders, ATTEMPT_TIMEOUT),
+            Service::Orchestrator => (&self.targets.orchestrator, SAGA_TIMEOUT),
         };
         let bearer = self.bearer(*caller).await.map_err(|_| Fault::NotSent)?;
         let path = endpoint.path.replace("{id}", &id.unwrap_or_default().to_string());
@@ -116,10 +116,10 @@ impl Session {
             (&Method::GET, query) => http.query(query),
             (_, body) => http.json(body),
         };
-        answer::read(&requests[request], endpoint, &correlation_id, http).await
+        response::read(&requests[request], endpoint, &correlation_id, http).await
     }
 
-    /// The caller's token. The operator's is a new one where the last is about to end.
+    /// Returns the caller's token. Renews the operator's token if it is about to expire.
     pub(crate) async fn bearer(&self, caller: Caller) -> Result<String, Fault<Error>> {
         if caller == Caller::Service {
             return Ok(self.targets.service_token.clone());
@@ -131,20 +131,21 @@ impl Session {
             return Ok(text.clone());
         }
         let Targets { customers, admin_user, admin_password, .. } = &self.targets;
-        let outbound = Outbound::new().time_limit(ATTEMPT);
+        let outbound = Outbound::new().time_limit(ATTEMPT_TIMEOUT);
         let client = customers_client::Client::new_with_client(customers, self.http.clone(), outbound);
         let credentials = Credentials::builder().username(admin_user.as_str()).password(admin_password.as_str());
-        let asked = Instant::now();
-        let answer = client_common::send(client.token_create().body(credentials).send()).await?;
-        let holds = Duration::from_secs(answer.expires_in.into());
-        Ok(token.insert((answer.access_token.clone(), asked + holds.saturating_sub(RENEWAL))).0.clone())
+        let requested = Instant::now();
+        let response = client_common::send(client.token_create().body(credentials).send()).await?;
+        let lifetime = Duration::from_secs(response.expires_in.into());
+        let renewal = requested + lifetime.saturating_sub(RENEW_BEFORE_EXPIRY);
+        Ok(token.insert((response.access_token.clone(), renewal)).0.clone())
     }
 }
 
-/// The backoff before the request is sent again; none where a retry cannot help, or might execute it twice.
+/// Returns the backoff before the next attempt, or `None` if a retry cannot succeed or might execute the request twice.
 ///
-/// A read and a request under a key are repeatable. [`Retry`] sends again by itself, but the history needs each attempt.
-fn retry_after(outcome: &Outcome, is_repeatable: bool, attempts: u32) -> Option<Duration> {
+/// Reads and requests under a key are repeatable. [`Retry`] could run the whole loop, but the history needs each attempt.
+fn retry_backoff(outcome: &Outcome, is_repeatable: bool, attempts: u32) -> Option<Duration> {
     let fault = outcome.as_ref().err()?;
     let may = fault.may_pass() && (is_repeatable || !fault.may_have_been_carried_out());
     may.then(|| RETRY.backoff(attempts, fault))
@@ -153,28 +154,28 @@ fn retry_after(outcome: &Outcome, is_repeatable: bool, attempts: u32) -> Option<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::Refusal;
+    use crate::outcome::ErrorBody;
 
     fn answered(status: u16, code: &str) -> Outcome {
-        let body = Some(Refusal { code: code.to_owned(), failure: None });
+        let body = Some(ErrorBody { code: code.to_owned(), failure: None });
         Err(Fault::Answered { status, retry_after: Some(Duration::from_secs(1)), body })
     }
 
     #[test]
-    fn what_has_no_key_is_sent_again_only_where_it_was_not_carried_out() {
+    fn request_without_key_is_retried_only_if_it_was_not_executed() {
         for outcome in [Err(Fault::TimedOut), Err(Fault::Broken), answered(503, "outcome_unknown")] {
-            assert_eq!(retry_after(&outcome, false, 1), None, "{outcome:?}");
-            assert!(retry_after(&outcome, true, 1).is_some(), "{outcome:?}");
+            assert_eq!(retry_backoff(&outcome, false, 1), None, "{outcome:?}");
+            assert!(retry_backoff(&outcome, true, 1).is_some(), "{outcome:?}");
         }
         for outcome in [Err(Fault::NotSent), answered(503, "unavailable")] {
-            assert!(retry_after(&outcome, false, 1).is_some(), "{outcome:?}");
+            assert!(retry_backoff(&outcome, false, 1).is_some(), "{outcome:?}");
         }
     }
 
     #[test]
-    fn a_refusal_is_final_and_the_servers_wish_is_honoured() {
-        assert_eq!(retry_after(&answered(409, "insufficient_stock"), true, 1), None);
-        assert_eq!(retry_after(&answered(409, "idempotency_in_progress"), true, 1), Some(Duration::from_secs(1)));
-        assert!(retry_after(&Err(Fault::NotSent), true, 40).is_some_and(|pause| pause <= RETRY.max_delay));
+    fn rejection_is_final_and_retry_after_is_honoured() {
+        assert_eq!(retry_backoff(&answered(409, "insufficient_stock"), true, 1), None);
+        assert_eq!(retry_backoff(&answered(409, "idempotency_in_progress"), true, 1), Some(Duration::from_secs(1)));
+        assert!(retry_backoff(&Err(Fault::NotSent), true, 40).is_some_and(|backoff| backoff <= RETRY.max_delay));
     }
 }

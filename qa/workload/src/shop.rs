@@ -1,4 +1,4 @@
-//! What the clients of a load work on: a few products, a few customers, and the latest orders.
+//! Data shared by the clients of a load: a few products, a few customers, and the latest orders.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -7,22 +7,22 @@ use rand::Rng;
 use rand::seq::IndexedRandom;
 
 use crate::history::Record;
-use crate::outcome::{Order, Product, Seen};
+use crate::outcome::{Observed, Order, Product};
 use crate::request::{Caller, Request};
 use crate::session::{RETRY, Session};
 
-/// Few, so that clients get in each other's way.
+/// Few, so that clients contend for the same rows.
 const PLENTIFUL: usize = 5;
 const SCARCE: usize = 3;
 const CUSTOMERS: usize = 3;
-const MUCH: i64 = 1_000_000;
-const LITTLE: i64 = 20;
-/// How many orders are remembered for others to confirm and cancel.
-const REMEMBERED: usize = 64;
+const PLENTIFUL_STOCK: i64 = 1_000_000;
+const SCARCE_STOCK: i64 = 20;
+/// Number of orders that are kept for other clients to confirm and cancel.
+const RECENT_ORDERS: usize = 64;
 
-/// What the clients work on.
+/// Shared data of the clients.
 pub(crate) struct Shop {
-    /// As they were made.
+    /// The products as they were created.
     pub(crate) products: Vec<Product>,
     customers: Vec<i64>,
     recent: Mutex<Vec<Order>>,
@@ -34,20 +34,20 @@ impl Shop {
         RETRY.repeatable(|| session.bearer(Caller::Operator)).await.context("cannot log in")?;
         let name = || format!("{run}-{:08x}", rand::random::<u32>());
         let (mut products, mut customers) = (Vec::new(), Vec::new());
-        let stocks = [MUCH; PLENTIFUL].into_iter().chain([LITTLE; SCARCE]);
+        let stocks = [PLENTIFUL_STOCK; PLENTIFUL].into_iter().chain([SCARCE_STOCK; SCARCE]);
         for (price_cents, stock) in (1_000..).zip(stocks) {
             let new = || Request::CreateProduct { sku: name(), price_cents, stock };
             match create(session, new).await.context("cannot create a product")? {
-                Seen::Product(product) => products.push(product),
-                seen => bail!("a new product is answered as {seen:?}"),
+                Observed::Product(product) => products.push(product),
+                observed => bail!("the response to a product create has {observed:?}"),
             }
         }
         for _ in 0..CUSTOMERS {
             let email = || format!("{}@example.com", name());
             let new = || Request::CreateCustomer { name: format!("Customer of {run}"), email: email() };
             match create(session, new).await.context("cannot create a customer")? {
-                Seen::Customer(customer) => customers.push(customer.id),
-                seen => bail!("a new customer is answered as {seen:?}"),
+                Observed::Customer(customer) => customers.push(customer.id),
+                observed => bail!("the response to a customer create has {observed:?}"),
             }
         }
         Ok(Self { products, customers, recent: Mutex::default() })
@@ -61,13 +61,14 @@ impl Shop {
         self.products[rng.random_range(0..PLENTIFUL + SCARCE)].id
     }
 
-    /// One of which there is always enough: half of the time the first, so that many orders wait for one row and are made together.
+    /// Returns a product that is always in stock: half of the time the first, so that many orders wait for one row and are
+    /// created in one batch.
     pub(crate) fn plentiful_product(&self, rng: &mut impl Rng) -> i64 {
         let number = if rng.random_bool(0.5) { 0 } else { rng.random_range(0..PLENTIFUL) };
         self.products[number].id
     }
 
-    /// One of which there is never much.
+    /// Returns a product with little stock.
     pub(crate) fn scarce_product(&self, rng: &mut impl Rng) -> i64 {
         self.products[rng.random_range(PLENTIFUL..PLENTIFUL + SCARCE)].id
     }
@@ -75,22 +76,22 @@ impl Shop {
     pub(crate) fn remember(&self, order: Order) {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         recent.push(order);
-        if recent.len() > REMEMBERED {
+        if recent.len() > RECENT_ORDERS {
             recent.remove(0);
         }
     }
 
-    /// An order that somebody made a while ago.
+    /// Returns a recent order of any client.
     pub(crate) fn recent_order(&self, rng: &mut impl Rng) -> Option<Order> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner).choose(rng).cloned()
     }
 }
 
-/// Creates one of them. Each attempt creates another one: those of unknown outcome are never used.
-async fn create(session: &Session, new: impl Fn() -> Request) -> Result<Seen> {
+/// Creates a product or customer, with a new name for each attempt: rows of attempts with unknown outcome are never used.
+async fn create(session: &Session, new: impl Fn() -> Request) -> Result<Observed> {
     let create = || async {
         let record = Record { caller: Caller::Operator, key: None, requests: vec![new()], sends: Vec::new() };
         session.attempt(&record, 0, 0).await
     };
-    Ok(RETRY.repeatable(create).await?.seen)
+    Ok(RETRY.repeatable(create).await?.observed)
 }

@@ -1,4 +1,4 @@
-//! Peak memory, and time from the start of a process until it is ready, each against a limit.
+//! Limits on peak memory and on the time from process start to readiness.
 
 use std::time::{Duration, Instant};
 
@@ -18,13 +18,13 @@ const LIMIT_MIB: f64 = 40.0;
 const STARTS: usize = 10;
 /// Limit in ms until a service is ready.
 const READY_MS: f64 = 150.0;
-/// Limit in ms until the function asks for its first event.
+/// Limit in ms until the Lambda function polls for its first event.
 const INIT_MS: f64 = 50.0;
 
-/// Peak memory of each service at its main work with 64 connections.
+/// Measures the peak memory of each service under its main load with 64 connections.
 ///
-/// Each service is restarted first, so that no peak is of other work. Verifying a password takes 19 MiB, therefore the
-/// customers service is measured without logins and with them.
+/// Each service is restarted first, so that the peak is not from other load. Verifying a password takes 19 MiB, therefore
+/// the customers service is measured with and without logins.
 pub(super) async fn memory(bench: &Bench) -> Result<()> {
     let mut shop = Shop::open(bench, "memory").await?;
     let logins = Load {
@@ -43,14 +43,14 @@ pub(super) async fn memory(bench: &Bench) -> Result<()> {
         for _ in 0..bench.rounds {
             shop.system.start_service(service).await?;
             load.rate(64, bench.each).await?;
-            peaks.push(peak_mib(shop.system.pid(service).context("the service does not run")?)?);
+            peaks.push(peak_mib(shop.system.pid(service).context("the service is not running")?)?);
         }
         bench.limit(&format!("memory/{name}"), "MiB", &peaks, LIMIT_MIB);
     }
     bench.close(shop.system).await
 }
 
-/// Peak resident memory of a process so far.
+/// Returns the peak resident memory of a process.
 fn peak_mib(pid: u32) -> Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM in the status")?;
@@ -58,10 +58,10 @@ fn peak_mib(pid: u32) -> Result<f64> {
     Ok(kib / 1024.0)
 }
 
-/// Each service while those that it needs are up, then the orchestrator as a function.
+/// Measures the start time of each service while its upstreams run, then of the orchestrator as a Lambda function.
 pub(super) async fn start(bench: &Bench) -> Result<()> {
     let mut system = System::start(&bench.program, &bench.directory.join("start"), [10, 10, 10]).await?;
-    // The first start brings the program into memory, and does not count.
+    // The first start loads the program from disk, and is not counted.
     for service in Service::ALL {
         let mut values = Vec::new();
         for _ in 0..=STARTS {
@@ -77,7 +77,7 @@ pub(super) async fn start(bench: &Bench) -> Result<()> {
     system.stop().await
 }
 
-/// Starts the orchestrator as AWS does, with this process as the runtime API.
+/// Starts the orchestrator as AWS Lambda does, with this process as the runtime API. Returns the time in ms until it polls.
 async fn init(system: &System) -> Result<f64> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let mut program = system.program(Service::Orchestrator)?;
@@ -91,7 +91,7 @@ async fn init(system: &System) -> Result<f64> {
     let begin = Instant::now();
     let process = program.start().await?;
     let accepted = timeout(Duration::from_secs(30), listener.accept()).await;
-    let (stream, _) = accepted.context("the function asks for no event")??;
+    let (stream, _) = accepted.context("the function does not poll for an event")??;
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line).await?;
     let took = begin.elapsed();

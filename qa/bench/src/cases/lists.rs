@@ -1,6 +1,7 @@
-//! Pages and searches at many rows against the same at few: a page should cost what is on it, not what is in the table.
+//! Pages and searches with many rows against the same with few: the cost of a page should depend on the page, not on the
+//! size of the table.
 //!
-//! One system for each number of rows. Each request is sent to both in turn, on one connection each.
+//! There is one system for each number of rows. Each request is sent to both in turn, on one connection each.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,22 +17,22 @@ use crate::system::System;
 
 use Page::{First, Last, With};
 
-/// Customers, products and orders each: few and many.
+/// Number of customers, products and orders each: few and many.
 const FULL: [u32; 2] = [1_000, 1_000_000];
 const QUICK: [u32; 2] = [1_000, 100_000];
 /// Requests per round.
 const REQUESTS: u32 = 40;
-/// Rows of a page that is measured, and of a page on the way to the last.
+/// Rows of a measured page, and of the pages used to reach the last one.
 const LIMIT: usize = 20;
 const LARGEST: usize = 100;
 
-/// The page that is asked for.
+/// Page to request.
 #[derive(Clone, Copy)]
 enum Page {
     First,
-    /// The last full one.
+    /// The last full page.
     Last,
-    /// The first, with the rows of this query in place of each `{}`.
+    /// The first page, with the rows of this SQL query in place of each `{}`.
     With(&'static str),
 }
 
@@ -40,12 +41,12 @@ const OLDEST: &str = "SELECT DATE_FORMAT(created_at, '%Y-%m-%dT%TZ') FROM orders
 const CUSTOMER: &str = "SELECT customer_id FROM orders GROUP BY customer_id HAVING COUNT(*) = 2 LIMIT 1";
 const REFERENCE: &str = "SELECT external_reference FROM orders WHERE external_reference IS NOT NULL \
      GROUP BY external_reference HAVING COUNT(*) = 1 LIMIT 1";
-/// Times of two orders with 49 between them.
+/// Creation times of two orders with 49 orders between them.
 const WINDOW: &str = "SELECT DATE_FORMAT(created_at, '%Y-%m-%dT%TZ') FROM orders WHERE id IN (300, 350) ORDER BY id";
 
-/// Cases, which begin with the path, and their queries. The words are those of generated rows: each finds the same number
-/// of rows for a page at every size, unless its name says otherwise.
-const QUESTIONS: [(&str, &str, Page); 30] = [
+/// Case names, which begin with the path, and query strings. The words occur in generated rows: each query has the same
+/// number of rows on its page at every table size, unless its name says otherwise.
+const QUERIES: [(&str, &str, Page); 30] = [
     ("customers/first", "", First),
     ("customers/last", "", Last),
     ("customers/word-of-all", "search=orders", First),
@@ -78,8 +79,8 @@ const QUESTIONS: [(&str, &str, Page); 30] = [
     ("orders/status-from-to", "status=CONFIRMED&from={}&to={}", With(WINDOW)),
 ];
 
-/// A system with this many rows, and connections to two of its services.
-struct Shelf {
+/// System with a number of rows, and connections to two of its services.
+struct Dataset {
     system: System,
     token: Arc<str>,
     connections: [Connection; 2],
@@ -87,35 +88,35 @@ struct Shelf {
 
 pub(super) async fn lists(bench: &Bench) -> Result<()> {
     let [few, many] = if bench.is_quick { QUICK } else { FULL };
-    let mut shelves = [Shelf::fill(bench, many).await?, Shelf::fill(bench, few).await?];
-    // The target is about a million rows.
+    let mut datasets = [Dataset::fill(bench, many).await?, Dataset::fill(bench, few).await?];
+    // The target applies to a million rows.
     let target = (!bench.is_quick).then_some(Target::AtMost(1.5));
-    for (case, filter, page) in QUESTIONS {
-        let rounds = measure(&mut shelves, case, filter, page, bench.rounds).await.context(case)?;
+    for (case, filter, page) in QUERIES {
+        let rounds = measure(&mut datasets, case, filter, page, bench.rounds).await.context(case)?;
         bench.add(&format!("lists/{case}"), "ms", target, &rounds);
     }
-    for shelf in shelves {
-        shelf.system.stop().await?;
+    for dataset in datasets {
+        dataset.system.stop().await?;
     }
     Ok(())
 }
 
-/// Median latency of each round in ms.
-async fn measure(shelves: &mut [Shelf; 2], case: &str, filter: &str, page: Page, rounds: u32) -> Result<Rounds> {
+/// Measures the median latency of each round in ms.
+async fn measure(datasets: &mut [Dataset; 2], case: &str, filter: &str, page: Page, rounds: u32) -> Result<Rounds> {
     let mut paths = Vec::new();
-    for shelf in shelves.iter_mut() {
+    for dataset in datasets.iter_mut() {
         // A token is valid for 15 minutes only.
-        shelf.token = shelf.system.operator().await?;
-        paths.push(shelf.path(case, filter, page).await?);
+        dataset.token = dataset.system.operator().await?;
+        paths.push(dataset.path(case, filter, page).await?);
     }
     let mut measured = Rounds::default();
-    // The first round reads from the disk, and does not count.
+    // The first round reads from disk, and is not counted.
     for round in 0..=rounds {
         let mut times = [Vec::new(), Vec::new()];
         for _ in 0..REQUESTS {
-            for ((shelf, path), times) in shelves.iter_mut().zip(&paths).zip(&mut times) {
+            for ((dataset, path), times) in datasets.iter_mut().zip(&paths).zip(&mut times) {
                 let begin = Instant::now();
-                shelf.get(path).await?;
+                dataset.get(path).await?;
                 times.push(begin.elapsed().as_secs_f64() * 1e3);
             }
         }
@@ -127,9 +128,9 @@ async fn measure(shelves: &mut [Shelf; 2], case: &str, filter: &str, page: Page,
     Ok(measured)
 }
 
-impl Shelf {
+impl Dataset {
     async fn fill(bench: &Bench, rows: u32) -> Result<Self> {
-        // Data that takes long to generate stays for later runs.
+        // Data that takes long to generate is kept for later runs.
         let is_kept = !bench.is_quick && rows >= 1_000_000;
         let name = format!("lists-{rows}-{}", bench.program.engine()).to_lowercase().replace(' ', "-");
         let parent = bench.directory.parent().filter(|_| is_kept).unwrap_or(&bench.directory);
@@ -145,23 +146,23 @@ impl Shelf {
         self.connections[usize::from(!path.starts_with("/customers"))].call(&self.token, path, None).await
     }
 
-    /// Path and query of a question here.
+    /// Returns the path and query of a request to this dataset.
     async fn path(&mut self, case: &str, filter: &str, page: Page) -> Result<String> {
-        let (path, _) = case.split_once('/').context("the case names no list")?;
+        let (path, _) = case.split_once('/').context("the case name has no path")?;
         let mut list = format!("/{path}?{filter}");
         match page {
             First => {}
             Last => list += &self.last_page(&list).await?,
             With(sql) => {
-                let found: Vec<String> = self.system.query(sql).await?;
-                ensure!(found.len() == filter.matches("{}").count(), "there are no rows for {filter}");
-                list = found.iter().fold(list, |list, value| list.replacen("{}", value, 1));
+                let values: Vec<String> = self.system.query(sql).await?;
+                ensure!(values.len() == filter.matches("{}").count(), "wrong number of rows for {filter}");
+                list = values.iter().fold(list, |list, value| list.replacen("{}", value, 1));
             }
         }
         Ok(format!("{list}&limit={LIMIT}"))
     }
 
-    /// Follows the list to its last full page, first in large pages, and returns its cursor.
+    /// Follows the list to its last full page, first in large pages, and returns the page's cursor parameter.
     async fn last_page(&mut self, list: &str) -> Result<String> {
         let mut start = String::new();
         for limit in [LARGEST, LIMIT] {

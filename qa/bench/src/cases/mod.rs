@@ -1,4 +1,4 @@
-//! Cases: what is measured against what. Each starts a system of its own and stops it.
+//! Benchmark cases. Each starts and stops a separate system.
 
 mod limits;
 mod lists;
@@ -17,7 +17,7 @@ use harness::Service;
 use crate::results::{Results, Rounds, Target};
 use crate::system::System;
 
-/// Group of measurements, by its name on the command line.
+/// Benchmark case, by its name on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub(crate) enum Case {
@@ -35,9 +35,9 @@ pub(crate) enum Case {
     OrderCancel,
     /// POST /orchestrator/create-and-confirm-order
     Saga,
-    /// Latencies at half the possible rate
+    /// Latencies at half the maximum rate
     OpenLoop,
-    /// Lists and searches at many rows
+    /// Lists and searches with many rows
     Lists,
     /// Peak memory
     Memory,
@@ -71,19 +71,19 @@ pub(crate) struct Bench {
     pub(crate) program: private_server::Program,
     /// The run directory.
     pub(crate) directory: PathBuf,
-    /// Each round measures value and baseline once.
+    /// Number of rounds. Each measures value and baseline once.
     pub(crate) rounds: u32,
-    /// Length of one measurement. The load before the first round takes half of it.
+    /// Length of one measurement. The warm-up takes half of it.
     pub(crate) each: Duration,
     /// Requests recorded for a baseline.
     pub(crate) recorded: usize,
-    /// Whether everything has to end within 15 minutes.
+    /// Whether all cases must complete within 15 minutes.
     pub(crate) is_quick: bool,
     pub(crate) results: RefCell<Results>,
 }
 
 impl Bench {
-    /// Measures value and baseline in turn, so that noise of the machine affects both. Returns the values.
+    /// Measures value and baseline in turn, so that noise affects both. Returns the values.
     async fn compare(
         &self,
         case: &str,
@@ -101,7 +101,7 @@ impl Bench {
         Ok(rounds.values)
     }
 
-    /// Compares values with their limit.
+    /// Compares values with a limit.
     fn limit(&self, case: &str, unit: &str, values: &[f64], limit: f64) {
         self.against(case, unit, Target::AtMost(1.0), values, limit);
     }
@@ -117,7 +117,7 @@ impl Bench {
         self.results.borrow_mut().add(rounds.outcome(case, &engine, unit, target));
     }
 
-    /// Audits the data of a system, and stops it.
+    /// Checks the data invariants of a system, and stops it.
     async fn close(&self, system: System) -> Result<()> {
         let findings = db_audit::check(&system.database_url()?).await?;
         for finding in findings.iter().filter(|finding| finding.violations > 0) {

@@ -1,4 +1,4 @@
-//! Latencies at half the rate of a closed loop, without coordinated omission: each counts from when its request was due.
+//! Latencies at half the rate of a closed loop, without coordinated omission: each is counted from when its request was due.
 
 use anyhow::Result;
 
@@ -7,14 +7,14 @@ use super::shop::{Shop, USUAL};
 use crate::load::{Plan, measure};
 use crate::results::{Rounds, median};
 
-/// More than are ever busy at half the rate, so that a request that is due finds one free.
+/// More connections than are busy at half the rate, so that one is free for each request that is due.
 const CONNECTIONS: u16 = 64;
 const PERCENTILES: [f64; 6] = [50.0, 75.0, 90.0, 95.0, 99.0, 99.9];
-/// The 99th percentile and its baseline, the median, in [`PERCENTILES`].
+/// Indexes in [`PERCENTILES`] of the 99th percentile and of its baseline, the median.
 const P99: usize = 4;
 const P50: usize = 0;
 
-/// GET /customers/{id} and POST /orders.
+/// Measures GET /customers/{id} and POST /orders.
 pub(super) async fn open_loop(bench: &Bench) -> Result<()> {
     let shop = Shop::open(bench, "open_loop").await?;
     for (name, load) in [("customer_view", shop.views()), ("order_create", shop.creates())] {
@@ -33,7 +33,7 @@ pub(super) async fn open_loop(bench: &Bench) -> Result<()> {
     bench.close(shop.system).await
 }
 
-/// This percentile of ascending samples.
+/// Returns a percentile of ascending samples.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rank below 2^52")]
 fn at(ascending: &[f64], percentile: f64) -> f64 {
     let rank = (ascending.len() as f64 * percentile / 100.0).ceil() as usize;
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percentile_is_the_sample_that_so_many_do_not_exceed() {
+    fn percentile_is_the_nearest_rank() {
         let samples: Vec<f64> = (1..=1_000).map(f64::from).collect();
         assert_eq!(PERCENTILES.map(|percentile| at(&samples, percentile)), [500.0, 750.0, 900.0, 950.0, 990.0, 999.0]);
         assert!((at(&[7.0], 99.9) - 7.0).abs() < f64::EPSILON);

@@ -1,4 +1,4 @@
-//! A system with customers and products, for the cases that read and order.
+//! System with customers and products, for the cases that read and create orders.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,9 +15,9 @@ use crate::system::System;
 /// Added to the stock of each product, so that none is sold out.
 const RESTOCK: &str = r#"{"delta":1000000,"reason":"delivery"}"#;
 const ORDER: &str = r#"{"customer_id":{random},"items":[{"product_id":{turn},"qty":1}]}"#;
-/// Connections of a closed loop, if it is measured at one number only.
+/// Number of connections for cases that measure only one number.
 pub(super) const USUAL: u16 = 16;
-/// Orders that are confirmed or canceled, per second of a measurement: about as many as take that long.
+/// Orders to confirm or cancel per second of a measurement: approximately the rate of the service.
 const ORDERS_PER_SECOND: usize = 600;
 
 pub(super) struct Shop {
@@ -42,7 +42,7 @@ impl Shop {
         Ok(shop)
     }
 
-    /// Requests of the operator, with random customers and each product in turn. Those with a body are POSTs.
+    /// Returns requests of the operator, with random customers and each product in turn. Requests with a body are POSTs.
     pub(super) fn load(&self, service: Service, path: &str, body: Option<&str>) -> Load {
         Load {
             address: self.system.address(service),
@@ -63,13 +63,13 @@ impl Shop {
         self.load(Service::Orders, "/orders", Some(ORDER))
     }
 
-    /// Orders that are created and confirmed.
+    /// Returns requests that create and confirm an order.
     pub(super) fn sagas(&self) -> Load {
         let order = ORDER.replacen('{', r#"{"idempotency_key":"{key}","#, 1);
         self.load(Service::Orchestrator, "/orchestrator/create-and-confirm-order", Some(&order))
     }
 
-    /// Creates orders, which the requests confirm or cancel.
+    /// Creates orders, and returns requests that confirm or cancel them.
     pub(super) async fn transitions(&self, action: &str, count: usize) -> Result<Load> {
         measure(self.creates(), USUAL, Plan::Count(count)).await?;
         let newest = format!("SELECT id FROM orders WHERE status = 'CREATED' ORDER BY id DESC LIMIT {count}");
@@ -77,7 +77,7 @@ impl Shop {
         Ok(Load { turn, ..self.load(Service::Orders, &format!("/orders/{{turn}}/{action}"), Some("")) })
     }
 
-    /// Creates orders, and measures how many of them a caller confirms or cancels per second.
+    /// Creates orders, and measures the rate at which the caller with this token confirms or cancels them.
     pub(super) async fn transition(&self, token: &Arc<str>, action: &str, length: Duration) -> Result<f64> {
         let count = ORDERS_PER_SECOND * usize::try_from(length.as_secs())?;
         let load = Load { token: token.clone(), ..self.transitions(action, count).await? };

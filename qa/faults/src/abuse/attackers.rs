@@ -1,4 +1,4 @@
-//! Connections that are opened only to be held, and opened again when they are cut.
+//! Connections that are held open, and opened again when the server closes them.
 
 use std::future::pending;
 use std::net::SocketAddr;
@@ -10,82 +10,83 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-/// Within which the attackers come.
-const ARRIVAL: Duration = Duration::from_secs(10);
-/// Between two bytes of a slow sender.
-const BETWEEN_BYTES: Duration = Duration::from_secs(1);
-/// At most so long after a connection was cut it is opened again. They do not all come back at once.
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// In bytes.
+/// Period over which the attackers arrive.
+const ARRIVAL_PERIOD: Duration = Duration::from_secs(10);
+/// Interval between two bytes of a slow sender.
+const BYTE_INTERVAL: Duration = Duration::from_secs(1);
+/// Maximum delay before a closed connection is opened again. It is random, so that not all return at once.
+const MAX_RECONNECT_DELAY: Duration = Duration::from_secs(2);
+/// Size of the large body in bytes.
 const HUGE: usize = 100_000_000;
 const CHUNK: usize = 16 * 1024;
 
 /// A way to hold a connection.
 pub(super) struct Attack {
     pub(super) name: &'static str,
-    /// How many do so at once.
+    /// Number of concurrent attackers.
     attackers: usize,
-    /// What is sent first.
+    /// Bytes that are sent first.
     head: &'static str,
-    /// How many bytes are sent at a time after it: a chunk after the other without a pause, anything else slowly.
+    /// Number of bytes per later write: chunks are sent without delay, anything else one piece per [`BYTE_INTERVAL`].
     piece: usize,
 }
 
 pub(super) const ATTACKS: [Attack; 4] = [
     Attack { name: "Idle", attackers: 1_000, head: "", piece: 0 },
-    Attack { name: "SlowHead", attackers: 500, head: "GET /customers/1 HTTP/1.1\r\nHost: door\r\nX-Slow: ", piece: 1 },
+    Attack { name: "SlowHead", attackers: 500, head: "GET /customers/1 HTTP/1.1\r\nHost: edge\r\nX-Slow: ", piece: 1 },
     Attack {
         name: "SlowBody",
         attackers: 500,
-        head: "POST /auth/token HTTP/1.1\r\nHost: door\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n",
+        head: "POST /auth/token HTTP/1.1\r\nHost: edge\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n",
         piece: 1,
     },
-    // 100 MB, without saying how much it will be.
+    // 100 MB without a Content-Length.
     Attack {
         name: "HugeBody",
         attackers: 1,
-        head: "POST /auth/token HTTP/1.1\r\nHost: door\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n",
+        head: "POST /auth/token HTTP/1.1\r\nHost: edge\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n",
         piece: CHUNK,
     },
 ];
 
-/// A connection that was opened.
+/// Connection of an attacker.
 struct Connection {
     opened: Instant,
-    /// When the other side ended it.
+    /// When the server closed it.
     cut: Option<Instant>,
-    /// How many bytes it took.
+    /// Number of bytes sent.
     sent: usize,
 }
 
-/// What became of the connections of an attack.
+/// Summary of an attack's connections.
 #[derive(Default)]
-pub(super) struct Fate {
-    /// How many were opened.
+pub(super) struct Holds {
+    /// Number of opened connections.
     pub(super) opened: u64,
-    /// How many the other side ended.
+    /// Number of connections closed by the server.
     pub(super) cut: u64,
-    /// The longest that one was held.
+    /// The longest time that a connection was held.
     pub(super) longest: Duration,
-    /// The most bytes that one got rid of.
+    /// The most bytes that were sent on a connection.
     pub(super) most_sent: usize,
 }
 
-/// All who hold a connection.
+/// Running attackers.
 pub(super) struct Attackers {
-    /// Each returns the place of its attack, and its connections.
+    /// Each returns the index of its attack, and its connections.
     tasks: JoinSet<(usize, Vec<Connection>)>,
     stop: watch::Sender<bool>,
-    /// Closed when each has had a connection.
+    /// Closed when every attacker has opened a connection.
     pub(super) arrivals: mpsc::Receiver<()>,
 }
 
 impl Attackers {
-    /// They come within 10 s, the same share of them to each address. So they are not all cut in one moment either.
+    /// Starts the attackers, which arrive over 10 s and are distributed evenly over the addresses. Spread arrivals also mean
+    /// that not all connections are closed at the same time.
     pub(super) fn start(addresses: &[SocketAddr]) -> Self {
         let ((stop, stopping), (arriving, arrivals)) = (watch::channel(false), mpsc::channel(1));
         let mut tasks = JoinSet::new();
-        for (place, attack) in ATTACKS.iter().enumerate() {
+        for (index, attack) in ATTACKS.iter().enumerate() {
             for address in addresses.iter().copied().cycle().take(attack.attackers) {
                 let (arriving, mut stopping) = (arriving.clone(), stopping.clone());
                 tasks.spawn(async move {
@@ -94,66 +95,67 @@ impl Attackers {
                         () = attack.repeat(address, arriving, &mut connections) => {}
                         _ = stopping.wait_for(|stop| *stop) => {}
                     }
-                    (place, connections)
+                    (index, connections)
                 });
             }
         }
         Self { tasks, stop, arrivals }
     }
 
-    /// They give up, and their connections are added, in the order of the attacks. One that is given up counts, too.
-    pub(super) async fn stop(self, fates: &mut [Fate; ATTACKS.len()]) {
+    /// Stops the attackers and adds their connections to the summaries, in the order of the attacks. Connections that are
+    /// still open count, too.
+    pub(super) async fn stop(self, holds: &mut [Holds; ATTACKS.len()]) {
         let now = Instant::now();
         self.stop.send_replace(true);
-        for (place, connections) in self.tasks.join_all().await {
-            let fate = &mut fates[place];
+        for (attack, connections) in self.tasks.join_all().await {
+            let holds = &mut holds[attack];
             for Connection { opened, cut, sent } in connections {
-                fate.opened += 1;
-                fate.cut += u64::from(cut.is_some());
-                fate.longest = fate.longest.max(cut.unwrap_or(now) - opened);
-                fate.most_sent = fate.most_sent.max(sent);
+                holds.opened += 1;
+                holds.cut += u64::from(cut.is_some());
+                holds.longest = holds.longest.max(cut.unwrap_or(now) - opened);
+                holds.most_sent = holds.most_sent.max(sent);
             }
         }
     }
 }
 
 impl Attack {
-    /// Opens a connection again and again. `arriving` is dropped with the first.
+    /// Opens connections one after the other, until dropped. `arriving` is dropped with the first.
     async fn repeat(&self, address: SocketAddr, arriving: mpsc::Sender<()>, connections: &mut Vec<Connection>) {
         let mut arriving = Some(arriving);
-        let mut longest_pause = ARRIVAL;
+        let mut max_delay = ARRIVAL_PERIOD;
         loop {
-            sleep(rand::random_range(Duration::ZERO..=longest_pause)).await;
-            longest_pause = LONGEST_PAUSE;
+            sleep(rand::random_range(Duration::ZERO..=max_delay)).await;
+            max_delay = MAX_RECONNECT_DELAY;
             let Ok(stream) = TcpStream::connect(address).await else { continue };
             arriving.take();
-            let place = connections.len();
+            let index = connections.len();
             connections.push(Connection { opened: Instant::now(), cut: None, sent: 0 });
-            self.hold(stream, &mut connections[place].sent).await;
-            connections[place].cut = Some(Instant::now());
+            self.hold(stream, &mut connections[index].sent).await;
+            connections[index].cut = Some(Instant::now());
         }
     }
 
-    /// Returns when the other side ends the connection.
+    /// Holds a connection until the server closes it.
     async fn hold(&self, mut stream: TcpStream, sent: &mut usize) {
-        let (mut answer, mut request) = stream.split();
-        let (piece, between) = match self.piece {
+        let (mut response, mut request) = stream.split();
+        let (piece, interval) = match self.piece {
             CHUNK => (format!("{CHUNK:x}\r\n{}\r\n", " ".repeat(CHUNK)), Duration::ZERO),
-            length => ("a".repeat(length), BETWEEN_BYTES),
+            length => ("a".repeat(length), BYTE_INTERVAL),
         };
         let send = async {
             let mut sending = request.write_all(self.head.as_bytes()).await;
             while sending.is_ok() && *sent < HUGE {
                 sending = request.write_all(piece.as_bytes()).await;
                 *sent += sending.as_ref().map_or(0, |()| piece.len());
-                sleep(between).await;
+                sleep(interval).await;
             }
-            // Who got rid of everything was not cut, and waits for what comes.
+            // Everything was sent: wait for the server to close the connection.
             pending::<()>().await;
         };
-        let mut end = [0; 1024];
-        // The answer may come before the end of the connection. Then it is held on.
-        let read = async { while matches!(answer.read(&mut end).await, Ok(1..)) {} };
+        let mut buffer = [0; 1024];
+        // A response may arrive before the connection is closed. Then it is held further.
+        let read = async { while matches!(response.read(&mut buffer).await, Ok(1..)) {} };
         tokio::select! {
             () = send => {}
             () = read => {}

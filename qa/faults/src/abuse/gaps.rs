@@ -1,4 +1,4 @@
-//! Requests that must not get in, as they go over the wire: no client would send most of them.
+//! Requests that the edge proxy must reject, as raw bytes: HTTP clients cannot send most of them.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,9 +12,9 @@ use tokio::time::timeout;
 use crate::report::Journal;
 use crate::system::System;
 
-const ANSWERED_WITHIN: Duration = Duration::from_secs(20);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Behind which nothing is found, though the services take some of them for the path of an internal operation.
+/// Paths that must be 404, although the services would route some of them to an internal operation.
 const PATHS: [&str; 12] = [
     "/internal/customers/1",
     "//internal/customers/1",
@@ -25,36 +25,36 @@ const PATHS: [&str; 12] = [
     "/customers/../internal/customers/1",
     "/customers/%2e%2e/internal/customers/1",
     "/INTERNAL/customers/1",
-    "http://door/internal/customers/1",
+    "http://edge/internal/customers/1",
     "/metrics",
     "/customers/1;/internal",
 ];
 
-/// What changes orders, and is for services alone.
+/// Paths of an internal operation that changes orders.
 const ABANDON: [&str; 3] = ["/internal/orders/abandon", "//internal/orders/abandon", "/%69nternal/orders/abandon"];
 
-/// More than HAProxy lets one address have at one of its ports.
+/// More connections than HAProxy allows per address and port.
 const TOO_MANY: usize = 1_300;
 
-/// Opens more connections than one address may have. Returns how many were closed as they came. Another address must be
-/// served meanwhile.
-pub(super) async fn open_more_than_one_address_may(system: &System, journal: &Journal) -> Result<usize> {
+/// Opens more connections than one address may have, and returns how many were closed at once. Meanwhile another address
+/// must be served.
+pub(super) async fn exceed_connection_limit(system: &System, journal: &Journal) -> Result<usize> {
     let [edge, ..] = system.public;
     let mut open = Vec::new();
     for _ in 0..TOO_MANY {
         let socket = TcpSocket::new_v4()?;
-        // All of 127.0.0.0/8 is this machine.
+        // Every address of 127.0.0.0/8 is local.
         socket.bind(SocketAddr::from(([127, 0, 0, 2], 0)))?;
-        // One that is closed at once may end before it was there.
+        // Connecting may fail if the connection is closed at once.
         open.extend(socket.connect(edge).await);
     }
-    let (status, _) = send(edge, "GET /health HTTP/1.1\r\nHost: door\r\nConnection: close\r\n\r\n").await?;
+    let (status, _) = send(edge, "GET /health HTTP/1.1\r\nHost: edge\r\nConnection: close\r\n\r\n").await?;
     if status != 200 {
-        journal.violation(format!("while one address has all it may, another is answered {status}"));
+        journal.violation(format!("while one address is at its connection limit, another gets status {status}"));
     }
     let closed = TOO_MANY - open.iter().filter(|stream| !is_closed(stream)).count();
     if closed == 0 {
-        journal.violation(format!("one address has {TOO_MANY} connections"));
+        journal.violation(format!("one address can open {TOO_MANY} connections"));
     }
     Ok(closed)
 }
@@ -63,19 +63,20 @@ fn is_closed(stream: &TcpStream) -> bool {
     !matches!(stream.try_read(&mut [0]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
 }
 
-/// Sends them all, with the token that services show each other. Returns how many there were. What gets in is a violation.
-pub(super) async fn look(system: &System, journal: &Journal) -> Result<usize> {
+/// Sends all forbidden requests with the service token, and returns their number. Each one that is not rejected is a
+/// violation.
+pub(super) async fn send_forbidden_requests(system: &System, journal: &Journal) -> Result<usize> {
     let [customers, orders, _] = system.public;
     let token = system.targets().service_token;
     let head = |method, path| {
-        format!("{method} {path} HTTP/1.1\r\nHost: door\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n")
+        format!("{method} {path} HTTP/1.1\r\nHost: edge\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n")
     };
     let login = head("POST", "/auth/token") + "Content-Type: application/json\r\n";
     let credentials = r#"{"username":"nobody","password":"wrong"}"#;
     let with_length = |length: usize, body: &str| format!("{login}Content-Length: {length}\r\n\r\n{body}");
     let chunk = " ".repeat(100_000);
     let trailing = format!("{credentials}{{}}");
-    // HAProxy's own page.
+    // Rejected by HAProxy with its own page.
     let unreadable = [
         "NONSENSE\r\n\r\n".to_owned(),
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(),
@@ -83,7 +84,7 @@ pub(super) async fn look(system: &System, journal: &Journal) -> Result<usize> {
         head("GET", "/customers/1") + "Host: other\r\n\r\n",
     ];
     let refused = [
-        // The length alone is enough: nothing of the body is waited for.
+        // Rejected by the Content-Length alone, without the body.
         (customers, with_length(100_000_000, ""), 413),
         (customers, format!("{login}Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{chunk}\r\n0\r\n\r\n", chunk.len()), 413),
         (customers, with_length(trailing.len(), &trailing), 400),
@@ -91,40 +92,40 @@ pub(super) async fn look(system: &System, journal: &Journal) -> Result<usize> {
     ];
     let hidden = PATHS.map(|path| (customers, head("GET", path) + "\r\n", 404));
     let changing = ABANDON.map(|path| (orders, head("POST", path) + "Content-Length: 2\r\n\r\n{}", 404));
-    let tried = unreadable.len() + refused.len() + hidden.len() + changing.len();
+    let sent = unreadable.len() + refused.len() + hidden.len() + changing.len();
     for request in unreadable {
         expect(customers, &request, 400, journal).await?;
     }
     for (edge, request, status) in refused.into_iter().chain(hidden).chain(changing) {
         let body = expect(edge, &request, status, journal).await?;
         if !serde_json::from_str::<Value>(&body).is_ok_and(|body| body["message"].is_string()) {
-            journal.violation(format!("no error body, but {body:?}: {request:.60?}"));
+            journal.violation(format!("body {body:?} is not an error body: {request:.60?}"));
         }
     }
-    Ok(tried)
+    Ok(sent)
 }
 
-/// Sends a request and gives the body of the answer. Another status than the one expected is a violation.
+/// Sends a request and returns the response body. A status other than the expected one is a violation.
 async fn expect(edge: SocketAddr, request: &str, expected: u16, journal: &Journal) -> Result<String> {
     let (status, body) = send(edge, request).await?;
     if status != expected {
-        journal.violation(format!("answered {status}, not {expected}: {request:.60?}"));
+        journal.violation(format!("status {status}, not {expected}: {request:.60?}"));
     }
     Ok(body)
 }
 
-/// The status and the body of the answer; 0 without one.
+/// Sends a request and returns the status and body of the response. The status is 0 without a response.
 async fn send(edge: SocketAddr, request: &str) -> Result<(u16, String)> {
     let mut stream = TcpStream::connect(edge).await.context("cannot reach the edge proxy")?;
-    let mut answer = Vec::new();
-    let _ = timeout(ANSWERED_WITHIN, async {
-        // What is refused early is not sent to its end, and its answer may be followed by a reset.
+    let mut response = Vec::new();
+    let _ = timeout(RESPONSE_TIMEOUT, async {
+        // A request that is rejected early is not sent completely, and a reset may follow its response.
         let _ = stream.write_all(request.as_bytes()).await;
-        stream.read_to_end(&mut answer).await
+        stream.read_to_end(&mut response).await
     })
     .await;
-    let answer = String::from_utf8_lossy(&answer);
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+    let response = String::from_utf8_lossy(&response);
+    let (head, body) = response.split_once("\r\n\r\n").unwrap_or_default();
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
     Ok((status.unwrap_or_default(), body.to_owned()))
 }

@@ -1,5 +1,5 @@
-//! The system behind its edge proxy: HAProxy, and two processes of each service, which reach each other through it, but not
-//! where the public comes in.
+//! The system behind its edge proxy: HAProxy and two replicas of each service. The services call each other through
+//! HAProxy, at internal addresses.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -9,36 +9,36 @@ use anyhow::{Context, Result, bail};
 use harness::{Log, Program, Service, ready_status};
 use tokio::time::{sleep, timeout};
 
-use super::{LOOK_EVERY, READY_WITHIN, Replica, System};
+use super::{POLL_INTERVAL, READY_TIMEOUT, Replica, System};
 use crate::Run;
 
-/// How long a replica goes on serving after SIGTERM, as the configuration of HAProxy asks for.
+/// How long a replica keeps serving after SIGTERM, as HAProxy's configuration requires.
 const DRAIN_SECONDS: &str = "3";
-/// The services that others ask.
-const ASKED: [Service; 2] = [Service::Customers, Service::Orders];
+/// Services that are called by other services.
+const CALLED: [Service; 2] = [Service::Customers, Service::Orders];
 
-/// The edge proxy.
+/// Options of the edge proxy.
 #[derive(clap::Args)]
 pub(crate) struct Edge {
-    /// Program of HAProxy
+    /// HAProxy program
     #[arg(long, value_name = "PATH", default_value = "haproxy")]
     haproxy: PathBuf,
-    /// Configuration of HAProxy
+    /// HAProxy configuration
     #[arg(long, value_name = "PATH", default_value = "deploy/haproxy.cfg")]
     configuration: PathBuf,
 }
 
 impl System {
-    /// Starts everything behind HAProxy, and returns when it is ready.
+    /// Starts the system behind HAProxy, and returns when it is ready.
     pub(crate) async fn start_balanced(run: &Run, edge: &Edge) -> Result<Self> {
-        let mut ports = private_server::free_ports(ASKED.len() + 3 * Service::ALL.len())?.into_iter();
+        let mut ports = private_server::free_ports(CALLED.len() + 3 * Service::ALL.len())?.into_iter();
         let mut next = || {
             let port = ports.next().context("too few ports")?;
             anyhow::Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
         };
         let public = [next()?, next()?, next()?];
         let mut system = Self::start(run, public).await?;
-        // The addresses in the configuration of HAProxy.
+        // Addresses for HAProxy's configuration.
         let names = Service::ALL.map(|service| service.name().to_uppercase());
         let mut addresses = Vec::from_iter(names.into_iter().zip(public));
         let mut settings = vec![
@@ -46,7 +46,7 @@ impl System {
             ("DATABASE_URL".to_owned(), system.database_url().await?),
             ("TRUSTED_PROXIES".to_owned(), Ipv4Addr::LOCALHOST.to_string()),
         ];
-        for service in ASKED {
+        for service in CALLED {
             let internal = next()?;
             addresses.push((service.variable("INTERNAL"), internal));
             settings.push((service.variable("API_BASE"), format!("http://{internal}")));
@@ -66,17 +66,17 @@ impl System {
         };
         system.edge = Some(program.start().await?);
         system.ready().await?;
-        // HAProxy finds out by itself who is ready.
+        // HAProxy's own health checks must also find the services ready.
         let behind = async {
             while !futures::future::join_all(public.map(ready_status)).await.iter().all(|status| *status == Some(200)) {
-                sleep(LOOK_EVERY).await;
+                sleep(POLL_INTERVAL).await;
             }
         };
-        timeout(READY_WITHIN, behind).await.context("the services are not ready behind the edge proxy")?;
+        timeout(READY_TIMEOUT, behind).await.context("the services are not ready behind the edge proxy")?;
         Ok(system)
     }
 
-    /// The names and process ids of the edge proxy and of the replicas.
+    /// Returns the names and process ids of the edge proxy and the replicas.
     pub(crate) async fn processes(&self) -> Vec<(String, u32)> {
         let mut processes = Vec::from_iter(self.edge.iter().map(|edge| ("edge".to_owned(), edge.pid())));
         for replica in &self.replicas {
@@ -86,16 +86,16 @@ impl System {
         processes
     }
 
-    /// Restarts a replica as a rolling update does: in order, and returns when it is ready again. Gives how long it took
-    /// to become ready once it was started.
+    /// Restarts a replica gracefully, as a rolling update does, and waits until it is ready. Returns the time from its start
+    /// until it was ready.
     ///
     /// # Errors
     ///
-    /// Where it does not end as it should, or is not ready again.
+    /// If it does not exit with 0, or does not become ready again.
     pub(crate) async fn restart(&self, replica: &Replica) -> Result<Duration> {
         match replica.take().await?.stop().await {
             Some(status) if status.success() => {}
-            Some(status) => bail!("{} did not stop in order ({status})", replica.name),
+            Some(status) => bail!("{} did not stop gracefully ({status})", replica.name),
             None => bail!("{}: exit status unknown", replica.name),
         }
         let (_, listening) = replica.start().await?;

@@ -1,5 +1,4 @@
-//! The system of `chaos`: one process of each service, and a proxy on every link. Every fault is made here; which, and when,
-//! is decided in `schedule`.
+//! The system of `chaos`: one process of each service, and a proxy on every link. Injects the faults of `schedule`.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -15,17 +14,17 @@ use crate::schedule::{Fault, Link};
 use crate::{Run, sleep_unless};
 
 impl System {
-    /// Starts everything with a proxy on every link, and returns when it is ready.
+    /// Starts the system with a proxy on every link, and returns when it is ready.
     pub(crate) async fn start_linked(run: &Run) -> Result<Self> {
         let links = Link::ALL.into_iter().map(|link| Ok((link, Proxy::start()?))).collect::<io::Result<Vec<_>>>();
         let links = links.context("no free ports for the proxies")?;
-        let mut system = Self::start(run, std::array::from_fn(|place| links[place].1.address())).await?;
+        let mut system = Self::start(run, std::array::from_fn(|index| links[index].1.address())).await?;
         system.links = links;
-        system.lead_to("database", system.database.lock().await.port().map(local));
+        system.set_target("database", system.database.lock().await.port().map(local));
         for service in Service::ALL {
             let settings = system.link_settings(service);
             let address = system.launch(service, service.name().to_owned(), settings).await?;
-            system.lead_to(service.name(), Some(address));
+            system.set_target(service.name(), Some(address));
         }
         system.ready().await.context("the system is not ready")?;
         Ok(system)
@@ -40,22 +39,22 @@ impl System {
         settings.chain([("PORT".to_owned(), "0".to_owned())]).collect()
     }
 
-    /// Makes a fault, and returns when it is over, with how long a new process then took to listen.
-    pub(crate) async fn inflict(&self, fault: Fault, lasts: Duration) -> Result<Duration> {
+    /// Injects a fault and waits until it is over. Returns the time that a new process took to listen.
+    pub(crate) async fn inject(&self, fault: Fault, lasts: Duration) -> Result<Duration> {
         match fault {
             Fault::Kill(service) => {
                 let replica = self.replica(service)?;
                 let process = replica.take().await?;
-                self.lead_to(service.name(), None);
+                self.set_target(service.name(), None);
                 process.kill().await?;
                 sleep_unless(&self.interrupted, lasts).await;
                 let (address, took) = replica.start().await?;
-                self.lead_to(service.name(), Some(address));
+                self.set_target(service.name(), Some(address));
                 return Ok(took);
             }
             Fault::Pause(service) => {
                 let running = self.replica(service)?.running.lock().await;
-                let (process, _) = running.as_ref().with_context(|| format!("{} does not run", service.name()))?;
+                let (process, _) = running.as_ref().with_context(|| format!("{} is not running", service.name()))?;
                 process.signal(Signal::SIGSTOP)?;
                 sleep_unless(&self.interrupted, lasts).await;
                 process.signal(Signal::SIGCONT)?;
@@ -64,23 +63,23 @@ impl System {
                 let mut database = self.database.lock().await;
                 let ended = if fault == Fault::KillDatabase { database.kill().await } else { database.stop().await };
                 ended?;
-                self.lead_to("database", None);
+                self.set_target("database", None);
                 sleep_unless(&self.interrupted, lasts).await;
-                database.start_again().await?;
-                self.lead_to("database", database.port().map(local));
+                database.restart().await?;
+                self.set_target("database", database.port().map(local));
             }
             Fault::Disturb(link, behaviour) => {
                 let proxy = self.proxy(link)?;
-                proxy.behave(behaviour);
+                proxy.set_behaviour(behaviour);
                 sleep_unless(&self.interrupted, lasts).await;
-                proxy.behave(Behaviour::Pass);
+                proxy.set_behaviour(Behaviour::Pass);
             }
         }
         Ok(Duration::ZERO)
     }
 
-    /// Sends all who connect to this server there.
-    fn lead_to(&self, server: &str, address: Option<SocketAddr>) {
+    /// Sets the target of all links to this server.
+    fn set_target(&self, server: &str, address: Option<SocketAddr>) {
         for (_, proxy) in self.links.iter().filter(|(link, _)| link.to == server) {
             proxy.set_target(address);
         }

@@ -1,48 +1,48 @@
-//! Whether every answer is one that its document lists.
+//! Checks that every response is documented.
 
 use client_common::Fault;
 
 use super::Findings;
 use crate::contract::Contract;
 use crate::history::History;
-use crate::outcome::{Refusal, Seen, Success};
+use crate::outcome::{ErrorBody, Observed, Success};
 
-const LISTED: &str = "an operation is answered with a status and a code that its contract lists";
-const SHAPED: &str = "an answer has the shape that its contract gives";
-const SOUND: &str = "no service answers that something went wrong on its own side";
-const SENDABLE: &str = "a client sends what the contract allows";
+const LISTED: &str = "every response has a status and an error code that the contract lists";
+const SCHEMA: &str = "every response body matches the schema of the contract";
+const NO_INTERNAL: &str = "no service responds with an internal error";
+const SENDABLE: &str = "clients send only requests that the contract allows";
 
 pub(super) fn check(history: &History, contract: &Contract, findings: &mut Findings) {
     for (record, sent) in history.sends() {
         let call = record.requests[sent.request].call();
         let lists = |status: u16, code: &str| {
-            contract.get(call.operation).is_some_and(|endpoint| endpoint.answers.contains(&(status, code.to_owned())))
+            contract.get(call.operation).is_some_and(|endpoint| endpoint.responses.contains(&(status, code.to_owned())))
         };
         match &sent.outcome {
-            Ok(Success { seen: Seen::Unreadable(problem), .. }) => {
-                findings.add(SHAPED, format_args!("{record}: {problem}"));
+            Ok(Success { observed: Observed::Malformed(problem), .. }) => {
+                findings.add(SCHEMA, format_args!("{record}: {problem}"));
             }
             Ok(Success { status, .. }) => {
-                findings.unless(lists(*status, ""), LISTED, format_args!("{record} was answered {status}"));
+                findings.unless(lists(*status, ""), LISTED, format_args!("{record} returned {status}"));
             }
-            Err(Fault::Answered { status, body: Some(Refusal { code, .. }), .. }) => {
-                let answer = format_args!("{record} was answered {status} {code}");
-                findings.unless(code != "internal", SOUND, answer);
+            Err(Fault::Answered { status, body: Some(ErrorBody { code, .. }), .. }) => {
+                let response = format_args!("{record} returned {status} {code}");
+                findings.unless(code != "internal", NO_INTERNAL, response);
                 let expected = match (*status, code.as_str()) {
-                    // These clients send credentials and valid requests in time.
+                    // These clients send valid credentials and valid requests in time.
                     (400 | 401 | 403 | 408 | 413 | 415, _) => false,
                     (412, _) => call.if_match.is_some(),
-                    // Their products stay, their customers' names are unique, and they set no stock without If-Match.
+                    // They delete no products, their email addresses are unique, and they set no stock without If-Match.
                     (_, "email_taken" | "idempotency_key_abandoned" | "product_not_found") => false,
                     (_, "stock_changed" | "total_out_of_range" | "upstream_auth") => false,
                     _ => true,
                 };
-                findings.unless(expected && lists(*status, code), LISTED, answer);
+                findings.unless(expected && lists(*status, code), LISTED, response);
             }
-            // A balancer may answer by itself.
+            // The load balancer itself may respond.
             Err(Fault::Answered { status: 502..=504, body: None, .. }) if history.behind_balancer => {}
             Err(Fault::Answered { status, body: None, .. }) => {
-                findings.add(SHAPED, format_args!("{record} was answered {status} without a code"));
+                findings.add(SCHEMA, format_args!("{record} returned {status} without an error code"));
             }
             Err(Fault::Invalid(problem)) => findings.add(SENDABLE, format_args!("{record}: {problem}")),
             Err(_) => {}

@@ -1,4 +1,4 @@
-//! Whether customers are as clients were told. Each is changed by one client only, one change after the other.
+//! Checks customers against acknowledged changes. Each customer is changed by one client only, one change at a time.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,22 +7,23 @@ use super::snapshot::Snapshot;
 use crate::history::{History, Sent};
 use crate::request::Request;
 
-const THERE: &str = "a customer that was acknowledged exists";
-const GONE: &str = "a customer whose deletion was acknowledged is gone, and no other";
-const CONTENT: &str = "a customer is as the last acknowledged change made it";
-const SET: &str = "a change of a customer is answered with what it set";
-const DELETED: &str = "a customer whose deletion was acknowledged is not shown any more";
-const KNOWN: &str = "a customer that nobody deleted is not called unknown";
-const ONE: &str = "an acknowledged create makes one customer, one of unknown outcome one at most, a refused one none";
+const EXISTS: &str = "an acknowledged customer exists";
+const DELETED: &str = "a customer whose deletion was acknowledged is deleted, and no other customer is";
+const CONTENT: &str = "a customer has the content of the last acknowledged change";
+const SET: &str = "the response to a customer change has the values that it set";
+const HIDDEN: &str = "a customer whose deletion was acknowledged is no longer returned";
+const KNOWN: &str = "a customer that no client deleted is not reported as unknown";
+const ONE: &str =
+    "an acknowledged create request creates one customer, one with unknown outcome at most one, a rejected one none";
 
-/// What clients know of one customer.
+/// State of one customer according to the history.
 #[derive(Default)]
-struct Life<'h> {
+struct State<'h> {
     is_deleted: bool,
     may_be_deleted: bool,
     /// The name and the email address that the last acknowledged change set.
     last: Option<(&'h String, &'h String)>,
-    /// Those of changes of unknown outcome, which may have been executed at any time since.
+    /// Values of changes with unknown outcome, which may have been executed at any later time.
     unknown: Vec<(&'h String, &'h String)>,
 }
 
@@ -31,14 +32,14 @@ pub(super) fn check(history: &History, snapshot: &Snapshot, findings: &mut Findi
     for (customer, _) in snapshot.customers.values() {
         *by_email.entry(&customer.email).or_default() += 1;
     }
-    let mut lives = BTreeMap::<i64, Life<'_>>::new();
+    let mut states = BTreeMap::<i64, State<'_>>::new();
     for record in &history.records {
         let (id, content) = match record.request() {
             Request::CreateCustomer { name, email } => {
-                // The address may have changed since: too many are wrong, and a missing id is found below.
-                let (created, possible) = (by_email.get(email).copied().unwrap_or(0), record.possible());
-                let breach = format_args!("{record} has {possible:?} customers, and made {created}");
-                findings.unless(created <= *possible.end(), ONE, breach);
+                // The address may have changed since, so only too many rows are wrong. A missing id is found below.
+                let (created, possible) = (by_email.get(email).copied().unwrap_or(0), record.possible_executions());
+                let violation = format_args!("{record} may have created {possible:?} customers, and created {created}");
+                findings.unless(created <= *possible.end(), ONE, violation);
                 let Some(created) = record.sends.iter().find_map(Sent::customer) else { continue };
                 (created.id, Some((name, email)))
             }
@@ -46,38 +47,38 @@ pub(super) fn check(history: &History, snapshot: &Snapshot, findings: &mut Findi
             Request::DeleteCustomer { id } | Request::ViewCustomer { id } => (*id, None),
             _ => continue,
         };
-        let life = lives.entry(id).or_default();
+        let state = states.entry(id).or_default();
         for sent in &record.sends {
-            if let Some(seen) = sent.customer() {
+            if let Some(observed) = sent.customer() {
                 let version = match record.request() {
                     Request::CreateCustomer { .. } => Some(1),
                     request => request.call().if_match.map(|version| version + 1),
                 };
-                let set = content.is_none_or(|content| content == (&seen.name, &seen.email));
-                let as_set = set && seen.id == id && version.is_none_or(|version| seen.version == version);
-                findings.unless(as_set, SET, format_args!("{record} was told of {seen:?}"));
-                findings.unless(!life.is_deleted, DELETED, format_args!("customer {id} was shown by {record}"));
+                let set = content.is_none_or(|content| content == (&observed.name, &observed.email));
+                let as_set = set && observed.id == id && version.is_none_or(|version| observed.version == version);
+                findings.unless(as_set, SET, format_args!("{record} returned {observed:?}"));
+                findings.unless(!state.is_deleted, HIDDEN, format_args!("customer {id} was returned by {record}"));
             }
-            let known = !sent.has_code("customer_not_found") || life.may_be_deleted;
+            let known = !sent.has_code("customer_not_found") || state.may_be_deleted;
             findings.unless(known, KNOWN, format_args!("{record} of {id}"));
             if let Request::DeleteCustomer { .. } = record.request() {
-                life.is_deleted |= sent.outcome.is_ok();
-                life.may_be_deleted |= sent.may_be_done();
+                state.is_deleted |= sent.outcome.is_ok();
+                state.may_be_deleted |= sent.may_have_executed();
             }
         }
-        life.last = content.filter(|_| record.is_acknowledged()).or(life.last);
-        life.unknown.extend(content.filter(|_| record.unknown() > 0));
+        state.last = content.filter(|_| record.is_acknowledged()).or(state.last);
+        state.unknown.extend(content.filter(|_| record.unknown() > 0));
     }
-    for (id, life) in lives {
-        let Some((customer, is_gone)) = snapshot.customers.get(&id) else {
-            findings.add(THERE, format_args!("customer {id} is missing"));
+    for (id, state) in states {
+        let Some((customer, is_deleted)) = snapshot.customers.get(&id) else {
+            findings.add(EXISTS, format_args!("customer {id} is missing"));
             continue;
         };
-        let breach = format_args!("customer {id} is {customer:?}, deleted: {is_gone}");
-        findings.unless(if *is_gone { life.may_be_deleted } else { !life.is_deleted }, GONE, breach);
-        let mut possible = life.last.iter().chain(&life.unknown).peekable();
-        let is_unchanged = possible.peek().is_none();
+        let violation = format_args!("customer {id} is {customer:?}, deleted: {is_deleted}");
+        findings.unless(if *is_deleted { state.may_be_deleted } else { !state.is_deleted }, DELETED, violation);
+        let mut possible = state.last.iter().chain(&state.unknown).peekable();
+        let has_no_change = possible.peek().is_none();
         let is_one_of_them = possible.any(|content| *content == (&customer.name, &customer.email));
-        findings.unless(is_unchanged || is_one_of_them, CONTENT, breach);
+        findings.unless(has_no_change || is_one_of_them, CONTENT, violation);
     }
 }

@@ -1,7 +1,7 @@
-//! Holds the answers to clients against the database, the documents and each other.
+//! Verifier: compares the responses to clients with the database, the documents and each other.
 //!
-//! `snapshot` reads the database, by its tables alone. Each other module is a group of rules; each rule is one sentence,
-//! and a finding adds the ids and keys at fault.
+//! `snapshot` reads the database tables directly. Each other module is a group of rules. A rule is one sentence, and a
+//! finding adds the ids and keys that violate it.
 
 mod contract;
 mod creates;
@@ -25,14 +25,14 @@ use crate::history::History;
 use snapshot::Snapshot;
 
 impl History {
-    /// Reads the database and returns, in a sentence each, what an acknowledged answer promised that is not there, and
-    /// which answers contradict each other or the documents. A correct system gives an empty list.
+    /// Reads the database and returns the violated rules, one sentence each: acknowledged results that are missing, and
+    /// responses that contradict each other or the documents. For a correct system the list is empty.
     ///
-    /// Call it when the clients have ended. Background jobs of the system may go on.
+    /// Call it when all clients have stopped. Background jobs of the system may still run.
     ///
     /// # Errors
     ///
-    /// Where the database cannot be read.
+    /// If the database cannot be read.
     pub async fn verify(&self, database_url: &str) -> Result<Vec<String>> {
         Ok(self.findings(&documents::read()?, &Snapshot::read(database_url).await?))
     }
@@ -40,7 +40,7 @@ impl History {
     fn findings(&self, contract: &Contract, snapshot: &Snapshot) -> Vec<String> {
         let mut findings = Findings::default();
         for client in &self.lost_clients {
-            findings.add("every client tells what it was told", client);
+            findings.add("every client returns its history", client);
         }
         contract::check(self, contract, &mut findings);
         keys::check(self, &mut findings);
@@ -54,19 +54,20 @@ impl History {
     }
 }
 
-/// Broken rules. Equal findings count once.
+/// Violated rules. Equal findings count once.
 #[derive(Default)]
 struct Findings(BTreeSet<String>);
 
 impl Findings {
-    /// The rule, as a sentence without its end, and what breaks it.
-    fn add(&mut self, rule: &str, breach: impl Display) {
-        self.0.insert(format!("{rule}, but: {breach}"));
+    /// Adds a violation of a rule, which is a sentence without its period.
+    fn add(&mut self, rule: &str, violation: impl Display) {
+        self.0.insert(format!("{rule}, but: {violation}"));
     }
 
-    fn unless(&mut self, kept: bool, rule: &str, breach: impl Display) {
-        if !kept {
-            self.add(rule, breach);
+    /// Adds a violation unless the rule holds.
+    fn unless(&mut self, holds: bool, rule: &str, violation: impl Display) {
+        if !holds {
+            self.add(rule, violation);
         }
     }
 }

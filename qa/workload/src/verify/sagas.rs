@@ -1,40 +1,42 @@
-//! Whether what the orchestrator answered of orders is true.
+//! Checks the orchestrator's responses about orders.
 
 use std::collections::BTreeSet;
 
 use orchestrator_client::types::{Compensated, FailureReason};
 
-use super::creates::{is_asked_for, sum};
+use super::creates::{is_as_requested, sum};
 use super::snapshot::{Row, Snapshot};
 use super::{Findings, orders};
 use crate::history::{History, Record, Sent};
 use crate::request::Request;
 
-const THERE: &str = "an order that the orchestrator acknowledged exists, confirmed, as it was told and asked for";
-const ONE: &str = "at most one order is ever made under one key of the orchestrator";
-const FAILED: &str = "where the orchestrator failed for good, no order is left";
-const UNDONE: &str = "an order that the orchestrator calls undone is canceled";
-const NOTHING: &str = "where the orchestrator only ever did nothing, no order is left";
+const EXISTS: &str = "an order acknowledged by the orchestrator exists as requested and returned";
+const ONE: &str = "the orchestrator creates at most one order per idempotency key";
+const FAILED: &str = "a saga that failed permanently leaves no live order";
+const COMPENSATED: &str = "an order reported as compensated is canceled";
+const NO_EFFECT: &str = "a saga whose responses all report no effect leaves no order";
 
 pub(super) fn check(history: &History, snapshot: &Snapshot, findings: &mut Findings) {
     for record in history.records.iter().filter(|record| matches!(record.request(), Request::CreateAndConfirm(_))) {
         let mut created = snapshot.orders_of(record);
         for sent in &record.sends {
-            let (Some(seen), Request::CreateAndConfirm(new)) = (sent.order(), &record.requests[sent.request]) else {
+            let (Some(observed), Request::CreateAndConfirm(new)) = (sent.order(), &record.requests[sent.request])
+            else {
                 continue;
             };
-            created.insert(seen.id);
-            let Some(row) = snapshot.orders.get(&seen.id) else {
-                findings.add(THERE, format_args!("order {} of {record} is missing", seen.id));
+            created.insert(observed.id);
+            let Some(row) = snapshot.orders.get(&observed.id) else {
+                findings.add(EXISTS, format_args!("order {} of {record} is missing", observed.id));
                 continue;
             };
-            let is_there = row.is_as_shown(seen) && is_asked_for(new, seen) && seen.total_cents == sum(seen);
-            let breach =
-                format_args!("{record} asked for {new:?}, and was told of {seen:?}; order {} is {row:?}", seen.id);
-            findings.unless(is_there, THERE, breach);
-            orders::check_confirmed(row, seen, record, findings);
+            let exists =
+                row.is_as_returned(observed) && is_as_requested(new, observed) && observed.total_cents == sum(observed);
+            let violation =
+                format_args!("{record} requested {new:?} and returned {observed:?}; order {} is {row:?}", observed.id);
+            findings.unless(exists, EXISTS, violation);
+            orders::check_confirmed(row, observed, record, findings);
         }
-        findings.unless(created.len() <= 1, ONE, format_args!("{record} made {created:?}"));
+        findings.unless(created.len() <= 1, ONE, format_args!("{record} created {created:?}"));
         check_failures(record, &created, snapshot, findings);
     }
 }
@@ -43,31 +45,32 @@ fn check_failures(record: &Record, created: &BTreeSet<i64>, snapshot: &Snapshot,
     for failure in record.sends.iter().filter_map(failure) {
         let FailureReason { order_id: Some(id), compensated: Compensated::Done, .. } = failure else { continue };
         let is_live = snapshot.orders.get(id).is_none_or(Row::is_live);
-        findings.unless(!is_live, UNDONE, format_args!("order {id} of {record} is live or missing"));
+        findings.unless(!is_live, COMPENSATED, format_args!("order {id} of {record} is live or missing"));
     }
     if record.is_acknowledged() {
         return;
     }
-    let needed_nothing = |sent| failure(sent).is_some_and(|failure| failure.compensated == Compensated::NotNeeded);
-    let did_nothing = record.sends.iter().all(needed_nothing);
+    let has_no_effect = |sent| failure(sent).is_some_and(|failure| failure.compensated == Compensated::NotNeeded);
+    let had_no_effect = record.sends.iter().all(has_no_effect);
     let live: Vec<_> = created.iter().filter(|id| snapshot.orders.get(id).is_some_and(Row::is_live)).collect();
-    let breach = format_args!("{record} made {created:?}, of which are live {live:?}");
-    findings.unless(!did_nothing || created.is_empty(), NOTHING, breach);
-    findings.unless(record.may_be_done() || live.is_empty(), NOTHING, breach);
+    let violation = format_args!("{record} created {created:?}, of which {live:?} are live");
+    findings.unless(!had_no_effect || created.is_empty(), NO_EFFECT, violation);
+    findings.unless(record.may_have_executed() || live.is_empty(), NO_EFFECT, violation);
     let last = |sender| record.sends.iter().rfind(|sent| sent.sender == sender);
     for (sender, other) in [(0, 1), (1, 0)] {
-        let failed = last(sender).is_some_and(failed_for_good);
-        let other_may_have = last(other).is_some_and(Sent::may_be_done);
-        findings.unless(!failed || other_may_have || live.is_empty(), FAILED, breach);
+        let failed = last(sender).is_some_and(failed_permanently);
+        let other_may_have = last(other).is_some_and(Sent::may_have_executed);
+        findings.unless(!failed || other_may_have || live.is_empty(), FAILED, violation);
     }
 }
 
-/// A key that is refused as reused is about another content, whose order may live.
-fn failed_for_good(sent: &Sent) -> bool {
+/// Returns whether a request failed permanently. A key rejected as reused is bound to other content, whose order may be
+/// live.
+fn failed_permanently(sent: &Sent) -> bool {
     let reused = sent.has_code("idempotency_key_reused");
-    !reused && !sent.may_be_done() && failure(sent).is_some_and(|failure| !failure.safe_to_retry)
+    !reused && !sent.may_have_executed() && failure(sent).is_some_and(|failure| !failure.safe_to_retry)
 }
 
 fn failure(sent: &Sent) -> Option<&FailureReason> {
-    sent.refusal().and_then(|(_, refusal)| refusal.failure.as_deref())
+    sent.error().and_then(|(_, error)| error.failure.as_deref())
 }

@@ -1,4 +1,4 @@
-//! The rows that matter to clients, all as of one moment.
+//! Consistent snapshot of the rows that clients can observe.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -10,20 +10,20 @@ use mysql_async::{Conn, Opts, OptsBuilder};
 use crate::history::Record;
 use crate::outcome::{Adjustment, Customer, Item, Order, Product, Status};
 
-/// The rows, by id.
+/// Rows by id.
 #[derive(Debug, Default)]
 pub(super) struct Snapshot {
     pub(super) orders: HashMap<i64, Row>,
     pub(super) products: HashMap<i64, Product>,
-    /// With whether it is deleted.
+    /// Customers, with whether each is deleted.
     pub(super) customers: HashMap<i64, (Customer, bool)>,
-    /// The operators' stock movements, by reference.
+    /// Stock adjustments by reference.
     pub(super) adjustments: HashMap<String, Vec<Adjustment>>,
     /// Orders by name and by key.
     pub(super) by_name: HashMap<String, BTreeSet<i64>>,
 }
 
-/// An order, and what no answer shows of it.
+/// Order with the columns and events that no response contains.
 #[derive(Debug)]
 pub(super) struct Row {
     pub(super) order: Order,
@@ -101,14 +101,14 @@ impl Snapshot {
         self
     }
 
-    /// Orders that this record created, by their names.
+    /// Returns the orders that this record created, found by its names.
     pub(super) fn orders_of(&self, record: &Record) -> BTreeSet<i64> {
         record.names().iter().filter_map(|name| self.by_name.get(name)).flatten().copied().collect()
     }
 }
 
 impl Row {
-    /// The first event of entering this status.
+    /// Returns the first transition into this status.
     pub(super) fn event(&self, to: Status) -> Option<&Event> {
         self.events(to).next()
     }
@@ -121,15 +121,15 @@ impl Row {
         self.order.status != Status::Canceled
     }
 
-    /// The client's reference, and the correlation id under which it was created.
+    /// Returns the client's reference, and the correlation id of the create request.
     pub(super) fn names(&self) -> impl Iterator<Item = &String> {
         let created = self.event(Status::Created).map(|event| &event.correlation_id);
         self.order.external_reference.iter().chain(created)
     }
 
-    /// Whether it has the content that an answer showed.
-    pub(super) fn is_as_shown(&self, seen: &Order) -> bool {
+    /// Returns whether the order has the content of a response.
+    pub(super) fn is_as_returned(&self, observed: &Order) -> bool {
         let Order { customer_id, total_cents, items, .. } = &self.order;
-        (customer_id, total_cents, items) == (&seen.customer_id, &seen.total_cents, &seen.items)
+        (customer_id, total_cents, items) == (&observed.customer_id, &observed.total_cents, &observed.items)
     }
 }

@@ -1,4 +1,4 @@
-//! Whether the versions of a resource go forward, from one answer to the next and to the database.
+//! Checks that the versions of a resource never decrease, from one response to the next and to the database.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -7,65 +7,68 @@ use std::time::Duration;
 use super::Findings;
 use super::snapshot::Snapshot;
 use crate::history::History;
-use crate::outcome::Seen;
+use crate::outcome::Observed;
 use crate::request::Request;
 
-/// A version that a client was shown, and when the request was in flight.
+/// Version in a response, and when the request was in flight.
 #[derive(Debug)]
-struct Shown {
+struct Observation {
     started: Duration,
     ended: Duration,
     version: i64,
-    /// Whether this very request created the version.
+    /// Whether this request created the version.
     is_change: bool,
     state: String,
 }
 
 pub(super) fn check(history: &History, snapshot: &Snapshot, findings: &mut Findings) {
-    let mut resources = BTreeMap::<(&str, &str, i64), Vec<Shown>>::new();
+    let mut resources = BTreeMap::<(&str, &str, i64), Vec<Observation>>::new();
     for (record, sent) in history.sends().filter(|(_, sent)| !sent.is_replay()) {
-        let Some((seen, version)) = sent.seen().and_then(|seen| Some((seen, seen.version()?))) else { continue };
-        let (resource, state) = match seen {
-            Seen::Order(order) => (("an", "order", order.id), format!("{:?}", order.status)),
-            Seen::Product(product) => (("a", "product", product.id), format!("{product:?}")),
-            Seen::Customer(customer) => (("a", "customer", customer.id), format!("{customer:?}")),
+        let Some((observed, version)) = sent.observed().and_then(|observed| Some((observed, observed.version()?)))
+        else {
+            continue;
+        };
+        let (resource, state) = match observed {
+            Observed::Order(order) => (("an", "order", order.id), format!("{:?}", order.status)),
+            Observed::Product(product) => (("a", "product", product.id), format!("{product:?}")),
+            Observed::Customer(customer) => (("a", "customer", customer.id), format!("{customer:?}")),
             _ => continue,
         };
         let is_view = matches!(record.request(), Request::ViewProduct { .. } | Request::ViewCustomer { .. });
-        let is_change = !is_view && !matches!(seen, Seen::Order(_));
-        let shown = Shown { started: sent.started, ended: sent.ended, version, is_change, state };
-        resources.entry(resource).or_default().push(shown);
+        let is_change = !is_view && !matches!(observed, Observed::Order(_));
+        let observation = Observation { started: sent.started, ended: sent.ended, version, is_change, state };
+        resources.entry(resource).or_default().push(observation);
     }
-    for ((a, kind, id), mut shown) in resources {
-        check_answers((a, kind, id), &mut shown, findings);
+    for ((a, kind, id), mut observations) in resources {
+        check_responses((a, kind, id), &mut observations, findings);
         let reached = match kind {
             "order" => snapshot.orders.get(&id).and_then(|row| row.order.version),
             "product" => snapshot.products.get(&id).map(|product| product.version),
             _ => snapshot.customers.get(&id).map(|(customer, _)| customer.version),
         };
-        let newest = shown.iter().map(|shown| shown.version).max();
-        let rule = format!("{a} {kind} is at the last version that was told, or a later one");
+        let newest = observations.iter().map(|observation| observation.version).max();
+        let rule = format!("{a} {kind} has the newest version that was returned, or a later one");
         findings.unless(reached >= newest, &rule, format_args!("{kind} {id} is at {reached:?}, not {newest:?}"));
     }
 }
 
-/// From the newest version to the oldest: none is shown after a newer one, nor reported as a change after itself.
-fn check_answers((a, kind, id): (&str, &str, i64), shown: &mut [Shown], findings: &mut Findings) {
-    let forward = format!("{a} {kind}'s version goes forward from one answer to the next");
-    let one_state = format!("each version of {a} {kind} has one state, and is made by one change");
-    shown.sort_by_key(|shown| Reverse(shown.version));
-    let mut first_newer: Option<&Shown> = None;
-    for same in shown.chunk_by(|one, other| one.version == other.version) {
-        let first = same.iter().chain(first_newer).min_by_key(|shown| shown.ended);
+/// Checks versions from the newest to the oldest: none is returned after a newer one, or as a change after itself.
+fn check_responses((a, kind, id): (&str, &str, i64), observations: &mut [Observation], findings: &mut Findings) {
+    let non_decreasing = format!("{a} {kind}'s version never decreases from one response to the next");
+    let one_state = format!("each version of {a} {kind} has one state and was created by one change");
+    observations.sort_by_key(|observations| Reverse(observations.version));
+    let mut first_newer: Option<&Observation> = None;
+    for same in observations.chunk_by(|one, other| one.version == other.version) {
+        let first = same.iter().chain(first_newer).min_by_key(|observation| observation.ended);
         for later in same {
             let earlier = if later.is_change { first } else { first_newer };
             let earlier = earlier.filter(|earlier| earlier.ended < later.started);
-            let breach = format_args!("of {kind} {id}, {earlier:?} came before {later:?}");
-            findings.unless(earlier.is_none(), &forward, breach);
+            let violation = format_args!("{kind} {id} was returned as {earlier:?} before {later:?}");
+            findings.unless(earlier.is_none(), &non_decreasing, violation);
         }
-        let changes = same.iter().filter(|shown| shown.is_change).count();
-        let is_one = changes <= 1 && same.iter().all(|shown| shown.state == same[0].state);
-        findings.unless(is_one, &one_state, format_args!("{kind} {id} was told as {same:?}"));
+        let changes = same.iter().filter(|observation| observation.is_change).count();
+        let is_consistent = changes <= 1 && same.iter().all(|observation| observation.state == same[0].state);
+        findings.unless(is_consistent, &one_state, format_args!("{kind} {id} was returned as {same:?}"));
         first_newer = first;
     }
 }
@@ -74,22 +77,22 @@ fn check_answers((a, kind, id): (&str, &str, i64), shown: &mut [Shown], findings
 mod tests {
     use super::*;
 
-    fn is_forward(first: (u64, u64, i64, bool), second: (u64, u64, i64, bool)) -> bool {
-        let shown = |(started, ended, version, is_change)| {
+    fn is_non_decreasing(first: (u64, u64, i64, bool), second: (u64, u64, i64, bool)) -> bool {
+        let observation = |(started, ended, version, is_change)| {
             let [started, ended] = [started, ended].map(Duration::from_micros);
-            Shown { started, ended, version, is_change, state: String::new() }
+            Observation { started, ended, version, is_change, state: String::new() }
         };
         let mut findings = Findings::default();
-        check_answers(("a", "product", 1), &mut [shown(first), shown(second)], &mut findings);
-        !findings.0.iter().any(|finding| finding.starts_with("a product's version goes forward"))
+        check_responses(("a", "product", 1), &mut [observation(first), observation(second)], &mut findings);
+        !findings.0.iter().any(|finding| finding.starts_with("a product's version never decreases"))
     }
 
     #[test]
-    fn an_older_version_is_found_only_where_the_newer_had_been_answered() {
-        assert!(is_forward((0, 10, 2, true), (5, 20, 1, false)));
-        assert!(!is_forward((0, 10, 2, true), (11, 20, 1, false)));
-        assert!(is_forward((0, 10, 2, true), (11, 20, 2, false)));
-        assert!(!is_forward((0, 10, 2, true), (11, 20, 2, true)));
-        assert!(is_forward((11, 20, 3, true), (0, 10, 2, true)));
+    fn older_version_is_a_violation_only_after_the_response_with_the_newer_one() {
+        assert!(is_non_decreasing((0, 10, 2, true), (5, 20, 1, false)));
+        assert!(!is_non_decreasing((0, 10, 2, true), (11, 20, 1, false)));
+        assert!(is_non_decreasing((0, 10, 2, true), (11, 20, 2, false)));
+        assert!(!is_non_decreasing((0, 10, 2, true), (11, 20, 2, true)));
+        assert!(is_non_decreasing((11, 20, 3, true), (0, 10, 2, true)));
     }
 }

@@ -1,4 +1,4 @@
-//! The load against the three real servers, and its verifier against databases that were tampered with.
+//! Tests of the load against the three real servers, and of the verifier against manipulated databases.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 

@@ -1,4 +1,4 @@
-//! A line to a server that is cut now and then, before an answer has come through.
+//! Proxy in front of a server that cuts connections in the middle of a response.
 
 use std::net::SocketAddr;
 
@@ -6,9 +6,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-/// A proxy before the server at this base URL, and its own base URL. Of each connection the nth answer is cut halfway,
-/// where n is another one for each connection.
-pub(crate) async fn before(base: &str) -> (String, JoinSet<()>) {
+/// Starts a proxy in front of the server at this base URL, and returns the proxy's base URL. The nth response of each
+/// connection is cut halfway, where n varies between connections.
+pub(crate) async fn start(base: &str) -> (String, JoinSet<()>) {
     let server: SocketAddr = base.trim_start_matches("http://").parse().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -24,13 +24,13 @@ pub(crate) async fn before(base: &str) -> (String, JoinSet<()>) {
     (url, tasks)
 }
 
-async fn forward(mut client: TcpStream, server: SocketAddr, answers: usize) {
+async fn forward(mut client: TcpStream, server: SocketAddr, whole_responses: usize) {
     let Ok(mut server) = TcpStream::connect(server).await else { return };
     let (mut from_client, mut to_client) = client.split();
     let (mut from_server, mut to_server) = server.split();
-    let answering = async {
+    let responses_to_client = async {
         let mut bytes = vec![0; 64 * 1024];
-        for _ in 0..answers {
+        for _ in 0..whole_responses {
             let Ok(length @ 1..) = from_server.read(&mut bytes).await else { return };
             if to_client.write_all(&bytes[..length]).await.is_err() {
                 return;
@@ -39,9 +39,9 @@ async fn forward(mut client: TcpStream, server: SocketAddr, answers: usize) {
         let Ok(length) = from_server.read(&mut bytes).await else { return };
         let _ = to_client.write_all(&bytes[..length / 2]).await;
     };
-    let asking = tokio::io::copy(&mut from_client, &mut to_server);
+    let requests_to_server = tokio::io::copy(&mut from_client, &mut to_server);
     tokio::select! {
-        () = answering => {}
-        _ = asking => {}
+        () = responses_to_client => {}
+        _ = requests_to_server => {}
     }
 }

@@ -1,12 +1,12 @@
-//! The load at work on a sound system.
+//! Load on a correct system: the verifier finds nothing.
 
 use std::collections::BTreeSet;
 
 use crate::proxy;
-use crate::system::{System, answers, history};
+use crate::system::{System, count, history};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sound_system_leaves_nothing_to_complain_about() {
+async fn correct_system_has_no_findings() {
     let system = System::start().await;
     let history = history(&system.targets, 8, 500).await;
     assert_eq!(history.verify(system.database.url()).await.unwrap(), [] as [String; 0]);
@@ -14,8 +14,8 @@ async fn a_sound_system_leaves_nothing_to_complain_about() {
     assert_eq!(progress.operations, history.operations() as u64);
     assert_eq!(progress.requests(), history.requests() as u64);
     assert_eq!((progress.in_flight, progress.unknown), (0, 0));
-    let operations: BTreeSet<&str> = progress.answers.keys().map(|(operation, _)| *operation).collect();
-    for (operation, answer) in [
+    let operations: BTreeSet<&str> = progress.outcomes.keys().map(|(operation, _)| *operation).collect();
+    for (operation, outcome) in [
         ("order_create", "201"),
         ("order_create", "201 replayed"),
         ("order_create", "422 idempotency_key_reused"),
@@ -26,23 +26,23 @@ async fn a_sound_system_leaves_nothing_to_complain_about() {
         ("stock_adjustment_create", "201"),
         ("customer_create", "201"),
     ] {
-        assert!(answers(progress, operation, answer) > 0, "{operation} was never answered {answer}: {operations:?}");
+        assert!(count(progress, operation, outcome) > 0, "{operation} never returned {outcome}: {operations:?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_cut_off_is_sent_again_and_nothing_is_lost() {
+async fn cut_requests_are_retried_and_nothing_is_lost() {
     let system = System::start().await;
     let mut targets = system.targets.clone();
     let mut proxies = Vec::new();
     for base in [&mut targets.customers, &mut targets.orders, &mut targets.orchestrator] {
-        let (url, proxy) = proxy::before(base).await;
+        let (url, proxy) = proxy::start(base).await;
         *base = url;
         proxies.push(proxy);
     }
     let history = history(&targets, 6, 400).await;
     assert_eq!(history.verify(system.database.url()).await.unwrap(), [] as [String; 0]);
     let progress = history.progress();
-    assert!(progress.retries > 0 && answers(progress, "order_create", "broken") > 0, "{progress}");
+    assert!(progress.retries > 0 && count(progress, "order_create", "broken") > 0, "{progress}");
     assert_eq!(progress.requests(), history.requests() as u64);
 }

@@ -1,4 +1,4 @@
-//! The three servers in this process, on a database of their own.
+//! The three servers in this process, on a separate database.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use mysql_async::prelude::Queryable;
 use orchestrator::Orchestrator;
 use workload::{History, Load, Progress, Targets};
 
-const SERVICE_TOKEN: &str = "service-token-of-the-tests-and-of-nothing-else";
-const PATIENCE: Duration = Duration::from_secs(240);
+const SERVICE_TOKEN: &str = "service-token-for-tests-only-0123456789";
+const MAX_WAIT: Duration = Duration::from_secs(240);
 const POLL: Duration = Duration::from_millis(20);
 
 pub(crate) struct System {
@@ -48,7 +48,7 @@ type Settings = Vec<(&'static str, String)>;
 fn settings(database: &str, customers: &str, orders: &str) -> Settings {
     let settings = [
         ("PORT", "0"),
-        ("JWT_SECRET", "jwt-secret-of-the-tests-and-of-nothing-else"),
+        ("JWT_SECRET", "jwt-secret-for-tests-only-0123456789"),
         ("SERVICE_TOKEN", SERVICE_TOKEN),
         ("PROFILE", "production"),
         ("ADMIN_USER", "ann"),
@@ -64,14 +64,14 @@ fn env(settings: &Settings) -> Env<'_> {
     Env::new(move |name| settings.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone()))
 }
 
-/// A new seed, printed, so that a failure can be looked at again.
+/// Returns a new seed, and prints it so that a failure can be reproduced.
 pub(crate) fn seed() -> u64 {
     let seed = rand::random();
     println!("seed {seed}");
     seed
 }
 
-/// Lets clients work until so many operations have ended, and then end what they began.
+/// Runs clients until this many operations have completed, then completes those in flight and returns the history.
 pub(crate) async fn history(targets: &Targets, clients: usize, operations: u64) -> History {
     let load = Load::start(targets.clone(), seed(), clients).await.unwrap();
     let enough = async {
@@ -79,24 +79,24 @@ pub(crate) async fn history(targets: &Targets, clients: usize, operations: u64) 
             tokio::time::sleep(POLL).await;
         }
     };
-    let in_time = tokio::time::timeout(PATIENCE, enough).await;
+    let in_time = tokio::time::timeout(MAX_WAIT, enough).await;
     assert!(in_time.is_ok(), "{}", load.progress());
     let history = load.stop().await;
     println!("{}", history.progress());
     history
 }
 
-/// How often operations of this name were answered like this.
-pub(crate) fn answers(progress: &Progress, operation: &str, answer: &str) -> u64 {
-    let like = progress.answers.iter().filter(|((op, text), _)| *op == operation && text.starts_with(answer));
-    like.map(|(_, count)| count).sum()
+/// Returns how often an operation had an outcome with this prefix.
+pub(crate) fn count(progress: &Progress, operation: &str, outcome: &str) -> u64 {
+    let counts = progress.outcomes.iter().filter(|((op, text), _)| *op == operation && text.starts_with(outcome));
+    counts.map(|(_, count)| count).sum()
 }
 
 pub(crate) async fn connect(database: &TestDatabase) -> Conn {
     Conn::from_url(database.url()).await.unwrap()
 }
 
-/// The rows of a database in another one.
+/// Copies the rows of a database to a new one.
 pub(crate) async fn copy(original: &TestDatabase) -> TestDatabase {
     let copy = TestDatabase::create().await;
     let mut connection = connect(&copy).await;
