@@ -13,19 +13,19 @@ use serde::Serialize;
 /// Maximum length of a request id, in characters.
 const MAX_REQUEST_ID: usize = 64;
 
-/// The body of every answer that is not 2xx.
+/// Body of all responses with a status other than 2xx.
 ///
 /// `C` lists the codes of the service, for the document.
 #[derive(Debug, Serialize)]
 pub struct ErrorBody<C> {
-    /// Names this very request in the logs.
+    /// ID of the request in the logs.
     pub request_id: String,
-    /// A stable code. Missing only where the path or the method does not exist.
+    /// Stable error code. Absent only if the path or the method does not exist.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_code: Option<String>,
-    /// For people.
+    /// Human-readable message.
     pub message: String,
-    /// What exactly was wrong.
+    /// Invalid fields, or products that cannot be ordered.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub details: Vec<Detail>,
     #[serde(skip)]
@@ -82,17 +82,17 @@ impl<C: ErrorCodes> JsonSchema for ErrorBody<C> {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let mut schema = SchemaObject { instance_type: Some(InstanceType::Object.into()), ..Default::default() };
-        schema.metadata().description = Some("The body of every answer that is not 2xx.".to_owned());
+        schema.metadata().description = Some("Body of all responses with a status other than 2xx.".to_owned());
         let object = schema.object();
         let mut property = |name: &str, schema: Schema, description: &str| {
             let mut schema = schema.into_object();
             schema.metadata().description = Some(description.to_owned());
             object.properties.insert(name.to_owned(), schema.into());
         };
-        property("request_id", bounded_text(MAX_REQUEST_ID), "Names this very request in the logs.");
-        property("error_code", code_schema(C::ALL), "A stable code.");
-        property("message", message_schema(generator), "For people; may change.");
-        property("details", details_schema(generator), "What exactly was wrong.");
+        property("request_id", bounded_text(MAX_REQUEST_ID), "ID of the request in the logs.");
+        property("error_code", code_schema(C::ALL), "Stable error code.");
+        property("message", message_schema(generator), "Human-readable message. May change; match on `error_code` instead.");
+        property("details", details_schema(generator), "Invalid fields, or products that cannot be ordered.");
         object.required.extend(["request_id", "message"].map(str::to_owned));
         schema.into()
     }
