@@ -31,7 +31,7 @@ pub struct Retry {
     /// Maximum number of attempts.
     pub attempts: u32,
     /// Upper limit of the backoff after the first attempt; doubles with each further attempt. The backoff is random below
-    /// it (full jitter), but never shorter than the answer's `Retry-After`.
+    /// it (full jitter), but never shorter than the response's `Retry-After`.
     pub base_delay: Duration,
     /// Upper limit of every backoff, unless `Retry-After` is longer.
     pub max_delay: Duration,
@@ -103,8 +103,8 @@ fn after(time: Duration) -> Instant {
 
 impl Retry {
     /// Sends a call that may be executed twice without harm: a read, or a change under an idempotency key that is the same
-    /// in each attempt. A PUT or a DELETE is repeatable if its final state is enough: one that was executed without an
-    /// answer may be answered 404 or 412 the second time.
+    /// in each attempt. A PUT or a DELETE is repeatable if its final state is enough: if the response to the first attempt
+    /// is lost, the second one may return 404 or 412.
     ///
     /// # Errors
     ///

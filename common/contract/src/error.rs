@@ -123,9 +123,7 @@ impl Failure {
 
     /// Creates the failure for an ambiguous commit.
     pub fn outcome_unknown(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self::new(codes::OUTCOME_UNKNOWN, "the outcome of the change is unknown")
-            .retry_after(SOON)
-            .caused_by(source)
+        Self::new(codes::OUTCOME_UNKNOWN, "the outcome of the change is unknown").retry_after(SOON).caused_by(source)
     }
 
     /// Creates the failure for an `If-Match` that does not match the current version.

@@ -13,19 +13,19 @@ use serde::Serialize;
 /// Maximum length of a request id, in characters.
 const MAX_REQUEST_ID: usize = 64;
 
-/// Body of all responses with a status other than 2xx.
+/// The body of every answer that is not 2xx.
 ///
 /// `C` lists the codes of the service, for the document.
 #[derive(Debug, Serialize)]
 pub struct ErrorBody<C> {
-    /// ID of the request in the logs.
+    /// Names this very request in the logs.
     pub request_id: String,
-    /// Stable error code. Absent only if the path or the method does not exist.
+    /// A stable code. Missing only where the path or the method does not exist.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_code: Option<String>,
-    /// Human-readable message.
+    /// For people.
     pub message: String,
-    /// Invalid fields, or products that cannot be ordered.
+    /// What exactly was wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub details: Vec<Detail>,
     #[serde(skip)]
@@ -91,7 +91,11 @@ impl<C: ErrorCodes> JsonSchema for ErrorBody<C> {
         };
         property("request_id", bounded_text(MAX_REQUEST_ID), "ID of the request in the logs.");
         property("error_code", code_schema(C::ALL), "Stable error code.");
-        property("message", message_schema(generator), "Human-readable message. May change; match on `error_code` instead.");
+        property(
+            "message",
+            message_schema(generator),
+            "Human-readable message. May change; match on `error_code` instead.",
+        );
         property("details", details_schema(generator), "Invalid fields, or products that cannot be ordered.");
         object.required.extend(["request_id", "message"].map(str::to_owned));
         schema.into()

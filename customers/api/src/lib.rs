@@ -21,21 +21,30 @@ pub use types::{
 };
 
 /// The email address is in use.
-pub const EMAIL_TAKEN: ErrorCode =
-    ErrorCode::new(409, "email_taken", "Another customer already uses this email address. The comparison ignores case.");
+pub const EMAIL_TAKEN: ErrorCode = ErrorCode::new(
+    409,
+    "email_taken",
+    "Another customer already uses this email address. The comparison ignores case.",
+);
 /// The customer does not exist or was deleted.
 pub const CUSTOMER_NOT_FOUND: ErrorCode =
     ErrorCode::new(404, "customer_not_found", "No customer with this ID exists, or it was deleted.");
 
 /// The username is in use.
-pub const USERNAME_TAKEN: ErrorCode =
-    ErrorCode::new(409, "username_taken", "Another user account already uses this username. The comparison ignores case.");
+pub const USERNAME_TAKEN: ErrorCode = ErrorCode::new(
+    409,
+    "username_taken",
+    "Another user account already uses this username. The comparison ignores case.",
+);
 /// The user account does not exist.
 pub const OPERATOR_NOT_FOUND: ErrorCode =
     ErrorCode::new(404, "operator_not_found", "No user account with this ID exists.");
 /// The change would leave no active admin.
-pub const LAST_ADMIN: ErrorCode =
-    ErrorCode::new(409, "last_admin", "The user account is the last active admin. It cannot be deactivated or given another role.");
+pub const LAST_ADMIN: ErrorCode = ErrorCode::new(
+    409,
+    "last_admin",
+    "The user account is the last active admin. It cannot be deactivated or given another role.",
+);
 /// The current password does not match.
 pub const WRONG_PASSWORD: ErrorCode =
     ErrorCode::new(403, "wrong_password", "The current password is incorrect, or was changed concurrently.");
@@ -224,8 +233,7 @@ pub trait CustomersApi {
 
     /// List customers
     ///
-    /// Returns customers, newest first. With `search`, returns only customers whose name or email address matches all words
-    /// of the search.
+    /// Returns customers, newest first. With `search`, returns only customers that match all words of the search.
     #[endpoint { method = GET, path = "/customers", tags = ["customers"] }]
     async fn customer_list(
         rqctx: RequestContext<Self::Context>,

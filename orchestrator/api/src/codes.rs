@@ -28,8 +28,11 @@ pub const IDEMPOTENCY_KEY_SPENT: ErrorCode = ErrorCode::new(
 /// Another request with this key is in flight.
 pub const IDEMPOTENCY_IN_PROGRESS: ErrorCode = codes::IDEMPOTENCY_IN_PROGRESS;
 /// An upstream service rejected the orchestrator's credentials.
-pub const UPSTREAM_AUTH: ErrorCode =
-    ErrorCode::new(502, "upstream_auth", "An upstream service rejected the orchestrator's credentials. The caller cannot resolve this.");
+pub const UPSTREAM_AUTH: ErrorCode = ErrorCode::new(
+    502,
+    "upstream_auth",
+    "An upstream service rejected the orchestrator's credentials. The caller cannot resolve this.",
+);
 /// An upstream service rejected the request, or its response is invalid.
 pub const UPSTREAM_INVALID: ErrorCode = ErrorCode::new(
     502,
@@ -40,8 +43,11 @@ pub const UPSTREAM_INVALID: ErrorCode = ErrorCode::new(
 pub const UPSTREAM_UNAVAILABLE: ErrorCode =
     ErrorCode::new(503, "upstream_unavailable", "An upstream service is unavailable. This request made no changes.");
 /// An upstream service did not respond in time; this request made no changes.
-pub const UPSTREAM_TIMEOUT: ErrorCode =
-    ErrorCode::new(504, "upstream_timeout", "An upstream service did not respond in time. This request made no changes.");
+pub const UPSTREAM_TIMEOUT: ErrorCode = ErrorCode::new(
+    504,
+    "upstream_timeout",
+    "An upstream service did not respond in time. This request made no changes.",
+);
 /// The outcome of the create is unknown; it was abandoned.
 pub const CREATE_OUTCOME_UNKNOWN: ErrorCode = ErrorCode::new(
     504,

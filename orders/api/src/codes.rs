@@ -9,11 +9,17 @@ pub const SKU_TAKEN: ErrorCode = ErrorCode::new(409, "sku_taken", "Another produ
 pub const PRODUCT_NOT_FOUND: ErrorCode =
     ErrorCode::new(404, "product_not_found", "A product does not exist. `details` lists the missing products.");
 /// The adjustment would exceed the limits of the stock.
-pub const STOCK_OUT_OF_RANGE: ErrorCode =
-    ErrorCode::new(409, "stock_out_of_range", "The adjustment would reduce the stock below 0 or raise it above 1,000,000,000 units.");
+pub const STOCK_OUT_OF_RANGE: ErrorCode = ErrorCode::new(
+    409,
+    "stock_out_of_range",
+    "The adjustment would reduce the stock below 0 or raise it above 1,000,000,000 units.",
+);
 /// The stock differs from `expected_stock`.
-pub const STOCK_CHANGED: ErrorCode =
-    ErrorCode::new(409, "stock_changed", "The current stock differs from `expected_stock`. `details` contains the current stock.");
+pub const STOCK_CHANGED: ErrorCode = ErrorCode::new(
+    409,
+    "stock_changed",
+    "The current stock differs from `expected_stock`. `details` contains the current stock.",
+);
 /// The customer does not exist or was deleted.
 pub const CUSTOMER_NOT_FOUND: ErrorCode =
     ErrorCode::new(404, "customer_not_found", "No customer with this ID exists, or it was deleted.");
@@ -39,16 +45,18 @@ pub const INSUFFICIENT_STOCK: ErrorCode = ErrorCode::new(
      requested and the available quantity.",
 );
 /// The total differs from `expected_total_cents`.
-pub const TOTAL_CHANGED: ErrorCode =
-    ErrorCode::new(409, "total_changed", "The total differs from `expected_total_cents`. `details` contains the current total.");
+pub const TOTAL_CHANGED: ErrorCode = ErrorCode::new(
+    409,
+    "total_changed",
+    "The total differs from `expected_total_cents`. `details` contains the current total.",
+);
 /// The total overflows.
 pub const TOTAL_OUT_OF_RANGE: ErrorCode =
     ErrorCode::new(409, "total_out_of_range", "The total in cents exceeds the range of a 64-bit integer.");
 /// The order does not exist.
 pub const ORDER_NOT_FOUND: ErrorCode = ErrorCode::new(404, "order_not_found", "The order does not exist.");
 /// The order is canceled.
-pub const ORDER_CANCELED: ErrorCode =
-    ErrorCode::new(409, "order_canceled", "The order is canceled, which is final.");
+pub const ORDER_CANCELED: ErrorCode = ErrorCode::new(409, "order_canceled", "The order is canceled, which is final.");
 /// The cancellation window has passed.
 pub const CANCEL_WINDOW_PASSED: ErrorCode = ErrorCode::new(
     409,
@@ -56,8 +64,11 @@ pub const CANCEL_WINDOW_PASSED: ErrorCode = ErrorCode::new(
     "The order was confirmed more than 10 minutes ago and can no longer be canceled.",
 );
 /// The caller abandoned the create with this key.
-pub const IDEMPOTENCY_KEY_ABANDONED: ErrorCode =
-    ErrorCode::new(409, "idempotency_key_abandoned", "The create with this idempotency key was abandoned. No order can be created with it.");
+pub const IDEMPOTENCY_KEY_ABANDONED: ErrorCode = ErrorCode::new(
+    409,
+    "idempotency_key_abandoned",
+    "The create with this idempotency key was abandoned. No order can be created with it.",
+);
 
 /// Error codes of this API.
 #[derive(Debug)]

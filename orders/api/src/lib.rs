@@ -145,8 +145,7 @@ pub trait OrdersApi {
 
     /// List products
     ///
-    /// Returns products, newest first. With `search`, returns only products whose SKU or name matches all words of the
-    /// search.
+    /// Returns products, newest first. With `search`, returns only products that match all words of the search.
     #[endpoint { method = GET, path = "/products", tags = ["products"] }]
     async fn product_list(
         rqctx: RequestContext<Self::Context>,

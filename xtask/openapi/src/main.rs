@@ -71,8 +71,7 @@ fn run(command: &Command) -> Result<Option<String>> {
         Command::Check => check(&documents()?),
         Command::Diff { revision } => {
             let broken = diff::run(&root(), revision.as_deref())?.join(", ");
-            let violation =
-                || format!("breaking changes in {broken}: revert them, or raise the major version");
+            let violation = || format!("breaking changes in {broken}: revert them, or raise the major version");
             Ok((!broken.is_empty()).then(violation))
         }
     }
@@ -131,7 +130,9 @@ fn generate(documents: &[Document]) -> Result<()> {
         let is_changed = current(document)? != document.text;
         if is_changed {
             let folder = std::fs::create_dir_all(file.with_file_name(""));
-            folder.and_then(|()| std::fs::write(&file, &document.text)).with_context(|| format!("cannot write {name}"))?;
+            folder
+                .and_then(|()| std::fs::write(&file, &document.text))
+                .with_context(|| format!("cannot write {name}"))?;
         }
         println!("{name}: {}", if is_changed { "written" } else { "up to date" });
     }

@@ -127,7 +127,8 @@ impl Outcome {
 }
 
 fn document(version: &str, operations: &[&str]) -> Value {
-    let answer = json!({"200": {"description": "the shelf", "content": {"text/plain": {"schema": {"type": "string"}}}}});
+    let answer =
+        json!({"200": {"description": "the shelf", "content": {"text/plain": {"schema": {"type": "string"}}}}});
     let paths = operations.iter().map(|name| {
         let operation = json!({"get": {"operationId": format!("{name}_view"), "responses": answer}});
         (format!("/{name}"), operation)
@@ -286,8 +287,7 @@ fn a_shallow_clone_needs_its_history_or_a_revision() {
     let work = repository.shallow_clone("work");
     work.diff(&[]).fails_with("there is no main branch, and the clone is shallow");
     work.git(&["fetch", "--quiet", "--depth", "1", "origin", "main:refs/remotes/origin/main"]);
-    work.diff(&[])
-        .fails_with("HEAD and origin/main have no common commit, and the clone is shallow");
+    work.diff(&[]).fails_with("HEAD and origin/main have no common commit, and the clone is shallow");
     let error = work.diff(&[]).output;
     let fix = error.split(['(', ')']).nth(1).expect("a command that fixes it");
     work.git(&fix.split(' ').skip(1).collect::<Vec<_>>());
@@ -332,9 +332,7 @@ fn an_invalid_document_is_reported() {
     let mut broken = document("1.0.0", &["shelf"]);
     broken["paths"]["/shelf"]["get"]["responses"]["404"] = json!({"$ref": "#/components/responses/Error"});
     repository.write("shelves.json", &broken);
-    repository
-        .diff(&[&base])
-        .fails_with("specs/shelves.json: dangling reference #/components/responses/Error");
+    repository.diff(&[&base]).fails_with("specs/shelves.json: dangling reference #/components/responses/Error");
     broken["paths"]["/shelf"]["get"]["responses"] = json!("none");
     repository.write("shelves.json", &broken);
     repository.diff(&[&base]).fails_with("specs/shelves.json: not an OpenAPI document");

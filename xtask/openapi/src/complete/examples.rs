@@ -14,7 +14,8 @@ pub(super) fn add(document: &mut Value, contract: &Contract) -> Result<()> {
     let mut examples: Value = serde_json::from_str(EXAMPLES).context("common/contract/examples.json")?;
     let own: Value = serde_json::from_str(contract.examples).context("the contract's examples")?;
     for (kind, own) in own.as_object().into_iter().flatten() {
-        let all = examples[kind.as_str()].as_object_mut().with_context(|| format!("unknown kind of examples: {kind}"))?;
+        let all =
+            examples[kind.as_str()].as_object_mut().with_context(|| format!("unknown kind of examples: {kind}"))?;
         all.extend(own.as_object().cloned().unwrap_or_default());
     }
     let examples = expanded(&examples, &examples, 0)?;
@@ -134,7 +135,10 @@ fn all_used(document: &Value, own: &Value) -> Result<()> {
         .chain(entries(&own["errors"]).filter(|(code, _)| !codes.contains(code)))
         .map(|(name, _)| name.as_str());
     let unknown: Vec<_> = unknown.collect();
-    ensure!(unknown.is_empty(), "the contract's examples.json has examples that do not occur in the document: {unknown:?}");
+    ensure!(
+        unknown.is_empty(),
+        "the contract's examples.json has examples that do not occur in the document: {unknown:?}"
+    );
     Ok(())
 }
 

@@ -18,7 +18,8 @@ const COMPONENTS: &str = include_str!("components.json");
 
 /// Completes the document in place. Fails if the contract and the trait have different operations.
 pub(crate) fn complete(document: &mut Value, contract: &Contract) -> Result<()> {
-    document["servers"] = json!([{ "url": contract.local_url, "description": "Local development server, started by `cargo xtask up`" }]);
+    document["servers"] =
+        json!([{ "url": contract.local_url, "description": "Local development server, started by `cargo xtask up`" }]);
     let shared: Value = serde_json::from_str(COMPONENTS).context("complete/components.json")?;
     for (kind, components) in entries(&shared) {
         document["components"][kind] = components.clone();

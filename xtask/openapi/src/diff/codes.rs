@@ -39,7 +39,7 @@ fn failures<'a>(answers: &Responses<'a>) -> impl Iterator<Item = (&'a str, &'a O
 }
 
 /// Returns the responses of the other document that cover this status, or, for a range, some of its statuses.
-fn telling<'a>(status: &str, these: &Responses<'_>, others: &Responses<'a>) -> Vec<&'a Object> {
+fn relevant<'a>(status: &str, these: &Responses<'_>, others: &Responses<'a>) -> Vec<&'a Object> {
     let narrower = failures(others).filter(|(other, _)| is_covered_by(other, status, these));
     covering(status, others).into_iter().chain(narrower.map(|(_, answer)| answer)).collect()
 }

@@ -8,7 +8,7 @@ use serde_json::{Number, Value};
 
 use super::both::Both;
 use super::document::{is_true, items};
-use super::finding::{Effect, Described};
+use super::finding::{Described, Effect};
 
 /// Returns the differences of a keyword, or `None` for an unknown keyword.
 pub(super) fn compare(key: &str, values: Both<Option<&Value>>) -> Option<Vec<Described>> {

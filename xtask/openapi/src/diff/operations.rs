@@ -138,7 +138,8 @@ impl Comparison<'_> {
 /// Returns the alternatives of a security requirement. None at all means that no credentials are required.
 fn alternatives<'a>((document, operation): (&'a Document, Operation<'a>)) -> Vec<Alternative<'a>> {
     let required = operation.value.get("security").or(document.value().get("security"));
-    let alternative = |required: &'a Value| members(Some(required)).map(|(name, scopes)| (name, items(Some(scopes)).collect()));
+    let alternative =
+        |required: &'a Value| members(Some(required)).map(|(name, scopes)| (name, items(Some(scopes)).collect()));
     let all: Vec<_> = items(required).map(|required| alternative(required).collect()).collect();
     if all.is_empty() { vec![Vec::new()] } else { all }
 }

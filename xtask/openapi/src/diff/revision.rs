@@ -84,7 +84,9 @@ impl Repository<'_> {
         command.current_dir(self.0).args(arguments).stdin(Stdio::null());
         let output = command.output().context("cannot run git to read the earlier documents")?;
         match output.status.code() {
-            Some(0) => Ok(Some(String::from_utf8(output.stdout).context("the output of git is not UTF-8")?.trim_end().to_owned())),
+            Some(0) => Ok(Some(
+                String::from_utf8(output.stdout).context("the output of git is not UTF-8")?.trim_end().to_owned(),
+            )),
             Some(1) => Ok(None),
             _ => bail!("git {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim_end()),
         }

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::both::Both;
 use super::document::{Document, Object, items, reference};
-use super::finding::{Change, Effect, SCHEMAS, unsupported, presence, same};
+use super::finding::{Change, Effect, SCHEMAS, presence, same, unsupported};
 use super::limits;
 use super::shape::Shape;
 
@@ -114,7 +114,8 @@ impl Walk<'_> {
             let properties = Both { old: old.property(name), new: new.property(name) };
             let required = Both { old: old.requires(name), new: new.requires(name) };
             // Readers of a closed object reject unknown properties.
-            let described = presence("property", properties.map(|property| property.is_some()), required, old.is_closed());
+            let described =
+                presence("property", properties.map(|property| property.is_some()), required, old.is_closed());
             self.changes.extend(described.map(|described| (place.clone(), described)));
             if let Some(properties) = properties.kept() {
                 self.schema(&place, properties);
@@ -126,7 +127,12 @@ impl Walk<'_> {
     fn parts(&mut self, place: &str, lists: Both<Option<&Value>>, more: Effect) {
         for (key, parts) in lists.map(keyed).parts() {
             let place = join(place, &key);
-            self.flag(&place, parts.map(|part| part.is_some()), more, ["this schema was removed", "this schema was added"]);
+            self.flag(
+                &place,
+                parts.map(|part| part.is_some()),
+                more,
+                ["this schema was removed", "this schema was added"],
+            );
             if let Some(schemas) = parts.kept() {
                 self.schema(&place, schemas);
             }

@@ -76,7 +76,10 @@ fn security(document: &Document, operation: Operation<'_>, check: &mut impl FnMu
 /// Requires exactly one success response, and error responses with the common error body.
 fn responses(document: &Document, operation: Operation<'_>, check: &mut impl FnMut(bool, &str)) {
     let (successes, errors): (Vec<_>, Vec<_>) = operation.responses().partition(|(status, _)| status.starts_with('2'));
-    check(successes.len() == 1, &format!("has {} success responses: generated clients support exactly one", successes.len()));
+    check(
+        successes.len() == 1,
+        &format!("has {} success responses: generated clients support exactly one", successes.len()),
+    );
     for (status, response) in errors {
         let response = document.resolve(response);
         let is_error = status.parse().is_ok_and(|status: u16| (400..600).contains(&status));
@@ -84,10 +87,7 @@ fn responses(document: &Document, operation: Operation<'_>, check: &mut impl FnM
         let content = &response["content"]["application/json"];
         let has_codes =
             content["schema"].is_object() && content["examples"].as_object().is_some_and(|codes| !codes.is_empty());
-        check(
-            has_codes,
-            &format!("{status} has no error codes: add them to CONTRACT.operations"),
-        );
+        check(has_codes, &format!("{status} has no error codes: add them to CONTRACT.operations"));
         let is_correlated = !response["headers"]["X-Correlation-Id"].is_null();
         check(is_correlated, &format!("{status} has no header X-Correlation-Id, which every response must have"));
     }

@@ -98,7 +98,10 @@ impl Rules<'_> {
         for (kind, limit, checked) in [("string", "maxLength", "a validated type"), ("array", "maxItems", "List")] {
             if schema["type"] == kind && !is_bounded && !schema[limit].is_u64() {
                 let attribute = "#[schemars(length(max = …))] in a response";
-                self.find(place, &format!("has no {limit}: use {checked} of common-contract in a request, {attribute}"));
+                self.find(
+                    place,
+                    &format!("has no {limit}: use {checked} of common-contract in a request, {attribute}"),
+                );
             }
         }
         if schema["items"].is_object() {

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::*;
 
 fn valid() -> Value {
-    let header = json!({ "description": "Correlation ID.", "schema": { "type": "string", "maxLength": 9 }, "example": "w" });
+    let header =
+        json!({ "description": "Correlation ID.", "schema": { "type": "string", "maxLength": 9 }, "example": "w" });
     json!({
         "tags": [{ "name": "things", "description": "Things." }],
         "paths": { "/things/{id}": { "get": {
@@ -76,20 +77,32 @@ fn each_violation_is_reported_with_its_place() {
             "operation thing_view: its summary is not a single imperative",
         ),
         (format!("{OPERATION}/operationId"), json!("thing_view_all"), "operation thing_view_all: is not named"),
-        (format!("{OPERATION}/summary"), json!("Fetch ".repeat(20)), "operation thing_view: its summary is not a single"),
+        (
+            format!("{OPERATION}/summary"),
+            json!("Fetch ".repeat(20)),
+            "operation thing_view: its summary is not a single",
+        ),
         (format!("{OPERATION}/description"), json!(""), "operation thing_view: has no description"),
         (format!("{OPERATION}/tags"), json!(["things", "more"]), "operation thing_view: has 2 tags"),
         (format!("{OPERATION}/tags"), json!(["others"]), "operation thing_view: its tag \"others\" has no description"),
         (format!("{OPERATION}/security"), json!(null), "operation thing_view: has no security requirement"),
         (format!("{OPERATION}/x-required-role"), json!(null), "operation thing_view: has no required role"),
         (format!("{OPERATION}/security"), json!([]), "operation thing_view: has a required role but does not accept"),
-        (format!("{OPERATION}/security"), json!([{ "none": [] }]), "operation thing_view: requires the undefined security scheme none"),
+        (
+            format!("{OPERATION}/security"),
+            json!([{ "none": [] }]),
+            "operation thing_view: requires the undefined security scheme none",
+        ),
         (
             format!("{OPERATION}/parameters/0/description"),
             json!(""),
             "operation thing_view, \"id\": has no description",
         ),
-        (format!("{OPERATION}/parameters/0/example"), json!(0), "operation thing_view, \"id\": its example does not match"),
+        (
+            format!("{OPERATION}/parameters/0/example"),
+            json!(0),
+            "operation thing_view, \"id\": its example does not match",
+        ),
         (format!("{OPERATION}/responses/404"), json!({}), "operation thing_view: 404 has no error codes"),
         ("/components/responses/NotFound/headers".to_owned(), json!({}), "operation thing_view: 404 has no header"),
         (
@@ -147,7 +160,8 @@ fn duplicate_operation_ids_and_a_second_success_response_are_reported() {
     document["paths"]["/others/{id}"]["get"] = operation;
     document["paths"]["/others/{id}"]["get"]["responses"]["204"] = json!({});
     let findings = findings(&document);
-    for expected in ["operation thing_view: another operation has this id", "operation thing_view: has 2 success responses"]
+    for expected in
+        ["operation thing_view: another operation has this id", "operation thing_view: has 2 success responses"]
     {
         assert!(findings.iter().any(|finding| finding.starts_with(expected)), "{findings:?}");
     }

@@ -94,11 +94,7 @@ fn request_bodies() {
         ("no longer required", vec![("requestBody/required", json!(false))], Fine),
         ("an additional media type", vec![("requestBody/content/text~1csv", json!({}))], Fine),
         ("a removed media type", vec![("requestBody/content/application~1json", Value::Null)], Breaks),
-        (
-            "an unsupported encoding",
-            vec![("requestBody/content/application~1json/encoding", json!({"a": {}}))],
-            Breaks,
-        ),
+        ("an unsupported encoding", vec![("requestBody/content/application~1json/encoding", json!({"a": {}}))], Breaks),
         ("an example", vec![("requestBody/content/application~1json/example", json!({"name": "a"}))], Silent),
         ("any value", vec![("requestBody", body(true))], Breaks),
     ]);

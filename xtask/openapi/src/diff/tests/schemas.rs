@@ -111,7 +111,11 @@ fn narrowing_breaks_senders_and_widening_breaks_receivers() {
             json!({"allOf": [shelf(), error()]}),
             json!({"allOf": [shelf(), error(), {"maxProperties": 9}]}),
         ),
-        ("a narrower schema in allOf", json!({"allOf": [shelf(), {}]}), json!({"allOf": [shelf(), {"type": "object"}]})),
+        (
+            "a narrower schema in allOf",
+            json!({"allOf": [shelf(), {}]}),
+            json!({"allOf": [shelf(), {"type": "object"}]}),
+        ),
         ("a removed schema in oneOf", json!({"oneOf": [shelf(), error()]}), json!({"oneOf": [error()]})),
         ("a removed schema in anyOf", json!({"anyOf": [shelf(), {"type": "string"}]}), json!({"anyOf": [shelf()]})),
         ("a removed documented value", described(&["a", "b"]), described(&["b"])),
@@ -149,11 +153,7 @@ fn replacement_breaks_both() {
             json!({"discriminator": {"propertyName": "b"}}),
         ),
         ("read only", with("string", json!({})), with("string", json!({"readOnly": true}))),
-        (
-            "an unsupported extension",
-            with("string", json!({"x-order": 1})),
-            with("string", json!({"x-order": 2})),
-        ),
+        ("an unsupported extension", with("string", json!({"x-order": 1})), with("string", json!({"x-order": 2}))),
         ("keywords beside a reference", shelf(), json!({"$ref": "#/components/schemas/Shelf", "maxProperties": 1})),
     ];
     check(rows.into_iter().map(|(rule, old, new)| (rule, old, new, Breaks, Breaks)).collect());
@@ -242,7 +242,11 @@ fn recursive_schemas_are_supported() {
     let with_shelf = |schema: Value| set(&document(), "/components/schemas/Shelf", schema);
     assert_eq!(verdict(&found(&with_shelf(tree("string")), &with_shelf(tree("string")))), Silent);
     assert_eq!(verdict(&found(&with_shelf(tree("string")), &with_shelf(tree("integer")))), Breaks);
-    assert_eq!(verdict(&found(&with_shelf(tree("string")), &with_shelf(inlined("string")))), Breaks, "a name was removed");
+    assert_eq!(
+        verdict(&found(&with_shelf(tree("string")), &with_shelf(inlined("string")))),
+        Breaks,
+        "a name was removed"
+    );
     assert_eq!(verdict(&found(&with_shelf(inlined("string")), &with_shelf(tree("string")))), Silent);
     let map = |of: &str| json!({"type": of, "additionalProperties": {"$ref": "#/components/schemas/Shelf"}});
     assert_eq!(verdict(&found(&with_shelf(map("object")), &with_shelf(map("object")))), Silent);
