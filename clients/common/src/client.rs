@@ -1,13 +1,13 @@
 //! Macro with the handwritten part of every generated client.
 
-/// Defines the constructor of a generated client, `rows` for each of its lists, and a test that no list of the document is
-/// missing.
+/// Defines the constructor of a generated client, `rows` for each of its lists, and a test that no list of the document
+/// is missing.
 #[macro_export]
 macro_rules! client {
     ($document:literal: $($list:ident of $row:ident),*) => {
         impl Client {
-            /// Creates a client of the service at `base`, such as `http://127.0.0.1:3001`. All clients of the process share
-            /// one connection pool. Does not send anything.
+            /// Creates a client of the service at `base`, such as `http://127.0.0.1:3001`. All clients of the process
+            /// share one connection pool. Does not send anything.
             ///
             /// # Errors
             ///
@@ -31,8 +31,8 @@ macro_rules! client {
         }
 
         $(impl<'a> builder::$list<'a> {
-            /// Streams all rows of the list, page by page, with the parameters set so far. Each page is retried according
-            /// to `retry`, because reads are repeatable. A fault ends the stream.
+            /// Streams all rows of the list, page by page, with the parameters set so far. Each page is retried
+            /// according to `retry`, because reads are repeatable. A fault ends the stream.
             pub fn rows(self, retry: $crate::Retry) -> $crate::Rows<'a, types::$row, types::Error> {
                 $crate::rows(retry, self, Self::cursor, async |list: Self| {
                     let page = $crate::send(list.send()).await?.into_inner();

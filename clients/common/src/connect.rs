@@ -21,8 +21,8 @@ pub enum ConnectError {
     Tls(#[source] reqwest::Error),
 }
 
-/// Returns the base URL without a trailing slash, and the connection pool that all clients of the process share. Does not
-/// send anything.
+/// Returns the base URL without a trailing slash, and the connection pool that all clients of the process share. Does
+/// not send anything.
 ///
 /// # Errors
 ///
@@ -45,8 +45,8 @@ fn shared() -> reqwest::Result<Client> {
     }
 }
 
-/// Creates a separate connection pool with a connect timeout and a timeout for a whole call. Connections are bound to the
-/// runtime that uses them, so a test with its own runtime needs its own pool.
+/// Creates a separate connection pool with a connect timeout and a timeout for a whole call. Connections are bound to
+/// the runtime that uses them, so a test with its own runtime needs its own pool.
 ///
 /// # Errors
 ///

@@ -1,7 +1,7 @@
 //! Executes a call, and records it as a client span and in a metric.
 //!
-//! Both end with the head of the response; errors in its body are handled by `fault`. In a process without a tracer and a
-//! metrics recorder this has no effect, and headers are sent unchanged.
+//! Both end with the head of the response; errors in its body are handled by `fault`. In a process without a tracer and
+//! a metrics recorder this has no effect, and headers are sent unchanged.
 
 use std::time::Instant;
 
@@ -18,8 +18,8 @@ pub fn describe_metrics() {
     describe_histogram!(
         DURATION,
         Unit::Seconds,
-        "Duration of calls to other services until the response head, by service, operation and outcome: a status, or the \
-         reason why there is none"
+        "Duration of calls to other services until the response head, by service, operation and outcome: a status, or \
+         the reason why there is none"
     );
 }
 
@@ -42,7 +42,8 @@ struct Sent {
     operation: &'static str,
     started: Instant,
     context: Context,
-    /// Status, or the reason why there is none. Initially that the caller gave up, which is final if the call is dropped.
+    /// Status, or the reason why there is none. Initially that the caller gave up, which is final if the call is
+    /// dropped.
     outcome: String,
 }
 

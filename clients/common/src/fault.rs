@@ -92,8 +92,8 @@ impl<E> Fault<E> {
     }
 
     /// Returns whether a retry can succeed: for calls that were not sent, timed out or got an invalid response; for the
-    /// statuses 408, 429, 500, 502, 503 and 504; and for 409 while a request with the same idempotency key is in flight.
-    /// All other faults are final. If the body states whether a retry is safe, that takes precedence.
+    /// statuses 408, 429, 500, 502, 503 and 504; and for 409 while a request with the same idempotency key is in
+    /// flight. All other faults are final. If the body states whether a retry is safe, that takes precedence.
     ///
     /// This does not mean that a retry is safe: see [`may_have_been_carried_out`].
     ///
@@ -113,8 +113,8 @@ impl<E> Fault<E> {
         }
     }
 
-    /// Returns whether the call may have been executed despite the fault. Then retry it only if it is a read, or with the
-    /// same idempotency key.
+    /// Returns whether the call may have been executed despite the fault. Then retry it only if it is a read, or with
+    /// the same idempotency key.
     ///
     /// Of the transient faults, only these rule it out: a call that was not sent, 429, and the codes in
     /// [`Coded::NOTHING_DONE`]. An error of a gateway, with any 5xx status, tells nothing about the service behind it.

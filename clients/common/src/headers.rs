@@ -35,8 +35,8 @@ impl Outbound {
         Self::default()
     }
 
-    /// Sets the bearer token: the access token of a user account, or a service token. A token that is not a valid header
-    /// value is omitted.
+    /// Sets the bearer token: the access token of a user account, or a service token. A token that is not a valid
+    /// header value is omitted.
     #[must_use]
     pub fn bearer(mut self, token: &str) -> Self {
         self.authorization = HeaderValue::from_str(&format!("Bearer {token}")).ok();
@@ -53,8 +53,8 @@ impl Outbound {
         self
     }
 
-    /// Sets the trace context (W3C Trace Context): `traceparent`, and `tracestate`, which may be empty. If the process exports
-    /// spans, each call is a child span.
+    /// Sets the trace context (W3C Trace Context): `traceparent`, and `tracestate`, which may be empty. If the process
+    /// exports spans, each call is a child span.
     #[must_use]
     pub fn trace(mut self, traceparent: &str, tracestate: &str) -> Self {
         self.traceparent = HeaderValue::from_str(traceparent).ok();

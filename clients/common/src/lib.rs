@@ -1,9 +1,10 @@
-//! Runtime of the generated clients: headers, errors, retries and pagination. The operations are in the clients themselves.
+//! Runtime of the generated clients: headers, errors, retries and pagination. The operations are in the clients
+//! themselves.
 //!
 //! # Calls
 //!
-//! `Client::connect(base, outbound)` creates a client. [`Outbound`] sets the token, the correlation ID and the time limit of
-//! its requests. Clients are cheap and share one connection pool, so create one per unit of work.
+//! `Client::connect(base, outbound)` creates a client. [`Outbound`] sets the token, the correlation ID and the time
+//! limit of its requests. Clients are cheap and share one connection pool, so create one per unit of work.
 //!
 //! Send every call with [`send`], which returns the response or a [`Fault`].
 //!
@@ -24,9 +25,9 @@
 //!
 //! # Retries
 //!
-//! [`Retry`] retries a call while that can succeed. Use [`repeatable`](Retry::repeatable) for a call that may be executed
-//! twice without harm, and [`unrepeatable`](Retry::unrepeatable) for any other. A service that calls another on behalf of
-//! many callers limits its retries with a [`RetryBudget`].
+//! [`Retry`] retries a call while that can succeed. Use [`repeatable`](Retry::repeatable) for a call that may be
+//! executed twice without harm, and [`unrepeatable`](Retry::unrepeatable) for any other. A service that calls another
+//! on behalf of many callers limits its retries with a [`RetryBudget`].
 //!
 //! # Lists
 //!

@@ -20,8 +20,8 @@ pub struct Page<R> {
     pub has_more: bool,
 }
 
-/// Streams a list. `at` sets the cursor of the request, `fetch` requests the page. Generated clients wrap this in a method of
-/// each list.
+/// Streams a list. `at` sets the cursor of the request, `fetch` requests the page. Generated clients wrap this in a
+/// method of each list.
 pub fn rows<'a, L, R, E, F>(
     retry: Retry,
     list: L,

@@ -27,8 +27,8 @@ tokio::task_local! {
 ///
 /// # Errors
 ///
-/// Every response other than the documented success is a [`Fault`]. Unlike the error of a generated client, it has the status
-/// even if the error body is unreadable.
+/// Every response other than the documented success is a [`Fault`]. Unlike the error of a generated client, it has the
+/// status even if the error body is unreadable.
 pub async fn send<T, E>(call: impl Future<Output = Result<T, Error<E>>>) -> Result<T, Fault<E>> {
     HEAD.scope(Cell::new(None), async { call.await.map_err(|error| Fault::of(error, HEAD.with(Cell::get))) }).await
 }

@@ -1,4 +1,5 @@
-//! Typed client of the customers service, generated from `specs/customers.json`: access tokens, customers and user accounts.
+//! Typed client of the customers service, generated from `specs/customers.json`: access tokens, customers and user
+//! accounts.
 //!
 //! ```no_run
 //! use customers_client::types::CustomerInput;
@@ -41,9 +42,9 @@
 //!
 //! # Structure
 //!
-//! [`Client`] has a method per operation, which returns a builder from [`builder`] with a method per parameter. Request and
-//! response bodies are in [`types`], errors in [`codes`] and [`Fault`]. Everything is generated from the document at build
-//! time, except [`Client::connect`], [`log_in`], `rows` of lists and the implementation of
+//! [`Client`] has a method per operation, which returns a builder from [`builder`] with a method per parameter. Request
+//! and response bodies are in [`types`], errors in [`codes`] and [`Fault`]. Everything is generated from the document
+//! at build time, except [`Client::connect`], [`log_in`], `rows` of lists and the implementation of
 //! [`Coded`](client_common::Coded).
 //!
 //! [`Fault`]: client_common::Fault

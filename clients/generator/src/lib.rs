@@ -1,7 +1,7 @@
 //! Generates typed clients from OpenAPI documents, for the build scripts of the clients.
 //!
-//! This crate defines the style of the clients, their hooks, and the Rust types of schemas. The handwritten code is in the
-//! `lib.rs` of each client and in `client-common`.
+//! This crate defines the style of the clients, their hooks, and the Rust types of schemas. The handwritten code is in
+//! the `lib.rs` of each client and in `client-common`.
 
 mod codes;
 mod structs;
@@ -40,8 +40,8 @@ fn client(document: &str) -> Result<String, Box<dyn Error>> {
     Ok(prettyplease::unparse(&client))
 }
 
-/// Replaces the error responses of each operation by `4XX` and `5XX`, so that existing clients can read errors with a status
-/// that is added later. All errors of a service have the same schema.
+/// Replaces the error responses of each operation by `4XX` and `5XX`, so that existing clients can read errors with a
+/// status that is added later. All errors of a service have the same schema.
 fn accept_any_error_status(document: &mut Value) {
     let paths = document["paths"].as_object_mut().into_iter().flatten();
     let operations = paths.filter_map(|(_, path)| path.as_object_mut()).flatten();
@@ -69,9 +69,9 @@ fn settings(document: &Value) -> Result<GenerationSettings, Box<dyn Error>> {
     Ok(settings)
 }
 
-/// Returns the schemas that map to plain Rust types instead of generated ones: 64-bit integers of any range, and strings that
-/// have only a maximum length. The server validates ranges and lengths. Strings with a pattern or a minimum length become
-/// types that are validated on construction.
+/// Returns the schemas that map to plain Rust types instead of generated ones: 64-bit integers of any range, and
+/// strings that have only a maximum length. The server validates ranges and lengths. Strings with a pattern or a
+/// minimum length become types that are validated on construction.
 fn plain_types(document: &Value) -> Vec<(Value, &'static str)> {
     match document {
         Value::Object(object) => {

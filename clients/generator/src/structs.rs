@@ -1,6 +1,7 @@
 //! Makes generated structs extensible: a new field does not break code that uses them.
 //!
-//! A new optional property is a compatible change of a document, so it must be compatible for users of the client as well.
+//! A new optional property is a compatible change of a document, so it must be compatible for users of the client as
+//! well.
 
 use syn::{
     Fields, File, GenericArgument, ImplItem, ImplItemFn, Item, PathArguments, Type, TypeParamBound, WherePredicate,

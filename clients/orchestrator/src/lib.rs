@@ -1,4 +1,5 @@
-//! Typed client of the orchestrator, generated from `specs/orchestrator.json`: creates and confirms an order in one call.
+//! Typed client of the orchestrator, generated from `specs/orchestrator.json`: creates and confirms an order in one
+//! call.
 //!
 //! ```no_run
 //! use orchestrator_client::types::{CreateAndConfirm, Item};
@@ -24,14 +25,14 @@
 //! ```
 //!
 //! A failure states whether the same request can be retried ([`types::FailureReason::safe_to_retry`]), and
-//! [`Retry`](client_common::Retry) complies. A response can take up to 28 s, less than the timeout of the shared connection
-//! pool.
+//! [`Retry`](client_common::Retry) complies. A response can take up to 28 s, less than the timeout of the shared
+//! connection pool.
 //!
 //! # Structure
 //!
-//! [`Client`] has a method per operation, which returns a builder from [`builder`] with a method per parameter. Request and
-//! response bodies are in [`types`], errors in [`codes`] and [`Fault`]. Everything is generated from the document at build
-//! time, except [`Client::connect`] and the implementation of [`Coded`](client_common::Coded).
+//! [`Client`] has a method per operation, which returns a builder from [`builder`] with a method per parameter. Request
+//! and response bodies are in [`types`], errors in [`codes`] and [`Fault`]. Everything is generated from the document
+//! at build time, except [`Client::connect`] and the implementation of [`Coded`](client_common::Coded).
 //!
 //! [`Fault`]: client_common::Fault
 

@@ -37,20 +37,20 @@
 //!
 //! # Idempotency keys
 //!
-//! Create one key per change, and keep it until the outcome is known. Retrying with the same key and content returns the
-//! stored response, byte for byte, for at least 24 hours. Different content fails with
-//! [`IDEMPOTENCY_KEY_REUSED`](codes::IDEMPOTENCY_KEY_REUSED). Only successful responses are stored, so a request that was
-//! rejected is executed again when it is retried with the same key.
+//! Create one key per change, and keep it until the outcome is known. Retrying with the same key and content returns
+//! the stored response, byte for byte, for at least 24 hours. Different content fails with
+//! [`IDEMPOTENCY_KEY_REUSED`](codes::IDEMPOTENCY_KEY_REUSED). Only successful responses are stored, so a request that
+//! was rejected is executed again when it is retried with the same key.
 //!
 //! Send operations without a key, such as creating a product, with
-//! [`unrepeatable`](client_common::Retry::unrepeatable). After [`OUTCOME_UNKNOWN`](codes::OUTCOME_UNKNOWN), a timeout or an
-//! incomplete response, check whether the change was applied before you retry.
+//! [`unrepeatable`](client_common::Retry::unrepeatable). After [`OUTCOME_UNKNOWN`](codes::OUTCOME_UNKNOWN), a timeout
+//! or an incomplete response, check whether the change was applied before you retry.
 //!
 //! # Structure
 //!
-//! [`Client`] has a method per operation, which returns a builder from [`builder`] with a method per parameter. Request and
-//! response bodies are in [`types`], errors in [`codes`] and [`Fault`]. Everything is generated from the document at build
-//! time, except [`Client::connect`], `rows` of lists and the implementation of
+//! [`Client`] has a method per operation, which returns a builder from [`builder`] with a method per parameter. Request
+//! and response bodies are in [`types`], errors in [`codes`] and [`Fault`]. Everything is generated from the document
+//! at build time, except [`Client::connect`], `rows` of lists and the implementation of
 //! [`Coded`](client_common::Coded).
 //!
 //! [`Fault`]: client_common::Fault

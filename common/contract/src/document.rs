@@ -97,8 +97,8 @@ pub struct Contract {
     pub links: &'static [Link],
     /// All error codes of the service.
     pub codes: &'static [&'static [ErrorCode]],
-    /// Examples, as a JSON object: complete `schemas` by name, `parameters` and `headers` by name, and `errors` by code,
-    /// each as a merge patch (RFC 7396) of the example of the error body. `{"$ref": "#/schemas/Order", …}` stands for
-    /// that example, with the other members of the object merged into it.
+    /// Examples, as a JSON object: complete `schemas` by name, `parameters` and `headers` by name, and `errors` by
+    /// code, each as a merge patch (RFC 7396) of the example of the error body. `{"$ref": "#/schemas/Order", …}` stands
+    /// for that example, with the other members of the object merged into it.
     pub examples: &'static str,
 }

@@ -174,8 +174,8 @@ pub fn details_schema(generator: &mut SchemaGenerator) -> Schema {
     schema.into()
 }
 
-/// Returns the schema of an error code. It is a string and not an enum, so that existing clients can read codes that are
-/// added later. The meanings of the codes are added when the document is generated.
+/// Returns the schema of an error code. It is a string and not an enum, so that existing clients can read codes that
+/// are added later. The meanings of the codes are added when the document is generated.
 pub fn code_schema(codes: &[&[ErrorCode]]) -> Schema {
     let mut names: Vec<_> = codes.iter().copied().flatten().map(|code| code.name).collect();
     // A code with two statuses is listed twice in a row.

@@ -1,4 +1,5 @@
-//! Types shared by all API contracts: validated values, identifiers, error codes, failures, pages and document metadata.
+//! Types shared by all API contracts: validated values, identifiers, error codes, failures, pages and document
+//! metadata.
 //!
 //! A leaf crate: nothing here reads a request, sends a response or runs a server. Extractors and responses are in
 //! `common-http`, authentication and the server life cycle in `common-server`.

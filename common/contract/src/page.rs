@@ -11,8 +11,8 @@ use crate::values::{bounded_text, integer_schema};
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "{T}Page")]
 pub struct Page<T> {
-    /// Items of the page, newest first. A page may have fewer items than `limit`, or none, although more pages follow: a
-    /// search for several words examines a bounded number of rows per page.
+    /// Items of the page, newest first. A page may have fewer items than `limit`, or none, although more pages follow:
+    /// a search for several words examines a bounded number of rows per page.
     #[schemars(length(max = 100))]
     pub data: Vec<T>,
     /// Opaque cursor of the next page, or null on the last page. Valid only with the same filters.

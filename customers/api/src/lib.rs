@@ -52,8 +52,8 @@ pub const WRONG_PASSWORD: ErrorCode =
 pub const TOO_MANY_ATTEMPTS: ErrorCode = ErrorCode::new(
     429,
     "too_many_attempts",
-    "Too many failed attempts for this username or from this IP address. The password was not checked. Wait for the time \
-     in `Retry-After`.",
+    "Too many failed attempts for this username or from this IP address. The password was not checked. Wait for \
+     the time in `Retry-After`.",
 );
 
 /// Error codes of this API.
@@ -143,10 +143,10 @@ pub trait CustomersApi {
 
     /// Create an access token
     ///
-    /// Exchanges a username and password for a bearer token that is valid for 15 minutes. An unknown username, an incorrect
-    /// password and an inactive user account return the same error. Repeated failed attempts are rate limited (429 with
-    /// `Retry-After`), regardless of whether the user account exists. Failed attempts from other IP addresses do not affect
-    /// an address from which the user account has logged in before.
+    /// Exchanges a username and password for a bearer token that is valid for 15 minutes. An unknown username, an
+    /// incorrect password and an inactive user account return the same error. Repeated failed attempts are rate limited
+    /// (429 with `Retry-After`), regardless of whether the user account exists. Failed attempts from other IP addresses
+    /// do not affect an address from which the user account has logged in before.
     #[endpoint { method = POST, path = "/auth/token", tags = ["auth"] }]
     async fn token_create(
         rqctx: RequestContext<Self::Context>,
@@ -174,8 +174,8 @@ pub trait CustomersApi {
 
     /// Create a user account
     ///
-    /// The username must be unique, ignoring case. It cannot be changed later, because the account's actions are recorded
-    /// under it.
+    /// The username must be unique, ignoring case. It cannot be changed later, because the account's actions are
+    /// recorded under it.
     #[endpoint { method = POST, path = "/operators", tags = ["operators"] }]
     async fn operator_create(
         rqctx: RequestContext<Self::Context>,
@@ -202,9 +202,10 @@ pub trait CustomersApi {
 
     /// Update a user account
     ///
-    /// Changes the role or the password, or activates or deactivates the account. At least one active admin must remain.
-    /// The operations on user accounts check the caller's current role on every request. All other operations rely on the
-    /// token, so a deactivation or a new role takes full effect when the last token expires, after at most 15 minutes.
+    /// Changes the role or the password, or activates or deactivates the account. At least one active admin must
+    /// remain. The operations on user accounts check the caller's current role on every request. All other operations
+    /// rely on the token, so a deactivation or a new role takes full effect when the last token expires, after at most
+    /// 15 minutes.
     #[endpoint { method = PATCH, path = "/operators/{id}", tags = ["operators"] }]
     async fn operator_update(
         rqctx: RequestContext<Self::Context>,
@@ -253,8 +254,8 @@ pub trait CustomersApi {
 
     /// Delete a customer
     ///
-    /// A deleted customer no longer appears in lists and cannot be retrieved. Its orders remain, and its email address can
-    /// be used again.
+    /// A deleted customer no longer appears in lists and cannot be retrieved. Its orders remain, and its email address
+    /// can be used again.
     #[endpoint { method = DELETE, path = "/customers/{id}", tags = ["customers"] }]
     async fn customer_delete(
         rqctx: RequestContext<Self::Context>,

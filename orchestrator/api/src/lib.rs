@@ -1,7 +1,7 @@
 //! Contract of the orchestrator: one operation that creates and confirms an order, or compensates what it did.
 //!
-//! The trait below is the source of truth; `specs/orchestrator.json` is generated from it. The AWS Lambda function provides
-//! the same operation and returns identical responses.
+//! The trait below is the source of truth; `specs/orchestrator.json` is generated from it. The AWS Lambda function
+//! provides the same operation and returns identical responses.
 
 mod codes;
 mod types;
@@ -53,9 +53,9 @@ pub trait OrchestratorApi {
     /// Create and confirm an order
     ///
     /// Validates the customer, creates the order and confirms it. A failure is compensated: an order that cannot be
-    /// confirmed is canceled. Retrying with the same idempotency key never creates a second order; it resumes an incomplete
-    /// request or returns the confirmed order. An error reports the failed step, the state of the compensation, and whether
-    /// a retry with the same key is safe.
+    /// confirmed is canceled. Retrying with the same idempotency key never creates a second order; it resumes an
+    /// incomplete request or returns the confirmed order. An error reports the failed step, the state of the
+    /// compensation, and whether a retry with the same key is safe.
     #[endpoint { method = POST, path = "/orchestrator/create-and-confirm-order", tags = ["orchestrator"] }]
     async fn order_create_and_confirm(
         rqctx: RequestContext<Self::Context>,
@@ -70,8 +70,8 @@ pub trait OrchestratorApi {
 
     /// Check readiness
     ///
-    /// Returns 200 if the Customers API and the Orders API report ready within 500 ms and the service is not shutting down,
-    /// 503 otherwise.
+    /// Returns 200 if the Customers API and the Orders API report ready within 500 ms and the service is not shutting
+    /// down, 503 otherwise.
     #[endpoint { method = GET, path = "/ready", tags = ["system"] }]
     async fn readiness_view(rqctx: RequestContext<Self::Context>) -> Result<OkAnswer<Readiness>, FailureBody>;
 }

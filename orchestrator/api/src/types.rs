@@ -20,9 +20,9 @@ pub struct CreateAndConfirm {
     /// Idempotency key of the order, unique per caller: 1 to 255 characters. Retrying with the same key never creates a
     /// second order.
     pub idempotency_key: Text<255>,
-    /// Correlation ID of the request. Defaults to the `X-Correlation-Id` header, or to a generated ID. Not compared when
-    /// requests with the same idempotency key are compared. Used in logs and headers only if all its characters are visible
-    /// ASCII.
+    /// Correlation ID of the request. Defaults to the `X-Correlation-Id` header, or to a generated ID. Not compared
+    /// when requests with the same idempotency key are compared. Used in logs and headers only if all its characters
+    /// are visible ASCII.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub correlation_id: Option<Text<128>>,
 }
@@ -143,8 +143,8 @@ pub enum Compensated {
     NotNeeded,
     /// The order is canceled.
     Done,
-    /// The compensation is incomplete. The order expires automatically; retrying with the same idempotency key resolves it
-    /// sooner.
+    /// The compensation is incomplete. The order expires automatically; retrying with the same idempotency key resolves
+    /// it sooner.
     Pending,
 }
 

@@ -29,8 +29,8 @@ pub use products::{
 pub const CONTRACT: Contract = Contract {
     name: "orders",
     title: "Orders API",
-    description: "Manages products, their stock, and orders. An order allocates its stock when it is created, and is confirmed exactly \
-                  once.",
+    description: "Manages products, their stock, and orders. An order allocates its stock when it is created, and is \
+                  confirmed exactly once.",
     version: "1.2.0",
     local_url: "http://127.0.0.1:3002",
     operations: &[
@@ -114,8 +114,8 @@ pub trait OrdersApi {
 
     /// Create a product
     ///
-    /// The SKU must be unique and is case-sensitive. The initial stock, unless it is 0, is recorded as the product's first
-    /// stock movement.
+    /// The SKU must be unique and is case-sensitive. The initial stock, unless it is 0, is recorded as the product's
+    /// first stock movement.
     #[endpoint { method = POST, path = "/products", tags = ["products"] }]
     async fn product_create(
         rqctx: RequestContext<Self::Context>,
@@ -124,8 +124,8 @@ pub trait OrdersApi {
 
     /// Update a product
     ///
-    /// Changes only the given fields. Setting `stock` overwrites concurrent changes unless `If-Match` or `expected_stock` is
-    /// given; prefer a stock adjustment. Existing orders keep the price at which they were created.
+    /// Changes only the given fields. Setting `stock` overwrites concurrent changes unless `If-Match` or
+    /// `expected_stock` is given; prefer a stock adjustment. Existing orders keep the price at which they were created.
     #[endpoint { method = PATCH, path = "/products/{id}", tags = ["products"] }]
     async fn product_update(
         rqctx: RequestContext<Self::Context>,
@@ -164,8 +164,8 @@ pub trait OrdersApi {
 
     /// List a product's stock movements
     ///
-    /// Returns all changes of the stock, newest first: adjustments, allocations by orders, and returns by cancellations. The
-    /// current stock is the sum of all movements.
+    /// Returns all changes of the stock, newest first: adjustments, allocations by orders, and returns by
+    /// cancellations. The current stock is the sum of all movements.
     #[endpoint { method = GET, path = "/products/{id}/stock-adjustments", tags = ["products"] }]
     async fn stock_adjustment_list(
         rqctx: RequestContext<Self::Context>,
@@ -175,9 +175,9 @@ pub trait OrdersApi {
 
     /// Create an order
     ///
-    /// Checks the customer, allocates the stock and computes the totals, atomically. Items with the same product are merged.
-    /// Services must send an idempotency key. An order created by a service reserves its stock for 15 minutes by default,
-    /// and is canceled automatically if it is not confirmed by then.
+    /// Checks the customer, allocates the stock and computes the totals, atomically. Items with the same product are
+    /// merged. Services must send an idempotency key. An order created by a service reserves its stock for 15 minutes
+    /// by default, and is canceled automatically if it is not confirmed by then.
     #[endpoint { method = POST, path = "/orders", tags = ["orders"] }]
     async fn order_create(
         rqctx: RequestContext<Self::Context>,
@@ -205,8 +205,8 @@ pub trait OrdersApi {
 
     /// Confirm an order
     ///
-    /// Requires an idempotency key. Confirming an order that is already confirmed changes nothing and returns 200. A request
-    /// body is ignored.
+    /// Requires an idempotency key. Confirming an order that is already confirmed changes nothing and returns 200. A
+    /// request body is ignored.
     #[endpoint { method = POST, path = "/orders/{id}/confirm", tags = ["orders"] }]
     async fn order_confirm(
         rqctx: RequestContext<Self::Context>,
@@ -216,8 +216,8 @@ pub trait OrdersApi {
 
     /// Cancel an order
     ///
-    /// Returns the allocated stock. A confirmed order can be canceled within 10 minutes of its confirmation. Canceling an
-    /// order that is already canceled changes nothing and returns 200. A request body is ignored.
+    /// Returns the allocated stock. A confirmed order can be canceled within 10 minutes of its confirmation. Canceling
+    /// an order that is already canceled changes nothing and returns 200. A request body is ignored.
     #[endpoint { method = POST, path = "/orders/{id}/cancel", tags = ["orders"] }]
     async fn order_cancel(
         rqctx: RequestContext<Self::Context>,
@@ -237,9 +237,9 @@ pub trait OrdersApi {
 
     /// Abandon a create
     ///
-    /// For a service that does not know the outcome of its create. Cancels the order created with the key if it is still
-    /// CREATED. If no order exists, a later create with this key is rejected. If the key belongs to a request with different
-    /// content, nothing changes and 422 is returned; the abandoned create can then never succeed.
+    /// For a service that does not know the outcome of its create. Cancels the order created with the key if it is
+    /// still CREATED. If no order exists, a later create with this key is rejected. If the key belongs to a request
+    /// with different content, nothing changes and 422 is returned; the abandoned create can then never succeed.
     #[endpoint { method = POST, path = "/internal/orders/abandon", tags = ["internal"] }]
     async fn internal_order_abandon(
         rqctx: RequestContext<Self::Context>,

@@ -27,7 +27,8 @@ pub struct NewOrder {
     /// Expected total, in cents. If the actual total differs, the order is not created.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected_total_cents: Option<i64>,
-    /// Reference in the caller's system, such as a purchase order number. Need not be unique; lists can be filtered by it.
+    /// Reference in the caller's system, such as a purchase order number. Need not be unique; lists can be filtered by
+    /// it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external_reference: Option<Text<100>>,
 }

@@ -53,8 +53,8 @@ pub struct Product {
     pub created_at: Timestamp,
     /// Time of the last change to the product or its stock.
     pub updated_at: Timestamp,
-    /// Version number. Starts at 1 and increases with each change, including changes of the stock; the `ETag` is derived
-    /// from it.
+    /// Version number. Starts at 1 and increases with each change, including changes of the stock; the `ETag` is
+    /// derived from it.
     #[schemars(range(min = 1))]
     pub version: i64,
 }

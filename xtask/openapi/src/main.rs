@@ -42,9 +42,9 @@ enum Command {
     Check,
     /// Report breaking changes of specs/*.json since an earlier revision
     ///
-    /// By default, a branch is compared with its merge base with main, and main with the last release: the highest tag like
-    /// v1.2.3 before HEAD. Unreleased changes may still be reverted. Before the first release, main is compared with the
-    /// parent of HEAD; after a push of several commits, pass the commit that main had before.
+    /// By default, a branch is compared with its merge base with main, and main with the last release: the highest tag
+    /// like v1.2.3 before HEAD. Unreleased changes may still be reverted. Before the first release, main is compared
+    /// with the parent of HEAD; after a push of several commits, pass the commit that main had before.
     Diff {
         /// Revision to compare with
         revision: Option<String>,
@@ -178,8 +178,8 @@ fn current(document: &Document) -> Result<String> {
     }
 }
 
-/// Returns the root of the working copy. The program may have been built in another one, so the variable that cargo sets at
-/// run time takes precedence.
+/// Returns the root of the working copy. The program may have been built in another one, so the variable that cargo
+/// sets at run time takes precedence.
 fn root() -> PathBuf {
     let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
     Path::new(&package).join("../..")

@@ -1,8 +1,8 @@
 //! Walkthrough for Postman: a collection that covers the main use cases of the services, and an environment with their
 //! addresses.
 //!
-//! `steps.json` defines the steps by operation id and parameters. Methods, paths, headers and statuses are taken from the
-//! documents, so a change there is adopted or reported as an error. `postman` writes the format of a collection.
+//! `steps.json` defines the steps by operation id and parameters. Methods, paths, headers and statuses are taken from
+//! the documents, so a change there is adopted or reported as an error. `postman` writes the format of a collection.
 
 mod postman;
 

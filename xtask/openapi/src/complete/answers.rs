@@ -1,5 +1,5 @@
-//! Success responses, which dropshot describes generically: their descriptions, links to other operations, and the headers
-//! that all requests and responses share.
+//! Success responses, which dropshot describes generically: their descriptions, links to other operations, and the
+//! headers that all requests and responses share.
 
 use anyhow::{Context, Result, ensure};
 use common_contract::Contract;

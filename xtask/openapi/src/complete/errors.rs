@@ -88,8 +88,8 @@ fn may_be_forbidden(security: Security) -> bool {
     }
 }
 
-/// Returns the name of a response, such as `EmailTaken`, or `UnavailableOrOutcomeUnknown` for two codes. The suffix `504`
-/// distinguishes codes that are also used with another status.
+/// Returns the name of a response, such as `EmailTaken`, or `UnavailableOrOutcomeUnknown` for two codes. The suffix
+/// `504` distinguishes codes that are also used with another status.
 fn name(codes: &[ErrorCode]) -> String {
     let pascal = |word: &str| word[..1].to_uppercase() + &word[1..];
     let names: Vec<String> = codes.iter().map(|code| code.name.split('_').map(pascal).collect()).collect();

@@ -74,8 +74,8 @@ fn reference(kind: &str, name: &str) -> Value {
     json!({ "$ref": format!("#/components/{kind}/{name}") })
 }
 
-/// Documents the required credentials of an operation. OpenAPI has no field for a role of a bearer token, so it is stated in
-/// the description and in [`REQUIRED_ROLE`].
+/// Documents the required credentials of an operation. OpenAPI has no field for a role of a bearer token, so it is
+/// stated in the description and in [`REQUIRED_ROLE`].
 fn add_security(operation: &mut Value, security: Security) {
     operation["security"] = match security {
         Security::Anyone => json!([]),

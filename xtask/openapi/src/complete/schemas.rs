@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::{items, members, operations, successes};
 
-/// Converts each `oneOf` of single values to an `enum`. schemars emits a `oneOf` for an enum with documented variants; their
-/// descriptions are moved into the description of the schema.
+/// Converts each `oneOf` of single values to an `enum`. schemars emits a `oneOf` for an enum with documented variants;
+/// their descriptions are moved into the description of the schema.
 pub(super) fn flatten_enums(document: &mut Value) {
     for (_, schema) in members(&mut document["components"], "schemas") {
         if let Some(values) = described_values(schema) {
@@ -31,8 +31,8 @@ fn described_values(schema: &Value) -> Option<Vec<(String, String)>> {
 
 /// Removes `nullable` from parameters, headers and optional response properties, and allows empty query parameters.
 ///
-/// schemars emits an `Option` as optional and nullable. But a parameter is never null, and responses omit absent values. In
-/// requests, null is treated as absent, and so is a query parameter without a value.
+/// schemars emits an `Option` as optional and nullable. But a parameter is never null, and responses omit absent
+/// values. In requests, null is treated as absent, and so is a query parameter without a value.
 pub(super) fn drop_nulls(document: &mut Value) {
     let readable = Document::from(document.clone());
     let used = |part: &str| -> BTreeSet<_> {

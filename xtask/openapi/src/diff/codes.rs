@@ -1,6 +1,7 @@
 //! Error codes of an operation. The codes of a status are the keys of its examples.
 //!
-//! The list of codes is open: clients accept new codes, but match on those that they know. The rest of an example is text.
+//! The list of codes is open: clients accept new codes, but match on those that they know. The rest of an example is
+//! text.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +14,8 @@ impl Comparison<'_> {
         for (status, old) in failures(before) {
             let new = relevant(status, before, now);
             for code in codes(&[old]).difference(&codes(&new)) {
-                // An error that is no longer returned breaks no client, but one that is returned with another status does.
+                // An error that is no longer returned breaks no client, but one that is returned with another status
+                // does.
                 let had = |other| codes(&relevant(other, now, before)).contains(code);
                 let moved = failures(now).find(|(other, new)| codes(&[new]).contains(code) && !had(other));
                 let moved = moved.map(|(other, _)| format!("the code \"{code}\" is now returned with status {other}"));

@@ -1,7 +1,7 @@
 //! Comparison of the parameters, request body and responses of an operation.
 //!
-//! `operations` matches operations and compares their callers; `codes` compares error codes. A status is defined explicitly
-//! (`404`), by its range (`4XX`) or by `default`; the most specific definition applies.
+//! `operations` matches operations and compares their callers; `codes` compares error codes. A status is defined
+//! explicitly (`404`), by its range (`4XX`) or by `default`; the most specific definition applies.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -100,7 +100,8 @@ impl Comparison<'_> {
     /// Compares the media types of a body and their schemas.
     fn contents(&mut self, site: &str, direction: Direction, bodies: Both<&Object>) {
         let contents = bodies.get("content").map(|content| members(content).collect::<BTreeMap<_, _>>());
-        // A client without an Accept header may receive a new media type. Where no body was documented, clients ignore it.
+        // A client without an Accept header may receive a new media type. Where no body was documented, clients ignore
+        // it.
         let was_closed = !contents.old.is_empty();
         for (media_type, parts) in contents.parts() {
             let parts = parts.map(|content| content.map(object));

@@ -7,8 +7,8 @@ use super::document::{Document, Object, is_true};
 
 /// Prefix of references to named schemas.
 pub(super) const SCHEMAS: &str = "#/components/schemas/";
-/// Keywords without a meaning for programs. Their changes never break a client, except for the keys of an error's examples:
-/// see `codes`.
+/// Keywords without a meaning for programs. Their changes never break a client, except for the keys of an error's
+/// examples: see `codes`.
 const TEXTS: &[&str] =
     &["deprecated", "description", "example", "examples", "externalDocs", "links", "summary", "tags", "title"];
 
@@ -60,7 +60,8 @@ pub(super) struct Finding {
     pub(super) breaks: bool,
     /// Part of the operation: `parameters/query/limit`, `responses/200`.
     pub(super) site: String,
-    /// Path in the schema, starting with `SCHEMAS` and the nearest named schema, if any. Empty if the part itself differs.
+    /// Path in the schema, starting with `SCHEMAS` and the nearest named schema, if any. Empty if the part itself
+    /// differs.
     pub(super) place: String,
     pub(super) what: String,
 }

@@ -3,8 +3,8 @@
 //! This module selects the documents and returns the result. `revision` finds the revision, `operations`, `exchange`,
 //! `codes` and `schema` find the differences, and `report` formats them.
 //!
-//! A change is breaking if a request of an existing client may be rejected, if a client may receive an unknown value, or if
-//! the name of an operation or a schema disappears from generated code. Changes without a rule count as breaking.
+//! A change is breaking if a request of an existing client may be rejected, if a client may receive an unknown value,
+//! or if the name of an operation or a schema disappears from generated code. Changes without a rule count as breaking.
 
 mod both;
 mod codes;
@@ -29,8 +29,8 @@ use both::Both;
 use document::Document;
 use revision::Repository;
 
-/// Compares the documents of a working copy with those at a revision. Returns the names of documents with breaking changes
-/// and no new major version.
+/// Compares the documents of a working copy with those at a revision. Returns the names of documents with breaking
+/// changes and no new major version.
 pub(crate) fn run(root: &Path, revision: Option<&str>) -> Result<Vec<String>> {
     let repository = Repository(root);
     let Some((base, chosen)) = repository.base(revision)? else {

@@ -161,7 +161,8 @@ fn caller(credentials: &Alternative<'_>) -> String {
     }
 }
 
-/// Returns the members of a security scheme, without `bearerFormat`, which is only a hint for humans, and `description`.
+/// Returns the members of a security scheme, without `bearerFormat`, which is only a hint for humans, and
+/// `description`.
 fn scheme<'a>(document: &'a Document, name: &str) -> Option<BTreeMap<&'a str, &'a Value>> {
     let scheme = document.value()["components"]["securitySchemes"].get(name)?;
     let all = members(Some(document.resolve(scheme)));

@@ -78,8 +78,8 @@ impl Display for Finding {
     }
 }
 
-/// Sorts breaking changes first, and merges the same difference at several sites into one line. Compatible changes of named
-/// schemas are abbreviated, because they are listed at the end.
+/// Sorts breaking changes first, and merges the same difference at several sites into one line. Compatible changes of
+/// named schemas are abbreviated, because they are listed at the end.
 fn lines(found: &[Finding]) -> Vec<Finding> {
     let mut lines: Vec<Finding> = Vec::new();
     for finding in found {

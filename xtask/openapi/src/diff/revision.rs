@@ -17,8 +17,8 @@ pub(super) struct Repository<'a>(pub(super) &'a Path);
 pub(super) type Base = (String, String);
 
 impl Repository<'_> {
-    /// Returns the given revision, or the default: the merge base with main, or on main the last release. `None` if there is
-    /// no earlier commit.
+    /// Returns the given revision, or the default: the merge base with main, or on main the last release. `None` if
+    /// there is no earlier commit.
     pub(super) fn base(&self, revision: Option<&str>) -> Result<Option<Base>> {
         if let Some(revision) = revision {
             let commit = self.commit(revision)?;

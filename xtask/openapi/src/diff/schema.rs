@@ -1,7 +1,7 @@
 //! Comparison of schemas: their differences, and the effect of each on the set of valid values.
 //!
-//! The direction of the values is not known here. `limits` compares keywords with simple values; this module compares those
-//! that contain other schemas.
+//! The direction of the values is not known here. `limits` compares keywords with simple values; this module compares
+//! those that contain other schemas.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;

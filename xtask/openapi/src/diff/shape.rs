@@ -1,7 +1,7 @@
 //! Normalized schemas, so that equivalent notations compare as equal.
 //!
-//! dropshot wraps a reference in an `allOf` with one schema to add a description, and writes an enum with documented values
-//! as a `oneOf` of enums. `schema` compares the normalized schemas.
+//! dropshot wraps a reference in an `allOf` with one schema to add a description, and writes an enum with documented
+//! values as a `oneOf` of enums. `schema` compares the normalized schemas.
 
 use std::collections::BTreeMap;
 

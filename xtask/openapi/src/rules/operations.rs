@@ -43,8 +43,8 @@ fn words(document: &Document, operation: Operation<'_>, check: &mut impl FnMut(b
     let summary = operation.value["summary"].as_str().unwrap_or_default();
     let is_imperative = summary.starts_with(char::is_uppercase) && !summary.ends_with('.');
     let problem = format!(
-        "its summary is not a single imperative line of at most {MAX_SUMMARY} characters without a final period: change the \
-         first line of the method's documentation"
+        "its summary is not a single imperative line of at most {MAX_SUMMARY} characters without a final period: change \
+         the first line of the method's documentation"
     );
     check(is_imperative && summary.chars().count() <= MAX_SUMMARY, &problem);
     let is_described = operation.value["description"].as_str().is_some_and(|text| !text.is_empty());
