@@ -11,7 +11,7 @@ use crate::values::bounded_text;
 use crate::{codes, etag};
 
 /// `Retry-After` of a transient failure.
-const SOON: Duration = Duration::from_secs(1);
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 /// Maximum length of an error code, in characters.
 const MAX_CODE: usize = 64;
 /// Maximum length of a message, in characters. A message may quote input of any length.
@@ -117,13 +117,15 @@ impl Failure {
     /// Creates the failure for a temporarily unavailable dependency, after which nothing has changed.
     pub fn unavailable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::new(codes::UNAVAILABLE, "the service is temporarily unavailable; nothing was changed")
-            .retry_after(SOON)
+            .retry_after(RETRY_DELAY)
             .caused_by(source)
     }
 
     /// Creates the failure for an ambiguous commit.
     pub fn outcome_unknown(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self::new(codes::OUTCOME_UNKNOWN, "the outcome of the change is unknown").retry_after(SOON).caused_by(source)
+        Self::new(codes::OUTCOME_UNKNOWN, "the outcome of the change is unknown")
+            .retry_after(RETRY_DELAY)
+            .caused_by(source)
     }
 
     /// Creates the failure for an `If-Match` that does not match the current version.

@@ -100,7 +100,7 @@ fn name(codes: &[ErrorCode]) -> String {
 fn response(codes: &[ErrorCode], shape: &Value) -> Value {
     let lines: Vec<_> = codes.iter().map(|code| format!("`{}`: {}", code.name, code.meaning)).collect();
     let mut response = json!({ "description": lines.join("\n\n") });
-    super::answers::add_shared_headers(&mut response);
+    super::successes::add_shared_headers(&mut response);
     if codes.contains(&codes::UNAUTHORIZED) {
         response["headers"]["WWW-Authenticate"] = reference("headers", "WWW-Authenticate");
     }

@@ -3,10 +3,10 @@
 //!
 //! Completeness is checked by `rules`, not here.
 
-mod answers;
 mod errors;
 mod examples;
 mod schemas;
+mod successes;
 
 use anyhow::{Context, Result, ensure};
 use common_contract::document::REQUIRED_ROLE;
@@ -32,14 +32,14 @@ pub(crate) fn complete(document: &mut Value, contract: &Contract) -> Result<()> 
         })?;
         add_security(operation, known.security);
         errors::document(operation, known, &mut failures).with_context(|| format!("operation {id}"))?;
-        answers::add_headers(operation);
-        answers::add_links(operation, known.id, contract).with_context(|| format!("operation {id}"))?;
+        successes::add_headers(operation);
+        successes::add_links(operation, known.id, contract).with_context(|| format!("operation {id}"))?;
         described += 1;
     }
     let named = contract.operations.len();
     ensure!(described == named, "CONTRACT.operations has {named} operations, but the trait has {described}");
     errors::define(&mut document["components"], contract, failures)?;
-    answers::describe(document);
+    successes::describe(document);
     schemas::flatten_enums(document);
     schemas::drop_nulls(document);
     examples::add(document, contract)
