@@ -1,4 +1,4 @@
-//! Writes the client from the document.
+//! Generates the client from the OpenAPI document.
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     client_generator::generate("../../specs/customers.json")

@@ -1,17 +1,17 @@
-//! What is written by hand of every generated client, once.
+//! Macro with the handwritten part of every generated client.
 
-/// Defines how a generated client is made and, for each of its lists, `rows`; and a test that no list of the document was
-/// forgotten.
+/// Defines the constructor of a generated client, `rows` for each of its lists, and a test that no list of the document
+/// is missing.
 #[macro_export]
 macro_rules! client {
     ($document:literal: $($list:ident of $row:ident),*) => {
         impl Client {
-            /// A client of the service at `base`, as `http://127.0.0.1:3001`, on the connections that all clients of
-            /// this process share. Nothing is sent yet.
+            /// Creates a client of the service at `base`, such as `http://127.0.0.1:3001`. All clients of the process
+            /// share one connection pool. Does not send anything.
             ///
             /// # Errors
             ///
-            /// Where `base` is no URL of http or https, or no TLS can be set up on this machine.
+            /// If `base` is not an http or https URL, or TLS cannot be initialized.
             pub fn connect(base: &str, outbound: $crate::Outbound) -> Result<Self, $crate::ConnectError> {
                 let (base, http) = $crate::connect(base)?;
                 Ok(Self::new_with_client(base, http, outbound))
@@ -31,8 +31,8 @@ macro_rules! client {
         }
 
         $(impl<'a> builder::$list<'a> {
-            /// Every row of the list, page by page; what was set before goes for each page. Reading is repeatable, so
-            /// each page is asked for again as `retry` says. A fault ends the list.
+            /// Streams all rows of the list, page by page, with the parameters set so far. Each page is retried
+            /// according to `retry`, because reads are repeatable. A fault ends the stream.
             pub fn rows(self, retry: $crate::Retry) -> $crate::Rows<'a, types::$row, types::Error> {
                 $crate::rows(retry, self, Self::cursor, async |list: Self| {
                     let page = $crate::send(list.send()).await?.into_inner();

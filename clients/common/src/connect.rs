@@ -1,32 +1,32 @@
-//! The connections to the services.
+//! Connections to the services.
 
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use reqwest::{Client, Url};
 
-/// How long the shared connections wait for a connection.
+/// Connect timeout of the shared connection pool.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-/// And for a whole answer: longer than the slowest operation, create-and-confirm, may take.
+/// Timeout of a whole call: longer than the slowest operation, create-and-confirm, can take.
 const CALL_LIMIT: Duration = Duration::from_secs(30);
 
-/// Why a client cannot be made.
+/// Error of creating a client.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// It is not where a service can be.
-    #[error("{0:?} is no base URL: it has to be as https://orders.example.com")]
+    /// Invalid base URL.
+    #[error("invalid base URL {0:?}: expected a URL such as https://orders.example.com")]
     BaseUrl(String),
-    /// No TLS can be set up on this machine.
-    #[error("the connections cannot be set up")]
+    /// TLS cannot be initialized.
+    #[error("cannot initialize the HTTP client")]
     Tls(#[source] reqwest::Error),
 }
 
-/// What a client needs to reach the service at `base`: the base URL without a slash at its end, and the connections that
-/// all clients of this process share. Nothing is sent.
+/// Returns the base URL without a trailing slash, and the connection pool that all clients of the process share. Does
+/// not send anything.
 ///
 /// # Errors
 ///
-/// Where `base` is no URL of http or https, or no TLS can be set up on this machine.
+/// If `base` is not an http or https URL, or TLS cannot be initialized.
 pub fn connect(base: &str) -> Result<(&str, Client), ConnectError> {
     let is_base = Url::parse(base).is_ok_and(|url| {
         ["http", "https"].contains(&url.scheme()) && url.query().is_none() && url.fragment().is_none()
@@ -41,16 +41,16 @@ fn shared() -> reqwest::Result<Client> {
     static SHARED: OnceLock<Client> = OnceLock::new();
     match SHARED.get() {
         Some(shared) => Ok(shared.clone()),
-        None => http_client(CONNECT_LIMIT, CALL_LIMIT).map(|made| SHARED.get_or_init(|| made).clone()),
+        None => http_client(CONNECT_LIMIT, CALL_LIMIT).map(|client| SHARED.get_or_init(|| client).clone()),
     }
 }
 
-/// Connections of one's own: how long to wait for a connection, and for a whole answer. They live no longer than the
-/// runtime that uses them, so a test that has a runtime of its own needs its own connections, too.
+/// Creates a separate connection pool with a connect timeout and a timeout for a whole call. Connections are bound to
+/// the runtime that uses them, so a test with its own runtime needs its own pool.
 ///
 /// # Errors
 ///
-/// Where no TLS can be set up on this machine.
+/// If TLS cannot be initialized.
 pub fn http_client(connect: Duration, call: Duration) -> reqwest::Result<Client> {
     Client::builder().connect_timeout(connect).timeout(call).redirect(reqwest::redirect::Policy::none()).build()
 }
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_base_url_is_taken_with_or_without_a_slash_and_anything_else_is_refused() {
+    fn a_base_url_is_accepted_with_or_without_a_slash_and_others_are_rejected() {
         for base in ["http://127.0.0.1:3001", "http://127.0.0.1:3001/"] {
             assert_eq!(connect(base).unwrap().0, "http://127.0.0.1:3001");
         }

@@ -1,7 +1,7 @@
-//! The call itself, as it is seen from outside: a span of the trace that it is part of, and a number for whoever counts.
+//! Executes a call, and records it as a client span and in a metric.
 //!
-//! Both end with the head of the answer: what comes of its body is for `fault` to say. In a process that neither sends spans
-//! nor serves numbers, nothing of this happens, and the headers go out as they were given.
+//! Both end with the head of the response; errors in its body are handled by `fault`. In a process without a tracer and
+//! a metrics recorder this has no effect, and headers are sent unchanged.
 
 use std::time::Instant;
 
@@ -13,17 +13,17 @@ use reqwest::{Client, Request, Response};
 
 const DURATION: &str = "http_client_request_duration_seconds";
 
-/// Says what is counted of calls, to whoever shows it.
+/// Describes the metric of calls to the installed recorder.
 pub fn describe_metrics() {
     describe_histogram!(
         DURATION,
         Unit::Seconds,
-        "How long calls of other services took to their answer, by service, operation and outcome: a status, or why there \
-         was none"
+        "Duration of calls to other services until the response head, by service, operation and outcome: a status, or \
+         the reason why there is none"
     );
 }
 
-/// The hook through which every generated client has its requests executed.
+/// Hook with which generated clients execute their requests.
 pub async fn execute(
     client: &Client,
     service: &'static str,
@@ -36,13 +36,14 @@ pub async fn execute(
     answer
 }
 
-/// A request that is on its way, until it is dropped.
+/// Request in flight. Recorded when dropped.
 struct Sent {
     service: &'static str,
     operation: &'static str,
     started: Instant,
     context: Context,
-    /// What is known until the end: whoever sent it has gone away.
+    /// Status, or the reason why there is none. Initially that the caller gave up, which is final if the call is
+    /// dropped.
     outcome: String,
 }
 
@@ -80,7 +81,7 @@ impl Drop for Sent {
     fn drop(&mut self) {
         let outcome = std::mem::take(&mut self.outcome);
         let span = self.context.span();
-        // Here a caller's mistake counts as a failure (Semantic Conventions for HTTP spans).
+        // In client spans, 4xx counts as an error (OpenTelemetry semantic conventions for HTTP).
         if !outcome.starts_with(['1', '2', '3']) {
             span.set_attribute(KeyValue::new("error.type", outcome.clone()));
             span.set_status(Status::error(""));

@@ -1,4 +1,4 @@
-//! What a failed call means for whoever has to decide whether to send it again.
+//! Faults: classification of failed calls, to decide whether to retry them.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,48 +7,48 @@ use progenitor_client::Error;
 
 use crate::send::Head;
 
-/// Of all conflicts, only this one ends by itself: the first request under the key is still running.
+/// The only transient conflict: a request with the same key is in flight.
 const IDEMPOTENCY_IN_PROGRESS: &str = "idempotency_in_progress";
 
-/// An error body that carries a stable code.
+/// Error body with a stable code.
 pub trait Coded {
-    /// The codes by which a service says that it did nothing and may do it in a moment.
+    /// Codes of transient errors after which nothing has changed.
     const NOTHING_DONE: &'static [&'static str];
 
-    /// The code; none where the path or the method does not exist at the other side.
+    /// Returns the code, or `None` if the server does not know the path or the method.
     fn code(&self) -> Option<&str>;
 
-    /// Whether the very same call may be answered otherwise in a moment, where the service says so itself.
+    /// Returns whether a retry can succeed, if the body states it.
     fn may_pass(&self) -> Option<bool> {
         None
     }
 }
 
-/// Why a call gave no answer that the contract promises.
+/// Reason why a call did not return the documented success response.
 #[derive(Debug)]
 pub enum Fault<E> {
-    /// It never left: refused, no such host, no connection in time. Safe to send again.
+    /// The request was not sent: connection refused, unknown host, or connect timeout. Safe to retry.
     NotSent,
-    /// It left, and no answer came in time. It may have been carried out.
+    /// The request was sent, but no response arrived in time. It may have been executed.
     TimedOut,
-    /// It left, and what came back was cut off or not understood. It may have been carried out.
+    /// The request was sent, but the response is incomplete or invalid. It may have been executed.
     Broken,
-    /// The other side answered with an error, or something between here and there did.
+    /// The service, or an intermediary such as a gateway, returned an error.
     Answered {
-        /// The HTTP status.
+        /// HTTP status.
         status: u16,
-        /// How long to wait before sending it again, where the other side says so.
+        /// Value of `Retry-After`, if any.
         retry_after: Option<Duration>,
-        /// The error body; none where it is not as documented, as that of a gateway.
+        /// Error body, or `None` if it is not the documented one, for instance that of a gateway.
         body: Option<E>,
     },
-    /// The client did not send it: a value is not as the contract says.
+    /// The request was not sent because a value violates the contract.
     Invalid(String),
 }
 
 impl<E> Fault<E> {
     pub(crate) fn of(error: Error<E>, head: Option<Head>) -> Self {
-        // Without all of its body, nobody knows what was refused.
+        // Without a complete body, the reason of a 4xx is unknown.
         let is_cut = matches!(&error, Error::ResponseBodyError(error) if !error.is_timeout());
         if is_cut && head.is_some_and(|head| head.status < 500) {
             return Self::Broken;
@@ -67,7 +67,7 @@ impl<E> Fault<E> {
         }
     }
 
-    /// The code with which the other side answered: `match fault.code() { Some(codes::EMAIL_TAKEN) => …, _ => … }`.
+    /// Returns the error code: `match fault.code() { Some(codes::EMAIL_TAKEN) => …, _ => … }`.
     pub fn code(&self) -> Option<&str>
     where
         E: Coded,
@@ -75,7 +75,7 @@ impl<E> Fault<E> {
         self.body().and_then(Coded::code)
     }
 
-    /// Whether the other side answered with this code: `fault.has_code(codes::EMAIL_TAKEN)`.
+    /// Returns whether the error has this code: `fault.has_code(codes::EMAIL_TAKEN)`.
     pub fn has_code(&self, code: &str) -> bool
     where
         E: Coded,
@@ -83,7 +83,7 @@ impl<E> Fault<E> {
         self.code() == Some(code)
     }
 
-    /// The error body: a message for people, details that name the field or the product, the id to find it in the logs.
+    /// Returns the error body, with the message, the details and the request ID.
     pub fn body(&self) -> Option<&E> {
         match self {
             Self::Answered { body, .. } => body.as_ref(),
@@ -91,12 +91,11 @@ impl<E> Fault<E> {
         }
     }
 
-    /// Whether the very same call may be answered otherwise in a moment: one that was not sent, not answered in time,
-    /// or answered with what cannot be understood; 408, 429, 500, 502, 503 and 504, whoever answers so; and 409 while
-    /// the first request under its idempotency key is running. Everything else is final. Where the body says itself
-    /// whether the call may be sent again, that decides.
+    /// Returns whether a retry can succeed: for calls that were not sent, timed out or got an invalid response; for the
+    /// statuses 408, 429, 500, 502, 503 and 504; and for 409 while a request with the same idempotency key is in
+    /// flight. All other faults are final. If the body states whether a retry is safe, that takes precedence.
     ///
-    /// Only whether it can help, not whether it is allowed: see [`may_have_been_carried_out`].
+    /// This does not mean that a retry is safe: see [`may_have_been_carried_out`].
     ///
     /// [`may_have_been_carried_out`]: Self::may_have_been_carried_out
     pub fn may_pass(&self) -> bool
@@ -114,22 +113,22 @@ impl<E> Fault<E> {
         }
     }
 
-    /// Whether the call may have had its effect, though nobody says so. Then it is to be sent again only if it reads, or
-    /// under the same idempotency key.
+    /// Returns whether the call may have been executed despite the fault. Then retry it only if it is a read, or with
+    /// the same idempotency key.
     ///
-    /// Of what may pass, only these say that nothing was done: a call that was not sent, 429, and the codes by which a
-    /// service says so. A gateway's answer, with whatever number of its own, says nothing of the service behind it.
+    /// Of the transient faults, only these rule it out: a call that was not sent, 429, and the codes in
+    /// [`Coded::NOTHING_DONE`]. An error of a gateway, with any 5xx status, tells nothing about the service behind it.
     pub fn may_have_been_carried_out(&self) -> bool
     where
         E: Coded,
     {
-        let surely_not = matches!(self, Self::NotSent | Self::Answered { status: 429, .. })
+        let ruled_out = matches!(self, Self::NotSent | Self::Answered { status: 429, .. })
             || self.code().is_some_and(|code| E::NOTHING_DONE.contains(&code));
-        let says_nothing = self.may_pass() || self.status().is_some_and(|status| status >= 500);
-        says_nothing && !surely_not
+        let is_ambiguous = self.may_pass() || self.status().is_some_and(|status| status >= 500);
+        is_ambiguous && !ruled_out
     }
 
-    /// How long to wait before the call is sent again, where the other side said so. It may say any length.
+    /// Returns the value of `Retry-After`, if any. It is not limited.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Answered { retry_after, .. } => *retry_after,
@@ -137,7 +136,7 @@ impl<E> Fault<E> {
         }
     }
 
-    /// The status of an error answer.
+    /// Returns the status of an error response.
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Answered { status, .. } => Some(*status),
@@ -146,7 +145,7 @@ impl<E> Fault<E> {
     }
 }
 
-/// Why there is no whole answer.
+/// Classifies the error of a call without a complete response.
 impl<E> From<reqwest::Error> for Fault<E> {
     fn from(error: reqwest::Error) -> Self {
         if error.is_builder() {
@@ -164,14 +163,14 @@ impl<E> From<reqwest::Error> for Fault<E> {
 impl<E: Coded> fmt::Display for Fault<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotSent => f.write_str("the service cannot be reached"),
-            Self::TimedOut => f.write_str("the service did not answer in time"),
-            Self::Broken => f.write_str("the answer was cut off or not understood"),
+            Self::NotSent => f.write_str("cannot connect to the service"),
+            Self::TimedOut => f.write_str("the service did not respond in time"),
+            Self::Broken => f.write_str("the response is incomplete or invalid"),
             Self::Answered { status, .. } => match self.code() {
-                Some(code) => write!(f, "the service answered {status} {code}"),
-                None => write!(f, "the service answered {status}"),
+                Some(code) => write!(f, "the service returned {status} {code}"),
+                None => write!(f, "the service returned {status}"),
             },
-            Self::Invalid(problem) => write!(f, "the request is not as the contract says: {problem}"),
+            Self::Invalid(problem) => write!(f, "the request is invalid: {problem}"),
         }
     }
 }
@@ -192,7 +191,7 @@ mod tests {
         }
 
         fn may_pass(&self) -> Option<bool> {
-            self.0.strip_prefix("says ").map(|word| word == "yes")
+            self.0.strip_prefix("retry: ").map(|word| word == "yes")
         }
     }
 
@@ -201,28 +200,28 @@ mod tests {
     }
 
     #[test]
-    fn what_may_pass_is_told_from_what_is_final() {
+    fn transient_faults_are_distinguished_from_final_ones() {
         for fault in [Fault::NotSent, Fault::TimedOut, Fault::Broken, answered(409, IDEMPOTENCY_IN_PROGRESS)] {
             assert!(fault.may_pass(), "{fault}");
         }
         assert!(!Fault::<Body>::Invalid(String::new()).may_pass());
         let passing: Vec<_> = (400..600).filter(|status| answered(*status, "any").may_pass()).collect();
         assert_eq!(passing, [408, 429, 500, 502, 503, 504]);
-        assert!(!answered(422, IDEMPOTENCY_IN_PROGRESS).may_pass(), "the status counts, too");
+        assert!(!answered(422, IDEMPOTENCY_IN_PROGRESS).may_pass(), "the status matters as well");
     }
 
     #[test]
-    fn a_gateways_answer_without_a_code_counts_by_its_status() {
+    fn an_error_without_a_code_is_classified_by_its_status() {
         let gateway = |status| Fault::<Body>::Answered { status, retry_after: None, body: None };
         assert!(gateway(502).may_pass());
         assert!(!gateway(409).may_pass());
     }
 
     #[test]
-    fn what_the_body_says_of_sending_it_again_goes_before_the_status() {
-        assert!(answered(409, "says yes").may_pass());
-        assert!(!answered(504, "says no").may_pass());
-        assert!(answered(504, "says no").may_have_been_carried_out());
+    fn the_body_takes_precedence_over_the_status() {
+        assert!(answered(409, "retry: yes").may_pass());
+        assert!(!answered(504, "retry: no").may_pass());
+        assert!(answered(504, "retry: no").may_have_been_carried_out());
     }
 
     #[test]
@@ -230,17 +229,17 @@ mod tests {
         let kind = |fault: Fault<Body>| match fault.code() {
             Some("unavailable") => "busy",
             Some(_) => "refused",
-            None => "unheard",
+            None => "no code",
         };
         assert_eq!(kind(answered(503, "unavailable")), "busy");
         assert_eq!(kind(answered(409, "email_taken")), "refused");
-        assert_eq!(kind(Fault::NotSent), "unheard");
-        assert_eq!(kind(Fault::Answered { status: 502, retry_after: None, body: None }), "unheard");
+        assert_eq!(kind(Fault::NotSent), "no code");
+        assert_eq!(kind(Fault::Answered { status: 502, retry_after: None, body: None }), "no code");
         assert_eq!(answered(409, "email_taken").body().map(|body| body.0), Some("email_taken"));
     }
 
     #[test]
-    fn only_an_answer_says_when_to_come_back() {
+    fn only_a_response_has_a_retry_delay() {
         let wait = Some(Duration::from_secs(3));
         assert_eq!(Fault::<Body>::Answered { status: 503, retry_after: wait, body: None }.retry_after(), wait);
         assert_eq!(answered(503, "any").retry_after(), None);

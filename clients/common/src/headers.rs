@@ -1,4 +1,4 @@
-//! What goes out with every request of a client.
+//! Headers and time limit of all requests of a client.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -10,15 +10,15 @@ const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
-/// What goes out with every request of a client, and how long its answer may take.
+/// Headers and time limit of all requests of a client.
 ///
 /// ```
 /// use std::time::Duration;
 ///
 /// use client_common::Outbound;
 ///
-/// let operator = Outbound::new().bearer("eyJhbGciOi…").time_limit(Duration::from_secs(5));
-/// let tonight = operator.clone().correlation_id("nightly-report-17");
+/// let outbound = Outbound::new().bearer("eyJhbGciOi…").time_limit(Duration::from_secs(5));
+/// let nightly = outbound.clone().correlation_id("nightly-report-17");
 /// ```
 #[derive(Clone, Default)]
 pub struct Outbound {
@@ -30,12 +30,13 @@ pub struct Outbound {
 }
 
 impl Outbound {
-    /// Nothing but the request itself.
+    /// Creates an instance without headers and time limit.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Shows this token: an operator's, or the one that services share. One that no header can carry is left out.
+    /// Sets the bearer token: the access token of a user account, or a service token. A token that is not a valid
+    /// header value is omitted.
     #[must_use]
     pub fn bearer(mut self, token: &str) -> Self {
         self.authorization = HeaderValue::from_str(&format!("Bearer {token}")).ok();
@@ -45,15 +46,15 @@ impl Outbound {
         self
     }
 
-    /// Names the piece of work that the calls are part of, as the logs of every service on the way show it.
+    /// Sets the correlation ID, which all services record in their logs.
     #[must_use]
     pub fn correlation_id(mut self, id: &str) -> Self {
         self.correlation_id = HeaderValue::from_str(id).ok();
         self
     }
 
-    /// Makes the calls part of a trace, by its headers (W3C Trace Context): `traceparent`, and `tracestate`, which may be
-    /// empty. Where the process sends spans anywhere, each call is one of its own below it.
+    /// Sets the trace context (W3C Trace Context): `traceparent`, and `tracestate`, which may be empty. If the process
+    /// exports spans, each call is a child span.
     #[must_use]
     pub fn trace(mut self, traceparent: &str, tracestate: &str) -> Self {
         self.traceparent = HeaderValue::from_str(traceparent).ok();
@@ -61,7 +62,7 @@ impl Outbound {
         self
     }
 
-    /// Waits this long for a whole answer each time a request is sent, instead of as long as the connections allow.
+    /// Sets the time limit of each request, which replaces that of the connection pool.
     #[must_use]
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = Some(limit);
@@ -69,15 +70,15 @@ impl Outbound {
     }
 }
 
-/// Without the token.
+/// Redacts the token.
 impl fmt::Debug for Outbound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Outbound").field("correlation_id", &self.correlation_id).finish_non_exhaustive()
     }
 }
 
-/// The hook through which every generated client sends its requests. What the call itself says goes first.
-pub fn stamp(outbound: &Outbound, request: &mut reqwest::Request) -> Result<(), Infallible> {
+/// Hook with which generated clients add headers. Headers of the call itself take precedence.
+pub fn add_headers(outbound: &Outbound, request: &mut reqwest::Request) -> Result<(), Infallible> {
     let Outbound { authorization, correlation_id, traceparent, tracestate, time_limit } = outbound;
     let headers = [
         (header::AUTHORIZATION, authorization),
@@ -103,11 +104,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_call_says_goes_before_what_the_client_says() {
+    fn headers_of_the_call_take_precedence() {
         let outbound = Outbound::new().bearer("t").correlation_id("of-the-client").trace("00-client-01", "");
         let mut request = Request::new(Method::GET, "http://127.0.0.1/".parse().unwrap());
         request.headers_mut().insert("x-correlation-id", HeaderValue::from_static("of-the-call"));
-        stamp(&outbound.time_limit(Duration::from_secs(3)), &mut request).unwrap();
+        add_headers(&outbound.time_limit(Duration::from_secs(3)), &mut request).unwrap();
         let headers = request.headers();
         assert_eq!(
             (&headers["authorization"], &headers["traceparent"]),
@@ -118,19 +119,19 @@ mod tests {
     }
 
     #[test]
-    fn debug_shows_no_token() {
+    fn debug_redacts_the_token() {
         let outbound = Outbound::new().bearer("a-token").correlation_id("the-work");
         let mut request = Request::new(Method::GET, "http://127.0.0.1/".parse().unwrap());
-        stamp(&outbound, &mut request).unwrap();
+        add_headers(&outbound, &mut request).unwrap();
         let shown = format!("{outbound:?} {request:?} {:?}", request.headers());
         assert!(shown.contains("the-work") && !shown.contains("a-token"), "{shown}");
     }
 
     #[test]
-    fn what_no_header_can_carry_is_left_out() {
+    fn invalid_header_values_are_omitted() {
         let mut request = Request::new(Method::GET, "http://127.0.0.1/".parse().unwrap());
         let outbound = Outbound::new().bearer("a\nb").correlation_id("a\nb").trace("a\nb", "a\nb");
-        stamp(&outbound, &mut request).unwrap();
+        add_headers(&outbound, &mut request).unwrap();
         assert!(request.headers().is_empty() && request.timeout().is_none());
     }
 }

@@ -30,8 +30,8 @@ use crate::{Coded, Fault};
 pub struct Retry {
     /// Maximum number of attempts.
     pub attempts: u32,
-    /// Upper limit of the backoff after the first attempt; doubles with each further attempt. The backoff is random below
-    /// it (full jitter), but never shorter than the answer's `Retry-After`.
+    /// Upper limit of the backoff after the first attempt; doubles with each further attempt. The backoff is random
+    /// below it (full jitter), but never shorter than the response's `Retry-After`.
     pub base_delay: Duration,
     /// Upper limit of every backoff, unless `Retry-After` is longer.
     pub max_delay: Duration,
@@ -102,9 +102,9 @@ fn after(time: Duration) -> Instant {
 }
 
 impl Retry {
-    /// Sends a call that may be executed twice without harm: a read, or a change under an idempotency key that is the same
-    /// in each attempt. A PUT or a DELETE is repeatable if its final state is enough: one that was executed without an
-    /// answer may be answered 404 or 412 the second time.
+    /// Sends a call that may be executed twice without harm: a read, or a change under an idempotency key that is the
+    /// same in each attempt. A PUT or a DELETE is repeatable if its final state is enough: if the response to the first
+    /// attempt is lost, the second one may return 404 or 412.
     ///
     /// # Errors
     ///
@@ -128,7 +128,8 @@ impl Retry {
         self.run(call, |fault| fault.may_pass() && !fault.may_have_been_carried_out()).await.result
     }
 
-    /// Sends a call as [`repeatable`](Self::repeatable) does, withdraws each retry from a budget, and reports the attempts.
+    /// Sends a call as [`repeatable`](Self::repeatable) does, withdraws each retry from a budget, and reports the
+    /// attempts.
     pub async fn repeatable_within<T, E: Coded, F>(&self, budget: &RetryBudget, call: impl Fn() -> F) -> Attempts<T, E>
     where
         F: Future<Output = Result<T, Fault<E>>>,

@@ -1,27 +1,27 @@
-//! A list as a stream of its rows.
+//! Lists as streams of rows.
 
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
 use crate::{Coded, Fault, Retry};
 
-/// The rows of a list, newest first. Rows that are added meanwhile do not disturb it.
+/// Stream of the rows of a list, newest first. Rows that are added concurrently do not affect it.
 ///
 /// With [`TryStreamExt`] in scope: `while let Some(row) = rows.try_next().await? { … }`, or
 /// `let all: Vec<_> = rows.try_collect().await?`.
 pub type Rows<'a, R, E> = BoxStream<'a, Result<R, Fault<E>>>;
 
-/// One page of a list. It may be empty although the list goes on.
+/// Page of a list. It may be empty although more pages follow.
 pub struct Page<R> {
-    /// The rows.
+    /// Rows of the page.
     pub rows: Vec<R>,
-    /// Asks for the next page.
+    /// Cursor of the next page.
     pub next_cursor: Option<String>,
-    /// Whether there is one. Only this tells the end of the list.
+    /// Whether more pages follow. An empty page does not mean the end of the list.
     pub has_more: bool,
 }
 
-/// Walks through a list: `at` moves it on to a cursor, `fetch` asks for the page there. The generated clients have it as
-/// a method of each list.
+/// Streams a list. `at` sets the cursor of the request, `fetch` requests the page. Generated clients wrap this in a
+/// method of each list.
 pub fn rows<'a, L, R, E, F>(
     retry: Retry,
     list: L,

@@ -12,7 +12,7 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 
 use crate::Fault;
 
-/// Status and delay of an answer, known before its body is read.
+/// Status and `Retry-After` of a response, known before its body is read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Head {
     pub(crate) status: u16,
@@ -27,21 +27,21 @@ tokio::task_local! {
 ///
 /// # Errors
 ///
-/// Every answer that is not the documented success is a [`Fault`]. A generated client's own error forgets the status
-/// of an error body that it cannot read; the fault has it.
+/// Every response other than the documented success is a [`Fault`]. Unlike the error of a generated client, it has the
+/// status even if the error body is unreadable.
 pub async fn send<T, E>(call: impl Future<Output = Result<T, Error<E>>>) -> Result<T, Fault<E>> {
     HEAD.scope(Cell::new(None), async { call.await.map_err(|error| Fault::of(error, HEAD.with(Cell::get))) }).await
 }
 
-/// The hook by which every generated client reports the head of an answer.
-pub fn note(_: &crate::Outbound, answer: &reqwest::Result<Response>) {
+/// Hook with which generated clients report the head of a response.
+pub fn record_head(_: &crate::Outbound, answer: &reqwest::Result<Response>) {
     let Ok(answer) = answer else { return };
     let head = Head { status: answer.status().as_u16(), retry_after: retry_after(answer.headers()) };
-    // Fails for a call outside `send`, which does not need it.
+    // Fails outside of `send`, where the head is not needed.
     let _ = HEAD.try_with(|slot| slot.set(Some(head)));
 }
 
-/// The delay in seconds; the form with a date is not used between services.
+/// Returns `Retry-After` in seconds. The date format is not used by these services.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
     Some(Duration::from_secs(seconds))

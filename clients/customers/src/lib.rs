@@ -1,4 +1,5 @@
-//! Typed client of the customers service, generated from `specs/customers.json`: logging in, and keeping customers.
+//! Typed client of the customers service, generated from `specs/customers.json`: access tokens, customers and user
+//! accounts.
 //!
 //! ```no_run
 //! use customers_client::types::CustomerInput;
@@ -10,24 +11,24 @@
 //! let base = "http://127.0.0.1:3001";
 //! let customers = Client::connect(base, log_in(base, "admin", "admin").await?.correlation_id("import-17"))?;
 //!
-//! // A call is made of its parts and sent once. A value that the contract forbids is not even sent.
+//! // A call is built from its parameters and sent once. A request with an invalid value is not sent.
 //! let acme = CustomerInput::builder().name("ACME").email("ops@acme.com");
 //! match send(customers.customer_create().body(acme).send()).await {
-//!     Ok(made) => println!("{} is {}", made.name, made.id),
-//!     Err(fault) if fault.has_code(codes::EMAIL_TAKEN) => println!("it is there already"),
+//!     Ok(customer) => println!("created {} as {}", customer.name, customer.id),
+//!     Err(fault) if fault.has_code(codes::EMAIL_TAKEN) => println!("already exists"),
 //!     Err(fault) => return Err(fault.into()),
 //! }
 //!
-//! // What reads may be sent again, whatever became of it.
+//! // Reads are repeatable.
 //! let view = || send(customers.customer_view().id(1).send());
-//! let seen = Retry::default().repeatable(view).await?;
+//! let customer = Retry::default().repeatable(view).await?;
 //!
-//! // Changes only what was seen: 412 where somebody else was faster.
-//! let renamed = CustomerInput::builder().name("ACME Ltd").email(seen.email.clone());
-//! let etag = format!("\"v{}\"", seen.version);
+//! // Update only this version: 412 if the customer has changed since.
+//! let renamed = CustomerInput::builder().name("ACME Ltd").email(customer.email.clone());
+//! let etag = format!("\"v{}\"", customer.version);
 //! send(customers.customer_update().id(1).if_match(etag).body(renamed).send()).await?;
 //!
-//! // Every customer whose name or email address has a word that begins like this, newest first.
+//! // All customers with a matching word in the name or the email address, newest first.
 //! let mut found = customers.customer_list().search("acme").limit(100).rows(Retry::default());
 //! while let Some(customer) = found.try_next().await? {
 //!     println!("{}", customer.name);
@@ -36,15 +37,15 @@
 //! # }
 //! ```
 //!
-//! A token ends: [`types::Token::expires_in`] says when, and after that every call is answered 401
-//! [`UNAUTHORIZED`](codes::UNAUTHORIZED). Log in again, and make a new client.
+//! A token expires after [`types::Token::expires_in`] seconds. Then every call fails with 401
+//! [`UNAUTHORIZED`](codes::UNAUTHORIZED): log in again, and create a new client.
 //!
-//! # Where things are
+//! # Structure
 //!
-//! [`Client`] has one method for each operation; each returns a builder of [`builder`], whose methods are the parameters.
-//! What goes in and comes out is in [`types`], what can go wrong in [`codes`] and [`Fault`]. All of it is generated from
-//! the document when the crate is built, but for `codes`, [`Client::connect`], [`log_in`], the `rows` of lists and what an
-//! error body says of itself.
+//! [`Client`] has a method per operation, which returns a builder from [`builder`] with a method per parameter. Request
+//! and response bodies are in [`types`], errors in [`codes`] and [`Fault`]. Everything is generated from the document
+//! at build time, except [`Client::connect`], [`log_in`], `rows` of lists and the implementation of
+//! [`Coded`](client_common::Coded).
 //!
 //! [`Fault`]: client_common::Fault
 
@@ -66,12 +67,13 @@ impl client_common::Coded for types::Error {
     }
 }
 
-/// Logs an operator in, and gives what shows who calls: for clients of this service, and of the others.
+/// Logs in with a user account. Returns the headers that authenticate clients of all services.
 ///
 /// # Errors
 ///
-/// [`UNAUTHORIZED`](codes::UNAUTHORIZED) where the name or the password is wrong; [`TOO_MANY_ATTEMPTS`](codes::TOO_MANY_ATTEMPTS)
-/// where that was so too often; [`Fault::Invalid`] where they or `base` cannot be right.
+/// [`UNAUTHORIZED`](codes::UNAUTHORIZED) for an incorrect username or password;
+/// [`TOO_MANY_ATTEMPTS`](codes::TOO_MANY_ATTEMPTS) after too many failed attempts; [`Fault::Invalid`] for an invalid
+/// argument.
 ///
 /// [`Fault::Invalid`]: client_common::Fault::Invalid
 pub async fn log_in(

@@ -1,7 +1,7 @@
-//! Writes a typed client from an OpenAPI document, for the build scripts of the clients.
+//! Generates typed clients from OpenAPI documents, for the build scripts of the clients.
 //!
-//! Here is what the clients have in common: their style, the hooks through which their requests pass, and which Rust
-//! types they speak. What is written by hand around the generated code is in each client's `lib.rs`, and in `client-common`.
+//! This crate defines the style of the clients, their hooks, and the Rust types of schemas. The handwritten code is in
+//! the `lib.rs` of each client and in `client-common`.
 
 mod codes;
 mod structs;
@@ -16,33 +16,33 @@ use quote::quote;
 use schemars::schema::SchemaObject;
 use serde_json::{Map, Value};
 
-/// Writes `client.rs` into the folder for build results, from the document at `path`, as the build script sees it.
+/// Generates `client.rs` in `OUT_DIR` from the document at `path`, relative to the package of the build script.
 ///
 /// # Errors
 ///
-/// Where the document cannot be read, or says something that a client cannot be made of.
+/// If the document cannot be read, or uses an unsupported feature.
 pub fn generate(path: &str) -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed={path}");
     let document = fs::read_to_string(path)?;
-    let folder = PathBuf::from(env::var_os("OUT_DIR").ok_or("a build script is given OUT_DIR")?);
+    let folder = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set: this has to run in a build script")?);
     fs::write(folder.join("client.rs"), client(&document)?)?;
     Ok(())
 }
 
 fn client(document: &str) -> Result<String, Box<dyn Error>> {
     let mut document = serde_json::from_str(document)?;
-    take_any_error(&mut document);
+    accept_any_error_status(&mut document);
     let (settings, codes) = (settings(&document)?, codes::module(&document));
     let document: OpenAPI = serde_json::from_value(document)?;
     let client = Generator::new(&settings).generate_tokens(&document)?;
     let mut client = syn::parse2(quote!(#client #codes))?;
-    structs::evolve(&mut client);
+    structs::make_extensible(&mut client);
     Ok(prettyplease::unparse(&client))
 }
 
-/// Lets every operation fail with every status. A document lists those of today; the code that comes with one of tomorrow
-/// has to be read by a client that was built today. All errors of a service have one shape.
-fn take_any_error(document: &mut Value) {
+/// Replaces the error responses of each operation by `4XX` and `5XX`, so that existing clients can read errors with a
+/// status that is added later. All errors of a service have the same schema.
+fn accept_any_error_status(document: &mut Value) {
     let paths = document["paths"].as_object_mut().into_iter().flatten();
     let operations = paths.filter_map(|(_, path)| path.as_object_mut()).flatten();
     for responses in operations.filter_map(|(_, operation)| operation.get_mut("responses")?.as_object_mut()) {
@@ -59,8 +59,8 @@ fn settings(document: &Value) -> Result<GenerationSettings, Box<dyn Error>> {
         .with_interface(InterfaceStyle::Builder)
         .with_tag(TagStyle::Merged)
         .with_inner_type(quote!(client_common::Outbound))
-        .with_pre_hook(quote!(client_common::stamp))
-        .with_post_hook(quote!(client_common::note))
+        .with_pre_hook(quote!(client_common::add_headers))
+        .with_post_hook(quote!(client_common::record_head))
         .with_derive("PartialEq");
     for (schema, plain) in plain_types(document) {
         let impls = [TypeImpl::Default, TypeImpl::Display, TypeImpl::FromStr];
@@ -69,14 +69,14 @@ fn settings(document: &Value) -> Result<GenerationSettings, Box<dyn Error>> {
     Ok(settings)
 }
 
-/// The schemas for which the generator would make types of its own, though a plain one is what people want to use: every
-/// 64-bit integer, whatever its range, and every text of which no more is said than how long it may be. The range and
-/// the length are for the server to judge. Texts with a pattern or a least length stay types that are checked when made.
+/// Returns the schemas that map to plain Rust types instead of generated ones: 64-bit integers of any range, and
+/// strings that have only a maximum length. The server validates ranges and lengths. Strings with a pattern or a
+/// minimum length become types that are validated on construction.
 fn plain_types(document: &Value) -> Vec<(Value, &'static str)> {
     match document {
         Value::Object(object) => {
-            let own = plain_type(object).map(|plain| (without_notes(object), plain));
-            own.into_iter().chain(object.values().flat_map(plain_types)).collect()
+            let this = plain_type(object).map(|plain| (without_annotations(object), plain));
+            this.into_iter().chain(object.values().flat_map(plain_types)).collect()
         }
         Value::Array(values) => values.iter().flat_map(plain_types).collect(),
         _ => Vec::new(),
@@ -84,21 +84,21 @@ fn plain_types(document: &Value) -> Vec<(Value, &'static str)> {
 }
 
 fn plain_type(schema: &Map<String, Value>) -> Option<&'static str> {
-    let says = |word| schema.contains_key(word);
+    let has = |keyword| schema.contains_key(keyword);
     match schema.get("type")?.as_str()? {
         "integer" if schema.get("format")? == "int64" => Some("i64"),
-        // The format of an email address says nothing that Rust has a type for.
+        // There is no Rust type for email addresses; other formats have one.
         "string" if schema.get("format").is_some_and(|format| format != "email") => None,
-        "string" if !["enum", "pattern", "minLength"].into_iter().any(says) => Some("::std::string::String"),
+        "string" if !["enum", "pattern", "minLength"].into_iter().any(has) => Some("::std::string::String"),
         _ => None,
     }
 }
 
-/// The schema as the generator compares it.
-fn without_notes(schema: &Map<String, Value>) -> Value {
-    const NOTES: [&str; 5] = ["description", "title", "default", "example", "nullable"];
-    let kept = schema.iter().filter(|(word, _)| !NOTES.contains(&word.as_str()));
-    kept.map(|(word, value)| (word.clone(), value.clone())).collect::<Map<_, _>>().into()
+/// Returns the schema as the generator compares it.
+fn without_annotations(schema: &Map<String, Value>) -> Value {
+    const ANNOTATIONS: [&str; 5] = ["description", "title", "default", "example", "nullable"];
+    let kept = schema.iter().filter(|(keyword, _)| !ANNOTATIONS.contains(&keyword.as_str()));
+    kept.map(|(keyword, value)| (keyword.clone(), value.clone())).collect::<Map<_, _>>().into()
 }
 
 #[cfg(test)]
@@ -107,7 +107,7 @@ mod tests {
 
     use super::*;
 
-    /// The client of a service that shows one thing with these properties.
+    /// Generates the client of a document with one schema that has these properties.
     fn client_of(properties: &Value) -> String {
         let document = json!({
             "openapi": "3.0.3",
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_the_range_a_number_is_a_plain_one() {
+    fn integers_of_any_range_are_plain() {
         let client = client_of(&json!({
             "id": { "type": "integer", "format": "int64", "minimum": 1, "description": "The id.", "example": 7 },
             "qty": { "type": "integer", "format": "int64", "minimum": 1, "maximum": 1_000_000, "nullable": true },
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_the_length_a_text_is_a_plain_one_unless_it_has_a_pattern() {
+    fn strings_of_any_length_are_plain_unless_they_have_a_pattern() {
         let client = client_of(&json!({
             "name": { "type": "string", "maxLength": 200, "example": "ACME", "nullable": true },
             "code": { "type": "string", "maxLength": 64, "x-extensible-enum": ["unavailable"] },
@@ -145,14 +145,14 @@ mod tests {
     }
 
     #[test]
-    fn structs_are_built_by_builders_alone() {
+    fn structs_are_non_exhaustive() {
         let client = client_of(&json!({ "code": { "type": "string", "minLength": 1 } }));
         assert!(client.contains("#[non_exhaustive]\n    pub struct Thing {"), "{client}");
-        assert_eq!(client.matches("#[non_exhaustive]").count(), 1, "neither builders nor checked texts: {client}");
+        assert_eq!(client.matches("#[non_exhaustive]").count(), 1, "neither builders nor validated strings: {client}");
     }
 
     #[test]
-    fn builders_take_lists_of_builders() {
+    fn builders_accept_lists_of_builders() {
         let part = json!({ "type": "object", "properties": { "qty": { "type": "integer", "format": "int64" } } });
         let client = client_of(&json!({ "parts": { "type": "array", "items": part } }));
         let setter = "pub fn parts<T>(\n                mut self,\n                values: impl ::std::iter::IntoIterator<Item = T>,";
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn every_error_code_of_the_document_is_a_constant_that_says_when_it_is_sent() {
+    fn each_error_code_is_a_documented_constant() {
         let client = client_of(&json!({ "code": {
             "type": "string", "x-extensible-enum": ["not_found", "failed"],
             "description": "A code.\n\n- `not_found` (404): It is not there.\n- `failed` (503): Not now.\n- `failed` (504): Too slow.",
@@ -175,13 +175,13 @@ mod tests {
     }
 
     #[test]
-    fn an_operation_fails_with_every_status_whichever_are_listed() {
+    fn every_error_status_is_accepted() {
         let error =
             |name: &str| json!({ "content": { "application/json": { "schema": { "$ref": format!("#/{name}") } } } });
         let mut document = json!({ "paths": { "/things": { "get": { "responses": {
             "204": {}, "404": error("a"), "503": error("a"),
         } } } } });
-        take_any_error(&mut document);
+        accept_any_error_status(&mut document);
         let responses = &document["paths"]["/things"]["get"]["responses"];
         assert_eq!(*responses, json!({ "204": {}, "4XX": error("a"), "5XX": error("a") }));
     }

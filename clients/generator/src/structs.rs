@@ -1,14 +1,15 @@
-//! Structs that can gain a field without breaking the code that uses them.
+//! Makes generated structs extensible: a new field does not break code that uses them.
 //!
-//! An optional property is a compatible change of a document, so it has to be one of the client too.
+//! A new optional property is a compatible change of a document, so it must be compatible for users of the client as
+//! well.
 
 use syn::{
     Fields, File, GenericArgument, ImplItem, ImplItemFn, Item, PathArguments, Type, TypeParamBound, WherePredicate,
 };
 use syn::{ItemMod, parse_quote};
 
-/// Leaves the builders as the only way to build a struct, and lets them take lists of builders.
-pub(crate) fn evolve(client: &mut File) {
+/// Makes structs constructible by their builders only, and lets setters accept lists of builders.
+pub(crate) fn make_extensible(client: &mut File) {
     let Some(types) = module(&mut client.items, "types") else { return };
     for item in &mut *types {
         if let Item::Struct(item) = item
@@ -35,7 +36,7 @@ fn module<'a>(items: &'a mut [Item], name: &str) -> Option<&'a mut Vec<Item>> {
     named?.content.as_mut().map(|(_, items)| items)
 }
 
-/// A setter that converts each element, so that `items([Item::builder()…])` works as a nested struct does.
+/// Returns a setter that converts each element, so that `items([Item::builder()…])` works as for nested structs.
 fn of_list(setter: &ImplItemFn, element: &Type) -> ImplItemFn {
     let (name, docs) = (&setter.sig.ident, &setter.attrs);
     let problem = format!("error converting supplied value for {name}: {{e}}");
@@ -53,7 +54,7 @@ fn of_list(setter: &ImplItemFn, element: &Type) -> ImplItemFn {
     }
 }
 
-/// The `E` of a setter that takes any `T: TryInto<Vec<E>>`.
+/// Returns `E` of a setter that accepts any `T: TryInto<Vec<E>>`.
 fn element(setter: &ImplItemFn) -> Option<Type> {
     let WherePredicate::Type(predicate) = setter.sig.generics.where_clause.as_ref()?.predicates.first()? else {
         return None;
@@ -63,7 +64,7 @@ fn element(setter: &ImplItemFn) -> Option<Type> {
     argument(&list.path, "Vec").cloned()
 }
 
-/// The `T` of `name<T>`.
+/// Returns `T` of `name<T>`.
 fn argument<'a>(path: &'a syn::Path, name: &str) -> Option<&'a Type> {
     let last = path.segments.last().filter(|last| last.ident == name)?;
     let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };

@@ -1,4 +1,5 @@
-//! Typed client of the orchestrator, generated from `specs/orchestrator.json`: an order made and confirmed in one call.
+//! Typed client of the orchestrator, generated from `specs/orchestrator.json`: creates and confirms an order in one
+//! call.
 //!
 //! ```no_run
 //! use orchestrator_client::types::{CreateAndConfirm, Item};
@@ -8,7 +9,7 @@
 //! # async fn example(service_token: &str) -> Result<(), Box<dyn std::error::Error>> {
 //! let orchestrator = Client::connect("http://127.0.0.1:3003", Outbound::new().bearer(service_token))?;
 //!
-//! // The key in the body makes it repeatable.
+//! // The idempotency key in the body makes the call repeatable.
 //! let order = CreateAndConfirm::builder()
 //!     .customer_id(1)
 //!     .items([Item::builder().product_id(2).qty(3)])
@@ -16,21 +17,22 @@
 //! let call = || send(orchestrator.order_create_and_confirm().body(order.clone()).send());
 //! match Retry::default().repeatable(call).await {
 //!     Ok(done) => println!("order {} is confirmed", done.data.order.id),
-//!     Err(fault) if fault.has_code(codes::INSUFFICIENT_STOCK) => println!("there is too little"),
+//!     Err(fault) if fault.has_code(codes::INSUFFICIENT_STOCK) => println!("insufficient stock"),
 //!     Err(fault) => return Err(fault.into()),
 //! }
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! A failure says of itself whether the same request may be sent again ([`types::FailureReason::safe_to_retry`]), and
-//! [`Retry`](client_common::Retry) does as it says. An answer may take 28 s, less than the shared connections wait.
+//! A failure states whether the same request can be retried ([`types::FailureReason::safe_to_retry`]), and
+//! [`Retry`](client_common::Retry) complies. A response can take up to 28 s, less than the timeout of the shared
+//! connection pool.
 //!
-//! # Where things are
+//! # Structure
 //!
-//! [`Client`] has one method for each operation; each returns a builder of [`builder`], whose methods are the parameters.
-//! What goes in and comes out is in [`types`], what can go wrong in [`codes`] and [`Fault`]. All of it is generated from
-//! the document when the crate is built, but for `codes`, [`Client::connect`] and what an error body says of itself.
+//! [`Client`] has a method per operation, which returns a builder from [`builder`] with a method per parameter. Request
+//! and response bodies are in [`types`], errors in [`codes`] and [`Fault`]. Everything is generated from the document
+//! at build time, except [`Client::connect`] and the implementation of [`Coded`](client_common::Coded).
 //!
 //! [`Fault`]: client_common::Fault
 
@@ -52,13 +54,13 @@ impl client_common::Coded for types::Failure {
         Some(&self.error.code)
     }
 
-    /// Waiting alone brings no stock.
+    /// Excludes `insufficient_stock`: a retry after a moment does not help.
     fn may_pass(&self) -> Option<bool> {
         Some(self.error.safe_to_retry && self.error.code != codes::INSUFFICIENT_STOCK)
     }
 }
 
-/// The example in the clients' README compiles.
+/// Compiles the example in the README of the clients.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;

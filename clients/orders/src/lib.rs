@@ -9,15 +9,15 @@
 //! # async fn example(token: &str) -> Result<(), Box<dyn std::error::Error>> {
 //! let orders = Client::connect("http://127.0.0.1:3002", Outbound::new().bearer(token))?;
 //!
-//! // Under a key a create is repeatable: it never makes a second order, whatever became of the attempts before.
+//! // An idempotency key makes the create repeatable: a retry never creates a second order.
 //! let item = NewOrderItem::builder().product_id(2).qty(3);
 //! let new = NewOrder::builder().customer_id(1).items([item]);
 //! let create = || send(orders.order_create().x_idempotency_key("2026-11-22/acme/1").body(new.clone()).send());
 //! let order = match Retry::default().repeatable(create).await {
 //!     Ok(order) => order,
 //!     Err(fault) if fault.has_code(codes::INSUFFICIENT_STOCK) => {
-//!         for lack in fault.body().into_iter().flat_map(|body| &body.details) {
-//!             println!("of product {:?} there are {:?}", lack.product_id, lack.available);
+//!         for shortage in fault.body().into_iter().flat_map(|body| &body.details) {
+//!             println!("product {:?}: {:?} available", shortage.product_id, shortage.available);
 //!         }
 //!         return Ok(());
 //!     }
@@ -27,7 +27,7 @@
 //! let confirm = || send(orders.order_confirm().id(order.id).x_idempotency_key("2026-11-22/acme/1/confirm").send());
 //! Retry::default().repeatable(confirm).await?;
 //!
-//! // A list is a stream of its rows, newest first. Rows that are added meanwhile do not disturb it.
+//! // A list is a stream of rows, newest first. Rows that are added concurrently do not affect it.
 //! let confirmed = orders.order_list().status(OrderStatus::Confirmed).limit(100).rows(Retry::default());
 //! let cents = confirmed.try_fold(0, async |sum, order| Ok(sum + order.total_cents)).await?;
 //! println!("{cents} cents");
@@ -35,22 +35,23 @@
 //! # }
 //! ```
 //!
-//! # Keys
+//! # Idempotency keys
 //!
-//! A key is made once for each thing that is to happen once, and kept until it is known what came of it: the same key with
-//! the same content gets the first answer, byte for byte, for at least a day. With other content it is
-//! [`IDEMPOTENCY_KEY_REUSED`](codes::IDEMPOTENCY_KEY_REUSED). Only what succeeded is kept, so what was refused is judged
-//! anew under the same key.
+//! Create one key per change, and keep it until the outcome is known. Retrying with the same key and content returns
+//! the stored response, byte for byte, for at least 24 hours. Different content fails with
+//! [`IDEMPOTENCY_KEY_REUSED`](codes::IDEMPOTENCY_KEY_REUSED). Only successful responses are stored, so a request that
+//! was rejected is executed again when it is retried with the same key.
 //!
-//! What takes no key, as creating a product, goes through [`unrepeatable`](client_common::Retry::unrepeatable): after
-//! [`OUTCOME_UNKNOWN`](codes::OUTCOME_UNKNOWN), a cut-off answer or none, look whether it is there before you send it again.
+//! Send operations without a key, such as creating a product, with
+//! [`unrepeatable`](client_common::Retry::unrepeatable). After [`OUTCOME_UNKNOWN`](codes::OUTCOME_UNKNOWN), a timeout
+//! or an incomplete response, check whether the change was applied before you retry.
 //!
-//! # Where things are
+//! # Structure
 //!
-//! [`Client`] has one method for each operation; each returns a builder of [`builder`], whose methods are the parameters.
-//! What goes in and comes out is in [`types`], what can go wrong in [`codes`] and [`Fault`]. All of it is generated from
-//! the document when the crate is built, but for `codes`, [`Client::connect`], the `rows` of lists and what an error body
-//! says of itself.
+//! [`Client`] has a method per operation, which returns a builder from [`builder`] with a method per parameter. Request
+//! and response bodies are in [`types`], errors in [`codes`] and [`Fault`]. Everything is generated from the document
+//! at build time, except [`Client::connect`], `rows` of lists and the implementation of
+//! [`Coded`](client_common::Coded).
 //!
 //! [`Fault`]: client_common::Fault
 

@@ -1,52 +1,64 @@
-//! The error codes that more than one service answers with.
+//! Error codes shared by several services.
 
 use crate::ErrorCode;
 
-/// The request is not as the contract says.
+/// The request does not conform to the contract.
 pub const INVALID_REQUEST: ErrorCode = ErrorCode::new(
     400,
     "invalid_request",
-    "The request is malformed or a field is not as documented; details name it.",
+    "The request is malformed or a value is invalid. `details` names the invalid fields.",
 );
-/// The cursor is not one of this list's.
+/// The cursor does not belong to this list and these filters.
 pub const INVALID_CURSOR: ErrorCode =
-    ErrorCode::new(400, "invalid_cursor", "The cursor was not made by this list under these filters.");
-/// No credentials, or none that hold.
+    ErrorCode::new(400, "invalid_cursor", "The cursor is invalid, or was issued for another list or other filters.");
+/// The credentials are missing or invalid.
 pub const UNAUTHORIZED: ErrorCode =
-    ErrorCode::new(401, "unauthorized", "The credentials are missing, malformed, expired or wrong.");
-/// A known caller, but not for this operation.
-pub const FORBIDDEN: ErrorCode = ErrorCode::new(403, "forbidden", "The caller is known but may not do this.");
-/// The resource changed since the caller read it.
+    ErrorCode::new(401, "unauthorized", "The credentials are missing, malformed, expired or incorrect.");
+/// The caller is authenticated but lacks permission.
+pub const FORBIDDEN: ErrorCode =
+    ErrorCode::new(403, "forbidden", "The caller is authenticated but not permitted to call this operation.");
+/// The resource has another version than `If-Match`.
 pub const PRECONDITION_FAILED: ErrorCode =
-    ErrorCode::new(412, "precondition_failed", "If-Match names another version than the current one.");
-/// The sender of the body is too slow.
-pub const REQUEST_TIMEOUT: ErrorCode =
-    ErrorCode::new(408, "request_timeout", "The body did not arrive within 10 seconds; nothing was changed.");
-/// The body is over the limit.
-pub const PAYLOAD_TOO_LARGE: ErrorCode = ErrorCode::new(413, "payload_too_large", "The body is larger than 64 KiB.");
-/// The body is not JSON.
+    ErrorCode::new(412, "precondition_failed", "`If-Match` does not match the current version of the resource.");
+/// The request body arrives too slowly.
+pub const REQUEST_TIMEOUT: ErrorCode = ErrorCode::new(
+    408,
+    "request_timeout",
+    "The request body was not received within 10 seconds. No changes were made.",
+);
+/// The request body exceeds the size limit.
+pub const PAYLOAD_TOO_LARGE: ErrorCode =
+    ErrorCode::new(413, "payload_too_large", "The request body is larger than 64 KiB.");
+/// The request body is not JSON.
 pub const UNSUPPORTED_MEDIA_TYPE: ErrorCode =
-    ErrorCode::new(415, "unsupported_media_type", "The body has to be application/json.");
-/// A defect of ours.
+    ErrorCode::new(415, "unsupported_media_type", "The `Content-Type` of the request is not `application/json`.");
+/// Unexpected error: a bug.
 pub const INTERNAL: ErrorCode =
-    ErrorCode::new(500, "internal", "Something went wrong on our side; the request id finds it in the logs.");
-/// The database cannot be reached or is too slow.
+    ErrorCode::new(500, "internal", "An unexpected error occurred on the server. The logs contain it by request ID.");
+/// The database is unreachable or too slow.
 pub const UNAVAILABLE: ErrorCode =
-    ErrorCode::new(503, "unavailable", "The service cannot work at the moment; nothing was changed.");
-/// The connection was lost while a change was being committed.
+    ErrorCode::new(503, "unavailable", "The service is temporarily unavailable. No changes were made.");
+/// The connection was lost during a commit.
 pub const OUTCOME_UNKNOWN: ErrorCode = ErrorCode::new(
     503,
     "outcome_unknown",
-    "The change may or may not have been made. Under an idempotency key the same request finds out; without one, look first.",
+    "It is unknown whether the change was applied. Retry with the same idempotency key, or without a key check the \
+     current state first.",
 );
-/// The idempotency key was used for another request.
-pub const IDEMPOTENCY_KEY_REUSED: ErrorCode =
-    ErrorCode::new(422, "idempotency_key_reused", "The idempotency key belongs to a request with other content.");
-/// The first request with this key still runs.
-pub const IDEMPOTENCY_IN_PROGRESS: ErrorCode =
-    ErrorCode::new(409, "idempotency_in_progress", "The first request with this idempotency key is still running.");
+/// The idempotency key was used for a different request.
+pub const IDEMPOTENCY_KEY_REUSED: ErrorCode = ErrorCode::new(
+    422,
+    "idempotency_key_reused",
+    "The idempotency key was already used for a request with different content.",
+);
+/// The first request with this key is in flight.
+pub const IDEMPOTENCY_IN_PROGRESS: ErrorCode = ErrorCode::new(
+    409,
+    "idempotency_in_progress",
+    "A request with the same idempotency key is still in progress. Retry later.",
+);
 
-/// What every service answers with.
+/// Errors of every service.
 pub const EVERYWHERE: &[ErrorCode] = &[
     INVALID_REQUEST,
     UNAUTHORIZED,
@@ -57,11 +69,11 @@ pub const EVERYWHERE: &[ErrorCode] = &[
     INTERNAL,
     UNAVAILABLE,
 ];
-/// What every service with lists and changes of its own answers with, besides.
+/// Additional errors of services with lists and changes of their own resources.
 pub const RESOURCES: &[ErrorCode] = &[INVALID_CURSOR, PRECONDITION_FAILED, OUTCOME_UNKNOWN];
-/// What every service that honours idempotency keys answers with, besides.
+/// Additional errors of services and operations that support idempotency keys.
 pub const IDEMPOTENCY: &[ErrorCode] = &[IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS];
-/// What an operation that reads from the database answers with.
+/// Errors of an operation that reads from the database.
 pub const READS: &[ErrorCode] = &[UNAVAILABLE];
-/// What an operation that changes the database answers with.
+/// Errors of an operation that writes to the database.
 pub const WRITES: &[ErrorCode] = &[UNAVAILABLE, OUTCOME_UNKNOWN];

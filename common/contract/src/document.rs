@@ -1,28 +1,28 @@
-//! What a document says beyond what dropshot emits of a trait.
+//! Document metadata that dropshot cannot derive from an API trait.
 
 use crate::{ErrorCode, Role};
 
-/// The examples that every contract shares, in the form of [`Contract::examples`].
+/// Examples shared by all contracts, in the format of [`Contract::examples`].
 pub const EXAMPLES: &str = include_str!("../examples.json");
 
-/// The member of an operation in a document that says the lowest role of a person who may call it.
+/// OpenAPI extension of an operation: the minimum role of a user account that may call it.
 pub const REQUIRED_ROLE: &str = "x-required-role";
 
-/// Who may call one operation, and what they have to show.
+/// Credentials that an operation requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Security {
-    /// Anyone, without anything.
+    /// None.
     Anyone,
-    /// A person of this role or a higher one, by their JSON web token.
+    /// JSON web token of a user account with this role or a higher one.
     Role(Role),
-    /// A service, by the token that services show.
+    /// Service token.
     Service,
-    /// Either of the two.
+    /// Token of a user account with this role or a higher one, or a service token.
     RoleOrService(Role),
 }
 
 impl Security {
-    /// The lowest role of a person who may call it, where people have to show who they are.
+    /// Returns the minimum role of a user account, if the operation requires one.
     pub const fn role(self) -> Option<Role> {
         match self {
             Self::Anyone | Self::Service => None,
@@ -31,44 +31,44 @@ impl Security {
     }
 }
 
-/// What the trait cannot say of one operation.
+/// Metadata of an operation that the trait cannot express.
 #[derive(Debug)]
 pub struct Operation {
-    /// The method's name in the trait.
+    /// Name of the trait method.
     pub id: &'static str,
-    /// Who may call it.
+    /// Required credentials.
     pub security: Security,
-    /// How it fails, besides the ways that follow from what it takes and from whom.
+    /// Error codes, besides those implied by its parameters, its body and its credentials.
     pub errors: &'static [&'static [ErrorCode]],
 }
 
 impl Operation {
-    /// Describes one operation.
+    /// Creates the metadata of an operation.
     pub const fn new(id: &'static str, security: Security, errors: &'static [&'static [ErrorCode]]) -> Self {
         Self { id, security, errors }
     }
 }
 
-/// Where an answer leads: what it says is what other operations ask for.
+/// OpenAPI link: values of a response are parameters of other operations.
 #[derive(Debug)]
 pub struct Link {
-    /// The operation that answers.
+    /// Operation that returns the response.
     pub from: &'static str,
-    /// The operations that its good answer leads to.
+    /// Operations that take the values.
     pub to: &'static [&'static str],
-    /// Their parameters, and where in the answer or the request their values are (OpenAPI runtime expressions).
+    /// Their parameters, and the OpenAPI runtime expressions of the values.
     pub parameters: &'static [(&'static str, &'static str)],
 }
 
-/// The resource that the answer shows, by its id.
+/// Link to the returned resource by its id.
 pub const BY_ID: &[(&str, &str)] = &[("id", "$response.body#/id")];
-/// The same, as long as it has not changed since.
+/// Link to the returned resource by its id, provided that its version is unchanged.
 pub const BY_ID_AND_VERSION: &[(&str, &str)] = &[("id", "$response.body#/id"), ("If-Match", "$response.header.ETag")];
-/// The next page of the same list.
+/// Link to the next page of the same list.
 pub const NEXT_PAGE: &[(&str, &str)] = &[("cursor", "$response.body#/next_cursor")];
 
 impl Link {
-    /// Leads from one operation to others.
+    /// Creates a link from one operation to others.
     pub const fn new(
         from: &'static str,
         to: &'static [&'static str],
@@ -78,27 +78,27 @@ impl Link {
     }
 }
 
-/// The parts of a contract that its trait cannot carry.
+/// Metadata of an API that its trait cannot express.
 #[derive(Debug)]
 pub struct Contract {
-    /// The document's name under `specs/`, without the ending.
+    /// File name of the document in `specs/`, without the extension.
     pub name: &'static str,
     /// `info.title`.
     pub title: &'static str,
     /// `info.description`.
     pub description: &'static str,
-    /// `info.version`, semantic.
+    /// `info.version`, a semantic version.
     pub version: &'static str,
-    /// Where the service listens when run locally.
+    /// Base URL of a local server.
     pub local_url: &'static str,
-    /// Every operation.
+    /// All operations.
     pub operations: &'static [Operation],
-    /// Where answers lead.
+    /// Links between operations.
     pub links: &'static [Link],
-    /// Every code of the service.
+    /// All error codes of the service.
     pub codes: &'static [&'static [ErrorCode]],
-    /// Examples, as a JSON object: `schemas` by name, each whole; `parameters` and `headers` by name; `errors` by code,
-    /// each as what differs from the example of the error body (RFC 7396). An object `{"$ref": "#/schemas/Order", …}` is
-    /// that example, with what stands beside the reference merged into it.
+    /// Examples, as a JSON object: complete `schemas` by name, `parameters` and `headers` by name, and `errors` by
+    /// code, each as a merge patch (RFC 7396) of the example of the error body. `{"$ref": "#/schemas/Order", …}` stands
+    /// for that example, with the other members of the object merged into it.
     pub examples: &'static str,
 }

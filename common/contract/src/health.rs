@@ -1,9 +1,9 @@
-//! What `/health` and `/ready` answer.
+//! Response bodies of `/health` and `/ready`.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// The process answers.
+/// Result of a liveness check.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Health {
     /// Always `ok`.
@@ -12,22 +12,22 @@ pub struct Health {
 }
 
 impl Health {
-    /// What a process says that answers.
+    /// Returns the body of a successful liveness check.
     pub fn ok() -> Self {
         Self { status: "ok".to_owned() }
     }
 }
 
-/// The service can do its work.
+/// Result of a readiness check.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Readiness {
-    /// Always `ready`; a service that is not ready answers 503.
+    /// Always `ready`. A service that is not ready responds with 503.
     #[schemars(length(max = 20))]
     pub status: String,
 }
 
 impl Readiness {
-    /// What a service says that can work.
+    /// Returns the body of a successful readiness check.
     pub fn ready() -> Self {
         Self { status: "ready".to_owned() }
     }

@@ -1,4 +1,4 @@
-//! Identifiers: 64-bit, positive, one type per kind of thing.
+//! Identifiers: positive 64-bit integers, one type per resource.
 
 use schemars::JsonSchema;
 use schemars::r#gen::SchemaGenerator;
@@ -15,12 +15,12 @@ macro_rules! id_type {
         pub struct $name(i64);
 
         impl $name {
-            /// The id of a row. The database counts them from 1.
+            /// Wraps the id of a stored row without validation. The database assigns ids from 1.
             pub fn stored(id: i64) -> Self {
                 Self(id)
             }
 
-            /// The number itself, as the database knows it.
+            /// Returns the id as an integer, as the database stores it.
             pub fn get(self) -> i64 {
                 self.0
             }
@@ -66,18 +66,18 @@ macro_rules! id_type {
 }
 
 id_type! {
-    /// Identifies a customer.
+    /// ID of a customer.
     CustomerId
 }
 id_type! {
-    /// Identifies a product.
+    /// ID of a product.
     ProductId
 }
 id_type! {
-    /// Identifies an order.
+    /// ID of an order.
     OrderId
 }
 id_type! {
-    /// Identifies an operator.
+    /// ID of a user account.
     OperatorId
 }

@@ -1,7 +1,8 @@
-//! Vocabulary of every contract: checked values, identifiers, error codes, failures, pages and document metadata.
+//! Types shared by all API contracts: validated values, identifiers, error codes, failures, pages and document
+//! metadata.
 //!
-//! A leaf: nothing here reads a request, sends a response or runs a server. Extractors and responses are in `common-http`,
-//! authentication and server life cycle in `common-server`.
+//! A leaf crate: nothing here reads a request, sends a response or runs a server. Extractors and responses are in
+//! `common-http`, authentication and the server life cycle in `common-server`.
 
 pub mod codes;
 pub mod document;
@@ -22,8 +23,8 @@ pub use preconditions::{IdempotencyKey, IfMatch, etag};
 pub use role::Role;
 pub use values::{Email, List, PriceCents, Qty, Sku, Stock, StockDelta, Text, Username};
 
-/// The header that names one piece of work across every service it passes through.
+/// Header that carries the correlation id of a unit of work across services.
 pub const CORRELATION_ID: &str = "x-correlation-id";
 
-/// A moment, in UTC, to the microsecond.
+/// Point in time in UTC, with microsecond precision.
 pub type Timestamp = chrono::DateTime<chrono::Utc>;

@@ -1,4 +1,4 @@
-//! Lists: newest first, a bounded page at a time.
+//! Cursor pagination: lists are sorted newest first and returned in pages of bounded size.
 
 use schemars::JsonSchema;
 use schemars::r#gen::SchemaGenerator;
@@ -7,29 +7,29 @@ use serde::{Deserialize, Serialize};
 
 use crate::values::{bounded_text, integer_schema};
 
-/// One page of a list.
+/// A page of a list.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "{T}Page")]
 pub struct Page<T> {
-    /// The rows, newest first. There may be fewer than asked for, even none, although the list goes on: a search by several
-    /// words looks at a bounded number of rows for each page.
+    /// Items of the page, newest first. A page may have fewer items than `limit`, or none, although more pages follow:
+    /// a search for several words examines a bounded number of rows per page.
     #[schemars(length(max = 100))]
     pub data: Vec<T>,
-    /// Asks for the next page; null on the last one. Opaque, and good only under the same filters.
+    /// Opaque cursor of the next page, or null on the last page. Valid only with the same filters.
     #[schemars(schema_with = "cursor_or_null")]
     pub next_cursor: Option<String>,
-    /// Whether there is a next page. Only this tells the end of the list, not the number of rows.
+    /// Whether more pages follow. Use this field, not the number of items, to detect the end of the list.
     pub has_more: bool,
 }
 
 impl<T> Page<T> {
-    /// A page of these rows, after which the list goes on at this cursor, if it does.
+    /// Creates a page of these rows, followed by the page at this cursor, if any.
     pub fn new(data: Vec<T>, next_cursor: Option<String>) -> Self {
         Self { data, has_more: next_cursor.is_some(), next_cursor }
     }
 
-    /// Makes a page of rows of which one more than the limit was asked for: if it came, there is a next page, and its
-    /// cursor is made of the last row of this one.
+    /// Creates a page from the result of a query for one row more than the limit. If that row is present, a next page
+    /// exists, and its cursor is derived from the last row of this page.
     pub fn cut(mut rows: Vec<T>, limit: PageLimit, cursor: impl FnOnce(&T) -> String) -> Self {
         let has_more = rows.len() > limit.get();
         rows.truncate(limit.get());
@@ -38,14 +38,15 @@ impl<T> Page<T> {
     }
 }
 
-/// Always there, unlike other optional fields of answers. `nullable` is OpenAPI's word.
+/// Schema of `next_cursor`, which is always present, unlike other optional response fields. `nullable` is OpenAPI 3.0's
+/// keyword.
 fn cursor_or_null(generator: &mut SchemaGenerator) -> Schema {
     let mut schema = Cursor::json_schema(generator).into_object();
     schema.extensions.insert("nullable".to_owned(), true.into());
     schema.into()
 }
 
-/// Where a list goes on, as a caller sends it back: at most 200 characters. What it says is for the list to judge.
+/// Cursor as the caller sends it: at most 200 characters. The list itself verifies its content.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Cursor(String);
@@ -53,7 +54,7 @@ pub struct Cursor(String);
 impl Cursor {
     const MAX: usize = 200;
 
-    /// The text itself.
+    /// Returns the cursor as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -85,7 +86,7 @@ impl JsonSchema for Cursor {
     }
 }
 
-/// How many rows a page has at most: 1 to 100, 20 where the caller does not say.
+/// Maximum number of rows per page: 1 to 100, by default 20.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct PageLimit(u8);
@@ -93,7 +94,7 @@ pub struct PageLimit(u8);
 impl PageLimit {
     const MAX: u8 = 100;
 
-    /// The number of rows.
+    /// Returns the number of rows.
     pub fn get(self) -> usize {
         usize::from(self.0)
     }
@@ -105,7 +106,7 @@ impl Default for PageLimit {
     }
 }
 
-/// From a query parameter, which is a text.
+/// Parses the text of a query parameter.
 impl TryFrom<String> for PageLimit {
     type Error = String;
 

@@ -1,4 +1,4 @@
-//! Idempotency keys and version preconditions.
+//! Idempotency keys and preconditions on the resource version.
 
 use schemars::JsonSchema;
 use schemars::r#gen::SchemaGenerator;
@@ -7,16 +7,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::values::text_schema;
 
-/// Names one piece of work of one caller, so that asking twice does it once: 1 to 255 visible ASCII characters.
+/// Idempotency key, unique per caller and operation: 1 to 255 visible ASCII characters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {
-    /// The most characters a key may have.
+    /// Maximum length of a key, in characters.
     pub const MAX: usize = 255;
 
-    /// The key itself.
+    /// Returns the key as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -49,12 +49,12 @@ impl JsonSchema for IdempotencyKey {
     }
 }
 
-/// Which versions of the resource the caller accepts to change.
+/// Precondition on the version of the resource to be changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IfMatch {
-    /// `*`: any that exists.
+    /// `*`: any existing version.
     Any,
-    /// One of these entity tags, quotes included. Weak ones never match (RFC 9110, 13.1.1) and are left out.
+    /// One of these entity tags, including quotes. Weak tags never match (RFC 9110, 13.1.1) and are omitted.
     Tags(Vec<String>),
 }
 
@@ -62,7 +62,7 @@ impl IfMatch {
     /// Maximum length of the header, in characters.
     pub const MAX: usize = 1000;
 
-    /// Whether a resource at this version may be changed.
+    /// Returns whether a resource at this version may be changed.
     pub fn allows(&self, version: i64) -> bool {
         match self {
             Self::Any => true,
@@ -71,7 +71,7 @@ impl IfMatch {
     }
 }
 
-/// The entity tag of a resource at this version.
+/// Returns the entity tag of a resource at this version.
 pub fn etag(version: i64) -> String {
     format!("\"v{version}\"")
 }

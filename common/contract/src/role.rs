@@ -1,27 +1,27 @@
-//! What the people of the back office may do.
+//! Roles of user accounts.
 
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What a person may do. Each role may do what those before it may.
+/// Role of a user account. Each role includes the permissions of the roles before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Looks at everything and changes nothing.
+    /// Reads customers, products and orders.
     Viewer,
-    /// Does the daily work.
+    /// Also creates and changes customers, products and orders.
     Operator,
-    /// Decides who else may do what.
+    /// Also manages user accounts.
     Admin,
 }
 
 impl Role {
-    /// Every role, the lowest first.
+    /// All roles, in ascending order.
     pub const ALL: [Self; 3] = [Self::Viewer, Self::Operator, Self::Admin];
 
-    /// As it is written in documents and tokens.
+    /// Returns the role as it is written in documents and tokens.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Viewer => "viewer",
@@ -42,7 +42,7 @@ mod tests {
     use super::Role;
 
     #[test]
-    fn each_role_stands_above_those_before_it_and_is_written_as_it_is_read() {
+    fn roles_are_ascending_and_serialize_as_their_text() {
         assert!(Role::ALL.is_sorted());
         for role in Role::ALL {
             assert_eq!(serde_json::to_value(role).unwrap(), role.as_str());

@@ -1,7 +1,7 @@
-//! Values that are checked when they are made, so that a handler never sees one that is out of range.
+//! Values that are validated on construction, so handlers never receive one that is out of range.
 //!
-//! Each type states its limits twice, for the document and for the check; both come from the same constants.
-//! They are written into the document where they are used, not as types of their own.
+//! Each type states its limits twice, for validation and for its schema; both use the same constants. The schemas are
+//! inlined where they are used, not emitted as named types.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -13,32 +13,32 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-/// Text of `MIN` to `MAX` characters with no control characters and something besides spaces in it.
+/// Text of `MIN` to `MAX` characters, without control characters and not only spaces.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Text<const MAX: usize, const MIN: usize = 1>(String);
 
-/// What an operator logs in as: 1 to 64 visible ASCII characters.
+/// Username of a user account: 1 to 64 visible ASCII characters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Username(String);
 
-/// A stock keeping unit: 1 to 64 printable ASCII characters, no space at either end. Letter case counts.
+/// Stock keeping unit: 1 to 64 printable ASCII characters, without leading or trailing spaces. Case-sensitive.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Sku(String);
 
-/// An email address of at most 254 characters.
+/// Email address of at most 254 characters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Email(String);
 
-/// `MIN` to `MAX` objects.
+/// Array of `MIN` to `MAX` objects.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<Object<T>>", bound(deserialize = "T: Deserialize<'de>"))]
 pub struct List<T, const MIN: usize, const MAX: usize>(Vec<T>);
 
-/// What a JSON object says. Left to itself, serde takes an array for a struct as well, field by field.
+/// Wrapper that deserializes a struct from a JSON object only. By default serde also accepts an array of its fields.
 pub struct Object<T>(pub T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
@@ -90,10 +90,10 @@ impl TryFrom<String> for Username {
 }
 
 impl Username {
-    /// The most characters a name may have.
+    /// Maximum length of a username, in characters.
     pub const MAX: usize = 64;
 
-    /// The name as uniqueness sees it: two that differ only in case have one key.
+    /// Returns the case-folded username, which has to be unique.
     pub fn key(&self) -> String {
         self.0.to_ascii_lowercase()
     }
@@ -123,7 +123,7 @@ impl TryFrom<String> for Email {
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let options = email_address::Options::default().without_display_text().without_domain_literal();
         let parsed = email_address::EmailAddress::parse_with_options(&text, options);
-        // A quoted local part may hold anything, an @ included. Nobody has one.
+        // A quoted local part may contain anything, including an @, and is not used in practice.
         let plain = parsed.is_ok_and(|email| !email.local_part().starts_with('"'));
         let fits = text.chars().count() <= Self::MAX;
         if plain && fits {
@@ -151,7 +151,7 @@ impl<T, const MIN: usize, const MAX: usize> TryFrom<Vec<Object<T>>> for List<T, 
 }
 
 impl<T, const MIN: usize, const MAX: usize> List<T, MIN, MAX> {
-    /// The things themselves.
+    /// Returns the elements.
     pub fn as_slice(&self) -> &[T] {
         &self.0
     }
@@ -160,7 +160,7 @@ impl<T, const MIN: usize, const MAX: usize> List<T, MIN, MAX> {
 macro_rules! text_access {
     ($($generics:tt)*) => {
         impl $($generics)* {
-            /// The text itself.
+            /// Returns the text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -180,12 +180,12 @@ macro_rules! integer_type {
         pub struct $name(i64);
 
         impl $name {
-            /// The smallest value.
+            /// Minimum value.
             pub const MIN: i64 = $min;
-            /// The largest value.
+            /// Maximum value.
             pub const MAX: i64 = $max;
 
-            /// The number itself.
+            /// Returns the value as an integer.
             pub fn get(self) -> i64 {
                 self.0
             }
@@ -226,19 +226,19 @@ macro_rules! inline_schema {
 }
 
 integer_type! {
-    /// A price in cents: 0 to 10,000,000,000. A full order of such prices still fits 64 bits.
+    /// Unit price in cents: 0 to 10,000,000,000. The total of a full order at this price fits in 64 bits.
     PriceCents, 0, 10_000_000_000
 }
 integer_type! {
-    /// Pieces of a product on the shelf: 0 to 1,000,000,000.
+    /// Units of a product in stock: 0 to 1,000,000,000.
     Stock, 0, 1_000_000_000
 }
 integer_type! {
-    /// Pieces added to (positive) or taken from (negative) the stock.
+    /// Change of the stock in units, negative to remove: -1,000,000,000 to 1,000,000,000.
     StockDelta, -1_000_000_000, 1_000_000_000
 }
 integer_type! {
-    /// Pieces on one line of an order: 1 to 1,000,000.
+    /// Units in one line item of an order: 1 to 1,000,000.
     Qty, 1, 1_000_000
 }
 
@@ -275,7 +275,7 @@ impl<T: JsonSchema, const MIN: usize, const MAX: usize> JsonSchema for List<T, M
     }
 }
 
-/// A 64-bit integer within limits.
+/// Returns the schema of a 64-bit integer within limits.
 #[expect(clippy::cast_precision_loss, reason = "every limit here is far below 2^53")]
 pub(crate) fn integer_schema(min: i64, max: Option<i64>) -> Schema {
     SchemaObject {
@@ -291,7 +291,7 @@ pub(crate) fn integer_schema(min: i64, max: Option<i64>) -> Schema {
     .into()
 }
 
-/// A text of which no more is said than how long it may be.
+/// Returns the schema of a string of at most `max` characters.
 pub fn bounded_text(max: usize) -> Schema {
     SchemaObject {
         instance_type: Some(InstanceType::String.into()),
@@ -301,7 +301,7 @@ pub fn bounded_text(max: usize) -> Schema {
     .into()
 }
 
-/// Schema of a string of 1 to `max` characters that matches `pattern`.
+/// Returns the schema of a string of 1 to `max` characters that matches `pattern`.
 pub fn text_schema(max: usize, format: Option<&str>, pattern: &str) -> Schema {
     text_of(1, max, format, pattern)
 }

@@ -82,17 +82,21 @@ impl<C: ErrorCodes> JsonSchema for ErrorBody<C> {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let mut schema = SchemaObject { instance_type: Some(InstanceType::Object.into()), ..Default::default() };
-        schema.metadata().description = Some("The body of every answer that is not 2xx.".to_owned());
+        schema.metadata().description = Some("Body of all responses with a status other than 2xx.".to_owned());
         let object = schema.object();
         let mut property = |name: &str, schema: Schema, description: &str| {
             let mut schema = schema.into_object();
             schema.metadata().description = Some(description.to_owned());
             object.properties.insert(name.to_owned(), schema.into());
         };
-        property("request_id", bounded_text(MAX_REQUEST_ID), "Names this very request in the logs.");
-        property("error_code", code_schema(C::ALL), "A stable code.");
-        property("message", message_schema(generator), "For people; may change.");
-        property("details", details_schema(generator), "What exactly was wrong.");
+        property("request_id", bounded_text(MAX_REQUEST_ID), "ID of the request in the logs.");
+        property("error_code", code_schema(C::ALL), "Stable error code.");
+        property(
+            "message",
+            message_schema(generator),
+            "Human-readable message. May change; match on `error_code` instead.",
+        );
+        property("details", details_schema(generator), "Invalid fields, or products that cannot be ordered.");
         object.required.extend(["request_id", "message"].map(str::to_owned));
         schema.into()
     }

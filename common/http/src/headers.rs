@@ -39,9 +39,10 @@ impl JsonSchema for IfMatchHeader {
 #[expect(dead_code, reason = "read one by one; the fields only describe the headers in the OpenAPI document")]
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct Keyed {
-    /// Makes the request repeatable: the same key with the same content is carried out once and answered alike, for at
-    /// least 24 hours and unless configured otherwise for 72. `Idempotency-Key` is accepted as well, also with its value in
-    /// quotes.
+    /// Idempotency key: 1 to 255 visible ASCII characters, unique per caller and operation. Retrying the same request
+    /// with the same key returns the stored response of the first success instead of executing it again. Responses are
+    /// stored for at least 24 hours, by default 72. The header `Idempotency-Key` is accepted as well, with or without
+    /// quotes around its value.
     #[serde(rename = "X-Idempotency-Key")]
     x_idempotency_key: Option<IdempotencyKey>,
 }
@@ -50,7 +51,8 @@ pub struct Keyed {
 #[expect(dead_code, reason = "read one by one; the fields only describe the headers in the OpenAPI document")]
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct Conditional {
-    /// The ETag of the version that the caller saw, or `*`. Another current version is answered with 412.
+    /// `ETag` of the version to change, a list of them, or `*` for any version. If the current version does not match,
+    /// the resource is not changed and 412 is returned.
     #[serde(rename = "If-Match")]
     if_match: Option<IfMatchHeader>,
 }
@@ -59,12 +61,14 @@ pub struct Conditional {
 #[expect(dead_code, reason = "read one by one; the fields only describe the headers in the OpenAPI document")]
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct ConditionalKeyed {
-    /// Makes the request repeatable: the same key with the same content is carried out once and answered alike, for at
-    /// least 24 hours and unless configured otherwise for 72. `Idempotency-Key` is accepted as well, also with its value in
-    /// quotes.
+    /// Idempotency key: 1 to 255 visible ASCII characters, unique per caller and operation. Retrying the same request
+    /// with the same key returns the stored response of the first success instead of executing it again. Responses are
+    /// stored for at least 24 hours, by default 72. The header `Idempotency-Key` is accepted as well, with or without
+    /// quotes around its value.
     #[serde(rename = "X-Idempotency-Key")]
     x_idempotency_key: Option<IdempotencyKey>,
-    /// The ETag of the version that the caller saw, or `*`. Another current version is answered with 412.
+    /// `ETag` of the version to change, a list of them, or `*` for any version. If the current version does not match,
+    /// the resource is not changed and 412 is returned.
     #[serde(rename = "If-Match")]
     if_match: Option<IfMatchHeader>,
 }
@@ -73,12 +77,14 @@ pub struct ConditionalKeyed {
 #[expect(dead_code, reason = "read one by one; the fields only describe the headers in the OpenAPI document")]
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct ConditionalKeyRequired {
-    /// Makes the request repeatable: the same key with the same content is carried out once and answered alike, for at
-    /// least 24 hours and unless configured otherwise for 72. `Idempotency-Key` is accepted as well, also with its value in
-    /// quotes.
+    /// Idempotency key: 1 to 255 visible ASCII characters, unique per caller and operation. Retrying the same request
+    /// with the same key returns the stored response of the first success instead of executing it again. Responses are
+    /// stored for at least 24 hours, by default 72. The header `Idempotency-Key` is accepted as well, with or without
+    /// quotes around its value.
     #[serde(rename = "X-Idempotency-Key")]
     x_idempotency_key: IdempotencyKey,
-    /// The ETag of the version that the caller saw, or `*`. Another current version is answered with 412.
+    /// `ETag` of the version to change, a list of them, or `*` for any version. If the current version does not match,
+    /// the resource is not changed and 412 is returned.
     #[serde(rename = "If-Match")]
     if_match: Option<IfMatchHeader>,
 }

@@ -103,7 +103,7 @@ impl<T: DeserializeOwned + JsonSchema + Send + Sync + 'static> SharedExtractor f
 
 #[derive(Deserialize, JsonSchema)]
 struct IdSegment<T> {
-    /// The number after the collection's name.
+    /// ID of the resource.
     id: T,
 }
 

@@ -130,7 +130,7 @@ pub fn replayed(replayed: bool) -> Option<String> {
 /// Headers of a response with a resource.
 #[derive(Serialize, JsonSchema)]
 pub struct EntityHeaders {
-    /// The resource's version, `"v7"`, to be sent back in If-Match.
+    /// Version of the resource, such as `"v7"`, for use in `If-Match`.
     #[serde(rename = "ETag")]
     #[schemars(length(max = 30))]
     pub etag: String,
@@ -139,11 +139,11 @@ pub struct EntityHeaders {
 /// Headers of a response with a resource changed under an idempotency key.
 #[derive(Serialize, JsonSchema)]
 pub struct ChangedHeaders {
-    /// The resource's version, `"v7"`, to be sent back in If-Match.
+    /// Version of the resource, such as `"v7"`, for use in `If-Match`.
     #[serde(rename = "ETag")]
     #[schemars(length(max = 30))]
     pub etag: String,
-    /// `true` where this is the saved answer of an earlier request with the same key.
+    /// `true` if this is the stored response of an earlier request with the same idempotency key, absent otherwise.
     #[serde(rename = "Idempotent-Replayed")]
     #[schemars(length(max = 4))]
     pub idempotent_replayed: Option<String>,
@@ -152,11 +152,11 @@ pub struct ChangedHeaders {
 /// Headers of a response with a created resource.
 #[derive(Serialize, JsonSchema)]
 pub struct CreatedHeaders {
-    /// Where the new resource is.
+    /// Path of the new resource.
     #[serde(rename = "Location")]
     #[schemars(length(max = 100))]
     pub location: String,
-    /// The resource's version, `"v1"`, to be sent back in If-Match.
+    /// Version of the resource, `"v1"`, for use in `If-Match`.
     #[serde(rename = "ETag")]
     #[schemars(length(max = 30))]
     pub etag: String,
@@ -165,15 +165,15 @@ pub struct CreatedHeaders {
 /// Headers of a response with a resource created under an idempotency key.
 #[derive(Serialize, JsonSchema)]
 pub struct KeyedCreatedHeaders {
-    /// Where the new resource is.
+    /// Path of the new resource.
     #[serde(rename = "Location")]
     #[schemars(length(max = 100))]
     pub location: String,
-    /// The resource's version, `"v1"`, to be sent back in If-Match.
+    /// Version of the resource, `"v1"`, for use in `If-Match`.
     #[serde(rename = "ETag")]
     #[schemars(length(max = 30))]
     pub etag: String,
-    /// `true` where this is the saved answer of an earlier request with the same key.
+    /// `true` if this is the stored response of an earlier request with the same idempotency key, absent otherwise.
     #[serde(rename = "Idempotent-Replayed")]
     #[schemars(length(max = 4))]
     pub idempotent_replayed: Option<String>,

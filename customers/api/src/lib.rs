@@ -1,6 +1,6 @@
-//! The contract of the Customers API: the operators and their tokens, and the customers that orders are made for.
+//! Contract of the Customers API: user accounts, access tokens and customers.
 //!
-//! The trait below is the truth; `specs/customers.json` is made from it.
+//! The trait below is the source of truth; `specs/customers.json` is generated from it.
 
 mod types;
 
@@ -20,33 +20,43 @@ pub use types::{
     OperatorAccount, OperatorListQuery, OperatorPatch, Password, PasswordChange, Token,
 };
 
-/// The address belongs to another customer.
-pub const EMAIL_TAKEN: ErrorCode =
-    ErrorCode::new(409, "email_taken", "Another customer has this email address, letter case aside.");
-/// There is no such customer, or no longer.
+/// The email address is in use.
+pub const EMAIL_TAKEN: ErrorCode = ErrorCode::new(
+    409,
+    "email_taken",
+    "Another customer already uses this email address. The comparison ignores case.",
+);
+/// The customer does not exist or was deleted.
 pub const CUSTOMER_NOT_FOUND: ErrorCode =
-    ErrorCode::new(404, "customer_not_found", "There is no customer with this id, or it was deleted.");
+    ErrorCode::new(404, "customer_not_found", "No customer with this ID exists, or it was deleted.");
 
-/// The name belongs to another operator.
-pub const USERNAME_TAKEN: ErrorCode =
-    ErrorCode::new(409, "username_taken", "Another operator has this name, letter case aside.");
-/// There is no such operator.
+/// The username is in use.
+pub const USERNAME_TAKEN: ErrorCode = ErrorCode::new(
+    409,
+    "username_taken",
+    "Another user account already uses this username. The comparison ignores case.",
+);
+/// The user account does not exist.
 pub const OPERATOR_NOT_FOUND: ErrorCode =
-    ErrorCode::new(404, "operator_not_found", "There is no operator with this id.");
-/// Somebody has to be left who manages operators.
-pub const LAST_ADMIN: ErrorCode =
-    ErrorCode::new(409, "last_admin", "The operator is the last active admin and has to stay one.");
-/// The password that was shown to change it is not the caller's.
+    ErrorCode::new(404, "operator_not_found", "No user account with this ID exists.");
+/// The change would leave no active admin.
+pub const LAST_ADMIN: ErrorCode = ErrorCode::new(
+    409,
+    "last_admin",
+    "The user account is the last active admin. It cannot be deactivated or given another role.",
+);
+/// The current password does not match.
 pub const WRONG_PASSWORD: ErrorCode =
-    ErrorCode::new(403, "wrong_password", "The current password is wrong, or was changed meanwhile.");
-/// Too many wrong passwords.
+    ErrorCode::new(403, "wrong_password", "The current password is incorrect, or was changed concurrently.");
+/// Too many failed login attempts.
 pub const TOO_MANY_ATTEMPTS: ErrorCode = ErrorCode::new(
     429,
     "too_many_attempts",
-    "There were too many wrong passwords for this name or from this address; the password was not looked at.",
+    "Too many failed attempts for this username or from this IP address. The password was not checked. Wait for \
+     the time in `Retry-After`.",
 );
 
-/// The codes of this API.
+/// Error codes of this API.
 #[derive(Debug)]
 pub enum Codes {}
 
@@ -59,17 +69,17 @@ impl ErrorCodes for Codes {
     ];
 }
 
-/// The error body of this API.
+/// Error body of this API.
 pub type Error = ErrorBody<Codes>;
 
-/// How logging in fails.
+/// Errors of a login.
 const LOGIN: &[&[ErrorCode]] = &[codes::WRITES, &[codes::UNAUTHORIZED, TOO_MANY_ATTEMPTS]];
 
-/// What the document says beyond the trait.
+/// Metadata for the document that the trait cannot express.
 pub const CONTRACT: Contract = Contract {
     name: "customers",
     title: "Customers API",
-    description: "Keeps the customers that orders are made for, and the operators, whom it gives their tokens.",
+    description: "Manages customers and user accounts, and issues access tokens.",
     version: "1.2.0",
     local_url: "http://127.0.0.1:3001",
     operations: &[
@@ -119,79 +129,83 @@ pub const CONTRACT: Contract = Contract {
 #[dropshot::api_description {
     tag_config = {
         tags = {
-            "auth" = { description = "Getting a token, and changing one's password." },
-            "customers" = { description = "The customers, for operators." },
-            "internal" = { description = "For other services." },
-            "operators" = { description = "The operators, for admins." },
-            "system" = { description = "For whoever runs the service." },
+            "auth" = { description = "Access tokens and passwords." },
+            "customers" = { description = "Customers who place orders." },
+            "internal" = { description = "Operations for other services." },
+            "operators" = { description = "User accounts, managed by admins." },
+            "system" = { description = "Health checks." },
         },
     },
 }]
 pub trait CustomersApi {
-    /// What the implementation keeps between requests.
+    /// State that the implementation shares between requests.
     type Context;
 
-    /// Get a token
+    /// Create an access token
     ///
-    /// Exchanges an operator's name and password for a bearer token. A wrong name, a wrong password and an operator who is not
-    /// active are answered alike. Too many wrong ones are answered with 429 for a while, whether there is such an operator or
-    /// not; from where an operator has logged in before, nobody else's attempts count.
+    /// Exchanges a username and password for a bearer token that is valid for 15 minutes. An unknown username, an
+    /// incorrect password and an inactive user account return the same error. Repeated failed attempts are rate limited
+    /// (429 with `Retry-After`), regardless of whether the user account exists. Failed attempts from other IP addresses
+    /// do not affect an address from which the user account has logged in before.
     #[endpoint { method = POST, path = "/auth/token", tags = ["auth"] }]
     async fn token_create(
         rqctx: RequestContext<Self::Context>,
         body: JsonBody<Credentials>,
     ) -> Result<OkAnswer<Token>, Error>;
 
-    /// Log in
+    /// Create an access token (legacy path)
     ///
-    /// The same as getting a token, under the path that older clients know.
+    /// Same as `POST /auth/token`, for older clients.
     #[endpoint { method = POST, path = "/auth/login", tags = ["auth"] }]
     async fn token_create_login(
         rqctx: RequestContext<Self::Context>,
         body: JsonBody<Credentials>,
     ) -> Result<OkAnswer<Token>, Error>;
 
-    /// Change one's password
+    /// Change your own password
     ///
-    /// For whoever is logged in. Tokens that were issued before hold until their end.
+    /// Changes the password of the authenticated user account. Tokens that were issued earlier remain valid until they
+    /// expire.
     #[endpoint { method = POST, path = "/auth/password", tags = ["auth"] }]
     async fn password_update(
         rqctx: RequestContext<Self::Context>,
         body: JsonBody<PasswordChange>,
     ) -> Result<Answer<HttpResponseUpdatedNoContent>, Error>;
 
-    /// Create an operator
+    /// Create a user account
     ///
-    /// The name must not belong to another operator, letter case aside. It stays: what the operator does is recorded under it.
+    /// The username must be unique, ignoring case. It cannot be changed later, because the account's actions are
+    /// recorded under it.
     #[endpoint { method = POST, path = "/operators", tags = ["operators"] }]
     async fn operator_create(
         rqctx: RequestContext<Self::Context>,
         body: JsonBody<NewOperator>,
     ) -> Result<CreatedWith<OperatorAccount, CreatedHeaders>, Error>;
 
-    /// Fetch an operator
+    /// Retrieve a user account
     ///
-    /// Also one who is not active.
+    /// Returns inactive user accounts as well.
     #[endpoint { method = GET, path = "/operators/{id}", tags = ["operators"] }]
     async fn operator_view(
         rqctx: RequestContext<Self::Context>,
         id: PathId<OperatorId>,
     ) -> Result<OkWith<OperatorAccount, EntityHeaders>, Error>;
 
-    /// List operators
+    /// List user accounts
     ///
-    /// Newest first, also those who are not active.
+    /// Returns active and inactive user accounts, newest first.
     #[endpoint { method = GET, path = "/operators", tags = ["operators"] }]
     async fn operator_list(
         rqctx: RequestContext<Self::Context>,
         query: QueryParams<OperatorListQuery>,
     ) -> Result<OkAnswer<Page<OperatorAccount>>, Error>;
 
-    /// Change an operator
+    /// Update a user account
     ///
-    /// Another role, another password, or no more logins. What managing operators needs is asked anew each time; everything
-    /// else goes by the token, so an operator who is deactivated or loses a role is out when the last token ends, after 15
-    /// minutes at most. There is always an active admin left.
+    /// Changes the role or the password, or activates or deactivates the account. At least one active admin must
+    /// remain. The operations on user accounts check the caller's current role on every request. All other operations
+    /// rely on the token, so a deactivation or a new role takes full effect when the last token expires, after at most
+    /// 15 minutes.
     #[endpoint { method = PATCH, path = "/operators/{id}", tags = ["operators"] }]
     async fn operator_update(
         rqctx: RequestContext<Self::Context>,
@@ -202,16 +216,16 @@ pub trait CustomersApi {
 
     /// Create a customer
     ///
-    /// The email address must not belong to another customer, letter case aside.
+    /// The email address must be unique, ignoring case.
     #[endpoint { method = POST, path = "/customers", tags = ["customers"] }]
     async fn customer_create(
         rqctx: RequestContext<Self::Context>,
         body: JsonBody<CustomerInput>,
     ) -> Result<CreatedWith<Customer, CreatedHeaders>, Error>;
 
-    /// Fetch a customer
+    /// Retrieve a customer
     ///
-    /// A deleted customer is not found.
+    /// Returns 404 for a deleted customer.
     #[endpoint { method = GET, path = "/customers/{id}", tags = ["customers"] }]
     async fn customer_view(
         rqctx: RequestContext<Self::Context>,
@@ -220,7 +234,7 @@ pub trait CustomersApi {
 
     /// List customers
     ///
-    /// Newest first. The search finds customers in whose name and email address every word of it begins a word.
+    /// Returns customers, newest first. With `search`, returns only customers that match all words of the search.
     #[endpoint { method = GET, path = "/customers", tags = ["customers"] }]
     async fn customer_list(
         rqctx: RequestContext<Self::Context>,
@@ -229,7 +243,7 @@ pub trait CustomersApi {
 
     /// Replace a customer
     ///
-    /// The whole customer is given; a phone that is left out is removed.
+    /// Replaces all fields of the customer. Omitting `phone` removes it.
     #[endpoint { method = PUT, path = "/customers/{id}", tags = ["customers"] }]
     async fn customer_update(
         rqctx: RequestContext<Self::Context>,
@@ -240,7 +254,8 @@ pub trait CustomersApi {
 
     /// Delete a customer
     ///
-    /// The customer is gone from lists and cannot be fetched; its orders remain, and its email address becomes free.
+    /// A deleted customer no longer appears in lists and cannot be retrieved. Its orders remain, and its email address
+    /// can be used again.
     #[endpoint { method = DELETE, path = "/customers/{id}", tags = ["customers"] }]
     async fn customer_delete(
         rqctx: RequestContext<Self::Context>,
@@ -248,24 +263,24 @@ pub trait CustomersApi {
         headers: Headers<Conditional>,
     ) -> Result<Answer<HttpResponseDeleted>, Error>;
 
-    /// Fetch a customer for a service
+    /// Retrieve a customer's contact data
     ///
-    /// What another service needs to know of a customer before it makes an order.
+    /// Returns the data that another service needs before it creates an order.
     #[endpoint { method = GET, path = "/internal/customers/{id}", tags = ["internal"] }]
     async fn internal_customer_view(
         rqctx: RequestContext<Self::Context>,
         id: PathId<CustomerId>,
     ) -> Result<OkAnswer<CustomerContact>, Error>;
 
-    /// Check that the process answers
+    /// Check liveness
     ///
-    /// Looks at nothing else.
+    /// Returns 200 while the process accepts requests. Does not check dependencies.
     #[endpoint { method = GET, path = "/health", tags = ["system"] }]
     async fn health_view(rqctx: RequestContext<Self::Context>) -> Result<OkAnswer<Health>, Error>;
 
-    /// Check that the service can work
+    /// Check readiness
     ///
-    /// The database has to answer within 500 ms.
+    /// Returns 200 if the database responds within 500 ms and the service is not shutting down, 503 otherwise.
     #[endpoint { method = GET, path = "/ready", tags = ["system"] }]
     async fn readiness_view(rqctx: RequestContext<Self::Context>) -> Result<OkAnswer<Readiness>, Error>;
 }

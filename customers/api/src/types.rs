@@ -1,4 +1,4 @@
-//! The shapes on the wire.
+//! Request and response bodies, and query parameters.
 
 use std::fmt;
 
@@ -6,16 +6,16 @@ use common_contract::{Cursor, CustomerId, Email, OperatorId, PageLimit, Role, Te
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What an operator logs in with: `MIN` to 200 characters. `Debug` does not show it.
+/// Password of `MIN` to 200 characters. `Debug` redacts it.
 #[derive(Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Password<const MIN: usize = 1>(Text<200, MIN>);
 
-/// A password that is set from now on. Length is all that is asked for (NIST SP 800-63B).
+/// Password to be set. Only its length is checked (NIST SP 800-63B).
 pub type NewPassword = Password<12>;
 
 impl<const MIN: usize> Password<MIN> {
-    /// The password itself.
+    /// Returns the password.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
@@ -35,163 +35,163 @@ impl<const MIN: usize> fmt::Debug for Password<MIN> {
     }
 }
 
-/// An operator's name and password.
+/// Username and password of a user account.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Credentials {
-    /// The operator's name.
+    /// Username of the user account, case-insensitive.
     pub username: Text<100>,
-    /// The operator's password.
+    /// Password of the user account.
     pub password: Password,
 }
 
-/// A token and how to use it.
+/// Access token.
 #[derive(Serialize, JsonSchema)]
 pub struct Token {
-    /// To be sent as `Authorization: Bearer …`.
+    /// Access token, to be sent as `Authorization: Bearer {access_token}`.
     #[schemars(length(max = 2000))]
     pub access_token: String,
-    /// The same token, under the name that older clients know.
+    /// Same as `access_token`, for older clients.
     #[schemars(length(max = 2000))]
     pub token: String,
     /// Always `Bearer`.
     #[schemars(length(max = 20))]
     pub token_type: String,
-    /// How long the token holds, in seconds.
+    /// Lifetime of the token, in seconds.
     pub expires_in: u32,
 }
 
-/// One's own password, and another.
+/// Change of the caller's own password.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PasswordChange {
-    /// The password that holds until now.
+    /// Current password.
     pub current_password: Password,
-    /// The one that holds from now on. It must not be the operator's name.
+    /// New password: 12 to 200 characters. Must differ from the username.
     pub new_password: NewPassword,
 }
 
-/// An operator, as an admin makes one.
+/// User account to be created.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewOperator {
-    /// What the operator logs in as. No two operators share one, letter case aside, and it stays.
+    /// Login name. Unique, ignoring case; cannot be changed later.
     pub username: Username,
-    /// What the operator logs in with. It must not be the name.
+    /// Initial password: 12 to 200 characters. Must differ from the username.
     pub password: NewPassword,
-    /// What the operator may do.
+    /// Role of the user account.
     pub role: Role,
 }
 
-/// Changes of an operator. What is left out stays as it is.
+/// Changes of a user account. Omitted fields remain unchanged.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OperatorPatch {
-    /// What the operator may do from the next login on.
-    // Optional in the document by its default, which is left out: OpenAPI 3.0 has no nullable reference.
+    /// New role. Applies to tokens that are issued from now on.
+    // The default, which is not serialized, makes it optional in the document: OpenAPI 3.0 has no nullable references.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Role")]
     pub role: Option<Role>,
-    /// Whether the operator may log in.
+    /// Whether the user account can log in.
     pub active: Option<bool>,
-    /// A new password, for whoever forgot theirs. It must not be the operator's name.
+    /// New password, to reset a forgotten one: 12 to 200 characters. Must differ from the username.
     pub password: Option<NewPassword>,
 }
 
-/// An operator.
+/// User account.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct OperatorAccount {
-    /// Given by the service.
+    /// ID of the user account.
     pub id: OperatorId,
-    /// What the operator logs in as.
+    /// Login name.
     #[schemars(length(max = 64))]
     pub username: String,
-    /// What the operator may do.
+    /// Role of the user account.
     pub role: Role,
-    /// Whether the operator may log in.
+    /// Whether the user account can log in.
     pub active: bool,
-    /// When the operator was made.
+    /// Time at which the user account was created.
     pub created_at: Timestamp,
-    /// When the operator was last changed.
+    /// Time of the last change to the user account.
     pub updated_at: Timestamp,
-    /// Counts the changes, from 1; the ETag is made from it.
+    /// Version number. Starts at 1 and increases with each change; the `ETag` is derived from it.
     #[schemars(range(min = 1))]
     pub version: i64,
 }
 
-/// Where in the list of operators.
+/// Pagination of the list of user accounts.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OperatorListQuery {
-    /// The `next_cursor` of the page before.
+    /// Value of `next_cursor` from the previous page.
     pub cursor: Option<Cursor>,
-    /// How many operators at most; 20 where absent.
+    /// Maximum number of user accounts per page: 1 to 100. Defaults to 20.
     pub limit: Option<PageLimit>,
 }
 
-/// A customer, as an operator writes it.
+/// Customer to be created, or its replacement.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CustomerInput {
-    /// The company's or the person's name.
+    /// Name of the company or person.
     pub name: Text<200>,
-    /// Where order papers go. No two customers share one, letter case aside.
+    /// Email address for order documents. Unique, ignoring case.
     pub email: Email,
-    /// How to call them, in any notation.
+    /// Phone number, in any format.
     pub phone: Option<Text<40>>,
 }
 
-/// A customer.
+/// Customer.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Customer {
-    /// Given by the service.
+    /// ID of the customer.
     pub id: CustomerId,
-    /// The company's or the person's name.
+    /// Name of the company or person.
     #[schemars(length(max = 200))]
     pub name: String,
-    /// Where order papers go.
+    /// Email address for order documents.
     #[schemars(length(max = 254), email)]
     pub email: String,
-    /// How to call them.
+    /// Phone number.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 40))]
     pub phone: Option<String>,
-    /// When the customer was made.
+    /// Time at which the customer was created.
     pub created_at: Timestamp,
-    /// When the customer was last changed.
+    /// Time of the last change to the customer.
     pub updated_at: Timestamp,
-    /// Counts the changes, from 1; the ETag is made from it.
+    /// Version number. Starts at 1 and increases with each change; the `ETag` is derived from it.
     #[schemars(range(min = 1))]
     pub version: i64,
 }
 
-/// What a service is told of a customer.
+/// Contact data of a customer, for other services.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct CustomerContact {
-    /// The customer's id.
+    /// ID of the customer.
     pub id: CustomerId,
-    /// The company's or the person's name.
+    /// Name of the company or person.
     #[schemars(length(max = 200))]
     pub name: String,
-    /// Where order papers go.
+    /// Email address for order documents.
     #[schemars(length(max = 254), email)]
     pub email: String,
-    /// How to call them.
+    /// Phone number.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 40))]
     pub phone: Option<String>,
 }
 
-/// Which customers, and where in the list.
+/// Search and pagination of the list of customers.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CustomerListQuery {
-    /// Words; each has to begin a word of the name or of the email address. The first eight count, and the first
-    /// 24 characters of each.
+    /// Words to search for, ignoring case and accents. Each must be a prefix of a word in the name or the email
+    /// address. Only the first eight words, and the first 24 characters of each, are used.
     pub search: Option<Text<200>>,
-    /// The `next_cursor` of the page before, under the same search.
+    /// Value of `next_cursor` from the previous page, valid with the same `search` only.
     pub cursor: Option<Cursor>,
-    /// How many customers at most; 20 where absent.
+    /// Maximum number of customers per page: 1 to 100. Defaults to 20.
     pub limit: Option<PageLimit>,
 }
 
@@ -202,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_shape_shows_a_password_to_whoever_prints_it() {
+    fn debug_output_contains_no_password() {
         let secret = "correct horse";
         let shown = [
             format!("{:?}", from_value::<Credentials>(json!({ "username": "ann", "password": secret })).unwrap()),

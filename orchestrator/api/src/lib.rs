@@ -1,7 +1,7 @@
-//! The contract of the orchestrator: one operation that creates an order and confirms it, or leaves nothing behind.
+//! Contract of the orchestrator: one operation that creates and confirms an order, or compensates what it did.
 //!
-//! The trait below is the truth; `specs/orchestrator.json` is made from it. The function on AWS Lambda offers the same
-//! operation and answers the same bytes.
+//! The trait below is the source of truth; `specs/orchestrator.json` is generated from it. The AWS Lambda function
+//! provides the same operation and returns identical responses.
 
 mod codes;
 mod types;
@@ -16,11 +16,11 @@ pub use types::{
     Step, Success,
 };
 
-/// What the document says beyond the trait.
+/// Metadata for the document that the trait cannot express.
 pub const CONTRACT: Contract = Contract {
     name: "orchestrator",
     title: "Orchestrator",
-    description: "Creates an order and confirms it for other systems, exactly once for each idempotency key.",
+    description: "Creates and confirms orders for other systems, exactly once per idempotency key.",
     version: "2.2.0",
     local_url: "http://127.0.0.1:3003",
     operations: &[
@@ -41,34 +41,37 @@ pub const CONTRACT: Contract = Contract {
 #[dropshot::api_description {
     tag_config = {
         tags = {
-            "orchestrator" = { description = "Several steps as one." },
-            "system" = { description = "For whoever runs the service." },
+            "orchestrator" = { description = "Workflows across several services." },
+            "system" = { description = "Health checks." },
         },
     },
 }]
 pub trait OrchestratorApi {
-    /// What the implementation keeps between requests.
+    /// State that the implementation shares between requests.
     type Context;
 
     /// Create and confirm an order
     ///
-    /// Validates the customer, creates the order, confirms it. The same key sent again never makes a second order: it
-    /// resumes or repeats. A failure says how far it came, and whether the same key may be sent again.
+    /// Validates the customer, creates the order and confirms it. A failure is compensated: an order that cannot be
+    /// confirmed is canceled. Retrying with the same idempotency key never creates a second order; it resumes an
+    /// incomplete request or returns the confirmed order. An error reports the failed step, the state of the
+    /// compensation, and whether a retry with the same key is safe.
     #[endpoint { method = POST, path = "/orchestrator/create-and-confirm-order", tags = ["orchestrator"] }]
     async fn order_create_and_confirm(
         rqctx: RequestContext<Self::Context>,
         body: JsonBody<CreateAndConfirm>,
     ) -> Result<CreatedAnswer<Success>, FailureBody>;
 
-    /// Check that the process answers
+    /// Check liveness
     ///
-    /// Looks at nothing else.
+    /// Returns 200 while the process accepts requests. Does not check dependencies.
     #[endpoint { method = GET, path = "/health", tags = ["system"] }]
     async fn health_view(rqctx: RequestContext<Self::Context>) -> Result<OkAnswer<Health>, FailureBody>;
 
-    /// Check that the service can work
+    /// Check readiness
     ///
-    /// Both APIs have to be ready within 500 ms.
+    /// Returns 200 if the Customers API and the Orders API report ready within 500 ms and the service is not shutting
+    /// down, 503 otherwise.
     #[endpoint { method = GET, path = "/ready", tags = ["system"] }]
     async fn readiness_view(rqctx: RequestContext<Self::Context>) -> Result<OkAnswer<Readiness>, FailureBody>;
 }

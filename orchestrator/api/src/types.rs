@@ -1,4 +1,4 @@
-//! The shapes on the wire.
+//! Request and response bodies.
 
 use common_contract::{
     CustomerId, Detail, List, OrderId, ProductId, Qty, Text, Timestamp, code_schema, details_schema, message_schema,
@@ -9,163 +9,166 @@ use schemars::r#gen::SchemaGenerator;
 use schemars::schema::Schema;
 use serde::{Deserialize, Serialize};
 
-/// What to order, for whom, and under which name.
+/// Order to be created and confirmed, with its idempotency key.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateAndConfirm {
-    /// Who orders.
+    /// ID of the customer who places the order.
     pub customer_id: CustomerId,
-    /// What is ordered. Lines of one product are merged.
+    /// Line items. Items with the same product are merged.
     pub items: List<Item, 1, 100>,
-    /// The caller's own name for this order: sent again, it never makes a second one.
+    /// Idempotency key of the order, unique per caller: 1 to 255 characters. Retrying with the same key never creates a
+    /// second order.
     pub idempotency_key: Text<255>,
-    /// Names this piece of work; made up where absent. Not part of what makes two requests equal. In logs and headers it stands
-    /// only if all its characters are visible ASCII.
+    /// Correlation ID of the request. Defaults to the `X-Correlation-Id` header, or to a generated ID. Not compared
+    /// when requests with the same idempotency key are compared. Used in logs and headers only if all its characters
+    /// are visible ASCII.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub correlation_id: Option<Text<128>>,
 }
 
-/// One line of the order.
+/// Line item of the order.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Item {
-    /// Which product.
+    /// ID of the product.
     pub product_id: ProductId,
-    /// How many pieces.
+    /// Quantity, in units.
     pub qty: Qty,
 }
 
-/// The order was created and confirmed.
+/// Response to a created and confirmed order.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Success {
     /// Always true.
     pub success: bool,
-    /// The piece of work.
+    /// Correlation ID of the request.
     #[serde(rename = "correlationId")]
     #[schemars(length(max = 128))]
     pub correlation_id: String,
-    /// What came of it.
+    /// Customer and confirmed order.
     pub data: Outcome,
 }
 
-/// The order, and whom it is for.
+/// Confirmed order and its customer.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Outcome {
-    /// Who ordered.
+    /// Customer who placed the order.
     pub customer: Customer,
-    /// The confirmed order.
+    /// Confirmed order.
     pub order: Order,
 }
 
-/// Who ordered.
+/// Customer who placed the order.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Customer {
-    /// The customer's id.
+    /// ID of the customer.
     pub id: CustomerId,
-    /// The company's or the person's name.
+    /// Name of the company or person.
     #[schemars(length(max = 200))]
     pub name: String,
-    /// Where order papers go.
+    /// Email address for order documents.
     #[schemars(length(max = 254), email)]
     pub email: String,
-    /// How to call them.
+    /// Phone number.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 40))]
     pub phone: Option<String>,
 }
 
-/// The confirmed order.
+/// Confirmed order.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Order {
-    /// The order's id.
+    /// ID of the order.
     pub id: OrderId,
-    /// Who ordered.
+    /// ID of the customer who placed the order.
     pub customer_id: CustomerId,
     /// Always CONFIRMED.
     pub status: OrderStatus,
-    /// What it costs, in cents.
+    /// Total of the order, in cents.
     #[schemars(range(min = 0))]
     pub total_cents: i64,
-    /// When it was made.
+    /// Time at which the order was created.
     pub created_at: Timestamp,
-    /// When it was confirmed.
+    /// Time of the confirmation.
     pub confirmed_at: Timestamp,
-    /// What was ordered, by ascending product.
+    /// Line items, sorted by ascending product ID.
     #[schemars(length(max = 100))]
     pub items: Vec<OrderItem>,
 }
 
-/// Where the order stands.
+/// Status of the order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum OrderStatus {
-    /// The customer will get it.
+    /// The order is confirmed.
     Confirmed,
 }
 
-/// One line of the order.
+/// Line item of the order.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct OrderItem {
-    /// Which product.
+    /// ID of the product.
     pub product_id: ProductId,
-    /// How many pieces.
+    /// Quantity, in units.
     #[schemars(range(min = 1))]
     pub qty: i64,
-    /// What one piece cost, in cents.
+    /// Price per unit, in cents.
     #[schemars(range(min = 0))]
     pub unit_price_cents: i64,
-    /// What the line costs, in cents.
+    /// Subtotal of the line item, in cents.
     #[schemars(range(min = 0))]
     pub subtotal_cents: i64,
 }
 
-/// The step at which it failed.
+/// Step of create-and-confirm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
-    /// Reading the request and asking who sent it.
+    /// Reading the request and authenticating the caller.
     Input,
-    /// Asking whether the customer exists.
+    /// Checking that the customer exists.
     Validate,
     /// Creating the order.
     Create,
-    /// Confirming it.
+    /// Confirming the order.
     Confirm,
 }
 
-/// Whether what was done before the failure was undone.
+/// State of the compensation after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Compensated {
-    /// Nothing was done.
+    /// This request left nothing to compensate.
     NotNeeded,
-    /// It was undone.
+    /// The order is canceled.
     Done,
-    /// It could not be undone yet: the order expires by itself, or the same key resolves it.
+    /// The compensation is incomplete. The order expires automatically; retrying with the same idempotency key resolves
+    /// it sooner.
     Pending,
 }
 
-/// Why the order is not confirmed.
+/// Reason why the order was not confirmed.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct FailureReason {
-    /// A stable code.
+    /// Stable error code.
     #[schemars(schema_with = "codes")]
     pub code: String,
-    /// For people; may change.
+    /// Human-readable message. May change; match on `code` instead.
     #[schemars(schema_with = "message_schema")]
     pub message: String,
-    /// The step at which it failed.
+    /// Step that failed.
     pub step: Step,
-    /// How often that step was tried.
+    /// Number of attempts of that step. 0 if no step was started.
     pub attempts: u32,
-    /// The order, where one was made.
+    /// ID of the order, if one was created.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order_id: Option<OrderId>,
-    /// Whether what was done before was undone.
+    /// State of the compensation.
     pub compensated: Compensated,
-    /// Whether sending the same request with the same key again can succeed.
+    /// Whether the same request can succeed when it is retried with the same idempotency key.
     pub safe_to_retry: bool,
-    /// What exactly was wrong.
+    /// Invalid fields, or products that cannot be ordered.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(default, schema_with = "details_schema")]
     pub details: Vec<Detail>,
@@ -175,17 +178,17 @@ fn codes(_: &mut SchemaGenerator) -> Schema {
     code_schema(crate::codes::ALL)
 }
 
-/// The body of every answer that is not 2xx.
+/// Body of all responses with a status other than 2xx.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[schemars(rename = "Failure")]
 pub struct FailureBody {
     /// Always false.
     pub success: bool,
-    /// The piece of work.
+    /// Correlation ID of the request.
     #[serde(rename = "correlationId")]
     #[schemars(length(max = 128))]
     pub correlation_id: String,
-    /// Why.
+    /// Reason of the failure.
     pub error: FailureReason,
     #[serde(skip)]
     #[schemars(skip)]
@@ -193,17 +196,17 @@ pub struct FailureBody {
 }
 
 impl FailureBody {
-    /// The body for a piece of work that failed for this reason, to be sent under this status.
+    /// Creates the body of a failed request, with its HTTP status.
     pub fn new(correlation_id: &str, status: u16, error: FailureReason) -> Self {
         let status = ErrorStatusCode::from_u16(status).unwrap_or(ErrorStatusCode::INTERNAL_SERVER_ERROR);
         Self { success: false, correlation_id: correlation_id.to_owned(), error, status }
     }
 }
 
-/// Only dropshot itself makes these, for a failure before or after our handlers.
+/// Converts errors that dropshot returns before or after the handlers.
 impl From<HttpError> for FailureBody {
     fn from(error: HttpError) -> Self {
-        let ours = if error.status_code.is_client_error() {
+        let code = if error.status_code.is_client_error() {
             common_contract::codes::INVALID_REQUEST
         } else {
             common_contract::codes::INTERNAL
@@ -212,7 +215,7 @@ impl From<HttpError> for FailureBody {
             success: false,
             correlation_id: String::new(),
             error: FailureReason {
-                code: ours.name.to_owned(),
+                code: code.name.to_owned(),
                 message: error.external_message,
                 step: Step::Input,
                 attempts: 0,

@@ -1,64 +1,76 @@
-//! The error codes of this API.
+//! Error codes of the Orders API.
 
 use common_contract::{ErrorCode, ErrorCodes, codes};
 use common_http::ErrorBody;
 
-/// The sku belongs to another product.
-pub const SKU_TAKEN: ErrorCode = ErrorCode::new(409, "sku_taken", "Another product has this sku.");
-/// There is no such product.
+/// The SKU is in use.
+pub const SKU_TAKEN: ErrorCode = ErrorCode::new(409, "sku_taken", "Another product already uses this SKU.");
+/// The product does not exist.
 pub const PRODUCT_NOT_FOUND: ErrorCode =
-    ErrorCode::new(404, "product_not_found", "There is no product with this id; details name it.");
-/// The stock would leave its limits.
-pub const STOCK_OUT_OF_RANGE: ErrorCode =
-    ErrorCode::new(409, "stock_out_of_range", "The adjustment would take the stock below 0 or above 1,000,000,000.");
-/// The stock is not what the caller saw.
-pub const STOCK_CHANGED: ErrorCode =
-    ErrorCode::new(409, "stock_changed", "The stock is not `expected_stock` any more; details give the current one.");
-/// There is no such customer.
+    ErrorCode::new(404, "product_not_found", "A product does not exist. `details` lists the missing products.");
+/// The adjustment would exceed the limits of the stock.
+pub const STOCK_OUT_OF_RANGE: ErrorCode = ErrorCode::new(
+    409,
+    "stock_out_of_range",
+    "The adjustment would reduce the stock below 0 or raise it above 1,000,000,000 units.",
+);
+/// The stock differs from `expected_stock`.
+pub const STOCK_CHANGED: ErrorCode = ErrorCode::new(
+    409,
+    "stock_changed",
+    "The current stock differs from `expected_stock`. `details` contains the current stock.",
+);
+/// The customer does not exist or was deleted.
 pub const CUSTOMER_NOT_FOUND: ErrorCode =
-    ErrorCode::new(404, "customer_not_found", "There is no customer with this id, or it was deleted.");
-/// The customers service did not answer.
+    ErrorCode::new(404, "customer_not_found", "No customer with this ID exists, or it was deleted.");
+/// The Customers API is unreachable.
 pub const CUSTOMER_SERVICE_UNAVAILABLE: ErrorCode = ErrorCode::new(
     503,
     "customer_service_unavailable",
-    "The customer could not be checked; nothing was done, and the request may be sent again.",
+    "The Customers API is unavailable. No changes were made; the request can be retried.",
 );
-/// The customers service did not answer in time.
+/// The Customers API did not respond in time.
 pub const CUSTOMER_SERVICE_TIMEOUT: ErrorCode = ErrorCode::new(
     504,
     "customer_service_unavailable",
-    "The customer could not be checked in time; nothing was done, and the request may be sent again.",
+    "The Customers API did not respond in time. No changes were made; the request can be retried.",
 );
-/// What comes of asking the customers service for the customer.
+/// Errors of checking the customer with the Customers API.
 pub const CUSTOMER_CHECK: &[ErrorCode] = &[CUSTOMER_NOT_FOUND, CUSTOMER_SERVICE_UNAVAILABLE, CUSTOMER_SERVICE_TIMEOUT];
-/// There is not enough on the shelf.
+/// The stock is lower than the ordered quantity.
 pub const INSUFFICIENT_STOCK: ErrorCode = ErrorCode::new(
     409,
     "insufficient_stock",
-    "There is less stock than ordered; details name each product, what was requested and what is available.",
+    "The stock of at least one product is lower than the ordered quantity. `details` lists these products with the \
+     requested and the available quantity.",
 );
-/// The order would cost something else than the caller expects.
-pub const TOTAL_CHANGED: ErrorCode =
-    ErrorCode::new(409, "total_changed", "The total is not `expected_total_cents`; details give the current one.");
-/// The total is too large a number.
+/// The total differs from `expected_total_cents`.
+pub const TOTAL_CHANGED: ErrorCode = ErrorCode::new(
+    409,
+    "total_changed",
+    "The total differs from `expected_total_cents`. `details` contains the current total.",
+);
+/// The total overflows.
 pub const TOTAL_OUT_OF_RANGE: ErrorCode =
-    ErrorCode::new(409, "total_out_of_range", "The total does not fit a 64-bit number of cents.");
-/// There is no such order.
-pub const ORDER_NOT_FOUND: ErrorCode = ErrorCode::new(404, "order_not_found", "There is no such order.");
-/// The order was canceled.
-pub const ORDER_CANCELED: ErrorCode =
-    ErrorCode::new(409, "order_canceled", "The order was canceled, and that is final.");
-/// It is too late to cancel.
+    ErrorCode::new(409, "total_out_of_range", "The total in cents exceeds the range of a 64-bit integer.");
+/// The order does not exist.
+pub const ORDER_NOT_FOUND: ErrorCode = ErrorCode::new(404, "order_not_found", "The order does not exist.");
+/// The order is canceled.
+pub const ORDER_CANCELED: ErrorCode = ErrorCode::new(409, "order_canceled", "The order is canceled, which is final.");
+/// The cancellation window has passed.
 pub const CANCEL_WINDOW_PASSED: ErrorCode = ErrorCode::new(
     409,
     "cancel_window_passed",
-    "The order was confirmed more than 10 minutes ago and cannot be canceled any more.",
+    "The order was confirmed more than 10 minutes ago and can no longer be canceled.",
 );
-/// The caller gave the key up.
-pub const IDEMPOTENCY_KEY_ABANDONED: ErrorCode =
-    ErrorCode::new(409, "idempotency_key_abandoned", "The caller gave this key up; no order is made under it.");
+/// The caller abandoned the create with this key.
+pub const IDEMPOTENCY_KEY_ABANDONED: ErrorCode = ErrorCode::new(
+    409,
+    "idempotency_key_abandoned",
+    "The create with this idempotency key was abandoned. No order can be created with it.",
+);
 
-/// The codes of this API.
+/// Error codes of this API.
 #[derive(Debug)]
 pub enum Codes {}
 
@@ -84,5 +96,5 @@ impl ErrorCodes for Codes {
     ];
 }
 
-/// The error body of this API.
+/// Error body of this API.
 pub type Error = ErrorBody<Codes>;

@@ -1,6 +1,6 @@
-//! The contract of the Orders API: products, their stock, and the orders that take it.
+//! Contract of the Orders API: products, their stock, and orders.
 //!
-//! The trait below is the truth; `specs/orders.json` is made from it.
+//! The trait below is the source of truth; `specs/orders.json` is generated from it.
 
 mod codes;
 mod orders;
@@ -25,11 +25,12 @@ pub use products::{
     NewProduct, NewStockAdjustment, Product, ProductListQuery, ProductPatch, StockMovement, StockMovementListQuery,
 };
 
-/// What the document says beyond the trait.
+/// Metadata for the document that the trait cannot express.
 pub const CONTRACT: Contract = Contract {
     name: "orders",
     title: "Orders API",
-    description: "Keeps products and their stock. An order takes its stock when it is created and is confirmed exactly once.",
+    description: "Manages products, their stock, and orders. An order allocates its stock when it is created, and is \
+                  confirmed exactly once.",
     version: "1.2.0",
     local_url: "http://127.0.0.1:3002",
     operations: &[
@@ -102,29 +103,29 @@ pub const CONTRACT: Contract = Contract {
         tags = {
             "products" = { description = "Products and their stock." },
             "orders" = { description = "Orders, from creation to confirmation or cancellation." },
-            "internal" = { description = "For other services." },
-            "system" = { description = "For whoever runs the service." },
+            "internal" = { description = "Operations for other services." },
+            "system" = { description = "Health checks." },
         },
     },
 }]
 pub trait OrdersApi {
-    /// What the implementation keeps between requests.
+    /// State that the implementation shares between requests.
     type Context;
 
     /// Create a product
     ///
-    /// The sku must not belong to another product; letter case counts. The first stock is the ledger's first entry.
+    /// The SKU must be unique and is case-sensitive. The initial stock, unless it is 0, is recorded as the product's
+    /// first stock movement.
     #[endpoint { method = POST, path = "/products", tags = ["products"] }]
     async fn product_create(
         rqctx: RequestContext<Self::Context>,
         body: JsonBody<NewProduct>,
     ) -> Result<CreatedWith<Product, CreatedHeaders>, Error>;
 
-    /// Change a product
+    /// Update a product
     ///
-    /// Only what is given changes. An absolute stock overwrites what others did in between, unless If-Match or
-    /// `expected_stock` says what the caller saw; a stock adjustment is the safe way. Orders keep the price of the
-    /// moment they were made.
+    /// Changes only the given fields. Setting `stock` overwrites concurrent changes unless `If-Match` or
+    /// `expected_stock` is given; prefer a stock adjustment. Existing orders keep the price at which they were created.
     #[endpoint { method = PATCH, path = "/products/{id}", tags = ["products"] }]
     async fn product_update(
         rqctx: RequestContext<Self::Context>,
@@ -133,9 +134,9 @@ pub trait OrdersApi {
         body: JsonBody<ProductPatch>,
     ) -> Result<OkWith<Product, EntityHeaders>, Error>;
 
-    /// Fetch a product
+    /// Retrieve a product
     ///
-    /// With the stock of this moment.
+    /// Returns the product with its current stock.
     #[endpoint { method = GET, path = "/products/{id}", tags = ["products"] }]
     async fn product_view(
         rqctx: RequestContext<Self::Context>,
@@ -144,7 +145,7 @@ pub trait OrdersApi {
 
     /// List products
     ///
-    /// Newest first. The search finds products in whose sku and name every word of it begins a word.
+    /// Returns products, newest first. With `search`, returns only products that match all words of the search.
     #[endpoint { method = GET, path = "/products", tags = ["products"] }]
     async fn product_list(
         rqctx: RequestContext<Self::Context>,
@@ -153,7 +154,7 @@ pub trait OrdersApi {
 
     /// Adjust a product's stock
     ///
-    /// Adds to the stock or takes from it, whatever it is at that moment, and writes the reason into the ledger.
+    /// Adds a positive or negative quantity to the current stock, and records the reason as a stock movement.
     #[endpoint { method = POST, path = "/products/{id}/stock-adjustments", tags = ["products"] }]
     async fn stock_adjustment_create(
         rqctx: RequestContext<Self::Context>,
@@ -161,10 +162,10 @@ pub trait OrdersApi {
         body: JsonBody<NewStockAdjustment>,
     ) -> Result<CreatedAnswer<StockMovement>, Error>;
 
-    /// List a product's ledger
+    /// List a product's stock movements
     ///
-    /// Every change of the stock, newest first: adjustments, and what orders took and gave back. The stock is their
-    /// sum.
+    /// Returns all changes of the stock, newest first: adjustments, allocations by orders, and returns by
+    /// cancellations. The current stock is the sum of all movements.
     #[endpoint { method = GET, path = "/products/{id}/stock-adjustments", tags = ["products"] }]
     async fn stock_adjustment_list(
         rqctx: RequestContext<Self::Context>,
@@ -174,8 +175,9 @@ pub trait OrdersApi {
 
     /// Create an order
     ///
-    /// Checks the customer, takes the stock and computes the totals, all or nothing. Lines of one product are merged.
-    /// A service has to send an idempotency key; its order holds the stock for 15 minutes unless confirmed.
+    /// Checks the customer, allocates the stock and computes the totals, atomically. Items with the same product are
+    /// merged. Services must send an idempotency key. An order created by a service reserves its stock for 15 minutes
+    /// by default, and is canceled automatically if it is not confirmed by then.
     #[endpoint { method = POST, path = "/orders", tags = ["orders"] }]
     async fn order_create(
         rqctx: RequestContext<Self::Context>,
@@ -183,9 +185,9 @@ pub trait OrdersApi {
         body: JsonBody<NewOrder>,
     ) -> Result<CreatedWith<Order, KeyedCreatedHeaders>, Error>;
 
-    /// Fetch an order
+    /// Retrieve an order
     ///
-    /// With its items.
+    /// Returns the order with its items.
     #[endpoint { method = GET, path = "/orders/{id}", tags = ["orders"] }]
     async fn order_view(
         rqctx: RequestContext<Self::Context>,
@@ -194,7 +196,7 @@ pub trait OrdersApi {
 
     /// List orders
     ///
-    /// Newest first, without their items.
+    /// Returns orders, newest first, without their items.
     #[endpoint { method = GET, path = "/orders", tags = ["orders"] }]
     async fn order_list(
         rqctx: RequestContext<Self::Context>,
@@ -203,8 +205,8 @@ pub trait OrdersApi {
 
     /// Confirm an order
     ///
-    /// Needs an idempotency key. An order that is confirmed already stays as it is and is answered with 200. A body is
-    /// ignored.
+    /// Requires an idempotency key. Confirming an order that is already confirmed changes nothing and returns 200. A
+    /// request body is ignored.
     #[endpoint { method = POST, path = "/orders/{id}/confirm", tags = ["orders"] }]
     async fn order_confirm(
         rqctx: RequestContext<Self::Context>,
@@ -214,8 +216,8 @@ pub trait OrdersApi {
 
     /// Cancel an order
     ///
-    /// Gives the stock back. A confirmed order can be canceled for 10 minutes after its confirmation. An order that is
-    /// canceled already stays as it is and is answered with 200. A body is ignored.
+    /// Returns the allocated stock. A confirmed order can be canceled within 10 minutes of its confirmation. Canceling
+    /// an order that is already canceled changes nothing and returns 200. A request body is ignored.
     #[endpoint { method = POST, path = "/orders/{id}/cancel", tags = ["orders"] }]
     async fn order_cancel(
         rqctx: RequestContext<Self::Context>,
@@ -225,42 +227,43 @@ pub trait OrdersApi {
 
     /// List an order's events
     ///
-    /// Who changed the order, when, and into what; newest first. There are three at most.
+    /// Returns the status changes of the order, newest first. An order has at most three events: created, confirmed,
+    /// canceled.
     #[endpoint { method = GET, path = "/orders/{id}/events", tags = ["orders"] }]
     async fn order_event_list(
         rqctx: RequestContext<Self::Context>,
         id: PathId<OrderId>,
     ) -> Result<OkAnswer<Page<OrderEvent>>, Error>;
 
-    /// Give up a create
+    /// Abandon a create
     ///
-    /// For a service that does not know whether its create arrived. Cancels the order made under the key where it is
-    /// still CREATED; where there is none, a create that arrives later under this key is refused. Where the key belongs
-    /// to a request with other content, nothing changes, and the create will never be carried out.
+    /// For a service that does not know the outcome of its create. Cancels the order created with the key if it is
+    /// still CREATED. If no order exists, a later create with this key is rejected. If the key belongs to a request
+    /// with different content, nothing changes and 422 is returned; the abandoned create can then never succeed.
     #[endpoint { method = POST, path = "/internal/orders/abandon", tags = ["internal"] }]
     async fn internal_order_abandon(
         rqctx: RequestContext<Self::Context>,
         body: JsonBody<AbandonRequest>,
     ) -> Result<OkAnswer<Abandoned>, Error>;
 
-    /// Find the order made under a key
+    /// Look up an order by its idempotency key
     ///
-    /// The caller's own keys only.
+    /// Finds only orders that the calling service created.
     #[endpoint { method = GET, path = "/internal/orders/lookup", tags = ["internal"] }]
     async fn internal_order_lookup(
         rqctx: RequestContext<Self::Context>,
         query: QueryParams<OrderLookupQuery>,
     ) -> Result<OkWith<Order, EntityHeaders>, Error>;
 
-    /// Check that the process answers
+    /// Check liveness
     ///
-    /// Looks at nothing else.
+    /// Returns 200 while the process accepts requests. Does not check dependencies.
     #[endpoint { method = GET, path = "/health", tags = ["system"] }]
     async fn health_view(rqctx: RequestContext<Self::Context>) -> Result<OkAnswer<Health>, Error>;
 
-    /// Check that the service can work
+    /// Check readiness
     ///
-    /// The database has to answer within 500 ms.
+    /// Returns 200 if the database responds within 500 ms and the service is not shutting down, 503 otherwise.
     #[endpoint { method = GET, path = "/ready", tags = ["system"] }]
     async fn readiness_view(rqctx: RequestContext<Self::Context>) -> Result<OkAnswer<Readiness>, Error>;
 }

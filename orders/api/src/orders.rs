@@ -1,209 +1,211 @@
-//! Orders, on the wire.
+//! Request and response bodies, and query parameters, of operations on orders.
 
 use common_contract::{Cursor, CustomerId, IdempotencyKey, List, OrderId, PageLimit, ProductId, Qty, Text, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Where an order stands. CANCELED is final.
+/// Status of an order. CANCELED is final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum OrderStatus {
-    /// The stock is taken.
+    /// The stock is allocated; the order awaits confirmation.
     Created,
-    /// The customer will get it.
+    /// The order is confirmed.
     Confirmed,
-    /// The stock was given back.
+    /// The order is canceled and its stock returned.
     Canceled,
 }
 
-/// An order to be made.
+/// Order to be created.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewOrder {
-    /// Who orders.
+    /// ID of the customer who places the order.
     pub customer_id: CustomerId,
-    /// What is ordered. Lines of one product are merged.
+    /// Line items. Items with the same product are merged.
     pub items: List<NewOrderItem, 1, 100>,
-    /// What the caller expects the order to cost, in cents; another total refuses it.
+    /// Expected total, in cents. If the actual total differs, the order is not created.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected_total_cents: Option<i64>,
-    /// The caller's own name for the order; it can be searched for, and need not be unique.
+    /// Reference in the caller's system, such as a purchase order number. Need not be unique; lists can be filtered by
+    /// it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external_reference: Option<Text<100>>,
 }
 
-/// One line of an order to be made.
+/// Line item of an order to be created.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewOrderItem {
-    /// Which product.
+    /// ID of the product.
     pub product_id: ProductId,
-    /// How many pieces.
+    /// Quantity, in units.
     pub qty: Qty,
 }
 
-/// An order with its items.
+/// Order with its line items.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Order {
-    /// Given by the service.
+    /// ID of the order.
     pub id: OrderId,
-    /// Who ordered.
+    /// ID of the customer who placed the order.
     pub customer_id: CustomerId,
-    /// Where the order stands.
+    /// Current status of the order.
     pub status: OrderStatus,
-    /// Fixed by its creation.
+    /// Terms of the order, fixed at creation.
     #[serde(flatten)]
     pub terms: OrderTerms,
-    /// When it was confirmed; kept when it is canceled afterwards.
+    /// Time of the confirmation. Retained if the order is canceled later.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confirmed_at: Option<Timestamp>,
-    /// When it was canceled.
+    /// Time of the cancellation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub canceled_at: Option<Timestamp>,
-    /// Counts the changes, from 1; the ETag is made from it.
+    /// Version number. Starts at 1 and increases with each change; the `ETag` is derived from it.
     #[schemars(range(min = 1))]
     pub version: i64,
-    /// What was ordered, by ascending product.
+    /// Line items, sorted by ascending product ID.
     #[schemars(length(max = 100))]
     pub items: Vec<OrderItem>,
 }
 
-/// Terms of an order: fixed when it is created, and shown wherever it is.
+/// Terms of an order, fixed at creation.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct OrderTerms {
-    /// What it costs, in cents.
+    /// Total of the order, in cents.
     #[schemars(range(min = 0))]
     pub total_cents: i64,
-    /// The caller's own name for the order.
+    /// Reference in the caller's system.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 100))]
     pub external_reference: Option<String>,
-    /// When it was made.
+    /// Time at which the order was created.
     pub created_at: Timestamp,
 }
 
-/// One line of an order, at the price and under the name of the moment it was made.
+/// Line item of an order, with the product's name and price at the time of creation.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct OrderItem {
-    /// Which product.
+    /// ID of the product.
     pub product_id: ProductId,
-    /// Its stock keeping unit.
+    /// Stock keeping unit of the product.
     #[schemars(length(max = 64))]
     pub sku: String,
-    /// What it was called.
+    /// Name of the product when the order was created.
     #[schemars(length(max = 200))]
     pub name: String,
-    /// How many pieces.
+    /// Quantity, in units.
     #[schemars(range(min = 1))]
     pub qty: i64,
-    /// What one piece cost, in cents.
+    /// Price per unit when the order was created, in cents.
     #[schemars(range(min = 0))]
     pub unit_price_cents: i64,
-    /// What the line costs, in cents.
+    /// Subtotal of the line item, in cents.
     #[schemars(range(min = 0))]
     pub subtotal_cents: i64,
 }
 
-/// An order as lists show it.
+/// Order without its line items.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct OrderSummary {
-    /// The order's id.
+    /// ID of the order.
     pub id: OrderId,
-    /// Who ordered.
+    /// ID of the customer who placed the order.
     pub customer_id: CustomerId,
-    /// Where the order stands.
+    /// Current status of the order.
     pub status: OrderStatus,
-    /// Fixed by its creation.
+    /// Terms of the order, fixed at creation.
     #[serde(flatten)]
     pub terms: OrderTerms,
-    /// When it was confirmed.
+    /// Time of the confirmation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confirmed_at: Option<Timestamp>,
-    /// When it was canceled.
+    /// Time of the cancellation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub canceled_at: Option<Timestamp>,
-    /// Counts the changes, from 1.
+    /// Version number. Starts at 1 and increases with each change.
     #[schemars(range(min = 1))]
     pub version: i64,
 }
 
-/// Which orders, and where in the list.
+/// Filters and pagination of the list of orders.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OrderListQuery {
-    /// Only orders that stand here.
+    /// Filter by status.
     pub status: Option<OrderStatus>,
-    /// Only orders made at this moment or later.
+    /// Filter by creation time: at or after this time.
     pub from: Option<Timestamp>,
-    /// Only orders made before this moment.
+    /// Filter by creation time: before this time.
     pub to: Option<Timestamp>,
-    /// Only orders of this customer.
+    /// Filter by customer.
     pub customer_id: Option<CustomerId>,
-    /// Only orders with exactly this reference.
+    /// Filter by external reference (exact match).
     pub external_reference: Option<Text<100>>,
-    /// The `next_cursor` of the page before, under the same filters.
+    /// Value of `next_cursor` from the previous page, valid with the same filters only.
     pub cursor: Option<Cursor>,
-    /// How many orders at most; 20 where absent.
+    /// Maximum number of orders per page: 1 to 100. Defaults to 20.
     pub limit: Option<PageLimit>,
 }
 
-/// One change of an order.
+/// Status change of an order.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct OrderEvent {
-    /// Given by the service, ascending.
+    /// ID of the event. IDs are ascending.
     #[schemars(range(min = 1))]
     pub id: i64,
-    /// Where the order stood before; absent for its creation.
+    /// Status before the change. Absent for the creation of the order.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from_status: Option<OrderStatus>,
-    /// Where it stands since.
+    /// Status after the change.
     pub to_status: OrderStatus,
-    /// Who did it.
+    /// Caller that made the change: `operator:NAME`, `service`, `service:NAME`, or `system:expiry` for an expired
+    /// reservation.
     #[schemars(length(max = 100))]
     pub principal: String,
-    /// The piece of work it was part of.
+    /// Correlation ID of the request that made the change.
     #[schemars(length(max = 128))]
     pub correlation_id: String,
-    /// When.
+    /// Time of the change.
     pub created_at: Timestamp,
 }
 
-/// The create to be given up.
+/// Create to be abandoned.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AbandonRequest {
-    /// The idempotency key under which this caller sent the create.
+    /// Idempotency key of the create.
     pub create_key: IdempotencyKey,
-    /// What that create asked for. Another order under the key is left alone.
+    /// Request body of the create. An order with different content under the same key is left unchanged.
     pub order: NewOrder,
 }
 
-/// How a create that was given up ended.
+/// Result of abandoning a create.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Abandoned {
-    /// What became of it.
+    /// Outcome of the create.
     pub outcome: AbandonOutcome,
-    /// The order, where there is one.
+    /// Order that was created, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order: Option<Order>,
 }
 
-/// What became of a create that was given up.
+/// Outcome of an abandoned create.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AbandonOutcome {
-    /// No order was made under the key, and none will be.
+    /// No order was created with the key, and none can be.
     NeverCreated,
-    /// The order was made, and is canceled: now, or earlier.
+    /// The order was created and is canceled, now or earlier.
     Canceled,
-    /// The order was confirmed before and stays so.
+    /// The order was already confirmed and remains confirmed.
     Confirmed,
 }
 
-/// The key to look an order up by.
+/// Idempotency key to look up.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OrderLookupQuery {
-    /// The idempotency key under which this caller made the order.
+    /// Idempotency key with which the calling service created the order.
     pub create_key: IdempotencyKey,
 }

@@ -1,121 +1,124 @@
-//! Products and their ledger, on the wire.
+//! Request and response bodies, and query parameters, of operations on products and stock movements.
 
 use common_contract::{Cursor, OrderId, PageLimit, PriceCents, ProductId, Sku, Stock, StockDelta, Text, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A product, as an operator makes it.
+/// Product to be created.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewProduct {
-    /// The stock keeping unit. No two products share one.
+    /// Stock keeping unit. Unique and case-sensitive.
     pub sku: Sku,
-    /// What it is called.
+    /// Name of the product.
     pub name: Text<200>,
-    /// What one piece costs, in cents.
+    /// Price per unit, in cents.
     pub price_cents: PriceCents,
-    /// How many pieces there are.
+    /// Initial stock, in units.
     pub stock: Stock,
 }
 
-/// Changes of a product. What is left out stays as it is.
+/// Changes of a product. Omitted fields remain unchanged.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProductPatch {
-    /// A new name.
+    /// New name.
     pub name: Option<Text<200>>,
-    /// A new price in cents, for orders made from now on.
+    /// New price per unit, in cents. Applies to orders that are created from now on.
     pub price_cents: Option<PriceCents>,
-    /// A new stock, whatever it was before; the difference enters the ledger.
+    /// New stock, in units, regardless of its current value. The difference is recorded as a stock movement.
     pub stock: Option<Stock>,
-    /// The stock that the caller saw. Another current stock refuses the change.
+    /// Expected current stock, in units. If the current stock differs, the product is not changed.
     pub expected_stock: Option<Stock>,
 }
 
-/// A product.
+/// Product.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Product {
-    /// Given by the service.
+    /// ID of the product.
     pub id: ProductId,
-    /// The stock keeping unit.
+    /// Stock keeping unit.
     #[schemars(length(max = 64))]
     pub sku: String,
-    /// What it is called.
+    /// Name of the product.
     #[schemars(length(max = 200))]
     pub name: String,
-    /// What one piece costs, in cents.
+    /// Price per unit, in cents.
     #[schemars(range(min = 0))]
     pub price_cents: i64,
-    /// How many pieces there are.
+    /// Current stock, in units.
     #[schemars(range(min = 0))]
     pub stock: i64,
-    /// When the product was made.
+    /// Time at which the product was created.
     pub created_at: Timestamp,
-    /// When the product or its stock was last changed.
+    /// Time of the last change to the product or its stock.
     pub updated_at: Timestamp,
-    /// Counts the changes, from 1, those of the stock included; the ETag is made from it.
+    /// Version number. Starts at 1 and increases with each change, including changes of the stock; the `ETag` is
+    /// derived from it.
     #[schemars(range(min = 1))]
     pub version: i64,
 }
 
-/// Which products, and where in the list.
+/// Search and pagination of the list of products.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProductListQuery {
-    /// Words; each has to begin a word of the sku or of the name. The first eight count, and the first
-    /// 24 characters of each.
+    /// Words to search for, ignoring case and accents. Each must be a prefix of a word in the SKU or the name. Only the
+    /// first eight words, and the first 24 characters of each, are used.
     pub search: Option<Text<200>>,
-    /// The `next_cursor` of the page before, under the same search.
+    /// Value of `next_cursor` from the previous page, valid with the same `search` only.
     pub cursor: Option<Cursor>,
-    /// How many products at most; 20 where absent.
+    /// Maximum number of products per page: 1 to 100. Defaults to 20.
     pub limit: Option<PageLimit>,
 }
 
-/// A change of the stock that is no order's.
+/// Stock adjustment to be created.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewStockAdjustment {
-    /// Pieces added, or taken where negative. Not 0.
+    /// Units to add, or to remove if negative. Must not be 0.
     pub delta: StockDelta,
-    /// Why: `delivery`, `count`, `damage` … The words `initial`, `set`, `order` and `cancel` are the service's own.
+    /// Reason for the adjustment, such as `delivery`, `count` or `damage`. `initial`, `set`, `order` and `cancel` are
+    /// reserved.
     pub reason: Text<40>,
-    /// A paper or a ticket that tells more.
+    /// Reference to a document or ticket.
     pub reference: Option<Text<100>>,
 }
 
-/// One entry of a product's ledger.
+/// Stock movement: an entry of a product's stock ledger.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct StockMovement {
-    /// Given by the service, ascending.
+    /// ID of the stock movement. IDs are ascending.
     #[schemars(range(min = 1))]
     pub id: i64,
-    /// The product whose stock changed.
+    /// ID of the product whose stock changed.
     pub product_id: ProductId,
-    /// Pieces added, or taken where negative.
+    /// Units added, or removed if negative.
     pub delta: i64,
-    /// `initial`, `set`, `order`, `cancel`, or what the operator gave.
+    /// Reason for the movement: `initial`, `set`, `order`, `cancel`, or the reason of a stock adjustment.
     #[schemars(length(max = 40))]
     pub reason: String,
-    /// A paper or a ticket that tells more.
+    /// Reference to a document or ticket.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 100))]
     pub reference: Option<String>,
-    /// The order that took the pieces or gave them back.
+    /// ID of the order that allocated or returned the units.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order_id: Option<OrderId>,
-    /// Who did it.
+    /// Caller that made the change: `operator:NAME`, `service`, `service:NAME`, or `system:expiry` for an expired
+    /// reservation.
     #[schemars(length(max = 100))]
     pub principal: String,
-    /// When.
+    /// Time of the movement.
     pub created_at: Timestamp,
 }
 
-/// Where in the ledger.
+/// Pagination of the list of stock movements.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StockMovementListQuery {
-    /// The `next_cursor` of the page before.
+    /// Value of `next_cursor` from the previous page.
     pub cursor: Option<Cursor>,
-    /// How many entries at most; 20 where absent.
+    /// Maximum number of stock movements per page: 1 to 100. Defaults to 20.
     pub limit: Option<PageLimit>,
 }

@@ -1,13 +1,12 @@
-//! `cargo xtask openapi`: writes the documents in `specs/` from the API traits, checks that they are up to date, or says
-//! which of their changes break clients.
+//! `cargo xtask openapi`: generates the documents in `specs/` from the API traits, checks that they are up to date, and
+//! reports breaking changes.
 //!
-//! This program needs the API crates and nothing behind them, so a document can be written while the servers, which
-//! are to be changed next, do not compile.
+//! The program depends on the API crates only, so a document can be generated while the servers do not compile yet.
 
 mod complete;
 mod diff;
 mod rules;
-mod tour;
+mod walkthrough;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -24,8 +23,8 @@ use similar::TextDiff;
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask openapi", version, disable_help_subcommand = true)]
 #[command(after_help = "Exit codes:
-  0  the documents are as they should be
-  1  a document is out of date, breaks a rule, or breaks clients
+  0  the documents are up to date, follow the rules and are compatible
+  1  a document is out of date, violates a rule, or breaks clients
   2  wrong usage
   3  could not run")]
 struct Arguments {
@@ -37,18 +36,17 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Write specs/*.json from the API traits
+    /// Generate specs/*.json from the API traits
     Generate,
-    /// Check that specs/*.json are what the API traits say and keep the rules of all documents
+    /// Check that specs/*.json are up to date and follow the style rules
     Check,
-    /// Report changes of specs/*.json that break clients of an earlier revision
+    /// Report breaking changes of specs/*.json since an earlier revision
     ///
-    /// Without a revision, a branch is compared with the commit where it left main. Main itself is compared with the last
-    /// release, the highest tag like v1.2.3 before HEAD: clients have its documents, and what came after it may still be
-    /// fixed. Before the first release that is the parent of HEAD, so a push of several commits needs the commit that
-    /// main had before.
+    /// By default, a branch is compared with its merge base with main, and main with the last release: the highest tag
+    /// like v1.2.3 before HEAD. Unreleased changes may still be reverted. Before the first release, main is compared
+    /// with the parent of HEAD; after a push of several commits, pass the commit that main had before.
     Diff {
-        /// The revision to compare with
+        /// Revision to compare with
         revision: Option<String>,
     },
 }
@@ -66,25 +64,24 @@ fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Runs a command. Gives what is wrong with the documents, if anything.
+/// Runs a command. Returns the problem with the documents, if any.
 fn run(command: &Command) -> Result<Option<String>> {
     match command {
         Command::Generate => generate(&documents()?).map(|()| None),
         Command::Check => check(&documents()?),
         Command::Diff { revision } => {
             let broken = diff::run(&root(), revision.as_deref())?.join(", ");
-            let violation =
-                || format!("{broken} would break clients: take the change back, or raise the major version");
+            let violation = || format!("breaking changes in {broken}: revert them, or raise the major version");
             Ok((!broken.is_empty()).then(violation))
         }
     }
 }
 
-/// Prints lines: red what is gone or breaks clients, green what is new.
+/// Prints lines: removals and breaking changes in red, additions in green.
 fn print(text: &str) {
     for line in text.lines() {
         let color = match line.trim_start() {
-            gone if line.starts_with('-') || gone.starts_with("breaks") => Some(AnsiColor::Red),
+            trimmed if line.starts_with('-') || trimmed.starts_with("breaks") => Some(AnsiColor::Red),
             _ if line.starts_with('+') => Some(AnsiColor::Green),
             _ => None,
         };
@@ -93,7 +90,7 @@ fn print(text: &str) {
     }
 }
 
-/// A document, and where it belongs.
+/// Generated document and its path.
 struct Document {
     path: PathBuf,
     text: String,
@@ -101,11 +98,11 @@ struct Document {
 
 fn documents() -> Result<Vec<Document>> {
     let mut documents = services()?;
-    documents.extend(tour::documents(&documents)?);
+    documents.extend(walkthrough::documents(&documents)?);
     Ok(documents)
 }
 
-/// The documents of the services.
+/// Generates the documents of the services.
 fn services() -> Result<Vec<Document>> {
     Ok(vec![
         render(&customers_api::CONTRACT, &customers_api::customers_api_mod::stub_api_description()?)?,
@@ -115,7 +112,7 @@ fn services() -> Result<Vec<Document>> {
 }
 
 fn render(contract: &Contract, api: &ApiDescription<StubContext>) -> Result<Document> {
-    let version = semver::Version::parse(contract.version).context("the contract's version")?;
+    let version = semver::Version::parse(contract.version).context("invalid version in CONTRACT")?;
     let mut definition = api.openapi(contract.title, version);
     definition
         .description(contract.description)
@@ -133,7 +130,9 @@ fn generate(documents: &[Document]) -> Result<()> {
         let is_changed = current(document)? != document.text;
         if is_changed {
             let folder = std::fs::create_dir_all(file.with_file_name(""));
-            folder.and_then(|()| std::fs::write(&file, &document.text)).with_context(|| format!("writing {name}"))?;
+            folder
+                .and_then(|()| std::fs::write(&file, &document.text))
+                .with_context(|| format!("cannot write {name}"))?;
         }
         println!("{name}: {}", if is_changed { "written" } else { "up to date" });
     }
@@ -151,18 +150,18 @@ fn check(documents: &[Document]) -> Result<Option<String>> {
         }
         stale += 1;
         let diff = TextDiff::from_lines(&current, &document.text);
-        let diff = diff.unified_diff().header(&format!("{name} as checked in"), "what the trait says").to_string();
+        let diff = diff.unified_diff().header(&format!("{name} as checked in"), "generated from the trait").to_string();
         print(&diff);
     }
     for document in &services()? {
-        for finding in rules::broken(&Readable::parse(&document.text)?) {
+        for finding in rules::violations(&Readable::parse(&document.text)?) {
             println!("{}: {finding}", document.path.display());
             broken += 1;
         }
     }
     Ok(match (stale, broken) {
         (0, 0) => None,
-        (0, _) => Some(format!("{broken} rules are broken")),
+        (0, _) => Some(format!("{broken} rule violations")),
         _ => Some(format!(
             "{stale} of {} documents are out of date: run `cargo xtask openapi generate`",
             documents.len()
@@ -170,16 +169,17 @@ fn check(documents: &[Document]) -> Result<Option<String>> {
     })
 }
 
-/// What is checked in; empty where nothing is.
+/// Returns the document in the working copy, or an empty text if it does not exist.
 fn current(document: &Document) -> Result<String> {
     match std::fs::read_to_string(root().join(&document.path)) {
         Ok(text) => Ok(text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
-        Err(error) => Err(error).with_context(|| format!("reading {}", document.path.display())),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", document.path.display())),
     }
 }
 
-/// The working copy in which this program runs; it may have been built in another one.
+/// Returns the root of the working copy. The program may have been built in another one, so the variable that cargo
+/// sets at run time takes precedence.
 fn root() -> PathBuf {
     let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
     Path::new(&package).join("../..")

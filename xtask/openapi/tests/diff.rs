@@ -1,4 +1,4 @@
-//! `openapi diff` as a program, in repositories made for the test. Which change breaks whom is tested beside the rules.
+//! Tests `openapi diff` as a program, in temporary repositories. The comparison rules have tests of their own.
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -8,10 +8,10 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// A repository with a document in `specs/`, as this one has them.
+/// Temporary repository with documents in `specs/`.
 struct Repository(TempDir);
 
-/// What the program did.
+/// Exit code and output of the program.
 struct Outcome {
     code: Option<i32>,
     output: String,
@@ -24,8 +24,8 @@ impl Repository {
         repository
     }
 
-    /// On the branch `work`, whose only commit takes an operation away; and the commit where it left main.
-    fn with_a_break_on_a_branch() -> (Self, String) {
+    /// Returns a repository on the branch `work`, whose only commit removes an operation, and its merge base with main.
+    fn with_a_breaking_branch() -> (Self, String) {
         let repository = Self::new();
         repository.write("shelves.json", &document("1.0.0", &["shelf", "rack"]));
         let base = repository.commit();
@@ -36,26 +36,26 @@ impl Repository {
     }
 
     fn without_git() -> Self {
-        let repository = Self(TempDir::new().expect("a folder"));
+        let repository = Self(TempDir::new().expect("create a folder"));
         for folder in ["specs", "xtask/openapi"] {
-            std::fs::create_dir_all(repository.0.path().join(folder)).expect("a folder");
+            std::fs::create_dir_all(repository.0.path().join(folder)).expect("create a folder");
         }
         repository
     }
 
-    /// A clone of the last commit of a branch, as a CI system makes it.
+    /// Clones only the last commit of a branch, as CI systems do.
     fn shallow_clone(&self, branch: &str) -> Self {
-        let clone = Self(TempDir::new().expect("a folder"));
+        let clone = Self(TempDir::new().expect("create a folder"));
         let source = format!("file://{}", self.0.path().display());
         clone.git(&["clone", "--quiet", "--depth", "1", "--branch", branch, &source, "."]);
-        std::fs::create_dir_all(clone.0.path().join("xtask/openapi")).expect("a folder");
+        std::fs::create_dir_all(clone.0.path().join("xtask/openapi")).expect("create a folder");
         clone
     }
 
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command.current_dir(self.0.path());
-        // Whatever git the test runs in, this is another one.
+        // Ignore the repository and the configuration that the test runs in.
         for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
             command.env_remove(variable);
         }
@@ -64,8 +64,8 @@ impl Repository {
     }
 
     fn git(&self, arguments: &[&str]) -> String {
-        let who = ["-c", "user.name=Test", "-c", "user.email=test@example.com"];
-        let output = self.command("git").args(who).args(arguments).output().expect("git runs");
+        let identity = ["-c", "user.name=Test", "-c", "user.email=test@example.com"];
+        let output = self.command("git").args(identity).args(arguments).output().expect("git runs");
         assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).expect("text").trim().to_owned()
     }
@@ -78,7 +78,7 @@ impl Repository {
         std::fs::write(self.file(name), format!("{document:#}\n")).expect("a written document");
     }
 
-    /// Commits all there is, and gives the commit.
+    /// Commits all files, and returns the commit.
     fn commit(&self) -> String {
         self.git(&["add", "--all"]);
         self.git(&["commit", "--quiet", "--allow-empty", "--message", "Change"]);
@@ -89,29 +89,29 @@ impl Repository {
         let mut command = self.command(env!("CARGO_BIN_EXE_xtask-openapi"));
         command.env("CARGO_MANIFEST_DIR", self.0.path().join("xtask/openapi")).arg("diff").args(arguments);
         let output = command.output().expect("the program runs");
-        let said = [output.stdout, output.stderr].concat();
-        Outcome { code: output.status.code(), output: String::from_utf8(said).expect("text") }
+        let text = [output.stdout, output.stderr].concat();
+        Outcome { code: output.status.code(), output: String::from_utf8(text).expect("text") }
     }
 }
 
 impl Outcome {
     #[track_caller]
-    fn is_fine_and_says(&self, text: &str) {
-        self.ends_with_and_says(0, text);
+    fn succeeds_with(&self, text: &str) {
+        self.exits_with(0, text);
     }
 
     #[track_caller]
-    fn breaks_and_says(&self, text: &str) {
-        self.ends_with_and_says(1, text);
+    fn breaks_with(&self, text: &str) {
+        self.exits_with(1, text);
     }
 
     #[track_caller]
-    fn fails_and_says(&self, text: &str) {
-        self.ends_with_and_says(3, text);
+    fn fails_with(&self, text: &str) {
+        self.exits_with(3, text);
     }
 
     #[track_caller]
-    fn ends_with_and_says(&self, code: i32, text: &str) {
+    fn exits_with(&self, code: i32, text: &str) {
         assert!(
             self.code == Some(code) && self.output.contains(text),
             "{:?}, no {text:?} in: {}",
@@ -121,13 +121,14 @@ impl Outcome {
     }
 
     #[track_caller]
-    fn says_nothing_of(&self, text: &str) {
+    fn omits(&self, text: &str) {
         assert!(!self.output.contains(text), "{text:?} in: {}", self.output);
     }
 }
 
 fn document(version: &str, operations: &[&str]) -> Value {
-    let answer = json!({"200": {"description": "as it is", "content": {"text/plain": {"schema": {"type": "string"}}}}});
+    let answer =
+        json!({"200": {"description": "the shelf", "content": {"text/plain": {"schema": {"type": "string"}}}}});
     let paths = operations.iter().map(|name| {
         let operation = json!({"get": {"operationId": format!("{name}_view"), "responses": answer}});
         (format!("/{name}"), operation)
@@ -137,109 +138,109 @@ fn document(version: &str, operations: &[&str]) -> Value {
 }
 
 #[test]
-fn a_break_fails_and_is_told_with_its_operation() {
+fn a_breaking_change_fails_and_is_reported_with_its_operation() {
     let repository = Repository::new();
     repository.write("shelves.json", &document("1.0.0", &["shelf", "rack"]));
     let base = repository.commit();
     repository.write("shelves.json", &document("1.0.1", &["shelf", "box"]));
     let outcome = repository.diff(&[&base]);
-    outcome.breaks_and_says("specs/shelves.json 1.0.1, was 1.0.0: 1 break, and 1 compatible difference\n");
-    outcome.breaks_and_says("  GET /rack (rack_view)\n    breaks: operation: it is gone\n");
-    outcome.breaks_and_says("  GET /box (box_view)\n    ok: operation: it is new\n");
-    outcome.breaks_and_says("openapi: specs/shelves.json would break clients");
+    outcome.breaks_with("specs/shelves.json 1.0.1, was 1.0.0: 1 breaking change, and 1 compatible change\n");
+    outcome.breaks_with("  GET /rack (rack_view)\n    breaks: operation: removed\n");
+    outcome.breaks_with("  GET /box (box_view)\n    ok: operation: added\n");
+    outcome.breaks_with("openapi: breaking changes in specs/shelves.json: revert them");
 }
 
 #[test]
-fn a_raised_major_version_allows_breaks_and_still_tells_them() {
+fn a_new_major_version_allows_breaking_changes_and_reports_them() {
     let repository = Repository::new();
     repository.write("shelves.json", &document("1.9.0", &["shelf", "rack"]));
     repository.write("other.json", &document("1.0.0", &["shelf"]));
     let base = repository.commit();
     repository.write("shelves.json", &document("2.0.0", &["shelf"]));
     let outcome = repository.diff(&[&base]);
-    outcome.is_fine_and_says("specs/shelves.json 2.0.0, was 1.9.0: 1 break, which the new major version allows");
-    outcome.is_fine_and_says("breaks: operation: it is gone");
+    outcome.succeeds_with("specs/shelves.json 2.0.0, was 1.9.0: 1 breaking change, which the new major version allows");
+    outcome.succeeds_with("breaks: operation: removed");
     repository.write("other.json", &document("1.0.0", &[]));
-    repository.diff(&[&base]).breaks_and_says("openapi: specs/other.json would break clients");
+    repository.diff(&[&base]).breaks_with("openapi: breaking changes in specs/other.json: revert them");
 }
 
 #[test]
-fn compatible_changes_and_text_are_fine() {
+fn compatible_changes_and_text_changes_succeed() {
     let repository = Repository::new();
     repository.write("shelves.json", &document("1.0.0", &["shelf"]));
     let base = repository.commit();
-    repository.diff(&["HEAD"]).is_fine_and_says("specs/shelves.json 1.0.0: unchanged\n");
+    repository.diff(&["HEAD"]).succeeds_with("specs/shelves.json 1.0.0: unchanged\n");
     repository.write("shelves.json", &document("1.0.1", &["shelf"]));
-    repository.diff(&[&base]).is_fine_and_says("specs/shelves.json 1.0.1, was 1.0.0: ok, only text differs\n");
+    repository.diff(&[&base]).succeeds_with("specs/shelves.json 1.0.1, was 1.0.0: ok, only text differs\n");
     repository.write("shelves.json", &document("1.1.0", &["shelf", "rack"]));
     let outcome = repository.diff(&[&base]);
-    outcome.is_fine_and_says("specs/shelves.json 1.1.0, was 1.0.0: ok, 1 compatible difference\n");
-    outcome.says_nothing_of("note");
+    outcome.succeeds_with("specs/shelves.json 1.1.0, was 1.0.0: ok, 1 compatible change\n");
+    outcome.omits("note");
 }
 
 #[test]
-fn a_compatible_change_without_a_minor_version_is_noted() {
+fn a_compatible_change_without_a_new_minor_version_is_noted() {
     let repository = Repository::new();
     repository.write("shelves.json", &document("1.0.0", &["shelf"]));
     let base = repository.commit();
     repository.write("shelves.json", &document("1.0.0", &["shelf", "rack"]));
-    let note = "ok, 1 compatible difference\n  note: what is compatible raises the minor version";
-    repository.diff(&[&base]).is_fine_and_says(note);
+    let note = "ok, 1 compatible change\n  note: raise the minor version for compatible changes";
+    repository.diff(&[&base]).succeeds_with(note);
     repository.write("shelves.json", &document("1.0.7", &["shelf", "rack"]));
-    repository.diff(&[&base]).is_fine_and_says("note: what is compatible raises the minor version");
+    repository.diff(&[&base]).succeeds_with("note: raise the minor version for compatible changes");
     repository.write("shelves.json", &document("1.0.0", &["rack"]));
-    repository.diff(&[&base]).says_nothing_of("note");
+    repository.diff(&[&base]).omits("note");
     repository.write("shelves.json", &document("1.0.0", &["shelf"]));
-    repository.diff(&[&base]).says_nothing_of("note");
+    repository.diff(&[&base]).omits("note");
 }
 
 #[test]
-fn a_new_document_is_fine_and_one_that_is_gone_is_a_break() {
+fn a_new_document_is_compatible_and_a_removed_one_breaks() {
     let repository = Repository::new();
     repository.write("shelves.json", &document("1.0.0", &["shelf"]));
     let base = repository.commit();
     repository.write("racks.json", &document("1.0.0", &["rack"]));
-    repository.write("collection.json", &json!({"info": {"name": "no document"}}));
+    repository.write("collection.json", &json!({"info": {"name": "other"}}));
     let outcome = repository.diff(&[&base]);
-    outcome.is_fine_and_says("specs/racks.json 1.0.0: ok, the document is new\n");
-    outcome.says_nothing_of("collection");
+    outcome.succeeds_with("specs/racks.json 1.0.0: ok, the document was added\n");
+    outcome.omits("collection");
     std::fs::remove_file(repository.file("shelves.json")).expect("a removed document");
-    repository.diff(&[&base]).breaks_and_says("specs/shelves.json: breaks, the document is gone\n");
+    repository.diff(&[&base]).breaks_with("specs/shelves.json: breaks, the document was removed\n");
 }
 
 #[test]
-fn unless_told_otherwise_it_compares_with_where_the_branch_left_main() {
-    let (repository, base) = Repository::with_a_break_on_a_branch();
+fn the_default_revision_of_a_branch_is_its_merge_base_with_main() {
+    let (repository, base) = Repository::with_a_breaking_branch();
     repository.commit();
-    // What main gets meanwhile is not undone here.
+    // A later commit on main is not treated as removed by the branch.
     repository.git(&["switch", "--quiet", "main"]);
     repository.write("shelves.json", &document("1.0.0", &["shelf", "rack", "box"]));
     let later = repository.commit();
     repository.git(&["switch", "--quiet", "work"]);
     let outcome = repository.diff(&[]);
-    outcome.breaks_and_says(&format!("compared with {} (where HEAD left main)\n", &base[..12]));
-    outcome.breaks_and_says(": 1 break, and 0 compatible differences\n");
-    // The main branch of others counts before one's own.
+    outcome.breaks_with(&format!("compared with {} (merge base of HEAD and main)\n", &base[..12]));
+    outcome.breaks_with(": 1 breaking change, and 0 compatible changes\n");
+    // The remote main branch takes precedence over the local one.
     repository.git(&["update-ref", "refs/remotes/origin/main", &later]);
     repository.git(&["branch", "--quiet", "--force", "main", "work"]);
-    repository.diff(&[]).breaks_and_says(&format!("compared with {} (where HEAD left origin/main)\n", &base[..12]));
+    repository.diff(&[]).breaks_with(&format!("compared with {} (merge base of HEAD and origin/main)\n", &base[..12]));
 }
 
 #[test]
-fn on_main_it_compares_with_the_first_parent_before_any_release() {
-    let (repository, base) = Repository::with_a_break_on_a_branch();
+fn the_default_revision_of_main_before_a_release_is_the_first_parent() {
+    let (repository, base) = Repository::with_a_breaking_branch();
     repository.git(&["switch", "--quiet", "main"]);
     repository.git(&["merge", "--quiet", "--no-ff", "--no-edit", "work"]);
     let outcome = repository.diff(&[]);
-    let chosen = "the parent of HEAD, as HEAD is on main and nothing was released before";
-    outcome.breaks_and_says(&format!("compared with {} ({chosen})\n", &base[..12]));
+    let chosen = "parent of HEAD, because HEAD is on main and there is no earlier release";
+    outcome.breaks_with(&format!("compared with {} ({chosen})\n", &base[..12]));
     repository.git(&["branch", "--quiet", "--move", "trunk"]);
-    let chosen = "(the parent of HEAD, as there is no main branch and nothing was released before)\n";
-    repository.diff(&[]).breaks_and_says(chosen);
+    let chosen = "(parent of HEAD, because there is no main branch and there is no earlier release)\n";
+    repository.diff(&[]).breaks_with(chosen);
 }
 
 #[test]
-fn on_main_it_compares_with_the_last_release_whatever_came_after() {
+fn the_default_revision_of_main_is_the_last_release() {
     let repository = Repository::new();
     repository.write("shelves.json", &document("1.0.0", &["shelf", "rack"]));
     let released = repository.commit();
@@ -248,110 +249,107 @@ fn on_main_it_compares_with_the_last_release_whatever_came_after() {
     }
     repository.write("shelves.json", &document("1.0.0", &["shelf", "box"]));
     repository.commit();
-    // What was never released may go again.
+    // An unreleased operation may be removed.
     repository.write("shelves.json", &document("1.0.0", &["shelf"]));
     repository.commit();
-    // The release that is made here is not what is compared with.
+    // The release at HEAD is not the base.
     repository.git(&["tag", "v1.11.0"]);
     let outcome = repository.diff(&[]);
-    let chosen = format!("compared with {} (v1.10.0, the last release, as HEAD is on main)\n", &released[..12]);
-    outcome.breaks_and_says(&chosen);
-    outcome.breaks_and_says(": 1 break, and 0 compatible differences\n");
-    outcome.breaks_and_says("GET /rack (rack_view)");
+    let chosen = format!("compared with {} (v1.10.0, the last release, because HEAD is on main)\n", &released[..12]);
+    outcome.breaks_with(&chosen);
+    outcome.breaks_with(": 1 breaking change, and 0 compatible changes\n");
+    outcome.breaks_with("GET /rack (rack_view)");
 }
 
 #[test]
-fn the_first_commit_has_nothing_to_be_compared_with() {
+fn the_first_commit_is_not_compared() {
     let repository = Repository::new();
     repository.write("shelves.json", &document("1.0.0", &["shelf"]));
-    repository.diff(&[]).is_fine_and_says("nothing to compare with: the history begins here\n");
+    repository.diff(&[]).succeeds_with("nothing to compare with: there is no earlier commit\n");
     repository.commit();
-    repository.diff(&[]).is_fine_and_says("nothing to compare with: the history begins here\n");
+    repository.diff(&[]).succeeds_with("nothing to compare with: there is no earlier commit\n");
     repository.commit();
-    repository.diff(&[]).is_fine_and_says("specs/shelves.json 1.0.0: unchanged\n");
+    repository.diff(&[]).succeeds_with("specs/shelves.json 1.0.0: unchanged\n");
 }
 
 #[test]
-fn a_part_of_the_history_is_not_enough_to_find_nothing_in() {
+fn a_shallow_clone_needs_its_history_or_a_revision() {
     let repository = Repository::new();
     repository.write("shelves.json", &document("1.0.0", &["shelf"]));
     repository.commit();
     repository.commit();
     let main = repository.shallow_clone("main");
-    main.diff(&[]).fails_and_says("HEAD is on origin/main, and only a part of the history is here: fetch the history");
-    main.diff(&["HEAD"]).is_fine_and_says("specs/shelves.json 1.0.0: unchanged\n");
+    main.diff(&[]).fails_with("HEAD is on origin/main, and the clone is shallow: fetch the history");
+    main.diff(&["HEAD"]).succeeds_with("specs/shelves.json 1.0.0: unchanged\n");
 
     repository.git(&["switch", "--quiet", "--create", "work"]);
     repository.commit();
     let work = repository.shallow_clone("work");
-    work.diff(&[]).fails_and_says("there is no main branch, and only a part of the history is here");
+    work.diff(&[]).fails_with("there is no main branch, and the clone is shallow");
     work.git(&["fetch", "--quiet", "--depth", "1", "origin", "main:refs/remotes/origin/main"]);
-    work.diff(&[])
-        .fails_and_says("HEAD and origin/main have no commit in common, and only a part of the history is here");
-    let refused = work.diff(&[]).output;
-    let mending = refused.split(['(', ')']).nth(1).expect("the words how to mend it");
-    work.git(&mending.split(' ').skip(1).collect::<Vec<_>>());
-    work.diff(&[]).is_fine_and_says("(where HEAD left origin/main)\nspecs/shelves.json 1.0.0: unchanged\n");
+    work.diff(&[]).fails_with("HEAD and origin/main have no common commit, and the clone is shallow");
+    let error = work.diff(&[]).output;
+    let fix = error.split(['(', ')']).nth(1).expect("a command that fixes it");
+    work.git(&fix.split(' ').skip(1).collect::<Vec<_>>());
+    work.diff(&[]).succeeds_with("(merge base of HEAD and origin/main)\nspecs/shelves.json 1.0.0: unchanged\n");
 }
 
 #[test]
-fn a_branch_of_another_origin_needs_a_revision() {
+fn an_unrelated_branch_needs_a_revision() {
     let repository = Repository::new();
     repository.write("shelves.json", &document("1.0.0", &["shelf"]));
     repository.commit();
     repository.git(&["switch", "--quiet", "--orphan", "other"]);
     repository.commit();
-    repository.diff(&[]).fails_and_says("openapi: HEAD and main have no commit in common: name a revision\n");
+    repository.diff(&[]).fails_with("openapi: HEAD and main have no common commit: specify a revision\n");
 }
 
 #[test]
-fn what_is_missing_is_named() {
+fn missing_revisions_and_tools_are_reported() {
     let repository = Repository::new();
     repository.write("shelves.json", &document("1.0.0", &["shelf"]));
     repository.commit();
-    repository.diff(&["v7"]).fails_and_says("openapi: there is no revision v7 in this repository\n");
-    repository.diff(&["--", "--all"]).fails_and_says("openapi: there is no revision --all in this repository\n");
+    repository.diff(&["v7"]).fails_with("openapi: unknown revision v7\n");
+    repository.diff(&["--", "--all"]).fails_with("openapi: unknown revision --all\n");
 
     let folder = Repository::without_git();
     folder.write("shelves.json", &document("1.0.0", &["shelf"]));
-    folder.diff(&[]).fails_and_says("not a git repository");
-    folder.diff(&["HEAD"]).fails_and_says("not a git repository");
+    folder.diff(&[]).fails_with("not a git repository");
+    folder.diff(&["HEAD"]).fails_with("not a git repository");
 
     let mut command = repository.command(env!("CARGO_BIN_EXE_xtask-openapi"));
     command.env("CARGO_MANIFEST_DIR", repository.0.path().join("xtask/openapi")).env("PATH", "").arg("diff");
     let output = command.output().expect("the program runs");
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success() && said.contains("cannot run git"), "{said}");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && text.contains("cannot run git"), "{text}");
 }
 
 #[test]
-fn a_document_that_cannot_be_judged_is_named() {
+fn an_invalid_document_is_reported() {
     let repository = Repository::new();
     repository.write("shelves.json", &document("1.0.0", &["shelf"]));
     let base = repository.commit();
     let mut broken = document("1.0.0", &["shelf"]);
     broken["paths"]["/shelf"]["get"]["responses"]["404"] = json!({"$ref": "#/components/responses/Error"});
     repository.write("shelves.json", &broken);
-    repository
-        .diff(&[&base])
-        .fails_and_says("specs/shelves.json: its reference #/components/responses/Error leads nowhere");
+    repository.diff(&[&base]).fails_with("specs/shelves.json: dangling reference #/components/responses/Error");
     broken["paths"]["/shelf"]["get"]["responses"] = json!("none");
     repository.write("shelves.json", &broken);
-    repository.diff(&[&base]).fails_and_says("specs/shelves.json: it is no OpenAPI document");
+    repository.diff(&[&base]).fails_with("specs/shelves.json: not an OpenAPI document");
 }
 
 #[test]
-fn colors_are_for_terminals_and_whoever_asks_for_them() {
-    let (repository, _) = Repository::with_a_break_on_a_branch();
+fn colors_are_used_on_terminals_or_on_request() {
+    let (repository, _) = Repository::with_a_breaking_branch();
     let diff = |arguments: &[&str]| repository.diff(arguments).output;
     assert!(!diff(&[]).contains('\x1b') && !diff(&["--color", "never"]).contains('\x1b'));
     assert!(diff(&["--color", "always"]).contains("\x1b[1m\x1b[31mopenapi:"));
 }
 
 #[test]
-fn usage_is_checked_and_the_version_shown() {
+fn usage_errors_exit_2_and_the_version_is_printed() {
     let repository = Repository::without_git();
-    repository.diff(&["--nonsense"]).ends_with_and_says(2, "--help");
+    repository.diff(&["--nonsense"]).exits_with(2, "--help");
     let output = repository.command(env!("CARGO_BIN_EXE_xtask-openapi")).arg("--version").output().expect("it runs");
     assert!(output.status.success() && output.stdout.ends_with(concat!(env!("CARGO_PKG_VERSION"), "\n").as_bytes()));
 }

@@ -30,26 +30,26 @@ const RETRY: Retry = Retry {
     total: Duration::from_secs(15),
 };
 
-/// A call that fails with these faults, one after the other, and then succeeds. Writes down when each attempt was made.
+/// Call that fails with these faults in sequence and then succeeds. Records the time of each attempt.
 struct Failing {
     faults: RefCell<Vec<Fault<Body>>>,
     start: Instant,
-    made: RefCell<Vec<Duration>>,
+    times: RefCell<Vec<Duration>>,
 }
 
 impl Failing {
     fn with(faults: Vec<Fault<Body>>) -> Self {
-        Self { faults: RefCell::new(faults), start: Instant::now(), made: RefCell::default() }
+        Self { faults: RefCell::new(faults), start: Instant::now(), times: RefCell::default() }
     }
 
     async fn call(&self) -> Result<(), Fault<Body>> {
-        self.made.borrow_mut().push(self.start.elapsed());
+        self.times.borrow_mut().push(self.start.elapsed());
         let mut faults = self.faults.borrow_mut();
         if faults.is_empty() { Ok(()) } else { Err(faults.remove(0)) }
     }
 
     fn attempts(&self) -> usize {
-        self.made.borrow().len()
+        self.times.borrow().len()
     }
 }
 
@@ -57,7 +57,7 @@ impl Failing {
 async fn attempts(faults: Vec<Fault<Body>>) -> (Attempts<(), Body>, Vec<Duration>) {
     let failing = Failing::with(faults);
     let attempts = RETRY.repeatable_within(&RetryBudget::default(), || failing.call()).await;
-    (attempts, failing.made.into_inner())
+    (attempts, failing.times.into_inner())
 }
 
 fn retries(count: u32) -> RetryBudget {
@@ -65,7 +65,7 @@ fn retries(count: u32) -> RetryBudget {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_may_pass_is_sent_again_and_what_is_final_is_not() {
+async fn transient_faults_are_retried_and_final_ones_are_not() {
     let passing = [408, 429, 500, 502, 503, 504].map(|status| answered(status, "any"));
     let broken = [Fault::NotSent, Fault::TimedOut, Fault::Broken, answered(409, "idempotency_in_progress")];
     for fault in passing.into_iter().chain(broken) {
@@ -82,16 +82,16 @@ async fn what_may_pass_is_sent_again_and_what_is_final_is_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_repeatable_is_sent_again_only_where_it_was_surely_not_carried_out() {
-    let sure = [Fault::NotSent, answered(429, "any"), busy(1), answered(409, "idempotency_in_progress")];
-    for fault in sure {
+async fn an_unrepeatable_call_is_retried_only_if_it_was_not_executed() {
+    let not_executed = [Fault::NotSent, answered(429, "any"), busy(1), answered(409, "idempotency_in_progress")];
+    for fault in not_executed {
         let failing = Failing::with(vec![fault]);
         assert!(RETRY.unrepeatable(|| failing.call()).await.is_ok());
         assert_eq!(failing.attempts(), 2);
     }
-    let unsure = [Fault::TimedOut, Fault::Broken, answered(503, "outcome_unknown"), answered(500, "internal")];
+    let ambiguous = [Fault::TimedOut, Fault::Broken, answered(503, "outcome_unknown"), answered(500, "internal")];
     let gateway = Fault::Answered { status: 502, retry_after: None, body: None };
-    for fault in unsure.into_iter().chain([gateway, answered(408, "any")]) {
+    for fault in ambiguous.into_iter().chain([gateway, answered(408, "any")]) {
         let failing = Failing::with(vec![Fault::NotSent, fault]);
         let fault = RETRY.unrepeatable(|| failing.call()).await.err().unwrap();
         assert!(fault.may_have_been_carried_out(), "{fault}");
@@ -113,15 +113,15 @@ async fn one_ambiguous_attempt_makes_the_call_ambiguous_regardless_of_later_atte
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_is_sent_four_times_at_most_with_short_backoffs() {
-    let (attempts, made) = attempts((0..9).map(|_| Fault::NotSent).collect()).await;
+async fn a_call_has_at_most_four_attempts_with_short_backoffs() {
+    let (attempts, times) = attempts((0..9).map(|_| Fault::NotSent).collect()).await;
     assert!(attempts.result.is_err());
-    assert_eq!((attempts.count, made.len()), (4, 4));
-    assert!(made[3] <= Duration::from_millis(50 + 100 + 200 + 3), "{made:?}");
+    assert_eq!((attempts.count, times.len()), (4, 4));
+    assert!(times[3] <= Duration::from_millis(50 + 100 + 200 + 3), "{times:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_retry_is_withdrawn_only_where_one_is_sent() {
+async fn a_retry_is_withdrawn_only_if_it_is_sent() {
     let budget = retries(2);
     let failing = Failing::with((0..9).map(|_| Fault::NotSent).collect());
     assert_eq!(RETRY.repeatable_within(&budget, || failing.call()).await.count, 3);
@@ -163,11 +163,11 @@ async fn a_tenth_of_the_calls_is_retried_while_all_fail() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_attempt_without_an_answer_ends_after_its_time_or_when_all_time_is_up() {
+async fn an_attempt_times_out_after_its_limit_or_the_total_limit() {
     let silent = std::future::pending::<Result<(), Fault<Body>>>;
     let once = Retry { attempts: 1, ..RETRY };
-    let hurried = Retry { total: Duration::from_secs(1), ..RETRY };
-    for (retry, took) in [(once, 2000), (hurried, 1000)] {
+    let short = Retry { total: Duration::from_secs(1), ..RETRY };
+    for (retry, took) in [(once, 2000), (short, 1000)] {
         let start = Instant::now();
         let attempts = retry.repeatable_within(&RetryBudget::default(), silent).await;
         assert!(matches!(attempts.result, Err(Fault::TimedOut)) && attempts.ambiguous && attempts.count == 1);
@@ -176,19 +176,19 @@ async fn an_attempt_without_an_answer_ends_after_its_time_or_when_all_time_is_up
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_other_side_decides_how_long_to_wait_while_there_is_time() {
-    let (waited, made) = attempts(vec![busy(3)]).await;
+async fn retry_after_is_honored_within_the_total_limit() {
+    let (waited, times) = attempts(vec![busy(3)]).await;
     assert!(waited.result.is_ok());
-    assert!((3000..3010).contains(&made[1].as_millis()), "{made:?}");
+    assert!((3000..3010).contains(&times[1].as_millis()), "{times:?}");
     for too_long in [15, u64::MAX] {
-        let (gave_up, made) = attempts(vec![busy(too_long)]).await;
-        assert!(gave_up.result.is_err());
-        assert_eq!(made.len(), 1);
+        let (failed, times) = attempts(vec![busy(too_long)]).await;
+        assert!(failed.result.is_err());
+        assert_eq!(times.len(), 1);
     }
 }
 
 #[test]
-fn a_backoff_has_any_length_below_a_limit_that_doubles() {
+fn a_backoff_is_random_below_a_limit_that_doubles() {
     for (attempts, limit) in [(1, 50), (2, 100), (3, 200), (4, 400), (6, 1000), (40, 1000)] {
         let backoffs = (0..1000).map(|_| RETRY.backoff(attempts, &Fault::<Body>::NotSent).as_millis());
         let (least, most) = backoffs.fold((limit, 0), |(least, most), backoff| (least.min(backoff), most.max(backoff)));

@@ -1,4 +1,4 @@
-//! One call: what it becomes when something goes wrong, and when it is sent again.
+//! Single calls: faults and retries.
 
 use std::time::Duration;
 
@@ -14,19 +14,21 @@ fn new_order() -> builder::NewOrder {
     NewOrder::builder().customer_id(1).items([NewOrderItem::builder().product_id(2).qty(3)])
 }
 
-/// What one look at an order comes to before a server that answers so.
+/// Returns the fault of viewing an order with this response.
 async fn fault(answer: Answer) -> Fault<orders_client::types::Error> {
     let server = Server::answering([answer]).await;
-    let impatient = server.client(Outbound::new().time_limit(Duration::from_millis(200)));
-    send(impatient.order_view().id(7).send()).await.unwrap_err()
+    let client = server.client(Outbound::new().time_limit(Duration::from_millis(200)));
+    send(client.order_view().id(7).send()).await.unwrap_err()
 }
 
 #[tokio::test]
-async fn a_fault_says_how_far_the_call_came() {
-    let nobody = Client::connect("http://127.0.0.1:1", Outbound::new()).unwrap();
-    assert!(matches!(send(nobody.order_view().id(7).send()).await, Err(Fault::NotSent)));
+async fn faults_distinguish_unsent_timed_out_and_broken_calls() {
+    let unreachable = Client::connect("http://127.0.0.1:1", Outbound::new()).unwrap();
+    assert!(matches!(send(unreachable.order_view().id(7).send()).await, Err(Fault::NotSent)));
     assert!(matches!(fault(Answer::Silence).await, Fault::TimedOut));
-    for broken in [Answer::cut(), Answer::json(200, "<html>"), Answer::json(302, ""), Answer::Bytes(String::new())] {
+    for broken in
+        [Answer::truncated(), Answer::json(200, "<html>"), Answer::json(302, ""), Answer::Bytes(String::new())]
+    {
         assert!(matches!(fault(broken).await, Fault::Broken));
     }
     let gateway = fault(Answer::with_headers(502, "Retry-After: 7\r\n", "<html>")).await;
@@ -35,18 +37,18 @@ async fn a_fault_says_how_far_the_call_came() {
 }
 
 #[tokio::test]
-async fn an_error_is_matched_by_its_code_and_shows_its_details() {
-    let body = r#"{"request_id":"r-1","error_code":"insufficient_stock","message":"too little",
+async fn an_error_has_its_code_and_details() {
+    let body = r#"{"request_id":"r-1","error_code":"insufficient_stock","message":"insufficient stock",
                    "details":[{"product_id":2,"requested":3,"available":1}]}"#;
     let fault = fault(Answer::json(409, body)).await;
     assert_eq!((fault.code(), fault.may_pass()), (Some(codes::INSUFFICIENT_STOCK), false));
     let body = fault.body().unwrap();
     assert_eq!((body.details[0].product_id, body.details[0].available), (Some(2), Some(1)));
-    assert_eq!(fault.to_string(), "the service answered 409 insufficient_stock");
+    assert_eq!(fault.to_string(), "the service returned 409 insufficient_stock");
 }
 
 #[tokio::test]
-async fn what_the_contract_forbids_is_not_even_sent() {
+async fn an_invalid_request_is_not_sent() {
     let server = Server::answering([Answer::json(201, ORDER)]).await;
     let orders = server.client(Outbound::new());
     let fault = send(orders.order_create().x_idempotency_key("").body(new_order()).send()).await.unwrap_err();
@@ -55,7 +57,7 @@ async fn what_the_contract_forbids_is_not_even_sent() {
 }
 
 #[tokio::test]
-async fn what_a_client_was_given_goes_out_with_every_call() {
+async fn every_call_has_the_headers_of_its_client() {
     let server = Server::answering([Answer::json(200, ORDER), Answer::json(200, ORDER)]).await;
     let outbound = Outbound::new().bearer("secret").correlation_id("req-789").trace("00-trace-01", "");
     assert!(!format!("{outbound:?}").contains("secret"));
@@ -71,9 +73,9 @@ async fn what_a_client_was_given_goes_out_with_every_call() {
 }
 
 #[tokio::test]
-async fn a_create_under_a_key_is_sent_again_under_that_key_whatever_became_of_it() {
-    let unknown = Answer::refusal(503, codes::OUTCOME_UNKNOWN);
-    let server = Server::answering([Answer::cut(), unknown, Answer::json(201, ORDER)]).await;
+async fn a_create_with_a_key_is_retried_with_the_same_key() {
+    let unknown = Answer::error(503, codes::OUTCOME_UNKNOWN);
+    let server = Server::answering([Answer::truncated(), unknown, Answer::json(201, ORDER)]).await;
     let orders = server.client(Outbound::new());
     let create = || send(orders.order_create().x_idempotency_key("key-1").body(new_order()).send());
     assert_eq!(Retry::default().repeatable(create).await.unwrap().id, 7);
@@ -82,13 +84,13 @@ async fn a_create_under_a_key_is_sent_again_under_that_key_whatever_became_of_it
 }
 
 #[tokio::test]
-async fn a_create_without_a_key_is_sent_again_only_until_it_may_have_been_carried_out() {
+async fn a_create_without_a_key_is_not_retried_if_it_may_have_been_executed() {
     let product = || NewProduct::builder().sku("A-1").name("Anvil").price_cents(5).stock(1);
     for (last, fault) in [
-        (Answer::cut(), "the answer was cut off or not understood"),
-        (Answer::refusal(503, codes::OUTCOME_UNKNOWN), "the service answered 503 outcome_unknown"),
+        (Answer::truncated(), "the response is incomplete or invalid"),
+        (Answer::error(503, codes::OUTCOME_UNKNOWN), "the service returned 503 outcome_unknown"),
     ] {
-        let server = Server::answering([Answer::refusal(503, codes::UNAVAILABLE), last, Answer::json(201, "{}")]).await;
+        let server = Server::answering([Answer::error(503, codes::UNAVAILABLE), last, Answer::json(201, "{}")]).await;
         let orders = server.client(Outbound::new());
         let create = || send(orders.product_create().body(product()).send());
         assert_eq!(Retry::default().unrepeatable(create).await.unwrap_err().to_string(), fault);
@@ -97,12 +99,12 @@ async fn a_create_without_a_key_is_sent_again_only_until_it_may_have_been_carrie
 }
 
 #[tokio::test]
-async fn a_server_that_comes_back_within_the_attempts_has_lost_nothing() {
-    let answers = [Answer::Silence, Answer::refusal(409, codes::IDEMPOTENCY_IN_PROGRESS), Answer::json(200, ORDER)];
+async fn a_confirm_succeeds_after_transient_faults() {
+    let answers = [Answer::Silence, Answer::error(409, codes::IDEMPOTENCY_IN_PROGRESS), Answer::json(200, ORDER)];
     let server = Server::answering(answers).await;
     let orders = server.client(Outbound::new());
     let confirm = || send(orders.order_confirm().id(7).x_idempotency_key("key-2").send());
-    let impatient = Retry { attempt: Duration::from_millis(200), ..Retry::default() };
-    let tried = impatient.repeatable_within(&RetryBudget::default(), confirm).await;
+    let retry = Retry { attempt: Duration::from_millis(200), ..Retry::default() };
+    let tried = retry.repeatable_within(&RetryBudget::default(), confirm).await;
     assert_eq!((tried.result.unwrap().id, tried.count, tried.ambiguous), (7, 3, true));
 }

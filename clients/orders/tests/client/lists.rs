@@ -1,4 +1,4 @@
-//! A list as a stream of its rows.
+//! Lists as streams of rows.
 
 use client_common::{Fault, Outbound, Retry};
 use futures::{StreamExt, TryStreamExt};
@@ -18,7 +18,7 @@ fn page(ids: &[i64], next_cursor: &str, has_more: bool) -> Answer {
 }
 
 #[tokio::test]
-async fn every_row_of_every_page_comes_once_also_past_an_empty_page() {
+async fn all_rows_are_streamed_once_even_after_an_empty_page() {
     let pages = [page(&[9, 8], r#""b""#, true), page(&[], r#""c""#, true), page(&[3], r#""d""#, false)];
     let server = Server::answering(pages).await;
     let orders = server.client(Outbound::new());
@@ -38,9 +38,9 @@ async fn every_row_of_every_page_comes_once_also_past_an_empty_page() {
 }
 
 #[tokio::test]
-async fn a_page_that_fails_for_a_moment_is_asked_for_again() {
+async fn a_transient_fault_of_a_page_is_retried() {
     let answers =
-        [page(&[9], r#""b""#, true), Answer::refusal(503, "unavailable"), Answer::cut(), page(&[8], "null", false)];
+        [page(&[9], r#""b""#, true), Answer::error(503, "unavailable"), Answer::truncated(), page(&[8], "null", false)];
     let server = Server::answering(answers).await;
     let orders = server.client(Outbound::new());
     let rows: Vec<_> = orders.order_list().rows(Retry::default()).try_collect().await.unwrap();
@@ -49,9 +49,8 @@ async fn a_page_that_fails_for_a_moment_is_asked_for_again() {
 }
 
 #[tokio::test]
-async fn a_fault_is_told_once_and_ends_the_list() {
-    let answers =
-        [page(&[9, 8], r#""b""#, true), Answer::refusal(400, codes::INVALID_CURSOR), page(&[7], "null", false)];
+async fn a_fault_is_returned_once_and_ends_the_stream() {
+    let answers = [page(&[9, 8], r#""b""#, true), Answer::error(400, codes::INVALID_CURSOR), page(&[7], "null", false)];
     let server = Server::answering(answers).await;
     let orders = server.client(Outbound::new());
     let mut rows = orders.order_list().rows(Retry::default());
@@ -63,7 +62,7 @@ async fn a_fault_is_told_once_and_ends_the_list() {
 }
 
 #[tokio::test]
-async fn a_list_that_goes_on_without_saying_where_is_broken() {
+async fn a_missing_next_cursor_is_a_fault() {
     let server = Server::answering([page(&[9], "null", true)]).await;
     let orders = server.client(Outbound::new());
     let rows: Result<Vec<_>, _> = orders.order_list().rows(Retry::default()).try_collect().await;

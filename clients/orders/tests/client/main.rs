@@ -1,5 +1,5 @@
-//! The client before a server that fails in the ways that matter. What the real servers answer is tested with them; what
-//! needs a clock, beside `client_common::Retry`.
+//! Tests the client with a fake server that fails in relevant ways. Real responses are tested with the servers; timing
+//! is tested in `client_common::Retry`.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a helper of a test fails the test")]
 

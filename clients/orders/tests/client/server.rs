@@ -1,4 +1,4 @@
-//! A server that gives one prepared answer after the other, and then is gone.
+//! Fake server that returns prepared responses in sequence, and then closes.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,11 +8,11 @@ use tokio::net::{TcpListener, TcpStream};
 use client_common::Outbound;
 use orders_client::Client;
 
-/// What one request comes to.
+/// Response to one request.
 pub(crate) enum Answer {
-    /// These bytes, and then the connection is closed.
+    /// Sends these bytes and closes the connection.
     Bytes(String),
-    /// Nothing, on a connection that stays open.
+    /// Sends nothing and keeps the connection open.
     Silence,
 }
 
@@ -29,13 +29,13 @@ impl Answer {
         ))
     }
 
-    pub(crate) fn refusal(status: u16, code: &str) -> Self {
+    pub(crate) fn error(status: u16, code: &str) -> Self {
         let headers = if status == 503 { "Retry-After: 0\r\n" } else { "" };
         Self::with_headers(status, headers, &format!(r#"{{"request_id":"r","error_code":"{code}","message":"m"}}"#))
     }
 
-    /// A success of which only the beginning arrives.
-    pub(crate) fn cut() -> Self {
+    /// Truncated success response.
+    pub(crate) fn truncated() -> Self {
         Self::Bytes("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"id\":".to_owned())
     }
 }
@@ -55,7 +55,7 @@ impl Server {
         Self { base, seen }
     }
 
-    /// Every request so far, as it was sent.
+    /// Returns all requests so far, as they were sent.
     pub(crate) fn seen(&self) -> Vec<String> {
         self.seen.lock().unwrap().clone()
     }
@@ -77,7 +77,7 @@ async fn serve(listener: TcpListener, answers: Vec<Answer>, seen: Arc<Mutex<Vec<
         }
     }
     drop(listener);
-    // What is silent stays so until the test ends.
+    // Keep silent connections open until the test ends.
     if !silent.is_empty() {
         std::future::pending::<()>().await;
     }
@@ -93,7 +93,7 @@ async fn read(connection: &mut TcpStream) -> String {
             return text;
         }
         if connection.read_buf(&mut request).await.unwrap() == 0 {
-            panic!("the client went away in the middle of {text:?}");
+            panic!("the client disconnected after {text:?}");
         }
     }
 }

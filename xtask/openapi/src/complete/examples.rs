@@ -1,5 +1,4 @@
-//! Puts the contract's examples where readers and tools look for them: at every schema, property, parameter, header and
-//! error.
+//! Adds the contract's examples to schemas, properties, parameters, headers and errors.
 
 use std::collections::BTreeSet;
 
@@ -10,12 +9,13 @@ use serde_json::{Value, json};
 
 use super::{entries, items, members, operations};
 
-/// Adds every example for which the document has a place. What has none stays without: `rules` tells.
+/// Adds the examples to the document. Missing examples are reported by `rules`.
 pub(super) fn add(document: &mut Value, contract: &Contract) -> Result<()> {
     let mut examples: Value = serde_json::from_str(EXAMPLES).context("common/contract/examples.json")?;
     let own: Value = serde_json::from_str(contract.examples).context("the contract's examples")?;
     for (kind, own) in own.as_object().into_iter().flatten() {
-        let all = examples[kind.as_str()].as_object_mut().with_context(|| format!("no examples are called {kind}"))?;
+        let all =
+            examples[kind.as_str()].as_object_mut().with_context(|| format!("unknown kind of examples: {kind}"))?;
         all.extend(own.as_object().cloned().unwrap_or_default());
     }
     let examples = expanded(&examples, &examples, 0)?;
@@ -36,11 +36,11 @@ pub(super) fn add(document: &mut Value, contract: &Contract) -> Result<()> {
     all_used(document, &own)
 }
 
-/// The value with every `{"$ref": "#/schemas/Order", …}` replaced by that example; what stands beside the reference is merged
-/// into it.
+/// Resolves every `{"$ref": "#/schemas/Order", …}` in the value, and merges the other members of the object into the
+/// referenced example.
 fn expanded(value: &Value, examples: &Value, depth: usize) -> Result<Value> {
-    // More than any example has, so its references go round in a circle.
-    ensure!(depth < 32, "the contract's examples.json refers to itself");
+    // Deeper than any example: the references are circular.
+    ensure!(depth < 32, "the contract's examples.json has circular references");
     let expanded = |value: &Value| expanded(value, examples, depth + 1);
     match value {
         Value::Array(items) => items.iter().map(expanded).collect(),
@@ -49,7 +49,7 @@ fn expanded(value: &Value, examples: &Value, depth: usize) -> Result<Value> {
                 return members.iter().map(|(name, value)| Ok((name.clone(), expanded(value)?))).collect();
             };
             let target = examples.pointer(reference.trim_start_matches('#'));
-            let mut target = expanded(target.with_context(|| format!("there is no example {reference}"))?)?;
+            let mut target = expanded(target.with_context(|| format!("example {reference} does not exist"))?)?;
             let mut beside = members.clone();
             beside.shift_remove("$ref");
             merge(&mut target, &expanded(&beside.into())?);
@@ -59,12 +59,13 @@ fn expanded(value: &Value, examples: &Value, depth: usize) -> Result<Value> {
     }
 }
 
-/// The whole, and each of its properties: as in the whole, or by itself where the whole is better without it.
+/// Adds the example of a schema, and of each property. A property that the schema's example omits can have an example
+/// of its own, named `Schema.property`.
 fn exemplify(schema: &mut Value, name: &str, examples: &Value) {
     let Some(example) = examples.get(name) else { return };
     for (property, schema) in members(schema, "properties").filter(|(_, schema)| schema.get("$ref").is_none()) {
-        let alone = examples.get(format!("{name}.{property}"));
-        if let Some(value) = example.get(property).or(alone) {
+        let own = examples.get(format!("{name}.{property}"));
+        if let Some(value) = example.get(property).or(own) {
             schema["example"] = value.clone();
         }
     }
@@ -78,9 +79,9 @@ fn exemplify_parameter(parameter: &mut Value, examples: &Value) {
     }
 }
 
-/// A header has the example of its operation, where it differs from that of the others.
-fn exemplify_headers(around: &mut Value, operation: &str, examples: &Value) {
-    for (name, header) in members(around, "headers").filter(|(_, header)| header.get("$ref").is_none()) {
+/// Adds the examples of headers. An example named `operation_id.Header` takes precedence.
+fn exemplify_headers(parent: &mut Value, operation: &str, examples: &Value) {
+    for (name, header) in members(parent, "headers").filter(|(_, header)| header.get("$ref").is_none()) {
         let (examples, special) = (&examples["headers"], format!("{operation}.{name}"));
         if let Some(example) = examples.get(special).or_else(|| examples.get(name)) {
             header["example"] = example.clone();
@@ -88,7 +89,7 @@ fn exemplify_headers(around: &mut Value, operation: &str, examples: &Value) {
     }
 }
 
-/// The example of each error code: the one of the error body, but for what the code makes different.
+/// Adds an example for each error code: that of the error body, merged with that of the code.
 fn errors(document: &mut Value, examples: &Value) -> Result<()> {
     for (_, response) in members(&mut document["components"], "responses") {
         let content = &mut response["content"]["application/json"];
@@ -108,7 +109,7 @@ fn errors(document: &mut Value, examples: &Value) -> Result<()> {
     Ok(())
 }
 
-/// JSON Merge Patch (RFC 7396): what is null goes, what is an object is merged, all else is replaced.
+/// Applies a JSON Merge Patch (RFC 7396).
 fn merge(target: &mut Value, patch: &Value) {
     let (Some(target), Some(patch)) = (target.as_object_mut(), patch.as_object()) else { return };
     for (name, value) in patch {
@@ -122,7 +123,7 @@ fn merge(target: &mut Value, patch: &Value) {
     }
 }
 
-/// Fails where the contract has an example of what the document has not, or has no more.
+/// Fails if an example of the contract does not occur in the document.
 fn all_used(document: &Value, own: &Value) -> Result<()> {
     let components = &document["components"];
     let codes: BTreeSet<_> = entries(&components["responses"])
@@ -134,7 +135,10 @@ fn all_used(document: &Value, own: &Value) -> Result<()> {
         .chain(entries(&own["errors"]).filter(|(code, _)| !codes.contains(code)))
         .map(|(name, _)| name.as_str());
     let unknown: Vec<_> = unknown.collect();
-    ensure!(unknown.is_empty(), "the contract's examples.json shows what the document does not have: {unknown:?}");
+    ensure!(
+        unknown.is_empty(),
+        "the contract's examples.json has examples that do not occur in the document: {unknown:?}"
+    );
     Ok(())
 }
 
@@ -143,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_example_shows_another_one_with_what_is_different() {
+    fn a_reference_is_resolved_and_merged() {
         let examples = json!({ "schemas": {
             "Page": { "data": [{ "$ref": "#/schemas/Summary" }], "next_cursor": null },
             "Summary": { "$ref": "#/schemas/Thing", "parts": null, "name": "B" },
@@ -155,9 +159,9 @@ mod tests {
     }
 
     #[test]
-    fn references_that_lead_nowhere_or_in_a_circle_are_refused() {
-        let refusal = |examples: &Value| expanded(examples, examples, 0).unwrap_err().to_string();
-        assert_eq!(refusal(&json!({ "a": { "$ref": "#/b" } })), "there is no example #/b");
-        assert!(refusal(&json!({ "a": { "$ref": "#/a" } })).contains("refers to itself"));
+    fn dangling_and_circular_references_are_rejected() {
+        let error = |examples: &Value| expanded(examples, examples, 0).unwrap_err().to_string();
+        assert_eq!(error(&json!({ "a": { "$ref": "#/b" } })), "example #/b does not exist");
+        assert!(error(&json!({ "a": { "$ref": "#/a" } })).contains("circular references"));
     }
 }

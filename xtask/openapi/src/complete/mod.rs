@@ -1,66 +1,67 @@
-//! Adds to a document what dropshot does not emit, from the `CONTRACT` beside the trait: where the service listens, what
-//! each operation asks of its caller, how it fails, the headers that go with every call, and an example of everything.
+//! Adds what dropshot does not emit, from the `CONTRACT` next to the trait: server URL, required credentials, error
+//! responses, shared headers, links and examples.
 //!
-//! Nothing here judges: that a document is complete is for `rules` to say.
+//! Completeness is checked by `rules`, not here.
 
-mod answers;
 mod errors;
 mod examples;
 mod schemas;
+mod successes;
 
 use anyhow::{Context, Result, ensure};
 use common_contract::document::REQUIRED_ROLE;
 use common_contract::{Contract, Role, Security};
 use serde_json::{Value, json};
 
-/// The headers and the kinds of credentials that every document has.
+/// Headers and security schemes of every document.
 const COMPONENTS: &str = include_str!("components.json");
 
-/// Completes the document in place. Fails where the contract and the trait name different operations.
+/// Completes the document in place. Fails if the contract and the trait have different operations.
 pub(crate) fn complete(document: &mut Value, contract: &Contract) -> Result<()> {
-    document["servers"] = json!([{ "url": contract.local_url, "description": "As `cargo xtask up` runs it" }]);
+    document["servers"] =
+        json!([{ "url": contract.local_url, "description": "Local development server, started by `cargo xtask up`" }]);
     let shared: Value = serde_json::from_str(COMPONENTS).context("complete/components.json")?;
     for (kind, components) in entries(&shared) {
         document["components"][kind] = components.clone();
     }
     let (mut failures, mut described) = (errors::Failures::new(), 0);
     for operation in operations(document) {
-        let id = operation["operationId"].as_str().context("an operation without an id")?.to_owned();
+        let id = operation["operationId"].as_str().context("operation without an id")?.to_owned();
         let known = contract.operations.iter().find(|known| known.id == id).with_context(|| {
-            format!("operation {id} is missing in CONTRACT.operations: say who may call it and how it fails")
+            format!("operation {id} is missing in CONTRACT.operations: add its security and its errors")
         })?;
-        require(operation, known.security);
+        add_security(operation, known.security);
         errors::document(operation, known, &mut failures).with_context(|| format!("operation {id}"))?;
-        answers::add_headers(operation);
-        answers::add_links(operation, known.id, contract).with_context(|| format!("operation {id}"))?;
+        successes::add_headers(operation);
+        successes::add_links(operation, known.id, contract).with_context(|| format!("operation {id}"))?;
         described += 1;
     }
     let named = contract.operations.len();
-    ensure!(described == named, "CONTRACT.operations names {named} operations, the trait has {described}");
+    ensure!(described == named, "CONTRACT.operations has {named} operations, but the trait has {described}");
     errors::define(&mut document["components"], contract, failures)?;
-    answers::describe(document);
+    successes::describe(document);
     schemas::flatten_enums(document);
     schemas::drop_nulls(document);
     examples::add(document, contract)
 }
 
-/// Every operation.
+/// Iterates over all operations.
 fn operations(document: &mut Value) -> impl Iterator<Item = &mut Value> {
     let paths = members(document, "paths").filter_map(|(_, path)| path.as_object_mut());
     paths.flat_map(|path| path.values_mut())
 }
 
-/// Every good answer of an operation.
+/// Iterates over the success responses of an operation.
 fn successes(operation: &mut Value) -> impl Iterator<Item = &mut Value> {
     members(operation, "responses").filter(|(status, _)| status.starts_with('2')).map(|(_, response)| response)
 }
 
-/// What the object of this name in `value` has, where there is one.
+/// Iterates over the members of the object `value[name]`, if it exists.
 fn members<'a>(value: &'a mut Value, name: &str) -> impl Iterator<Item = (&'a String, &'a mut Value)> {
     value.get_mut(name).and_then(Value::as_object_mut).into_iter().flatten()
 }
 
-/// What the array of this name in `value` has, where there is one.
+/// Iterates over the items of the array `value[name]`, if it exists.
 fn items<'a>(value: &'a mut Value, name: &str) -> impl Iterator<Item = &'a mut Value> {
     value.get_mut(name).and_then(Value::as_array_mut).into_iter().flatten()
 }
@@ -73,9 +74,9 @@ fn reference(kind: &str, name: &str) -> Value {
     json!({ "$ref": format!("#/components/{kind}/{name}") })
 }
 
-/// What one operation asks for. A role has no place in OpenAPI: people read it in the description, programs in
-/// [`REQUIRED_ROLE`].
-fn require(operation: &mut Value, security: Security) {
+/// Documents the required credentials of an operation. OpenAPI has no field for a role of a bearer token, so it is
+/// stated in the description and in [`REQUIRED_ROLE`].
+fn add_security(operation: &mut Value, security: Security) {
     operation["security"] = match security {
         Security::Anyone => json!([]),
         Security::Role(_) => json!([{ "operatorJwt": [] }]),
@@ -84,13 +85,13 @@ fn require(operation: &mut Value, security: Security) {
     };
     let Some(role) = security.role() else { return };
     operation[REQUIRED_ROLE] = role.as_str().into();
-    let needed = match role {
-        Role::Viewer => "an operator of any role",
-        Role::Operator => "the role `operator` or a higher one",
+    let required = match role {
+        Role::Viewer => "any role",
+        Role::Operator => "the role `operator` or `admin`",
         Role::Admin => "the role `admin`",
     };
-    let service = if matches!(security, Security::RoleOrService(_)) { ", or the token of a service" } else { "" };
+    let service = if matches!(security, Security::RoleOrService(_)) { ", or a service token" } else { "" };
     if let Some(Value::String(description)) = operation.get_mut("description") {
-        description.push_str(&format!("\n\nNeeds {needed}{service}."));
+        description.push_str(&format!("\n\nRequires a user account with {required}{service}."));
     }
 }

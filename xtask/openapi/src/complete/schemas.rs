@@ -1,4 +1,4 @@
-//! Schemas, put as most tools read them best.
+//! Rewrites schemas into the form that most tools support best.
 
 use std::collections::BTreeSet;
 
@@ -7,34 +7,32 @@ use serde_json::{Value, json};
 
 use super::{items, members, operations, successes};
 
-/// Makes every choice of single words a list of words. schemars makes a choice of an enum whose variants are described;
-/// the descriptions move to the list's own.
+/// Converts each `oneOf` of single values to an `enum`. schemars emits a `oneOf` for an enum with documented variants;
+/// their descriptions are moved into the description of the schema.
 pub(super) fn flatten_enums(document: &mut Value) {
     for (_, schema) in members(&mut document["components"], "schemas") {
-        if let Some(words) = words(schema) {
-            let lines: String = words.iter().map(|(word, meaning)| format!("\n- `{word}`: {meaning}")).collect();
+        if let Some(values) = described_values(schema) {
+            let lines: String = values.iter().map(|(value, meaning)| format!("\n- `{value}`: {meaning}")).collect();
             let description = format!("{}\n{lines}", schema["description"].as_str().unwrap_or_default());
-            let words: Vec<_> = words.iter().map(|(word, _)| word).collect();
-            *schema = json!({ "description": description, "type": "string", "enum": words });
+            let values: Vec<_> = values.iter().map(|(value, _)| value).collect();
+            *schema = json!({ "description": description, "type": "string", "enum": values });
         }
     }
 }
 
-/// Each word and what it means, where the schema is such a choice.
-fn words(schema: &Value) -> Option<Vec<(String, String)>> {
-    let word = |choice: &Value| {
-        let [word] = choice["enum"].as_array()?.as_slice() else { return None };
-        Some((word.as_str()?.to_owned(), choice["description"].as_str()?.to_owned()))
+/// Returns each value and its description, if the schema is a `oneOf` of single values.
+fn described_values(schema: &Value) -> Option<Vec<(String, String)>> {
+    let described = |choice: &Value| {
+        let [value] = choice["enum"].as_array()?.as_slice() else { return None };
+        Some((value.as_str()?.to_owned(), choice["description"].as_str()?.to_owned()))
     };
-    schema["oneOf"].as_array()?.iter().map(word).collect()
+    schema["oneOf"].as_array()?.iter().map(described).collect()
 }
 
-/// Takes `nullable` from parameters and headers, and from the optional properties of answers. Lets query parameters be
-/// empty.
+/// Removes `nullable` from parameters, headers and optional response properties, and allows empty query parameters.
 ///
-/// schemars says of an `Option` that it may be left out or be null. A parameter cannot be null, and an answer leaves out
-/// what there is not: null would be a promise that nobody keeps. In a request, null counts as absent, and so does a query
-/// parameter without a value.
+/// schemars emits an `Option` as optional and nullable. But a parameter is never null, and responses omit absent
+/// values. In requests, null is treated as absent, and so is a query parameter without a value.
 pub(super) fn drop_nulls(document: &mut Value) {
     let readable = Document::from(document.clone());
     let used = |part: &str| -> BTreeSet<_> {

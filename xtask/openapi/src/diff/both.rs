@@ -1,4 +1,4 @@
-//! The old and the new side by side: two documents, or the same part of both.
+//! Pairs of the old and the new version of a document or a part of it.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::document::{Object, is_true};
 
-/// The same thing in both documents.
+/// Old and new version.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Both<T> {
     pub(super) old: T,
@@ -30,7 +30,7 @@ impl<T: PartialEq> Both<T> {
 }
 
 impl<T> Both<Option<T>> {
-    /// Where it is in both.
+    /// Returns the pair if both versions exist.
     pub(super) fn kept(self) -> Option<Both<T>> {
         self.old.zip(self.new).map(|(old, new)| Both { old, new })
     }
@@ -41,7 +41,7 @@ impl<'a> Both<&'a Object> {
         self.map(|object| object.get(key))
     }
 
-    /// Whether the member of this name is `true`.
+    /// Returns whether the member with this name is `true`.
     pub(super) fn flag(self, key: &str) -> Both<bool> {
         self.get(key).map(is_true)
     }
@@ -52,7 +52,7 @@ impl<'a> Both<&'a Object> {
 }
 
 impl<K: Ord, V> Both<BTreeMap<K, V>> {
-    /// The members by their keys.
+    /// Pairs the members by key.
     pub(super) fn parts(self) -> BTreeMap<K, Both<Option<V>>> {
         let mut parts: BTreeMap<_, _> =
             self.old.into_iter().map(|(key, old)| (key, Both { old: Some(old), new: None })).collect();

@@ -1,46 +1,48 @@
-//! The codes of an operation's errors. Which of them a status has is said by the keys of its examples alone.
+//! Error codes of an operation. The codes of a status are the keys of its examples.
 //!
-//! They are an open list: clients are ready for one more, but match on those that they know. The rest of an example is text.
+//! The list of codes is open: clients accept new codes, but match on those that they know. The rest of an example is
+//! text.
 
 use std::collections::BTreeSet;
 
 use super::document::{Object, members};
-use super::exchange::{Answers, covering, is_error, is_of, site};
+use super::exchange::{Responses, covering, is_covered_by, is_error, site};
 use super::finding::Comparison;
 
 impl Comparison<'_> {
-    pub(super) fn codes(&mut self, before: &Answers<'_>, now: &Answers<'_>) {
+    pub(super) fn codes(&mut self, before: &Responses<'_>, now: &Responses<'_>) {
         for (status, old) in failures(before) {
-            let new = telling(status, before, now);
+            let new = relevant(status, before, now);
             for code in codes(&[old]).difference(&codes(&new)) {
-                // An error that is not answered any more breaks nobody, but one that is answered under another status does.
-                let had = |other| codes(&telling(other, now, before)).contains(code);
+                // An error that is no longer returned breaks no client, but one that is returned with another status
+                // does.
+                let had = |other| codes(&relevant(other, now, before)).contains(code);
                 let moved = failures(now).find(|(other, new)| codes(&[new]).contains(code) && !had(other));
-                let moved = moved.map(|(other, _)| format!("the code \"{code}\" is told as {other} now"));
-                let gone = || Some(format!("the code \"{code}\" is gone, on which clients may match"));
+                let moved = moved.map(|(other, _)| format!("the code \"{code}\" is now returned with status {other}"));
+                let gone = || Some(format!("the code \"{code}\" was removed: clients may match on it"));
                 if let Some(what) = if new.is_empty() { moved } else { gone() } {
                     self.breaks(site(status), what);
                 }
             }
         }
         for (status, new) in failures(now) {
-            // All codes are new where the status is.
-            let old = telling(status, now, before);
+            // All codes of a new status are new.
+            let old = relevant(status, now, before);
             for code in codes(&[new]).difference(&codes(&old)).filter(|_| !old.is_empty()) {
-                self.ok(site(status), format!("the code \"{code}\" is new in an open list"));
+                self.ok(site(status), format!("the code \"{code}\" was added to an open list"));
             }
         }
     }
 }
 
-fn failures<'a>(answers: &Answers<'a>) -> impl Iterator<Item = (&'a str, &'a Object)> {
+fn failures<'a>(answers: &Responses<'a>) -> impl Iterator<Item = (&'a str, &'a Object)> {
     let failures = answers.iter().filter(|(status, _)| is_error(status) || **status == "default");
     failures.map(|(status, answer)| (*status, *answer))
 }
 
-/// What the other document says of a status of this one: as widely or more so, or for some of the statuses of a range.
-fn telling<'a>(status: &str, these: &Answers<'_>, others: &Answers<'a>) -> Vec<&'a Object> {
-    let narrower = failures(others).filter(|(other, _)| is_of(other, status, these));
+/// Returns the responses of the other document that cover this status, or, for a range, some of its statuses.
+fn relevant<'a>(status: &str, these: &Responses<'_>, others: &Responses<'a>) -> Vec<&'a Object> {
+    let narrower = failures(others).filter(|(other, _)| is_covered_by(other, status, these));
     covering(status, others).into_iter().chain(narrower.map(|(_, answer)| answer)).collect()
 }
 

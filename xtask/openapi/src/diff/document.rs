@@ -1,4 +1,4 @@
-//! One document as the comparison reads it, with its version and without loose ends.
+//! Document with its version. All its references resolve.
 
 use std::ops::Deref;
 use std::sync::LazyLock;
@@ -10,7 +10,7 @@ use semver::Version;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// An object of a document.
+/// JSON object of a document.
 pub(super) type Object = Map<String, Value>;
 
 pub(super) struct Document {
@@ -20,19 +20,19 @@ pub(super) struct Document {
 
 impl Document {
     pub(super) fn parse(text: &str) -> Result<Self> {
-        Self::of(serde_json::from_str(text).context("it is no JSON")?)
+        Self::of(serde_json::from_str(text).context("invalid JSON")?)
     }
 
     pub(super) fn of(root: Value) -> Result<Self> {
-        // Whatever is of another kind than the specification says would be overlooked by the rules.
-        OpenAPI::deserialize(&root).context("it is no OpenAPI document")?;
-        let version = root.pointer("/info/version").and_then(Value::as_str).context("it has no info.version")?;
-        let version = Version::parse(version).with_context(|| format!("its version {version}"))?;
+        // The rules would ignore values whose type violates the specification.
+        OpenAPI::deserialize(&root).context("not an OpenAPI document")?;
+        let version = root.pointer("/info/version").and_then(Value::as_str).context("info.version is missing")?;
+        let version = Version::parse(version).with_context(|| format!("invalid version {version}"))?;
         let document = Self { version, readable: root.into() };
-        // What is compared has no loose ends, so `resolve` need not fail.
+        // Check all references now, so that `resolve` cannot fail later.
         for reference in document.references(document.value()) {
             let target = document.target(reference).map(|target| document.resolve(target));
-            ensure!(target.is_some_and(|end| end["$ref"].is_null()), "its reference {reference} leads nowhere");
+            ensure!(target.is_some_and(|end| end["$ref"].is_null()), "dangling reference {reference}");
         }
         Ok(document)
     }
@@ -46,7 +46,7 @@ impl Deref for Document {
     }
 }
 
-/// An object of no members where the value is none: nothing is said there.
+/// Returns the object, or an empty one if the value is not an object.
 pub(super) fn object(value: &Value) -> &Object {
     static EMPTY: LazyLock<Object> = LazyLock::new(Object::new);
     value.as_object().unwrap_or_else(|| &EMPTY)

@@ -1,31 +1,32 @@
-//! Differences, and what each means for a client that was made for the old document.
+//! Differences, and their effect on clients of the old document.
 
 use serde_json::Value;
 
 use super::both::Both;
 use super::document::{Document, Object, is_true};
 
-/// Where the schemas with a name are.
+/// Prefix of references to named schemas.
 pub(super) const SCHEMAS: &str = "#/components/schemas/";
-/// Text for people. It never breaks a client, but for the keys of an error's examples: see `codes`.
+/// Keywords without a meaning for programs. Their changes never break a client, except for the keys of an error's
+/// examples: see `codes`.
 const TEXTS: &[&str] =
     &["deprecated", "description", "example", "examples", "externalDocs", "links", "summary", "tags", "title"];
 
-/// What a change does to the set of values that a schema describes.
+/// Effect of a change on the set of valid values of a schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
-    /// Some values are not in it any more.
+    /// Some values are no longer valid.
     Narrows,
-    /// Values are in it that were not.
+    /// Additional values are valid.
     Widens,
     /// Both, or unknown.
     Replaces,
-    /// Neither.
+    /// No effect.
     Keeps,
 }
 
 impl Effect {
-    /// What the opposite change does.
+    /// Returns the effect of the opposite change.
     pub(super) fn reverse(self) -> Self {
         match self {
             Self::Narrows => Self::Widens,
@@ -34,45 +35,45 @@ impl Effect {
         }
     }
 
-    /// Of a flag that turned off or on; `on` is what it does where it turned on.
+    /// Returns the effect of a changed flag. `on` is the effect of setting it.
     pub(super) fn of_flag(flag: Both<bool>, on: Self) -> Option<Self> {
         flag.differ().then(|| if flag.new { on } else { on.reverse() })
     }
 }
 
-/// Which way a value goes, seen from the client.
+/// Direction of a value, from the client's perspective.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Direction {
     Sent,
     Received,
 }
 
-/// What a difference does to the set of valid values, and the words for it.
-pub(super) type Told = (Effect, String);
+/// Effect of a difference on the set of valid values, and its description.
+pub(super) type Described = (Effect, String);
 
-/// One difference between two schemas: its place, and what it does.
-pub(super) type Change = (String, Told);
+/// Difference between two schemas: its place, effect and description.
+pub(super) type Change = (String, Described);
 
-/// One difference between two operations or documents.
+/// Difference between two operations or documents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Finding {
     pub(super) breaks: bool,
-    /// The part of the operation: `parameters/query/limit`, `responses/200`.
+    /// Part of the operation: `parameters/query/limit`, `responses/200`.
     pub(super) site: String,
-    /// The place in the schema there, which begins with `SCHEMAS` and the nearest name, if any has one; empty where the part
-    /// itself differs.
+    /// Path in the schema, starting with `SCHEMAS` and the nearest named schema, if any. Empty if the part itself
+    /// differs.
     pub(super) place: String,
     pub(super) what: String,
 }
 
 impl Finding {
-    /// The named schema in which it was found.
+    /// Returns the named schema that contains the difference.
     pub(super) fn schema(&self) -> Option<&str> {
         self.place.strip_prefix(SCHEMAS)?.split('/').next()
     }
 }
 
-/// The comparison of two operations, or of what is around them, with what it has found.
+/// Comparison of two operations or documents, with its findings.
 pub(super) struct Comparison<'d> {
     pub(super) documents: Both<&'d Document>,
     pub(super) found: Vec<Finding>,
@@ -80,29 +81,29 @@ pub(super) struct Comparison<'d> {
 
 impl Comparison<'_> {
     pub(super) fn breaks(&mut self, site: impl Into<String>, what: impl Into<String>) {
-        self.tell(true, site, what);
+        self.add(true, site, what);
     }
 
     pub(super) fn ok(&mut self, site: impl Into<String>, what: impl Into<String>) {
-        self.tell(false, site, what);
+        self.add(false, site, what);
     }
 
-    pub(super) fn tell(&mut self, breaks: bool, site: impl Into<String>, what: impl Into<String>) {
+    pub(super) fn add(&mut self, breaks: bool, site: impl Into<String>, what: impl Into<String>) {
         self.found.push(Finding { breaks, site: site.into(), place: String::new(), what: what.into() });
     }
 
-    /// A change of a schema. Whom it breaks depends on the way its values go.
+    /// Adds a change of a schema. Whether it breaks clients depends on the direction of the value.
     pub(super) fn change(&mut self, site: &str, direction: Direction, (place, (effect, what)): Change) {
         let (breaks, reason) = match (effect, direction) {
-            (Effect::Narrows, Direction::Sent) => (true, ": what clients send may be refused"),
-            (Effect::Widens, Direction::Received) => (true, ": clients may get what they do not know"),
+            (Effect::Narrows, Direction::Sent) => (true, ": requests of clients may be rejected"),
+            (Effect::Widens, Direction::Received) => (true, ": clients may receive unknown values"),
             (Effect::Replaces, _) => (true, ""),
             _ => (false, ""),
         };
         self.found.push(Finding { breaks, site: site.to_owned(), place, what: what + reason });
     }
 
-    /// A part of an exchange, which may be required. Gives it where it is in both.
+    /// Compares the presence of a part that may be required. Returns the part if it exists in both versions.
     pub(super) fn part<'a>(
         &mut self,
         (site, direction): (&str, Direction),
@@ -111,31 +112,31 @@ impl Comparison<'_> {
         was_closed: bool,
     ) -> Option<Both<&'a Object>> {
         let required = parts.map(|part| is_true(part.and_then(|part| part.get("required"))));
-        if let Some(told) = presence(name, parts.map(|part| part.is_some()), required, was_closed) {
-            self.change(site, direction, (String::new(), told));
+        if let Some(described) = presence(name, parts.map(|part| part.is_some()), required, was_closed) {
+            self.change(site, direction, (String::new(), described));
         }
         parts.kept()
     }
 
-    /// What differs in the members of an object that are neither text nor known to a rule.
+    /// Reports differences in members that are neither text nor covered by a rule.
     pub(super) fn unknown_members(&mut self, site: &str, known: &[&str], objects: Both<&Object>) {
         for (key, values) in objects.members() {
             if !is_text(key) && !known.contains(&key) && !same(self.documents, values) {
-                self.breaks(site, not_understood(key));
+                self.breaks(site, unsupported(key));
             }
         }
     }
 }
 
-/// What it does that something is new, gone, or required. Where other parts were refused, a new one is not known to clients.
-pub(super) fn presence(name: &str, there: Both<bool>, required: Both<bool>, was_closed: bool) -> Option<Told> {
-    if there.old == there.new {
+/// Returns the effect of adding, removing or requiring a part. `was_closed` means that clients reject unknown parts.
+pub(super) fn presence(name: &str, exists: Both<bool>, required: Both<bool>, was_closed: bool) -> Option<Described> {
+    if exists.old == exists.new {
         let effect = Effect::of_flag(required, Effect::Narrows)?;
-        let now = if required.new { "required now" } else { "not required any more" };
+        let now = if required.new { "now required" } else { "no longer required" };
         return Some((effect, format!("the {name} is {now}")));
     }
-    if there.old {
-        return Some((Effect::Replaces, format!("the {name} is gone")));
+    if exists.old {
+        return Some((Effect::Replaces, format!("the {name} was removed")));
     }
     let (effect, kind) = match (was_closed, required.new && !required.old) {
         (false, false) => (Effect::Keeps, "optional"),
@@ -143,20 +144,20 @@ pub(super) fn presence(name: &str, there: Both<bool>, required: Both<bool>, was_
         (true, false) => (Effect::Widens, "optional"),
         (true, true) => (Effect::Replaces, "required"),
     };
-    Some((effect, format!("the {kind} {name} is new")))
+    Some((effect, format!("the {kind} {name} was added")))
 }
 
 pub(super) fn is_text(key: &str) -> bool {
     TEXTS.contains(&key)
 }
 
-pub(super) fn not_understood(key: &str) -> String {
-    format!("`{key}` differs, which is not understood")
+pub(super) fn unsupported(key: &str) -> String {
+    format!("`{key}` differs, and no rule supports it")
 }
 
-/// Whether both say the same to the letter, also behind their references. For what no rule understands.
+/// Returns whether both values are identical, including the targets of their references. For keywords without a rule.
 pub(super) fn same(documents: Both<&Document>, values: Both<Option<&Value>>) -> bool {
     let is_same = |reference: &str| !documents.map(|document| document.target(reference)).differ();
-    let mut behind = values.new.into_iter().flat_map(|value| documents.new.references(value));
-    !values.differ() && behind.all(is_same)
+    let mut targets = values.new.into_iter().flat_map(|value| documents.new.references(value));
+    !values.differ() && targets.all(is_same)
 }

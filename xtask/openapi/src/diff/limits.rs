@@ -1,6 +1,6 @@
-//! Keywords of a schema that have a value of their own: the type, the format, and limits of all kinds.
+//! Comparison of schema keywords with simple values: the type, the format and limits.
 //!
-//! Each comparison gives what the difference does to the set of valid values, and says it.
+//! Each comparison returns the effect on the set of valid values, and its description.
 
 use std::cmp::Ordering;
 
@@ -8,11 +8,11 @@ use serde_json::{Number, Value};
 
 use super::both::Both;
 use super::document::{is_true, items};
-use super::finding::{Effect, Told};
+use super::finding::{Described, Effect};
 
-/// What differs in a keyword; `None` where it is not known here.
-pub(super) fn compare(key: &str, values: Both<Option<&Value>>) -> Option<Vec<Told>> {
-    // Counts of something begin with zero.
+/// Returns the differences of a keyword, or `None` for an unknown keyword.
+pub(super) fn compare(key: &str, values: Both<Option<&Value>>) -> Option<Vec<Described>> {
+    // Default of minimum lengths and counts.
     let zero = Value::from(0);
     let effect = match key {
         "type" => kind(values),
@@ -31,14 +31,14 @@ pub(super) fn compare(key: &str, values: Both<Option<&Value>>) -> Option<Vec<Tol
     };
     let what = match (values.old, values.new) {
         (Some(before), Some(now)) => format!("`{key}` is {now}, was {before}"),
-        (None, Some(now)) => format!("`{key}` is {now}, was not limited"),
-        (Some(before), None) => format!("`{key}` is not limited any more, was {before}"),
+        (None, Some(now)) => format!("`{key}` is {now}, was unlimited"),
+        (Some(before), None) => format!("`{key}` is now unlimited, was {before}"),
         (None, None) => String::new(),
     };
     Some(values.differ().then_some((effect, what)).into_iter().collect())
 }
 
-/// Every integer is a number.
+/// Compares types. `integer` is a subset of `number`.
 fn kind(kinds: Both<Option<&Value>>) -> Effect {
     match (kinds.old.and_then(Value::as_str), kinds.new.and_then(Value::as_str)) {
         (Some("number"), Some("integer")) => Effect::Narrows,
@@ -57,7 +57,7 @@ fn format(formats: Both<Option<&Value>>) -> Effect {
     }
 }
 
-/// The least and the greatest integer of a format.
+/// Returns the minimum and maximum of an integer format.
 fn integers(format: &Value) -> Option<(i128, i128)> {
     let (sign, bits) = format.as_str()?.split_once("int")?;
     let bits = bits.parse::<u32>().ok().filter(|bits| (1..=64).contains(bits))?;
@@ -69,7 +69,7 @@ fn integers(format: &Value) -> Option<(i128, i128)> {
     }
 }
 
-/// A limit that is narrower the more it lies on one side.
+/// Compares an upper or lower bound. `narrower` is the order of a narrower bound relative to a wider one.
 fn bound(limits: Both<Option<&Value>>, narrower: Ordering) -> Effect {
     let Some((before, now)) = limits.old.zip(limits.new) else { return appearance(limits) };
     match order(now, before) {
@@ -80,7 +80,7 @@ fn bound(limits: Both<Option<&Value>>, narrower: Ordering) -> Effect {
     }
 }
 
-/// Integers are compared to the last digit.
+/// Compares integers exactly, other numbers as floating-point values.
 fn order(left: &Value, right: &Value) -> Option<Ordering> {
     let integer = |value: &Value| value.as_number().and_then(Number::as_i128);
     match (integer(left), integer(right)) {
@@ -89,7 +89,7 @@ fn order(left: &Value, right: &Value) -> Option<Ordering> {
     }
 }
 
-/// A limit that cannot be compared with another one of its kind.
+/// Compares values that have no order: only their presence tells which is narrower.
 fn appearance(values: Both<Option<&Value>>) -> Effect {
     match (values.old, values.new) {
         (None, Some(_)) => Effect::Narrows,
@@ -98,14 +98,14 @@ fn appearance(values: Both<Option<&Value>>) -> Effect {
     }
 }
 
-/// The list is open: clients are ready for one more, but match on those that they know.
-fn codes(lists: Both<Option<&Value>>) -> Vec<Told> {
+/// Compares open lists: clients accept new codes, but match on those that they know.
+fn codes(lists: Both<Option<&Value>>) -> Vec<Described> {
     if lists.old.is_some() && lists.new.is_none() {
-        return vec![(Effect::Replaces, "the list of codes is gone".to_owned())];
+        return vec![(Effect::Replaces, "the list of codes was removed".to_owned())];
     }
     let missing = |list, other| items(list).filter(move |code| !items(other).any(|known| known == *code));
     let gone = missing(lists.old, lists.new);
-    let gone = gone.map(|code| (Effect::Replaces, format!("the code {code} is gone, on which clients may match")));
+    let gone = gone.map(|code| (Effect::Replaces, format!("the code {code} was removed: clients may match on it")));
     let new = missing(lists.new, lists.old);
-    gone.chain(new.map(|code| (Effect::Keeps, format!("the code {code} is new in an open list")))).collect()
+    gone.chain(new.map(|code| (Effect::Keeps, format!("the code {code} was added to an open list")))).collect()
 }

@@ -1,10 +1,10 @@
-//! `openapi diff`: what of the documents in `specs/` breaks clients that were made for an earlier revision.
+//! `openapi diff`: breaking changes in `specs/` since an earlier revision.
 //!
-//! Lives here: which documents are compared, and the verdict. The revision is found by `revision`, the differences by
-//! `operations`, `exchange`, `codes` and `schema`; `report` writes them down.
+//! This module selects the documents and returns the result. `revision` finds the revision, `operations`, `exchange`,
+//! `codes` and `schema` find the differences, and `report` formats them.
 //!
-//! A client is broken when something that it sends may be refused, when it may get what it does not know, or when a name
-//! is gone that its code has from the document: of an operation or of a schema. Whatever no rule understands counts as a break.
+//! A change is breaking if a request of an existing client may be rejected, if a client may receive an unknown value,
+//! or if the name of an operation or a schema disappears from generated code. Changes without a rule count as breaking.
 
 mod both;
 mod codes;
@@ -29,12 +29,12 @@ use both::Both;
 use document::Document;
 use revision::Repository;
 
-/// Compares the documents of a working copy with those at a revision. Gives the names of those that break clients without a
-/// new major version.
+/// Compares the documents of a working copy with those at a revision. Returns the names of documents with breaking
+/// changes and no new major version.
 pub(crate) fn run(root: &Path, revision: Option<&str>) -> Result<Vec<String>> {
     let repository = Repository(root);
     let Some((base, chosen)) = repository.base(revision)? else {
-        println!("nothing to compare with: the history begins here");
+        println!("nothing to compare with: there is no earlier commit");
         return Ok(Vec::new());
     };
     println!("compared with {base:.12} ({chosen})");
@@ -48,16 +48,16 @@ pub(crate) fn run(root: &Path, revision: Option<&str>) -> Result<Vec<String>> {
     Ok(broken)
 }
 
-/// The texts of the documents by their paths.
+/// Texts of the documents, by path.
 type Texts = BTreeMap<String, String>;
 
 fn documents(root: &Path) -> Result<Texts> {
     let mut texts = Texts::new();
-    for entry in std::fs::read_dir(root.join("specs")).context("reading specs")? {
+    for entry in std::fs::read_dir(root.join("specs")).context("cannot read specs")? {
         let path = entry?.path();
         let name = path.file_name().map(|name| format!("specs/{}", name.display())).unwrap_or_default();
         if name.ends_with(".json") {
-            let text = std::fs::read_to_string(&path).with_context(|| format!("reading {name}"))?;
+            let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {name}"))?;
             texts.insert(name, text);
         }
     }
@@ -65,7 +65,7 @@ fn documents(root: &Path) -> Result<Texts> {
 }
 
 fn parse(texts: Texts) -> Result<BTreeMap<String, Document>> {
-    // Other JSON may lie beside the documents.
+    // The folder may contain other JSON files.
     let documents = texts.into_iter().filter(|(_, text)| text.contains("\"openapi\""));
     documents.map(|(name, text)| Ok((name.clone(), Document::parse(&text).context(name)?))).collect()
 }

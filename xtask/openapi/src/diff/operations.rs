@@ -1,7 +1,6 @@
-//! The differences of two documents, operation by operation: which of them belong together, what they are called and
-//! who may call them.
+//! Comparison of documents: matches operations, and compares their names, places and callers.
 //!
-//! What an operation exchanges with its callers is compared by `exchange`.
+//! `exchange` compares the parameters, bodies and responses of an operation.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,14 +12,14 @@ use super::both::Both;
 use super::document::{Document, Operation, is_method, items, members, object};
 use super::finding::{Comparison, Finding};
 
-/// What differs in the document itself, or in one operation.
+/// Differences in the document itself, or in one operation.
 #[derive(Debug)]
 pub(super) struct Differences {
     pub(super) of: String,
     pub(super) found: Vec<Finding>,
 }
 
-/// Only what differs.
+/// Returns the differences, without unchanged operations.
 pub(super) fn compare(documents: Both<&Document>) -> Vec<Differences> {
     let Both { old: before, new: mut now } = documents.map(|document| document.operations().collect::<Vec<_>>());
     let places: BTreeSet<_> = before.iter().map(place).collect();
@@ -31,16 +30,16 @@ pub(super) fn compare(documents: Both<&Document>) -> Vec<Differences> {
     };
     let mut all = vec![differences("the document".to_owned(), &|comparison| comparison.document())];
     for old in &before {
-        // The operation at the same place; else one with the same id that was nowhere before.
+        // Match the operation at the same place, or one with the same id at a new place.
         let here = now.iter().position(|new| place(new) == place(old));
         let moved = |new: &Operation<'_>| !old.id().is_empty() && new.id() == old.id() && !places.contains(&place(new));
         let new = here.or_else(|| now.iter().position(moved)).map(|found| now.remove(found));
         all.push(differences(heading(old), &|comparison| match new {
             Some(new) => comparison.operation(Both { old: *old, new }),
-            None => comparison.breaks("operation", "it is gone"),
+            None => comparison.breaks("operation", "removed"),
         }));
     }
-    all.extend(now.iter().map(|new| differences(heading(new), &|comparison| comparison.ok("operation", "it is new"))));
+    all.extend(now.iter().map(|new| differences(heading(new), &|comparison| comparison.ok("operation", "added"))));
     all.retain(|differences| !differences.found.is_empty());
     all
 }
@@ -53,20 +52,20 @@ fn heading(operation: &Operation<'_>) -> String {
     format!("{} ({})", place(operation), operation.id())
 }
 
-/// What a caller may show: every scheme of it at once, each with its scopes.
+/// Alternative of a security requirement: schemes that are required together, with their scopes.
 type Alternative<'a> = Vec<(&'a str, Vec<&'a Value>)>;
 
 impl Comparison<'_> {
     fn document(&mut self) {
         const KNOWN: &[&str] = &["components", "info", "openapi", "paths", "security", "servers"];
         self.unknown_members("document", KNOWN, self.documents.map(|document| object(document.value())));
-        // Patches of the specification do not change what the words mean.
+        // Patch versions of the specification do not change its meaning.
         let versions = self.documents.map(|document| document.value()["openapi"].as_str().unwrap_or_default());
         let minor = versions.map(|version| version.rsplit_once('.').map(|(minor, _)| minor));
         if versions.differ() {
-            self.tell(minor.differ(), "openapi", format!("OpenAPI {}, was {}", versions.new, versions.old));
+            self.add(minor.differ(), "openapi", format!("OpenAPI {}, was {}", versions.new, versions.old));
         }
-        // Servers are told apart by their URLs; without any, the document's own place is the server.
+        // Servers are identified by URL. The default is the location of the document.
         let here = json!([{ "url": "/" }]);
         let servers = self.documents.map(|document| {
             let servers = items(document.value().get("servers").or(Some(&here)));
@@ -75,8 +74,8 @@ impl Comparison<'_> {
         for (url, servers) in servers.parts() {
             match servers.kept() {
                 Some(servers) => self.unknown_members("servers", &["url"], servers),
-                None if servers.new.is_some() => self.ok("servers", format!("the server {url} is new")),
-                None => self.breaks("servers", format!("the server {url} is gone")),
+                None if servers.new.is_some() => self.ok("servers", format!("the server {url} was added")),
+                None => self.breaks("servers", format!("the server {url} was removed")),
             }
         }
     }
@@ -85,10 +84,10 @@ impl Comparison<'_> {
         const KNOWN: &[&str] = &["operationId", "parameters", "requestBody", "responses", "security", REQUIRED_ROLE];
         let new = operations.new;
         if operations.map(|operation| place(&operation)).differ() {
-            self.breaks("operation", format!("it moved to {}", place(&new)));
+            self.breaks("operation", format!("moved to {}", place(&new)));
         }
         if operations.map(Operation::id).differ() {
-            let what = format!("it is {} now: the method of generated clients is renamed", new.id());
+            let what = format!("renamed to {}: the method of generated clients is renamed", new.id());
             self.breaks("operationId", what);
         }
         let callers = self.documents.zip(operations).map(alternatives);
@@ -102,66 +101,68 @@ impl Comparison<'_> {
     }
 
     fn security(&mut self, Both { old: before, new: now }: &Both<Vec<Alternative<'_>>>) {
-        for lost in before.iter().filter(|shown| !now.iter().any(|asked| suffices(shown, asked))) {
-            self.breaks("security", format!("{} may not call it any more", caller(lost)));
+        for lost in before.iter().filter(|given| !now.iter().any(|required| suffices(given, required))) {
+            self.breaks("security", format!("{} may no longer call it", caller(lost)));
         }
-        for gained in now.iter().filter(|shown| !before.iter().any(|asked| suffices(shown, asked))) {
-            self.ok("security", format!("{} may call it, too", caller(gained)));
+        for gained in now.iter().filter(|given| !before.iter().any(|required| suffices(given, required))) {
+            self.ok("security", format!("{} may now call it", caller(gained)));
         }
         let schemes = |all: &[Alternative<'_>]| all.iter().flatten().map(|(name, _)| (*name).to_owned()).collect();
         let (before, now): (BTreeSet<_>, BTreeSet<_>) = (schemes(before), schemes(now));
         for name in before.intersection(&now) {
             if self.documents.map(|document| scheme(document, name)).differ() {
-                self.breaks(format!("security/{name}"), "callers show this in another way now");
+                self.breaks(format!("security/{name}"), "the security scheme changed");
             }
         }
     }
 
-    /// Where a document names no role, those whom it names are operators: so it was before there were others.
+    /// Documents from before the introduction of roles have no required role, which means `operator`.
     fn role(&mut self, operations: Both<Operation<'_>>, is_open: bool) {
         let roles = operations.map(|operation| operation.value.get(REQUIRED_ROLE));
         let named = |role: &Value| Role::ALL.into_iter().find(|known| role == known.as_str());
         let had = roles.old.map_or(Some(Role::Operator), named);
         match roles.new {
             _ if !roles.differ() => {}
-            None if is_open => self.ok(REQUIRED_ROLE, "no role is needed"),
-            None => self.breaks(REQUIRED_ROLE, "which role is needed is not said any more"),
+            None if is_open => self.ok(REQUIRED_ROLE, "no role is required"),
+            None => self.breaks(REQUIRED_ROLE, "the required role was removed"),
             Some(now) => match had.zip(named(now)) {
                 Some((had, needed)) if needed <= had => {
-                    self.ok(REQUIRED_ROLE, format!("the role {needed} is enough, was {had}"));
+                    self.ok(REQUIRED_ROLE, format!("the required role is {needed}, was {had}"));
                 }
-                _ => self.breaks(REQUIRED_ROLE, format!("the role {now} is needed now")),
+                _ => self.breaks(REQUIRED_ROLE, format!("the required role is {now}")),
             },
         }
     }
 }
 
-/// No alternative in the document is one without credentials.
+/// Returns the alternatives of a security requirement. None at all means that no credentials are required.
 fn alternatives<'a>((document, operation): (&'a Document, Operation<'a>)) -> Vec<Alternative<'a>> {
-    let said = operation.value.get("security").or(document.value().get("security"));
-    let alternative = |said: &'a Value| members(Some(said)).map(|(name, scopes)| (name, items(Some(scopes)).collect()));
-    let all: Vec<_> = items(said).map(|said| alternative(said).collect()).collect();
+    let required = operation.value.get("security").or(document.value().get("security"));
+    let alternative =
+        |required: &'a Value| members(Some(required)).map(|(name, scopes)| (name, items(Some(scopes)).collect()));
+    let all: Vec<_> = items(required).map(|required| alternative(required).collect()).collect();
     if all.is_empty() { vec![Vec::new()] } else { all }
 }
 
-fn suffices(shown: &Alternative<'_>, asked: &Alternative<'_>) -> bool {
-    asked.iter().all(|(scheme, scopes)| {
-        let found = shown.iter().find(|(other, _)| other == scheme);
-        found.is_some_and(|(_, shown)| scopes.iter().all(|scope| shown.contains(scope)))
+fn suffices(given: &Alternative<'_>, required: &Alternative<'_>) -> bool {
+    required.iter().all(|(scheme, scopes)| {
+        let found = given.iter().find(|(other, _)| other == scheme);
+        found.is_some_and(|(_, given)| scopes.iter().all(|scope| given.contains(scope)))
     })
 }
 
-fn caller(shown: &Alternative<'_>) -> String {
+fn caller(credentials: &Alternative<'_>) -> String {
     let with_scopes = |(name, scopes): &(&str, Vec<&Value>)| {
-        scopes.iter().fold((*name).to_owned(), |said, scope| format!("{said} {scope}"))
+        scopes.iter().fold((*name).to_owned(), |text, scope| format!("{text} {scope}"))
     };
-    match shown.iter().map(with_scopes).collect::<Vec<_>>().join(" and ") {
+    match credentials.iter().map(with_scopes).collect::<Vec<_>>().join(" and ") {
         none if none.is_empty() => "a caller without credentials".to_owned(),
         schemes => format!("a caller with {schemes}"),
     }
 }
 
-/// How callers show what they have. The form of a bearer token is a hint for people.
+/// Returns the members of a security scheme, without `bearerFormat`, which is only a hint for humans, and
+/// `description`.
 fn scheme<'a>(document: &'a Document, name: &str) -> Option<BTreeMap<&'a str, &'a Value>> {
     let scheme = document.value()["components"]["securitySchemes"].get(name)?;
     let all = members(Some(document.resolve(scheme)));

@@ -1,4 +1,4 @@
-//! The differences of a document, written down for people, and whether they are allowed.
+//! Formats the differences of a document, and decides whether its version allows them.
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Display, Formatter};
@@ -10,11 +10,11 @@ use super::document::Document;
 use super::finding::Finding;
 use super::operations::{self, Differences};
 
-/// The differences in words, and whether they break clients and the version does not say so.
+/// Returns the formatted differences, and whether they are breaking without a new major version.
 pub(super) fn document(name: &str, documents: Both<Option<&Document>>) -> (String, bool) {
     let Some(documents) = documents.kept() else {
-        let Some(new) = documents.new else { return (format!("{name}: breaks, the document is gone\n"), true) };
-        return (format!("{name} {}: ok, the document is new\n", new.version), false);
+        let Some(new) = documents.new else { return (format!("{name}: breaks, the document was removed\n"), true) };
+        return (format!("{name} {}: ok, the document was added\n", new.version), false);
     };
     let Both { old: before, new: now } = documents.map(|document| &document.version);
     let all = operations::compare(documents);
@@ -22,31 +22,32 @@ pub(super) fn document(name: &str, documents: Both<Option<&Document>>) -> (Strin
     let breaks = lines.iter().filter(|line| line.breaks).count();
     let others = lines.len() - breaks;
     let allowed = breaks == 0 || now.major > before.major;
-    let compatible = several(others, "compatible difference");
+    let compatible = counted(others, "compatible change");
     let summary = match (breaks, others) {
         (0, 0) if !documents.map(|document| document.value()).differ() => "unchanged".to_owned(),
         (0, 0) => "ok, only text differs".to_owned(),
         (0, _) => format!("ok, {compatible}"),
         _ => {
             let permission = if allowed { ", which the new major version allows" } else { "" };
-            format!("{}{permission}, and {compatible}", several(breaks, "break"))
+            format!("{}{permission}, and {compatible}", counted(breaks, "breaking change"))
         }
     };
     let versions = if before == now { now.to_string() } else { format!("{now}, was {before}") };
     let mut text = format!("{name} {versions}: {summary}\n");
     let minor = |version: &Version| (version.major, version.minor);
     if breaks == 0 && others > 0 && minor(before) == minor(now) {
-        text.push_str("  note: what is compatible raises the minor version, and this one did not\n");
+        text.push_str("  note: raise the minor version for compatible changes\n");
     }
     write_all(&mut text, &all);
     (text, !allowed)
 }
 
-fn several(count: usize, what: &str) -> String {
+fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// Operations that differ in the same way stand above one list, and what is compatible in a named schema stands once below.
+/// Writes the differences. Operations with the same differences share one list. Compatible changes of named schemas are
+/// listed once at the end.
 fn write_all(text: &mut String, all: &[Differences]) {
     let mut lists: Vec<(Vec<&str>, Vec<Finding>)> = Vec::new();
     for differences in all {
@@ -64,7 +65,7 @@ fn write_all(text: &mut String, all: &[Differences]) {
     let compatible = found.filter(|finding| !finding.breaks && finding.schema().is_some());
     let shared: BTreeSet<_> = compatible.map(|finding| (&finding.place, &finding.what)).collect();
     if !shared.is_empty() {
-        text.push_str("  the schemas\n");
+        text.push_str("  schemas\n");
         text.extend(shared.iter().map(|(place, what)| format!("    ok: {place}: {what}\n")));
     }
 }
@@ -77,8 +78,8 @@ impl Display for Finding {
     }
 }
 
-/// What breaks comes first, and what several sites share is told once, with all of them. The details of what is compatible
-/// in a named schema are told below.
+/// Sorts breaking changes first, and merges the same difference at several sites into one line. Compatible changes of
+/// named schemas are abbreviated, because they are listed at the end.
 fn lines(found: &[Finding]) -> Vec<Finding> {
     let mut lines: Vec<Finding> = Vec::new();
     for finding in found {

@@ -1,7 +1,7 @@
-//! The differences between two schemas, and what each does to the set of values that the schema describes.
+//! Comparison of schemas: their differences, and the effect of each on the set of valid values.
 //!
-//! Who sends the values is not known here. Keywords with a value of their own are compared by `limits`; what leads to
-//! other schemas is compared here.
+//! The direction of the values is not known here. `limits` compares keywords with simple values; this module compares
+//! those that contain other schemas.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::both::Both;
 use super::document::{Document, Object, items, reference};
-use super::finding::{Change, Effect, SCHEMAS, not_understood, presence, same};
+use super::finding::{Change, Effect, SCHEMAS, presence, same, unsupported};
 use super::limits;
 use super::shape::Shape;
 
@@ -22,7 +22,7 @@ pub(super) fn compare(documents: Both<&Document>, schemas: Both<&Value>) -> Vec<
 
 struct Walk<'a> {
     documents: Both<&'a Document>,
-    /// The schemas that were compared with each other, by their addresses: references may go round in a circle.
+    /// Pairs of schemas that were already compared, by address: references may be circular.
     seen: BTreeSet<(usize, usize)>,
     changes: Vec<Change>,
 }
@@ -38,29 +38,29 @@ impl Walk<'_> {
         }
     }
 
-    /// What belongs to the place where a schema is used: its name, and whether there has to be a value.
+    /// Compares what belongs to the use of a schema: its name, `nullable` and the default.
     fn site(&mut self, place: &str, Both { old, new }: &Both<Shape<'_>>) {
         if let Some(before) = old.name.filter(|before| new.name != Some(*before)) {
-            let now = new.name.map_or("has no name any more".to_owned(), |now| format!("is called {now} now"));
-            self.tell(place, Effect::Replaces, format!("the schema {before} {now}"));
+            let now = new.name.map_or("no longer has a name".to_owned(), |now| format!("is now {now}"));
+            self.add(place, Effect::Replaces, format!("the schema {before} {now}"));
         }
         let nullable = Both { old: old.nullable, new: new.nullable };
-        self.flag(place, nullable, Effect::Widens, ["null is not valid any more", "null is valid now"]);
+        self.flag(place, nullable, Effect::Widens, ["null is no longer valid", "null is now valid"]);
         match (old.default, new.default) {
             (Some(before), Some(now)) if before != now => {
-                self.tell(place, Effect::Replaces, format!("the default is {now}, was {before}"));
+                self.add(place, Effect::Replaces, format!("the default is {now}, was {before}"));
             }
-            (Some(before), None) => self.tell(place, Effect::Replaces, format!("the default {before} is gone")),
-            (None, Some(now)) => self.tell(place, Effect::Keeps, format!("the default {now} is told")),
+            (Some(before), None) => self.add(place, Effect::Replaces, format!("the default {before} was removed")),
+            (None, Some(now)) => self.add(place, Effect::Keeps, format!("the default {now} was added")),
             _ => {}
         }
     }
 
     fn keywords(&mut self, place: &str, shapes: &Both<Shape<'_>>) {
-        let told = self.changes.len();
+        let start = self.changes.len();
         self.keyword(place, "type", shapes);
-        // What else differs follows from another type.
-        if self.changes[told..].iter().any(|(_, (effect, _))| *effect == Effect::Replaces) {
+        // Other differences are a consequence of the new type.
+        if self.changes[start..].iter().any(|(_, (effect, _))| *effect == Effect::Replaces) {
             return;
         }
         self.values(place, shapes);
@@ -77,7 +77,7 @@ impl Walk<'_> {
         match key {
             "additionalProperties" if is_closed.old && is_closed.new => {}
             "additionalProperties" if is_closed.differ() => {
-                let effects = ["other properties are possible now", "other properties are refused now"];
+                let effects = ["other properties are now allowed", "other properties are now rejected"];
                 self.flag(place, is_closed, Effect::Narrows, effects);
             }
             "items" | "additionalProperties" => self.schema(place, values.map(|value| value.unwrap_or(&TRUE))),
@@ -86,9 +86,9 @@ impl Walk<'_> {
                 self.parts(place, values, Effect::Widens);
             }
             _ => match limits::compare(key, values) {
-                Some(found) => found.into_iter().for_each(|(effect, what)| self.tell(place, effect, what)),
+                Some(found) => found.into_iter().for_each(|(effect, what)| self.add(place, effect, what)),
                 None if same(self.documents, values) => {}
-                None => self.tell(place, Effect::Replaces, not_understood(key)),
+                None => self.add(place, Effect::Replaces, unsupported(key)),
             },
         }
     }
@@ -96,14 +96,14 @@ impl Walk<'_> {
     fn values(&mut self, place: &str, Both { old, new }: &Both<Shape<'_>>) {
         let (Some(before), Some(now)) = (&old.values, &new.values) else {
             let listed = Both { old: old.values.is_some(), new: new.values.is_some() };
-            let effects = ["the list of its values is gone", "only the listed values are valid now"];
+            let effects = ["the list of values was removed", "only the listed values are now valid"];
             return self.flag(place, listed, Effect::Narrows, effects);
         };
         for value in before.iter().filter(|value| !now.contains(value)) {
-            self.tell(place, Effect::Narrows, format!("the value {value} is gone"));
+            self.add(place, Effect::Narrows, format!("the value {value} was removed"));
         }
         for value in now.iter().filter(|value| !before.contains(value)) {
-            self.tell(place, Effect::Widens, format!("the value {value} is new"));
+            self.add(place, Effect::Widens, format!("the value {value} was added"));
         }
     }
 
@@ -113,39 +113,45 @@ impl Walk<'_> {
             let place = join(place, &format!("properties/{name}"));
             let properties = Both { old: old.property(name), new: new.property(name) };
             let required = Both { old: old.requires(name), new: new.requires(name) };
-            // Where the object was closed, whoever reads it refuses what is not named.
-            let told = presence("property", properties.map(|property| property.is_some()), required, old.is_closed());
-            self.changes.extend(told.map(|told| (place.clone(), told)));
+            // Readers of a closed object reject unknown properties.
+            let described =
+                presence("property", properties.map(|property| property.is_some()), required, old.is_closed());
+            self.changes.extend(described.map(|described| (place.clone(), described)));
             if let Some(properties) = properties.kept() {
                 self.schema(&place, properties);
             }
         }
     }
 
-    /// The members of an `allOf`, `anyOf` or `oneOf`; `more` is what one more of them does.
+    /// Compares the schemas of an `allOf`, `anyOf` or `oneOf`. `more` is the effect of an additional schema.
     fn parts(&mut self, place: &str, lists: Both<Option<&Value>>, more: Effect) {
         for (key, parts) in lists.map(keyed).parts() {
             let place = join(place, &key);
-            self.flag(&place, parts.map(|part| part.is_some()), more, ["this part is gone", "this part is new"]);
+            self.flag(
+                &place,
+                parts.map(|part| part.is_some()),
+                more,
+                ["this schema was removed", "this schema was added"],
+            );
             if let Some(schemas) = parts.kept() {
                 self.schema(&place, schemas);
             }
         }
     }
 
-    /// A flag that turned off or on; `on` is what it does to the values where it turned on.
+    /// Compares a flag. `on` is the effect of setting it.
     fn flag(&mut self, place: &str, flag: Both<bool>, on: Effect, what: [&str; 2]) {
         if let Some(effect) = Effect::of_flag(flag, on) {
-            self.tell(place, effect, what[usize::from(flag.new)]);
+            self.add(place, effect, what[usize::from(flag.new)]);
         }
     }
 
-    fn tell(&mut self, place: &str, effect: Effect, what: impl Into<String>) {
+    fn add(&mut self, place: &str, effect: Effect, what: impl Into<String>) {
         self.changes.push((place.to_owned(), (effect, what.into())));
     }
 }
 
-/// The schema of everything, as an object without keywords is.
+/// Schema that accepts every value, like an object without keywords.
 static TRUE: Value = Value::Bool(true);
 
 fn anything(schema: &Value) -> &Value {
@@ -157,7 +163,7 @@ fn join(place: &str, key: &str) -> String {
     if place.is_empty() { key.to_owned() } else { format!("{place}/{key}") }
 }
 
-/// Parts with a name are found by it, the others by their order.
+/// Returns schemas by name, and unnamed ones by position.
 fn keyed(parts: Option<&Value>) -> BTreeMap<String, &Value> {
     let mut unnamed = 0;
     let keyed = items(parts).map(|part| {

@@ -1,7 +1,7 @@
-//! A schema with its wrappings taken off, so that two ways of writing one thing compare as equal.
+//! Normalized schemas, so that equivalent notations compare as equal.
 //!
-//! dropshot wraps a reference in an `allOf` of one to describe it, and writes an enum whose values are described as a
-//! `oneOf` of enums. What the schemas then differ in is found by `schema`.
+//! dropshot wraps a reference in an `allOf` with one schema to add a description, and writes an enum with documented
+//! values as a `oneOf` of enums. `schema` compares the normalized schemas.
 
 use std::collections::BTreeMap;
 
@@ -13,14 +13,14 @@ use super::finding::is_text;
 type Keywords<'a> = BTreeMap<&'a str, &'a Value>;
 
 pub(super) struct Shape<'a> {
-    /// The name of the schema in the components, which is a type of generated clients.
+    /// Name of the schema in the components, which is a type in generated clients.
     pub(super) name: Option<&'a str>,
     pub(super) nullable: bool,
     pub(super) default: Option<&'a Value>,
     pub(super) values: Option<Vec<&'a Value>>,
-    /// The rest of it, without text.
+    /// Other keywords, without text.
     pub(super) keywords: Keywords<'a>,
-    /// The schema that has these keywords; its address tells it from others.
+    /// Schema that has these keywords; its address identifies it.
     pub(super) inner: &'a Value,
 }
 
@@ -46,7 +46,7 @@ impl<'a> Shape<'a> {
         self.keywords.get(key).copied()
     }
 
-    /// Whether the object may have no properties but those that are named.
+    /// Returns whether the object allows no properties other than the named ones.
     pub(super) fn is_closed(&self) -> bool {
         self.keyword("additionalProperties") == Some(&Value::Bool(false))
     }
@@ -59,14 +59,14 @@ impl<'a> Shape<'a> {
         self.keyword("properties")?.get(name)
     }
 
-    /// Those with a schema, and those that are required without one.
+    /// Iterates over properties with a schema and required properties without one.
     pub(super) fn named_properties(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         let named = members(self.keyword("properties")).map(|(name, _)| name);
         named.chain(items(self.keyword("required")).filter_map(Value::as_str))
     }
 }
 
-/// The schema inside, where this one is a reference to it, or adds no more than text, `nullable` and `default`.
+/// Returns the wrapped schema, if this one is a reference, or adds only text, `nullable` and `default`.
 fn wrapped(schema: &Value) -> Option<&Value> {
     let keywords = keywords(schema);
     match (keywords.len(), keywords.first_key_value()?) {
@@ -76,12 +76,12 @@ fn wrapped(schema: &Value) -> Option<&Value> {
     }
 }
 
-/// Without text, and without what belongs to the place where the schema is used.
+/// Returns the keywords without text, `nullable` and `default`.
 fn keywords(schema: &Value) -> Keywords<'_> {
     members(Some(schema)).filter(|(key, _)| !is_text(key) && !["nullable", "default"].contains(key)).collect()
 }
 
-/// The type and the values of an enum that is written as a `oneOf`, to describe each value.
+/// Returns the type and the values of an enum that is written as a `oneOf` with a description for each value.
 fn described_values<'a>(document: &'a Document, keywords: &Keywords<'a>) -> Option<(&'a Value, Vec<&'a Value>)> {
     let branches = keywords.get("oneOf").filter(|_| keywords.len() == 1)?.as_array()?;
     let (mut kinds, mut all) = (Vec::new(), Vec::new());

@@ -1,7 +1,7 @@
-//! What every document has to have, whatever it is about. Each finding names the place, and says how to mend it.
+//! Style rules for documents. Each finding names the place and the fix.
 //!
-//! `operations` judges operations, `schemas` judges everything that has a schema. What a document should promise is not
-//! judged here: that is for whoever reads its diff.
+//! `operations` checks operations, `schemas` checks everything that has a schema. Whether a document promises the right
+//! things is left to the review of its diff.
 
 mod operations;
 mod schemas;
@@ -11,11 +11,11 @@ use openapi_document::Document;
 /// Findings, one line each.
 type Findings = Vec<String>;
 
-/// Every rule that the document breaks.
-pub(crate) fn broken(document: &Document) -> Findings {
+/// Returns all rule violations of the document.
+pub(crate) fn violations(document: &Document) -> Findings {
     let mut findings = Findings::new();
-    operations::judge(document, &mut findings);
-    schemas::judge(document, &mut findings);
+    operations::check(document, &mut findings);
+    schemas::check(document, &mut findings);
     findings
 }
 

@@ -1,11 +1,11 @@
-//! Everything that has a schema is described, limited, and shown by an example that is as the schema says.
+//! Rules for schemas, parameters and headers: description, limits, and an example that is valid for the schema.
 
 use openapi_document::{Document, Strictness};
 use serde_json::{Map, Value};
 
 use super::Findings;
 
-pub(super) fn judge(document: &Document, findings: &mut Findings) {
+pub(super) fn check(document: &Document, findings: &mut Findings) {
     let mut rules = Rules { document, findings };
     for (name, schema) in document.components("schemas") {
         rules.component(name, schema);
@@ -22,7 +22,7 @@ pub(super) fn judge(document: &Document, findings: &mut Findings) {
     for (name, parameter) in document.components("parameters") {
         rules.described(&format!("parameter {name}"), parameter);
     }
-    rules.headers("every answer", &document.value()["components"]["headers"]);
+    rules.headers("shared headers", &document.value()["components"]["headers"]);
     for (name, response) in document.components("responses") {
         let content = &response["content"]["application/json"];
         for (code, value) in members(&content["examples"]) {
@@ -41,7 +41,7 @@ impl Rules<'_> {
         self.findings.push(format!("{place}: {problem}"));
     }
 
-    /// A type of the wire.
+    /// Checks a named schema.
     fn component(&mut self, name: &str, schema: &Value) {
         self.description(name, schema, "the type");
         self.example(name, schema, schema.get("example"));
@@ -52,22 +52,22 @@ impl Rules<'_> {
                 self.description(&place, schema, "the field");
             }
             if schema["$ref"].is_null() && schema.get("example").is_none() {
-                self.find(&place, &format!("has no example: give one to {name} in the contract's examples.json"));
+                self.find(&place, &format!("has no example: add one to {name} in the contract's examples.json"));
             }
             self.limits(&place, schema);
         }
     }
 
-    /// A parameter or a header.
+    /// Checks a parameter or a header.
     fn described(&mut self, place: &str, value: &Value) {
         self.description(place, value, "the field");
         self.example(place, &value["schema"], value.get("example"));
         self.limits(place, &value["schema"]);
     }
 
-    fn headers(&mut self, around: &str, headers: &Value) {
+    fn headers(&mut self, parent: &str, headers: &Value) {
         for (name, header) in members(headers).filter(|(_, header)| header["$ref"].is_null()) {
-            self.described(&format!("{around}, {name}"), header);
+            self.described(&format!("{parent}, {name}"), header);
         }
     }
 
@@ -77,28 +77,31 @@ impl Rules<'_> {
         }
     }
 
-    /// There is an example, and it is as the schema says, with no property that the schema does not know.
+    /// Requires an example that is valid for the schema and has no undefined properties.
     fn example(&mut self, place: &str, schema: &Value, example: Option<&Value>) {
         let Some(example) = example else {
-            return self.find(place, "has no example: give one in the contract's examples.json");
+            return self.find(place, "has no example: add one to the contract's examples.json");
         };
         match self.document.validator(schema, Strictness::Closed) {
             Ok(validator) => {
                 for problem in validator.problems(example) {
-                    self.find(place, &format!("its example is not as its schema says: {problem}"));
+                    self.find(place, &format!("its example does not match its schema: {problem}"));
                 }
             }
-            Err(problem) => self.find(place, &format!("its schema is wrong: {problem}")),
+            Err(problem) => self.find(place, &format!("its schema is invalid: {problem}")),
         }
     }
 
-    /// Every text and every list says how long it may be.
+    /// Requires a maximum length of strings and arrays.
     fn limits(&mut self, place: &str, schema: &Value) {
-        let is_words = schema["enum"].is_array() || schema["format"] == "date-time";
-        for (kind, limit, checked) in [("string", "maxLength", "a checked type"), ("array", "maxItems", "List")] {
-            if schema["type"] == kind && !is_words && !schema[limit].is_u64() {
-                let answer = "#[schemars(length(max = …))] in an answer";
-                self.find(place, &format!("has no {limit}: use {checked} of common-contract in a request, {answer}"));
+        let is_bounded = schema["enum"].is_array() || schema["format"] == "date-time";
+        for (kind, limit, checked) in [("string", "maxLength", "a validated type"), ("array", "maxItems", "List")] {
+            if schema["type"] == kind && !is_bounded && !schema[limit].is_u64() {
+                let attribute = "#[schemars(length(max = …))] in a response";
+                self.find(
+                    place,
+                    &format!("has no {limit}: use {checked} of common-contract in a request, {attribute}"),
+                );
             }
         }
         if schema["items"].is_object() {

@@ -1,22 +1,23 @@
-//! Each rule, broken in a small document that is well but for that.
+//! Violates each rule in a small document that is otherwise valid.
 
 use serde_json::{Value, json};
 
 use super::*;
 
-fn good() -> Value {
-    let header = json!({ "description": "The work.", "schema": { "type": "string", "maxLength": 9 }, "example": "w" });
+fn valid() -> Value {
+    let header =
+        json!({ "description": "Correlation ID.", "schema": { "type": "string", "maxLength": 9 }, "example": "w" });
     json!({
         "tags": [{ "name": "things", "description": "Things." }],
         "paths": { "/things/{id}": { "get": {
             "operationId": "thing_view",
             "tags": ["things"],
             "summary": "Fetch a thing",
-            "description": "As it is.",
+            "description": "Returns the thing.",
             "security": [{ "operatorJwt": [] }],
             "x-required-role": "viewer",
             "parameters": [{
-                "in": "path", "name": "id", "required": true, "description": "Which.",
+                "in": "path", "name": "id", "required": true, "description": "ID of the thing.",
                 "schema": { "type": "integer", "minimum": 1 }, "example": 1
             }],
             "responses": {
@@ -36,16 +37,16 @@ fn good() -> Value {
             } },
             "schemas": {
                 "Error": {
-                    "description": "Why not.", "type": "object", "example": { "error_code": "not_found" },
+                    "description": "Error.", "type": "object", "example": { "error_code": "not_found" },
                     "properties": { "error_code": {
-                        "description": "A code.", "type": "string", "maxLength": 20, "example": "not_found",
+                        "description": "Error code.", "type": "string", "maxLength": 20, "example": "not_found",
                         "x-extensible-enum": ["not_found"]
                     } }
                 },
                 "Thing": {
-                    "description": "A thing.", "type": "object", "example": { "names": ["a"] },
+                    "description": "Thing.", "type": "object", "example": { "names": ["a"] },
                     "properties": { "names": {
-                        "description": "Its names.", "type": "array", "maxItems": 3, "example": ["a"],
+                        "description": "Names of the thing.", "type": "array", "maxItems": 3, "example": ["a"],
                         "items": { "type": "string", "maxLength": 10 }
                     } }
                 }
@@ -55,71 +56,83 @@ fn good() -> Value {
 }
 
 fn findings(document: &Value) -> Vec<String> {
-    broken(&Document::parse(&document.to_string()).unwrap())
+    violations(&Document::parse(&document.to_string()).unwrap())
 }
 
 #[test]
-fn a_good_document_breaks_no_rule() {
-    assert_eq!(findings(&good()), Vec::<String>::new());
+fn a_valid_document_has_no_findings() {
+    assert_eq!(findings(&valid()), Vec::<String>::new());
 }
 
 #[test]
-fn every_broken_rule_is_told_with_its_place_and_its_mending() {
+fn each_violation_is_reported_with_its_place() {
     const OPERATION: &str = "/paths/~1things~1{id}/get";
     let thing = "/components/schemas/Thing";
     let cases = [
-        (format!("{OPERATION}/operationId"), json!("viewThing"), "operation viewThing: is not called noun_verb"),
-        (format!("{OPERATION}/operationId"), json!("view_thing"), "operation view_thing: is not called noun_verb"),
+        (format!("{OPERATION}/operationId"), json!("viewThing"), "operation viewThing: is not named noun_verb"),
+        (format!("{OPERATION}/operationId"), json!("view_thing"), "operation view_thing: is not named noun_verb"),
         (
             format!("{OPERATION}/summary"),
             json!("Fetches it."),
-            "operation thing_view: its summary is not one imperative",
+            "operation thing_view: its summary is not a single imperative",
         ),
-        (format!("{OPERATION}/operationId"), json!("thing_view_all"), "operation thing_view_all: is not called"),
-        (format!("{OPERATION}/summary"), json!("Fetch ".repeat(20)), "operation thing_view: its summary is not one"),
+        (format!("{OPERATION}/operationId"), json!("thing_view_all"), "operation thing_view_all: is not named"),
+        (
+            format!("{OPERATION}/summary"),
+            json!("Fetch ".repeat(20)),
+            "operation thing_view: its summary is not a single",
+        ),
         (format!("{OPERATION}/description"), json!(""), "operation thing_view: has no description"),
         (format!("{OPERATION}/tags"), json!(["things", "more"]), "operation thing_view: has 2 tags"),
-        (format!("{OPERATION}/tags"), json!(["others"]), "operation thing_view: its tag \"others\" is not described"),
-        (format!("{OPERATION}/security"), json!(null), "operation thing_view: does not say who may call it"),
-        (format!("{OPERATION}/x-required-role"), json!(null), "operation thing_view: does not say which role"),
-        (format!("{OPERATION}/security"), json!([]), "operation thing_view: says that it needs a role, but takes"),
-        (format!("{OPERATION}/security"), json!([{ "none": [] }]), "operation thing_view: asks for none"),
+        (format!("{OPERATION}/tags"), json!(["others"]), "operation thing_view: its tag \"others\" has no description"),
+        (format!("{OPERATION}/security"), json!(null), "operation thing_view: has no security requirement"),
+        (format!("{OPERATION}/x-required-role"), json!(null), "operation thing_view: has no required role"),
+        (format!("{OPERATION}/security"), json!([]), "operation thing_view: has a required role but does not accept"),
+        (
+            format!("{OPERATION}/security"),
+            json!([{ "none": [] }]),
+            "operation thing_view: requires the undefined security scheme none",
+        ),
         (
             format!("{OPERATION}/parameters/0/description"),
             json!(""),
             "operation thing_view, \"id\": has no description",
         ),
-        (format!("{OPERATION}/parameters/0/example"), json!(0), "operation thing_view, \"id\": its example is not as"),
-        (format!("{OPERATION}/responses/404"), json!({}), "operation thing_view: 404 does not say which codes"),
-        ("/components/responses/NotFound/headers".to_owned(), json!({}), "operation thing_view: 404 does not mention"),
+        (
+            format!("{OPERATION}/parameters/0/example"),
+            json!(0),
+            "operation thing_view, \"id\": its example does not match",
+        ),
+        (format!("{OPERATION}/responses/404"), json!({}), "operation thing_view: 404 has no error codes"),
+        ("/components/responses/NotFound/headers".to_owned(), json!({}), "operation thing_view: 404 has no header"),
         (
             "/components/responses/NotFound/content/application~1json/examples/not_found/value".to_owned(),
             json!({ "error_code": 7 }),
-            "response NotFound, not_found: its example is not as its schema says: /error_code",
+            "response NotFound, not_found: its example does not match its schema: /error_code",
         ),
         (
             "/components/schemas/Error/properties/error_code/x-extensible-enum".to_owned(),
             json!(["not_found", "never"]),
-            "error code never: no operation answers with it",
+            "error code never: no operation returns it",
         ),
         (
             "/components/schemas/Error/properties/error_code/x-extensible-enum".to_owned(),
             json!([]),
-            "error code not_found: is missing in the list of codes",
+            "error code not_found: is missing in the error schema",
         ),
         (
             "/components/headers/X-Correlation-Id/schema/maxLength".to_owned(),
             json!(null),
-            "every answer, X-Correlation-Id",
+            "shared headers, X-Correlation-Id",
         ),
         (format!("{thing}/description"), json!(""), "Thing: has no description"),
-        (format!("{thing}/example"), json!({ "names": [], "more": 1 }), "Thing: its example is not as its schema says"),
+        (format!("{thing}/example"), json!({ "names": [], "more": 1 }), "Thing: its example does not match its schema"),
         (format!("{thing}/properties/names/description"), json!(""), "Thing.names: has no description"),
         (format!("{thing}/properties/names/maxItems"), json!(null), "Thing.names: has no maxItems"),
         (format!("{thing}/properties/names/items/maxLength"), json!(null), "Thing.names[]: has no maxLength"),
     ];
     for (place, value, expected) in cases {
-        let mut document = good();
+        let mut document = valid();
         *document.pointer_mut(&place).unwrap() = value;
         let findings = findings(&document);
         assert!(findings.iter().any(|finding| finding.starts_with(expected)), "{place}: {findings:?}");
@@ -127,13 +140,13 @@ fn every_broken_rule_is_told_with_its_place_and_its_mending() {
 }
 
 #[test]
-fn a_missing_example_is_told() {
+fn a_missing_example_is_reported() {
     for (place, expected) in [
         ("/components/schemas/Thing", "Thing: has no example"),
         ("/components/schemas/Thing/properties/names", "Thing.names: has no example"),
         ("/paths/~1things~1{id}/get/parameters/0", "operation thing_view, \"id\": has no example"),
     ] {
-        let mut document = good();
+        let mut document = valid();
         document.pointer_mut(place).unwrap().as_object_mut().unwrap().remove("example");
         let findings = findings(&document);
         assert!(findings.iter().any(|finding| finding.starts_with(expected)), "{place}: {findings:?}");
@@ -141,13 +154,14 @@ fn a_missing_example_is_told() {
 }
 
 #[test]
-fn two_operations_of_one_name_and_a_second_good_answer_are_told() {
-    let mut document = good();
+fn duplicate_operation_ids_and_a_second_success_response_are_reported() {
+    let mut document = valid();
     let operation = document["paths"]["/things/{id}"]["get"].clone();
     document["paths"]["/others/{id}"]["get"] = operation;
     document["paths"]["/others/{id}"]["get"]["responses"]["204"] = json!({});
     let findings = findings(&document);
-    for expected in ["operation thing_view: another operation has this id", "operation thing_view: has 2 good answers"]
+    for expected in
+        ["operation thing_view: another operation has this id", "operation thing_view: has 2 success responses"]
     {
         assert!(findings.iter().any(|finding| finding.starts_with(expected)), "{findings:?}");
     }

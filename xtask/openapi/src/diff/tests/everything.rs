@@ -1,6 +1,6 @@
-//! The documents of this project, changed in every place: nothing may pass in silence.
+//! Mutation test: every change in the documents of this project must be detected.
 //!
-//! A whole document has thousands of places, so they are changed in parts of it: one schema, one operation, the rest.
+//! A document has thousands of places, so its parts are mutated separately: each schema, each operation, the rest.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use super::super::schema;
 use super::{Breaks, verdict};
 
 fn documents() -> Vec<(String, Value)> {
-    let package = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo runs the tests");
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets the variable");
     let texts = super::super::documents(&Path::new(&package).join("../..")).expect("the documents");
     let documents = texts.into_iter().map(|(name, text)| (name, serde_json::from_str::<Value>(&text).expect("JSON")));
     documents.filter(|(_, document)| document.get("openapi").is_some()).collect()
@@ -24,15 +24,15 @@ fn document(value: &Value) -> Document {
     Document::of(value.clone()).expect("a document")
 }
 
-/// The pointers of all members of objects below a pointer, without those that are text for people.
+/// Returns the pointers of all object members below a pointer, except text.
 fn places(document: &Value, below: &str) -> Vec<String> {
     let mut places = Vec::new();
     collect(document.pointer(below).expect("a value"), below, is_map(below), &mut places);
-    places.retain(|pointer| !says_nothing(document, pointer));
+    places.retain(|pointer| !has_no_effect(document, pointer));
     places
 }
 
-/// Whether the keys there are names, not words of the specification.
+/// Returns whether the keys of the object are names, not keywords of the specification.
 fn is_map(pointer: &str) -> bool {
     const MAPS: &[&str] = &["content", "headers", "paths", "properties", "responses", "schemas", "securitySchemes"];
     MAPS.contains(&pointer.rsplit('/').next().unwrap_or_default())
@@ -56,25 +56,25 @@ fn collect(value: &Value, pointer: &str, is_map: bool, places: &mut Vec<String>)
     }
 }
 
-/// What may change without a word: it says what holds anyway.
-fn says_nothing(document: &Value, pointer: &str) -> bool {
+/// Returns whether a value is redundant, so that its change need not be detected.
+fn has_no_effect(document: &Value, pointer: &str) -> bool {
     let key = pointer.rsplit('/').next().unwrap_or_default();
     let value = document.pointer(pointer);
     ["bearerFormat", "style"].contains(&key)
         || key == "security" && value == Some(&json!([]))
         || ["required", "nullable"].contains(&key) && value == Some(&json!(false))
-        // What is written into a URL or a header is never null.
+        // A URL or a header cannot carry null.
         || ["/parameters/", "/headers/"].iter().any(|of| pointer.contains(of)) && pointer.ends_with("/schema/nullable")
 }
 
-/// The codes of an operation's errors, which are keys of examples: nothing else of an example means anything to a program.
+/// Returns the pointers of an operation's error codes, which are keys of examples.
 fn codes(document: &Value, operation: &Value) -> Vec<String> {
     let answers = operation["responses"].as_object().expect("responses").values();
     let names = answers.filter_map(|answer| answer["$ref"].as_str()?.strip_prefix('#'));
     let codes = names.flat_map(|response| {
         let examples = format!("{response}/content/application~1json/examples");
-        let told = document.pointer(&examples).and_then(Value::as_object).expect("examples");
-        told.keys().map(move |code| format!("{examples}/{code}"))
+        let listed = document.pointer(&examples).and_then(Value::as_object).expect("examples");
+        listed.keys().map(move |code| format!("{examples}/{code}"))
     });
     codes.collect()
 }
@@ -112,26 +112,26 @@ fn retyped(document: &Value, pointer: &str) -> Value {
     document
 }
 
-/// A way to change what a pointer leads to, and what it is called.
+/// Mutation of the value at a pointer, with its name.
 type Mutation = (&'static str, fn(&Value, &str) -> Value);
 
 const MUTATIONS: &[Mutation] = &[("removed", removed), ("renamed", renamed), ("retyped", retyped)];
 
-/// Everything that is changed in silence, by what `is_told` says of the changed document.
-fn silent(value: &Value, places: &[String], is_told: impl Fn(&Document) -> bool) -> Vec<String> {
+/// Returns the mutations that `is_detected` does not detect.
+fn undetected(value: &Value, places: &[String], is_detected: impl Fn(&Document) -> bool) -> Vec<String> {
     let changes = places.iter().flat_map(|place| MUTATIONS.iter().map(move |(how, mutate)| (place, how, mutate)));
-    let silent = changes.filter(|(place, _, mutate)| {
-        // What cannot be read any more is told, too.
-        Document::of(mutate(value, place)).is_ok_and(|new| !is_told(&new))
+    let undetected = changes.filter(|(place, _, mutate)| {
+        // A document that cannot be parsed counts as detected.
+        Document::of(mutate(value, place)).is_ok_and(|new| !is_detected(&new))
     });
-    silent.map(|(place, how, _)| format!("{place} {how}")).collect()
+    undetected.map(|(place, how, _)| format!("{place} {how}")).collect()
 }
 
 fn found(old: &Document, new: &Document) -> Vec<Finding> {
     compare(Both { old, new }).into_iter().flat_map(|differences| differences.found).collect()
 }
 
-/// The document without what is in its schemas.
+/// Returns the document with empty schemas.
 fn hollow(document: &Value) -> Value {
     let mut document = document.clone();
     let schemas = document["components"]["schemas"].as_object_mut().expect("schemas");
@@ -139,7 +139,7 @@ fn hollow(document: &Value) -> Value {
     document
 }
 
-/// The document with this operation only.
+/// Returns the document with only this operation.
 fn alone(document: &Value, operation: Operation<'_>) -> Value {
     let mut document = document.clone();
     document["paths"] = json!({operation.path: {operation.method: operation.value}});
@@ -147,7 +147,7 @@ fn alone(document: &Value, operation: Operation<'_>) -> Value {
 }
 
 #[test]
-fn no_change_of_a_schema_passes_in_silence() {
+fn every_change_of_a_schema_is_detected() {
     let mut tried = 0;
     for (name, value) in documents() {
         for (schema, content) in value["components"]["schemas"].as_object().expect("schemas") {
@@ -161,33 +161,33 @@ fn no_change_of_a_schema_passes_in_silence() {
                 !schema::compare(Both { old: &old, new }, Both { old: &reference, new: &reference }).is_empty()
             };
             let places = places(&value, &format!("/components/schemas/{schema}"));
-            let silent = silent(&value, &places, differ);
-            assert!(silent.is_empty(), "{name}: nothing is said about {silent:#?}");
+            let undetected = undetected(&value, &places, differ);
+            assert!(undetected.is_empty(), "{name}: undetected: {undetected:#?}");
             assert!(!differ(&old), "{name}: {schema} differs from itself");
             tried += places.len();
         }
     }
-    assert!(tried > 700, "only {tried} places: the walk does not find them");
+    assert!(tried > 700, "only {tried} places: the traversal misses some");
 }
 
 #[test]
-fn no_change_of_an_operation_passes_in_silence() {
+fn every_change_of_an_operation_is_detected() {
     let mut tried = 0;
     for (name, value) in documents() {
         let hollow = hollow(&value);
         for operation in document(&value).operations() {
             let value = alone(&hollow, operation);
             let (old, places) = (document(&value), places(&value, "/paths"));
-            let silent = silent(&value, &places, |new| !found(&old, new).is_empty());
-            assert!(silent.is_empty(), "{name}: nothing is said about {silent:#?}");
+            let undetected = undetected(&value, &places, |new| !found(&old, new).is_empty());
+            assert!(undetected.is_empty(), "{name}: undetected: {undetected:#?}");
             tried += places.len();
         }
     }
-    assert!(tried > 500, "only {tried} places: the walk does not find them");
+    assert!(tried > 500, "only {tried} places: the traversal misses some");
 }
 
 #[test]
-fn no_code_of_an_error_goes_in_silence() {
+fn every_removed_error_code_breaks() {
     let mut tried = 0;
     for (name, value) in documents() {
         let hollow = hollow(&value);
@@ -197,17 +197,17 @@ fn no_code_of_an_error_goes_in_silence() {
             for code in codes(&value, operation.value) {
                 for mutate in [removed, renamed] {
                     let found = found(&old, &document(&mutate(&value, &code)));
-                    assert_eq!(verdict(&found), Breaks, "{name}: {code} of {} is gone", operation.id());
+                    assert_eq!(verdict(&found), Breaks, "{name}: removed {code} of {}", operation.id());
                 }
                 tried += 1;
             }
         }
     }
-    assert!(tried > 150, "only {tried} codes: the walk does not find them");
+    assert!(tried > 150, "only {tried} codes: the traversal misses some");
 }
 
 #[test]
-fn no_change_of_what_operations_share_passes_in_silence() {
+fn every_change_of_shared_components_is_detected() {
     for (name, value) in documents() {
         let value = hollow(&value);
         let old = document(&value);
@@ -217,14 +217,14 @@ fn no_change_of_what_operations_share_passes_in_silence() {
             !skipped.iter().any(|skipped| place.starts_with(skipped)) && place != "/components"
         };
         let places: Vec<_> = places(&value, "").into_iter().filter(elsewhere).collect();
-        let silent = silent(&value, &places, |new| !found(&old, new).is_empty());
-        assert!(silent.is_empty(), "{name}: nothing is said about {silent:#?}");
+        let undetected = undetected(&value, &places, |new| !found(&old, new).is_empty());
+        assert!(undetected.is_empty(), "{name}: undetected: {undetected:#?}");
         assert!(places.len() > 10, "{name}: only {} places", places.len());
     }
 }
 
 #[test]
-fn whatever_clients_have_from_a_document_breaks_them_when_it_is_gone() {
+fn removing_what_generated_clients_use_breaks() {
     for (name, value) in documents() {
         let old = document(&value);
         let breaks = |new: Value| verdict(&found(&old, &document(&new))) == Breaks;
@@ -234,13 +234,13 @@ fn whatever_clients_have_from_a_document_breaks_them_when_it_is_gone() {
                 let mut new = value.clone();
                 let (parent, key) = parent_and_key(&mut new, &gone);
                 parent.insert(key, if gone.ends_with("Id") { json!("renamed") } else { json!({"responses": {}}) });
-                assert!(breaks(new), "{name}: {gone} is gone");
+                assert!(breaks(new), "{name}: removed {gone}");
             }
         }
         for schema in value["components"]["schemas"].as_object().expect("schemas").keys() {
             let mut new = value.clone();
             new["components"]["schemas"][schema] = json!({"type": "boolean"});
-            assert!(breaks(new), "{name}: {schema} is another one");
+            assert!(breaks(new), "{name}: changed {schema}");
         }
     }
 }

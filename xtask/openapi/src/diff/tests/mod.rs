@@ -1,4 +1,4 @@
-//! The rules of the comparison, one line for each. The command itself is tried in `tests/diff.rs`.
+//! Tests of the comparison rules. The command itself is tested in `tests/diff.rs`.
 
 mod everything;
 mod exchanges;
@@ -12,7 +12,7 @@ use super::document::Document;
 use super::finding::Finding;
 use super::operations::{Differences, compare};
 
-/// What was said about a change.
+/// Result of comparing a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
     Silent,
@@ -40,9 +40,9 @@ fn found(old: &Value, new: &Value) -> Vec<Finding> {
     differences(old, new).into_iter().flat_map(|differences| differences.found).collect()
 }
 
-/// A document of one operation, which has everything that a rule may be about.
+/// Document with one operation that covers all rules.
 fn document() -> Value {
-    let error = json!({"description": "it failed", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}});
+    let error = json!({"description": "error", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}});
     json!({
         "openapi": "3.0.3",
         "info": {"title": "Shelves", "version": "1.2.3"},
@@ -61,7 +61,7 @@ fn document() -> Value {
             "requestBody": {"required": true, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Shelf"}}}},
             "responses": {
                 "200": {
-                    "description": "as it is now",
+                    "description": "the changed shelf",
                     "headers": {"ETag": {"required": true, "schema": {"type": "string", "maxLength": 10}}},
                     "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Shelf"}}},
                 },
@@ -91,12 +91,12 @@ fn document() -> Value {
     })
 }
 
-/// A change of a document: sets what a pointer leads to, or takes it away.
+/// Sets the value at a pointer, or removes it if the new value is null.
 fn set(document: &Value, pointer: &str, value: Value) -> Value {
     let mut document = document.clone();
     let (parent, key) = pointer.rsplit_once('/').expect("a pointer");
     let key = key.replace("~1", "/");
-    let parent = document.pointer_mut(parent).unwrap_or_else(|| panic!("{pointer} leads nowhere"));
+    let parent = document.pointer_mut(parent).unwrap_or_else(|| panic!("{pointer} does not exist"));
     match (parent, value) {
         (Value::Object(members), Value::Null) => drop(members.shift_remove(&key).expect("a member to remove")),
         (Value::Object(members), value) => drop(members.insert(key, value)),

@@ -1,4 +1,4 @@
-//! Rules of documents and operations: names, places, callers and servers.
+//! Tests of the rules for documents and operations: names, places, callers and servers.
 
 use serde_json::{Value, json};
 
@@ -29,35 +29,35 @@ fn operations() {
     other["operationId"] = json!("shelf_list");
     let moved = |path: &str, item: Value| set(&with(ITEM, Value::Null), path, item);
     check(vec![
-        ("a new one", with("/paths/~1shelves", json!({"get": other})), Fine),
-        ("gone", with(OPERATION, Value::Null), Breaks),
-        ("gone with its path", with(ITEM, Value::Null), Breaks),
+        ("a new operation", with("/paths/~1shelves", json!({"get": other})), Fine),
+        ("removed", with(OPERATION, Value::Null), Breaks),
+        ("removed with its path", with(ITEM, Value::Null), Breaks),
         ("under another path", moved("/paths/~1racks~1{id}", item()), Breaks),
         ("under another method", with(ITEM, json!({"patch": item()["put"]})), Breaks),
         ("another operation in its place", with(ITEM, json!({"put": other})), Breaks),
         ("another id", with_operation("operationId", json!("shelf_change")), Breaks),
-        ("no id any more", with_operation("operationId", Value::Null), Breaks),
-        ("callbacks that are not understood", with_operation("callbacks", json!({"a": {}})), Breaks),
-        ("servers of its own", with_operation("servers", json!([{"url": "/other"}])), Breaks),
+        ("no id", with_operation("operationId", Value::Null), Breaks),
+        ("unsupported callbacks", with_operation("callbacks", json!({"a": {}})), Breaks),
+        ("servers of the operation", with_operation("servers", json!([{"url": "/other"}])), Breaks),
         ("servers of the path", with(&format!("{ITEM}/servers"), json!([{"url": "/other"}])), Breaks),
-        ("an extension that is not understood", with_operation("x-a", json!(1)), Breaks),
+        ("an unsupported extension", with_operation("x-a", json!(1)), Breaks),
         ("text", with_operation("description", json!("D")), Silent),
         ("another tag", with_operation("tags", json!(["racks"])), Silent),
     ]);
 }
 
 #[test]
-fn a_moved_operation_is_told_as_moved_and_compared_further() {
+fn a_moved_operation_is_reported_as_moved_and_compared() {
     let mut item = document()["paths"]["/shelves/{id}"].clone();
     item["put"]["requestBody"]["required"] = json!(false);
     let new = set(&with(ITEM, Value::Null), "/paths/~1racks~1{id}", item);
     let all = differences(&document(), &new);
     assert_eq!(all.len(), 1, "{all:?}");
     assert_eq!(all[0].of, "PUT /shelves/{id} (shelf_update)");
-    let told: Vec<_> = all[0].found.iter().map(|finding| (finding.site.as_str(), finding.what.as_str())).collect();
+    let reported: Vec<_> = all[0].found.iter().map(|finding| (finding.site.as_str(), finding.what.as_str())).collect();
     assert_eq!(
-        told,
-        [("operation", "it moved to PUT /racks/{id}"), ("requestBody", "the body is not required any more")]
+        reported,
+        [("operation", "moved to PUT /racks/{id}"), ("requestBody", "the body is no longer required")]
     );
 }
 
@@ -70,12 +70,12 @@ fn documents() {
         ("another tag", with("/tags", json!([{"name": "racks"}])), Silent),
         ("a patch of the specification", with("/openapi", json!("3.0.4")), Fine),
         ("another specification", with("/openapi", json!("3.1.0")), Breaks),
-        ("one more server", with("/servers/-", json!({"url": "https://shelves.example"})), Fine),
+        ("an additional server", with("/servers/-", json!({"url": "https://shelves.example"})), Fine),
         ("another server", with("/servers/0/url", json!("http://127.0.0.1:3002")), Breaks),
-        ("no server any more", with("/servers", Value::Null), Breaks),
+        ("no server", with("/servers", Value::Null), Breaks),
         ("a described server", with("/servers/0/description", json!("D")), Silent),
         ("a server with variables", with("/servers/0/variables", json!({"a": {"default": "b"}})), Breaks),
-        ("an extension that is not understood", with("/x-a", json!(1)), Breaks),
+        ("an unsupported extension", with("/x-a", json!(1)), Breaks),
         ("an unused schema", with("/components/schemas/Rack", json!({"type": "object"})), Silent),
     ]);
 }
@@ -84,16 +84,16 @@ fn documents() {
 fn callers() {
     let all = |alternatives: Value| with_operation("security", alternatives);
     check(vec![
-        ("one may not any more", all(json!([{"operator": []}])), Breaks),
-        ("one more may", all(json!([{"operator": []}, {"service": []}, {"stranger": []}])), Fine),
-        ("anyone may", all(json!([])), Fine),
-        ("anyone may, as an alternative", all(json!([{"operator": []}, {}])), Fine),
-        ("both are needed", all(json!([{"operator": [], "service": []}])), Breaks),
-        ("a scope is needed", all(json!([{"operator": ["write"]}, {"service": []}])), Breaks),
+        ("one caller removed", all(json!([{"operator": []}])), Breaks),
+        ("one caller added", all(json!([{"operator": []}, {"service": []}, {"stranger": []}])), Fine),
+        ("no credentials required", all(json!([])), Fine),
+        ("no credentials required, as an alternative", all(json!([{"operator": []}, {}])), Fine),
+        ("both required together", all(json!([{"operator": [], "service": []}])), Breaks),
+        ("a scope required", all(json!([{"operator": ["write"]}, {"service": []}])), Breaks),
         ("in another order", all(json!([{"service": []}, {"operator": []}])), Silent),
-        ("nothing said", with_operation("security", Value::Null), Fine),
+        ("no security requirement", with_operation("security", Value::Null), Fine),
         ("another scheme", with("/components/securitySchemes/service/scheme", json!("basic")), Breaks),
-        ("no scheme any more", with("/components/securitySchemes/service", Value::Null), Breaks),
+        ("no scheme", with("/components/securitySchemes/service", Value::Null), Breaks),
         (
             "another form of the token",
             with("/components/securitySchemes/operator/bearerFormat", json!("opaque")),
@@ -101,11 +101,11 @@ fn callers() {
         ),
     ]);
     let anyone = all(json!([]));
-    assert_eq!(verdict(&found(&anyone, &document())), Breaks, "credentials are needed now");
+    assert_eq!(verdict(&found(&anyone, &document())), Breaks, "credentials now required");
     let both = all(json!([{"operator": [], "service": []}]));
-    assert_eq!(verdict(&found(&both, &all(json!([{"operator": []}])))), Fine, "one of the two is enough");
+    assert_eq!(verdict(&found(&both, &all(json!([{"operator": []}])))), Fine, "one of the two is sufficient");
     let inherited = set(&with_operation("security", Value::Null), "/security", json!([{"service": []}]));
-    assert_eq!(verdict(&found(&document(), &inherited)), Breaks, "what the document says for all counts");
+    assert_eq!(verdict(&found(&document(), &inherited)), Breaks, "the default of the document applies");
 }
 
 #[test]
@@ -125,19 +125,19 @@ fn roles() {
         }
     }
     check(vec![
-        ("the first role is that of a viewer", needs("viewer"), Fine),
-        ("the first role is that of an operator", needs("operator"), Fine),
-        ("the first role is that of an admin", needs("admin"), Breaks),
-        ("a role that is not understood", needs("owner"), Breaks),
+        ("the first role is viewer", needs("viewer"), Fine),
+        ("the first role is operator", needs("operator"), Fine),
+        ("the first role is admin", needs("admin"), Breaks),
+        ("an unknown role", needs("owner"), Breaks),
     ]);
     let anyone = with_operation("security", json!([]));
-    assert_eq!(verdict(&found(&needs("admin"), &document())), Breaks, "the role is not said any more");
-    assert_eq!(verdict(&found(&needs("admin"), &anyone)), Fine, "anyone may");
+    assert_eq!(verdict(&found(&needs("admin"), &document())), Breaks, "the role was removed");
+    assert_eq!(verdict(&found(&needs("admin"), &anyone)), Fine, "no credentials required");
 }
 
-/// What one widely used comparator says, or does not see, is told here too.
+/// Covers changes that a widely used comparison tool reports or misses.
 #[test]
-fn changes_that_others_do_not_judge() {
+fn changes_that_other_tools_miss() {
     let property = |name: &str| format!("/components/schemas/Shelf/properties/{name}");
     let get = |document: Value| {
         set(&document, "/paths/~1shelves", json!({"get": {"operationId": "shelf_list", "responses": {}}}))
@@ -165,7 +165,7 @@ fn changes_that_others_do_not_judge() {
         ("property added", with(&property("rack"), json!({})), Fine),
         ("property removed", with(&property("rows"), Value::Null), Breaks),
         ("required list changed", with("/components/schemas/Shelf/required/-", json!("rows")), Breaks),
-        ("enum value removed from what is sent", with(&property("name/enum"), json!(["a"])), Breaks),
+        ("enum value removed from a request", with(&property("name/enum"), json!(["a"])), Breaks),
         ("maximum lowered", with_operation("parameters/1/schema/maximum", json!(1)), Breaks),
         ("description", with(&property("name/description"), json!("D")), Silent),
         ("operationId renamed", with_operation("operationId", json!("a")), Breaks),

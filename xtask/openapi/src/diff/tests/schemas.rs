@@ -1,4 +1,4 @@
-//! Rules of schemas, with the verdict where clients send the value and where they receive it.
+//! Tests of the rules for schemas, with the results for sent and received values.
 
 #![expect(clippy::needless_pass_by_value, reason = "a row of a table reads better without references")]
 
@@ -30,7 +30,7 @@ fn check(rows: Vec<Row>) {
     }
 }
 
-/// A rule for a limit: what narrows breaks who sends, and taken back it breaks who receives.
+/// Checks a narrowing change, which breaks senders, and its reverse, which breaks receivers.
 fn check_narrowing(rows: Vec<(&'static str, Value, Value)>) {
     let there = rows.iter().cloned().map(|(rule, wide, narrow)| (rule, wide, narrow, Breaks, Fine));
     let back = rows.iter().cloned().map(|(rule, wide, narrow)| (rule, narrow, wide, Fine, Breaks));
@@ -38,23 +38,23 @@ fn check_narrowing(rows: Vec<(&'static str, Value, Value)>) {
 }
 
 #[test]
-fn what_narrows_breaks_who_sends_and_what_widens_breaks_who_receives() {
+fn narrowing_breaks_senders_and_widening_breaks_receivers() {
     let string = |limit: Value| with("string", limit);
     let integer = |limit: Value| with("integer", limit);
     let array = |limit: Value| with("array", limit);
     let object = |limit: Value| with("object", limit);
     check_narrowing(vec![
-        ("a type where there was none", json!({}), json!({"type": "string"})),
+        ("a new type", json!({}), json!({"type": "string"})),
         ("an integer instead of a number", json!({"type": "number"}), json!({"type": "integer"})),
         ("no null", string(json!({"nullable": true})), string(json!({}))),
-        ("no null, said outright", string(json!({"nullable": true})), string(json!({"nullable": false}))),
+        ("no null, explicitly", string(json!({"nullable": true})), string(json!({"nullable": false}))),
         ("no null, around a reference", json!({"nullable": true, "allOf": [shelf()]}), json!({"allOf": [shelf()]})),
-        ("a format where there was none", string(json!({})), string(json!({"format": "date-time"}))),
+        ("a new format", string(json!({})), string(json!({"format": "date-time"}))),
         ("a smaller integer", integer(json!({"format": "int64"})), integer(json!({"format": "int32"}))),
-        ("a smaller count", integer(json!({"format": "uint64"})), integer(json!({"format": "uint32"}))),
+        ("a smaller unsigned integer", integer(json!({"format": "uint64"})), integer(json!({"format": "uint32"}))),
         ("an integer without a sign", integer(json!({"format": "int64"})), integer(json!({"format": "uint32"}))),
-        ("an enum where there was none", string(json!({})), string(json!({"enum": ["a"]}))),
-        ("one value less", string(json!({"enum": ["a", "b"]})), string(json!({"enum": ["a"]}))),
+        ("a new enum", string(json!({})), string(json!({"enum": ["a"]}))),
+        ("a removed value", string(json!({"enum": ["a", "b"]})), string(json!({"enum": ["a"]}))),
         ("a greater minLength", string(json!({"minLength": 1})), string(json!({"minLength": 2}))),
         ("a minLength", string(json!({})), string(json!({"minLength": 1}))),
         ("a smaller maxLength", string(json!({"maxLength": 2})), string(json!({"maxLength": 1}))),
@@ -107,24 +107,28 @@ fn what_narrows_breaks_who_sends_and_what_widens_breaks_who_receives() {
         ("a required name without a schema", object(json!({})), object(json!({"required": ["a"]}))),
         ("a narrower property", props(json!({"a": {}}), json!([])), props(json!({"a": {"type": "string"}}), json!([]))),
         (
-            "one more part of allOf",
+            "an additional schema in allOf",
             json!({"allOf": [shelf(), error()]}),
             json!({"allOf": [shelf(), error(), {"maxProperties": 9}]}),
         ),
-        ("a narrower part of allOf", json!({"allOf": [shelf(), {}]}), json!({"allOf": [shelf(), {"type": "object"}]})),
-        ("one part of oneOf less", json!({"oneOf": [shelf(), error()]}), json!({"oneOf": [error()]})),
-        ("one part of anyOf less", json!({"anyOf": [shelf(), {"type": "string"}]}), json!({"anyOf": [shelf()]})),
-        ("one described value less", described(&["a", "b"]), described(&["b"])),
+        (
+            "a narrower schema in allOf",
+            json!({"allOf": [shelf(), {}]}),
+            json!({"allOf": [shelf(), {"type": "object"}]}),
+        ),
+        ("a removed schema in oneOf", json!({"oneOf": [shelf(), error()]}), json!({"oneOf": [error()]})),
+        ("a removed schema in anyOf", json!({"anyOf": [shelf(), {"type": "string"}]}), json!({"anyOf": [shelf()]})),
+        ("a removed documented value", described(&["a", "b"]), described(&["b"])),
     ]);
 }
 
 #[test]
-fn what_replaces_breaks_both() {
+fn replacement_breaks_both() {
     let rows = vec![
         ("another type", json!({"type": "string"}), json!({"type": "integer"})),
         ("another format", with("string", json!({"format": "date"})), with("string", json!({"format": "uuid"}))),
         (
-            "integers of which neither holds the other",
+            "integer ranges that only overlap",
             with("integer", json!({"format": "int8"})),
             with("integer", json!({"format": "uint8"})),
         ),
@@ -132,35 +136,31 @@ fn what_replaces_breaks_both() {
         ("another pattern", with("string", json!({"pattern": "a"})), with("string", json!({"pattern": "b"}))),
         ("another multipleOf", with("integer", json!({"multipleOf": 5})), with("integer", json!({"multipleOf": 10}))),
         ("another default", with("integer", json!({"default": 1})), with("integer", json!({"default": 2}))),
-        ("no default any more", with("integer", json!({"default": 1})), with("integer", json!({}))),
-        ("an optional property is gone", props(json!({"a": {}}), json!([])), props(json!({}), json!([]))),
-        ("a required property is gone", props(json!({"a": {}}), json!(["a"])), props(json!({}), json!([]))),
+        ("no default", with("integer", json!({"default": 1})), with("integer", json!({}))),
+        ("a removed optional property", props(json!({"a": {}}), json!([])), props(json!({}), json!([]))),
+        ("a removed required property", props(json!({"a": {}}), json!(["a"])), props(json!({}), json!([]))),
         ("a renamed property", props(json!({"a": {}}), json!(["a"])), props(json!({"b": {}}), json!(["b"]))),
-        ("a code less in an open list", codes(&["a", "b"]), codes(&["a"])),
-        ("the open list is gone", codes(&["a"]), json!({"type": "string"})),
-        ("another schema by name", shelf(), error()),
-        ("no name any more", shelf(), document()["components"]["schemas"]["Shelf"].clone()),
+        ("a removed code in an open list", codes(&["a", "b"]), codes(&["a"])),
+        ("a removed open list", codes(&["a"]), json!({"type": "string"})),
+        ("another named schema", shelf(), error()),
+        ("no name", shelf(), document()["components"]["schemas"]["Shelf"].clone()),
         ("anyOf instead of oneOf", json!({"oneOf": [shelf(), error()]}), json!({"anyOf": [shelf(), error()]})),
-        ("oneOf where there was none", json!({}), json!({"oneOf": [shelf(), error()]})),
-        ("a keyword that is not understood", json!({}), json!({"not": {"type": "string"}})),
+        ("a new oneOf", json!({}), json!({"oneOf": [shelf(), error()]})),
+        ("an unsupported keyword", json!({}), json!({"not": {"type": "string"}})),
         (
-            "another value of it",
+            "another value of an unsupported keyword",
             json!({"discriminator": {"propertyName": "a"}}),
             json!({"discriminator": {"propertyName": "b"}}),
         ),
         ("read only", with("string", json!({})), with("string", json!({"readOnly": true}))),
-        (
-            "an extension that is not understood",
-            with("string", json!({"x-order": 1})),
-            with("string", json!({"x-order": 2})),
-        ),
+        ("an unsupported extension", with("string", json!({"x-order": 1})), with("string", json!({"x-order": 2}))),
         ("keywords beside a reference", shelf(), json!({"$ref": "#/components/schemas/Shelf", "maxProperties": 1})),
     ];
     check(rows.into_iter().map(|(rule, old, new)| (rule, old, new, Breaks, Breaks)).collect());
 }
 
 #[test]
-fn a_new_property_is_judged_by_whether_it_is_required_and_the_object_was_closed() {
+fn a_new_property_breaks_if_required_or_if_the_object_was_closed() {
     let closed = |properties: Value, required: Value| json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false});
     check(vec![
         ("optional", props(json!({}), json!([])), props(json!({"a": {}}), json!([])), Fine, Fine),
@@ -171,12 +171,12 @@ fn a_new_property_is_judged_by_whether_it_is_required_and_the_object_was_closed(
 }
 
 #[test]
-fn what_clients_need_not_know_is_fine() {
+fn changes_that_clients_tolerate_are_compatible() {
     check(vec![
-        ("a code more in an open list", codes(&["a"]), codes(&["a", "b"]), Fine, Fine),
-        ("an open list of codes", json!({"type": "string"}), codes(&["a"]), Fine, Fine),
-        ("a default is told", with("integer", json!({})), with("integer", json!({"default": 1})), Fine, Fine),
-        ("a minLength of nothing", with("string", json!({})), with("string", json!({"minLength": 0})), Fine, Fine),
+        ("a new code in an open list", codes(&["a"]), codes(&["a", "b"]), Fine, Fine),
+        ("a new open list", json!({"type": "string"}), codes(&["a"]), Fine, Fine),
+        ("a new default", with("integer", json!({})), with("integer", json!({"default": 1})), Fine, Fine),
+        ("a minLength of 0", with("string", json!({})), with("string", json!({"minLength": 0})), Fine, Fine),
         (
             "items that need not be unique",
             with("array", json!({})),
@@ -188,12 +188,12 @@ fn what_clients_need_not_know_is_fine() {
 }
 
 #[test]
-fn two_ways_of_writing_one_thing_are_no_difference() {
+fn equivalent_notations_are_no_difference() {
     let text = json!({"type": "string", "title": "T", "description": "D", "example": "E", "deprecated": true});
     check(vec![
         ("text", json!({"type": "string"}), text, Silent, Silent),
         ("a described reference", shelf(), json!({"description": "D", "allOf": [shelf()]}), Silent, Silent),
-        ("described values", described(&["a", "b"]), with("string", json!({"enum": ["b", "a"]})), Silent, Silent),
+        ("documented values", described(&["a", "b"]), with("string", json!({"enum": ["b", "a"]})), Silent, Silent),
         (
             "the order of required",
             props(json!({}), json!(["a", "b"])),
@@ -202,14 +202,14 @@ fn two_ways_of_writing_one_thing_are_no_difference() {
             Silent,
         ),
         (
-            "open or nothing said",
+            "explicitly open",
             json!({"type": "object"}),
             with("object", json!({"additionalProperties": true})),
             Silent,
             Silent,
         ),
         (
-            "the order of named parts",
+            "the order of named schemas",
             json!({"oneOf": [shelf(), error()]}),
             json!({"oneOf": [error(), shelf()]}),
             Silent,
@@ -219,7 +219,7 @@ fn two_ways_of_writing_one_thing_are_no_difference() {
 }
 
 #[test]
-fn the_name_of_a_schema_is_the_one_by_which_it_is_used() {
+fn the_name_of_a_schema_is_that_of_its_reference() {
     let with_shelf = |schema: Value| set(&document(), "/components/schemas/Shelf", schema);
     let another = with_shelf(json!({"allOf": [error()]}));
     let written_out = with_shelf(document()["components"]["schemas"]["Error"].clone());
@@ -236,13 +236,17 @@ fn a_property_may_have_the_name_of_a_keyword() {
 }
 
 #[test]
-fn schemas_that_contain_themselves_end() {
+fn recursive_schemas_are_supported() {
     let tree = |leaf: &str| json!({"type": "object", "properties": {"leaf": {"type": leaf}, "below": {"$ref": "#/components/schemas/Shelf"}}});
     let inlined = |leaf: &str| json!({"type": "object", "properties": {"leaf": {"type": leaf}, "below": tree(leaf)}});
     let with_shelf = |schema: Value| set(&document(), "/components/schemas/Shelf", schema);
     assert_eq!(verdict(&found(&with_shelf(tree("string")), &with_shelf(tree("string")))), Silent);
     assert_eq!(verdict(&found(&with_shelf(tree("string")), &with_shelf(tree("integer")))), Breaks);
-    assert_eq!(verdict(&found(&with_shelf(tree("string")), &with_shelf(inlined("string")))), Breaks, "a name is gone");
+    assert_eq!(
+        verdict(&found(&with_shelf(tree("string")), &with_shelf(inlined("string")))),
+        Breaks,
+        "a name was removed"
+    );
     assert_eq!(verdict(&found(&with_shelf(inlined("string")), &with_shelf(tree("string")))), Silent);
     let map = |of: &str| json!({"type": of, "additionalProperties": {"$ref": "#/components/schemas/Shelf"}});
     assert_eq!(verdict(&found(&with_shelf(map("object")), &with_shelf(map("object")))), Silent);
@@ -252,7 +256,7 @@ fn schemas_that_contain_themselves_end() {
 }
 
 #[test]
-fn what_changes_behind_a_keyword_that_is_not_understood_is_told() {
+fn a_change_behind_an_unsupported_keyword_is_reported() {
     let document = set(&document(), SENT, json!({"not": shelf()}));
     let changed = set(&document, "/components/schemas/Shelf/type", json!("string"));
     assert!(found(&document, &changed).iter().any(|finding| finding.site == "requestBody" && finding.breaks));

@@ -1,4 +1,4 @@
-//! The shape of a collection, version 2.1, and the scripts in it.
+//! Postman collection format, version 2.1, and the scripts of its requests.
 
 use openapi_document::Operation;
 use serde_json::{Map, Value, json};
@@ -6,15 +6,15 @@ use serde_json::{Map, Value, json};
 use super::{JSON, RUN, Step, Variables, address};
 
 const SCHEMA: &str = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json";
-const DESCRIPTION: &str = "Everything that the services are for, in ten requests. Choose the environment, then run the \
-                           collection: every request keeps what the next ones need, and checks its answer. It can be run \
-                           as often as you like.";
+const DESCRIPTION: &str = "The main use cases of the services in ten requests. Select the environment, then run the \
+                           collection. Each request checks its response and stores the variables that later requests \
+                           need. The collection can be run repeatedly.";
 
 pub(super) fn collection(items: &[Value], variables: &Variables) -> Value {
     let variables = Vec::from_iter(variables.0.iter().map(|(name, _)| json!({ "key": name, "value": "" })));
-    // The variable that the first step keeps authenticates every other request.
+    // The first step sets the token that authenticates all other requests.
     json!({
-        "info": { "name": "B2B orders, the tour", "description": DESCRIPTION, "schema": SCHEMA },
+        "info": { "name": "B2B orders walkthrough", "description": DESCRIPTION, "schema": SCHEMA },
         "auth": { "type": "bearer", "bearer": [{ "key": "token", "value": "{{bearerToken}}", "type": "string" }] },
         "item": items,
         "variable": variables,
@@ -25,7 +25,7 @@ pub(super) fn item(step: &Step, operation: Operation<'_>, status: &str, known: &
     let is_open = operation.schemes().next().is_none();
     let mut events = vec![script("test", &tests(step, status, known))];
     if is_open {
-        // The first step: whoever needs no token is about to get one.
+        // Only the first step, the login, needs no token: it starts a new run.
         let new_run = format!(r#"pm.collectionVariables.set("{RUN}", pm.variables.replaceIn("{{{{$guid}}}}"));"#);
         events.insert(0, script("prerequest", &[new_run]));
     }
@@ -40,7 +40,7 @@ pub(super) fn item(step: &Step, operation: Operation<'_>, status: &str, known: &
     }
     if let Some(body) = &step.body {
         headers.push(json!({ "key": "Content-Type", "value": JSON }));
-        // A variable that is a number has to stand without quotes.
+        // A numeric variable must not be quoted.
         let raw = known.with_numbers(format!("{body:#}"), str::to_owned);
         let options = json!({ "raw": { "language": "json" } });
         request["body"] = json!({ "mode": "raw", "raw": raw, "options": options });
@@ -76,26 +76,26 @@ fn url(step: &Step, operation: Operation<'_>) -> Value {
 fn tests(step: &Step, status: &str, known: &Variables) -> Vec<String> {
     let mut lines = vec![
         format!(r#"pm.test("The status is {status}", () => pm.response.to.have.status({status}));"#),
-        "const answer = pm.response.json();".to_owned(),
+        "const body = pm.response.json();".to_owned(),
     ];
-    for (name, value) in &step.answer_headers {
+    for (name, value) in &step.response_headers {
         let shown = value.as_str().unwrap_or_default();
         lines.push(format!(
             r#"pm.test("The header {name} is {shown}", () => pm.expect(pm.response.headers.get("{name}")).to.eql({value}));"#
         ));
     }
-    for (place, value) in &step.answer {
+    for (place, value) in &step.response {
         let shown = value.as_str().map_or_else(|| value.to_string(), |text| text.replace(['{', '}'], ""));
         let expected = expected(value, known);
-        lines.push(format!(r#"pm.test("{place} is {shown}", () => pm.expect(answer.{place}).to.eql({expected}));"#));
+        lines.push(format!(r#"pm.test("{place} is {shown}", () => pm.expect(body.{place}).to.eql({expected}));"#));
     }
-    for (variable, place) in &step.keeps {
-        lines.push(format!(r#"pm.collectionVariables.set("{variable}", answer.{place});"#));
+    for (variable, place) in &step.stores {
+        lines.push(format!(r#"pm.collectionVariables.set("{variable}", body.{place});"#));
     }
     lines
 }
 
-/// The value that is expected, as JavaScript.
+/// Returns the expected value as a JavaScript expression.
 fn expected(value: &Value, known: &Variables) -> String {
     match value.as_str() {
         Some(text) if text.contains("{{") => {
