@@ -213,7 +213,7 @@ async fn log_in(rqctx: RequestContext<Context>, body: JsonBody<Credentials>) -> 
 
 /// Returns the address of the client, as reported by a trusted proxy if the connection comes from one.
 fn client_address(rqctx: &RequestContext<Context>) -> IpAddr {
-    rqctx.context().proxies.client(rqctx.request.remote_addr().ip(), rqctx.request.headers())
+    rqctx.context().proxies.client_address(rqctx.request.remote_addr().ip(), rqctx.request.headers())
 }
 
 fn account_response(account: OperatorAccount) -> Result<OkWith<OperatorAccount, EntityHeaders>, Failure> {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use common_contract::Username;
 use common_server::auth::{Auth, SecretDigest};
-use common_server::settings::{Env, SettingError, bind_address, refuse_database_abroad, refuse_weak_secrets};
+use common_server::settings::{Env, SettingError, bind_address, refuse_weak_secrets, require_tls_to_remote_database};
 use common_server::{CursorKey, HasRuntime, RunError, Running, Runtime, TrustedProxies};
 use customers_api::Password;
 use db::{DatabaseSettings, Db};
@@ -50,7 +50,7 @@ impl Config {
         let database = DatabaseSettings::from_lookup(|name| env.get(name));
         let database = database.map_err(|error| RunError::Setting(error.to_string()))?;
         refuse_weak_secrets(env, Some(database.password()))?;
-        refuse_database_abroad(env, database.plain_text_to())?;
+        require_tls_to_remote_database(env, database.plain_text_to())?;
         Ok(Self {
             bind_address: bind_address(env, DEFAULT_PORT)?,
             database,

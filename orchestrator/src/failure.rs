@@ -131,7 +131,7 @@ fn common_code<E: Coded>(fault: &Fault<E>) -> ErrorCode {
         Fault::TimedOut => api::UPSTREAM_TIMEOUT,
         Fault::Answered { status: 401 | 403, .. } => api::UPSTREAM_AUTH,
         fault if fault.has_code(codes::IDEMPOTENCY_IN_PROGRESS) => api::IDEMPOTENCY_IN_PROGRESS,
-        fault if fault.may_pass() => api::UPSTREAM_UNAVAILABLE,
+        fault if fault.is_transient() => api::UPSTREAM_UNAVAILABLE,
         _ => api::UPSTREAM_INVALID,
     }
 }

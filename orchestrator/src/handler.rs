@@ -87,7 +87,7 @@ impl Orchestrator {
     fn principal(&self, call: &Call) -> Result<String, Failure> {
         let caller: Option<Caller<Operator>> = match self.profile {
             Profile::Production => Some(self.auth.caller(call)?),
-            Profile::Development => self.auth.caller_if_any(call)?,
+            Profile::Development => self.auth.optional_caller(call)?,
         };
         Ok(caller.as_ref().map_or_else(|| "anonymous".to_owned(), Caller::principal))
     }

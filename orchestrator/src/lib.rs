@@ -39,7 +39,7 @@ pub use policy::Policy;
 pub const DEFAULT_PORT: u16 = 3003;
 
 /// Time limit for requests in flight when the server stops: receiving a body, then a saga, which has 20 s.
-const CLOSED_WITHIN: Duration = Duration::from_secs(28);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(28);
 
 /// OpenAPI document, served under `/docs`.
 const DOCUMENT: &str = include_str!("../../specs/orchestrator.json");
@@ -117,5 +117,5 @@ pub fn start(config: Config) -> Result<Running<Orchestrator>, RunError> {
     let api = orchestrator_api::orchestrator_api_mod::api_description::<LocalServer>()
         .map_err(|error| RunError::Start(Box::new(error)))?;
     Ok(common_server::serve(common_server::with_docs(api, DOCUMENT)?, orchestrator, address)?
-        .closed_within(CLOSED_WITHIN))
+        .with_shutdown_timeout(SHUTDOWN_TIMEOUT))
 }

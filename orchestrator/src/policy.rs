@@ -67,7 +67,7 @@ mod tests {
     struct Body;
 
     impl Coded for Body {
-        const NOTHING_DONE: &'static [&'static str] = &[];
+        const UNCHANGED_CODES: &'static [&'static str] = &[];
 
         fn code(&self) -> Option<&str> {
             None

@@ -121,7 +121,7 @@ impl OrdersApi for OrdersServer {
                 etag: etag(order.version),
                 idempotent_replayed: replayed(order.replayed),
             };
-            Answer::saved(order.json, headers)
+            Answer::stored(order.json, headers)
         };
         Ok(call.answer(work).await)
     }
@@ -245,5 +245,5 @@ fn order_response(order: Order) -> Result<OkWith<Order, EntityHeaders>, Failure>
 
 fn transition_response(order: OrderResponse) -> Result<OkWith<Order, ChangedHeaders>, Failure> {
     let headers = ChangedHeaders { etag: etag(order.version), idempotent_replayed: replayed(order.replayed) };
-    Answer::saved(order.json, headers)
+    Answer::stored(order.json, headers)
 }

@@ -131,7 +131,7 @@ impl System {
         self.interrupt.add_group(process.group());
         let status = self.unless_interrupted(process.wait()).await;
         if status.is_err() {
-            process.signal_end();
+            process.terminate();
             // A second signal to this process kills it.
             process.wait().await?;
         }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use private_server::claim::Claim;
-use private_server::supervisor::PATIENCE;
+use private_server::supervisor::GRACE_PERIOD;
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
@@ -19,8 +19,8 @@ use crate::workspace::{self, eprint_line};
 
 const FILE: &str = "state.json";
 
-/// Maximum wait for the children of a killed owner, whose supervisors end them within [`PATIENCE`].
-const CLEANUP_TIMEOUT: Duration = PATIENCE.saturating_add(Duration::from_secs(10));
+/// Maximum wait for the children of a killed owner, whose supervisors end them within [`GRACE_PERIOD`].
+const CLEANUP_TIMEOUT: Duration = GRACE_PERIOD.saturating_add(Duration::from_secs(10));
 
 /// Description of a directory's owner.
 #[derive(Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -73,9 +73,9 @@ impl WorkDir {
         let state = State { command: command.to_owned(), pid: process::id(), database_url: None };
         state.save(directory)?;
         let work_dir = Self { directory: directory.to_owned(), state, claim };
-        if !work_dir.claim.wait_for_leftovers(Duration::ZERO)? {
+        if !work_dir.claim.wait_for_children(Duration::ZERO)? {
             eprint_line("waiting for processes of an earlier run to exit");
-            if !work_dir.claim.wait_for_leftovers(CLEANUP_TIMEOUT)? {
+            if !work_dir.claim.wait_for_children(CLEANUP_TIMEOUT)? {
                 let lock = directory.join("children.lock");
                 bail!(
                     "processes of an earlier run are still running: find them with `fuser -v {}` and kill them",

@@ -13,13 +13,13 @@ const IDEMPOTENCY_IN_PROGRESS: &str = "idempotency_in_progress";
 /// Error body with a stable code.
 pub trait Coded {
     /// Codes of transient errors after which nothing has changed.
-    const NOTHING_DONE: &'static [&'static str];
+    const UNCHANGED_CODES: &'static [&'static str];
 
     /// Returns the code, or `None` if the server does not know the path or the method.
     fn code(&self) -> Option<&str>;
 
     /// Returns whether a retry can succeed, if the body states it.
-    fn may_pass(&self) -> Option<bool> {
+    fn is_transient(&self) -> Option<bool> {
         None
     }
 }
@@ -95,15 +95,15 @@ impl<E> Fault<E> {
     /// statuses 408, 429, 500, 502, 503 and 504; and for 409 while a request with the same idempotency key is in
     /// flight. All other faults are final. If the body states whether a retry is safe, that takes precedence.
     ///
-    /// This does not mean that a retry is safe: see [`may_have_been_carried_out`].
+    /// This does not mean that a retry is safe: see [`may_have_been_executed`].
     ///
-    /// [`may_have_been_carried_out`]: Self::may_have_been_carried_out
-    pub fn may_pass(&self) -> bool
+    /// [`may_have_been_executed`]: Self::may_have_been_executed
+    pub fn is_transient(&self) -> bool
     where
         E: Coded,
     {
-        if let Some(may_pass) = self.body().and_then(Coded::may_pass) {
-            return may_pass;
+        if let Some(is_transient) = self.body().and_then(Coded::is_transient) {
+            return is_transient;
         }
         match self {
             Self::NotSent | Self::TimedOut | Self::Broken => true,
@@ -117,14 +117,14 @@ impl<E> Fault<E> {
     /// the same idempotency key.
     ///
     /// Of the transient faults, only these rule it out: a call that was not sent, 429, and the codes in
-    /// [`Coded::NOTHING_DONE`]. An error of a gateway, with any 5xx status, tells nothing about the service behind it.
-    pub fn may_have_been_carried_out(&self) -> bool
+    /// [`Coded::UNCHANGED_CODES`]. An error of a gateway, with any 5xx status, tells nothing about the service behind it.
+    pub fn may_have_been_executed(&self) -> bool
     where
         E: Coded,
     {
         let ruled_out = matches!(self, Self::NotSent | Self::Answered { status: 429, .. })
-            || self.code().is_some_and(|code| E::NOTHING_DONE.contains(&code));
-        let is_ambiguous = self.may_pass() || self.status().is_some_and(|status| status >= 500);
+            || self.code().is_some_and(|code| E::UNCHANGED_CODES.contains(&code));
+        let is_ambiguous = self.is_transient() || self.status().is_some_and(|status| status >= 500);
         is_ambiguous && !ruled_out
     }
 
@@ -184,13 +184,13 @@ mod tests {
     struct Body(&'static str);
 
     impl Coded for Body {
-        const NOTHING_DONE: &'static [&'static str] = &["unavailable"];
+        const UNCHANGED_CODES: &'static [&'static str] = &["unavailable"];
 
         fn code(&self) -> Option<&str> {
             Some(self.0)
         }
 
-        fn may_pass(&self) -> Option<bool> {
+        fn is_transient(&self) -> Option<bool> {
             self.0.strip_prefix("retry: ").map(|word| word == "yes")
         }
     }
@@ -202,26 +202,26 @@ mod tests {
     #[test]
     fn transient_faults_are_distinguished_from_final_ones() {
         for fault in [Fault::NotSent, Fault::TimedOut, Fault::Broken, answered(409, IDEMPOTENCY_IN_PROGRESS)] {
-            assert!(fault.may_pass(), "{fault}");
+            assert!(fault.is_transient(), "{fault}");
         }
-        assert!(!Fault::<Body>::Invalid(String::new()).may_pass());
-        let passing: Vec<_> = (400..600).filter(|status| answered(*status, "any").may_pass()).collect();
+        assert!(!Fault::<Body>::Invalid(String::new()).is_transient());
+        let passing: Vec<_> = (400..600).filter(|status| answered(*status, "any").is_transient()).collect();
         assert_eq!(passing, [408, 429, 500, 502, 503, 504]);
-        assert!(!answered(422, IDEMPOTENCY_IN_PROGRESS).may_pass(), "the status matters as well");
+        assert!(!answered(422, IDEMPOTENCY_IN_PROGRESS).is_transient(), "the status matters as well");
     }
 
     #[test]
     fn an_error_without_a_code_is_classified_by_its_status() {
         let gateway = |status| Fault::<Body>::Answered { status, retry_after: None, body: None };
-        assert!(gateway(502).may_pass());
-        assert!(!gateway(409).may_pass());
+        assert!(gateway(502).is_transient());
+        assert!(!gateway(409).is_transient());
     }
 
     #[test]
     fn the_body_takes_precedence_over_the_status() {
-        assert!(answered(409, "retry: yes").may_pass());
-        assert!(!answered(504, "retry: no").may_pass());
-        assert!(answered(504, "retry: no").may_have_been_carried_out());
+        assert!(answered(409, "retry: yes").is_transient());
+        assert!(!answered(504, "retry: no").is_transient());
+        assert!(answered(504, "retry: no").may_have_been_executed());
     }
 
     #[test]

@@ -10,7 +10,7 @@
 //!
 //! # Faults
 //!
-//! | fault | executed? | [retry can succeed](Fault::may_pass) |
+//! | fault | executed? | [retry can succeed](Fault::is_transient) |
 //! | --- | --- | --- |
 //! | [`NotSent`](Fault::NotSent) | no | yes |
 //! | [`TimedOut`](Fault::TimedOut), [`Broken`](Fault::Broken) | unknown | yes |

@@ -7,12 +7,12 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::{Coded, Fault};
 
-/// Limits for retries of a call. Only a fault that [may pass](Fault::may_pass) is retried; any other is final.
+/// Limits for retries of a call. Only a fault that [may pass](Fault::is_transient) is retried; any other is final.
 ///
 /// ```
 /// # struct Body;
 /// # impl client_common::Coded for Body {
-/// #     const NOTHING_DONE: &'static [&'static str] = &[];
+/// #     const UNCHANGED_CODES: &'static [&'static str] = &[];
 /// #     fn code(&self) -> Option<&str> { None }
 /// # }
 /// # async fn view() -> Result<u32, client_common::Fault<Body>> { Ok(7) }
@@ -113,19 +113,19 @@ impl Retry {
     where
         F: Future<Output = Result<T, Fault<E>>>,
     {
-        self.run(call, Fault::may_pass).await.result
+        self.run(call, Fault::is_transient).await.result
     }
 
     /// Sends a call that must not be executed twice. It is not retried after an attempt that may have been executed.
     ///
     /// # Errors
     ///
-    /// The last attempt's fault: see [`Fault::may_have_been_carried_out`].
+    /// The last attempt's fault: see [`Fault::may_have_been_executed`].
     pub async fn unrepeatable<T, E: Coded, F>(&self, call: impl Fn() -> F) -> Result<T, Fault<E>>
     where
         F: Future<Output = Result<T, Fault<E>>>,
     {
-        self.run(call, |fault| fault.may_pass() && !fault.may_have_been_carried_out()).await.result
+        self.run(call, |fault| fault.is_transient() && !fault.may_have_been_executed()).await.result
     }
 
     /// Sends a call as [`repeatable`](Self::repeatable) does, withdraws each retry from a budget, and reports the
@@ -135,7 +135,7 @@ impl Retry {
         F: Future<Output = Result<T, Fault<E>>>,
     {
         budget.deposit();
-        self.run(call, |fault| fault.may_pass() && budget.withdraw()).await
+        self.run(call, |fault| fault.is_transient() && budget.withdraw()).await
     }
 
     async fn run<T, E: Coded, F>(&self, call: impl Fn() -> F, retry: impl Fn(&Fault<E>) -> bool) -> Attempts<T, E>
@@ -151,7 +151,7 @@ impl Retry {
                 Ok(answer) => return Attempts { result: Ok(answer), count, ambiguous },
                 Err(fault) => fault,
             };
-            ambiguous |= fault.may_have_been_carried_out();
+            ambiguous |= fault.may_have_been_executed();
             let backoff = self.backoff(count, &fault);
             let in_time = after(backoff) < deadline;
             if count >= self.attempts || !in_time || !retry(&fault) {

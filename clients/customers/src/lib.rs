@@ -60,7 +60,7 @@ pub use generated::*;
 client_common::client!("../../../specs/customers.json": CustomerList of Customer, OperatorList of OperatorAccount);
 
 impl client_common::Coded for types::Error {
-    const NOTHING_DONE: &'static [&'static str] = &[codes::UNAVAILABLE];
+    const UNCHANGED_CODES: &'static [&'static str] = &[codes::UNAVAILABLE];
 
     fn code(&self) -> Option<&str> {
         self.error_code.as_deref()

@@ -47,7 +47,7 @@ pub use generated::*;
 client_common::client!("../../../specs/orchestrator.json":);
 
 impl client_common::Coded for types::Failure {
-    const NOTHING_DONE: &'static [&'static str] =
+    const UNCHANGED_CODES: &'static [&'static str] =
         &[codes::UNAVAILABLE, codes::UPSTREAM_UNAVAILABLE, codes::UPSTREAM_TIMEOUT, codes::IDEMPOTENCY_IN_PROGRESS];
 
     fn code(&self) -> Option<&str> {
@@ -55,7 +55,7 @@ impl client_common::Coded for types::Failure {
     }
 
     /// Excludes `insufficient_stock`: a retry after a moment does not help.
-    fn may_pass(&self) -> Option<bool> {
+    fn is_transient(&self) -> Option<bool> {
         Some(self.error.safe_to_retry && self.error.code != codes::INSUFFICIENT_STOCK)
     }
 }

@@ -71,7 +71,7 @@ client_common::client! {
 }
 
 impl client_common::Coded for types::Error {
-    const NOTHING_DONE: &'static [&'static str] =
+    const UNCHANGED_CODES: &'static [&'static str] =
         &[codes::UNAVAILABLE, codes::CUSTOMER_SERVICE_UNAVAILABLE, codes::IDEMPOTENCY_IN_PROGRESS];
 
     fn code(&self) -> Option<&str> {

@@ -85,7 +85,7 @@ where
     /// # Errors
     ///
     /// If a header's value is invalid.
-    pub fn saved(json: Vec<u8>, headers: H) -> Result<Self, Failure> {
+    pub fn stored(json: Vec<u8>, headers: H) -> Result<Self, Failure> {
         let documented = HttpResponseHeaders::new(StoredBody::<T>(json, PhantomData), headers);
         documented.to_result().map(Self::new).map_err(Failure::internal)
     }

@@ -16,7 +16,7 @@ use service_tokens::{SHARED, ServiceTokens};
 
 pub(crate) use service_tokens::named_tokens;
 pub(crate) use tokens::{JwtSecrets, secondary_jwt_secret};
-pub use tokens::{TOKEN_SECONDS, Tokens};
+pub use tokens::{TOKEN_LIFETIME_SECONDS, Tokens};
 pub use users::{Admin, Operator, RequiredRole, User, Username, Viewer};
 
 /// An authenticated service.
@@ -31,7 +31,7 @@ pub struct ServiceCaller {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Caller<U> {
     /// A user account.
-    Person(U),
+    User(U),
     /// A service.
     Service(ServiceCaller),
 }
@@ -53,7 +53,7 @@ impl<R> Caller<User<R>> {
     /// Returns the principal for logs and audit records.
     pub fn principal(&self) -> String {
         match self {
-            Self::Person(user) => user.principal(),
+            Self::User(user) => user.principal(),
             Self::Service(service) => service.principal(),
         }
     }
@@ -101,13 +101,13 @@ impl Auth {
     /// Authenticates a user account with the required role, or a service.
     pub fn caller<R: RequiredRole>(&self, call: &Call) -> Result<Caller<User<R>>, Failure> {
         match self.authenticate(call)? {
-            Authenticated::User(name, role) => User::with(name, role).map(Caller::Person),
+            Authenticated::User(name, role) => User::with(name, role).map(Caller::User),
             Authenticated::Service(service) => Ok(Caller::Service(service)),
         }
     }
 
     /// Like [`Self::caller`], but returns `None` for a request without credentials. Invalid ones are still refused.
-    pub fn caller_if_any<R: RequiredRole>(&self, call: &Call) -> Result<Option<Caller<User<R>>>, Failure> {
+    pub fn optional_caller<R: RequiredRole>(&self, call: &Call) -> Result<Option<Caller<User<R>>>, Failure> {
         if call.headers().contains_key(header::AUTHORIZATION) { self.caller(call).map(Some) } else { Ok(None) }
     }
 

@@ -40,7 +40,7 @@ impl CursorKey {
     }
 
     /// Encodes a page token that is valid only for this list and these filters.
-    pub fn seal(&self, list: &str, filters: &[u8], position: Position) -> String {
+    pub fn encode(&self, list: &str, filters: &[u8], position: Position) -> String {
         let mut bytes = [position.sort.to_be_bytes(), position.id.to_be_bytes()].concat();
         bytes.extend_from_slice(&tag(&self.current, list, filters, &bytes));
         URL_SAFE_NO_PAD.encode(bytes)
@@ -51,7 +51,7 @@ impl CursorKey {
     /// # Errors
     ///
     /// `invalid_cursor` unless this list issued it under these filters.
-    pub fn open(&self, list: &str, filters: &[u8], cursor: &str) -> Result<Position, Failure> {
+    pub fn decode(&self, list: &str, filters: &[u8], cursor: &str) -> Result<Position, Failure> {
         self.position(list, filters, cursor).ok_or_else(|| {
             Failure::new(codes::INVALID_CURSOR, "the cursor was not issued by this list for these filters")
                 .with(common_contract::Detail::field("cursor", "expected the next_cursor of the previous page"))
@@ -60,13 +60,13 @@ impl CursorKey {
 
     /// Decodes a page token of a list in descending order of ids. Returns the exclusive upper bound of the next page's
     /// ids, which is the maximum without a token.
-    pub fn open_below(&self, list: &str, filters: &[u8], cursor: Option<&Cursor>) -> Result<i64, Failure> {
-        cursor.map_or(Ok(i64::MAX), |cursor| Ok(self.open(list, filters, cursor.as_str())?.id))
+    pub fn decode_id_bound(&self, list: &str, filters: &[u8], cursor: Option<&Cursor>) -> Result<i64, Failure> {
+        cursor.map_or(Ok(i64::MAX), |cursor| Ok(self.decode(list, filters, cursor.as_str())?.id))
     }
 
     /// Encodes a page token of a list in descending order of ids. The next page starts below this id.
-    pub fn seal_below(&self, list: &str, filters: &[u8], id: i64) -> String {
-        self.seal(list, filters, Position { sort: id, id })
+    pub fn encode_id(&self, list: &str, filters: &[u8], id: i64) -> String {
+        self.encode(list, filters, Position { sort: id, id })
     }
 
     fn position(&self, list: &str, filters: &[u8], cursor: &str) -> Option<Position> {
@@ -121,31 +121,31 @@ mod tests {
         #[test]
         fn a_cursor_is_valid_only_for_its_list_and_filters(sort: i64, id: i64, filters: Vec<u8>, other: Vec<u8>) {
             let (key, position) = (key("a"), Position { sort, id });
-            let cursor = key.seal("list", &filters, position);
-            prop_assert_eq!(key.open("list", &filters, &cursor).unwrap(), position);
-            prop_assert!(key.open("other", &filters, &cursor).is_err());
-            prop_assert_eq!(key.open("list", &other, &cursor).is_ok(), filters == other);
+            let cursor = key.encode("list", &filters, position);
+            prop_assert_eq!(key.decode("list", &filters, &cursor).unwrap(), position);
+            prop_assert!(key.decode("other", &filters, &cursor).is_err());
+            prop_assert_eq!(key.decode("list", &other, &cursor).is_ok(), filters == other);
         }
 
         #[test]
         fn a_modified_cursor_is_refused(sort: i64, id: i64, at in 0usize..43, with in "[A-Za-z0-9_-]") {
             let key = key("a");
-            let cursor = key.seal("list", b"", Position { sort, id });
+            let cursor = key.encode("list", b"", Position { sort, id });
             let mut changed = cursor.clone();
             changed.replace_range(at..=at, &with);
-            prop_assert_eq!(key.open("list", b"", &changed).is_ok(), changed == cursor);
+            prop_assert_eq!(key.decode("list", b"", &changed).is_ok(), changed == cursor);
         }
 
         #[test]
         fn arbitrary_text_is_refused_without_a_panic(text: String) {
-            prop_assert!(key("a").open("list", b"", &text).is_err());
+            prop_assert!(key("a").decode("list", b"", &text).is_err());
         }
     }
 
     #[test]
     fn a_cursor_of_another_secret_is_refused() {
-        let cursor = key("a").seal("list", b"", Position { sort: 1, id: 2 });
-        assert!(key("b").open("list", b"", &cursor).is_err());
+        let cursor = key("a").encode("list", b"", Position { sort: 1, id: 2 });
+        assert!(key("b").decode("list", b"", &cursor).is_err());
     }
 
     #[test]
@@ -157,7 +157,7 @@ mod tests {
             _ => None,
         });
         let rotating = CursorKey::from_env(&env).unwrap();
-        assert_eq!(rotating.open("list", b"", &old.seal("list", b"", position)).unwrap(), position);
-        assert_eq!(key("b").open("list", b"", &rotating.seal("list", b"", position)).unwrap(), position);
+        assert_eq!(rotating.decode("list", b"", &old.encode("list", b"", position)).unwrap(), position);
+        assert_eq!(key("b").decode("list", b"", &rotating.encode("list", b"", position)).unwrap(), position);
     }
 }

@@ -37,7 +37,7 @@ impl TrustedProxies {
     /// Returns the client's address: that of `X-Client-Address` if the connection comes from a trusted proxy.
     ///
     /// Otherwise, and if the header is missing, repeated or not an address, it is the connection's address.
-    pub fn client(&self, connection: IpAddr, headers: &HeaderMap) -> IpAddr {
+    pub fn client_address(&self, connection: IpAddr, headers: &HeaderMap) -> IpAddr {
         let connection = connection.to_canonical();
         let reported = if self.trusts(connection) { reported_address(headers) } else { None };
         reported.map_or(connection, |client| client.to_canonical())
@@ -69,7 +69,7 @@ mod tests {
         for value in reported {
             headers.append(X_CLIENT_ADDRESS, http::HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
-        proxies.client(connection.parse().unwrap(), &headers).to_string()
+        proxies.client_address(connection.parse().unwrap(), &headers).to_string()
     }
 
     #[test]
@@ -102,7 +102,7 @@ mod tests {
         for name in ["x-forwarded-for", "forwarded", "x-real-ip", "true-client-ip"] {
             headers.append(name, http::HeaderValue::from_static("203.0.113.9"));
         }
-        assert_eq!(proxies.client([10, 0, 0, 1].into(), &headers).to_string(), "10.0.0.1");
+        assert_eq!(proxies.client_address([10, 0, 0, 1].into(), &headers).to_string(), "10.0.0.1");
     }
 
     #[test]

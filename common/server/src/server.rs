@@ -91,7 +91,7 @@ impl<C: ServerContext> Running<C> {
 
     /// Sets the maximum time for requests in flight at shutdown. The default is 16 s.
     #[must_use]
-    pub fn closed_within(self, shutdown_timeout: Duration) -> Self {
+    pub fn with_shutdown_timeout(self, shutdown_timeout: Duration) -> Self {
         Self { shutdown_timeout, ..self }
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
-pub use production::{refuse_database_abroad, refuse_weak_secrets};
+pub use production::{refuse_weak_secrets, require_tls_to_remote_database};
 
 /// Maximum of `DRAIN_SECONDS`. Supervisors do not wait longer before they kill a process.
 const MAX_DRAIN_SECONDS: u64 = 600;

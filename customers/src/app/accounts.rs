@@ -56,7 +56,7 @@ impl Accounts {
         admin: &Admin,
         query: &OperatorListQuery,
     ) -> Result<Page<OperatorAccount>, Failure> {
-        let before = self.cursors.open_below(LIST, b"", query.cursor.as_ref())?;
+        let before = self.cursors.decode_id_bound(LIST, b"", query.cursor.as_ref())?;
         let (key, limit) = (admin_key(admin), query.limit.unwrap_or_default());
         let queries = self.db.run(async |connection| {
             Ok((
@@ -66,7 +66,7 @@ impl Accounts {
         });
         match queries.await.map_err(CustomersError::from)? {
             (false, _) => Err(CustomersError::NoLongerAllowed.into()),
-            (true, rows) => Ok(Page::cut(rows, limit, |last| self.cursors.seal_below(LIST, b"", last.id.get()))),
+            (true, rows) => Ok(Page::cut(rows, limit, |last| self.cursors.encode_id(LIST, b"", last.id.get()))),
         }
     }
 

@@ -42,9 +42,9 @@ impl Customers {
     pub(crate) async fn list(&self, _: &Viewer, query: &CustomerListQuery) -> Result<Page<Customer>, Failure> {
         let search = query.search.as_ref().map(Text::as_str);
         let filters = search.unwrap_or_default().as_bytes();
-        let before = self.cursors.open_below(LIST, filters, query.cursor.as_ref())?;
+        let before = self.cursors.decode_id_bound(LIST, filters, query.cursor.as_ref())?;
         let limit = query.limit.unwrap_or_default();
-        let page_token = |id: i64| self.cursors.seal_below(LIST, filters, id);
+        let page_token = |id: i64| self.cursors.encode_id(LIST, filters, id);
         let Some(search) = search else {
             let rows = self.db.run(async |connection| store::page(connection, before, limit.get() + 1).await).await;
             return Ok(Page::cut(rows.map_err(CustomersError::from)?, limit, |last| page_token(last.id.get())));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use common_contract::{Failure, Role, Username};
-use common_server::auth::{SecretDigest, TOKEN_SECONDS, Tokens, Viewer};
+use common_server::auth::{SecretDigest, TOKEN_LIFETIME_SECONDS, Tokens, Viewer};
 use customers_api::{Credentials, NewPassword, PasswordChange, Token};
 use db::{Connection, Db, DbError};
 
@@ -64,7 +64,12 @@ impl Login {
     ) -> Result<Token, Failure> {
         let (username, role) = self.log_in(credentials, from).await?;
         let token = tokens.issue(&username, role)?;
-        Ok(Token { access_token: token.clone(), token, token_type: "Bearer".to_owned(), expires_in: TOKEN_SECONDS })
+        Ok(Token {
+            access_token: token.clone(),
+            token,
+            token_type: "Bearer".to_owned(),
+            expires_in: TOKEN_LIFETIME_SECONDS,
+        })
     }
 
     /// Replaces the caller's own password.

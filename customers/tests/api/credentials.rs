@@ -1,7 +1,7 @@
 //! Authentication: credentials that each operation accepts, and tokens.
 
 use client_common::Outbound;
-use common_server::testing::credentials_that_get_in;
+use common_server::testing::access_violations;
 use customers_client::types::{self, Credentials, Role};
 
 use crate::harness::{DOCUMENT, Harness, PASSWORD, SERVICE_TOKEN, USER, auth, create_account, refusal, refused};
@@ -11,7 +11,7 @@ async fn every_operation_rejects_credentials_it_does_not_document() {
     let harness = Harness::start().await;
     // Operations on user accounts also check the account of the caller, "ann".
     create_account(&harness.admin().await, "ann", Role::Admin).await;
-    let wrong = credentials_that_get_in(DOCUMENT, &harness.url(""), auth().tokens(), SERVICE_TOKEN).await.unwrap();
+    let wrong = access_violations(DOCUMENT, &harness.url(""), auth().tokens(), SERVICE_TOKEN).await.unwrap();
     assert_eq!(wrong, Vec::<String>::new());
 }
 

@@ -4,13 +4,13 @@
 
 mod bad_input;
 mod client;
+mod confidentiality;
 mod credentials;
 mod customers;
-mod discretion;
 mod harness;
 mod lists;
 mod login;
 mod metrics;
-mod operators;
 mod passwords;
 mod system;
+mod user_accounts;

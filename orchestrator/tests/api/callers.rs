@@ -2,7 +2,7 @@
 
 use common_contract::Role;
 use common_server::auth::Auth;
-use common_server::testing::credentials_that_get_in;
+use common_server::testing::access_violations;
 
 use crate::harness::{DOCUMENT, Harness, PATH, Reply, SERVICE_TOKEN, order_body, settings};
 
@@ -38,8 +38,7 @@ async fn invalid_credentials_are_rejected_before_any_upstream_call() {
 #[tokio::test]
 async fn every_operation_enforces_its_documented_credentials() {
     let harness = Harness::new().await;
-    let mismatches =
-        credentials_that_get_in(DOCUMENT, &harness.base_url, auth().tokens(), SERVICE_TOKEN).await.unwrap();
+    let mismatches = access_violations(DOCUMENT, &harness.base_url, auth().tokens(), SERVICE_TOKEN).await.unwrap();
     assert_eq!(mismatches, [] as [&str; 0]);
 }
 

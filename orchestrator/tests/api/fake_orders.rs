@@ -200,7 +200,7 @@ impl OrdersApi for Server {
                 etag: etag(1),
                 idempotent_replayed: replayed(is_replay),
             };
-            Answer::saved(saved, headers)
+            Answer::stored(saved, headers)
         };
         Ok(call.answer(work).await)
     }
@@ -314,7 +314,7 @@ async fn change(
             }
         };
         store.changed.insert(key.as_str().to_owned(), response.clone());
-        Answer::saved(response, ChangedHeaders { etag: etag(current), idempotent_replayed: replayed(is_replay) })
+        Answer::stored(response, ChangedHeaders { etag: etag(current), idempotent_replayed: replayed(is_replay) })
     };
     Ok(call.answer(work).await)
 }

@@ -48,9 +48,9 @@
 
 mod callers;
 mod concurrency;
+mod confidentiality;
 mod confirm;
 mod create;
-mod discretion;
 mod entry_points;
 mod fake_customers;
 mod fake_orders;

@@ -52,14 +52,14 @@ impl Orders {
     pub(crate) fn for_caller<P>(&self, caller: &Caller<P>) -> Self {
         match caller {
             Caller::Service(_) => self.for_service(),
-            Caller::Person(_) => self.clone(),
+            Caller::User(_) => self.clone(),
         }
     }
 
     pub(super) fn customer_check_limit<P>(caller: &Caller<P>) -> Duration {
         match caller {
             Caller::Service(_) => SERVICE_CHECK_LIMIT,
-            Caller::Person(_) => USER_CHECK_LIMIT,
+            Caller::User(_) => USER_CHECK_LIMIT,
         }
     }
 
@@ -71,13 +71,13 @@ impl Orders {
     pub(crate) async fn list(&self, _: &Viewer, query: &OrderListQuery) -> Result<Page<OrderSummary>, Failure> {
         let filters = filters(query).map_err(OrdersError::from)?;
         let after = match &query.cursor {
-            Some(cursor) => Some(self.cursors.open(LIST, &filters, cursor.as_str())?),
+            Some(cursor) => Some(self.cursors.decode(LIST, &filters, cursor.as_str())?),
             None => None,
         };
         let limit = query.limit.unwrap_or_default();
         let rows = self.db.run(async |connection| orders::page(connection, query, after, limit.get() + 1).await);
         let rows = rows.await.map_err(OrdersError::from)?;
-        Ok(Page::cut(rows, limit, |last| self.cursors.seal(LIST, &filters, position(last))))
+        Ok(Page::cut(rows, limit, |last| self.cursors.encode(LIST, &filters, position(last))))
     }
 
     /// Lists all events of an order on one page.

@@ -51,9 +51,9 @@ impl Products {
     pub(crate) async fn list(&self, _: &Viewer, query: &ProductListQuery) -> Result<Page<Product>, Failure> {
         let search = query.search.as_ref().map(Text::as_str);
         let filters = search.unwrap_or_default().as_bytes();
-        let before = self.cursors.open_below(LIST, filters, query.cursor.as_ref())?;
+        let before = self.cursors.decode_id_bound(LIST, filters, query.cursor.as_ref())?;
         let limit = query.limit.unwrap_or_default();
-        let seal = |id: i64| self.cursors.seal_below(LIST, filters, id);
+        let seal = |id: i64| self.cursors.encode_id(LIST, filters, id);
         let Some(search) = search else {
             let rows = self.db.run(async |connection| products::page(connection, before, limit.get() + 1).await).await;
             return Ok(Page::cut(rows.map_err(OrdersError::from)?, limit, |last| seal(last.id.get())));
@@ -116,14 +116,14 @@ impl Products {
         query: &StockMovementListQuery,
     ) -> Result<Page<StockMovement>, Failure> {
         let filters = id.get().to_be_bytes();
-        let before = self.cursors.open_below(LEDGER, &filters, query.cursor.as_ref())?;
+        let before = self.cursors.decode_id_bound(LEDGER, &filters, query.cursor.as_ref())?;
         let limit = query.limit.unwrap_or_default();
         let rows = self.db.run(async |connection| ledger::page(connection, id, before, limit.get() + 1).await);
         let rows = rows.await.map_err(OrdersError::from)?;
         if rows.is_empty() {
             self.view(viewer, id).await?;
         }
-        Ok(Page::cut(rows, limit, |last| self.cursors.seal_below(LEDGER, &filters, last.id)))
+        Ok(Page::cut(rows, limit, |last| self.cursors.encode_id(LEDGER, &filters, last.id)))
     }
 }
 

@@ -99,8 +99,8 @@ pub fn headers(bytes: &[u8]) {
 pub fn cursor(bytes: &[u8]) {
     static KEY: LazyLock<CursorKey> = LazyLock::new(|| CursorKey::from_env(&settings()).expect("valid settings"));
     let text = String::from_utf8_lossy(bytes);
-    if let Ok(position) = KEY.open("list", b"filters", &text) {
-        assert_eq!(KEY.seal("list", b"filters", position), text);
+    if let Ok(position) = KEY.decode("list", b"filters", &text) {
+        assert_eq!(KEY.encode("list", b"filters", position), text);
     }
 }
 

@@ -133,8 +133,8 @@ impl Process {
     }
 
     /// Sends SIGTERM and returns at once. A second call sends SIGKILL.
-    pub fn signal_end(&mut self) {
-        self.child.signal_end();
+    pub fn terminate(&mut self) {
+        self.child.terminate();
     }
 
     /// Sends a signal to the program alone.

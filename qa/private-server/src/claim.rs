@@ -37,7 +37,7 @@ impl Claim {
     }
 
     /// Waits until the children of earlier owners have exited. Returns false if some are still running after `max_wait`.
-    pub fn wait_for_leftovers(&self, max_wait: Duration) -> io::Result<bool> {
+    pub fn wait_for_children(&self, max_wait: Duration) -> io::Result<bool> {
         let deadline = Instant::now() + max_wait;
         while !try_lock(&self.children)? {
             if Instant::now() >= deadline {
@@ -49,7 +49,7 @@ impl Claim {
     }
 
     /// Returns a file for a child to keep open, so that the next owner can wait for the child's exit. Call it only after
-    /// [`Self::wait_for_leftovers`] has returned true.
+    /// [`Self::wait_for_children`] has returned true.
     pub fn lease(&self) -> io::Result<File> {
         self.children.try_clone()
     }
@@ -94,15 +94,15 @@ mod tests {
     fn next_owner_waits_for_children_of_the_previous_owner() {
         let directory = tempfile::tempdir().unwrap();
         let first = Claim::take(directory.path()).unwrap().unwrap();
-        assert!(first.wait_for_leftovers(Duration::ZERO).unwrap());
+        assert!(first.wait_for_children(Duration::ZERO).unwrap());
         let mut child = Command::new("cat").stdin(Stdio::piped()).stderr(first.lease().unwrap()).spawn().unwrap();
         drop(first);
 
         let second = Claim::take(directory.path()).unwrap().unwrap();
         let short = Duration::from_millis(50);
-        assert!(!second.wait_for_leftovers(short).unwrap());
+        assert!(!second.wait_for_children(short).unwrap());
         drop(child.stdin.take());
         child.wait().unwrap();
-        assert!(second.wait_for_leftovers(Duration::from_secs(10)).unwrap());
+        assert!(second.wait_for_children(Duration::from_secs(10)).unwrap());
     }
 }

@@ -16,7 +16,7 @@ use crate::claim::Claim;
 use crate::data;
 use crate::log::Log;
 use crate::program::{Engine, Program};
-use crate::supervisor::{PATIENCE, Supervised};
+use crate::supervisor::{GRACE_PERIOD, Supervised};
 
 /// Long enough for crash recovery.
 const READY_TIMEOUT: Duration = Duration::from_secs(120);
@@ -281,7 +281,7 @@ impl Drop for PrivateServer {
 fn claim(directory: &Path) -> Result<Claim, Error> {
     let io = |e| Error::io(directory, e);
     let claim = Claim::take(directory).map_err(io)?.ok_or_else(|| Error::InUse(directory.to_owned()))?;
-    if claim.wait_for_leftovers(Duration::ZERO).map_err(io)? {
+    if claim.wait_for_children(Duration::ZERO).map_err(io)? {
         return Ok(claim);
     }
     // The server's supervisor is already stopping it, unless the supervisor was killed as well.
@@ -290,7 +290,7 @@ fn claim(directory: &Path) -> Result<Claim, Error> {
         // The server may have exited in between.
         let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
     }
-    if claim.wait_for_leftovers(PATIENCE * 2).map_err(io)? {
+    if claim.wait_for_children(GRACE_PERIOD * 2).map_err(io)? {
         return Ok(claim);
     }
     Err(Error::StillRunning(directory.to_owned(), pid_file))

@@ -65,7 +65,7 @@ exit "$status"
 "#;
 
 /// Grace period of a child after its owner's exit.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const GRACE_PERIOD: Duration = Duration::from_secs(20);
 
 /// Standard output and standard error of a supervised child.
 pub type Output = BufReader<ChildStdout>;
@@ -138,7 +138,7 @@ impl Supervised {
     }
 
     /// Sends SIGTERM to the child and returns at once. A second call sends SIGKILL.
-    pub fn signal_end(&mut self) {
+    pub fn terminate(&mut self) {
         // Writing fails if the child has exited: then the pipe is closed.
         let _ = self.commands.write_all(b"end\n");
     }
@@ -150,9 +150,9 @@ impl Supervised {
 
     /// Stops the child: SIGTERM, then SIGKILL after `max_wait`. Returns after its exit.
     pub fn stop(&mut self, max_wait: Duration) -> Option<ExitStatus> {
-        self.signal_end();
+        self.terminate();
         self.wait(max_wait).or_else(|| {
-            self.signal_end();
+            self.terminate();
             self.exit.recv().ok()
         })
     }
@@ -161,7 +161,7 @@ impl Supervised {
 /// Returns the command of the shell that supervises `command` by a script.
 fn shell(script: &str, command: &Command) -> Command {
     let mut shell = Command::new("sh");
-    shell.args(["-c", script, "sh"]).arg(PATIENCE.as_secs().to_string());
+    shell.args(["-c", script, "sh"]).arg(GRACE_PERIOD.as_secs().to_string());
     shell.arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
         match value {

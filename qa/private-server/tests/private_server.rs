@@ -217,7 +217,7 @@ fn server_stops_when_its_owner_is_killed() {
     assert_eq!(owner.wait().unwrap().signal(), Some(9));
 
     let claim = Claim::take(directory.path()).unwrap().expect("the owner is dead");
-    assert!(claim.wait_for_leftovers(supervisor::PATIENCE).unwrap());
+    assert!(claim.wait_for_children(supervisor::GRACE_PERIOD).unwrap());
     assert!(!runs(pid));
     drop(claim);
 
@@ -297,7 +297,7 @@ fn child_that_ignores_sigterm_is_killed_after_the_max_wait() {
     let status = child.stop(Duration::from_millis(100)).unwrap();
     assert_eq!(status.code(), Some(128 + 9));
     assert_eq!(*ended.lock().unwrap(), Some(status));
-    assert!(claim.wait_for_leftovers(Duration::from_secs(5)).unwrap());
+    assert!(claim.wait_for_children(Duration::from_secs(5)).unwrap());
 }
 
 #[test]
@@ -341,7 +341,7 @@ fn send(signal: Signal, pid: u32) {
 fn attached_command_stops_with_all_its_descendants() {
     let directory = tempfile::tempdir().unwrap();
     let (mut child, grandchild) = attached_family(directory.path());
-    child.signal_end();
+    child.terminate();
     assert!(eventually(|| !runs(grandchild)));
 }
 

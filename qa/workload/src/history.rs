@@ -161,7 +161,7 @@ impl Record {
     /// Returns whether one of the requests never got a definite response.
     fn is_abandoned(&self) -> bool {
         let mut series = self.sends.chunk_by(|one, next| (one.request, one.sender) == (next.request, next.sender));
-        series.any(|sends| sends.last().is_some_and(|last| last.outcome.as_ref().is_err_and(Fault::may_pass)))
+        series.any(|sends| sends.last().is_some_and(|last| last.outcome.as_ref().is_err_and(Fault::is_transient)))
     }
 
     /// Drops the bodies, unless two responses to one sender differ although they must be equal.

@@ -104,14 +104,14 @@ pub(crate) struct ErrorBody {
 }
 
 impl Coded for ErrorBody {
-    const NOTHING_DONE: &'static [&'static str] = Error::NOTHING_DONE;
+    const UNCHANGED_CODES: &'static [&'static str] = Error::UNCHANGED_CODES;
 
     fn code(&self) -> Option<&str> {
         Some(&self.code)
     }
 
     /// Returns whether a retry may succeed. Insufficient stock does not change by waiting.
-    fn may_pass(&self) -> Option<bool> {
+    fn is_transient(&self) -> Option<bool> {
         let failure = self.failure.as_ref()?;
         Some(failure.safe_to_retry && self.code != codes::INSUFFICIENT_STOCK)
     }
@@ -124,7 +124,7 @@ pub(crate) fn is_unknown(outcome: &Outcome) -> bool {
         Err(Fault::Answered { status, body: Some(ErrorBody { code, failure }), .. }) => {
             let is_rejected = match failure {
                 Some(failure) => failure.compensated != Compensated::Pending,
-                None => *status < 500 || ErrorBody::NOTHING_DONE.contains(&code.as_str()),
+                None => *status < 500 || ErrorBody::UNCHANGED_CODES.contains(&code.as_str()),
             };
             !is_rejected || code == codes::IDEMPOTENCY_IN_PROGRESS
         }

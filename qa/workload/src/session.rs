@@ -147,7 +147,7 @@ impl Session {
 /// Reads and requests under a key are repeatable. [`Retry`] could run the whole loop, but the history needs each attempt.
 fn retry_backoff(outcome: &Outcome, is_repeatable: bool, attempts: u32) -> Option<Duration> {
     let fault = outcome.as_ref().err()?;
-    let may = fault.may_pass() && (is_repeatable || !fault.may_have_been_carried_out());
+    let may = fault.is_transient() && (is_repeatable || !fault.may_have_been_executed());
     may.then(|| RETRY.backoff(attempts, fault))
 }
 

@@ -7,7 +7,7 @@ use super::*;
 struct Body(&'static str);
 
 impl Coded for Body {
-    const NOTHING_DONE: &'static [&'static str] = &["unavailable", "idempotency_in_progress"];
+    const UNCHANGED_CODES: &'static [&'static str] = &["unavailable", "idempotency_in_progress"];
 
     fn code(&self) -> Option<&str> {
         Some(self.0)
@@ -94,7 +94,7 @@ async fn an_unrepeatable_call_is_retried_only_if_it_was_not_executed() {
     for fault in ambiguous.into_iter().chain([gateway, answered(408, "any")]) {
         let failing = Failing::with(vec![Fault::NotSent, fault]);
         let fault = RETRY.unrepeatable(|| failing.call()).await.err().unwrap();
-        assert!(fault.may_have_been_carried_out(), "{fault}");
+        assert!(fault.may_have_been_executed(), "{fault}");
         assert_eq!(failing.attempts(), 2);
     }
 }

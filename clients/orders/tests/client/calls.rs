@@ -32,7 +32,7 @@ async fn faults_distinguish_unsent_timed_out_and_broken_calls() {
         assert!(matches!(fault(broken).await, Fault::Broken));
     }
     let gateway = fault(Answer::with_headers(502, "Retry-After: 7\r\n", "<html>")).await;
-    assert!(gateway.body().is_none() && gateway.may_have_been_carried_out());
+    assert!(gateway.body().is_none() && gateway.may_have_been_executed());
     assert_eq!((gateway.status(), gateway.retry_after()), (Some(502), Some(Duration::from_secs(7))));
 }
 
@@ -41,7 +41,7 @@ async fn an_error_has_its_code_and_details() {
     let body = r#"{"request_id":"r-1","error_code":"insufficient_stock","message":"insufficient stock",
                    "details":[{"product_id":2,"requested":3,"available":1}]}"#;
     let fault = fault(Answer::json(409, body)).await;
-    assert_eq!((fault.code(), fault.may_pass()), (Some(codes::INSUFFICIENT_STOCK), false));
+    assert_eq!((fault.code(), fault.is_transient()), (Some(codes::INSUFFICIENT_STOCK), false));
     let body = fault.body().unwrap();
     assert_eq!((body.details[0].product_id, body.details[0].available), (Some(2), Some(1)));
     assert_eq!(fault.to_string(), "the service returned 409 insufficient_stock");
@@ -52,7 +52,7 @@ async fn an_invalid_request_is_not_sent() {
     let server = Server::answering([Answer::json(201, ORDER)]).await;
     let orders = server.client(Outbound::new());
     let fault = send(orders.order_create().x_idempotency_key("").body(new_order()).send()).await.unwrap_err();
-    assert!(matches!(fault, Fault::Invalid(_)) && !fault.may_have_been_carried_out());
+    assert!(matches!(fault, Fault::Invalid(_)) && !fault.may_have_been_executed());
     assert!(server.seen().is_empty());
 }
 

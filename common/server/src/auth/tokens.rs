@@ -19,7 +19,7 @@ pub(super) const AUDIENCE: &str = "b2b-orders-api";
 /// Tolerated clock difference between two machines.
 const LEEWAY_SECONDS: u64 = 30;
 /// Lifetime of a user token, in seconds.
-pub const TOKEN_SECONDS: u32 = 900;
+pub const TOKEN_LIFETIME_SECONDS: u32 = 900;
 
 const SECONDARY: &str = "JWT_SECRET_SECONDARY";
 /// Deprecated name of `JWT_SECRET_SECONDARY`.
@@ -101,7 +101,7 @@ impl Tokens {
         })
     }
 
-    /// Issues a token for a user account. It is valid for [`TOKEN_SECONDS`].
+    /// Issues a token for a user account. It is valid for [`TOKEN_LIFETIME_SECONDS`].
     pub fn issue(&self, name: &str, role: Role) -> Result<String, Failure> {
         let now = jsonwebtoken::get_current_timestamp();
         let claims = Claims {
@@ -111,7 +111,7 @@ impl Tokens {
             role,
             iat: now,
             nbf: now,
-            exp: now + u64::from(TOKEN_SECONDS),
+            exp: now + u64::from(TOKEN_LIFETIME_SECONDS),
         };
         jsonwebtoken::encode(&self.header, &claims, &self.encoding).map_err(Failure::internal)
     }

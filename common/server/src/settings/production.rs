@@ -122,7 +122,7 @@ pub(super) fn require_https_to_remote_host(setting: &str, url: &Url) -> Result<(
 /// # Errors
 ///
 /// Names the setting that has to require TLS.
-pub fn refuse_database_abroad(env: &Env<'_>, plain_text_to: Option<&str>) -> Result<(), SettingError> {
+pub fn require_tls_to_remote_database(env: &Env<'_>, plain_text_to: Option<&str>) -> Result<(), SettingError> {
     let Some(host) = plain_text_to else { return Ok(()) };
     if Profile::from_env(env)? == Profile::Development || is_private_host_name(host) {
         return Ok(());
@@ -358,7 +358,7 @@ mod tests {
         let env = Env::new(|name: &str| {
             settings.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
         });
-        refuse_database_abroad(&env, plain_text_to).map_err(|error| error.to_string())
+        require_tls_to_remote_database(&env, plain_text_to).map_err(|error| error.to_string())
     }
 
     #[test]

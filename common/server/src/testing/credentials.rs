@@ -15,7 +15,7 @@ use crate::auth::Tokens;
 /// # Errors
 ///
 /// If the document cannot be parsed or the server cannot be reached.
-pub async fn credentials_that_get_in(
+pub async fn access_violations(
     document: &str,
     base_url: &str,
     tokens: &Tokens,

@@ -6,7 +6,7 @@ mod program;
 mod responses;
 mod scrape;
 
-pub use credentials::credentials_that_get_in;
-pub use program::{Program, everything_it_writes};
+pub use credentials::access_violations;
+pub use program::{Program, program_output};
 pub use responses::runtime;
 pub use scrape::Scrape;

@@ -75,7 +75,7 @@ impl Output {
 /// # Errors
 ///
 /// If it does not start, with its output.
-pub async fn everything_it_writes(
+pub async fn program_output(
     path: &str,
     settings: &[(&'static str, &str)],
     visit: impl AsyncFnOnce(String),

@@ -40,7 +40,7 @@ impl Orders {
         let mut draft = self.draft(call, caller, new)?;
         let Some(key) = key else {
             return match caller {
-                Caller::Person(_) => self.check_and_create(call, caller, None, draft).await,
+                Caller::User(_) => self.check_and_create(call, caller, None, draft).await,
                 Caller::Service(_) => Err(OrdersError::key_required()),
             };
         };
@@ -54,7 +54,7 @@ impl Orders {
     fn draft(&self, call: &Call, caller: &Caller<Operator>, new: &NewOrder) -> Result<Draft, OrdersError> {
         let reservation = match caller {
             Caller::Service(_) => Some(self.reservation),
-            Caller::Person(_) => None,
+            Caller::User(_) => None,
         };
         Ok(Draft {
             lines: merge_lines(new.items.as_slice())?,

@@ -1,6 +1,6 @@
 //! Secrets never appear in the output of the program.
 
-use common_server::testing::everything_it_writes;
+use common_server::testing::program_output;
 use db_testing::TestDatabase;
 use reqwest::Client;
 use serde_json::{Value, json};
@@ -40,7 +40,7 @@ async fn no_secret_token_or_password_is_logged_at_any_level() {
             Client::new().get(format!("{base}{path}")).bearer_auth(token).send().await.unwrap();
         }
     };
-    let written = everything_it_writes(env!("CARGO_BIN_EXE_customers"), &settings, send_requests).await.unwrap();
+    let written = program_output(env!("CARGO_BIN_EXE_customers"), &settings, send_requests).await.unwrap();
     assert!(written.contains("health_view") && written.contains("service:billing"), "{written}");
     for secret in [JWT_SECRET, PREVIOUS_JWT_SECRET, SERVICE_TOKEN, BILLING_TOKEN, PASSWORD, "a wrong guess", &issued] {
         assert!(!secret.is_empty() && !written.contains(secret), "{secret} was logged");
@@ -57,8 +57,7 @@ async fn known_secret_prevents_startup() {
         ("ADMIN_PASSWORD", PASSWORD),
     ];
     let unreachable = async |_| panic!("the server started");
-    let refused =
-        everything_it_writes(env!("CARGO_BIN_EXE_customers"), &known, unreachable).await.unwrap_err().to_string();
+    let refused = program_output(env!("CARGO_BIN_EXE_customers"), &known, unreachable).await.unwrap_err().to_string();
     assert!(refused.starts_with("customers: JWT_SECRET: expected a secret that is not known"), "{refused}");
     assert!(refused.lines().count() == 1 && !refused.contains("do-not-deploy"), "{refused}");
 }

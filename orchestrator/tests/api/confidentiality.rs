@@ -1,7 +1,7 @@
 //! Secrets and tokens never appear in the log, neither of the server nor of the function.
 
 use common_contract::Role;
-use common_server::testing::everything_it_writes;
+use common_server::testing::program_output;
 use reqwest::Client;
 use tokio::io::AsyncReadExt;
 
@@ -29,7 +29,7 @@ async fn no_secret_or_token_is_logged_at_any_level() {
             assert_eq!(request.send().await.unwrap().status(), 201);
         }
     };
-    let log = everything_it_writes(env!("CARGO_BIN_EXE_orchestrator"), &settings, send_requests).await.unwrap();
+    let log = program_output(env!("CARGO_BIN_EXE_orchestrator"), &settings, send_requests).await.unwrap();
     assert!(log.contains("health_view") && log.contains("operator:ann"), "{log}");
     for secret in [JWT_SECRET, SERVICE_TOKEN, &operator] {
         assert!(!log.contains(secret), "{secret} was logged");

@@ -1,6 +1,6 @@
 //! The log contains no secrets and no personal data.
 
-use common_server::testing::{Program, everything_it_writes};
+use common_server::testing::{Program, program_output};
 use reqwest::Client;
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
@@ -29,7 +29,7 @@ async fn no_secret_or_token_is_logged_at_any_level() {
             assert_eq!(response.status(), 201);
         }
     };
-    let written = everything_it_writes(env!("CARGO_BIN_EXE_orders"), &settings, visit).await.unwrap();
+    let written = program_output(env!("CARGO_BIN_EXE_orders"), &settings, visit).await.unwrap();
     assert!(written.contains("health_view") && written.contains("operator:ann"), "{written}");
     for secret in [JWT_SECRET, SERVICE_TOKEN, &operator] {
         assert!(!written.contains(secret), "{secret} was written");
@@ -78,9 +78,9 @@ async fn remote_database_without_tls_is_rejected_at_startup() {
         ("CUSTOMERS_API_BASE", "http://127.0.0.1:1"),
     ];
     let visit = async |_| panic!("the server has started");
-    let refused = everything_it_writes(env!("CARGO_BIN_EXE_orders"), &settings, visit).await.unwrap_err().to_string();
+    let refused = program_output(env!("CARGO_BIN_EXE_orders"), &settings, visit).await.unwrap_err().to_string();
     assert!(refused.starts_with("orders: DATABASE_URL: expected ?ssl-mode=REQUIRED"), "{refused}");
     assert!(refused.lines().count() == 1 && !refused.contains("hunter2"), "{refused}");
     settings[0].1 = "mysql://app:hunter2@db.example.com/shop?ssl-mode=REQUIRED";
-    everything_it_writes(env!("CARGO_BIN_EXE_orders"), &settings, async |_| {}).await.unwrap();
+    program_output(env!("CARGO_BIN_EXE_orders"), &settings, async |_| {}).await.unwrap();
 }
