@@ -140,8 +140,9 @@ impl DatabaseSettings {
 
     fn from_parts(get: &impl Fn(&str) -> Option<String>) -> Result<Self, SettingError> {
         let required = |setting: &'static str| {
-            get(setting)
-                .ok_or_else(|| SettingError::new(setting, "not set, and DATABASE_URL is not set either; set one of them"))
+            get(setting).ok_or_else(|| {
+                SettingError::new(setting, "not set, and DATABASE_URL is not set either; set one of them")
+            })
         };
         let port = match get("DB_PORT") {
             Some(port) => port.parse().map_err(|_| SettingError::new("DB_PORT", "must be a number from 1 to 65535"))?,
@@ -207,7 +208,9 @@ fn tls_mode(setting: &'static str, value: &str) -> Result<TlsMode, SettingError>
 /// Rejects the separate TLS settings: a URL has its own TLS parameters.
 fn reject_tls_settings_with_url(get: &impl Fn(&str) -> Option<String>) -> Result<(), SettingError> {
     match ["DB_SSL_MODE", "DB_SSL_CA"].into_iter().find(|name| get(name).is_some()) {
-        Some(name) => Err(SettingError::new(name, "only valid with DB_HOST; in DATABASE_URL, use ?ssl-mode= and &ssl-ca=")),
+        Some(name) => {
+            Err(SettingError::new(name, "only valid with DB_HOST; in DATABASE_URL, use ?ssl-mode= and &ssl-ca="))
+        }
         None => Ok(()),
     }
 }
