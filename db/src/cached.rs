@@ -10,8 +10,8 @@ use diesel::result::QueryResult;
 
 /// Statements that can be cached as prepared statements.
 pub trait CachedStatement: Sized {
-    /// Returns the statement with caching: each connection prepares it once per text. Use it only for statements with few
-    /// distinct texts, because a connection never evicts a cached statement.
+    /// Returns the statement with caching: each connection prepares it once per text. Use it only for statements with
+    /// few distinct texts, because a connection never evicts a cached statement.
     fn cached(self) -> Cached<Self> {
         Cached(self)
     }
@@ -44,8 +44,8 @@ impl<S: Query> Query for Cached<S> {
     type SqlType = S::SqlType;
 }
 
-/// Pads `values` with copies of the first one to a power of two, so that a statement that lists them has few distinct texts
-/// and can be [cached](CachedStatement::cached).
+/// Pads `values` with copies of the first one to a power of two, so that a statement that lists them has few distinct
+/// texts and can be [cached](CachedStatement::cached).
 pub fn padded<T: Clone>(mut values: Vec<T>) -> Vec<T> {
     if let Some(first) = values.first().cloned() {
         values.resize(values.len().next_power_of_two(), first);

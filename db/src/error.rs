@@ -93,8 +93,8 @@ const LOST: [&str; 7] = [
     "Query execution was interrupted",
 ];
 
-/// Message prefixes of deadlocks. The second is sent by MariaDB 11.6 and later when a row has changed since it was read;
-/// it requires the same retry.
+/// Message prefixes of deadlocks. The second is sent by MariaDB 11.6 and later when a row has changed since it was
+/// read; it requires the same retry.
 const DEADLOCK: [&str; 2] = ["Deadlock found when trying to get lock", "Record has changed since last read"];
 
 /// Message prefixes of lock timeouts, including locks refused under NOWAIT.
@@ -131,8 +131,8 @@ fn from_message(kind: &DatabaseErrorKind, message: &str) -> Option<DbError> {
     }
 }
 
-/// Extracts the key name from `Duplicate entry 'x' for key 'uq_name'`; MySQL writes `'table.uq_name'`. Searches from the
-/// end, because the entry is user input and may contain anything.
+/// Extracts the key name from `Duplicate entry 'x' for key 'uq_name'`; MySQL writes `'table.uq_name'`. Searches from
+/// the end, because the entry is user input and may contain anything.
 fn unique_key(message: &str) -> String {
     let quoted = message.trim_end_matches('\'').rsplit('\'').next().unwrap_or_default();
     quoted.rsplit('.').next().unwrap_or_default().to_owned()

@@ -113,9 +113,9 @@ impl StoredResponses {
     }
 }
 
-/// Acquires a key in the transaction on `connection`, or returns the outcome of an earlier request. `nonce` identifies this
-/// request. The row stays locked until the transaction ends. An expired row is replaced. The response is retained for
-/// `retention` from now.
+/// Acquires a key in the transaction on `connection`, or returns the outcome of an earlier request. `nonce` identifies
+/// this request. The row stays locked until the transaction ends. An expired row is replaced. The response is retained
+/// for `retention` from now.
 ///
 /// # Errors
 ///
@@ -179,8 +179,8 @@ pub struct ResponseToStore<'a> {
     pub target_id: i64,
 }
 
-/// Returns the statement that stores responses for keys acquired by this transaction. Their rows exist and are locked, so
-/// each insert becomes an update. For any other key, the inserted row expires at once, so it has no effect.
+/// Returns the statement that stores responses for keys acquired by this transaction. Their rows exist and are locked,
+/// so each insert becomes an update. For any other key, the inserted row expires at once, so it has no effect.
 pub fn completion<'a>(responses: impl IntoIterator<Item = (RequestKey<'a>, ResponseToStore<'a>)>) -> Insert {
     let mut insert = Insert::into(
         "idempotency_keys (scope, principal, `key`, nonce, request_hash, created_at, expires_at, \
@@ -206,8 +206,8 @@ pub fn completion<'a>(responses: impl IntoIterator<Item = (RequestKey<'a>, Respo
     insert.ending_with(STORE_RESPONSE)
 }
 
-/// Abandons a request: it is rejected if it arrives later. Call it in a transaction. Keys that are completed or were used
-/// for a different request stay unchanged.
+/// Abandons a request: it is rejected if it arrives later. Call it in a transaction. Keys that are completed or were
+/// used for a different request stay unchanged.
 ///
 /// # Errors
 ///
@@ -227,8 +227,8 @@ pub async fn abandon(
     }
 }
 
-/// Deletes expired rows in batches of 1000 and returns their number. Expired rows are ignored by all reads, so this only
-/// frees space.
+/// Deletes expired rows in batches of 1000 and returns their number. Expired rows are ignored by all reads, so this
+/// only frees space.
 ///
 /// # Errors
 ///
@@ -272,7 +272,8 @@ response_body = IF(expires_at <= UTC_TIMESTAMP(6), NULL, response_body), \
 created_at = IF(expires_at <= UTC_TIMESTAMP(6), VALUES(created_at), created_at), \
 expires_at = IF(expires_at <= UTC_TIMESTAMP(6), VALUES(expires_at), expires_at)";
 
-/// Stores the response in a row that is in progress. `status` is assigned last, because the others must see its old value.
+/// Stores the response in a row that is in progress. `status` is assigned last, because the others must see its old
+/// value.
 const STORE_RESPONSE: &str = " \
 ON DUPLICATE KEY UPDATE \
 target_type = IF(status = 'in_progress', VALUES(target_type), target_type), \
@@ -336,8 +337,8 @@ fn not_found() -> DbError {
     diesel::result::Error::NotFound.into()
 }
 
-/// Maps a lock timeout to `KeyInProgress`, which is not retried: only a request in flight locks the row, and waiting up to
-/// five more times would not help the caller.
+/// Maps a lock timeout to `KeyInProgress`, which is not retried: only a request in flight locks the row, and waiting up
+/// to five more times would not help the caller.
 fn lock_timeout_as_in_progress(error: DbError) -> DbError {
     match error {
         DbError::LockTimeout => DbError::KeyInProgress,

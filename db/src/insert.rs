@@ -1,8 +1,8 @@
 //! Multi-row INSERTs with literal values.
 //!
-//! A statement with bound values takes two round trips (prepare, execute) unless it is already prepared, and each number of
-//! rows is a different statement. The server also describes every bound value, which for ten thousand values takes longer
-//! than the insert itself. So the rows are written into the statement as literals quoted by the driver.
+//! A statement with bound values takes two round trips (prepare, execute) unless it is already prepared, and each
+//! number of rows is a different statement. The server also describes every bound value, which for ten thousand values
+//! takes longer than the insert itself. So the rows are written into the statement as literals quoted by the driver.
 
 use std::fmt::{self, Write};
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! Schema migrations: apply, revert, list.
 //!
-//! The files in `db/migrations` are compiled in. A server-side lock serialises processes that migrate the same database;
-//! the server releases it when the connection that holds it closes.
+//! The files in `db/migrations` are compiled in. A server-side lock serialises processes that migrate the same
+//! database; the server releases it when the connection that holds it closes.
 
 use diesel::migration::{Migration, MigrationSource, MigrationVersion};
 use diesel::mysql::Mysql;

@@ -1,11 +1,11 @@
 //! Connection pool, and the guard that every pooled connection is used through.
 //!
-//! A future that is dropped during a query leaves the response unread in the socket, and the next user of that connection
-//! would receive it. So a connection returns to the pool only after its work has finished without a connection error;
-//! otherwise it is closed. `transaction` builds on this.
+//! A future that is dropped during a query leaves the response unread in the socket, and the next user of that
+//! connection would receive it. So a connection returns to the pool only after its work has finished without a
+//! connection error; otherwise it is closed. `transaction` builds on this.
 //!
-//! A server restart ends all connections at once. So when one connection is lost, all idle ones are closed too, and work
-//! that can safely be repeated continues on a new connection.
+//! A server restart ends all connections at once. So when one connection is lost, all idle ones are closed too, and
+//! work that can safely be repeated continues on a new connection.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -77,8 +77,8 @@ pub struct PoolStatus {
 }
 
 impl Db {
-    /// Creates a pool for the database in `settings`. Connections are opened on first use, so this works while the server
-    /// is down.
+    /// Creates a pool for the database in `settings`. Connections are opened on first use, so this works while the
+    /// server is down.
     #[must_use]
     pub fn connect(settings: &DatabaseSettings) -> Self {
         let manager = AsyncDieselConnectionManager::new_with_config(settings.to_string(), manager_config(settings));
@@ -119,14 +119,14 @@ impl Db {
 
     /// Runs `work` on a pooled connection and returns its result.
     ///
-    /// Use it for reads and for single statements that may safely run twice: if the connection is lost, `work` is run once
-    /// more, on a new connection. Use [`Db::transaction`] for a write whose outcome matters: after `Unavailable` or
-    /// `Timeout` here, a statement may have taken effect.
+    /// Use it for reads and for single statements that may safely run twice: if the connection is lost, `work` is run
+    /// once more, on a new connection. Use [`Db::transaction`] for a write whose outcome matters: after `Unavailable`
+    /// or `Timeout` here, a statement may have taken effect.
     ///
     /// # Errors
     ///
-    /// The error of `work`; `Unavailable` if no connection becomes free within 5 seconds or opening one takes longer than 2;
-    /// `Timeout` if everything together exceeds 10 seconds or the deadline of [`Db::until`].
+    /// The error of `work`; `Unavailable` if no connection becomes free within 5 seconds or opening one takes longer
+    /// than 2; `Timeout` if everything together exceeds 10 seconds or the deadline of [`Db::until`].
     pub fn run<'a, T: Send + 'a>(
         &'a self,
         work: impl for<'c> AsyncFn(&'c mut AsyncMysqlConnection) -> Result<T, DbError>
@@ -177,8 +177,8 @@ impl Db {
         }
     }
 
-    /// Acquires a newly opened connection to replace a lost one. Older connections that were released in the meantime may
-    /// be lost too, so they are closed.
+    /// Acquires a newly opened connection to replace a lost one. Older connections that were released in the meantime
+    /// may be lost too, so they are closed.
     pub(crate) async fn acquire_new(&self) -> Result<PooledConnection, DbError> {
         let lost = Instant::now();
         loop {

@@ -1,9 +1,9 @@
 //! Prefix index for search, stored in the `*_prefixes` tables.
 //!
-//! A search for one word scans one range of the primary key, newest row first, and reads one page regardless of the size
-//! of the table. A search for several words scans the most selective word, estimated from the first 200 entries of each,
-//! and looks up the others. The intersection of two common words may be empty, so a page examines at most 200 candidates
-//! and returns where the next page continues.
+//! A search for one word scans one range of the primary key, newest row first, and reads one page regardless of the
+//! size of the table. A search for several words scans the most selective word, estimated from the first 200 entries of
+//! each, and looks up the others. The intersection of two common words may be empty, so a page examines at most 200
+//! candidates and returns where the next page continues.
 
 use std::ops::Range;
 
@@ -36,7 +36,8 @@ const MAX_CANDIDATES: usize = 200;
 pub struct Hits {
     /// Matching ids in descending order.
     pub ids: Vec<i64>,
-    /// The next page continues below this id; `None` on the last page. It may be set even if this page is short or empty.
+    /// The next page continues below this id; `None` on the last page. It may be set even if this page is short or
+    /// empty.
     pub next: Option<i64>,
 }
 
@@ -74,8 +75,9 @@ impl PrefixIndex {
         insert.run(connection).await
     }
 
-    /// Returns the rows with ids below `before` that contain every word of `search` as a word prefix: at most `limit` rows,
-    /// and for several words at most those among the next 200 candidates. A search without letters and digits has no hits.
+    /// Returns the rows with ids below `before` that contain every word of `search` as a word prefix: at most `limit`
+    /// rows, and for several words at most those among the next 200 candidates. A search without letters and digits has
+    /// no hits.
     ///
     /// # Errors
     ///
@@ -111,8 +113,8 @@ impl PrefixIndex {
         Ok(Hits { next: hits.next.or(Some(down_to).filter(|id| *id > 0)), ..hits })
     }
 
-    /// Returns the id of the 200th candidate for this word, or 0 if it has fewer. The lower the id, the more selective the
-    /// word.
+    /// Returns the id of the 200th candidate for this word, or 0 if it has fewer. The lower the id, the more selective
+    /// the word.
     async fn selectivity_bound(
         &self,
         connection: &mut AsyncMysqlConnection,
@@ -132,8 +134,8 @@ impl PrefixIndex {
 
     /// Returns the rows in `ids` that have all these words, newest first.
     ///
-    /// The hints fix the query plan: scan the first word and look up the others per candidate. Without them the optimizer
-    /// may scan a word that half of the rows have, or sort.
+    /// The hints fix the query plan: scan the first word and look up the others per candidate. Without them the
+    /// optimizer may scan a word that half of the rows have, or sort.
     async fn intersection(
         &self,
         connection: &mut AsyncMysqlConnection,

@@ -1,7 +1,7 @@
 //! Tokenisation for prefix search: the words and prefixes stored in the `*_prefixes` tables and looked up by a search.
 //!
-//! Stored texts and searches are normalised in the same way, so `JOSÉ` finds `José` and `jose`. The services choose which
-//! texts of a row are searchable and how the rows are read.
+//! Stored texts and searches are normalised in the same way, so `JOSÉ` finds `José` and `jose`. The services choose
+//! which texts of a row are searchable and how the rows are read.
 
 use std::collections::BTreeSet;
 

@@ -36,8 +36,8 @@ pub enum TlsMode {
     Preferred,
     /// TLS without certificate verification: protects against eavesdropping, not against impersonation.
     Required,
-    /// TLS with a trusted certificate that matches the host name. In MySQL, `VERIFY_CA` does not check the host name; the
-    /// TLS library has no such mode, so it is treated as `VERIFY_IDENTITY`.
+    /// TLS with a trusted certificate that matches the host name. In MySQL, `VERIFY_CA` does not check the host name;
+    /// the TLS library has no such mode, so it is treated as `VERIFY_IDENTITY`.
     Verify,
 }
 
@@ -56,13 +56,13 @@ impl SettingError {
 }
 
 impl DatabaseSettings {
-    /// Reads the settings: `DATABASE_URL`, or else `DB_HOST`, `DB_PORT`, `DB_USER`, `DB_PASSWORD`, `DB_NAME`, `DB_SSL_MODE` and
-    /// `DB_SSL_CA`; and `DB_POOL_SIZE`. Empty values count as unset.
+    /// Reads the settings: `DATABASE_URL`, or else `DB_HOST`, `DB_PORT`, `DB_USER`, `DB_PASSWORD`, `DB_NAME`,
+    /// `DB_SSL_MODE` and `DB_SSL_CA`; and `DB_POOL_SIZE`. Empty values count as unset.
     ///
     /// # Errors
     ///
-    /// The first setting that is missing or invalid. `DB_SSL_MODE` and `DB_SSL_CA` are invalid together with `DATABASE_URL`,
-    /// which would ignore them and connect without TLS.
+    /// The first setting that is missing or invalid. `DB_SSL_MODE` and `DB_SSL_CA` are invalid together with
+    /// `DATABASE_URL`, which would ignore them and connect without TLS.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingError> {
         let get = |name: &str| lookup(name).filter(|value| !value.is_empty());
         let mut settings = match get("DATABASE_URL") {

@@ -1,7 +1,7 @@
 //! Transactions with retries after deadlocks, and detection of ambiguous commits.
 //!
-//! BEGIN and COMMIT are sent explicitly instead of with `AsyncConnection::transaction`, because a failure at COMMIT must be
-//! distinguished from a failure before it.
+//! BEGIN and COMMIT are sent explicitly instead of with `AsyncConnection::transaction`, because a failure at COMMIT
+//! must be distinguished from a failure before it.
 
 use std::future::Future;
 use std::time::Duration;
@@ -42,17 +42,18 @@ impl TransactionError for DbError {
 impl Db {
     /// Runs `work` in a transaction: commits if it returns `Ok`, rolls back if it returns `Err`.
     ///
-    /// After a deadlock or lock timeout, the whole transaction is retried from BEGIN, at most 5 times, so `work` must have
-    /// no effect outside the database. A connection lost at BEGIN is replaced; one lost later is not, because work may
-    /// already have been sent. Isolation is READ COMMITTED.
+    /// After a deadlock or lock timeout, the whole transaction is retried from BEGIN, at most 5 times, so `work` must
+    /// have no effect outside the database. A connection lost at BEGIN is replaced; one lost later is not, because work
+    /// may already have been sent. Isolation is READ COMMITTED.
     ///
-    /// All attempts together have 10 seconds, including waits for a connection and backoff. The final COMMIT or ROLLBACK
-    /// may take 5 seconds more. The deadline of [`Db::until`] applies to the attempts and to ROLLBACK, but not to COMMIT.
+    /// All attempts together have 10 seconds, including waits for a connection and backoff. The final COMMIT or
+    /// ROLLBACK may take 5 seconds more. The deadline of [`Db::until`] applies to the attempts and to ROLLBACK, but not
+    /// to COMMIT.
     ///
     /// # Errors
     ///
-    /// The error of `work`; `Unavailable` or `Timeout` if nothing was committed; `Deadlock` or `LockTimeout` if the last
-    /// attempt ended so; `OutcomeUnknown` if COMMIT was sent and not acknowledged.
+    /// The error of `work`; `Unavailable` or `Timeout` if nothing was committed; `Deadlock` or `LockTimeout` if the
+    /// last attempt ended so; `OutcomeUnknown` if COMMIT was sent and not acknowledged.
     #[expect(clippy::manual_async_fn, reason = "an async fn cannot declare its future Send")]
     pub fn transaction<'a, T, E>(
         &'a self,

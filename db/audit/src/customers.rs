@@ -46,7 +46,7 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         name: "prefixes-occur-in-names",
-        sentence: "Every search prefix occurs in the texts of its customer or product, and deleted customers have none.",
+        sentence: "Every search prefix occurs in its customer or product; deleted customers have none.",
         query: "
             SELECT CONCAT('customer ', x.customer_id, ': ', x.prefix)
             FROM customer_prefixes x

@@ -47,7 +47,7 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         name: "transition-keys-reference-events",
-        sentence: "The order of a completed confirm key has a CONFIRMED event, that of a completed cancel key a CANCELED event.",
+        sentence: "The order of a completed confirm or cancel key has the matching event.",
         query: "
             SELECT CONCAT(k.scope, ' ', k.principal, ' ', k.`key`, ': order ', COALESCE(k.target_id, 'none'))
             FROM idempotency_keys k

@@ -1,8 +1,8 @@
 //! Data invariants, and an audit of a database against them.
 //!
-//! Shares no code with the services; it depends only on the tables. Each invariant is a sentence and a query that selects
-//! the rows that violate it; see `stock`, `orders`, `keys` and `customers`. All queries read one snapshot, so an audit under
-//! live traffic does not see partial changes.
+//! Shares no code with the services; it depends only on the tables. Each invariant is a sentence and a query that
+//! selects the rows that violate it; see `stock`, `orders`, `keys` and `customers`. All queries read one snapshot, so
+//! an audit under live traffic does not see partial changes.
 
 mod customers;
 mod keys;

@@ -91,7 +91,7 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         name: "timestamps-match-status",
-        sentence: "A CONFIRMED order has a confirmation time, a CANCELED order a cancellation time, a CREATED order neither.",
+        sentence: "CONFIRMED orders have a confirmation time, CANCELED a cancellation time, CREATED neither.",
         query: "
             SELECT CONCAT('order ', id, ': ', status, ', confirmed ', COALESCE(confirmed_at, 'never'), ', canceled ',
                 COALESCE(canceled_at, 'never'))
@@ -151,8 +151,8 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
         name: "keys-create-one-order",
         sentence: "No caller created two orders with one key.",
         query: "
-            SELECT CONCAT(COUNT(*), ' orders by ', create_principal, ' with key ', create_key, ': from ', MIN(id), ' to ',
-                MAX(id))
+            SELECT CONCAT(COUNT(*), ' orders by ', create_principal, ' with key ', create_key, ': from ', MIN(id),
+                ' to ', MAX(id))
             FROM orders
             WHERE create_key IS NOT NULL
             GROUP BY create_principal, create_key
@@ -160,7 +160,7 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         name: "orders-store-their-request",
-        sentence: "An order has both the key and the hash of its create request, or neither; an order by a service has both.",
+        sentence: "An order has both the key and the hash of its create request, or neither; by a service, both.",
         query: "
             SELECT CONCAT('order ', id, ' by ', create_principal, ': key ', COALESCE(create_key, 'none'), ', ',
                 IF(create_hash IS NULL, 'no hash', 'a hash'))
@@ -179,7 +179,7 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         name: "references-exist",
-        sentence: "Orders reference existing customers; items, events and ledger entries reference existing orders and products.",
+        sentence: "All customers, orders and products that rows reference exist.",
         query: "
             SELECT CONCAT('order ', o.id, ': customer ', o.customer_id)
             FROM orders o LEFT JOIN customers c ON c.id = o.customer_id WHERE c.id IS NULL

@@ -1,7 +1,8 @@
 //! Invariants of the stock and its ledger.
 //!
-//! `GROUP BY product_id + 0` keeps the server from reading the ledger through its product index, which reads each row from
-//! a different page. A scan in primary key order is ten times as fast when the ledger is larger than the server's memory.
+//! `GROUP BY product_id + 0` keeps the server from reading the ledger through its product index, which reads each row
+//! from a different page. A scan in primary key order is ten times as fast when the ledger is larger than the server's
+//! memory.
 
 use crate::Invariant;
 
@@ -24,13 +25,13 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
         sentence: "No stock is negative.",
         query: "SELECT CONCAT('product ', id, ': stock ', stock) FROM products WHERE stock < 0",
     },
-    // An entry is inserted while its product's row is locked until COMMIT, so the ids of a product's entries are in commit
-    // order.
+    // An entry is inserted while its product's row is locked until COMMIT, so the ids of a product's entries are in
+    // commit order.
     Invariant {
         name: "ledger-balance-not-negative",
         sentence: "The running balance of a product's ledger is never negative.",
         query: "
-            SELECT CONCAT('product ', b.product_id, ': balance down to ', MIN(b.balance), ', first negative at entry ', MIN(b.id))
+            SELECT CONCAT('product ', b.product_id, ': balance down to ', MIN(b.balance), ', from entry ', MIN(b.id))
             FROM (
                 SELECT id, product_id,
                     SUM(delta) OVER (PARTITION BY product_id ORDER BY id ROWS UNBOUNDED PRECEDING) AS balance

@@ -27,8 +27,8 @@ Exit codes:
 
 /// Manage and audit the database of the orders back office
 ///
-/// Select the database with --database-url or DATABASE_URL (mysql://user:password@host:port/name?ssl-mode=…&ssl-ca=…), or
-/// else with DB_HOST, DB_PORT, DB_USER, DB_PASSWORD, DB_NAME, DB_SSL_MODE and DB_SSL_CA.
+/// Select the database with --database-url or DATABASE_URL (mysql://user:password@host:port/name?ssl-mode=…&ssl-ca=…),
+/// or else with DB_HOST, DB_PORT, DB_USER, DB_PASSWORD, DB_NAME, DB_SSL_MODE and DB_SSL_CA.
 #[derive(Parser)]
 #[command(name = "db", version, max_term_width = 100, after_help = EXIT_CODES)]
 struct Arguments {

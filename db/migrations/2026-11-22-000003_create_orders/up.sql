@@ -1,5 +1,5 @@
--- create_principal and create_key identify the request that created the order. They outlive the row in idempotency_keys,
--- so that a key can never create a second order.
+-- create_principal and create_key identify the request that created the order. They outlive the row in
+-- idempotency_keys, so that a key can never create a second order.
 CREATE TABLE orders (
     id                  BIGINT       NOT NULL AUTO_INCREMENT PRIMARY KEY,
     customer_id         BIGINT       NOT NULL,

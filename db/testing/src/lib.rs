@@ -134,10 +134,11 @@ struct Session {
     database: Option<String>,
 }
 
-/// Kills all sessions on the database. A transaction left open by the test would block DROP DATABASE, and its connection
-/// closes only when the test's runtime continues, which waits for this function.
+/// Kills all sessions on the database. A transaction left open by the test would block DROP DATABASE, and its
+/// connection closes only when the test's runtime continues, which waits for this function.
 ///
-/// Uses SHOW PROCESSLIST, because MySQL fails to read `information_schema.processlist` while a statement has binary values.
+/// Uses SHOW PROCESSLIST, because MySQL fails to read `information_schema.processlist` while a statement has binary
+/// values.
 async fn kill_sessions(connection: &mut AsyncMysqlConnection, database: &str) -> diesel::QueryResult<()> {
     let mut sessions: Vec<Session> = diesel::sql_query("SHOW PROCESSLIST").load(connection).await?;
     sessions.retain(|session| session.database.as_deref() == Some(database));
@@ -188,7 +189,7 @@ fn servers_directory() -> PathBuf {
     program.ancestors().nth(2).unwrap_or(&program).join("test-servers")
 }
 
-fn must<T, E: std::fmt::Display>(what: &str, result: Result<T, E>) -> T {
+fn expect_ok<T, E: std::fmt::Display>(what: &str, result: Result<T, E>) -> T {
     match result {
         Ok(value) => value,
         Err(error) => fail(&format!("cannot {what}: {error}")),

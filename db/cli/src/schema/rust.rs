@@ -67,8 +67,8 @@ impl Schema {
         Ok(rust)
     }
 
-    /// Returns the `joinable!` declarations of a table. `joinable!` requires a single-column foreign key to a primary key,
-    /// and only one foreign key to that table.
+    /// Returns the `joinable!` declarations of a table. `joinable!` requires a single-column foreign key to a primary
+    /// key, and only one foreign key to that table.
     fn joins<'t>(&'t self, table: &'t Table) -> impl Iterator<Item = String> + 't {
         let is_joinable = |key: &&ForeignKey| {
             let parent = self.tables.iter().find(|parent| parent.name == key.parent);

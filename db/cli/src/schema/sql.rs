@@ -1,7 +1,7 @@
 //! Generator of `db/schema.sql`.
 //!
-//! The output of SHOW CREATE TABLE differs between MySQL and MariaDB in spelling, order and defaults, so the statements are
-//! generated here. `mysql DATABASE < schema.sql` creates the same tables as the migrations.
+//! The output of SHOW CREATE TABLE differs between MySQL and MariaDB in spelling, order and defaults, so the statements
+//! are generated here. `mysql DATABASE < schema.sql` creates the same tables as the migrations.
 
 use std::fmt::Write;
 
@@ -80,8 +80,8 @@ fn type_sql(column_type: &str) -> String {
     }
 }
 
-/// Formats a column default. MariaDB reports an expression (`'CREATED'`, `NULL`), MySQL a bare value (`CREATED`), and SQL
-/// NULL for no default.
+/// Formats a column default. MariaDB reports an expression (`'CREATED'`, `NULL`), MySQL a bare value (`CREATED`), and
+/// SQL NULL for no default.
 fn default_sql(column_type: &str, value: &str) -> Option<String> {
     let upper = value.to_uppercase();
     if upper == "NULL" {

@@ -138,7 +138,8 @@ fn order(rng: &mut ChaCha8Rng, size: Size, number: i64) -> Order {
     }
 }
 
-/// Generates one to four items with distinct products. The loop ends quickly, because a catalog has at least ten products.
+/// Generates one to four items with distinct products. The loop ends quickly, because a catalog has at least ten
+/// products.
 fn items(rng: &mut ChaCha8Rng, products: usize) -> Vec<Item> {
     let count = rng.random_range(1..=4);
     let mut items: Vec<Item> = Vec::with_capacity(count);

@@ -50,7 +50,8 @@ pub async fn seed(db: &Db) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Inserts missing prefixes for the next batch of live customers. Returns the last id of the batch, or `None` at the end.
+/// Inserts missing prefixes for the next batch of live customers. Returns the last id of the batch, or `None` at the
+/// end.
 async fn fill_customer_prefixes(connection: &mut AsyncMysqlConnection, after: i64) -> Result<Option<i64>, DbError> {
     let stored = customer_prefixes::table.filter(customer_prefixes::customer_id.eq(customers::id));
     let next: Vec<Owner> = customers::table

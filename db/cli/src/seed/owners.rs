@@ -21,8 +21,8 @@ pub(super) struct Stocked {
     restocked: i64,
 }
 
-/// Generates all products with their totals. This generates all orders a first time, because the ordered quantities must be
-/// known before products are inserted.
+/// Generates all products with their totals. This generates all orders a first time, because the ordered quantities
+/// must be known before products are inserted.
 pub(super) fn catalog(size: Size, first_id: i64) -> Vec<Stocked> {
     let mut catalog = (first_id..)
         .zip(generate::products(size))
@@ -82,8 +82,8 @@ pub(super) fn product_rows(products: &[Stocked], base: &Base) -> Vec<Insert> {
     vec![rows, ledger, prefix_rows(PRODUCT_PREFIXES, texts)]
 }
 
-/// Returns the prefix rows of `owners`, each an id with its two texts. Sorted by primary key, so that adjacent rows go to
-/// the same page.
+/// Returns the prefix rows of `owners`, each an id with its two texts. Sorted by primary key, so that adjacent rows go
+/// to the same page.
 pub(super) fn prefix_rows<'t>(target: &str, owners: impl Iterator<Item = (i64, [&'t str; 2])>) -> Insert {
     let mut rows: Vec<_> =
         owners.flat_map(|(id, texts)| prefixes(&texts).into_iter().map(move |prefix| (prefix, id))).collect();

@@ -1,8 +1,8 @@
 //! Inserts generated customers, products and orders with all dependent rows, in large batches.
 //!
 //! The rows satisfy the data invariants: a product's stock is the sum of its ledger, an order's total is the sum of its
-//! items, and canceled items are restocked once. They are appended to existing rows. Batches are generated while earlier
-//! ones are being inserted.
+//! items, and canceled items are restocked once. They are appended to existing rows. Batches are generated while
+//! earlier ones are being inserted.
 
 use chrono::{NaiveDateTime, TimeDelta};
 use diesel::dsl::max;
@@ -44,8 +44,8 @@ struct Batch {
 }
 
 /// Appends orders with new customers and products, at least 10 of each. Calls `progress` with the number of orders,
-/// customers or products inserted since the last call, and returns the number of rows in all tables. The ids are assigned
-/// here, so there must be no concurrent writes to these tables.
+/// customers or products inserted since the last call, and returns the number of rows in all tables. The ids are
+/// assigned here, so there must be no concurrent writes to these tables.
 ///
 /// # Errors
 ///
