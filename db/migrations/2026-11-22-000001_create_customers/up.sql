@@ -1,4 +1,4 @@
--- email_key enforces unique addresses: lower-cased email, NULL for deleted customers so that the address is free again.
+-- email_key enforces unique addresses: the email case-folded, NULL for deleted customers to free the address.
 CREATE TABLE customers (
     id          BIGINT       NOT NULL AUTO_INCREMENT PRIMARY KEY,
     name        VARCHAR(200) NOT NULL,
