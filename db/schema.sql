@@ -1,5 +1,5 @@
--- Generated from db/migrations by `cargo xtask schema generate`. Change a migration, never this file.
--- For an empty database:  mysql NAME < db/schema.sql
+-- Generated from db/migrations by `cargo xtask schema generate`. Do not edit; add a migration instead.
+-- Load into an empty database: mysql NAME < db/schema.sql
 
 CREATE TABLE customers (
     id BIGINT NOT NULL AUTO_INCREMENT,

@@ -1,5 +1,5 @@
--- Rows to start with. Every statement leaves rows alone that are there already, so that running this file again changes
--- nothing, also after a row was changed or its stock was sold. `db seed` adds the search prefixes.
+-- Sample rows. Every statement leaves existing rows unchanged, so the file can be run repeatedly, even after rows were
+-- changed or stock was sold. `db seed` adds the search prefixes.
 
 INSERT INTO customers (id, name, email, email_key, phone) VALUES
     (1, 'ACME', 'ops@acme.com', 'ops@acme.com', '+1 555 0100'),
@@ -127,7 +127,7 @@ INSERT INTO products (id, sku, name, price_cents, stock) VALUES
     (60, 'COF-1', 'Coffee Beans 1 kg', 1890, 50)
 ON DUPLICATE KEY UPDATE id = products.id;
 
--- The first entry of each product's ledger.
+-- Initial ledger entry of each product.
 INSERT INTO stock_movements (product_id, delta, reason, principal)
 SELECT id, stock, 'initial', 'seed'
 FROM products

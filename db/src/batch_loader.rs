@@ -1,8 +1,8 @@
-//! Loads single rows by their keys, with one statement for those that are requested at the same time.
+//! Batch loader: reads rows by key and combines concurrent requests into one statement.
 //!
-//! A round trip costs both sides many times what the row costs. A request that finds no other under way is as fast as
-//! without this; the busier it is, the more requests share a round trip. A row is never older than its request: no
-//! request joins a statement that was sent before it.
+//! A round trip costs client and server much more than reading the row. When no statement is in flight, a request is
+//! sent at once; requests that arrive in the meantime share the next statement. A request never joins a statement that
+//! was already sent, so a returned row is never older than its request.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,14 +17,14 @@ use crate::cached::padded;
 use crate::error::DbError;
 use crate::pool::Db;
 
-/// How long a request waits for a shared statement before it sends its own: something may be wrong with that statement or
-/// its connection.
+/// Maximum wait for a shared statement. After that, a request sends its own statement, in case the shared one or its
+/// connection is stuck.
 const MAX_WAIT: Duration = Duration::from_millis(250);
-/// Rows that one statement reads at most.
+/// Maximum number of keys per statement.
 const MAX_ROWS: usize = 64;
 
-/// Reads those of the rows with these keys that exist. The number of keys is a power of two, and some may be there twice,
-/// so that there are few texts of the statement.
+/// Function that reads the existing rows for the given keys. The number of keys is a power of two and keys may repeat,
+/// so that there are few distinct statement texts to prepare.
 pub type ReadRows<K, R> =
     for<'c> fn(&'c mut AsyncMysqlConnection, Vec<K>) -> BoxFuture<'c, Result<Vec<(K, R)>, DbError>>;
 
@@ -33,14 +33,14 @@ pub trait Key: Clone + Ord + Send + Sync + 'static {}
 
 impl<K: Clone + Ord + Send + Sync + 'static> Key for K {}
 
-/// A row, cloned for each request for it.
+/// Row, cloned for each request.
 pub trait Row: Clone + Send + 'static {}
 
 impl<R: Clone + Send + 'static> Row for R {}
 
-/// Batch loader for rows of one kind. A clone shares its statements.
+/// Batch loader for rows of one kind. Clones share statements.
 pub struct BatchLoader<K, R> {
-    /// With the deadline of the caller, which shared statements do not have.
+    /// Pool with the deadline of the caller. Shared statements use `Batches::db`, which has no deadline.
     db: Db,
     batches: Arc<Batches<K, R>>,
 }
@@ -53,11 +53,11 @@ struct Batches<K, R> {
 
 struct Queue<K, R> {
     waiting: Vec<(K, Waiter<R>)>,
-    /// Whether a statement is in flight: one at a time, so that as many requests as possible share the next.
+    /// Whether a statement is in flight. Only one at a time, so that as many requests as possible share the next one.
     is_reading: bool,
 }
 
-/// Receives the row, if it exists. Dropped when the statement fails.
+/// Channel to a waiting request: carries the row, if it exists. Dropped when the statement fails.
 type Waiter<R> = oneshot::Sender<Option<R>>;
 
 impl<K, R> Clone for BatchLoader<K, R> {
@@ -67,13 +67,13 @@ impl<K, R> Clone for BatchLoader<K, R> {
 }
 
 impl<K: Key, R: Row> BatchLoader<K, R> {
-    /// A loader that reads rows with `read`.
+    /// Creates a loader that reads rows with `read`.
     pub fn new(db: Db, read: ReadRows<K, R>) -> Self {
         let queue = Mutex::new(Queue { waiting: Vec::new(), is_reading: false });
         Self { db: db.clone(), batches: Arc::new(Batches { db, read, queue }) }
     }
 
-    /// The same loader for a caller with this deadline, as [`Db::until`].
+    /// Returns this loader with the deadline of a caller, like [`Db::until`].
     #[must_use]
     pub fn until(&self, deadline: Instant) -> Self {
         Self { db: self.db.until(deadline), batches: Arc::clone(&self.batches) }
@@ -83,7 +83,7 @@ impl<K: Key, R: Row> BatchLoader<K, R> {
     ///
     /// # Errors
     ///
-    /// As [`Db::run`].
+    /// Same as [`Db::run`].
     pub async fn load_one(&self, key: K) -> Result<Option<R>, DbError> {
         let Some(row) = self.batches.wait_if_busy(&key) else {
             let _in_flight = InFlight(Arc::clone(&self.batches));
@@ -91,7 +91,7 @@ impl<K: Key, R: Row> BatchLoader<K, R> {
         };
         match timeout_at(self.db.deadline(MAX_WAIT).into(), row).await {
             Ok(Ok(row)) => Ok(row),
-            // Each request meets and reports its own failure.
+            // After a failure or timeout, each request sends its own statement and reports its own error.
             Ok(Err(_)) | Err(_) => self.read_alone(key).await,
         }
     }
@@ -104,7 +104,7 @@ impl<K: Key, R: Row> BatchLoader<K, R> {
 }
 
 impl<K: Key, R: Row> Batches<K, R> {
-    /// Joins the queue; `None` where no statement is in flight, and the caller's counts as such from now on.
+    /// Joins the queue. Returns `None` if no statement is in flight; the caller must then send one.
     fn wait_if_busy(&self, key: &K) -> Option<oneshot::Receiver<Option<R>>> {
         let mut queue = self.queue();
         if !queue.is_reading {
@@ -116,7 +116,7 @@ impl<K: Key, R: Row> Batches<K, R> {
         Some(row)
     }
 
-    /// Sends the next statement after one has ended, if requests wait for it.
+    /// Sends the next statement if requests are queued. Called when a statement ends.
     fn read_next(self: &Arc<Self>) {
         let waiters: Vec<_> = {
             let mut queue = self.queue();
@@ -138,7 +138,7 @@ impl<K: Key, R: Row> Batches<K, R> {
         let Ok(rows) = self.db.run(async |connection| read(connection, keys.clone()).await).await else { return };
         let rows: BTreeMap<K, R> = rows.into_iter().collect();
         for (key, waiter) in waiters {
-            // It may have timed out.
+            // Fails if the request has timed out.
             let _ = waiter.send(rows.get(&key).cloned());
         }
     }
@@ -148,7 +148,7 @@ impl<K: Key, R: Row> Batches<K, R> {
     }
 }
 
-/// The statement in flight. Its drop sends the next one.
+/// Guard for the statement in flight. Dropping it sends the next one.
 struct InFlight<K: Key, R: Row>(Arc<Batches<K, R>>);
 
 impl<K: Key, R: Row> Drop for InFlight<K, R> {

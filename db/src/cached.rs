@@ -1,17 +1,17 @@
-//! Statements that a connection prepares once.
+//! Prepared-statement caching for statements that Diesel does not cache.
 //!
-//! diesel keeps a prepared statement only if it can tell that its text never varies. Of an UPDATE, of whatever has SQL in it
-//! that was written by hand and of `sql_query` it cannot tell, and so sends each of them twice: once to be prepared, once to
-//! be carried out. [`CachedStatement::cached`] vouches for the text.
+//! Diesel caches a prepared statement only if it can prove that the text never varies. It cannot for UPDATEs, raw SQL
+//! fragments and `sql_query`, so each execution takes two round trips: prepare and execute. [`CachedStatement::cached`]
+//! opts such a statement in.
 
 use diesel::mysql::Mysql;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::QueryResult;
 
-/// What can be kept prepared.
+/// Statements that can be cached as prepared statements.
 pub trait CachedStatement: Sized {
-    /// The same statement, prepared once for each connection and kept by its text. For statements of which there are a
-    /// few texts at most, as a connection forgets none of them.
+    /// Returns the statement with caching: each connection prepares it once per text. Use it only for statements with
+    /// few distinct texts, because a connection never evicts a cached statement.
     fn cached(self) -> Cached<Self> {
         Cached(self)
     }
@@ -19,7 +19,7 @@ pub trait CachedStatement: Sized {
 
 impl<S: QueryFragment<Mysql>> CachedStatement for S {}
 
-/// A statement that is kept prepared.
+/// Statement that is cached after it is prepared.
 #[derive(Clone, Copy, Debug)]
 pub struct Cached<S>(S);
 
@@ -36,7 +36,7 @@ impl<S: QueryFragment<Mysql>> QueryFragment<Mysql> for Cached<S> {
 impl<S> QueryId for Cached<S> {
     type QueryId = ();
 
-    // So that the text decides.
+    // Makes the text the cache key.
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 
@@ -44,8 +44,8 @@ impl<S: Query> Query for Cached<S> {
     type SqlType = S::SqlType;
 }
 
-/// These values and the first of them again, until their number is a power of two: a statement that lists them has few texts, and
-/// can be [`CachedStatement::cached`].
+/// Pads `values` with copies of the first one to a power of two, so that a statement that lists them has few distinct
+/// texts and can be [cached](CachedStatement::cached).
 pub fn padded<T: Clone>(mut values: Vec<T>) -> Vec<T> {
     if let Some(first) = values.first().cloned() {
         values.resize(values.len().next_power_of_two(), first);

@@ -1,6 +1,6 @@
-//! One new connection: TLS, login, and the session settings that every statement here relies on.
+//! Opens connections: TLS, authentication, and the session settings that all statements rely on.
 //!
-//! Services reach the database through [`crate::Db`] only. A connection outside the pool is for migrations, tests and tools.
+//! Services use [`crate::Db`] only. Connections outside the pool are for migrations, tests and tools.
 
 use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::AsyncMysqlConnection;
@@ -9,46 +9,46 @@ use secrecy::ExposeSecret;
 
 use crate::settings::{DatabaseSettings, TlsMode};
 
-/// Everything that can be set goes to the server in one trip.
+/// Session settings, sent in one round trip.
 ///
-/// READ COMMITTED takes no gap locks on reads and sees what others committed; a lock is waited for 1 second; a value
-/// that does not fit is an error, never cut.
+/// READ COMMITTED avoids gap locks on reads and sees the latest committed data. Lock waits end after 1 second. Strict
+/// mode rejects values that do not fit instead of truncating them.
 const SESSION: &str = "SET NAMES utf8mb4, time_zone = '+00:00', innodb_lock_wait_timeout = 1, \
      sql_mode = 'STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,ONLY_FULL_GROUP_BY'; \
      SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
 
-/// Whether the session's `sql_mode` has NO_BACKSLASH_ESCAPES, which decides how literals are quoted.
+/// Whether the session's `sql_mode` contains NO_BACKSLASH_ESCAPES, which determines how literals are quoted.
 pub(crate) const NO_BACKSLASH_ESCAPES: bool = false;
 
-/// Larger than any statement or row of this system. Given here, so that the driver need not ask the server.
+/// Maximum packet size in bytes, larger than any statement or row. Set here to save the driver a query at connect.
 const MAX_PACKET: usize = 16 << 20;
 
-/// How long the driver may believe an idle connection to be open, in seconds. Given here to save the question.
+/// Idle timeout assumed by the driver, in seconds. Set here to save the driver a query at connect.
 const WAIT_TIMEOUT: usize = 28_800;
 
 /// Opens a connection outside the pool.
 ///
 /// # Errors
 ///
-/// The server refused it: no TLS, access denied, unknown database.
+/// The server is unreachable or refuses the connection: no TLS, access denied, unknown database.
 pub async fn open_unpooled(settings: &DatabaseSettings) -> ConnectionResult<AsyncMysqlConnection> {
     AsyncMysqlConnection::try_from(open_unpooled_driver(settings).await?).await
 }
 
-/// Opens a connection outside the pool without choosing a database, to create and drop databases.
+/// Opens a connection outside the pool with no default database, to create and drop databases.
 ///
 /// # Errors
 ///
-/// As for [`open_unpooled`].
+/// Same as [`open_unpooled`].
 pub async fn open_unpooled_server(settings: &DatabaseSettings) -> ConnectionResult<AsyncMysqlConnection> {
     AsyncMysqlConnection::try_from(open(settings, None).await?).await
 }
 
-/// Opens a connection outside the pool for code that speaks to the driver itself.
+/// Opens a driver connection outside the pool, without Diesel.
 ///
 /// # Errors
 ///
-/// As for [`open_unpooled`].
+/// Same as [`open_unpooled`].
 pub async fn open_unpooled_driver(settings: &DatabaseSettings) -> ConnectionResult<Conn> {
     open(settings, Some(settings.database.clone())).await
 }
@@ -60,14 +60,14 @@ async fn open(settings: &DatabaseSettings, database: Option<String>) -> Connecti
         .user(Some(&settings.user))
         .pass(Some(settings.password.expose_secret()))
         .db_name(database)
-        // A server behind a forwarded port names a socket path of its own machine: never follow it.
+        // A server behind a forwarded port reports a socket path on its own machine: never use it.
         .prefer_socket(false)
         .max_allowed_packet(Some(MAX_PACKET))
         .wait_timeout(Some(WAIT_TIMEOUT))
         .tcp_keepalive(Some(30_000_u32))
-        // An UPDATE counts the rows it found, also those that already had the value.
+        // An UPDATE reports matched rows, including rows that already had the value.
         .client_found_rows(true)
-        // diesel-async keeps prepared statements itself.
+        // diesel-async has its own statement cache.
         .stmt_cache_size(0)
         .init(vec![SESSION]);
     let conn = match ssl_options(settings) {
@@ -97,7 +97,7 @@ fn has_no_tls(error: &mysql_async::Error) -> bool {
 
 fn connection_error(error: mysql_async::Error) -> ConnectionError {
     match error {
-        // The number tells an unknown database from a wrong password; the text alone is for people.
+        // Keep the error number: it distinguishes an unknown database from a wrong password.
         mysql_async::Error::Server(error) => {
             ConnectionError::BadConnection(format!("{} (error {})", error.message, error.code))
         }
@@ -111,7 +111,7 @@ mod tests {
     use super::{NO_BACKSLASH_ESCAPES, SESSION};
 
     #[test]
-    fn literals_are_quoted_for_the_sql_mode_of_the_session() {
+    fn quoting_constant_matches_session_sql_mode() {
         assert_eq!(SESSION.contains("NO_BACKSLASH_ESCAPES"), NO_BACKSLASH_ESCAPES);
     }
 }

@@ -1,73 +1,74 @@
-//! What can go wrong with the database, in kinds that a caller can act on.
+//! Database errors, classified by what a caller can do about them.
 //!
-//! diesel-async drops the error number that the server sent and keeps only the text, so [`classify`] decides by diesel's
-//! kind where there is one and by text otherwise. Both MySQL's and MariaDB's wordings are covered; the integration
-//! tests provoke every one of them on a real server. Which status a caller of a service gets is not decided here.
+//! diesel-async drops the server's error number and keeps only the message, so [`classify`] uses Diesel's kind where it
+//! has one and the message otherwise. It covers the messages of MySQL and MariaDB; integration tests provoke the errors
+//! on a real server. The services map these errors to HTTP statuses.
 
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use thiserror::Error;
 
-/// A failed use of the database.
+/// Failure of a database operation.
 #[derive(Debug, Error)]
 pub enum DbError {
-    /// No connection to be had, or it broke before anything could be committed. Safe to try again.
+    /// No connection available, or it was lost before COMMIT. In a transaction, nothing was committed.
     #[error("the database cannot be reached: {reason}")]
     Unavailable {
-        /// What the pool, the driver or the server said.
+        /// Message of the pool, the driver or the server.
         reason: String,
     },
-    /// The time limit of one use passed before anything was committed.
-    #[error("the database did not answer within the time limit")]
+    /// Time limit exceeded before COMMIT.
+    #[error("the database did not respond within the time limit")]
     Timeout,
-    /// Another transaction was in the way and this one was rolled back by the server.
-    #[error("the transaction was chosen to end a deadlock")]
+    /// The server rolled this transaction back to resolve a deadlock.
+    #[error("the transaction was rolled back to resolve a deadlock")]
     Deadlock,
-    /// A lock was not to be had in time.
-    #[error("a row stayed locked by another transaction for too long")]
+    /// A lock could not be acquired in time.
+    #[error("timed out waiting for a row lock held by another transaction")]
     LockTimeout,
-    /// Another request under the same idempotency key is still running.
-    #[error("a request under the same idempotency key is still running")]
+    /// Another request with the same idempotency key is in flight.
+    #[error("a request with the same idempotency key is in flight")]
     KeyInProgress,
-    /// A row with these values exists already.
-    #[error("unique key {constraint} already has these values")]
+    /// Violation of a unique key.
+    #[error("duplicate value for unique key {constraint}")]
     Unique {
         /// Name of the key, without its table; `PRIMARY` for a primary key.
         constraint: String,
     },
-    /// A row refers to one that does not exist, or is still referred to.
-    #[error("foreign key {constraint} does not hold")]
+    /// Violation of a foreign key: a referenced row is missing, or a row is still referenced.
+    #[error("foreign key {constraint} is violated")]
     ForeignKey {
         /// Name of the foreign key.
         constraint: String,
     },
-    /// A value breaks a CHECK constraint.
-    #[error("check {constraint} does not hold")]
+    /// Violation of a CHECK constraint.
+    #[error("check constraint {constraint} is violated")]
     Check {
         /// Name of the constraint.
         constraint: String,
     },
-    /// COMMIT was sent and its answer never came: the transaction may or may not have happened. Never guess: look.
-    #[error("the connection was lost during COMMIT: whether the transaction happened is unknown")]
+    /// Ambiguous commit: COMMIT was sent and not acknowledged. The transaction may or may not be committed; read the
+    /// database to find out.
+    #[error("COMMIT was not acknowledged; the outcome of the transaction is unknown")]
     OutcomeUnknown,
-    /// Any other error: a mistake in a statement, a value that does not fit, a row that should be there and is not.
+    /// Any other error: an invalid statement, a value that does not fit, a missing row.
     #[error("unexpected database error")]
     Other(#[source] DieselError),
 }
 
 impl DbError {
-    /// True if the whole transaction may simply be run again from its start.
+    /// Returns true if the whole transaction can be retried from BEGIN.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::Deadlock | Self::LockTimeout)
     }
 
-    /// True if this is a violation of the unique key of that name.
+    /// Returns true if this is a violation of the unique key `name`.
     #[must_use]
     pub fn is_unique(&self, name: &str) -> bool {
         matches!(self, Self::Unique { constraint } if constraint == name)
     }
 
-    /// True if the connection may be in any state and must not be used again.
+    /// Returns true if the state of the connection is unknown, so that it must be closed.
     pub(crate) fn breaks_connection(&self) -> bool {
         matches!(self, Self::Unavailable { .. } | Self::Timeout | Self::OutcomeUnknown)
     }
@@ -81,7 +82,7 @@ impl From<DieselError> for DbError {
 
 const IO_ERROR: &str = "Input/output error: ";
 
-/// Beginnings of what the driver says when the connection itself failed, and of what a server says that is going away.
+/// Message prefixes of connection failures in the driver and of a server that is shutting down or ends the connection.
 const LOST: [&str; 7] = [
     IO_ERROR,
     "Driver error:",
@@ -92,15 +93,15 @@ const LOST: [&str; 7] = [
     "Query execution was interrupted",
 ];
 
-/// Beginnings of the messages that end a deadlock. The second is MariaDB's since 11.6: the row that was read has
-/// changed, and the transaction has to start over just the same.
+/// Message prefixes of deadlocks. The second is sent by MariaDB 11.6 and later when a row has changed since it was
+/// read; it requires the same retry.
 const DEADLOCK: [&str; 2] = ["Deadlock found when trying to get lock", "Record has changed since last read"];
 
-/// Beginnings of the messages about a lock that was not to be had: waited for in vain, or refused under NOWAIT.
+/// Message prefixes of lock timeouts, including locks refused under NOWAIT.
 const LOCK_TIMEOUT: [&str; 2] =
     ["Lock wait timeout exceeded", "Statement aborted because lock(s) could not be acquired"];
 
-/// Sorts an error of diesel into the kinds above.
+/// Converts a Diesel error to a [`DbError`].
 #[must_use]
 pub fn classify(error: DieselError) -> DbError {
     match error {
@@ -120,7 +121,7 @@ fn from_message(kind: &DatabaseErrorKind, message: &str) -> Option<DbError> {
         DatabaseErrorKind::ForeignKeyViolation => Some(DbError::ForeignKey { constraint: foreign_key(message) }),
         // MySQL: Check constraint 'ck_products_stock' is violated.
         DatabaseErrorKind::CheckViolation => Some(DbError::Check { constraint: between(message, "'", "'") }),
-        // The driver wraps an I/O error twice, under the same words.
+        // The driver wraps an I/O error twice, with the same prefix.
         _ if starts(&LOST) => Some(DbError::Unavailable { reason: message.trim_start_matches(IO_ERROR).to_owned() }),
         _ if starts(&DEADLOCK) => Some(DbError::Deadlock),
         _ if starts(&LOCK_TIMEOUT) => Some(DbError::LockTimeout),
@@ -130,14 +131,14 @@ fn from_message(kind: &DatabaseErrorKind, message: &str) -> Option<DbError> {
     }
 }
 
-/// `Duplicate entry 'x' for key 'uq_name'`; MySQL writes `'table.uq_name'`. The entry is a caller's text and may contain
-/// anything, so the name is taken from the end.
+/// Extracts the key name from `Duplicate entry 'x' for key 'uq_name'`; MySQL writes `'table.uq_name'`. Searches from
+/// the end, because the entry is user input and may contain anything.
 fn unique_key(message: &str) -> String {
     let quoted = message.trim_end_matches('\'').rsplit('\'').next().unwrap_or_default();
     quoted.rsplit('.').next().unwrap_or_default().to_owned()
 }
 
-/// ``… a foreign key constraint fails (`db`.`orders`, CONSTRAINT `fk_name` FOREIGN KEY …)``.
+/// Extracts the name from ``… a foreign key constraint fails (`db`.`orders`, CONSTRAINT `fk_name` FOREIGN KEY …)``.
 fn foreign_key(message: &str) -> String {
     between(message, "CONSTRAINT `", "`")
 }
@@ -152,14 +153,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_duplicate_value_cannot_pretend_to_be_another_key() {
+    fn duplicate_value_cannot_spoof_the_key_name() {
         assert_eq!(unique_key("Duplicate entry 'a' for key 'uq_products_sku'"), "uq_products_sku");
         assert_eq!(unique_key("Duplicate entry 'a' for key 'products.uq_products_sku'"), "uq_products_sku");
         assert_eq!(unique_key("Duplicate entry 'x' for key 'PRIMARY' for key 'uq_real'"), "uq_real");
     }
 
     #[test]
-    fn what_no_rule_knows_is_kept_whole() {
+    fn unknown_errors_are_kept_unchanged() {
         let error =
             DieselError::DatabaseError(DatabaseErrorKind::Unknown, Box::new("Data too long for column".to_owned()));
         assert!(
@@ -169,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_changed_counts_as_a_deadlock() {
+    fn changed_record_is_classified_as_deadlock() {
         let message = "Record has changed since last read in table 'orders'".to_owned();
         assert!(matches!(
             classify(DieselError::DatabaseError(DatabaseErrorKind::Unknown, Box::new(message))),

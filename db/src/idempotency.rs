@@ -1,9 +1,12 @@
 //! Idempotency keys: a request sent twice has one effect and one response.
 //!
-//! The key's row commits in the same transaction as the work and its response, so a row that another connection can see
-//! is finished, and a process that dies leaves nothing behind. A caller with work to do calls [`StoredResponses::find`]
-//! without a transaction (the cheap replay), and where nothing is stored [`acquire`], the work and [`completion`] in one
-//! transaction. Locks are taken in the order key, order, products. The services decide what is hashed and stored.
+//! The key's row commits in the same transaction as the work and its response, so a row visible to other connections is
+//! never in progress, and a crash leaves nothing behind. To execute a request:
+//!
+//! 1. Call [`StoredResponses::find`] outside a transaction: a cheap replay if a response is stored.
+//! 2. Otherwise run [`acquire`], the work and [`completion`] in one transaction.
+//!
+//! Lock order: key, order, products. The services decide what is hashed and stored.
 
 use std::time::{Duration, Instant};
 
@@ -21,102 +24,102 @@ use crate::insert::{Insert, Value};
 use crate::pool::Db;
 use crate::schema::idempotency_keys as keys;
 
-/// Rows that [`reap`] deletes in one transaction.
+/// Number of rows that [`reap`] deletes per transaction.
 const REAP_BATCH: usize = 1000;
 
-/// A key and the request that came with it.
+/// Idempotency key with the identity of its request.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestKey<'a> {
-    /// The operation. The same key under another operation is another key. At most 64 ASCII characters.
+    /// Operation. Keys are distinct per operation. At most 64 ASCII characters.
     pub scope: &'static str,
-    /// The caller. The same key of another caller is another key. At most 100 characters.
+    /// Caller. Keys are distinct per caller. At most 100 characters.
     pub principal: &'a str,
-    /// The key as the caller sent it: 1 to 255 visible ASCII characters, upper and lower case distinct.
+    /// Key as sent by the caller: 1 to 255 visible ASCII characters, case-sensitive.
     pub key: &'a str,
-    /// Hash of the parsed request. The same key with another hash is refused.
+    /// Hash of the parsed request. The same key with a different hash is rejected.
     pub request_hash: [u8; 32],
 }
 
-/// Identifies one request among all under the same key. The same for all attempts to execute it.
+/// Random id that distinguishes a request from others with the same key. Constant across retries of its transaction.
 pub type Nonce = [u8; 16];
 
-/// What an earlier request left under the key.
+/// Result of an earlier request with the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoredOutcome {
-    /// It succeeded, with this response.
+    /// The earlier request succeeded with this response.
     Response {
         /// HTTP status.
         status: u16,
-        /// The body, byte for byte.
+        /// Body, byte for byte.
         body: Vec<u8>,
-        /// Id of what it created or changed.
+        /// Id of the created or changed object.
         target_id: Option<i64>,
-        /// Whether this very request stored it, at an attempt whose COMMIT happened and was not acknowledged.
+        /// Whether this request stored it itself, in an attempt whose COMMIT succeeded but was not acknowledged.
         by_this_request: bool,
     },
-    /// The key was used for another request.
+    /// The key was used for a different request.
     Reused,
-    /// Its caller abandoned it: a request under it comes too late.
+    /// The caller abandoned the request; it is rejected if it arrives late.
     Abandoned,
 }
 
 /// The outcome of [`acquire`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Acquisition {
-    /// The key belongs to this transaction: do the work, then [`completion`].
+    /// This transaction holds the key: do the work, then run [`completion`].
     Acquired,
-    /// An earlier request has used the key.
+    /// An earlier request used the key.
     Found(StoredOutcome),
 }
 
 /// The outcome of [`abandon`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Abandoned {
-    /// Nothing had happened under the key, and nothing will.
+    /// No request with the key was executed, and none will be.
     Tombstone,
-    /// The key was used or abandoned by another request: this one will never be executed.
+    /// The key was used or abandoned for a different request, so this request will never be executed.
     Reused,
-    /// The work is done and its response stays; the caller decides about compensating it.
+    /// The request was completed and its response stays stored. The caller decides whether to compensate.
     Completed {
-        /// Id of what was created or changed.
+        /// Id of the created or changed object.
         target_id: Option<i64>,
     },
 }
 
-/// Stored responses by key. A clone shares the statements that read them.
+/// Lookup of stored responses by key. Clones share a batch loader.
 #[derive(Clone)]
 pub struct StoredResponses(BatchLoader<Name, Row>);
 
 impl StoredResponses {
-    /// The responses in this database.
+    /// Creates a lookup in this database.
     pub fn new(db: Db) -> Self {
-        Self(BatchLoader::new(db, |connection, names| live(connection, names).boxed()))
+        Self(BatchLoader::new(db, |connection, names| load_unexpired(connection, names).boxed()))
     }
 
-    /// The same for a caller with this deadline, as [`Db::until`].
+    /// Returns this lookup with the deadline of a caller, like [`Db::until`].
     #[must_use]
     pub fn until(&self, deadline: Instant) -> Self {
         Self(self.0.until(deadline))
     }
 
-    /// Reads a key without locking anything, for the request with this nonce. An expired row counts as absent.
+    /// Returns the stored outcome for a key, without locking. `nonce` identifies the request. Ignores expired rows.
     ///
     /// # Errors
     ///
-    /// As [`Db::run`].
+    /// Same as [`Db::run`].
     pub async fn find(&self, request: &RequestKey<'_>, nonce: &Nonce) -> Result<Option<StoredOutcome>, DbError> {
         let row = self.0.load_one(Name::of(request)).await?;
         row.map(|row| row.outcome(request, nonce)).transpose()
     }
 }
 
-/// Acquires the key for the transaction on `connection`, as part of the request with this nonce, or returns what an earlier
-/// request left. The row stays locked until the transaction ends; an expired one is replaced. The response is stored for
-/// `retention`, counted from now.
+/// Acquires a key in the transaction on `connection`, or returns the outcome of an earlier request. `nonce` identifies
+/// this request. The row stays locked until the transaction ends. An expired row is replaced. The response is retained
+/// for `retention` from now.
 ///
 /// # Errors
 ///
-/// `KeyInProgress` if another transaction held the key for a second; any other [`DbError`].
+/// `KeyInProgress` if another transaction holds the key for more than a second; any other [`DbError`].
 pub async fn acquire(
     connection: &mut AsyncMysqlConnection,
     request: &RequestKey<'_>,
@@ -127,11 +130,11 @@ pub async fn acquire(
     acquired.into_iter().next().ok_or_else(not_found)
 }
 
-/// Acquires the keys of several requests, no two of which have one key, and returns the outcomes in their order.
+/// Acquires the keys of several requests and returns the outcomes in order. The keys must be distinct.
 ///
 /// # Errors
 ///
-/// As for [`acquire`]. A key that another transaction holds fails all of them.
+/// Same as [`acquire`]. One key held by another transaction fails the whole batch.
 pub async fn acquire_all(
     connection: &mut AsyncMysqlConnection,
     requests: &[(RequestKey<'_>, Nonce)],
@@ -139,14 +142,14 @@ pub async fn acquire_all(
 ) -> Result<Vec<Acquisition>, DbError> {
     let rows = insert_if_free(connection, requests, IN_PROGRESS, retention).await?;
     let acquisition = |((request, nonce), row): (&(RequestKey<'_>, Nonce), Row)| {
-        // An earlier attempt of this request may have been committed since, whatever was seen of it.
+        // Check the status too: an earlier attempt of this request may have committed without acknowledgement.
         let is_acquired = row.nonce == nonce && row.status == IN_PROGRESS;
         if is_acquired { Ok(Acquisition::Acquired) } else { row.outcome(request, nonce).map(Acquisition::Found) }
     };
     requests.iter().zip(rows).map(acquisition).collect()
 }
 
-/// Releases keys that this transaction acquired, as if they had never been used.
+/// Releases keys acquired by this transaction, as if they had never been used.
 ///
 /// # Errors
 ///
@@ -163,21 +166,21 @@ pub async fn release(connection: &mut AsyncMysqlConnection, requests: &[RequestK
     Ok(())
 }
 
-/// A response, to be stored under its key.
+/// Response to store for a key.
 #[derive(Clone, Copy, Debug)]
 pub struct ResponseToStore<'a> {
     /// HTTP status.
     pub status: u16,
-    /// The body.
+    /// Body.
     pub body: &'a [u8],
-    /// Kind of what was created or changed. At most 20 characters.
+    /// Type of the created or changed object. At most 20 characters.
     pub target_type: &'static str,
-    /// Its id.
+    /// Id of the created or changed object.
     pub target_id: i64,
 }
 
-/// Returns the statement that stores responses under keys that this transaction acquired. Their rows exist and are locked,
-/// so each of these inserts is an update. Under any other key nothing is stored: its row would expire at once.
+/// Returns the statement that stores responses for keys acquired by this transaction. Their rows exist and are locked,
+/// so each insert becomes an update. For any other key, the inserted row expires at once, so it has no effect.
 pub fn completion<'a>(responses: impl IntoIterator<Item = (RequestKey<'a>, ResponseToStore<'a>)>) -> Insert {
     let mut insert = Insert::into(
         "idempotency_keys (scope, principal, `key`, nonce, request_hash, created_at, expires_at, \
@@ -200,15 +203,15 @@ pub fn completion<'a>(responses: impl IntoIterator<Item = (RequestKey<'a>, Respo
             response.body.into(),
         ]);
     }
-    insert.ending_with(ANSWERED)
+    insert.ending_with(STORE_RESPONSE)
 }
 
-/// Abandons a request, so that it is refused when it comes late. Call it in a transaction. A completed key, and one that
-/// belongs to another request, stays as it is.
+/// Abandons a request: it is rejected if it arrives later. Call it in a transaction. Keys that are completed or were
+/// used for a different request stay unchanged.
 ///
 /// # Errors
 ///
-/// `KeyInProgress` if a request under the key is running and does not end within a second; any other [`DbError`].
+/// `KeyInProgress` if a request with the key is in flight and does not end within a second; any other [`DbError`].
 pub async fn abandon(
     connection: &mut AsyncMysqlConnection,
     request: &RequestKey<'_>,
@@ -224,11 +227,12 @@ pub async fn abandon(
     }
 }
 
-/// Deletes expired rows, 1000 at a time, and returns how many. Expired rows are ignored anyway: this only frees space.
+/// Deletes expired rows in batches of 1000 and returns their number. Expired rows are ignored by all reads, so this
+/// only frees space.
 ///
 /// # Errors
 ///
-/// Any [`DbError`]; what was deleted until then stays deleted.
+/// Any [`DbError`]; earlier batches stay deleted.
 pub async fn reap(db: &Db) -> Result<usize, DbError> {
     let mut total = 0;
     loop {
@@ -249,14 +253,14 @@ const IN_PROGRESS: &str = "in_progress";
 const COMPLETED: &str = "completed";
 const ABANDONED: &str = "abandoned";
 
-const ACQUIRED: &str =
+const ACQUIRE_COLUMNS: &str =
     "idempotency_keys (scope, principal, `key`, nonce, request_hash, status, created_at, expires_at)";
 
-/// Inserts the row, or replaces an expired one, or leaves a live one alone. `expires_at` is assigned last: the
-/// assignments run from left to right, and all of them have to see its old value.
+/// Inserts the row, replaces an expired row, or leaves an unexpired row unchanged. `expires_at` is assigned last:
+/// assignments run from left to right, and all of them must see its old value.
 ///
-/// The number of affected rows cannot tell which of the three it was. The nonce can.
-const IF_FREE: &str = " \
+/// The affected-rows count does not distinguish the three cases; the nonce does.
+const UNLESS_UNEXPIRED: &str = " \
 ON DUPLICATE KEY UPDATE \
 nonce = IF(expires_at <= UTC_TIMESTAMP(6), VALUES(nonce), nonce), \
 request_hash = IF(expires_at <= UTC_TIMESTAMP(6), VALUES(request_hash), request_hash), \
@@ -268,8 +272,9 @@ response_body = IF(expires_at <= UTC_TIMESTAMP(6), NULL, response_body), \
 created_at = IF(expires_at <= UTC_TIMESTAMP(6), VALUES(created_at), created_at), \
 expires_at = IF(expires_at <= UTC_TIMESTAMP(6), VALUES(expires_at), expires_at)";
 
-/// Adds the response to a row that is in progress. `status` is assigned last, as the others have to see its old value.
-const ANSWERED: &str = " \
+/// Stores the response in a row that is in progress. `status` is assigned last, because the others must see its old
+/// value.
+const STORE_RESPONSE: &str = " \
 ON DUPLICATE KEY UPDATE \
 target_type = IF(status = 'in_progress', VALUES(target_type), target_type), \
 target_id = IF(status = 'in_progress', VALUES(target_id), target_id), \
@@ -277,8 +282,8 @@ response_status = IF(status = 'in_progress', VALUES(response_status), response_s
 response_body = IF(status = 'in_progress', VALUES(response_body), response_body), \
 status = IF(status = 'in_progress', VALUES(status), status)";
 
-/// Inserts the rows of these keys where they are free, and returns all of them in the order of `requests`. Inserts by
-/// ascending key, so that no two transactions wait for each other.
+/// Inserts the rows of free keys and returns the rows of all keys, in the order of `requests`. Inserts in ascending key
+/// order, so that transactions cannot deadlock on keys.
 async fn insert_if_free(
     connection: &mut AsyncMysqlConnection,
     requests: &[(RequestKey<'_>, Nonce)],
@@ -290,7 +295,7 @@ async fn insert_if_free(
     }
     let mut ascending = Vec::from_iter(requests);
     ascending.sort_by_key(|(request, _)| (request.scope, request.principal, request.key));
-    let mut insert = Insert::into(ACQUIRED).ending_with(IF_FREE);
+    let mut insert = Insert::into(ACQUIRE_COLUMNS).ending_with(UNLESS_UNEXPIRED);
     for (request, nonce) in ascending {
         insert.row(&[
             request.scope.into(),
@@ -303,24 +308,24 @@ async fn insert_if_free(
             Value::FromNow(retention),
         ]);
     }
-    insert.run(connection).await.map_err(in_progress)?;
+    insert.run(connection).await.map_err(lock_timeout_as_in_progress)?;
     let names = Vec::from_iter(requests.iter().map(|(request, _)| Name::of(request)));
-    let mut rows: Vec<Row> = of(&padded(names.clone())).cached().load(connection).await?;
-    let of_name = |name: &Name| {
+    let mut rows: Vec<Row> = select_rows(&padded(names.clone())).cached().load(connection).await?;
+    let take_row = |name: &Name| {
         let found = rows.iter().position(|row| row.name == *name).ok_or_else(not_found)?;
         Ok(rows.swap_remove(found))
     };
-    names.iter().map(of_name).collect()
+    names.iter().map(take_row).collect()
 }
 
-/// The rows of these keys that have not expired.
-async fn live(connection: &mut AsyncMysqlConnection, names: Vec<Name>) -> Result<Vec<(Name, Row)>, DbError> {
-    let rows: Vec<Row> = of(&names).filter(keys::expires_at.gt(utc_now())).cached().load(connection).await?;
+/// Loads the unexpired rows of these keys.
+async fn load_unexpired(connection: &mut AsyncMysqlConnection, names: Vec<Name>) -> Result<Vec<(Name, Row)>, DbError> {
+    let rows: Vec<Row> = select_rows(&names).filter(keys::expires_at.gt(utc_now())).cached().load(connection).await?;
     Ok(rows.into_iter().map(|row| (row.name.clone(), row)).collect())
 }
 
-/// Selects the rows of these keys.
-fn of(names: &[Name]) -> keys::BoxedQuery<'_, Mysql, SqlTypeOf<AsSelect<Row, Mysql>>> {
+/// Returns the query for the rows of these keys.
+fn select_rows(names: &[Name]) -> keys::BoxedQuery<'_, Mysql, SqlTypeOf<AsSelect<Row, Mysql>>> {
     let mut rows = keys::table.select(Row::as_select()).into_boxed();
     for Name { scope, principal, key } in names {
         rows = rows.or_filter(keys::scope.eq(scope).and(keys::principal.eq(principal)).and(keys::key.eq(key)));
@@ -332,8 +337,9 @@ fn not_found() -> DbError {
     diesel::result::Error::NotFound.into()
 }
 
-/// The row is locked only by a request that is still running. Waiting another five times would not help its caller.
-fn in_progress(error: DbError) -> DbError {
+/// Maps a lock timeout to `KeyInProgress`, which is not retried: only a request in flight locks the row, and waiting up
+/// to five more times would not help the caller.
+fn lock_timeout_as_in_progress(error: DbError) -> DbError {
     match error {
         DbError::LockTimeout => DbError::KeyInProgress,
         other => other,
@@ -380,7 +386,7 @@ impl Row {
                 target_id: self.target_id,
                 by_this_request: self.nonce == nonce,
             }),
-            // Only the transaction that acquired the row sees it in progress.
+            // Only the transaction that acquired the key sees its row in progress.
             _ => Err(DbError::KeyInProgress),
         }
     }

@@ -1,8 +1,8 @@
-//! INSERTs of many rows, written out as text.
+//! Multi-row INSERTs with literal values.
 //!
-//! A statement with bound values takes two round trips, to prepare and to execute it, unless its text was seen before, and
-//! each number of rows is another text. The server also describes every bound value, which for ten thousand of them takes
-//! longer than the insert itself. So rows are written into the statement, as literals of the driver.
+//! A statement with bound values takes two round trips (prepare, execute) unless it is already prepared, and each
+//! number of rows is a different statement. The server also describes every bound value, which for ten thousand values
+//! takes longer than the insert itself. So the rows are written into the statement as literals quoted by the driver.
 
 use std::fmt::{self, Write};
 use std::time::Duration;
@@ -13,44 +13,44 @@ use diesel_async::{AsyncMysqlConnection, SimpleAsyncConnection};
 use crate::connect::NO_BACKSLASH_ESCAPES;
 use crate::error::DbError;
 
-/// An INSERT of any number of rows.
+/// INSERT statement with any number of rows.
 pub struct Insert {
     sql: String,
     rows: usize,
     suffix: &'static str,
 }
 
-/// A value of a row.
+/// Value in a row.
 pub enum Value {
-    /// NULL, an integer, a text, bytes, or a time to the microsecond.
+    /// NULL, integer, text, bytes, or time with microsecond precision.
     Literal(mysql_async::Value),
-    /// The time so much later than now, by the server's clock.
+    /// Current time of the server plus this duration.
     FromNow(Duration),
 }
 
 impl Insert {
-    /// An INSERT without rows. `target` is the table and its columns, `products (id, sku)`; the table alone where each row
-    /// names them.
+    /// Creates an INSERT without rows. `target` is the table and its columns, such as `products (id, sku)`, or only the
+    /// table if rows are added with [`Self::record`].
     pub fn into(target: &str) -> Self {
         Self { sql: format!("INSERT INTO {target}"), rows: 0, suffix: "" }
     }
 
-    /// Ends the statement with `suffix`.
+    /// Appends `suffix` to the statement, such as `ON DUPLICATE KEY UPDATE`.
     pub fn ending_with(self, suffix: &'static str) -> Self {
         Self { suffix, ..self }
     }
 
-    /// How many rows it has.
+    /// Returns the number of rows.
     #[must_use]
     pub fn rows(&self) -> usize {
         self.rows
     }
 
-    /// Adds a row whose values name their columns. All rows of a statement name the same columns in the same order.
+    /// Adds a row of named values. All rows must have the same columns in the same order.
     pub fn record(&mut self, columns: &[(&str, Value)]) {
         if self.rows == 0 {
             let names: Vec<_> = columns.iter().map(|(name, _)| *name).collect();
-            // Writing to a string does not fail.
+            // Writing to a string cannot fail.
             let _ = write!(self.sql, " ({})", names.join(", "));
         }
         self.values(columns.iter().map(|(_, value)| value));
@@ -73,7 +73,7 @@ impl Insert {
         self.rows += 1;
     }
 
-    /// Runs it, unless it has no rows.
+    /// Executes the statement. Does nothing if it has no rows.
     ///
     /// # Errors
     ///
@@ -83,24 +83,24 @@ impl Insert {
     }
 
     fn value(&mut self, value: &Value) {
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = match value {
             Value::Literal(value) => write!(self.sql, "{}", value.as_sql(NO_BACKSLASH_ESCAPES)),
-            Value::FromNow(wait) => {
-                write!(self.sql, "UTC_TIMESTAMP(6) + INTERVAL {} MICROSECOND", wait.as_micros())
+            Value::FromNow(offset) => {
+                write!(self.sql, "UTC_TIMESTAMP(6) + INTERVAL {} MICROSECOND", offset.as_micros())
             }
         };
     }
 }
 
-/// The statement; nothing without rows.
+/// Formats the statement. Empty if it has no rows.
 impl fmt::Display for Insert {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.rows == 0 { Ok(()) } else { write!(f, "{}{}", self.sql, self.suffix) }
     }
 }
 
-/// Runs statements in their order, in one round trip. The first that fails ends it.
+/// Executes statements in order in one round trip, up to the first that fails.
 ///
 /// # Errors
 ///
@@ -112,7 +112,7 @@ pub async fn run_all(
     let mut script = String::new();
     for statement in statements {
         let before = script.len();
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = write!(script, "{statement}");
         if script.len() > before {
             script.push(';');
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_may_name_their_columns() {
+    fn records_name_their_columns() {
         let mut insert = Insert::into("t");
         insert.record(&[("a", 1.into()), ("b", "x".into())]);
         insert.record(&[("a", 2.into()), ("b", None::<&str>.into())]);

@@ -1,8 +1,7 @@
-//! The database: pool, transactions, idempotency keys, batch loader, search, migrations.
+//! MySQL/MariaDB access: pool, transactions, idempotency keys, batch loader, search, migrations.
 //!
-//! What every service needs of MySQL or MariaDB: connections that are safe to share, transactions that are retried, errors
-//! that can be matched on, and the tables as Rust sees them. The statements of one service on its own tables are in that
-//! service's `store` modules; the command line is in `db-cli`.
+//! Shared by all services: safe connection pooling, transactions with retries, typed errors and the table declarations.
+//! Each service keeps the statements on its own tables in its `store` modules. The command line is in `db-cli`.
 
 pub mod batch_loader;
 pub mod cached;

@@ -1,4 +1,4 @@
-//! What is counted of the database: the pool, and how transactions end. Nothing is where nobody serves the numbers.
+//! Metrics of the pool and of transactions. Without an installed recorder they are no-ops.
 
 use std::time::Duration;
 
@@ -16,17 +16,17 @@ const WAIT: &str = "db_pool_wait_seconds";
 const RETRIES: &str = "db_transaction_retries_total";
 const TRANSACTIONS: &str = "db_transactions_total";
 
-/// Says what is counted, and begins with zero where nothing has happened yet: a rate needs a number before the first.
+/// Registers metric descriptions, and initialises counters to zero so that rates include the first increment.
 pub fn describe_metrics() {
-    describe_gauge!(MAX, "Connections to the database that may be open at most");
-    describe_gauge!(CONNECTIONS, "Connections to the database that are open, by state: busy or idle");
-    describe_gauge!(WAITING, "Uses of the database that wait for a connection");
-    describe_histogram!(WAIT, Unit::Seconds, "How long uses of the database waited for a connection, by outcome");
-    describe_counter!(RETRIES, "Transactions that were run again from BEGIN, by cause");
+    describe_gauge!(MAX, "Maximum number of open database connections");
+    describe_gauge!(CONNECTIONS, "Open database connections by state: busy or idle");
+    describe_gauge!(WAITING, "Tasks waiting for a database connection");
+    describe_histogram!(WAIT, Unit::Seconds, "Wait for a database connection by outcome: served or failed");
+    describe_counter!(RETRIES, "Transaction retries by cause: deadlock or lock_timeout");
     describe_counter!(
         TRANSACTIONS,
-        "Transactions by outcome: committed; refused by the rules; failed, with nothing done; unknown, whether COMMIT \
-         happened"
+        "Transactions by outcome: committed; refused (constraint or application error, rolled back); failed (database \
+         error, nothing committed); unknown (COMMIT not acknowledged)"
     );
     for cause in ["deadlock", "lock_timeout"] {
         counter!(RETRIES, "cause" => cause).increment(0);
@@ -37,7 +37,7 @@ pub fn describe_metrics() {
 }
 
 impl Db {
-    /// Publishes how busy the pool is, whenever it is called and as long as the pool is there.
+    /// Returns a function that publishes the pool gauges. It does nothing after the pool is dropped.
     pub fn watch(&self) -> impl Fn() + Send + use<> {
         let pool = self.weak_pool();
         move || {
@@ -48,7 +48,7 @@ impl Db {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a pool has few connections")]
+#[expect(clippy::cast_precision_loss, reason = "a pool has at most 1000 connections")]
 fn publish(status: Status) {
     let Status { max_size, size, available, waiting } = status;
     gauge!(MAX).set(max_size as f64);
@@ -57,18 +57,19 @@ fn publish(status: Status) {
     gauge!(WAITING).set(waiting as f64);
 }
 
-pub(crate) fn waited(time: Duration, got_one: bool) {
-    histogram!(WAIT, "outcome" => if got_one { "served" } else { "failed" }).record(time);
+/// Records the wait for a connection, and whether one was acquired.
+pub(crate) fn record_wait(time: Duration, is_acquired: bool) {
+    histogram!(WAIT, "outcome" => if is_acquired { "served" } else { "failed" }).record(time);
 }
 
-/// Counts a transaction that is run again because of `cause`, by [`Db::transaction`] or by its caller.
+/// Counts a retry of a transaction because of `cause`, by [`Db::transaction`] or by its caller.
 pub fn count_retry(cause: &DbError) {
     let cause = if matches!(cause, DbError::Deadlock) { "deadlock" } else { "lock_timeout" };
     counter!(RETRIES, "cause" => cause).increment(1);
 }
 
-/// A transaction ended: well, or with an error, of the database if it is one.
-pub(crate) fn ended<T, E: TransactionError>(result: &Result<T, E>) {
+/// Counts a finished transaction by outcome.
+pub(crate) fn count_transaction<T, E: TransactionError>(result: &Result<T, E>) {
     let outcome = match result.as_ref().map_err(TransactionError::as_db) {
         Ok(_) => "committed",
         Err(Some(DbError::OutcomeUnknown)) => "unknown",

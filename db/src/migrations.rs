@@ -1,7 +1,7 @@
-//! Brings a database to the state that this build expects, and back.
+//! Schema migrations: apply, revert, list.
 //!
-//! The files of `db/migrations` are compiled in. Processes that migrate the same database at once take turns by a lock
-//! of the server, which ends with the connection that holds it.
+//! The files in `db/migrations` are compiled in. A server-side lock serialises processes that migrate the same
+//! database; the server releases it when the connection that holds it closes.
 
 use diesel::migration::{Migration, MigrationSource, MigrationVersion};
 use diesel::mysql::Mysql;
@@ -17,10 +17,10 @@ use crate::settings::DatabaseSettings;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 
-/// How long to wait while another process migrates, in seconds.
+/// Maximum wait for the migration lock, in seconds.
 const LOCK_WAIT: i32 = 120;
 
-/// A migration and whether the database has it.
+/// Migration and whether it has been applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MigrationStatus {
     /// The name of its directory.
@@ -29,7 +29,7 @@ pub struct MigrationStatus {
     pub applied: bool,
 }
 
-/// Why migrating failed. One line that names the migration or the database.
+/// Failure to migrate. The message is one line.
 #[derive(Debug, Error)]
 pub enum MigrateError {
     /// The server cannot be reached or refuses the user.
@@ -37,80 +37,80 @@ pub enum MigrateError {
     Connect {
         /// `user@host:port/name`.
         database: String,
-        /// What the driver said.
+        /// Error of the driver.
         source: ConnectionError,
     },
-    /// Another process has been migrating all the time.
-    #[error("another process has been migrating {0} for {LOCK_WAIT} seconds: wait for it or end it")]
+    /// Another process holds the migration lock.
+    #[error("another process has been migrating {0} for {LOCK_WAIT} seconds; wait for it or stop it")]
     Locked(String),
     /// A migration's statements failed. Statements before the failing one stay applied: DDL is not transactional.
     #[error("migration {name} failed: {reason}")]
     Migration {
         /// The name of its directory.
         name: String,
-        /// What the server said.
+        /// Message of the server.
         reason: String,
     },
-    /// The list of applied migrations cannot be read or written.
-    #[error("cannot read which migrations are applied: {0}")]
+    /// The list of applied migrations cannot be read, or names a migration that this build does not have.
+    #[error("cannot read the list of applied migrations: {0}")]
     History(String),
-    /// There is nothing to take back.
+    /// No migration to revert.
     #[error("no migration is applied")]
     NothingApplied,
     /// The thread that ran the migrations panicked.
-    #[error("migrating was interrupted")]
+    #[error("the migration thread panicked")]
     Interrupted(#[from] JoinError),
 }
 
-/// Creates the database if it does not exist, applies what is missing, and returns the names of what was applied.
+/// Creates the database if it does not exist, applies pending migrations, and returns their names.
 ///
 /// # Errors
 ///
-/// [`MigrateError`]; migrations before the one that failed stay applied.
+/// Any [`MigrateError`]; migrations before the failed one stay applied.
 pub async fn up(settings: &DatabaseSettings) -> Result<Vec<String>, MigrateError> {
     create_database(settings).await?;
     with_harness(settings, |harness| {
-        let pending = harness.pending_migrations(MIGRATIONS).map_err(history)?;
+        let pending = harness.pending_migrations(MIGRATIONS).map_err(history_error)?;
         pending.iter().map(|migration| apply(harness, migration.as_ref())).collect()
     })
     .await
 }
 
-/// Every migration of this build, oldest first, and whether it is applied.
+/// Returns every migration of this build, oldest first, and whether it is applied.
 ///
 /// # Errors
 ///
-/// [`MigrateError`].
+/// Any [`MigrateError`].
 pub async fn status(settings: &DatabaseSettings) -> Result<Vec<MigrationStatus>, MigrateError> {
     with_harness(settings, |harness| {
-        let applied = harness.applied_migrations().map_err(history)?;
+        let applied = harness.applied_migrations().map_err(history_error)?;
         let status = |migration: Box<dyn Migration<Mysql>>| MigrationStatus {
             name: migration.name().to_string(),
             applied: applied.contains(&migration.name().version()),
         };
-        Ok(known()?.into_iter().map(status).collect())
+        Ok(known_migrations()?.into_iter().map(status).collect())
     })
     .await
 }
 
-/// Takes the newest applied migration back and returns its name. The data in its tables is lost.
+/// Reverts the newest applied migration and returns its name. The data in its tables is lost.
 ///
 /// # Errors
 ///
-/// [`MigrateError`]; `NothingApplied` if there is none.
+/// Any [`MigrateError`]; `NothingApplied` if no migration is applied.
 pub async fn down(settings: &DatabaseSettings) -> Result<String, MigrateError> {
     with_harness(settings, revert_newest).await
 }
 
-/// Takes the newest applied migration back and applies it again. The data in its tables is lost.
+/// Reverts the newest applied migration and applies it again. The data in its tables is lost.
 ///
 /// # Errors
 ///
-/// As for [`down`].
+/// Same as [`down`].
 pub async fn redo(settings: &DatabaseSettings) -> Result<String, MigrateError> {
     with_harness(settings, |harness| {
         let name = revert_newest(harness)?;
-        let pending = harness.pending_migrations(MIGRATIONS).map_err(history)?;
+        let pending = harness.pending_migrations(MIGRATIONS).map_err(history_error)?;
         match pending.iter().find(|migration| migration.name().to_string() == name) {
             Some(migration) => apply(harness, migration.as_ref()),
             None => Err(MigrateError::NothingApplied),
@@ -119,53 +119,54 @@ pub async fn redo(settings: &DatabaseSettings) -> Result<String, MigrateError> {
     .await
 }
 
-/// Creates the database that `settings` name, unless it exists.
+/// Creates the database in `settings`, unless it exists.
 ///
 /// # Errors
 ///
 /// `Connect` if the server cannot be reached or the user may not create it.
 async fn create_database(settings: &DatabaseSettings) -> Result<(), MigrateError> {
-    // A user who may only use this one database needs no right to create it once it is there.
+    // Try to connect first: a user without the right to create databases can still migrate an existing one.
     if open_unpooled(settings).await.is_ok() {
         return Ok(());
     }
-    let mut connection = open_unpooled_server(settings).await.map_err(|source| cannot_connect(settings, source))?;
+    let mut connection = open_unpooled_server(settings).await.map_err(|source| connect_error(settings, source))?;
     let name = settings.database.replace('`', "``");
     let create = format!("CREATE DATABASE IF NOT EXISTS `{name}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin");
     connection
         .batch_execute(&create)
         .await
-        .map_err(|error| cannot_connect(settings, ConnectionError::CouldntSetupConfiguration(error)))
+        .map_err(|error| connect_error(settings, ConnectionError::CouldntSetupConfiguration(error)))
 }
 
 type Harness = AsyncMigrationHarness<AsyncMysqlConnection>;
 
-/// Runs `work` on a thread of its own, because the harness blocks, while this process holds the migration lock.
+/// Runs `work` while holding the migration lock, on a blocking thread because the harness blocks.
 async fn with_harness<T: Send + 'static>(
     settings: &DatabaseSettings,
     work: impl FnOnce(&mut Harness) -> Result<T, MigrateError> + Send + 'static,
 ) -> Result<T, MigrateError> {
-    let mut connection = open_unpooled(settings).await.map_err(|source| cannot_connect(settings, source))?;
-    lock(&mut connection, settings).await?;
+    let mut connection = open_unpooled(settings).await.map_err(|source| connect_error(settings, source))?;
+    acquire_lock(&mut connection, settings).await?;
     spawn_blocking(move || work(&mut AsyncMigrationHarness::new(connection))).await?
 }
 
 #[derive(QueryableByName)]
 struct Lock {
     #[diesel(sql_type = Nullable<Integer>)]
-    taken: Option<i32>,
+    acquired: Option<i32>,
 }
 
-/// The name is hashed because lock names are limited to 64 characters and shared by all databases of the server.
-async fn lock(connection: &mut AsyncMysqlConnection, settings: &DatabaseSettings) -> Result<(), MigrateError> {
+/// Acquires the migration lock. Its name contains a hash of the database name: lock names are limited to 64 characters
+/// and shared by all databases of the server.
+async fn acquire_lock(connection: &mut AsyncMysqlConnection, settings: &DatabaseSettings) -> Result<(), MigrateError> {
     let lock: Lock =
-        diesel::sql_query("SELECT CAST(GET_LOCK(CONCAT('migrate ', LEFT(SHA2(?, 256), 40)), ?) AS SIGNED) AS taken")
+        diesel::sql_query("SELECT CAST(GET_LOCK(CONCAT('migrate ', LEFT(SHA2(?, 256), 40)), ?) AS SIGNED) AS acquired")
             .bind::<Text, _>(&settings.database)
             .bind::<Integer, _>(LOCK_WAIT)
             .get_result(connection)
             .await
-            .map_err(|error| cannot_connect(settings, ConnectionError::CouldntSetupConfiguration(error)))?;
-    match lock.taken {
+            .map_err(|error| connect_error(settings, ConnectionError::CouldntSetupConfiguration(error)))?;
+    match lock.acquired {
         Some(1) => Ok(()),
         _ => Err(MigrateError::Locked(settings.to_string())),
     }
@@ -180,13 +181,13 @@ fn apply(harness: &mut Harness, migration: &dyn Migration<Mysql>) -> Result<Stri
 }
 
 fn revert_newest(harness: &mut Harness) -> Result<String, MigrateError> {
-    let applied: Vec<MigrationVersion<'static>> = harness.applied_migrations().map_err(history)?;
+    let applied: Vec<MigrationVersion<'static>> = harness.applied_migrations().map_err(history_error)?;
     // Newest first.
     let newest = applied.as_slice().first().ok_or(MigrateError::NothingApplied)?;
-    let known = known()?;
+    let known = known_migrations()?;
     let Some(migration) = known.iter().find(|migration| migration.name().version() == *newest) else {
         return Err(MigrateError::History(format!(
-            "{newest} was applied by a build that knows more migrations than this one"
+            "{newest} is unknown to this build; use the newer build that applied it"
         )));
     };
     let name = migration.name().to_string();
@@ -196,17 +197,17 @@ fn revert_newest(harness: &mut Harness) -> Result<String, MigrateError> {
     }
 }
 
-fn known() -> Result<Vec<Box<dyn Migration<Mysql>>>, MigrateError> {
-    let mut known = MigrationSource::<Mysql>::migrations(&MIGRATIONS).map_err(history)?;
+fn known_migrations() -> Result<Vec<Box<dyn Migration<Mysql>>>, MigrateError> {
+    let mut known = MigrationSource::<Mysql>::migrations(&MIGRATIONS).map_err(history_error)?;
     known.sort_by(|a, b| a.name().version().cmp(&b.name().version()));
     Ok(known)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the error of the harness borrows it: used up at once by map_err")]
-fn history(error: Box<dyn std::error::Error + Send + Sync>) -> MigrateError {
+#[expect(clippy::needless_pass_by_value, reason = "map_err passes the error by value")]
+fn history_error(error: Box<dyn std::error::Error + Send + Sync>) -> MigrateError {
     MigrateError::History(error.to_string())
 }
 
-fn cannot_connect(settings: &DatabaseSettings, source: ConnectionError) -> MigrateError {
+fn connect_error(settings: &DatabaseSettings, source: ConnectionError) -> MigrateError {
     MigrateError::Connect { database: settings.to_string(), source }
 }

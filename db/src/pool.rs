@@ -1,11 +1,11 @@
-//! The pool, and the one guard through which every connection is used.
+//! Connection pool, and the guard that every pooled connection is used through.
 //!
-//! A future that is dropped in the middle of a query leaves the response unread in the socket, and the next user of that
-//! connection would read it as its own. So a connection is released to the pool only after its user has finished and no
-//! failure of the connection was seen; in every other case it is closed. Transactions are built on this in `transaction`.
+//! A future that is dropped during a query leaves the response unread in the socket, and the next user of that
+//! connection would receive it. So a connection returns to the pool only after its work has finished without a
+//! connection error; otherwise it is closed. `transaction` builds on this.
 //!
-//! A server that restarts ends all connections at once. So when one turns out to be lost, the idle ones are closed with
-//! it, and a user whose work has not begun goes on with a new one.
+//! A server restart ends all connections at once. So when one connection is lost, all idle ones are closed too, and
+//! work that can safely be repeated continues on a new connection.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -26,22 +26,22 @@ use crate::error::DbError;
 use crate::metrics;
 use crate::settings::DatabaseSettings;
 
-/// How long a use waits for its turn while all connections are busy.
+/// Maximum wait for a pooled connection while all are in use.
 const WAIT_LIMIT: Duration = Duration::from_secs(5);
 
-/// How long opening a connection may take.
+/// Time limit for opening a connection.
 const OPEN_LIMIT: Duration = Duration::from_secs(2);
 
-/// How long one use of the database may take, waiting for a connection included.
+/// Time limit of one call of [`Db::run`], or of all attempts of a transaction, including the wait for a connection.
 pub(crate) const RUN_LIMIT: Duration = Duration::from_secs(10);
 
-/// How long a readiness check may take.
+/// Time limit of a readiness check.
 const PING_LIMIT: Duration = Duration::from_millis(500);
 
-/// A connection that was idle for longer is tried before it is used: servers and firewalls close idle connections.
+/// Idle time after which a connection is tested before use: servers and firewalls close idle connections.
 const TRUSTED_IDLE: Duration = Duration::from_secs(30);
 
-/// The database, shared by everything in a process. A clone is the same pool.
+/// Handle to the database: a connection pool, shared within a process. Clones share the pool.
 #[derive(Clone)]
 pub struct Db {
     pool: Pool<AsyncMysqlConnection>,
@@ -49,9 +49,9 @@ pub struct Db {
     until: Option<Instant>,
 }
 
-/// An `AsyncFn` with a name for its future, so that a bound can say that the future moves between threads.
+/// `AsyncFn` whose future type can be named, so that bounds can require it to be `Send`.
 pub trait SendAsyncFn<A, R>: AsyncFn(A) -> R + Fn(A) -> <Self as SendAsyncFn<A, R>>::Future {
-    /// What calling it returns.
+    /// Future returned by a call.
     type Future: Future<Output = R>;
 }
 
@@ -63,22 +63,22 @@ where
     type Future = Fut;
 }
 
-/// How busy the pool is.
+/// Pool utilisation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolStatus {
-    /// The most connections that may be open.
+    /// Maximum number of open connections.
     pub max: usize,
-    /// Connections that are open, in use or not.
+    /// Open connections, in use or idle.
     pub open: usize,
-    /// Connections that are open and free.
+    /// Idle connections.
     pub idle: usize,
-    /// Tasks that wait for a connection.
+    /// Tasks waiting for a connection.
     pub waiting: usize,
 }
 
 impl Db {
-    /// A pool for the database that `settings` name. Nothing is connected before the first use, so this works while
-    /// the server is down.
+    /// Creates a pool for the database in `settings`. Connections are opened on first use, so this works while the
+    /// server is down.
     #[must_use]
     pub fn connect(settings: &DatabaseSettings) -> Self {
         let manager = AsyncDieselConnectionManager::new_with_config(settings.to_string(), manager_config(settings));
@@ -87,31 +87,31 @@ impl Db {
             .runtime(Runtime::Tokio1)
             .wait_timeout(Some(WAIT_LIMIT))
             .create_timeout(Some(OPEN_LIMIT))
-            .pre_recycle(try_when_long_idle())
-            // The one that was used last has the most prepared and the most in its caches, here and at the server.
+            .pre_recycle(test_if_long_idle())
+            // The most recently used connection has the warmest statement cache, here and on the server.
             .queue_mode(QueueMode::Lifo)
             .build();
         match pool {
             Ok(pool) => Self { pool, until: None },
-            // The only error is a time limit without a runtime, and the runtime is named above.
+            // The only possible error is a timeout without a runtime, and the runtime is set above.
             Err(error) => unreachable!("{error}"),
         }
     }
 
-    /// The same database for a caller with this deadline: no use through this value lasts longer, not even a wait for a
-    /// connection or a lock. Only the response to COMMIT is waited for regardless.
+    /// Returns a handle to the same pool with the deadline of a caller. No operation through it takes longer, including
+    /// waits for connections and locks. Only the wait for the response to COMMIT is not cut short.
     #[must_use]
     pub fn until(&self, deadline: Instant) -> Self {
         Self { pool: self.pool.clone(), until: Some(deadline) }
     }
 
-    /// When a use that begins now has to end.
+    /// Returns the deadline of an operation that starts now.
     #[must_use]
     pub fn run_deadline(&self) -> Instant {
         self.deadline(RUN_LIMIT)
     }
 
-    /// When something that begins now and may take so long has to end.
+    /// Returns the deadline of an operation that starts now with this time limit.
     pub(crate) fn deadline(&self, limit: Duration) -> Instant {
         let end = Instant::now() + limit;
         self.until.map_or(end, |until| end.min(until))
@@ -119,14 +119,14 @@ impl Db {
 
     /// Runs `work` on a pooled connection and returns its result.
     ///
-    /// For reads and for single statements that may safely run twice: if the connection turns out to be lost, `work` is
-    /// run once more, on a new one. A write whose outcome matters belongs in [`Db::transaction`]: after `Unavailable`
-    /// or `Timeout` here, a statement may still have happened.
+    /// Use it for reads and for single statements that may safely run twice: if the connection is lost, `work` is run
+    /// once more, on a new connection. Use [`Db::transaction`] for a write whose outcome matters: after `Unavailable`
+    /// or `Timeout` here, a statement may have taken effect.
     ///
     /// # Errors
     ///
-    /// What `work` returns; `Unavailable` if no connection is free within 5 seconds or none can be opened within 2;
-    /// `Timeout` if all of it together takes longer than 10 seconds, or than [`Db::until`] says.
+    /// The error of `work`; `Unavailable` if no connection becomes free within 5 seconds or opening one takes longer
+    /// than 2; `Timeout` if everything together exceeds 10 seconds or the deadline of [`Db::until`].
     pub fn run<'a, T: Send + 'a>(
         &'a self,
         work: impl for<'c> AsyncFn(&'c mut AsyncMysqlConnection) -> Result<T, DbError>
@@ -135,50 +135,50 @@ impl Db {
         + Sync
         + 'a,
     ) -> impl Future<Output = Result<T, DbError>> + Send + 'a {
-        let uses = async move {
+        let run = async move {
             match run_on(self.acquire().await?, &work).await {
                 Err(DbError::Unavailable { .. }) => run_on(self.acquire_new().await?, &work).await,
                 result => result,
             }
         };
-        async move { timeout_at(self.deadline(RUN_LIMIT).into(), uses).await.unwrap_or(Err(DbError::Timeout)) }
+        async move { timeout_at(self.deadline(RUN_LIMIT).into(), run).await.unwrap_or(Err(DbError::Timeout)) }
     }
 
-    /// Asks the server for a sign of life, for a readiness check.
+    /// Checks that the server responds. For readiness checks.
     ///
     /// # Errors
     ///
-    /// `Unavailable`, or `Timeout` if there is no answer within 500 milliseconds.
+    /// `Unavailable`, or `Timeout` if there is no response within 500 milliseconds.
     pub async fn ping(&self) -> Result<(), DbError> {
-        let answer = self.run(async |connection| Ok(connection.batch_execute("DO 1").await?));
-        timeout(PING_LIMIT, answer).await.unwrap_or(Err(DbError::Timeout))
+        let response = self.run(async |connection| Ok(connection.batch_execute("DO 1").await?));
+        timeout(PING_LIMIT, response).await.unwrap_or(Err(DbError::Timeout))
     }
 
-    /// How busy the pool is.
+    /// Returns the utilisation of the pool.
     #[must_use]
     pub fn status(&self) -> PoolStatus {
         let status = self.pool.status();
         PoolStatus { max: status.max_size, open: status.size, idle: status.available, waiting: status.waiting }
     }
 
-    /// The pool, without keeping it open.
+    /// Returns a weak reference to the pool, which does not keep it open.
     pub(crate) fn weak_pool(&self) -> WeakPool<AsyncDieselConnectionManager<AsyncMysqlConnection>> {
         self.pool.weak()
     }
 
-    /// Acquires a connection, which is closed unless it is released.
+    /// Acquires a connection. Dropping it without `release` closes it.
     pub(crate) async fn acquire(&self) -> Result<PooledConnection, DbError> {
-        let asked = Instant::now();
+        let started = Instant::now();
         let object = self.pool.get().await;
-        metrics::waited(asked.elapsed(), object.is_ok());
+        metrics::record_wait(started.elapsed(), object.is_ok());
         match object {
             Ok(object) => Ok(PooledConnection { object: Some(object) }),
             Err(error) => Err(DbError::Unavailable { reason: pool_message(error) }),
         }
     }
 
-    /// Acquires a connection that is opened from now on, to replace one that was lost. Older ones that were released in the
-    /// meantime may be lost as well, and are closed.
+    /// Acquires a newly opened connection to replace a lost one. Older connections that were released in the meantime
+    /// may be lost too, so they are closed.
     pub(crate) async fn acquire_new(&self) -> Result<PooledConnection, DbError> {
         let lost = Instant::now();
         loop {
@@ -203,13 +203,13 @@ async fn run_on<T>(
     result
 }
 
-/// A connection acquired from the pool. Dropping it closes the connection: see the module's documentation.
+/// Connection acquired from the pool. Dropping it closes the connection; see the module documentation.
 pub(crate) struct PooledConnection {
     object: Option<Object<AsyncMysqlConnection>>,
 }
 
 impl PooledConnection {
-    /// The connection.
+    /// Returns the connection.
     pub(crate) fn connection(&mut self) -> &mut AsyncMysqlConnection {
         match &mut self.object {
             Some(object) => object,
@@ -217,15 +217,14 @@ impl PooledConnection {
         }
     }
 
-    /// Returns the connection to the pool, unless a transaction is open on it or could not be ended.
+    /// Returns the connection to the pool. Closes it if a transaction is open on it or failed to end.
     pub(crate) fn release(mut self) {
         if !has_broken_transaction(self.connection()) {
             self.object = None;
         }
     }
 
-    /// Closes the connection, which the server or the network has ended, and all idle ones: whatever ended it, a restart
-    /// as a rule, has most likely ended them too.
+    /// Closes a lost connection and all idle ones: the cause, usually a server restart, has most likely ended them too.
     pub(crate) fn close_with_idle(self) {
         if let Some(pool) = self.object.as_ref().and_then(Object::pool) {
             pool.retain(|_, _| false);
@@ -260,7 +259,7 @@ fn manager_config(settings: &DatabaseSettings) -> ManagerConfig<AsyncMysqlConnec
     config
 }
 
-fn try_when_long_idle() -> Hook<AsyncMysqlConnection> {
+fn test_if_long_idle() -> Hook<AsyncMysqlConnection> {
     Hook::async_fn(|connection: &mut AsyncMysqlConnection, metrics| {
         Box::pin(async move {
             if metrics.last_used() < TRUSTED_IDLE {
@@ -269,7 +268,7 @@ fn try_when_long_idle() -> Hook<AsyncMysqlConnection> {
             match timeout(PING_LIMIT, connection.batch_execute("DO 1")).await {
                 Ok(Ok(())) => Ok(()),
                 Ok(Err(error)) => Err(HookError::message(error.to_string())),
-                Err(_) => Err(HookError::message("no answer on an idle connection")),
+                Err(_) => Err(HookError::message("no response on an idle connection")),
             }
         })
     })

@@ -1,9 +1,9 @@
-//! The `*_prefixes` tables: written with the row they belong to, read by a search.
+//! Prefix index for search, stored in the `*_prefixes` tables.
 //!
-//! A search by one word is one range of the primary key, newest row first, and reads no more than the page it fills,
-//! whatever the size of the table. A search by more words takes its candidates from one of them, the rarest as far as
-//! 200 entries of each can tell, and looks up the others. Two common words may meet nowhere, so it looks at no more
-//! than 200 candidates, says how far it came, and leaves going on to the next page.
+//! A search for one word scans one range of the primary key, newest row first, and reads one page regardless of the
+//! size of the table. A search for several words scans the most selective word, estimated from the first 200 entries of
+//! each, and looks up the others. The intersection of two common words may be empty, so a page examines at most 200
+//! candidates and returns where the next page continues.
 
 use std::ops::Range;
 
@@ -16,27 +16,28 @@ use crate::error::DbError;
 use crate::insert::Insert;
 use crate::search::{prefixes, query_words};
 
-/// One of the tables.
+/// Prefix index of one table.
 #[derive(Debug, Clone, Copy)]
 pub struct PrefixIndex {
     table: &'static str,
     owner: &'static str,
 }
 
-/// Which customers have which words in their name and email address.
+/// Index of customers by the words in their name and email address.
 pub const CUSTOMERS: PrefixIndex = PrefixIndex { table: "customer_prefixes", owner: "customer_id" };
-/// Which products have which words in their sku and name.
+/// Index of products by the words in their SKU and name.
 pub const PRODUCTS: PrefixIndex = PrefixIndex { table: "product_prefixes", owner: "product_id" };
 
-/// The most candidates that a search by several words looks at.
+/// Maximum number of candidates that one page of a multi-word search examines.
 const MAX_CANDIDATES: usize = 200;
 
-/// What one page of a search found.
+/// One page of search results.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hits {
-    /// The ids, highest first.
+    /// Matching ids in descending order.
     pub ids: Vec<i64>,
-    /// Below which id the search goes on; none at its end. It may go on though this page is short or even empty.
+    /// The next page continues below this id; `None` on the last page. It may be set even if this page is short or
+    /// empty.
     pub next: Option<i64>,
 }
 
@@ -47,7 +48,7 @@ struct OwnerId {
 }
 
 impl PrefixIndex {
-    /// Makes the row findable by these texts and by nothing else. Without texts it is not found any more.
+    /// Replaces the index entries of a row by those for `texts`. Without texts, removes the row from the index.
     ///
     /// # Errors
     ///
@@ -59,7 +60,7 @@ impl PrefixIndex {
         self.insert(connection, id, texts).await
     }
 
-    /// Makes a row that is in no index yet findable by these texts.
+    /// Inserts the index entries for `texts` of a row that has none.
     ///
     /// # Errors
     ///
@@ -74,8 +75,9 @@ impl PrefixIndex {
         insert.run(connection).await
     }
 
-    /// The rows with ids below `before` in which every word of `search` begins a word: at most `limit` of them, or those
-    /// among the next 200 candidates. A search without any letter or digit finds nothing.
+    /// Returns the rows with ids below `before` that contain every word of `search` as a word prefix: at most `limit`
+    /// rows, and for several words at most those among the next 200 candidates. A search without letters and digits has
+    /// no hits.
     ///
     /// # Errors
     ///
@@ -111,7 +113,8 @@ impl PrefixIndex {
         Ok(Hits { next: hits.next.or(Some(down_to).filter(|id| *id > 0)), ..hits })
     }
 
-    /// Returns the id of this word's 200th candidate: the lower, the rarer the word. 0 if it has fewer.
+    /// Returns the id of the 200th candidate for this word, or 0 if it has fewer. The lower the id, the more selective
+    /// the word.
     async fn selectivity_bound(
         &self,
         connection: &mut AsyncMysqlConnection,
@@ -125,14 +128,14 @@ impl PrefixIndex {
             MAX_CANDIDATES - 1,
         );
         let query = diesel::sql_query(select).bind::<Text, _>(word).bind::<BigInt, _>(before);
-        let last: Option<OwnerId> = query.cached().get_result(connection).await.optional()?;
-        Ok(last.map_or(0, |row| row.id))
+        let bound: Option<OwnerId> = query.cached().get_result(connection).await.optional()?;
+        Ok(bound.map_or(0, |row| row.id))
     }
 
-    /// Returns the rows of `ids` that have all these words, newest first.
+    /// Returns the rows in `ids` that have all these words, newest first.
     ///
-    /// The hints leave the server no choice: it walks down the first word and looks up the others, candidate by
-    /// candidate. Left to itself it may take a word that half of the table has, or sort.
+    /// The hints fix the query plan: scan the first word and look up the others per candidate. Without them the
+    /// optimizer may scan a word that half of the rows have, or sort.
     async fn intersection(
         &self,
         connection: &mut AsyncMysqlConnection,

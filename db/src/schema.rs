@@ -1,9 +1,9 @@
-//! The tables as Diesel sees them.
+//! Diesel declarations of all tables.
 //!
-//! Generated from db/migrations by `cargo xtask schema generate`. Change a migration, never this file.
-//! ENUM columns are `Text`: the services map them to their own enums. Times are UTC, money is in cents.
+//! Generated from db/migrations by `cargo xtask schema generate`. Do not edit; add a migration instead.
+//! ENUM columns are `Text`; the services map them to their own enums. Times are in UTC, amounts in cents.
 
-#![expect(missing_docs, reason = "table! makes public items that cannot carry documentation of their own")]
+#![expect(missing_docs, reason = "table! generates public items without documentation")]
 
 diesel::table! {
     customers (id) {

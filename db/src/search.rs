@@ -1,20 +1,20 @@
-//! Words and their prefixes: what the `*_prefixes` tables hold and what a search looks up in them.
+//! Tokenisation for prefix search: the words and prefixes stored in the `*_prefixes` tables and looked up by a search.
 //!
-//! Texts and searches go through the same normalisation, so `JOSÉ` finds `José` and `jose`. Which texts of a row count
-//! and how the rows are read is the services' business.
+//! Stored texts and searches are normalised in the same way, so `JOSÉ` finds `José` and `jose`. The services choose
+//! which texts of a row are searchable and how the rows are read.
 
 use std::collections::BTreeSet;
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-/// Characters of a word that count: the width of the `prefix` columns.
+/// Maximum length of a prefix in characters: the width of the `prefix` columns. Longer words are truncated.
 pub const MAX_PREFIX_CHARS: usize = 24;
 
-/// Words of one search that count.
+/// Maximum number of words in a search. Further words are ignored.
 pub const MAX_QUERY_WORDS: usize = 8;
 
-/// Every prefix, up to 24 characters, of every word of `texts`: the rows to store for them.
+/// Returns every prefix, up to 24 characters, of every word in `texts`: the values to store.
 #[must_use]
 pub fn prefixes(texts: &[&str]) -> BTreeSet<String> {
     let mut prefixes = BTreeSet::new();
@@ -26,8 +26,8 @@ pub fn prefixes(texts: &[&str]) -> BTreeSet<String> {
     prefixes
 }
 
-/// The distinct words of a search, in their order: at most 8, each cut at 24 characters. A row matches if it has every
-/// one of them among its prefixes. Empty if the search has no letter or digit.
+/// Returns the distinct words of a search in order: at most 8, each truncated to 24 characters. A row matches if its
+/// prefixes contain all of them. Empty if the search has no letter or digit.
 #[must_use]
 pub fn query_words(search: &str) -> Vec<String> {
     let mut distinct = Vec::new();
@@ -42,9 +42,9 @@ pub fn query_words(search: &str) -> Vec<String> {
     distinct
 }
 
-/// Maximal runs of letters and digits, in lower case, without accents, each cut at 24 characters.
+/// Returns the words of `text`: runs of letters and digits, lower-cased, without accents, truncated to 24 characters.
 fn words(text: &str) -> Vec<String> {
-    // Lower-casing can make new combining marks (İ becomes i and a dot), so they are taken out after it.
+    // Lower-casing can add combining marks (İ becomes i and a dot), so marks are removed afterwards.
     let lower = text.nfkd().flat_map(char::to_lowercase).collect::<String>();
     let plain = lower.nfkd().filter(|c| !is_combining_mark(*c)).collect::<String>();
     plain
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_folded_and_split_at_everything_else() {
+    fn words_are_normalised_and_split_at_non_alphanumerics() {
         assert_eq!(query_words("  José-MÜLLER, ops@acme.com "), ["jose", "muller", "ops", "acme", "com"]);
         assert_eq!(query_words("İstanbul ﬁne"), ["istanbul", "fine"]);
         assert_eq!(query_words("100%_\\ 'x' acme ACME"), ["100", "x", "acme"]);
@@ -69,13 +69,13 @@ mod tests {
     }
 
     #[test]
-    fn prefixes_are_all_beginnings_of_all_words() {
+    fn prefixes_cover_every_word() {
         let expected = ["a", "ab", "abc", "x"].map(str::to_owned);
         assert_eq!(prefixes(&["ABC", "x ab"]), BTreeSet::from(expected));
     }
 
     #[test]
-    fn long_words_and_long_searches_are_cut() {
+    fn long_words_and_searches_are_truncated() {
         let long = "x".repeat(40);
         assert_eq!(prefixes(&[&long]).len(), MAX_PREFIX_CHARS);
         assert_eq!(query_words(&long), ["x".repeat(MAX_PREFIX_CHARS)]);
@@ -85,25 +85,25 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_word_of_a_text_finds_it(text in ".{0,80}") {
+        fn text_is_found_by_each_of_its_words(text in ".{0,80}") {
             let stored = prefixes(&[&text]);
             prop_assert!(query_words(&text).iter().all(|word| stored.contains(word)));
         }
 
         #[test]
-        fn a_text_cut_anywhere_still_finds_it(word in "[a-zA-Z0-9À-ž]{1,40}", length in 1_usize..40) {
+        fn word_is_found_by_any_of_its_prefixes(word in "[a-zA-Z0-9À-ž]{1,40}", length in 1_usize..40) {
             let cut = word.chars().take(length).collect::<String>();
             let stored = prefixes(&[&word]);
             prop_assert!(query_words(&cut).iter().all(|word| stored.contains(word)), "{cut} in {stored:?}");
         }
 
         #[test]
-        fn case_does_not_matter(text in "[a-zA-ZÀ-ÿ ]{0,40}") {
+        fn search_ignores_case(text in "[a-zA-ZÀ-ÿ ]{0,40}") {
             prop_assert_eq!(query_words(&text.to_lowercase()), query_words(&text));
         }
 
         #[test]
-        fn prefixes_are_short_and_plain(text in ".{0,80}") {
+        fn prefixes_are_short_and_normalised(text in ".{0,80}") {
             for prefix in prefixes(&[&text]) {
                 prop_assert!(prefix.chars().count() <= MAX_PREFIX_CHARS);
                 prop_assert!(prefix.chars().all(char::is_alphanumeric));

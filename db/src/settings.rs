@@ -1,6 +1,4 @@
-//! Where the database is and how to reach it, read from the environment.
-//!
-//! Nothing is connected to here: `connect` turns these values into a connection.
+//! Database connection settings, read from environment variables or a URL.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -10,12 +8,12 @@ use secrecy::SecretString;
 use thiserror::Error;
 use url::Url;
 
-/// Connections in the pool when `DB_POOL_SIZE` does not say.
+/// Default of `DB_POOL_SIZE`: maximum number of pooled connections.
 pub const DEFAULT_MAX_CONNECTIONS: usize = 16;
 
 const DEFAULT_PORT: u16 = 3306;
 
-/// Where the database is, who logs in, and how many connections may be open.
+/// Database address, credentials, TLS settings and pool size.
 #[derive(Clone, Debug)]
 pub struct DatabaseSettings {
     pub(crate) host: String,
@@ -25,25 +23,25 @@ pub struct DatabaseSettings {
     pub(crate) database: String,
     pub(crate) tls: TlsMode,
     pub(crate) tls_ca: Option<PathBuf>,
-    /// The most connections the pool opens at once.
+    /// Maximum number of pooled connections.
     pub max_connections: usize,
 }
 
-/// How the connection is protected: the modes of MySQL's own clients, by the same names.
+/// TLS mode, with the names that MySQL clients use for `ssl-mode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TlsMode {
-    /// No TLS. What is meant where no mode is named.
+    /// No TLS. The default.
     Disabled,
-    /// TLS without verification where the server offers it, plain otherwise.
+    /// TLS without certificate verification if the server offers it, plain text otherwise.
     Preferred,
-    /// TLS, but any certificate is accepted: this stops an eavesdropper, not an impostor.
+    /// TLS without certificate verification: protects against eavesdropping, not against impersonation.
     Required,
-    /// TLS with a trusted certificate that names the host. `VERIFY_CA` asks for less in MySQL (any host name); the
-    /// TLS library has no such mode, so the stricter check serves both.
+    /// TLS with a trusted certificate that matches the host name. In MySQL, `VERIFY_CA` does not check the host name;
+    /// the TLS library has no such mode, so it is treated as `VERIFY_IDENTITY`.
     Verify,
 }
 
-/// A setting that is missing or cannot be used. One line that names the setting, never with a password in it.
+/// Missing or invalid setting. The message is one line that names the setting and never contains a password.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{setting}: {problem}")]
 pub struct SettingError {
@@ -58,19 +56,18 @@ impl SettingError {
 }
 
 impl DatabaseSettings {
-    /// Reads `DATABASE_URL`, or else `DB_HOST`, `DB_PORT`, `DB_USER`, `DB_PASSWORD`, `DB_NAME`, `DB_SSL_MODE` and
-    /// `DB_SSL_CA`; and `DB_POOL_SIZE`.
-    ///
-    /// An empty value counts as absent.
+    /// Reads the settings: `DATABASE_URL`, or else `DB_HOST`, `DB_PORT`, `DB_USER`, `DB_PASSWORD`, `DB_NAME`,
+    /// `DB_SSL_MODE` and `DB_SSL_CA`; and `DB_POOL_SIZE`. Empty values count as unset.
     ///
     /// # Errors
     ///
-    /// The first setting that is missing or malformed; or one of TLS beside an URL, which would be plain for all it says.
+    /// The first setting that is missing or invalid. `DB_SSL_MODE` and `DB_SSL_CA` are invalid together with
+    /// `DATABASE_URL`, which would ignore them and connect without TLS.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingError> {
         let get = |name: &str| lookup(name).filter(|value| !value.is_empty());
         let mut settings = match get("DATABASE_URL") {
             Some(url) => {
-                no_mode_beside_url(&get)?;
+                reject_tls_settings_with_url(&get)?;
                 Self::from_url(&url)?
             }
             None => Self::from_parts(&get)?,
@@ -81,25 +78,25 @@ impl DatabaseSettings {
         Ok(settings)
     }
 
-    /// Reads an URL: `mysql://user:password@host:port/name?ssl-mode=REQUIRED&ssl-ca=/path/ca.pem`.
+    /// Parses a URL: `mysql://user:password@host:port/name?ssl-mode=REQUIRED&ssl-ca=/path/ca.pem`.
     ///
     /// # Errors
     ///
-    /// A [`SettingError`] about `DATABASE_URL` that says which part cannot be used.
+    /// A [`SettingError`] for `DATABASE_URL` that names the invalid part.
     pub fn from_url(url: &str) -> Result<Self, SettingError> {
         let bad = |problem: &str| SettingError::new("DATABASE_URL", problem);
-        let url = Url::parse(url).map_err(|error| bad(&format!("not an URL: {error}")))?;
+        let url = Url::parse(url).map_err(|error| bad(&format!("not a URL: {error}")))?;
         if url.scheme() != "mysql" {
             return Err(bad("must start with mysql://"));
         }
         let host = match url.host() {
             Some(url::Host::Ipv6(address)) => address.to_string(),
             Some(host) => host.to_string(),
-            None => return Err(bad("names no host")),
+            None => return Err(bad("has no host")),
         };
         let database = decoded(url.path().trim_start_matches('/'));
         if database.is_empty() {
-            return Err(bad("names no database: end it with /NAME"));
+            return Err(bad("has no database name; append /NAME"));
         }
         let (tls, tls_ca) = tls_options(&url)?;
         Ok(Self {
@@ -114,19 +111,19 @@ impl DatabaseSettings {
         })
     }
 
-    /// The name of the database.
+    /// Returns the name of the database.
     #[must_use]
     pub fn database(&self) -> &str {
         &self.database
     }
 
-    /// What the user logs in with; empty where it needs none.
+    /// Returns the password. Empty if none is set.
     #[must_use]
     pub fn password(&self) -> &SecretString {
         &self.password
     }
 
-    /// The server's host, where what is said to it may go over the network in plain text.
+    /// Returns the server's host if the connection may be unencrypted (`DISABLED` or `PREFERRED`).
     #[must_use]
     pub fn plain_text_to(&self) -> Option<&str> {
         match self.tls {
@@ -135,7 +132,7 @@ impl DatabaseSettings {
         }
     }
 
-    /// The same server and user, but another database.
+    /// Returns these settings with another database name.
     #[must_use]
     pub fn with_database(&self, name: &str) -> Self {
         Self { database: name.to_owned(), ..self.clone() }
@@ -143,8 +140,9 @@ impl DatabaseSettings {
 
     fn from_parts(get: &impl Fn(&str) -> Option<String>) -> Result<Self, SettingError> {
         let required = |setting: &'static str| {
-            get(setting)
-                .ok_or_else(|| SettingError::new(setting, "not set, and neither is DATABASE_URL; set one of them"))
+            get(setting).ok_or_else(|| {
+                SettingError::new(setting, "not set, and DATABASE_URL is not set either; set one of them")
+            })
         };
         let port = match get("DB_PORT") {
             Some(port) => port.parse().map_err(|_| SettingError::new("DB_PORT", "must be a number from 1 to 65535"))?,
@@ -153,7 +151,7 @@ impl DatabaseSettings {
         let tls = get("DB_SSL_MODE").map_or(Ok(TlsMode::Disabled), |mode| tls_mode("DB_SSL_MODE", &mode))?;
         let tls_ca = get("DB_SSL_CA").map(PathBuf::from);
         if tls_ca.is_some() && tls != TlsMode::Verify {
-            return Err(SettingError::new("DB_SSL_CA", "needs DB_SSL_MODE=VERIFY_CA or VERIFY_IDENTITY"));
+            return Err(SettingError::new("DB_SSL_CA", "requires DB_SSL_MODE=VERIFY_CA or VERIFY_IDENTITY"));
         }
         Ok(Self {
             host: required("DB_HOST")?,
@@ -168,7 +166,7 @@ impl DatabaseSettings {
     }
 }
 
-/// `user@host:port/database`, for messages.
+/// Formats as `user@host:port/database`, without the password, for messages.
 impl fmt::Display for DatabaseSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { host, port, user, database, .. } = self;
@@ -184,12 +182,12 @@ fn tls_options(url: &Url) -> Result<(TlsMode, Option<PathBuf>), SettingError> {
         match name.as_ref() {
             "ssl-mode" => mode = Some(tls_mode("DATABASE_URL", &value)?),
             "ssl-ca" => ca = Some(PathBuf::from(value.as_ref())),
-            other => return Err(bad(format!("unknown parameter `{other}`; ssl-mode and ssl-ca are known"))),
+            other => return Err(bad(format!("unknown parameter `{other}`; use ssl-mode or ssl-ca"))),
         }
     }
     let mode = mode.unwrap_or(TlsMode::Disabled);
     if ca.is_some() && mode != TlsMode::Verify {
-        return Err(bad("ssl-ca needs ssl-mode=VERIFY_CA or VERIFY_IDENTITY".to_owned()));
+        return Err(bad("ssl-ca requires ssl-mode=VERIFY_CA or VERIFY_IDENTITY".to_owned()));
     }
     Ok((mode, ca))
 }
@@ -207,10 +205,12 @@ fn tls_mode(setting: &'static str, value: &str) -> Result<TlsMode, SettingError>
     }
 }
 
-/// An URL says by itself whether TLS is wanted.
-fn no_mode_beside_url(get: &impl Fn(&str) -> Option<String>) -> Result<(), SettingError> {
+/// Rejects the separate TLS settings: a URL has its own TLS parameters.
+fn reject_tls_settings_with_url(get: &impl Fn(&str) -> Option<String>) -> Result<(), SettingError> {
     match ["DB_SSL_MODE", "DB_SSL_CA"].into_iter().find(|name| get(name).is_some()) {
-        Some(name) => Err(SettingError::new(name, "goes with DB_HOST; DATABASE_URL takes ?ssl-mode= and &ssl-ca=")),
+        Some(name) => {
+            Err(SettingError::new(name, "only valid with DB_HOST; in DATABASE_URL, use ?ssl-mode= and &ssl-ca="))
+        }
         None => Ok(()),
     }
 }
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn an_url_and_single_settings_mean_the_same() {
+    fn url_and_separate_settings_are_equivalent() {
         let url = from(&[("DATABASE_URL", "mysql://app:p%40ss@db.example:3307/shop")]).unwrap();
         let parts = from(&[
             ("DB_HOST", "db.example"),
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn the_url_wins_and_empty_values_count_as_absent() {
+    fn url_takes_precedence_and_empty_values_count_as_unset() {
         let both = [("DATABASE_URL", "mysql://root@[::1]/a"), ("DB_HOST", "b"), ("DB_POOL_SIZE", "4")];
         let settings = from(&both).unwrap();
         assert_eq!((settings.host.as_str(), settings.port, settings.max_connections), ("::1", 3306, 4));
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn tls_modes_go_by_the_names_of_mysql() {
+    fn tls_modes_use_mysql_names() {
         let tls =
             |query: &str| DatabaseSettings::from_url(&format!("mysql://root@h/d?{query}")).map(|s| (s.tls, s.tls_ca));
         assert_eq!(tls(""), Ok((TlsMode::Disabled, None)));
@@ -273,13 +273,13 @@ mod tests {
         assert_eq!(tls("ssl-mode=REQUIRED"), Ok((TlsMode::Required, None)));
         assert_eq!(tls("ssl-mode=VERIFY_CA&ssl-ca=/ca.pem"), Ok((TlsMode::Verify, Some(PathBuf::from("/ca.pem")))));
         assert_eq!(tls("ssl-mode=VERIFY_IDENTITY"), Ok((TlsMode::Verify, None)));
-        assert!(tls("ssl-mode=REQUIRED&ssl-ca=/ca.pem").unwrap_err().to_string().contains("ssl-ca needs"));
+        assert!(tls("ssl-mode=REQUIRED&ssl-ca=/ca.pem").unwrap_err().to_string().contains("ssl-ca requires"));
         assert!(tls("ssl-mode=MAYBE").unwrap_err().to_string().contains("unknown ssl-mode `MAYBE`"));
         assert!(tls("sslmode=x").unwrap_err().to_string().contains("unknown parameter `sslmode`"));
     }
 
     #[test]
-    fn only_a_mode_that_insists_on_tls_keeps_plain_text_from_the_host() {
+    fn plain_text_host_is_reported_unless_tls_is_required() {
         let plain = |mode: &str| {
             let url = format!("mysql://root@db.example/d?ssl-mode={mode}");
             DatabaseSettings::from_url(&url).unwrap().plain_text_to().map(str::to_owned)
@@ -293,15 +293,15 @@ mod tests {
     }
 
     #[test]
-    fn tls_is_not_asked_for_beside_a_url_that_would_not_listen() {
+    fn separate_tls_settings_with_url_are_rejected() {
         for name in ["DB_SSL_MODE", "DB_SSL_CA"] {
             let error = from(&[("DATABASE_URL", "mysql://root@h/d"), (name, "REQUIRED")]).unwrap_err().to_string();
-            assert!(error.starts_with(&format!("{name}: goes with DB_HOST")), "{error}");
+            assert!(error.starts_with(&format!("{name}: only valid with DB_HOST")), "{error}");
         }
     }
 
     #[test]
-    fn the_parts_ask_for_tls_as_the_url_does() {
+    fn separate_tls_settings_are_read() {
         let tls = |more: &[(&str, &str)]| {
             let parts = [("DB_HOST", "h"), ("DB_USER", "u"), ("DB_NAME", "n")];
             from(&[&parts, more].concat()).map(|s| (s.tls, s.tls_ca)).map_err(|error| error.to_string())
@@ -311,11 +311,11 @@ mod tests {
         let verified = [("DB_SSL_MODE", "VERIFY_IDENTITY"), ("DB_SSL_CA", "/ca.pem")];
         assert_eq!(tls(&verified), Ok((TlsMode::Verify, Some(PathBuf::from("/ca.pem")))));
         assert!(tls(&[("DB_SSL_MODE", "MAYBE")]).unwrap_err().starts_with("DB_SSL_MODE: unknown ssl-mode `MAYBE`"));
-        assert!(tls(&[("DB_SSL_CA", "/ca.pem")]).unwrap_err().starts_with("DB_SSL_CA: needs DB_SSL_MODE"));
+        assert!(tls(&[("DB_SSL_CA", "/ca.pem")]).unwrap_err().starts_with("DB_SSL_CA: requires DB_SSL_MODE"));
     }
 
     #[test]
-    fn an_error_is_one_line_that_names_the_setting_and_hides_the_password() {
+    fn errors_are_one_line_with_the_setting_and_without_the_password() {
         let bad = [
             ("DATABASE_URL", "postgres://root:hunter2@h/d"),
             ("DATABASE_URL", "mysql://root:hunter2@h"),
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_checked() {
+    fn out_of_range_numbers_are_rejected() {
         let url = ("DATABASE_URL", "mysql://root@h/d");
         for size in ["0", "1001", "many", "-1"] {
             assert_eq!(from(&[url, ("DB_POOL_SIZE", size)]).unwrap_err().setting, "DB_POOL_SIZE");

@@ -1,7 +1,7 @@
-//! Transactions that are run again after a deadlock, and that know when their outcome is unknown.
+//! Transactions with retries after deadlocks, and detection of ambiguous commits.
 //!
-//! BEGIN and COMMIT are sent here one by one rather than by `AsyncConnection::transaction`, because a failure at COMMIT
-//! means something else than a failure before it.
+//! BEGIN and COMMIT are sent explicitly instead of with `AsyncConnection::transaction`, because a failure at COMMIT
+//! must be distinguished from a failure before it.
 
 use std::future::Future;
 use std::time::Duration;
@@ -16,20 +16,20 @@ use crate::pool::{Db, PooledConnection, RUN_LIMIT, SendAsyncFn};
 
 type Manager = <AsyncMysqlConnection as AsyncConnection>::TransactionManager;
 
-/// How often a transaction is run again after a deadlock or a lock that was not to be had.
+/// Maximum number of retries after a deadlock or lock timeout.
 const MAX_RETRIES: u32 = 5;
 
-/// The longest backoff before the first retry; it doubles with each one.
+/// Upper bound of the backoff before the first retry. Doubles with each retry.
 const BASE_DELAY: Duration = Duration::from_millis(10);
 
-/// How long the response to COMMIT or ROLLBACK is waited for. Giving up on COMMIT early would make the outcome of a slow
-/// success unknown, and giving up on ROLLBACK would keep the locks until the server sees the connection closed; still, a
-/// caller with a deadline waits for ROLLBACK no longer than that.
+/// Time limit for the response to COMMIT or ROLLBACK. Abandoning COMMIT early would make a slow success ambiguous;
+/// abandoning ROLLBACK holds the locks until the server sees the connection closed. The caller's deadline applies to
+/// ROLLBACK, not to COMMIT.
 const END_LIMIT: Duration = Duration::from_secs(5);
 
-/// The error of a closure that runs in a transaction: the service's own, with the database's inside.
+/// Error type of a transaction closure: a service's own error that can wrap a [`DbError`].
 pub trait TransactionError: From<DbError> {
-    /// The database error in this one, if that is what it is. Decides whether the transaction is run again.
+    /// Returns the wrapped database error, if any. Determines whether the transaction is retried.
     fn as_db(&self) -> Option<&DbError>;
 }
 
@@ -42,20 +42,19 @@ impl TransactionError for DbError {
 impl Db {
     /// Runs `work` in a transaction: commits if it returns `Ok`, rolls back if it returns `Err`.
     ///
-    /// After a deadlock or a lock timeout everything is run again from BEGIN, at most 5 times, so `work` must have no
-    /// effect outside the database. A connection that is lost before BEGIN is replaced; one that is lost later is not,
-    /// as it is unknown what the server had done. Isolation is READ COMMITTED.
+    /// After a deadlock or lock timeout, the whole transaction is retried from BEGIN, at most 5 times, so `work` must
+    /// have no effect outside the database. A connection lost at BEGIN is replaced; one lost later is not, because work
+    /// may already have been sent. Isolation is READ COMMITTED.
     ///
-    /// All attempts together have 10 seconds, waiting for a connection and the backoff between attempts included. Ending
-    /// the last of them, by COMMIT or ROLLBACK, may take 5 seconds more. What [`Db::until`] says ends both the attempts
-    /// and ROLLBACK, but not COMMIT.
+    /// All attempts together have 10 seconds, including waits for a connection and backoff. The final COMMIT or
+    /// ROLLBACK may take 5 seconds more. The deadline of [`Db::until`] applies to the attempts and to ROLLBACK, but not
+    /// to COMMIT.
     ///
     /// # Errors
     ///
-    /// What `work` returns, and from the database: `Unavailable` or `Timeout` when nothing was committed, `Deadlock` or
-    /// `LockTimeout` when that was so at the last attempt, `OutcomeUnknown` when COMMIT was sent and its answer never
-    /// came.
-    #[expect(clippy::manual_async_fn, reason = "an async fn cannot promise a future that is Send")]
+    /// The error of `work`; `Unavailable` or `Timeout` if nothing was committed; `Deadlock` or `LockTimeout` if the
+    /// last attempt ended so; `OutcomeUnknown` if COMMIT was sent and not acknowledged.
+    #[expect(clippy::manual_async_fn, reason = "an async fn cannot declare its future Send")]
     pub fn transaction<'a, T, E>(
         &'a self,
         work: impl for<'c> AsyncFn(&'c mut AsyncMysqlConnection) -> Result<T, E>
@@ -76,7 +75,7 @@ impl Db {
                 let retry = matches!(&result, Err(error) if error.as_db().is_some_and(DbError::is_retryable));
                 let next = Instant::now() + backoff(retries);
                 if !retry || retries == MAX_RETRIES || next >= deadline {
-                    metrics::ended(&result);
+                    metrics::count_transaction(&result);
                     if retries > 0 {
                         tracing::debug!(retries, succeeded = result.is_ok(), "transaction was retried");
                     }
@@ -97,7 +96,7 @@ impl Db {
         work: &impl for<'c> SendAsyncFn<&'c mut AsyncMysqlConnection, Result<T, E>, Future: Send>,
     ) -> Result<T, E> {
         let mut pooled = timeout_at(deadline, self.begin()).await.unwrap_or(Err(DbError::Timeout))?;
-        // An early return drops the connection, which closes it, which rolls back.
+        // An early return drops the connection. That closes it, and the server rolls back.
         match timeout_at(deadline, work(pooled.connection())).await {
             Err(_) => Err(DbError::Timeout.into()),
             Ok(Ok(value)) => {
@@ -105,14 +104,14 @@ impl Db {
                 Ok(value)
             }
             Ok(Err(error)) => {
-                // A lock timeout rolls back only its statement, so the rest is rolled back here in every case.
+                // Always roll back: on a lock timeout, the server rolls back only the statement.
                 rollback(pooled, self.deadline(END_LIMIT).into()).await;
                 Err(error)
             }
         }
     }
 
-    /// A connection with an open transaction.
+    /// Acquires a connection and begins a transaction on it.
     async fn begin(&self) -> Result<PooledConnection, DbError> {
         match begin_on(self.acquire().await?).await {
             Err(DbError::Unavailable { .. }) => begin_on(self.acquire_new().await?).await,
@@ -133,7 +132,7 @@ async fn begin_on(mut pooled: PooledConnection) -> Result<PooledConnection, DbEr
     }
 }
 
-/// Only a deadlock proves that nothing was committed. After any other failure of COMMIT, the outcome is unknown.
+/// Commits. A deadlock means that nothing was committed; after any other failure, the outcome is unknown.
 async fn commit(mut pooled: PooledConnection) -> Result<(), DbError> {
     match timeout(END_LIMIT, Manager::commit_transaction(pooled.connection())).await {
         Ok(Ok(())) => {

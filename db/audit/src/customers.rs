@@ -1,13 +1,13 @@
-//! What the customers promise, and the search for customers and products.
+//! Invariants of customers and of the search index.
 //!
-//! How letters beyond ASCII are folded is the services' business: rows with such letters are held to less.
+//! The services define how non-ASCII letters are normalised, so rows with such letters are only partly checked.
 
 use crate::Invariant;
 
 pub(crate) const INVARIANTS: &[Invariant] = &[
     Invariant {
         name: "emails-are-unique",
-        sentence: "No two living customers have one email address, whatever its case.",
+        sentence: "No two live customers have the same email address, ignoring case.",
         query: "
             SELECT CONCAT(COUNT(*), ' customers with ', c.address, ': from ', MIN(c.id), ' to ', MAX(c.id))
             FROM (
@@ -19,10 +19,10 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
             HAVING COUNT(*) > 1",
     },
     Invariant {
-        name: "living-emails-are-taken",
-        sentence: "A living customer holds its email address in lower case, a deleted one holds none.",
+        name: "email-keys-match-emails",
+        sentence: "The email key of a live customer is its lower-cased email address; a deleted customer has none.",
         query: "
-            SELECT CONCAT('customer ', id, ': ', email, ', holds ', COALESCE(email_key, 'nothing'),
+            SELECT CONCAT('customer ', id, ': ', email, ', email key ', COALESCE(email_key, 'none'),
                 IF(deleted_at IS NULL, '', ', deleted'))
             FROM customers
             WHERE (deleted_at IS NULL) <> (email_key IS NOT NULL)
@@ -30,7 +30,7 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         name: "names-are-found",
-        sentence: "A search for the first word of its name finds every living customer and every product.",
+        sentence: "Every live customer and every product is found by the first word of its name.",
         query: "
             SELECT CONCAT('customer ', c.id, ': ', c.name)
             FROM customers c
@@ -45,8 +45,8 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
             WHERE p.name REGEXP '^[A-Za-z0-9]+( |$)' AND x.product_id IS NULL",
     },
     Invariant {
-        name: "only-names-are-found",
-        sentence: "A search finds a customer or product by nothing that it does not say, and no deleted customer.",
+        name: "prefixes-occur-in-names",
+        sentence: "Every search prefix occurs in its customer or product; deleted customers have none.",
         query: "
             SELECT CONCAT('customer ', x.customer_id, ': ', x.prefix)
             FROM customer_prefixes x

@@ -1,4 +1,4 @@
-//! What the idempotency keys promise. Rows that have expired and are not deleted yet promise the same.
+//! Invariants of idempotency keys. They also hold for expired rows that are not deleted yet.
 
 use crate::Invariant;
 
@@ -12,11 +12,11 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
             WHERE status = 'in_progress'",
     },
     Invariant {
-        name: "answers-are-kept-whole",
-        sentence: "A completed key has a 2xx answer: its order, as the operation left it.",
+        name: "stored-responses-are-complete",
+        sentence: "A completed key has a 2xx response with its order in the status that the operation sets.",
         query: "
             SELECT CONCAT(a.scope, ' ', a.principal, ' ', a.`key`, ': status ', COALESCE(a.response_status, 'none'),
-                ', order ', COALESCE(a.target_id, 'none'), ' as ', COALESCE(LEFT(a.body, 80), 'nothing'))
+                ', order ', COALESCE(a.target_id, 'none'), ', body ', COALESCE(LEFT(a.body, 80), 'none'))
             FROM (
                 SELECT scope, principal, `key`, target_type, target_id, response_status,
                     CONVERT(response_body USING utf8mb4) AS body
@@ -34,11 +34,11 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
                         WHEN 'order.confirm' THEN 'CONFIRMED' WHEN 'order.cancel' THEN 'CANCELED' END END, FALSE)",
     },
     Invariant {
-        name: "create-keys-lead-to-orders",
-        sentence: "The order of a completed create was made by this caller, under this key, with this request.",
+        name: "create-keys-reference-orders",
+        sentence: "The order of a completed create key has the caller, key and request hash of that key.",
         query: "
-            SELECT CONCAT(k.principal, ' ', k.`key`, ': order ', COALESCE(k.target_id, 'none'), ' made by ',
-                COALESCE(o.create_principal, 'nobody'), ' under ', COALESCE(o.create_key, 'nothing'))
+            SELECT CONCAT(k.principal, ' ', k.`key`, ': order ', COALESCE(k.target_id, 'none'), ' created by ',
+                COALESCE(o.create_principal, 'none'), ' with key ', COALESCE(o.create_key, 'none'))
             FROM idempotency_keys k
             LEFT JOIN orders o ON o.id = k.target_id
             WHERE k.scope = 'order.create' AND k.status = 'completed'
@@ -46,8 +46,8 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
                     AND o.create_hash <=> k.request_hash)",
     },
     Invariant {
-        name: "transition-keys-lead-to-events",
-        sentence: "The order of a completed confirm was confirmed, that of a completed cancel canceled.",
+        name: "transition-keys-reference-events",
+        sentence: "The order of a completed confirm or cancel key has the matching event.",
         query: "
             SELECT CONCAT(k.scope, ' ', k.principal, ' ', k.`key`, ': order ', COALESCE(k.target_id, 'none'))
             FROM idempotency_keys k
@@ -56,10 +56,10 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
             WHERE k.scope IN ('order.confirm', 'order.cancel') AND k.status = 'completed' AND e.id IS NULL",
     },
     Invariant {
-        name: "abandoned-keys-stay-so",
-        sentence: "An abandoned key has no answer, and an order that was made under it is not CREATED any more.",
+        name: "abandoned-keys-have-no-effect",
+        sentence: "An abandoned key has no response, and no order created with it has status CREATED.",
         query: "
-            SELECT CONCAT(k.scope, ' ', k.principal, ' ', k.`key`, ': answer ', COALESCE(k.response_status, 'none'),
+            SELECT CONCAT(k.scope, ' ', k.principal, ' ', k.`key`, ': response ', COALESCE(k.response_status, 'none'),
                 ', order ', COALESCE(k.target_id, o.id, 'none'))
             FROM idempotency_keys k
             LEFT JOIN orders o ON o.create_principal = k.principal AND o.create_key = k.`key`

@@ -1,8 +1,8 @@
-//! Invariants of the data, and a check of a database against them.
+//! Data invariants, and an audit of a database against them.
 //!
-//! Shares no code with the services: it knows the tables only. Each invariant is a sentence and a query that selects the
-//! rows which contradict it; they are in `stock`, `orders`, `keys` and `customers`. All queries see one snapshot, so a
-//! check beside live traffic finds nothing half done.
+//! Shares no code with the services; it depends only on the tables. Each invariant is a sentence and a query that
+//! selects the rows that violate it; see `stock`, `orders`, `keys` and `customers`. All queries read one snapshot, so
+//! an audit under live traffic does not see partial changes.
 
 mod customers;
 mod keys;
@@ -12,46 +12,46 @@ mod stock;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts, OptsBuilder};
 
-/// Number of violations of each invariant that [`check`] returns.
+/// Maximum number of example violations per invariant that [`check`] returns.
 pub const DEFAULT_EXAMPLES: usize = 5;
 
-/// `@looked_at` is a time before the snapshot, by the server's clock. What was due then is done in the snapshot, however
-/// long the queries take.
+/// Statements that open the snapshot. `@audit_time` is the server's time just before it, so that overdue rows are
+/// determined as of the snapshot, however long the queries take.
 const SNAPSHOT: [&str; 4] = [
     "SET NAMES utf8mb4, time_zone = '+00:00'",
     "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
-    "SET @looked_at = UTC_TIMESTAMP(6)",
+    "SET @audit_time = UTC_TIMESTAMP(6)",
     "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
 ];
 
-/// A sentence that is true of every database.
+/// Statement about the data that holds in every database.
 #[derive(Clone, Copy, Debug)]
 pub struct Invariant {
-    /// A short name that stays the same.
+    /// Stable short name.
     pub name: &'static str,
-    /// The sentence.
+    /// The invariant as a sentence.
     pub sentence: &'static str,
-    /// Selects one text for each row that contradicts it: which row, and what is wrong.
+    /// Query that returns one text per violating row: which row, and what is wrong.
     query: &'static str,
 }
 
-/// Result of the check of one invariant.
+/// Result of auditing one invariant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// Name of the invariant.
     pub name: &'static str,
-    /// The invariant.
+    /// The invariant as a sentence.
     pub sentence: &'static str,
-    /// Number of rows that contradict it; 0 when it holds.
+    /// Number of violating rows; 0 if the invariant holds.
     pub violations: u64,
-    /// The first of them: which row, and what is wrong.
+    /// First violations: which row, and what is wrong.
     pub examples: Vec<String>,
 }
 
-/// Failure of a check, which says nothing about the data.
+/// Failure to run the audit. Implies nothing about the data.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The URL is wrong, or the server refuses the connection.
+    /// The URL is invalid, the server refuses the connection, or the snapshot cannot be opened.
     #[error("cannot connect")]
     Connect(#[source] mysql_async::Error),
     /// A statement failed: a table is missing, or the connection was lost.
@@ -59,29 +59,30 @@ pub enum Error {
     Query {
         /// Name of the invariant.
         invariant: &'static str,
-        /// Cause.
+        /// Error of the driver.
         source: mysql_async::Error,
     },
 }
 
-/// All invariants.
+/// Returns all invariants.
 pub fn all() -> impl Iterator<Item = &'static Invariant> {
     [stock::INVARIANTS, orders::INVARIANTS, keys::INVARIANTS, customers::INVARIANTS].into_iter().flatten()
 }
 
-/// Checks every invariant, and returns also those that hold. The URL is the driver's, without TLS.
+/// Audits a database and returns a finding per invariant, including those that hold. `database_url` is a URL of the
+/// driver; it is used without TLS.
 ///
 /// # Errors
 ///
 /// The server cannot be reached, or a table is missing.
 pub async fn check(database_url: &str) -> Result<Vec<Finding>, Error> {
     let opts = Opts::from_url(database_url).map_err(|error| Error::Connect(error.into()))?;
-    // A server behind a forwarded port names a socket path of its own machine: never follow it.
+    // A server behind a forwarded port reports a socket path on its own machine: never use it.
     let opts = OptsBuilder::from_opts(opts).prefer_socket(false);
     check_on(Conn::new(opts).await.map_err(Error::Connect)?, DEFAULT_EXAMPLES).await
 }
 
-/// Does the same on a connection that nothing else uses, with at most `examples` violations of each invariant.
+/// Audits a database on an exclusive connection, with at most `examples` example violations per invariant.
 ///
 /// # Errors
 ///
@@ -92,21 +93,25 @@ pub async fn check_on(mut conn: Conn, examples: usize) -> Result<Vec<Finding>, E
     }
     let mut findings = Vec::new();
     for invariant in all() {
-        let found = find(&mut conn, invariant, examples).await;
+        let found = find_violations(&mut conn, invariant, examples).await;
         findings.push(found.map_err(|source| Error::Query { invariant: invariant.name, source })?);
     }
-    // The result is complete, however the connection ends.
+    // The result is complete, even if disconnecting fails.
     let _ = conn.disconnect().await;
     Ok(findings)
 }
 
-async fn find(conn: &mut Conn, invariant: &Invariant, most: usize) -> Result<Finding, mysql_async::Error> {
+async fn find_violations(
+    conn: &mut Conn,
+    invariant: &Invariant,
+    max_examples: usize,
+) -> Result<Finding, mysql_async::Error> {
     let Invariant { name, sentence, query } = *invariant;
     let mut rows = conn.query_iter(query).await?;
     let (mut violations, mut examples) = (0, Vec::new());
     while let Some(mut row) = rows.next().await? {
         violations += 1;
-        if examples.len() < most {
+        if examples.len() < max_examples {
             let text: Option<Vec<u8>> = row.take(0);
             examples.push(String::from_utf8_lossy(&text.unwrap_or_default()).into_owned());
         }

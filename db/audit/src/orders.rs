@@ -1,11 +1,11 @@
-//! What the orders, their items and their events promise.
+//! Invariants of orders, their items and their events.
 
 use crate::Invariant;
 
 pub(crate) const INVARIANTS: &[Invariant] = &[
     Invariant {
         name: "orders-have-items",
-        sentence: "Every order has an item.",
+        sentence: "Every order has at least one item.",
         query: "
             SELECT CONCAT('order ', o.id)
             FROM orders o
@@ -14,7 +14,7 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         name: "subtotals-are-products",
-        sentence: "An item has a quantity above zero and no negative price, and its subtotal is their product.",
+        sentence: "An item has a positive quantity and a non-negative unit price, and its subtotal is their product.",
         query: "
             SELECT CONCAT('order ', order_id, ', product ', product_id, ': ', qty, ' x ', unit_price_cents,
                 ' is not ', subtotal_cents)
@@ -24,7 +24,7 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         name: "totals-are-sums",
-        sentence: "The total of an order is the sum of its subtotals.",
+        sentence: "The total of an order is the sum of its item subtotals.",
         query: "
             SELECT CONCAT('order ', o.id, ': total ', MAX(o.total_cents), ', items ', COALESCE(SUM(i.subtotal_cents), 0))
             FROM orders o
@@ -34,7 +34,7 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         name: "orders-are-created-once",
-        sentence: "Every order has exactly one event of its creation.",
+        sentence: "Every order has exactly one CREATED event.",
         query: "
             SELECT CONCAT('order ', o.id, ': ', COUNT(e.id), ' events')
             FROM orders o
@@ -44,7 +44,7 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         name: "transitions-happen-once",
-        sentence: "No order is confirmed or canceled twice.",
+        sentence: "No order has two CONFIRMED or two CANCELED events.",
         query: "
             SELECT CONCAT('order ', order_id, ': ', COUNT(*), ' times ', to_status)
             FROM order_events
@@ -52,14 +52,14 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
             GROUP BY order_id, to_status
             HAVING COUNT(*) > 1",
     },
-    // An event is recorded while its order's row is locked until COMMIT, so the ids of an order's events follow the order
-    // in which they became true.
+    // An event is inserted while its order's row is locked until COMMIT, so the ids of an order's events are in commit
+    // order.
     Invariant {
-        name: "events-follow-each-other",
-        sentence: "Each event starts where the one before it ended, and goes a way that orders may go.",
+        name: "events-form-a-valid-chain",
+        sentence: "Each event starts from the status that the previous event set, and its transition is allowed.",
         query: "
-            SELECT CONCAT('order ', e.order_id, ', event ', e.id, ': from ', COALESCE(e.source, 'nothing'), ' to ',
-                e.target, ', before it ', COALESCE(e.previous, 'nothing'))
+            SELECT CONCAT('order ', e.order_id, ', event ', e.id, ': from ', COALESCE(e.source, 'none'), ' to ',
+                e.target, ', previous ', COALESCE(e.previous, 'none'))
             FROM (
                 SELECT id, order_id, CAST(from_status AS CHAR) AS source, CAST(to_status AS CHAR) AS target,
                     CAST(LAG(to_status) OVER (PARTITION BY order_id ORDER BY id) AS CHAR) AS previous
@@ -71,7 +71,7 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         name: "status-is-last-event",
-        sentence: "An order stands where its last event led.",
+        sentence: "The status of an order is the one set by its last event.",
         query: "
             SELECT CONCAT('order ', o.id, ': ', o.status, ', last event ', e.to_status)
             FROM orders o
@@ -90,8 +90,8 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
             HAVING MAX(o.version) <> COUNT(e.id)",
     },
     Invariant {
-        name: "moments-match-status",
-        sentence: "A CONFIRMED order says since when, a CANCELED one too, and a CREATED one says neither.",
+        name: "timestamps-match-status",
+        sentence: "CONFIRMED orders have a confirmation time, CANCELED a cancellation time, CREATED neither.",
         query: "
             SELECT CONCAT('order ', id, ': ', status, ', confirmed ', COALESCE(confirmed_at, 'never'), ', canceled ',
                 COALESCE(canceled_at, 'never'))
@@ -101,8 +101,8 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
                 OR (status = 'CANCELED') <> (canceled_at IS NOT NULL)",
     },
     Invariant {
-        name: "moments-are-those-of-events",
-        sentence: "An order was created, confirmed and canceled at the moments of its events.",
+        name: "timestamps-match-events",
+        sentence: "The creation, confirmation and cancellation times of an order are those of its events.",
         query: "
             SELECT CONCAT('order ', o.id, ': created ', o.created_at, ' / ', COALESCE(n.created_at, 'never'),
                 ', confirmed ', COALESCE(o.confirmed_at, 'never'), ' / ', COALESCE(f.created_at, 'never'),
@@ -116,7 +116,7 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
                 OR NOT (o.canceled_at <=> x.created_at)",
     },
     Invariant {
-        name: "cancels-keep-the-window",
+        name: "cancellations-respect-the-window",
         sentence: "A confirmed order is canceled at most 10 minutes after it was confirmed.",
         query: "
             SELECT CONCAT('order ', id, ': confirmed ', confirmed_at, ', canceled ', canceled_at)
@@ -125,7 +125,7 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         name: "only-created-orders-are-reserved",
-        sentence: "Only a CREATED order has an end of its reservation.",
+        sentence: "Only CREATED orders have a reservation end.",
         query: "
             SELECT CONCAT('order ', id, ': ', status, ', reserved until ', reserved_until)
             FROM orders
@@ -133,44 +133,44 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         name: "no-reservation-is-overdue",
-        sentence: "No order is CREATED more than 60 s after the end of its reservation.",
+        sentence: "No order is still CREATED more than 60 s after its reservation end.",
         query: "
             SELECT CONCAT('order ', id, ': reserved until ', reserved_until)
             FROM orders
-            WHERE status = 'CREATED' AND reserved_until < CAST(@looked_at AS DATETIME(6)) - INTERVAL 60 SECOND",
+            WHERE status = 'CREATED' AND reserved_until < CAST(@audit_time AS DATETIME(6)) - INTERVAL 60 SECOND",
     },
     Invariant {
         name: "service-orders-are-reserved",
-        sentence: "A CREATED order that a service made has an end of its reservation.",
+        sentence: "Every CREATED order created by a service has a reservation end.",
         query: "
             SELECT CONCAT('order ', id)
             FROM orders
             WHERE status = 'CREATED' AND create_principal = 'service' AND reserved_until IS NULL",
     },
     Invariant {
-        name: "keys-make-one-order",
-        sentence: "No caller made two orders under one key.",
+        name: "keys-create-one-order",
+        sentence: "No caller created two orders with one key.",
         query: "
-            SELECT CONCAT(COUNT(*), ' orders of ', create_principal, ' under ', create_key, ': from ', MIN(id), ' to ',
-                MAX(id))
+            SELECT CONCAT(COUNT(*), ' orders by ', create_principal, ' with key ', create_key, ': from ', MIN(id),
+                ' to ', MAX(id))
             FROM orders
             WHERE create_key IS NOT NULL
             GROUP BY create_principal, create_key
             HAVING COUNT(*) > 1",
     },
     Invariant {
-        name: "orders-keep-their-request",
-        sentence: "An order has both the key and the hash of the request that made it, or neither; of a service, both.",
+        name: "orders-store-their-request",
+        sentence: "An order has both the key and the hash of its create request, or neither; by a service, both.",
         query: "
-            SELECT CONCAT('order ', id, ' of ', create_principal, ': key ', COALESCE(create_key, 'none'), ', ',
+            SELECT CONCAT('order ', id, ' by ', create_principal, ': key ', COALESCE(create_key, 'none'), ', ',
                 IF(create_hash IS NULL, 'no hash', 'a hash'))
             FROM orders
             WHERE (create_key IS NULL) <> (create_hash IS NULL)
                 OR (create_principal = 'service' AND create_key IS NULL)",
     },
     Invariant {
-        name: "makers-are-in-the-events",
-        sentence: "The event of an order's creation names the caller who made the order.",
+        name: "creators-match-events",
+        sentence: "The CREATED event of an order has the principal that created the order.",
         query: "
             SELECT CONCAT('order ', o.id, ': ', o.create_principal, ', event ', e.id, ': ', e.principal)
             FROM orders o
@@ -178,8 +178,8 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
             WHERE e.principal <> o.create_principal",
     },
     Invariant {
-        name: "nothing-dangles",
-        sentence: "Orders name customers that exist; items, events and the ledger name orders and products that exist.",
+        name: "references-exist",
+        sentence: "All customers, orders and products that rows reference exist.",
         query: "
             SELECT CONCAT('order ', o.id, ': customer ', o.customer_id)
             FROM orders o LEFT JOIN customers c ON c.id = o.customer_id WHERE c.id IS NULL

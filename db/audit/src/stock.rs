@@ -1,14 +1,15 @@
-//! What the stock and its ledger promise.
+//! Invariants of the stock and its ledger.
 //!
-//! `GROUP BY product_id + 0` keeps the server from walking the ledger by product, which reads each row from another page.
-//! Reading it in its own order is ten times as fast where the ledger is larger than the server's memory.
+//! `GROUP BY product_id + 0` keeps the server from reading the ledger through its product index, which reads each row
+//! from a different page. A scan in primary key order is ten times as fast when the ledger is larger than the server's
+//! memory.
 
 use crate::Invariant;
 
 pub(crate) const INVARIANTS: &[Invariant] = &[
     Invariant {
         name: "stock-is-ledger",
-        sentence: "The stock of a product is the sum of its ledger.",
+        sentence: "The stock of a product is the sum of its ledger entries.",
         query: "
             SELECT CONCAT('product ', p.id, ': stock ', p.stock, ', ledger ', COALESCE(l.total, 0))
             FROM products p
@@ -21,16 +22,16 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         name: "stock-not-negative",
-        sentence: "No stock is below zero.",
+        sentence: "No stock is negative.",
         query: "SELECT CONCAT('product ', id, ': stock ', stock) FROM products WHERE stock < 0",
     },
-    // An entry is made while its product's row is locked until COMMIT, so the ids of a product's entries follow the order
-    // in which they became true.
+    // An entry is inserted while its product's row is locked until COMMIT, so the ids of a product's entries are in
+    // commit order.
     Invariant {
-        name: "ledger-never-below-zero",
-        sentence: "The ledger of a product, summed up entry by entry, is never below zero.",
+        name: "ledger-balance-not-negative",
+        sentence: "The running balance of a product's ledger is never negative.",
         query: "
-            SELECT CONCAT('product ', b.product_id, ': down to ', MIN(b.balance), ', first at entry ', MIN(b.id))
+            SELECT CONCAT('product ', b.product_id, ': balance down to ', MIN(b.balance), ', from entry ', MIN(b.id))
             FROM (
                 SELECT id, product_id,
                     SUM(delta) OVER (PARTITION BY product_id ORDER BY id ROWS UNBOUNDED PRECEDING) AS balance
@@ -39,12 +40,12 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
             WHERE b.balance < 0
             GROUP BY b.product_id",
     },
-    // A product that starts without stock has no initial entry.
+    // A product created without stock has no initial entry.
     Invariant {
         name: "initial-entry-comes-first",
-        sentence: "The ledger of a product has at most one initial entry, its first, and that one takes nothing.",
+        sentence: "A product has at most one initial ledger entry; it is the first and not negative.",
         query: "
-            SELECT CONCAT('product ', m.product_id, ', entry ', m.id, ': ', m.delta, ', after entry ', f.entry)
+            SELECT CONCAT('product ', m.product_id, ', entry ', m.id, ': ', m.delta, ', first entry ', f.entry)
             FROM stock_movements m
             JOIN (SELECT product_id, MIN(id) AS entry FROM stock_movements GROUP BY product_id) f
                 ON f.product_id = m.product_id
@@ -52,7 +53,7 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         name: "entries-change-the-stock",
-        sentence: "Every entry of the ledger but the initial one adds or takes something.",
+        sentence: "Every ledger entry except the initial one changes the stock.",
         query: "
             SELECT CONCAT('product ', product_id, ', entry ', id, ': ', reason)
             FROM stock_movements
@@ -60,17 +61,17 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         name: "order-entries-name-orders",
-        sentence: "The entries of the ledger that name an order are those for 'order' and 'cancel'.",
+        sentence: "Ledger entries reference an order if and only if their reason is 'order' or 'cancel'.",
         query: "
             SELECT CONCAT('entry ', id, ': ', reason, ', order ', COALESCE(order_id, 'none'))
             FROM stock_movements
             WHERE (order_id IS NOT NULL) <> (reason IN ('order', 'cancel'))",
     },
     Invariant {
-        name: "items-are-taken-once",
-        sentence: "The ledger takes exactly what each item orders, once, and nothing else for an order.",
+        name: "items-are-allocated-once",
+        sentence: "Each order item has exactly one 'order' ledger entry, of its quantity; there are no others.",
         query: "
-            SELECT CONCAT('order ', i.order_id, ', product ', i.product_id, ': ordered ', MAX(i.qty), ', taken ',
+            SELECT CONCAT('order ', i.order_id, ', product ', i.product_id, ': ordered ', MAX(i.qty), ', allocated ',
                 -COALESCE(SUM(m.delta), 0), ' by ', COUNT(m.id), ' entries')
             FROM order_items i
             LEFT JOIN stock_movements m
@@ -84,10 +85,10 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
             WHERE m.reason = 'order' AND m.order_id IS NOT NULL AND i.order_id IS NULL",
     },
     Invariant {
-        name: "canceled-items-return-once",
-        sentence: "The ledger gives back exactly what each item of a CANCELED order took, once.",
+        name: "canceled-items-are-restocked-once",
+        sentence: "Each item of a CANCELED order has exactly one 'cancel' ledger entry, of its quantity.",
         query: "
-            SELECT CONCAT('order ', i.order_id, ', product ', i.product_id, ': ordered ', MAX(i.qty), ', given back ',
+            SELECT CONCAT('order ', i.order_id, ', product ', i.product_id, ': ordered ', MAX(i.qty), ', restocked ',
                 COALESCE(SUM(m.delta), 0), ' by ', COUNT(m.id), ' entries')
             FROM orders o
             JOIN order_items i ON i.order_id = o.id
@@ -98,11 +99,11 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
             HAVING COUNT(m.id) <> 1 OR SUM(m.delta) <> MAX(i.qty)",
     },
     Invariant {
-        name: "only-canceled-items-return",
-        sentence: "Nothing is given back but items of CANCELED orders.",
+        name: "only-canceled-items-are-restocked",
+        sentence: "Only items of CANCELED orders have 'cancel' ledger entries.",
         query: "
             SELECT CONCAT('order ', m.order_id, ' (', COALESCE(o.status, 'missing'), '), product ', m.product_id,
-                ': entry ', m.id, ' gives back ', m.delta)
+                ': entry ', m.id, ' restocks ', m.delta)
             FROM stock_movements m
             LEFT JOIN orders o ON o.id = m.order_id
             LEFT JOIN order_items i ON i.order_id = m.order_id AND i.product_id = m.product_id
@@ -110,10 +111,10 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
                 AND (o.id IS NULL OR o.status <> 'CANCELED' OR i.order_id IS NULL)",
     },
     Invariant {
-        name: "live-orders-hold-their-stock",
-        sentence: "What a product's live orders ask for is what the ledger has taken for orders and not given back.",
+        name: "allocations-match-live-orders",
+        sentence: "The quantity of a product in live orders is its net allocation in the ledger.",
         query: "
-            SELECT CONCAT('product ', p.id, ': live orders ask for ', COALESCE(h.qty, 0), ', the ledger holds ',
+            SELECT CONCAT('product ', p.id, ': live orders ', COALESCE(h.qty, 0), ', net allocation ',
                 -COALESCE(l.total, 0))
             FROM products p
             LEFT JOIN (

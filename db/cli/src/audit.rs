@@ -1,4 +1,4 @@
-//! `db audit`: prints each invariant with its number of violations.
+//! `db audit`: prints every invariant with its number of violations.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use db::connect::open_unpooled_driver;
 use db_audit::Finding;
 use tokio::time::timeout;
 
-/// Time limit of connecting to the server.
+/// Time limit for connecting to the server.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
-/// Checks every invariant, prints the result, and returns whether all hold.
+/// Audits the database, prints the findings, and returns whether all invariants hold.
 pub(crate) async fn audit(settings: &DatabaseSettings, examples: usize) -> anyhow::Result<bool> {
     let connected = match timeout(CONNECT_LIMIT, open_unpooled_driver(settings)).await {
         Ok(connected) => connected.map_err(anyhow::Error::from),
-        Err(_) => Err(anyhow!("no answer within {CONNECT_LIMIT:?}")),
+        Err(_) => Err(anyhow!("no response within {CONNECT_LIMIT:?}")),
     };
     let connection = connected.with_context(|| format!("cannot connect to {settings}"))?;
     let findings = db_audit::check_on(connection, examples).await?;

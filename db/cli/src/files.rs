@@ -1,4 +1,4 @@
-//! `db schema`: the generated files of the working copy.
+//! `db schema`: the generated schema files in the source tree.
 
 use std::path::PathBuf;
 use std::{env, fs};
@@ -9,47 +9,47 @@ use db::DatabaseSettings;
 use db_cli::schema::Schema;
 use similar::TextDiff;
 
-/// Writes the files.
+/// Writes the schema files.
 pub(crate) async fn generate(settings: &DatabaseSettings) -> anyhow::Result<()> {
-    let root = working_copy()?;
-    for (name, text) in generated(settings).await? {
+    let root = source_root()?;
+    for (name, text) in generated_files(settings).await? {
         fs::write(root.join(name), text).with_context(|| format!("cannot write {name}"))?;
         println!("wrote {name}");
     }
     Ok(())
 }
 
-/// Prints how the files differ from what [`generate`] would write, and returns whether they do not.
+/// Prints differences between the files and the output of [`generate`], and returns whether all files are up to date.
 pub(crate) async fn check(settings: &DatabaseSettings) -> anyhow::Result<bool> {
-    let root = working_copy()?;
+    let root = source_root()?;
     let mut is_current = true;
-    for (name, text) in generated(settings).await? {
+    for (name, text) in generated_files(settings).await? {
         let file = fs::read_to_string(root.join(name)).with_context(|| format!("cannot read {name}"))?;
         if file == text {
             println!("{name} is up to date");
         } else {
             is_current = false;
             print_difference(name, &file, &text);
-            println!("{name} is not what the migrations create: run `cargo xtask schema generate`");
+            println!("{name} differs from the migrations: run `cargo xtask schema generate`");
         }
     }
     Ok(is_current)
 }
 
-async fn generated(settings: &DatabaseSettings) -> anyhow::Result<[(&'static str, String); 2]> {
+async fn generated_files(settings: &DatabaseSettings) -> anyhow::Result<[(&'static str, String); 2]> {
     let schema = Schema::of_migrations(settings).await?;
     Ok([("db/schema.sql", schema.sql()), ("db/src/schema.rs", schema.rust()?)])
 }
 
-/// The working copy that the current directory is in: this program may have been built in another one.
-fn working_copy() -> anyhow::Result<PathBuf> {
+/// Finds the source tree that contains the current directory. The program may have been built in a different one.
+fn source_root() -> anyhow::Result<PathBuf> {
     let directory = env::current_dir()?;
     let root = directory.ancestors().find(|directory| directory.join("db/migrations").is_dir());
-    root.map(PathBuf::from).context("the current directory is in no working copy of this project")
+    root.map(PathBuf::from).context("the current directory is not in a source tree of this project; change to its root")
 }
 
 fn print_difference(name: &str, file: &str, text: &str) {
-    let difference = TextDiff::from_lines(file, text).unified_diff().header(name, "the migrations").to_string();
+    let difference = TextDiff::from_lines(file, text).unified_diff().header(name, "migrations").to_string();
     for line in difference.lines() {
         let styled = match line.chars().next() {
             Some('-') => style(line).red(),

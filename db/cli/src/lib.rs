@@ -1,4 +1,4 @@
-//! Seed rows and schema files, for the program `db` and for tests.
+//! Sample data and schema generation, for the program `db` and for tests.
 
 pub mod schema;
 pub mod seed;

@@ -1,4 +1,4 @@
-//! The program `db`: migrations, seed rows, schema files, and the audit of a database.
+//! Command line tool `db`: migrations, sample data, schema files, and data audit.
 
 mod audit;
 mod files;
@@ -13,28 +13,28 @@ use console::style;
 use db::{DatabaseSettings, Db, migrations};
 use db_cli::seed::{self, Size};
 
-/// `audit` or `schema check` found something.
+/// Exit code if `audit` finds a violation or `schema check` a difference.
 const VIOLATION: u8 = 1;
-/// Neither a violation nor the absence of one.
-const COULD_NOT_RUN: u8 = 3;
+/// Exit code if the command fails.
+const FAILED: u8 = 3;
 
 const EXIT_CODES: &str = "\
 Exit codes:
   0  success
-  1  `audit` found a violation, or `schema check` a difference
-  2  wrong usage
-  3  could not run";
+  1  violation found by `audit`, or difference found by `schema check`
+  2  usage error
+  3  command failed";
 
-/// Prepares and audits the database of the back office
+/// Manage and audit the database of the orders back office
 ///
-/// The database is that of --database-url or DATABASE_URL (mysql://user:password@host:port/name?ssl-mode=…&ssl-ca=…), or
-/// else that of DB_HOST, DB_PORT, DB_USER, DB_PASSWORD, DB_NAME, DB_SSL_MODE and DB_SSL_CA.
+/// Select the database with --database-url or DATABASE_URL (mysql://user:password@host:port/name?ssl-mode=…&ssl-ca=…),
+/// or else with DB_HOST, DB_PORT, DB_USER, DB_PASSWORD, DB_NAME, DB_SSL_MODE and DB_SSL_CA.
 #[derive(Parser)]
 #[command(name = "db", version, max_term_width = 100, after_help = EXIT_CODES)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
-    /// The database, instead of that of the environment
+    /// Database URL; overrides the environment
     #[arg(long, global = true, value_name = "URL")]
     database_url: Option<String>,
     /// When to use colors; `auto` honors NO_COLOR
@@ -44,30 +44,30 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Change the tables
+    /// Apply, list or revert schema migrations
     #[command(subcommand, after_help = EXIT_CODES)]
     Migrate(Migrate),
-    /// Insert sample rows; a second run changes nothing
+    /// Insert sample data; idempotent
     #[command(after_help = EXIT_CODES)]
     Seed {
-        /// Also append this many generated orders, a tenth as many customers and a twentieth as many products
+        /// Also append this many generated orders, with a tenth as many customers and a twentieth as many products
         #[arg(long, value_name = "ORDERS")]
         scale: Option<u32>,
-        /// This many customers instead of a tenth
+        /// Number of generated customers, instead of a tenth of the orders
         #[arg(long, value_name = "N", requires = "scale")]
         customers: Option<u32>,
-        /// This many products instead of a twentieth
+        /// Number of generated products, instead of a twentieth of the orders
         #[arg(long, value_name = "N", requires = "scale")]
         products: Option<u32>,
     },
-    /// Check the data against its invariants; changes nothing, and can run beside live traffic
+    /// Check the data invariants; read-only, safe under live traffic
     #[command(after_help = EXIT_CODES)]
     Audit {
-        /// Violations to show of each invariant
+        /// Maximum number of violations to show per invariant
         #[arg(long, value_name = "N", default_value_t = db_audit::DEFAULT_EXAMPLES)]
         examples: usize,
     },
-    /// Write db/schema.sql and db/src/schema.rs from the migrations, in a scratch database on the same server
+    /// Generate or check db/schema.sql and db/src/schema.rs; migrates a scratch database on the same server
     #[command(subcommand, after_help = EXIT_CODES)]
     Schema(Schema),
 }
@@ -76,7 +76,7 @@ enum Command {
 enum Migrate {
     /// Create the database if it is missing, and apply pending migrations
     Up,
-    /// List the migrations and whether they are applied
+    /// List migrations as applied or pending
     Status,
     /// Revert the newest migration; the data in its tables is lost
     Down,
@@ -86,9 +86,9 @@ enum Migrate {
 
 #[derive(Subcommand)]
 enum Schema {
-    /// Write the files
+    /// Write the schema files
     Generate,
-    /// Show how the files differ from what would be written
+    /// Show differences between the files and the migrations
     Check,
 }
 
@@ -104,12 +104,12 @@ async fn main() -> ExitCode {
         Ok(false) => ExitCode::from(VIOLATION),
         Err(error) => {
             eprintln!("{} {error:#}", style("error:").red().for_stderr());
-            ExitCode::from(COULD_NOT_RUN)
+            ExitCode::from(FAILED)
         }
     }
 }
 
-/// Returns whether everything is as it should be.
+/// Runs the command. Returns false if `audit` or `schema check` finds a problem.
 async fn run(command: Command, database_url: Option<String>) -> anyhow::Result<bool> {
     let from_environment = |name: &str| env::var(name).ok();
     let settings = match database_url {
@@ -154,12 +154,12 @@ async fn migrate(settings: &DatabaseSettings, command: &Migrate) -> anyhow::Resu
 fn size(orders: u32, customers: Option<u32>, products: Option<u32>) -> Size {
     let size = Size::of_orders(orders);
     Size { customers: customers.unwrap_or(size.customers), products: products.unwrap_or(size.products), ..size }
-        .with_choice()
+        .with_minimum()
 }
 
 async fn seed(db: &Db, size: Option<Size>) -> anyhow::Result<()> {
-    seed::seed(db).await.context("cannot seed: is the database migrated?")?;
-    println!("the rows of seed.sql are there");
+    seed::seed(db).await.context("cannot insert sample data; run `db migrate up` first if the tables are missing")?;
+    println!("inserted sample data; existing rows unchanged");
     if let Some(size) = size {
         let progress = progress::Progress::of(size);
         let inserted = seed::seed_orders(db, size, |done| progress.advance(done)).await;

@@ -1,4 +1,4 @@
-//! How far the inserting of generated rows is: a bar on a terminal, a line per tenth elsewhere.
+//! Progress of inserting generated rows: a progress bar on a terminal, otherwise a line per 10%.
 
 use std::cell::Cell;
 use std::time::Instant;
@@ -6,7 +6,7 @@ use std::time::Instant;
 use db_cli::seed::Size;
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Counts customers, products and orders, and shows how many there are and how fast they come.
+/// Counts inserted customers, products and orders, and shows progress and rate.
 pub(crate) struct Progress {
     bar: ProgressBar,
     size: Size,
@@ -15,7 +15,7 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Shows that nothing of `size` is done.
+    /// Shows an empty progress bar for `size`.
     pub(crate) fn of(size: Size) -> Self {
         let style = "{bar:40} {human_pos}/{human_len} customers, products and orders, {per_sec}, {eta} left";
         let style = ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar());
@@ -24,7 +24,7 @@ impl Progress {
         Self { bar, size, done: Cell::new(0), started: Instant::now() }
     }
 
-    /// Counts `more` customers, products or orders.
+    /// Adds `more` customers, products or orders.
     pub(crate) fn advance(&self, more: usize) {
         let (before, total) = (self.done.get(), self.size.total());
         let done = before + u64::try_from(more).unwrap_or_default();
@@ -35,7 +35,7 @@ impl Progress {
         }
     }
 
-    /// Leaves one line that says how long it took to insert so many rows.
+    /// Replaces the bar by a one-line summary: number of rows, duration and rate.
     pub(crate) fn finish(&self, rows: usize) {
         self.bar.finish_and_clear();
         let Size { orders, customers, products } = self.size;

@@ -1,4 +1,4 @@
--- email_key is the address as uniqueness sees it: without case, and NULL once the customer is deleted, which frees it.
+-- email_key enforces unique addresses: the email case-folded, NULL for deleted customers to free the address.
 CREATE TABLE customers (
     id          BIGINT       NOT NULL AUTO_INCREMENT PRIMARY KEY,
     name        VARCHAR(200) NOT NULL,
@@ -12,8 +12,8 @@ CREATE TABLE customers (
     CONSTRAINT uq_customers_email_key UNIQUE (email_key)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
--- Every prefix of every word of a live customer's name and email, so that a search is one range of this key,
--- newest customer first, however many customers there are.
+-- Every prefix of every word in a live customer's name and email. A search scans one range of this key, newest customer
+-- first, independent of the number of customers.
 CREATE TABLE customer_prefixes (
     prefix      VARCHAR(24)  NOT NULL,
     customer_id BIGINT       NOT NULL,

@@ -12,7 +12,7 @@ CREATE TABLE products (
     CONSTRAINT ck_products_stock CHECK (stock >= 0)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
--- Every prefix of every word of a product's sku and name: see customer_prefixes.
+-- Every prefix of every word in a product's SKU and name; see customer_prefixes.
 CREATE TABLE product_prefixes (
     prefix      VARCHAR(24)  NOT NULL,
     product_id  BIGINT       NOT NULL,

@@ -1,5 +1,5 @@
--- create_principal and create_key name the request that made the order. They outlive the row in idempotency_keys, so
--- that a key is never good for a second order.
+-- create_principal and create_key identify the request that created the order. They outlive the row in
+-- idempotency_keys, so that a key can never create a second order.
 CREATE TABLE orders (
     id                  BIGINT       NOT NULL AUTO_INCREMENT PRIMARY KEY,
     customer_id         BIGINT       NOT NULL,
@@ -24,7 +24,7 @@ CREATE TABLE orders (
     KEY ix_orders_reservation (status, reserved_until)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
--- What was ordered, at the price and under the name of that moment.
+-- Ordered products, with SKU, name and price at the time of the order.
 CREATE TABLE order_items (
     order_id         BIGINT       NOT NULL,
     product_id       BIGINT       NOT NULL,
@@ -41,7 +41,7 @@ CREATE TABLE order_items (
     CONSTRAINT ck_order_items_subtotal CHECK (subtotal_cents = qty * unit_price_cents)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
--- Who changed an order, when, from which state to which. Append-only.
+-- Status transitions of orders: principal, time, old and new status. Append-only.
 CREATE TABLE order_events (
     id             BIGINT       NOT NULL AUTO_INCREMENT PRIMARY KEY,
     order_id       BIGINT       NOT NULL,

@@ -1,5 +1,5 @@
--- The ledger: a product's stock is the sum of its movements, the first of which is its stock when it was made.
--- Once per order, product and reason: a second restock violates a key.
+-- Stock ledger: a product's stock is the sum of its movements. The first movement is the initial stock, if any.
+-- uq_stock_movements_once rejects a second movement with the same order, product and reason, such as a second restock.
 CREATE TABLE stock_movements (
     id             BIGINT       NOT NULL AUTO_INCREMENT PRIMARY KEY,
     product_id     BIGINT       NOT NULL,

@@ -1,5 +1,5 @@
--- username_key is the name as uniqueness sees it: without case. password_hash is a PHC string: it carries algorithm, parameters and salt,
--- so that they can be raised later.
+-- User accounts. username_key enforces unique names: lower-cased username. password_hash is a PHC string with
+-- algorithm, parameters and salt, so that the parameters can be raised later.
 CREATE TABLE operators (
     id            BIGINT       NOT NULL AUTO_INCREMENT PRIMARY KEY,
     username      VARCHAR(64)  CHARACTER SET ascii COLLATE ascii_bin NOT NULL,

@@ -1,8 +1,8 @@
-//! A fresh, migrated database for every test.
+//! Test harness: a fresh, migrated database per test.
 //!
-//! The server is that of `TEST_DATABASE_URL` or `DATABASE_URL` (the database named there is never touched), or else a
-//! private server that is started once per test process and ends with it. The migrations run once per process; every
-//! further database is made from the schema that they left, in one trip.
+//! Uses the server in `TEST_DATABASE_URL` or `DATABASE_URL` (the database named there is not touched), or else starts a
+//! private server once per test process. The migrations run once per process; databases are then created from the
+//! resulting schema in one round trip.
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -21,7 +21,7 @@ use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 use url::Url;
 
-/// A database of its own for one test. Dropped together with this value, also when the test fails.
+/// Database for one test. Dropped with this value, even if the test fails.
 pub struct TestDatabase {
     url: String,
     settings: DatabaseSettings,
@@ -29,88 +29,88 @@ pub struct TestDatabase {
 }
 
 impl TestDatabase {
-    /// Makes an empty database with all tables.
+    /// Creates an empty database with all tables.
     ///
     /// # Panics
     ///
-    /// In one line, when there is no server to be had or it refuses.
+    /// If no server is available or it refuses the connection. The message is one line.
     pub async fn create() -> Self {
-        let server = must("find a database server", spawn_blocking(server_url).await);
+        let server = expect_ok("find a database server", spawn_blocking(server_url).await);
         let schema = SCHEMA.get_or_init(|| migrated_schema(server)).await;
         let database = Self::named(server, &random_name());
-        let mut connection = must("connect to the server", open_unpooled_server(&database.settings).await);
+        let mut connection = expect_ok("connect to the server", open_unpooled_server(&database.settings).await);
         let name = database.settings.database();
         let statements = format!("CREATE DATABASE {name} COLLATE utf8mb4_bin; USE {name};\n{schema}");
-        must("create the tables", connection.batch_execute(&statements).await);
+        expect_ok("create the tables", connection.batch_execute(&statements).await);
         database
     }
 
-    /// Makes a database with all tables and the rows of `db/cli/seed.sql`.
+    /// Creates a database with all tables and the rows of `db/cli/seed.sql`.
     ///
     /// # Panics
     ///
-    /// As for [`TestDatabase::create`].
+    /// Same as [`TestDatabase::create`].
     pub async fn seeded() -> Self {
         let database = Self::create().await;
-        must("seed", seed::seed(&database.db).await);
+        expect_ok("seed", seed::seed(&database.db).await);
         database
     }
 
-    /// Its URL, as `DATABASE_URL` takes it.
+    /// Returns the URL of the database, as for `DATABASE_URL`.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// How to connect to it.
+    /// Returns the connection settings.
     #[must_use]
     pub fn settings(&self) -> &DatabaseSettings {
         &self.settings
     }
 
-    /// A pool on it.
+    /// Returns a pool for the database.
     #[must_use]
     pub fn db(&self) -> &Db {
         &self.db
     }
 
-    /// A connection outside the pool, for looking at the tables and for standing in the way of others.
+    /// Opens a connection outside the pool, to inspect the tables or to hold locks.
     ///
     /// # Panics
     ///
-    /// In one line, when the server refuses.
+    /// If the server refuses the connection. The message is one line.
     pub async fn connection(&self) -> AsyncMysqlConnection {
-        must("connect to the test database", open_unpooled(&self.settings).await)
+        expect_ok("connect to the test database", open_unpooled(&self.settings).await)
     }
 
     fn named(server: &Url, name: &str) -> Self {
         let mut url = server.clone();
         url.set_path(name);
-        let settings = must("read the database URL", DatabaseSettings::from_url(url.as_str()));
+        let settings = expect_ok("read the database URL", DatabaseSettings::from_url(url.as_str()));
         Self { url: url.into(), db: Db::connect(&settings), settings }
     }
 }
 
-/// A thread with a runtime of its own: the test's runtime may be the one that is unwinding.
+/// Drops the database on a new thread with its own runtime, because the test's runtime may be unwinding.
 impl Drop for TestDatabase {
     fn drop(&mut self) {
         let settings = self.settings.clone();
         let dropped = thread::spawn(move || drop_database(&settings)).join();
         match dropped {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => eprintln!("could not drop the test database {}: {error}", self.settings),
-            Err(_) => eprintln!("could not drop the test database {}: panicked", self.settings),
+            Ok(Err(error)) => eprintln!("cannot drop the test database {}: {error}", self.settings),
+            Err(_) => eprintln!("cannot drop the test database {}: panicked", self.settings),
         }
     }
 }
 
-/// The statements that make all tables, read from the first database that this process migrated.
+/// Statements that create all tables, read from the first database that this process migrates.
 static SCHEMA: OnceCell<String> = OnceCell::const_new();
 
 async fn migrated_schema(server: &Url) -> String {
     let database = TestDatabase::named(server, &random_name());
-    must("migrate", migrations::up(&database.settings).await);
-    must("read the migrated schema", Schema::read(database.db()).await).sql()
+    expect_ok("migrate", migrations::up(&database.settings).await);
+    expect_ok("read the migrated schema", Schema::read(database.db()).await).sql()
 }
 
 fn random_name() -> String {
@@ -120,7 +120,7 @@ fn random_name() -> String {
 fn drop_database(settings: &DatabaseSettings) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let mut connection = open_unpooled_server(settings).await?;
-        end_sessions(&mut connection, settings.database()).await?;
+        kill_sessions(&mut connection, settings.database()).await?;
         connection.batch_execute(&format!("DROP DATABASE IF EXISTS {}", settings.database())).await?;
         Ok(())
     })
@@ -134,47 +134,48 @@ struct Session {
     database: Option<String>,
 }
 
-/// A transaction that the test left open would keep the tables from being dropped, and its connection is closed only
-/// when the test's runtime runs again, which waits for this.
+/// Kills all sessions on the database. A transaction left open by the test would block DROP DATABASE, and its
+/// connection closes only when the test's runtime continues, which waits for this function.
 ///
-/// Not from `information_schema.processlist`: MySQL fails to read it while some statement has binary values.
-async fn end_sessions(connection: &mut AsyncMysqlConnection, database: &str) -> diesel::QueryResult<()> {
+/// Uses SHOW PROCESSLIST, because MySQL fails to read `information_schema.processlist` while a statement has binary
+/// values.
+async fn kill_sessions(connection: &mut AsyncMysqlConnection, database: &str) -> diesel::QueryResult<()> {
     let mut sessions: Vec<Session> = diesel::sql_query("SHOW PROCESSLIST").load(connection).await?;
     sessions.retain(|session| session.database.as_deref() == Some(database));
     for Session { id, .. } in sessions {
-        // It may have ended by itself in between.
+        // Fails if the session has ended in the meantime.
         let _ = connection.batch_execute(&format!("KILL {id}")).await;
     }
     Ok(())
 }
 
-/// The server that all databases of this process are made on.
+/// Returns the URL of the server for all databases of this process.
 fn server_url() -> &'static Url {
     static URL: OnceLock<Url> = OnceLock::new();
     URL.get_or_init(|| {
-        let given = |name| env::var(name).ok().filter(|url| !url.is_empty());
-        let url = given("TEST_DATABASE_URL").or_else(|| given("DATABASE_URL")).unwrap_or_else(private_server);
-        must("read the database URL", Url::parse(&url))
+        let setting = |name| env::var(name).ok().filter(|url| !url.is_empty());
+        let url = setting("TEST_DATABASE_URL").or_else(|| setting("DATABASE_URL")).unwrap_or_else(private_server);
+        expect_ok("read the database URL", Url::parse(&url))
     })
 }
 
-/// Starts a server that watches this process and ends when it ends, and returns its URL.
+/// Starts a server that stops when this process ends, and returns its URL.
 fn private_server() -> String {
     let Some(program) = Program::find() else {
-        give_up(&format!("no database server for tests: set TEST_DATABASE_URL, or: {}", install_command()))
+        fail(&format!("no database server for tests; set TEST_DATABASE_URL, or install one: {}", install_command()))
     };
-    let server = must("start a database server for tests", start_in_free_directory(&program));
+    let server = expect_ok("start a database server for tests", start_in_free_directory(&program));
     let url = server.url("mysql");
     mem::forget(server);
     url
 }
 
-/// Test processes may run side by side, each in a directory of its own. A directory is used again by later processes,
-/// which saves them making its system tables.
+/// Starts a server in a data directory that no other test process is using. Directories are reused by later processes,
+/// which saves creating the system tables.
 fn start_in_free_directory(program: &Program) -> Result<PrivateServer, ServerError> {
     let mut directories = (0..).map(|slot| servers_directory().join(format!("{}-{slot}", program.engine())));
     loop {
-        let Some(directory) = directories.next() else { unreachable!("the numbers do not end") };
+        let Some(directory) = directories.next() else { unreachable!("the range is unbounded") };
         match PrivateServer::start(program, &directory, Durability::Relaxed) {
             Err(ServerError::InUse(_)) => {}
             result => return result,
@@ -182,20 +183,20 @@ fn start_in_free_directory(program: &Program) -> Result<PrivateServer, ServerErr
     }
 }
 
-/// In the folder that cargo builds in, wherever that is: a test is the file `<profile>/deps/<name>`.
+/// Returns the directory of the server data, in cargo's target directory: a test binary is `<profile>/deps/<name>`.
 fn servers_directory() -> PathBuf {
-    let program = must("find the folder of this test", env::current_exe());
+    let program = expect_ok("find the directory of this test", env::current_exe());
     program.ancestors().nth(2).unwrap_or(&program).join("test-servers")
 }
 
-fn must<T, E: std::fmt::Display>(what: &str, result: Result<T, E>) -> T {
+fn expect_ok<T, E: std::fmt::Display>(what: &str, result: Result<T, E>) -> T {
     match result {
         Ok(value) => value,
-        Err(error) => give_up(&format!("cannot {what}: {error}")),
+        Err(error) => fail(&format!("cannot {what}: {error}")),
     }
 }
 
-#[expect(clippy::panic, reason = "a test that cannot have its database has failed")]
-fn give_up(message: &str) -> ! {
+#[expect(clippy::panic, reason = "a test without its database fails")]
+fn fail(message: &str) -> ! {
     panic!("{message}")
 }

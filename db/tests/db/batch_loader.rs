@@ -1,4 +1,4 @@
-//! Rows that are requested at the same time: each request gets its row, and few statements are sent.
+//! Batch loader: concurrent requests get their rows with few statements.
 
 use db::{BatchLoader, Connection, DbError};
 use db_testing::TestDatabase;
@@ -16,29 +16,29 @@ async fn names(connection: &mut Connection, ids: Vec<i64>) -> Result<Vec<(i64, S
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_request_gets_its_row_and_most_share_a_statement() {
+async fn concurrent_requests_share_statements() {
     let database = TestDatabase::create().await;
     let db = database.db();
     execute(db, ROWS).await.unwrap();
     let loader = BatchLoader::new(db.clone(), |connection, ids| names(connection, ids).boxed());
-    let asked = join_all((0..300).map(|n| loader.load_one(n % 4)));
-    for (n, row) in asked.await.into_iter().enumerate() {
+    let rows = join_all((0..300).map(|n| loader.load_one(n % 4)));
+    for (n, row) in rows.await.into_iter().enumerate() {
         let expected = [None, Some("A"), Some("B"), Some("C")][n % 4];
         assert_eq!(row.unwrap().as_deref(), expected);
     }
-    // Alone each of them would have taken a connection, of which there are 16.
-    assert!(db.status().open < 8, "{} connections served 300 questions", db.status().open);
+    // Separate statements would use all 16 connections.
+    assert!(db.status().open < 8, "{} connections served 300 requests", db.status().open);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_a_failed_statement_each_request_sends_its_own() {
-    async fn only_alone(connection: &mut Connection, ids: Vec<i64>) -> Result<Vec<(i64, String)>, DbError> {
+async fn after_a_failed_batch_each_request_sends_its_own_statement() {
+    async fn fail_batches(connection: &mut Connection, ids: Vec<i64>) -> Result<Vec<(i64, String)>, DbError> {
         if ids.len() > 1 { Err(DbError::Timeout) } else { names(connection, ids).await }
     }
     let database = TestDatabase::create().await;
     let db = database.db();
     execute(db, ROWS).await.unwrap();
-    let loader = BatchLoader::new(db.clone(), |connection, ids| only_alone(connection, ids).boxed());
-    let asked = join_all((1..=3).cycle().take(60).map(|id| loader.load_one(id))).await;
-    assert!(asked.into_iter().all(|row| row.unwrap().is_some()));
+    let loader = BatchLoader::new(db.clone(), |connection, ids| fail_batches(connection, ids).boxed());
+    let rows = join_all((1..=3).cycle().take(60).map(|id| loader.load_one(id))).await;
+    assert!(rows.into_iter().all(|row| row.unwrap().is_some()));
 }

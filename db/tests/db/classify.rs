@@ -1,4 +1,4 @@
-//! Every kind of error, provoked for real.
+//! Error classification, with errors provoked on a real server.
 
 use db::{Db, DbError};
 use db_testing::TestDatabase;
@@ -12,7 +12,7 @@ async fn error_of(db: &Db, sql: &str) -> DbError {
 }
 
 #[tokio::test]
-async fn violated_constraints_are_named() {
+async fn constraint_violations_name_the_constraint() {
     let database = TestDatabase::create().await;
     let db = database.db();
     execute(db, ROWS).await.unwrap();
@@ -34,13 +34,13 @@ async fn violated_constraints_are_named() {
 }
 
 #[tokio::test]
-async fn mistakes_are_other_errors_with_the_message_of_the_server() {
+async fn invalid_statements_are_other_errors_with_the_server_message() {
     let database = TestDatabase::create().await;
     for sql in [
         "INSERT INTO products (sku, name, price_cents, stock) VALUES (REPEAT('x', 65), 'x', 1, 1)",
         "INSERT INTO customers (name, email) VALUES (NULL, 'x')",
         "SELEKT 1",
-        // Of several statements, an error of the last is seen too.
+        // An error in the last of several statements is reported too.
         "DO 1; DO 2; SELECT no_such_column",
     ] {
         let error = error_of(database.db(), sql).await;
@@ -49,7 +49,7 @@ async fn mistakes_are_other_errors_with_the_message_of_the_server() {
 }
 
 #[tokio::test]
-async fn locks_that_are_not_to_be_had_are_lock_timeouts() {
+async fn unavailable_locks_are_lock_timeouts() {
     let database = TestDatabase::create().await;
     execute(database.db(), ROWS).await.unwrap();
     let mut holder = database.connection().await;
@@ -61,7 +61,7 @@ async fn locks_that_are_not_to_be_had_are_lock_timeouts() {
 }
 
 #[tokio::test]
-async fn the_victim_of_a_deadlock_learns_of_it() {
+async fn deadlock_victim_gets_a_deadlock_error() {
     let database = TestDatabase::create().await;
     execute(database.db(), ROWS).await.unwrap();
     let (mut one, mut two) = (database.connection().await, database.connection().await);
@@ -76,13 +76,13 @@ async fn the_victim_of_a_deadlock_learns_of_it() {
 }
 
 #[tokio::test]
-async fn wrong_passwords_and_databases_are_unavailable_and_say_why() {
+async fn wrong_password_or_database_is_unavailable_with_the_reason() {
     let database = TestDatabase::create().await;
     let db = Db::connect(&database.settings().with_database("no_such_database"));
     let error = db.ping().await.unwrap_err().to_string();
     assert!(error.contains("Unknown database 'no_such_database' (error 1049)"), "{error}");
     let mut url = Url::parse(database.url()).unwrap();
-    // A user who exists: about others MySQL lies, and names any way to log in.
+    // Use an existing user: for unknown users, MySQL reports a made-up authentication method.
     url.set_password(Some("hunter2")).unwrap();
     let db = Db::connect(&db::DatabaseSettings::from_url(url.as_str()).unwrap());
     let error = db.ping().await.unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! The pool and its guard: no answer reaches the wrong caller, no dead connection stays.
+//! Connection pool and guard: no response reaches the wrong caller, and dead connections are closed.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -20,7 +20,7 @@ fn with_connections(database: &TestDatabase, count: usize) -> Db {
 }
 
 #[tokio::test]
-async fn a_query_that_is_dropped_never_answers_the_next_caller() {
+async fn response_of_a_dropped_query_does_not_reach_the_next_caller() {
     let database = TestDatabase::create().await;
     let db = with_connections(&database, 1);
     for microseconds in (0..400).step_by(8) {
@@ -32,7 +32,7 @@ async fn a_query_that_is_dropped_never_answers_the_next_caller() {
 }
 
 #[tokio::test]
-async fn a_transaction_that_is_dropped_leaves_nothing_behind() {
+async fn dropped_transaction_is_rolled_back() {
     let database = TestDatabase::create().await;
     let db = with_connections(&database, 1);
     execute(&db, ROWS).await.unwrap();
@@ -42,14 +42,14 @@ async fn a_transaction_that_is_dropped_leaves_nothing_behind() {
             std::future::pending().await
         });
         let _ = timeout(Duration::from_micros(microseconds), dropped).await;
-        // Waits for the lock of the dropped transaction, if its connection has not been closed.
+        // Fails with a lock timeout if the connection of the dropped transaction stays open.
         execute(&db, "UPDATE products SET stock = stock + 1 WHERE id = 1").await.unwrap();
     }
     assert_eq!(number(&db, "SELECT stock FROM products WHERE id = 1").await, 150);
 }
 
 #[tokio::test]
-async fn nobody_hears_of_connections_that_ended_while_they_were_idle() {
+async fn connections_lost_while_idle_are_replaced() {
     let database = TestDatabase::create().await;
     let db = with_connections(&database, 16);
     execute(&db, ROWS).await.unwrap();
@@ -58,29 +58,29 @@ async fn nobody_hears_of_connections_that_ended_while_they_were_idle() {
         let update = "UPDATE products SET stock = stock - 1 WHERE id = 1";
         db.transaction::<_, DbError>(async |connection| Ok(connection.batch_execute(update).await?)).await.unwrap();
     };
-    end_all_connections(&database, &db).await;
+    kill_all_connections(&database, &db).await;
     for _ in 0..25 {
         assert_eq!(read().await, 25);
     }
     for _ in 0..5 {
         write().await;
     }
-    end_all_connections(&database, &db).await;
+    kill_all_connections(&database, &db).await;
     for _ in 0..5 {
         write().await;
     }
-    end_all_connections(&database, &db).await;
+    kill_all_connections(&database, &db).await;
     tokio::join!(join_all((0..40).map(|_| read())), join_all((0..40).map(|_| write())));
     assert_eq!(number(&db, "SELECT stock FROM products WHERE id = 1").await, 100 - 50);
 }
 
-/// Opens as many connections as the pool has, and ends them all as a restart of the server would.
-async fn end_all_connections(database: &TestDatabase, db: &Db) {
-    let meet = Barrier::new(db.status().max);
+/// Opens all connections of the pool and kills them, as a server restart would.
+async fn kill_all_connections(database: &TestDatabase, db: &Db) {
+    let barrier = Barrier::new(db.status().max);
     let open = (0..db.status().max).map(|_| {
         db.run(async |connection| {
             let id = number_on(connection, "SELECT CONNECTION_ID()").await?;
-            meet.wait().await;
+            barrier.wait().await;
             Ok(id)
         })
     });
@@ -90,13 +90,13 @@ async fn end_all_connections(database: &TestDatabase, db: &Db) {
     for id in ids {
         let kill = format!("KILL {}", id.unwrap());
         killer.batch_execute(&kill).await.unwrap();
-        // Until the server does not know it any more.
+        // Wait until the session is gone.
         while killer.batch_execute(&kill).await.is_ok() {}
     }
 }
 
 #[tokio::test]
-async fn a_read_whose_connection_is_lost_again_and_again_gives_up() {
+async fn read_fails_after_losing_its_connection_twice() {
     let database = TestDatabase::create().await;
     let db = with_connections(&database, 2);
     let attempts = AtomicUsize::new(0);
@@ -111,7 +111,7 @@ async fn a_read_whose_connection_is_lost_again_and_again_gives_up() {
 }
 
 #[tokio::test]
-async fn a_connection_goes_back_after_an_error_of_its_statement() {
+async fn connection_is_reused_after_a_statement_error() {
     let database = TestDatabase::create().await;
     let db = with_connections(&database, 1);
     let id = number(&db, "SELECT CONNECTION_ID()").await;
@@ -125,7 +125,7 @@ async fn a_connection_goes_back_after_an_error_of_its_statement() {
 }
 
 #[tokio::test]
-async fn a_transaction_left_open_is_not_handed_to_the_next_caller() {
+async fn connection_with_an_open_transaction_is_not_reused() {
     let database = TestDatabase::create().await;
     let db = with_connections(&database, 1);
     let id = number(&db, "SELECT CONNECTION_ID()").await;
@@ -140,7 +140,7 @@ async fn a_transaction_left_open_is_not_handed_to_the_next_caller() {
 }
 
 #[tokio::test]
-async fn a_use_that_takes_too_long_ends_with_a_timeout() {
+async fn slow_operation_times_out() {
     let database = TestDatabase::create().await;
     let db = with_connections(&database, 1);
     let started = Instant::now();
@@ -151,7 +151,7 @@ async fn a_use_that_takes_too_long_ends_with_a_timeout() {
 }
 
 #[tokio::test]
-async fn somebody_who_goes_away_waits_neither_for_a_connection_nor_for_an_answer() {
+async fn caller_deadline_limits_waits_for_connections_and_responses() {
     let database = TestDatabase::create().await;
     let db = with_connections(&database, 1);
     let soon = || db.until(std::time::Instant::now() + Duration::from_millis(200));
@@ -165,16 +165,16 @@ async fn somebody_who_goes_away_waits_neither_for_a_connection_nor_for_an_answer
     assert!(matches!(execute(&soon(), "DO 1").await, Err(DbError::Timeout)));
     let begun = soon().transaction::<(), DbError>(async |_| Ok(())).await;
     assert!(matches!(begun, Err(DbError::Timeout)), "{begun:?}");
-    assert!(!busy.is_finished(), "they waited for the connection");
+    assert!(!busy.is_finished(), "the deadline must expire while waiting for the connection");
     busy.await.unwrap().unwrap();
     let slow = async |connection: &mut Connection| Ok(connection.batch_execute("DO SLEEP(20)").await?);
     assert!(matches!(soon().run(slow).await, Err(DbError::Timeout)));
     assert!(matches!(soon().transaction::<(), DbError>(slow).await, Err(DbError::Timeout)));
-    assert_eq!(number(&db, "SELECT 5").await, 5, "others are not concerned");
+    assert_eq!(number(&db, "SELECT 5").await, 5, "callers without a deadline are not affected");
 }
 
 #[tokio::test]
-async fn waiting_for_a_connection_ends_after_five_seconds() {
+async fn wait_for_a_connection_is_limited_to_five_seconds() {
     let database = TestDatabase::create().await;
     let db = with_connections(&database, 1);
     let busy = tokio::spawn({
@@ -190,7 +190,7 @@ async fn waiting_for_a_connection_ends_after_five_seconds() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_down_is_unavailable_and_one_that_is_silent_times_out() {
+async fn down_server_is_unavailable_and_silent_server_times_out() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let db = Db::connect(&DatabaseSettings::from_url(&format!("mysql://root@127.0.0.1:{port}/x")).unwrap());
@@ -202,7 +202,7 @@ async fn a_server_that_is_down_is_unavailable_and_one_that_is_silent_times_out()
 }
 
 #[tokio::test]
-async fn every_session_has_the_settings_that_the_statements_rely_on() {
+async fn sessions_have_the_required_settings() {
     let database = TestDatabase::create().await;
     let db = database.db();
     db.ping().await.unwrap();
@@ -221,7 +221,7 @@ async fn every_session_has_the_settings_that_the_statements_rely_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn uses_and_transactions_can_be_spawned_with_what_they_borrow() {
+async fn operations_that_borrow_can_be_spawned() {
     #[derive(Debug)]
     enum AppError {
         Db(DbError),

@@ -1,4 +1,4 @@
-//! Idempotency keys: one effect, one answer, whatever happens to the requests.
+//! Idempotency keys: each request takes effect at most once and always gets the same response.
 
 use std::time::Duration;
 
@@ -13,21 +13,21 @@ use futures::future::join_all;
 
 use crate::support::{ROWS, execute, number};
 
-const KEPT: Duration = Duration::from_secs(3600);
+const RETENTION: Duration = Duration::from_secs(3600);
 const CONFIRM: RequestKey<'static> =
     RequestKey { scope: "order_confirm", principal: "operator:ann", key: "k-1", request_hash: [7; 32] };
 
 const OTHER: RequestKey<'static> = RequestKey { request_hash: [8; 32], ..CONFIRM };
 
-fn created(body: &[u8]) -> ResponseToStore<'_> {
+fn response_to_store(body: &[u8]) -> ResponseToStore<'_> {
     ResponseToStore { status: 201, body, target_type: "order", target_id: 42 }
 }
 
-fn answer(body: &[u8]) -> StoredOutcome {
+fn stored_response(body: &[u8]) -> StoredOutcome {
     StoredOutcome::Response { status: 201, body: body.to_vec(), target_id: Some(42), by_this_request: false }
 }
 
-/// Acquires the key and, if it was free, takes one from stock and completes it.
+/// Acquires the key and, if it was free, decrements the stock and stores a response.
 async fn request(db: &Db, key: RequestKey<'_>) -> Result<Acquisition, DbError> {
     request_as(db, key, &rand::random()).await
 }
@@ -37,19 +37,19 @@ async fn request_as(db: &Db, key: RequestKey<'_>, nonce: &Nonce) -> Result<Acqui
 }
 
 async fn work(connection: &mut Connection, key: &RequestKey<'_>, nonce: &Nonce) -> Result<Acquisition, DbError> {
-    let acquired = acquire(connection, key, nonce, KEPT).await?;
+    let acquired = acquire(connection, key, nonce, RETENTION).await?;
     if acquired == Acquisition::Acquired {
         connection.batch_execute("UPDATE products SET stock = stock - 1 WHERE id = 1").await?;
-        completion([(*key, created(b"{\"id\":42}"))]).run(connection).await?;
+        completion([(*key, response_to_store(b"{\"id\":42}"))]).run(connection).await?;
     }
     Ok(acquired)
 }
 
-async fn given_up(db: &Db, key: RequestKey<'_>) -> Abandoned {
-    db.transaction(async |connection| abandon(connection, &key, KEPT).await).await.unwrap()
+async fn abandon_key(db: &Db, key: RequestKey<'_>) -> Abandoned {
+    db.transaction(async |connection| abandon(connection, &key, RETENTION).await).await.unwrap()
 }
 
-async fn found(db: &Db, key: RequestKey<'_>) -> Option<StoredOutcome> {
+async fn find(db: &Db, key: RequestKey<'_>) -> Option<StoredOutcome> {
     StoredResponses::new(db.clone()).find(&key, &rand::random()).await.unwrap()
 }
 
@@ -64,27 +64,27 @@ async fn stock(db: &Db) -> i64 {
 }
 
 #[tokio::test]
-async fn the_first_request_wins_and_the_second_gets_its_answer() {
+async fn second_request_gets_the_stored_response() {
     let database = prepared().await;
     let db = database.db();
-    assert_eq!(found(db, CONFIRM).await, None);
+    assert_eq!(find(db, CONFIRM).await, None);
     assert_eq!(request(db, CONFIRM).await.unwrap(), Acquisition::Acquired);
-    assert_eq!(request(db, CONFIRM).await.unwrap(), Acquisition::Found(answer(b"{\"id\":42}")));
-    assert_eq!(found(db, CONFIRM).await, Some(answer(b"{\"id\":42}")));
+    assert_eq!(request(db, CONFIRM).await.unwrap(), Acquisition::Found(stored_response(b"{\"id\":42}")));
+    assert_eq!(find(db, CONFIRM).await, Some(stored_response(b"{\"id\":42}")));
     assert_eq!(stock(db).await, 99);
 }
 
 #[tokio::test]
-async fn a_key_used_for_another_request_is_refused() {
+async fn same_key_different_request_is_rejected() {
     let database = prepared().await;
     let other = RequestKey { request_hash: [8; 32], ..CONFIRM };
     request(database.db(), CONFIRM).await.unwrap();
     assert_eq!(request(database.db(), other).await.unwrap(), Acquisition::Found(StoredOutcome::Reused));
-    assert_eq!(found(database.db(), other).await, Some(StoredOutcome::Reused));
+    assert_eq!(find(database.db(), other).await, Some(StoredOutcome::Reused));
 }
 
 #[tokio::test]
-async fn operation_caller_and_letter_case_make_different_keys() {
+async fn keys_are_distinct_by_operation_caller_and_case() {
     let database = prepared().await;
     request(database.db(), CONFIRM).await.unwrap();
     for other in [
@@ -97,29 +97,29 @@ async fn operation_caller_and_letter_case_make_different_keys() {
 }
 
 #[tokio::test]
-async fn sixty_four_requests_at_once_have_one_winner() {
+async fn concurrent_requests_take_effect_once() {
     let database = prepared().await;
     let db = database.db();
     let results = join_all((0..64).map(|_| request(db, CONFIRM))).await;
     let outcomes = results.into_iter().collect::<Result<Vec<_>, _>>().unwrap();
     assert_eq!(outcomes.iter().filter(|outcome| **outcome == Acquisition::Acquired).count(), 1);
-    assert!(
-        outcomes.iter().all(|outcome| matches!(outcome, Acquisition::Acquired)
-            || *outcome == Acquisition::Found(answer(b"{\"id\":42}")))
-    );
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Acquisition::Acquired)
+        || *outcome == Acquisition::Found(stored_response(b"{\"id\":42}"))));
     assert_eq!(stock(db).await, 99);
 }
 
 #[tokio::test]
-async fn a_request_that_comes_upon_its_own_work_knows_it_and_does_not_repeat_it() {
+async fn request_recognises_its_own_stored_response() {
     let database = prepared().await;
     let db = database.db();
     let (nonce, other) = ([1; 16], [2; 16]);
     assert_eq!(request_as(db, CONFIRM, &nonce).await.unwrap(), Acquisition::Acquired);
     for (nonce, expected) in [(nonce, true), (other, false)] {
-        let looked = StoredResponses::new(db.clone()).find(&CONFIRM, &nonce).await.unwrap();
-        let Acquisition::Found(acquired) = request_as(db, CONFIRM, &nonce).await.unwrap() else { panic!("done again") };
-        for found in [looked.unwrap(), acquired] {
+        let stored = StoredResponses::new(db.clone()).find(&CONFIRM, &nonce).await.unwrap();
+        let Acquisition::Found(acquired) = request_as(db, CONFIRM, &nonce).await.unwrap() else {
+            panic!("executed twice")
+        };
+        for found in [stored.unwrap(), acquired] {
             assert!(
                 matches!(found, StoredOutcome::Response { status: 201, by_this_request, .. } if by_this_request == expected),
                 "{found:?}"
@@ -130,7 +130,7 @@ async fn a_request_that_comes_upon_its_own_work_knows_it_and_does_not_repeat_it(
 }
 
 #[tokio::test]
-async fn a_request_that_fails_leaves_its_key_free() {
+async fn failed_request_leaves_its_key_free() {
     let database = prepared().await;
     let db = database.db();
     let failed = db.transaction::<(), DbError>(async |connection| {
@@ -143,124 +143,125 @@ async fn a_request_that_fails_leaves_its_key_free() {
 }
 
 #[tokio::test]
-async fn an_expired_answer_counts_as_absent_and_is_taken_over() {
+async fn expired_response_is_ignored_and_replaced() {
     let database = prepared().await;
     let db = database.db();
     request(db, CONFIRM).await.unwrap();
     execute(db, "UPDATE idempotency_keys SET expires_at = UTC_TIMESTAMP(6)").await.unwrap();
     let other = RequestKey { request_hash: [8; 32], ..CONFIRM };
-    assert_eq!(found(db, other).await, None);
+    assert_eq!(find(db, other).await, None);
     let results = join_all((0..16).map(|_| request(db, other))).await;
     assert_eq!(results.iter().filter(|result| matches!(result, Ok(Acquisition::Acquired))).count(), 1, "{results:?}");
-    assert_eq!(found(db, CONFIRM).await, Some(StoredOutcome::Reused));
+    assert_eq!(find(db, CONFIRM).await, Some(StoredOutcome::Reused));
     assert_eq!(stock(db).await, 98);
 }
 
 #[tokio::test]
-async fn a_key_that_is_held_for_too_long_is_in_progress() {
+async fn key_held_too_long_is_in_progress() {
     let database = prepared().await;
     let db = database.db();
     let mut holder = database.connection().await;
     holder.batch_execute("START TRANSACTION").await.unwrap();
-    assert_eq!(acquire(&mut holder, &CONFIRM, &rand::random(), KEPT).await.unwrap(), Acquisition::Acquired);
+    assert_eq!(acquire(&mut holder, &CONFIRM, &rand::random(), RETENTION).await.unwrap(), Acquisition::Acquired);
     let started = std::time::Instant::now();
     assert!(matches!(request(db, CONFIRM).await, Err(DbError::KeyInProgress)));
     let waited = started.elapsed();
     assert!(waited > Duration::from_millis(500) && waited < Duration::from_secs(4), "{waited:?}");
-    assert_eq!(found(db, CONFIRM).await, None, "a plain read does not wait");
-    let abandoned = db.transaction(async |connection| abandon(connection, &CONFIRM, KEPT).await).await;
+    assert_eq!(find(db, CONFIRM).await, None, "a plain read does not wait");
+    let abandoned = db.transaction(async |connection| abandon(connection, &CONFIRM, RETENTION).await).await;
     assert!(matches!(abandoned, Err(DbError::KeyInProgress)));
     holder.batch_execute("ROLLBACK").await.unwrap();
     assert_eq!(request(db, CONFIRM).await.unwrap(), Acquisition::Acquired);
 }
 
 #[tokio::test]
-async fn a_request_that_was_given_up_is_refused_and_so_is_any_other_under_its_key() {
+async fn abandoned_key_is_rejected_for_every_request() {
     let database = prepared().await;
     let db = database.db();
     for _ in 0..2 {
-        assert_eq!(given_up(db, CONFIRM).await, Abandoned::Tombstone);
+        assert_eq!(abandon_key(db, CONFIRM).await, Abandoned::Tombstone);
     }
     for (late, expected) in [(CONFIRM, StoredOutcome::Abandoned), (OTHER, StoredOutcome::Reused)] {
         assert_eq!(request(db, late).await.unwrap(), Acquisition::Found(expected.clone()));
-        assert_eq!(found(db, late).await, Some(expected));
+        assert_eq!(find(db, late).await, Some(expected));
     }
     assert_eq!(stock(db).await, 100);
 }
 
 #[tokio::test]
-async fn abandoning_what_was_completed_says_what_was_made() {
+async fn abandoning_a_completed_request_returns_its_target() {
     let database = prepared().await;
     let db = database.db();
     request(db, CONFIRM).await.unwrap();
-    assert_eq!(given_up(db, CONFIRM).await, Abandoned::Completed { target_id: Some(42) });
-    assert_eq!(found(db, CONFIRM).await, Some(answer(b"{\"id\":42}")));
+    assert_eq!(abandon_key(db, CONFIRM).await, Abandoned::Completed { target_id: Some(42) });
+    assert_eq!(find(db, CONFIRM).await, Some(stored_response(b"{\"id\":42}")));
 }
 
 #[tokio::test]
-async fn giving_up_leaves_alone_what_another_request_did_under_the_key() {
+async fn abandoning_does_not_affect_a_different_request_with_the_key() {
     let database = prepared().await;
     let db = database.db();
     request(db, CONFIRM).await.unwrap();
-    assert_eq!(given_up(db, OTHER).await, Abandoned::Reused);
-    assert_eq!(found(db, CONFIRM).await, Some(answer(b"{\"id\":42}")));
+    assert_eq!(abandon_key(db, OTHER).await, Abandoned::Reused);
+    assert_eq!(find(db, CONFIRM).await, Some(stored_response(b"{\"id\":42}")));
 }
 
 #[tokio::test]
-async fn a_key_given_up_by_one_request_is_not_good_for_another() {
+async fn key_abandoned_by_one_request_is_rejected_for_another() {
     let database = prepared().await;
     let db = database.db();
-    given_up(db, CONFIRM).await;
-    assert_eq!(given_up(db, OTHER).await, Abandoned::Reused);
-    assert_eq!(found(db, CONFIRM).await, Some(StoredOutcome::Abandoned));
+    abandon_key(db, CONFIRM).await;
+    assert_eq!(abandon_key(db, OTHER).await, Abandoned::Reused);
+    assert_eq!(find(db, CONFIRM).await, Some(StoredOutcome::Abandoned));
 }
 
 #[tokio::test]
-async fn no_response_is_stored_under_a_key_that_was_not_acquired() {
+async fn no_response_is_stored_for_a_key_that_was_not_acquired() {
     let database = prepared().await;
-    let completed =
-        database.db().transaction(async |connection| completion([(CONFIRM, created(b"{}"))]).run(connection).await);
+    let completed = database
+        .db()
+        .transaction(async |connection| completion([(CONFIRM, response_to_store(b"{}"))]).run(connection).await);
     completed.await.unwrap();
-    assert_eq!(found(database.db(), CONFIRM).await, None);
+    assert_eq!(find(database.db(), CONFIRM).await, None);
 }
 
 #[tokio::test]
-async fn several_keys_are_acquired_at_once_and_some_released() {
+async fn keys_are_acquired_and_released_in_batches() {
     let database = prepared().await;
     let db = database.db();
     request(db, CONFIRM).await.unwrap();
-    let [free, refused] = ["k-2", "k-0"].map(|key| RequestKey { key, ..CONFIRM });
-    let requests = [free, CONFIRM, refused].map(|request| (request, rand::random()));
+    let [free, released] = ["k-2", "k-0"].map(|key| RequestKey { key, ..CONFIRM });
+    let requests = [free, CONFIRM, released].map(|request| (request, rand::random()));
     let acquired = db.transaction(async |connection| {
-        let acquired = acquire_all(connection, &requests, KEPT).await?;
-        completion([(free, created(b"{}"))]).run(connection).await?;
-        release(connection, &[refused]).await?;
+        let acquired = acquire_all(connection, &requests, RETENTION).await?;
+        completion([(free, response_to_store(b"{}"))]).run(connection).await?;
+        release(connection, &[released]).await?;
         Ok::<_, DbError>(acquired)
     });
     assert_eq!(
         acquired.await.unwrap(),
-        [Acquisition::Acquired, Acquisition::Found(answer(b"{\"id\":42}")), Acquisition::Acquired]
+        [Acquisition::Acquired, Acquisition::Found(stored_response(b"{\"id\":42}")), Acquisition::Acquired]
     );
-    assert_eq!(found(db, free).await, Some(answer(b"{}")));
-    assert_eq!(request(db, refused).await.unwrap(), Acquisition::Acquired);
+    assert_eq!(find(db, free).await, Some(stored_response(b"{}")));
+    assert_eq!(request(db, released).await.unwrap(), Acquisition::Acquired);
 }
 
 #[tokio::test]
-async fn bodies_come_back_byte_for_byte() {
+async fn response_bodies_round_trip_unchanged() {
     let database = prepared().await;
     let db = database.db();
     let body = (0..=255).cycle().take(300_000).collect::<Vec<u8>>();
     db.transaction(async |connection| {
-        acquire(connection, &CONFIRM, &rand::random(), KEPT).await?;
-        completion([(CONFIRM, created(&body))]).run(connection).await
+        acquire(connection, &CONFIRM, &rand::random(), RETENTION).await?;
+        completion([(CONFIRM, response_to_store(&body))]).run(connection).await
     })
     .await
     .unwrap();
-    assert_eq!(found(db, CONFIRM).await, Some(answer(&body)));
+    assert_eq!(find(db, CONFIRM).await, Some(stored_response(&body)));
 }
 
 #[tokio::test]
-async fn the_reaper_deletes_what_expired_in_batches_and_nothing_else() {
+async fn reap_deletes_only_expired_rows_in_batches() {
     let database = prepared().await;
     let db = database.db();
     request(db, CONFIRM).await.unwrap();

@@ -1,4 +1,4 @@
-//! Rows that are written into their statement come out of the table as they went in.
+//! Literal values in INSERT statements are stored unchanged.
 
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 use db::DbError;
@@ -12,12 +12,12 @@ use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-/// What could end a quoted text, what the server reads as something else, and characters of every length.
+/// Quotes, escape sequences, wildcards, and characters of every UTF-8 length.
 const CHARACTERS: [char; 16] =
     ['\'', '"', '\\', '`', '\0', '\n', '\r', '\u{1a}', '%', '_', ';', '-', 'a', 'é', '訂', '😀'];
 
 #[tokio::test]
-async fn no_text_leaves_its_quotes_and_every_text_comes_back() {
+async fn texts_are_escaped_and_round_trip() {
     let database = TestDatabase::create().await;
     let seed = rand::random();
     eprintln!("seed {seed}");
@@ -47,13 +47,13 @@ struct Sample {
 }
 
 #[tokio::test]
-async fn bytes_and_times_come_back() {
+async fn bytes_and_times_round_trip() {
     let database = TestDatabase::create().await;
     let mut connection = database.connection().await;
     let table = "CREATE TABLE samples (id BIGINT PRIMARY KEY, bytes MEDIUMBLOB NOT NULL, at DATETIME(6) NOT NULL)";
     connection.batch_execute(table).await.unwrap();
     let midnight = NaiveDate::from_ymd_opt(2026, 1, 1).unwrap().and_time(NaiveTime::MIN);
-    // No text, a text that could end its quotes, every byte, and one beyond what is text.
+    // Empty, quotes and escapes, every byte value, invalid UTF-8.
     let bytes = [vec![], b"'; \\ \"\0 {}".to_vec(), (0..=255).collect(), vec![b'a', 0xff]];
     let times = [0, 1, 1_000_000, 86_399_999_999].map(|micros| midnight + TimeDelta::microseconds(micros));
     let mut insert = Insert::into("samples (id, bytes, at)");
@@ -68,7 +68,7 @@ async fn bytes_and_times_come_back() {
 }
 
 #[tokio::test]
-async fn rows_are_numbered_in_the_steps_of_the_server() {
+async fn inserted_ids_use_the_increment_of_the_session() {
     let database = TestDatabase::create().await;
     let ids = database.db().transaction(async |connection| {
         connection.batch_execute("SET SESSION auto_increment_increment = 5").await?;
@@ -77,11 +77,11 @@ async fn rows_are_numbered_in_the_steps_of_the_server() {
             insert.row(&[sku.into(), sku.into(), 1.into(), 1.into()]);
         }
         insert.run(connection).await?;
-        let told = Vec::from_iter(inserted_ids(connection, 3).await?);
+        let returned = Vec::from_iter(inserted_ids(connection, 3).await?);
         let stored: Vec<i64> = products::table.select(products::id).order(products::sku).load(connection).await?;
-        Ok::<_, DbError>((told, stored))
+        Ok::<_, DbError>((returned, stored))
     });
-    let (told, stored) = ids.await.unwrap();
-    assert_eq!(told, stored);
-    assert_eq!(told[1] - told[0], 5);
+    let (returned, stored) = ids.await.unwrap();
+    assert_eq!(returned, stored);
+    assert_eq!(returned[1] - returned[0], 5);
 }

@@ -1,10 +1,6 @@
-//! The crate against a real server: see `db_testing` for which one.
+//! Integration tests on a real server; see `db_testing` for its selection.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a helper of a test that cannot go on has failed the test"
-)]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failing test helper fails the test")]
 
 mod batch_loader;
 mod classify;

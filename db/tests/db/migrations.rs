@@ -1,4 +1,4 @@
-//! Migrations go up, down and up again, one process at a time.
+//! Applying, reverting and reapplying migrations.
 
 use db::DatabaseSettings;
 use db::migrations::{MigrateError, down, redo, status, up};
@@ -11,7 +11,7 @@ async fn applied(settings: &DatabaseSettings) -> Vec<bool> {
 }
 
 #[tokio::test]
-async fn every_migration_goes_down_and_up_again() {
+async fn every_migration_can_be_reverted_and_reapplied() {
     let database = TestDatabase::create().await;
     let settings = database.settings();
     let count = applied(settings).await.len();
@@ -22,7 +22,7 @@ async fn every_migration_goes_down_and_up_again() {
     }
     assert!(matches!(down(settings).await, Err(MigrateError::NothingApplied)));
     let tables = "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE()";
-    assert_eq!(number(database.db(), tables).await, 1, "only the list of migrations is left");
+    assert_eq!(number(database.db(), tables).await, 1, "only the migration history is left");
     assert_eq!(up(settings).await.unwrap().len(), count);
     assert!(up(settings).await.unwrap().is_empty());
     assert!(redo(settings).await.unwrap().ends_with("create_operators"));
@@ -30,7 +30,7 @@ async fn every_migration_goes_down_and_up_again() {
 }
 
 #[tokio::test]
-async fn several_processes_may_migrate_at_once() {
+async fn concurrent_migrations_are_serialised() {
     let database = TestDatabase::create().await;
     let settings = database.settings();
     execute(database.db(), &format!("DROP DATABASE {}", settings.database())).await.unwrap();
@@ -42,7 +42,7 @@ async fn several_processes_may_migrate_at_once() {
 }
 
 #[tokio::test]
-async fn a_migration_that_fails_is_named() {
+async fn failed_migration_is_named_in_the_error() {
     let database = TestDatabase::create().await;
     down(database.settings()).await.unwrap();
     execute(database.db(), "CREATE TABLE operators (id INT)").await.unwrap();

@@ -1,4 +1,4 @@
-//! The search: what it finds, page by page, and what a page costs.
+//! Prefix search: results, pagination, and cost per page.
 
 use db::Connection;
 use db::prefix_index::{CUSTOMERS, Hits};
@@ -9,18 +9,18 @@ use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 
 const LIMIT: usize = 20;
 
-/// What looking at the counters costs itself, and reading the one row of a count.
+/// Allowance in reads for querying the counters themselves.
 const SLACK: i64 = 20;
 
-/// Customers with these ids; all have `all`, every other one `even` or `odd`, and only every 700th has `rare`.
+/// Inserts customers with these ids: all with the word `all`, each with `even` or `odd`, and every 700th with `rare`.
 async fn fill(connection: &mut Connection, ids: std::ops::RangeInclusive<i64>) {
     let rows: Vec<String> = ids.clone().map(|id| format!("({id}, '', '')")).collect();
     let (first, last) = ids.into_inner();
     let words = [("all", "TRUE"), ("even", "id % 2 = 0"), ("odd", "id % 2 = 1"), ("rare", "id % 700 = 0")];
     let mut statements = format!("INSERT INTO customers (id, name, email) VALUES {};", rows.join(", "));
-    for (word, those) in words {
-        let those = format!("id BETWEEN {first} AND {last} AND {those}");
-        let select = format!("SELECT '{word}', id FROM customers WHERE {those}");
+    for (word, condition) in words {
+        let condition = format!("id BETWEEN {first} AND {last} AND {condition}");
+        let select = format!("SELECT '{word}', id FROM customers WHERE {condition}");
         statements.push_str(&format!("INSERT INTO customer_prefixes (prefix, customer_id) {select};"));
     }
     connection.batch_execute(&statements).await.unwrap();
@@ -32,14 +32,14 @@ struct Counter {
     value: String,
 }
 
-/// The rows and index entries that this session has read so far.
+/// Returns the number of rows and index entries read by this session so far.
 async fn reads(connection: &mut Connection) -> i64 {
     let counters = diesel::sql_query("SHOW SESSION STATUS LIKE 'Handler\\_read%'");
     let counters: Vec<Counter> = counters.load(connection).await.unwrap();
     counters.iter().map(|counter| counter.value.parse::<i64>().unwrap()).sum()
 }
 
-/// The first page, and how much was read for it.
+/// Returns the first page and the number of reads for it.
 async fn cost(connection: &mut Connection, search: &str) -> (Hits, i64) {
     let (before, between) = (reads(connection).await, reads(connection).await);
     let hits = CUSTOMERS.find(connection, search, i64::MAX, LIMIT).await.unwrap();
@@ -47,7 +47,7 @@ async fn cost(connection: &mut Connection, search: &str) -> (Hits, i64) {
     (hits, after - between - (between - before))
 }
 
-/// All ids that a search finds, and how many pages were empty.
+/// Returns all ids that a search finds, and the number of empty pages.
 async fn walk(connection: &mut Connection, search: &str, limit: usize) -> (Vec<i64>, usize) {
     let (mut found, mut empty, mut before) = (Vec::new(), 0, i64::MAX);
     loop {
@@ -56,13 +56,13 @@ async fn walk(connection: &mut Connection, search: &str, limit: usize) -> (Vec<i
         empty += usize::from(ids.is_empty());
         found.extend(ids);
         let Some(next) = next else { return (found, empty) };
-        assert!(next < before, "{search}: the list goes on");
+        assert!(next < before, "{search}: the next page does not advance");
         before = next;
     }
 }
 
 #[tokio::test]
-async fn what_a_page_costs_does_not_grow_with_the_table() {
+async fn page_cost_is_independent_of_table_size() {
     let database = TestDatabase::create().await;
     let mut connection = database.connection().await;
     let mut size = 0;
@@ -72,12 +72,12 @@ async fn what_a_page_costs_does_not_grow_with_the_table() {
         let bounds = [
             // A page and one row more.
             ("even", 21),
-            // The same after walking 200 entries of each word, and a look-up per candidate.
+            // In addition 200 entries of each word, and a lookup per candidate.
             ("even all", 400 + 2 * 21),
-            // Nothing is found: every one of the 200 candidates is looked at.
+            // No match: all 200 candidates are examined.
             ("even odd", 400 + 400),
             ("even odd all", 600 + 600),
-            // Two words that both have few entries: any of them may lead.
+            // A rare word: either word may be scanned first.
             ("rare even", 400 + 3 * 20),
         ];
         for (search, bound) in bounds {
@@ -89,22 +89,22 @@ async fn what_a_page_costs_does_not_grow_with_the_table() {
 }
 
 #[tokio::test]
-async fn every_row_is_found_once_whatever_the_pages() {
+async fn every_row_is_found_once_for_any_page_size() {
     let database = TestDatabase::create().await;
     let mut connection = database.connection().await;
     fill(&mut connection, 1..=4_500).await;
-    let those = |wanted: fn(&i64) -> bool| (1..=4_500).rev().filter(wanted).collect::<Vec<_>>();
-    assert_eq!(walk(&mut connection, "od", 1_000).await, (Vec::new(), 1), "only what is stored is found");
-    assert_eq!(walk(&mut connection, "odd", 100).await, (those(|id| id % 2 == 1), 0));
-    assert_eq!(walk(&mut connection, "all odd", 100).await, (those(|id| id % 2 == 1), 0));
-    assert_eq!(walk(&mut connection, "rare all even", 2).await, (those(|id| id % 700 == 0), 0));
+    let ids = |wanted: fn(&i64) -> bool| (1..=4_500).rev().filter(wanted).collect::<Vec<_>>();
+    assert_eq!(walk(&mut connection, "od", 1_000).await, (Vec::new(), 1), "only stored prefixes are found");
+    assert_eq!(walk(&mut connection, "odd", 100).await, (ids(|id| id % 2 == 1), 0));
+    assert_eq!(walk(&mut connection, "all odd", 100).await, (ids(|id| id % 2 == 1), 0));
+    assert_eq!(walk(&mut connection, "rare all even", 2).await, (ids(|id| id % 700 == 0), 0));
     assert_eq!(walk(&mut connection, "even odd", 20).await, (Vec::new(), 12), "2,250 candidates are twelve pages");
     assert_eq!(walk(&mut connection, "even nothing", 20).await, (Vec::new(), 1));
     assert_eq!(walk(&mut connection, " %", 20).await, (Vec::new(), 1));
 }
 
 #[tokio::test]
-async fn a_page_that_is_full_by_chance_is_the_last_one() {
+async fn exactly_full_last_page_has_no_next_page() {
     let database = TestDatabase::create().await;
     let mut connection = database.connection().await;
     fill(&mut connection, 1..=40).await;

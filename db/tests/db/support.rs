@@ -1,4 +1,4 @@
-//! Small things that several modules need.
+//! Shared query helpers and test data.
 
 use db::{Connection, Db, DbError};
 use diesel::QueryableByName;
@@ -11,19 +11,19 @@ struct Number {
     n: i64,
 }
 
-/// Runs a query whose one row has one column, an integer that fits 64 bits.
+/// Runs a query that returns one row with one integer column.
 pub(crate) async fn number_on(connection: &mut Connection, sql: &str) -> Result<i64, DbError> {
     let sql = format!("SELECT CAST(({sql}) AS SIGNED) AS n");
     let row: Number = diesel::sql_query(sql).get_result(connection).await?;
     Ok(row.n)
 }
 
-/// [`number_on`] through the pool.
+/// Like [`number_on`], on a pooled connection.
 pub(crate) async fn number(db: &Db, sql: &str) -> i64 {
     db.run(async |connection| number_on(connection, sql).await).await.unwrap()
 }
 
-/// Runs statements through the pool.
+/// Executes statements on a pooled connection.
 pub(crate) async fn execute(db: &Db, sql: &str) -> Result<(), DbError> {
     db.run(async |connection| Ok(connection.batch_execute(sql).await?)).await
 }

@@ -1,4 +1,4 @@
-//! Retries, rollbacks, and the doubt about a COMMIT that was not answered.
+//! Retries, rollbacks and ambiguous commits.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -14,38 +14,38 @@ use url::Url;
 
 use crate::support::{ROWS, execute, number};
 
-async fn take(connection: &mut Connection, product: i64) -> Result<(), DbError> {
+async fn decrement(connection: &mut Connection, product: i64) -> Result<(), DbError> {
     let sql = format!("UPDATE products SET stock = stock - 1 WHERE id = {product}");
     Ok(connection.batch_execute(&sql).await?)
 }
 
 #[tokio::test]
-async fn two_transactions_in_opposite_orders_both_succeed() {
+async fn deadlocked_transactions_both_succeed() {
     let database = TestDatabase::create().await;
     let db = database.db();
     execute(db, ROWS).await.unwrap();
-    let meet = Barrier::new(2);
+    let barrier = Barrier::new(2);
     let attempts = AtomicUsize::new(0);
     let run = async |first: i64, second: i64| {
         db.transaction::<_, DbError>(async |connection| {
             let attempt = attempts.fetch_add(1, Ordering::Relaxed);
-            take(connection, first).await?;
+            decrement(connection, first).await?;
             if attempt < 2 {
-                meet.wait().await;
+                barrier.wait().await;
             }
-            take(connection, second).await
+            decrement(connection, second).await
         })
         .await
     };
     let (one, two) = tokio::join!(run(1, 2), run(2, 1));
     one.unwrap();
     two.unwrap();
-    assert_eq!(attempts.into_inner(), 3, "one of them was run again, once");
+    assert_eq!(attempts.into_inner(), 3, "exactly one retry");
     assert_eq!(number(db, "SELECT MIN(stock) * 1000 + MAX(stock) FROM products WHERE id < 3").await, 98_098);
 }
 
 #[tokio::test]
-async fn a_lock_timeout_rolls_everything_back_before_the_next_attempt() {
+async fn lock_timeout_rolls_back_before_the_retry() {
     let database = TestDatabase::create().await;
     let db = database.db();
     execute(db, ROWS).await.unwrap();
@@ -57,8 +57,8 @@ async fn a_lock_timeout_rolls_everything_back_before_the_next_attempt() {
         if attempts.fetch_add(1, Ordering::Relaxed) == 1 {
             holder.lock().await.batch_execute("ROLLBACK").await?;
         }
-        take(connection, 1).await?;
-        take(connection, 2).await
+        decrement(connection, 1).await?;
+        decrement(connection, 2).await
     })
     .await
     .unwrap();
@@ -67,7 +67,7 @@ async fn a_lock_timeout_rolls_everything_back_before_the_next_attempt() {
 }
 
 #[tokio::test]
-async fn an_endless_deadlock_is_reported_after_six_attempts() {
+async fn permanent_deadlock_is_reported_after_six_attempts() {
     let database = TestDatabase::create().await;
     let attempts = AtomicUsize::new(0);
     let error = database
@@ -83,7 +83,7 @@ async fn an_endless_deadlock_is_reported_after_six_attempts() {
 }
 
 #[tokio::test]
-async fn any_other_error_rolls_back_and_is_not_retried() {
+async fn other_errors_roll_back_and_are_not_retried() {
     let database = TestDatabase::create().await;
     let db = database.db();
     execute(db, ROWS).await.unwrap();
@@ -91,7 +91,7 @@ async fn any_other_error_rolls_back_and_is_not_retried() {
     let error = db
         .transaction::<(), DbError>(async |connection| {
             attempts.fetch_add(1, Ordering::Relaxed);
-            take(connection, 1).await?;
+            decrement(connection, 1).await?;
             Err(DbError::KeyInProgress)
         })
         .await
@@ -102,7 +102,7 @@ async fn any_other_error_rolls_back_and_is_not_retried() {
 }
 
 #[tokio::test]
-async fn a_connection_lost_before_commit_is_unavailable() {
+async fn connection_loss_before_commit_is_unavailable() {
     let database = TestDatabase::create().await;
     let db = database.db();
     execute(db, ROWS).await.unwrap();
@@ -110,55 +110,56 @@ async fn a_connection_lost_before_commit_is_unavailable() {
     let error = db
         .transaction::<(), DbError>(async |connection| {
             attempts.fetch_add(1, Ordering::Relaxed);
-            take(connection, 1).await?;
+            decrement(connection, 1).await?;
             let id = crate::support::number_on(connection, "SELECT CONNECTION_ID()").await?;
             execute(db, &format!("KILL {id}")).await?;
-            take(connection, 2).await
+            decrement(connection, 2).await
         })
         .await
         .unwrap_err();
     assert!(matches!(error, DbError::Unavailable { .. }), "{error:?}");
-    assert_eq!(attempts.into_inner(), 1, "work that was sent is not sent again");
+    assert_eq!(attempts.into_inner(), 1, "sent work must not be retried");
     assert_eq!(number(db, "SELECT SUM(stock) FROM products").await, 300);
 }
 
 #[tokio::test]
-async fn a_transaction_has_ten_seconds_and_waiting_for_its_connection_is_part_of_them() {
+async fn transaction_time_limit_includes_the_wait_for_a_connection() {
     let database = TestDatabase::create().await;
     let mut settings = database.settings().clone();
     settings.max_connections = 1;
     let db = Db::connect(&settings);
     let started = Instant::now();
     let busy = execute(&db, "DO SLEEP(4)");
-    let endless = async {
-        // Only once the other has the connection.
+    let pending = async {
+        // Wait until the other task has the connection.
         while db.status().open == 0 {
             tokio::task::yield_now().await;
         }
         db.transaction::<(), DbError>(async |_| std::future::pending().await).await
     };
-    let (busy, endless) = tokio::join!(busy, endless);
+    let (busy, pending) = tokio::join!(busy, pending);
     busy.unwrap();
-    assert!(matches!(endless, Err(DbError::Timeout)), "{endless:?}");
+    assert!(matches!(pending, Err(DbError::Timeout)), "{pending:?}");
     let elapsed = started.elapsed();
     assert!((Duration::from_secs(10)..Duration::from_secs(12)).contains(&elapsed), "{elapsed:?}");
 }
 
 #[tokio::test]
-async fn a_commit_without_an_answer_is_an_unknown_outcome() {
-    for reaches_the_server in [true, false] {
+async fn unacknowledged_commit_has_unknown_outcome() {
+    for forward_commit in [true, false] {
         let database = TestDatabase::create().await;
         execute(database.db(), ROWS).await.unwrap();
-        let db = Db::connect(&behind_proxy(&database, reaches_the_server).await);
-        let result = db.transaction::<(), DbError>(async |connection| take(connection, 1).await).await;
+        let db = Db::connect(&behind_proxy(&database, forward_commit).await);
+        let result = db.transaction::<(), DbError>(async |connection| decrement(connection, 1).await).await;
         assert!(matches!(result, Err(DbError::OutcomeUnknown)), "{result:?}");
         let stock = number(database.db(), "SELECT stock FROM products WHERE id = 1 FOR UPDATE").await;
-        assert_eq!(stock, if reaches_the_server { 99 } else { 100 });
+        assert_eq!(stock, if forward_commit { 99 } else { 100 });
     }
 }
 
-/// A forwarder that cuts the connection at COMMIT: after passing it on and seeing the answer, or before passing it on.
-async fn behind_proxy(database: &TestDatabase, pass_commit_on: bool) -> DatabaseSettings {
+/// Starts a proxy that closes the connection at COMMIT: after forwarding it and receiving the response, or instead of
+/// forwarding it.
+async fn behind_proxy(database: &TestDatabase, forward_commit: bool) -> DatabaseSettings {
     let server = Url::parse(database.url()).unwrap();
     let target = (server.host_str().unwrap().to_owned(), server.port().unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -167,12 +168,12 @@ async fn behind_proxy(database: &TestDatabase, pass_commit_on: bool) -> Database
     url.set_port(Some(listener.local_addr().unwrap().port())).unwrap();
     tokio::spawn(async move {
         let (client, _) = listener.accept().await.unwrap();
-        forward(client, TcpStream::connect(target).await.unwrap(), pass_commit_on).await;
+        forward(client, TcpStream::connect(target).await.unwrap(), forward_commit).await;
     });
     DatabaseSettings::from_url(url.as_str()).unwrap()
 }
 
-async fn forward(mut client: TcpStream, mut server: TcpStream, pass_commit_on: bool) {
+async fn forward(mut client: TcpStream, mut server: TcpStream, forward_commit: bool) {
     let (mut up, mut down) = ([0; 4096], [0; 4096]);
     loop {
         tokio::select! {
@@ -180,7 +181,7 @@ async fn forward(mut client: TcpStream, mut server: TcpStream, pass_commit_on: b
                 let length = read.unwrap();
                 let bytes = &up[..length];
                 let commit = bytes.ends_with(b"\x03COMMIT");
-                if length == 0 || (commit && !pass_commit_on) {
+                if length == 0 || (commit && !forward_commit) {
                     return;
                 }
                 server.write_all(bytes).await.unwrap();

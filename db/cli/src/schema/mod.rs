@@ -1,6 +1,6 @@
-//! The tables that the migrations create, and the files written from them: `db/schema.sql` and `db/src/schema.rs`.
+//! Generator of `db/schema.sql` and `db/src/schema.rs` from the migrated tables.
 //!
-//! Both come from `information_schema` and are the same on MySQL and MariaDB.
+//! Reads `information_schema`; the output is identical on MySQL and MariaDB.
 
 mod read;
 mod rust;
@@ -16,7 +16,7 @@ use thiserror::Error;
 
 pub use rust::UnknownType;
 
-/// All tables of a migrated database, each after those that it references, and the applied migrations.
+/// Tables of a migrated database in dependency order (referenced tables first), and the applied migrations.
 #[derive(Debug)]
 pub struct Schema {
     tables: Vec<Table>,
@@ -45,7 +45,7 @@ impl Schema {
     }
 
     /// Reads the tables that the migrations of this build create, from a scratch database on the server of `settings`.
-    /// The database that `settings` name is not touched.
+    /// The database in `settings` is not touched.
     ///
     /// # Errors
     ///
@@ -55,7 +55,7 @@ impl Schema {
         migrations::up(&scratch).await?;
         let db = Db::connect(&scratch);
         let schema = Self::read(&db).await;
-        // Dropped in any case; the name has no character that would need quoting.
+        // Drop it even if reading failed. The name needs no quoting.
         let drop = format!("DROP DATABASE {}", scratch.database());
         db.run(async |connection| Ok(connection.batch_execute(&drop).await?)).await?;
         Ok(schema?)
@@ -67,7 +67,7 @@ struct Table {
     name: String,
     collation: String,
     columns: Vec<Column>,
-    /// The primary key first.
+    /// Keys, primary key first.
     keys: Vec<Key>,
     foreign_keys: Vec<ForeignKey>,
     checks: Vec<Check>,
@@ -98,7 +98,7 @@ struct Column {
 }
 
 impl Column {
-    /// The name of the type, without its arguments.
+    /// Returns the type name without arguments.
     fn base_type(&self) -> &str {
         self.column_type.split('(').next().unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! Reads the tables from `information_schema`.
+//! Reads the schema from `information_schema`.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +35,7 @@ struct Version {
     version: String,
 }
 
-// The casts make the types of the two servers equal.
+// The casts give the columns the same types on MySQL and MariaDB.
 const TABLES: &str = "SELECT CAST(table_name AS CHAR) AS name, CAST(table_collation AS CHAR) AS collation \
     FROM information_schema.tables \
     WHERE table_schema = DATABASE() AND table_name <> '__diesel_schema_migrations' ORDER BY table_name";
@@ -74,10 +74,11 @@ pub(super) async fn schema(connection: &mut AsyncMysqlConnection) -> Result<Sche
     let tables: Vec<TableRow> = sql_query(TABLES).load(connection).await?;
     let columns: Vec<Column> = sql_query(COLUMNS).load(connection).await?;
     let columns = columns.into_iter().map(without_display_width).collect();
-    let mut columns = grouped(columns, |column: &Column| &column.table_name);
-    let mut parts = grouped(sql_query(KEYS).load(connection).await?, |part: &KeyPart| &part.table_name);
-    let mut foreign = grouped(sql_query(FOREIGN_KEYS).load(connection).await?, |key: &ForeignKey| &key.table_name);
-    let mut checks = grouped(sql_query(CHECKS).load(connection).await?, |check: &Check| &check.table_name);
+    let mut columns = group_by_table(columns, |column: &Column| &column.table_name);
+    let mut parts = group_by_table(sql_query(KEYS).load(connection).await?, |part: &KeyPart| &part.table_name);
+    let mut foreign =
+        group_by_table(sql_query(FOREIGN_KEYS).load(connection).await?, |key: &ForeignKey| &key.table_name);
+    let mut checks = group_by_table(sql_query(CHECKS).load(connection).await?, |check: &Check| &check.table_name);
     let versions: Vec<Version> = sql_query(VERSIONS).load(connection).await?;
     let table = |TableRow { name, collation }| Table {
         columns: columns.remove(&name).unwrap_or_default(),
@@ -88,12 +89,12 @@ pub(super) async fn schema(connection: &mut AsyncMysqlConnection) -> Result<Sche
         collation,
     };
     Ok(Schema {
-        tables: in_order_of_reference(tables.into_iter().map(table).collect()),
+        tables: in_dependency_order(tables.into_iter().map(table).collect()),
         versions: versions.into_iter().map(|row| row.version).collect(),
     })
 }
 
-/// MariaDB shows display widths of integers (`bigint(20) unsigned`), which mean nothing; MySQL does so for `tinyint(1)`.
+/// Removes meaningless display widths of integers: MariaDB reports `bigint(20) unsigned`, both report `tinyint(1)`.
 fn without_display_width(column: Column) -> Column {
     let is_integer = column.base_type().ends_with("int");
     match column.column_type.split_once('(').and_then(|(name, rest)| Some((name, rest.split_once(')')?.1))) {
@@ -102,24 +103,24 @@ fn without_display_width(column: Column) -> Column {
     }
 }
 
-/// A table can be created after those it refers to.
-fn in_order_of_reference(mut waiting: Vec<Table>) -> Vec<Table> {
+/// Sorts tables so that each follows the tables that it references.
+fn in_dependency_order(mut remaining: Vec<Table>) -> Vec<Table> {
     let mut ordered: Vec<Table> = Vec::new();
     loop {
         let ready =
-            |table: &Table| table.foreign_keys.iter().all(|key| ordered.iter().any(|done| done.name == key.parent));
-        match waiting.iter().position(ready) {
-            Some(next) => ordered.push(waiting.remove(next)),
-            // Nothing is left, or what is left refers to itself or in a circle: then in the order of names.
+            |table: &Table| table.foreign_keys.iter().all(|key| ordered.iter().any(|placed| placed.name == key.parent));
+        match remaining.iter().position(ready) {
+            Some(next) => ordered.push(remaining.remove(next)),
+            // Nothing is left, or only tables with cyclic references: append those by name.
             None => {
-                ordered.append(&mut waiting);
+                ordered.append(&mut remaining);
                 return ordered;
             }
         }
     }
 }
 
-fn grouped<R>(rows: Vec<R>, table: impl Fn(&R) -> &String) -> BTreeMap<String, Vec<R>> {
+fn group_by_table<R>(rows: Vec<R>, table: impl Fn(&R) -> &String) -> BTreeMap<String, Vec<R>> {
     let mut groups: BTreeMap<String, Vec<R>> = BTreeMap::new();
     for row in rows {
         groups.entry(table(&row).clone()).or_default().push(row);

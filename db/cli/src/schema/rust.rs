@@ -1,4 +1,4 @@
-//! The text of `db/src/schema.rs`: the tables as Diesel's macros declare them.
+//! Generator of `db/src/schema.rs`: Diesel declarations of the tables.
 
 use std::fmt::Write;
 
@@ -7,17 +7,17 @@ use thiserror::Error;
 use super::{Column, ForeignKey, Schema, Table};
 
 const HEADER: &str = "\
-//! The tables as Diesel sees them.
+//! Diesel declarations of all tables.
 //!
-//! Generated from db/migrations by `cargo xtask schema generate`. Change a migration, never this file.
-//! ENUM columns are `Text`: the services map them to their own enums. Times are UTC, money is in cents.
+//! Generated from db/migrations by `cargo xtask schema generate`. Do not edit; add a migration instead.
+//! ENUM columns are `Text`; the services map them to their own enums. Times are in UTC, amounts in cents.
 
-#![expect(missing_docs, reason = \"table! makes public items that cannot carry documentation of their own\")]
+#![expect(missing_docs, reason = \"table! generates public items without documentation\")]
 ";
 
-/// Diesel's type for each column type. The rest of the type, such as a length, does not matter to Diesel.
+/// Diesel type for each column type. Type arguments, such as lengths, do not affect the Diesel type.
 const TYPES: [(&str, &str); 20] = [
-    // Flags are the only use of TINYINT.
+    // TINYINT is used for flags only.
     ("tinyint", "Bool"),
     ("smallint", "Smallint"),
     ("smallint unsigned", "Unsigned<Smallint>"),
@@ -40,7 +40,7 @@ const TYPES: [(&str, &str); 20] = [
     ("datetime", "Datetime"),
 ];
 
-/// A column whose type has no rule in `TYPES`.
+/// Column type without a rule in `TYPES`.
 #[derive(Debug, Error)]
 #[error("{table}.{column}: no Diesel type for `{column_type}`; add a rule to TYPES in db/cli/src/schema/rust.rs")]
 pub struct UnknownType {
@@ -50,7 +50,7 @@ pub struct UnknownType {
 }
 
 impl Schema {
-    /// The declarations of all tables.
+    /// Returns the text of `schema.rs`.
     ///
     /// # Errors
     ///
@@ -67,7 +67,8 @@ impl Schema {
         Ok(rust)
     }
 
-    /// `joinable!` takes a foreign key to a primary key of one column, where no second one leads to the same table.
+    /// Returns the `joinable!` declarations of a table. `joinable!` requires a single-column foreign key to a primary
+    /// key, and only one foreign key to that table.
     fn joins<'t>(&'t self, table: &'t Table) -> impl Iterator<Item = String> + 't {
         let is_joinable = |key: &&ForeignKey| {
             let parent = self.tables.iter().find(|parent| parent.name == key.parent);

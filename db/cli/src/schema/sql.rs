@@ -1,18 +1,18 @@
-//! The text of `db/schema.sql`.
+//! Generator of `db/schema.sql`.
 //!
-//! SHOW CREATE TABLE differs between the servers in spelling, order and defaults, so each line is written here.
-//! `mysql DATABASE < schema.sql` creates the same database as the migrations.
+//! The output of SHOW CREATE TABLE differs between MySQL and MariaDB in spelling, order and defaults, so the statements
+//! are generated here. `mysql DATABASE < schema.sql` creates the same tables as the migrations.
 
 use std::fmt::Write;
 
 use super::{Check, Column, ForeignKey, Key, Schema, Table};
 
 const HEADER: &str = "\
--- Generated from db/migrations by `cargo xtask schema generate`. Change a migration, never this file.
--- For an empty database:  mysql NAME < db/schema.sql
+-- Generated from db/migrations by `cargo xtask schema generate`. Do not edit; add a migration instead.
+-- Load into an empty database: mysql NAME < db/schema.sql
 ";
 
-/// Diesel's own table. It is written out here because its definition depends on the server's defaults.
+/// Diesel's migration table. Fixed here because its definition depends on the server's defaults.
 const HISTORY: &str = "\
 CREATE TABLE __diesel_schema_migrations (
     version VARCHAR(50) NOT NULL PRIMARY KEY,
@@ -21,7 +21,7 @@ CREATE TABLE __diesel_schema_migrations (
 ";
 
 impl Schema {
-    /// The statements that create the tables in an empty database.
+    /// Returns the statements that create the tables in an empty database.
     #[must_use]
     pub fn sql(&self) -> String {
         let mut sql = HEADER.to_owned();
@@ -72,7 +72,7 @@ impl Column {
     }
 }
 
-/// Upper case. Values of an ENUM stay as they are.
+/// Converts a type name to upper case, but not its arguments, such as ENUM values.
 fn type_sql(column_type: &str) -> String {
     match column_type.split_once('(') {
         Some((name, arguments)) => format!("{}({arguments}", name.to_uppercase()),
@@ -80,7 +80,8 @@ fn type_sql(column_type: &str) -> String {
     }
 }
 
-/// MariaDB gives an expression (`'CREATED'`, `NULL`), MySQL a bare value (`CREATED`) and no row for NULL.
+/// Formats a column default. MariaDB reports an expression (`'CREATED'`, `NULL`), MySQL a bare value (`CREATED`), and
+/// SQL NULL for no default.
 fn default_sql(column_type: &str, value: &str) -> Option<String> {
     let upper = value.to_uppercase();
     if upper == "NULL" {
@@ -107,7 +108,7 @@ impl ForeignKey {
     fn sql(&self) -> String {
         let Self { name, columns, parent, parent_columns, .. } = self;
         let mut sql = format!("CONSTRAINT {name} FOREIGN KEY ({columns}) REFERENCES {parent} ({parent_columns})");
-        // RESTRICT and NO ACTION are one and the same, and the servers do not agree on which is the default.
+        // RESTRICT and NO ACTION are equivalent, and the servers differ in which one is the default.
         if let rule @ ("CASCADE" | "SET NULL") = self.delete_rule.as_str() {
             let _ = write!(sql, " ON DELETE {rule}");
         }
@@ -116,14 +117,14 @@ impl ForeignKey {
 }
 
 impl Check {
-    /// MySQL puts parentheses around everything, MariaDB only where they are needed. Without any, comparisons of
-    /// products and sums read the same, and that is all the tables here use; a test loads the text again.
+    /// Formats the constraint without parentheses: MySQL adds redundant ones, MariaDB does not. This is safe for
+    /// comparisons of products and sums, the only checks in use; a test loads the generated file.
     fn sql(&self) -> String {
         format!("CONSTRAINT {} CHECK ({})", self.name, self.clause.replace(['`', '(', ')'], ""))
     }
 }
 
-/// `key` is a reserved word; no other name here is.
+/// Quotes `key`, the only reserved word among the names.
 fn quoted(name: &str) -> String {
     if name == "key" { "`key`".to_owned() } else { name.to_owned() }
 }

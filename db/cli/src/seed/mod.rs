@@ -1,7 +1,7 @@
-//! Rows to start with: the fixed ones of `db/seed.sql`, and as many generated orders as asked for.
+//! Sample data: the fixed rows of `db/cli/seed.sql`, and any number of generated orders.
 //!
-//! The fixed rows are here; what generated customers, products and orders look like is in `generate`, which rows they
-//! are in `owners` and `rows`, and how these are inserted in `scale`.
+//! This module inserts the fixed rows. `generate` generates customers, products and orders, `owners` and `rows` convert
+//! them to table rows, and `scale` inserts those.
 
 mod generate;
 mod owners;
@@ -20,23 +20,23 @@ use db::pool::Db;
 use db::schema::{customer_prefixes, customers, product_prefixes, products};
 use owners::{CUSTOMER_PREFIXES, PRODUCT_PREFIXES, prefix_rows};
 
-/// Who made the generated rows.
+/// Principal of the generated rows.
 const PRINCIPAL: &str = "seed";
 
 const SEED: &str = include_str!("../../seed.sql");
 
-/// Customers or products that are looked at in one transaction, and whose prefixes are stored where they have none.
+/// Number of customers or products whose prefixes are checked and filled in per transaction.
 const OWNER_BATCH: i64 = 1000;
 
-/// A customer or a product: its id, both its texts that are searched, and whether their prefixes are stored.
+/// Customer or product: id, its two searchable texts, and whether their prefixes are stored.
 type Owner = (i64, String, String, bool);
 
-/// Inserts the rows of `db/seed.sql` that are not there, and the search prefixes of all live customers and of all
-/// products that have none. Running it again changes nothing, also after rows were changed or their stock was sold.
+/// Inserts the missing rows of `db/cli/seed.sql`, and the search prefixes of all live customers and products that have
+/// none. Idempotent, even after rows were changed or stock was sold.
 ///
 /// # Errors
 ///
-/// Any [`DbError`]; what was inserted until then stays and is left alone by the next run.
+/// Any [`DbError`]; rows inserted before the failure stay, and the next run leaves them unchanged.
 pub async fn seed(db: &Db) -> Result<(), DbError> {
     db.transaction(async |connection| Ok::<_, DbError>(connection.batch_execute(SEED).await?)).await?;
     let mut last = Some(0);
@@ -50,7 +50,8 @@ pub async fn seed(db: &Db) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Stores the prefixes of those of the next live customers that have none, and returns the id of the last of them all.
+/// Inserts missing prefixes for the next batch of live customers. Returns the last id of the batch, or `None` at the
+/// end.
 async fn fill_customer_prefixes(connection: &mut AsyncMysqlConnection, after: i64) -> Result<Option<i64>, DbError> {
     let stored = customer_prefixes::table.filter(customer_prefixes::customer_id.eq(customers::id));
     let next: Vec<Owner> = customers::table
@@ -64,7 +65,7 @@ async fn fill_customer_prefixes(connection: &mut AsyncMysqlConnection, after: i6
     Ok(next.last().map(|(id, ..)| *id))
 }
 
-/// Stores the prefixes of those of the next products that have none, and returns the id of the last of them all.
+/// Inserts missing prefixes for the next batch of products. Returns the last id of the batch, or `None` at the end.
 async fn fill_product_prefixes(connection: &mut AsyncMysqlConnection, after: i64) -> Result<Option<i64>, DbError> {
     let stored = product_prefixes::table.filter(product_prefixes::product_id.eq(products::id));
     let next: Vec<Owner> = products::table
@@ -81,7 +82,7 @@ async fn fill_product_prefixes(connection: &mut AsyncMysqlConnection, after: i64
 async fn insert_prefixes(connection: &mut AsyncMysqlConnection, target: &str, owners: &[Owner]) -> Result<(), DbError> {
     let missing = owners.iter().filter(|(.., is_stored)| !is_stored);
     let texts = missing.map(|(id, first, second, _)| (*id, [first.as_str(), second]));
-    // A service may have stored some of them in the meantime.
+    // A service may have inserted some of them in the meantime.
     let insert = prefix_rows(target, texts).ending_with(" ON DUPLICATE KEY UPDATE prefix = VALUES(prefix)");
     insert.run(connection).await
 }

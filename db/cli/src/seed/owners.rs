@@ -1,4 +1,4 @@
-//! The rows of generated customers and products: their own, those that a search looks through, and the first stock.
+//! Table rows of generated customers and products, with their search prefixes and initial ledger entries.
 
 use super::PRINCIPAL;
 use super::generate::{self, Product, Size};
@@ -7,12 +7,12 @@ use super::scale::Base;
 use db::insert::Insert;
 use db::search::prefixes;
 
-/// Where the prefixes of customers go.
+/// Table and columns of customer prefixes.
 pub(super) const CUSTOMER_PREFIXES: &str = "customer_prefixes (prefix, customer_id)";
-/// Where the prefixes of products go.
+/// Table and columns of product prefixes.
 pub(super) const PRODUCT_PREFIXES: &str = "product_prefixes (prefix, product_id)";
 
-/// A product and what the orders did to it.
+/// Product with the quantities that the generated orders allocate and restock.
 pub(super) struct Stocked {
     pub(super) id: i64,
     pub(super) sku: String,
@@ -21,7 +21,8 @@ pub(super) struct Stocked {
     restocked: i64,
 }
 
-/// All products. The orders are generated once only for this: what they take has to be known before they are inserted.
+/// Generates all products with their totals. This generates all orders a first time, because the ordered quantities
+/// must be known before products are inserted.
 pub(super) fn catalog(size: Size, first_id: i64) -> Vec<Stocked> {
     let mut catalog = (first_id..)
         .zip(generate::products(size))
@@ -45,7 +46,7 @@ pub(super) fn catalog(size: Size, first_id: i64) -> Vec<Stocked> {
     catalog
 }
 
-/// The rows of customers, who come with their ids.
+/// Returns the rows of customers, given their ids and names.
 pub(super) fn customer_rows(names: &[(i64, String)], base: &Base) -> Vec<Insert> {
     let start = base.start;
     let mut rows = Insert::into("customers (id, name, email, email_key, created_at, updated_at)");
@@ -58,7 +59,7 @@ pub(super) fn customer_rows(names: &[(i64, String)], base: &Base) -> Vec<Insert>
     vec![rows, prefix_rows(CUSTOMER_PREFIXES, texts)]
 }
 
-/// The rows of products.
+/// Returns the rows of products.
 pub(super) fn product_rows(products: &[Stocked], base: &Base) -> Vec<Insert> {
     let mut rows = Insert::into("products (id, sku, name, price_cents, stock, created_at, updated_at)");
     let mut ledger = Insert::into(MOVEMENTS);
@@ -68,21 +69,21 @@ pub(super) fn product_rows(products: &[Stocked], base: &Base) -> Vec<Insert> {
             sku.as_str().into(),
             product.name.as_str().into(),
             product.price_cents.into(),
-            (product.left + restocked).into(),
+            (product.unsold + restocked).into(),
             base.start.into(),
             base.start.into(),
         ]);
-        let first = product.left + ordered;
+        let initial = product.unsold + ordered;
         let row =
-            [(*id).into(), first.into(), "initial".into(), None::<&str>.into(), PRINCIPAL.into(), base.start.into()];
+            [(*id).into(), initial.into(), "initial".into(), None::<&str>.into(), PRINCIPAL.into(), base.start.into()];
         ledger.row(&row);
     }
     let texts = products.iter().map(|stocked| (stocked.id, [stocked.sku.as_str(), &stocked.product.name]));
     vec![rows, ledger, prefix_rows(PRODUCT_PREFIXES, texts)]
 }
 
-/// The rows by which `owners`, each an id with its two texts, are found, in the order of the table's primary key:
-/// neighbours go to the same page.
+/// Returns the prefix rows of `owners`, each an id with its two texts. Sorted by primary key, so that adjacent rows go
+/// to the same page.
 pub(super) fn prefix_rows<'t>(target: &str, owners: impl Iterator<Item = (i64, [&'t str; 2])>) -> Insert {
     let mut rows: Vec<_> =
         owners.flat_map(|(id, texts)| prefixes(&texts).into_iter().map(move |prefix| (prefix, id))).collect();

@@ -1,4 +1,4 @@
-//! The rows that one batch of generated orders consists of.
+//! Table rows of a batch of generated orders.
 
 use chrono::{NaiveDateTime, TimeDelta};
 
@@ -8,19 +8,19 @@ use super::owners::Stocked;
 use super::scale::Base;
 use db::insert::Insert;
 
-/// The table and columns of the ledger, for whoever adds to it.
+/// Table and columns of the stock ledger.
 pub(super) const MOVEMENTS: &str = "stock_movements (product_id, delta, reason, order_id, principal, created_at)";
 
-/// The tables that an order has rows in.
-pub(super) struct Rows {
+/// Inserts for one batch of orders, one per table.
+pub(super) struct OrderRows {
     orders: Insert,
     items: Insert,
     events: Insert,
     movements: Insert,
 }
 
-impl Rows {
-    /// The rows of `orders`, which come with their ids.
+impl OrderRows {
+    /// Creates the rows of `orders`, given with their ids.
     pub(super) fn of(orders: &[(i64, Order)], base: &Base, catalog: &[Stocked]) -> Self {
         let mut rows = Self {
             orders: Insert::into(
@@ -39,32 +39,32 @@ impl Rows {
         rows
     }
 
-    /// All of them: parents first.
+    /// Returns the inserts, referenced tables first.
     pub(super) fn into_inserts(self) -> Vec<Insert> {
         let Self { orders, items, events, movements } = self;
         vec![orders, items, events, movements]
     }
 
     fn add(&mut self, id: i64, order: &Order, base: &Base, catalog: &[Stocked]) {
-        let moments = Moments::of(order, base.start);
-        let total_cents = self.add_items(id, order, &moments, catalog);
-        let (status, version) = self.add_events(id, &moments);
+        let times = StatusTimes::of(order, base.start);
+        let total_cents = self.add_items(id, order, &times, catalog);
+        let (status, version) = self.add_events(id, &times);
         self.orders.row(&[
             id.into(),
             (base.customer + order.customer).into(),
             status.into(),
             total_cents.into(),
             order.external_reference.as_deref().into(),
-            moments.created.into(),
-            moments.confirmed.into(),
-            moments.canceled.into(),
+            times.created.into(),
+            times.confirmed.into(),
+            times.canceled.into(),
             version.into(),
             PRINCIPAL.into(),
         ]);
     }
 
-    /// Adds the items and what they did to the stock, and returns the total.
-    fn add_items(&mut self, id: i64, order: &Order, moments: &Moments, catalog: &[Stocked]) -> i64 {
+    /// Adds the items and their stock movements, and returns the order total.
+    fn add_items(&mut self, id: i64, order: &Order, times: &StatusTimes, catalog: &[Stocked]) -> i64 {
         let mut total_cents = 0;
         for item in &order.items {
             let Stocked { id: product_id, sku, product, .. } = &catalog[item.product];
@@ -79,9 +79,9 @@ impl Rows {
                 product.price_cents.into(),
                 subtotal_cents.into(),
             ]);
-            let taken = (-item.qty, "order", moments.created);
-            let restocked = moments.canceled.map(|at| (item.qty, "cancel", at));
-            for (delta, reason, at) in [Some(taken), restocked].into_iter().flatten() {
+            let allocated = (-item.qty, "order", times.created);
+            let restocked = times.canceled.map(|at| (item.qty, "cancel", at));
+            for (delta, reason, at) in [Some(allocated), restocked].into_iter().flatten() {
                 let row = [(*product_id).into(), delta.into(), reason.into(), id.into(), PRINCIPAL.into(), at.into()];
                 self.movements.row(&row);
             }
@@ -89,11 +89,11 @@ impl Rows {
         total_cents
     }
 
-    /// Adds the events, and returns the status that the last of them left and their number, which is the version.
-    fn add_events(&mut self, id: i64, moments: &Moments) -> (&'static str, i64) {
+    /// Adds the events, and returns the final status and the version (the number of events).
+    fn add_events(&mut self, id: i64, times: &StatusTimes) -> (&'static str, i64) {
         let mut status = None;
         let mut version = 0;
-        for (to_status, at) in moments.steps() {
+        for (to_status, at) in times.transitions() {
             let row = [id.into(), status.into(), to_status.into(), PRINCIPAL.into(), PRINCIPAL.into(), at.into()];
             self.events.row(&row);
             status = Some(to_status);
@@ -103,14 +103,14 @@ impl Rows {
     }
 }
 
-/// When an order entered each state.
-struct Moments {
+/// Times at which an order entered each status.
+struct StatusTimes {
     created: NaiveDateTime,
     confirmed: Option<NaiveDateTime>,
     canceled: Option<NaiveDateTime>,
 }
 
-impl Moments {
+impl StatusTimes {
     fn of(order: &Order, start: NaiveDateTime) -> Self {
         let created = start + TimeDelta::seconds(order.created_after);
         let decided = created + TimeDelta::seconds(order.decided_after);
@@ -123,7 +123,7 @@ impl Moments {
         Self { created, confirmed, canceled }
     }
 
-    fn steps(&self) -> impl Iterator<Item = (&'static str, NaiveDateTime)> {
+    fn transitions(&self) -> impl Iterator<Item = (&'static str, NaiveDateTime)> {
         let confirmed = self.confirmed.map(|at| ("CONFIRMED", at));
         let canceled = self.canceled.map(|at| ("CANCELED", at));
         [Some(("CREATED", self.created)), confirmed, canceled].into_iter().flatten()

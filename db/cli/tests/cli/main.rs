@@ -1,11 +1,6 @@
-//! Seeds, schema files and the program `db` against a real server: see `db_testing` for which one.
+//! Tests of sample data, schema files and the program `db` on a real server; see `db_testing` for its selection.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a helper of a test that cannot go on has failed the test"
-)]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test helper fails the test")]
 
 mod program;
 mod schema;

@@ -1,4 +1,4 @@
-//! `schema.rs` and `schema.sql` say the same as the migrations.
+//! `schema.rs` and `schema.sql` match the migrations.
 
 use std::collections::BTreeSet;
 
@@ -27,7 +27,7 @@ struct Column {
 }
 
 impl Column {
-    /// `table: column -> Type`, as `schema.rs` has to write it.
+    /// Returns the expected declaration as `table: column -> Type`.
     fn declaration(self) -> String {
         let base = match self.data_type.as_str() {
             "bigint" => "Bigint",
@@ -43,7 +43,7 @@ impl Column {
     }
 }
 
-/// The same of every line of a `table!`, read from its source.
+/// Returns the same form for every column in the source of `schema.rs`.
 fn declarations(source: &str) -> BTreeSet<String> {
     let mut table = "";
     let mut declarations = BTreeSet::new();
@@ -60,7 +60,7 @@ fn declarations(source: &str) -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn schema_rs_has_every_column_of_the_database_and_no_other() {
+async fn schema_rs_declares_exactly_the_columns_of_the_database() {
     let database = TestDatabase::create().await;
     let columns: Vec<Column> = diesel::sql_query(
         "SELECT CAST(table_name AS CHAR) AS table_name, CAST(column_name AS CHAR) AS column_name, \
@@ -76,7 +76,7 @@ async fn schema_rs_has_every_column_of_the_database_and_no_other() {
 }
 
 #[tokio::test]
-async fn the_files_are_what_the_migrations_create() {
+async fn schema_files_match_the_migrations() {
     let database = TestDatabase::create().await;
     let schema = Schema::of_migrations(database.settings()).await.unwrap();
     let (sql, rust) = (schema.sql(), schema.rust().unwrap());
@@ -85,7 +85,7 @@ async fn the_files_are_what_the_migrations_create() {
 }
 
 #[tokio::test]
-async fn schema_sql_loads_into_an_empty_database_and_makes_the_same_tables() {
+async fn schema_sql_recreates_the_same_tables_in_an_empty_database() {
     let database = TestDatabase::create().await;
     let name = database.settings().database();
     execute(database.db(), &format!("DROP DATABASE {name}; CREATE DATABASE {name}")).await.unwrap();
@@ -97,7 +97,7 @@ async fn schema_sql_loads_into_an_empty_database_and_makes_the_same_tables() {
 }
 
 #[tokio::test]
-async fn columns_of_new_tables_are_declared_by_their_types() {
+async fn column_types_are_mapped_to_diesel_types() {
     let database = TestDatabase::create().await;
     let tables = "CREATE TABLE machines (id BIGINT UNSIGNED NOT NULL PRIMARY KEY, size INT UNSIGNED NOT NULL, \
          token VARBINARY(16) NULL, built DATE NULL, weight DOUBLE NOT NULL, is_new TINYINT(1) NOT NULL, \
@@ -115,7 +115,7 @@ async fn columns_of_new_tables_are_declared_by_their_types() {
          is_new -> Bool,\n        state -> Nullable<Text>,\n    }\n";
     assert!(rust.contains(machines) && rust.contains("    parts (machine, number) {\n"), "{rust}");
     assert!(rust.contains("joinable!(notes -> machines (machine));"), "{rust}");
-    assert!(!rust.contains("joinable!(parts -> machines"), "two foreign keys lead there: {rust}");
+    assert!(!rust.contains("joinable!(parts -> machines"), "two foreign keys reference machines: {rust}");
     assert!(sql.contains("    id BIGINT UNSIGNED NOT NULL,\n    size INT UNSIGNED NOT NULL,\n"), "{sql}");
     execute(database.db(), "ALTER TABLE notes ADD at TIME NULL").await.unwrap();
     let error = Schema::read(database.db()).await.unwrap().rust().unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! Seeding twice changes nothing, and generated orders keep every rule.
+//! Seeding is idempotent, and generated orders satisfy the data invariants.
 
 use db::Db;
 use db_cli::seed::{Size, seed, seed_orders};
@@ -6,7 +6,7 @@ use db_testing::TestDatabase;
 
 use crate::support::{execute, number};
 
-/// A number that changes when any row of these tables does.
+/// Returns a checksum of the seeded tables.
 async fn fingerprint(db: &Db) -> i64 {
     let sums = [
         "SELECT SUM(CRC32(CONCAT_WS('|', id, name, email, email_key, phone, version, created_at, deleted_at))) FROM customers",
@@ -23,7 +23,7 @@ async fn fingerprint(db: &Db) -> i64 {
 }
 
 #[tokio::test]
-async fn seeding_twice_changes_nothing() {
+async fn seeding_is_idempotent() {
     let database = TestDatabase::seeded().await;
     let db = database.db();
     let before = fingerprint(db).await;
@@ -32,7 +32,7 @@ async fn seeding_twice_changes_nothing() {
 }
 
 #[tokio::test]
-async fn seeding_leaves_changed_rows_alone() {
+async fn seeding_leaves_changed_rows_unchanged() {
     let database = TestDatabase::seeded().await;
     let db = database.db();
     execute(
@@ -45,7 +45,7 @@ async fn seeding_leaves_changed_rows_alone() {
     )
     .await
     .unwrap();
-    // The new customer has no prefixes yet; after the next seeding nothing is left to do.
+    // The new customer has no prefixes yet. The first run adds them, the second changes nothing.
     seed(db).await.unwrap();
     let before = fingerprint(db).await;
     seed(db).await.unwrap();
@@ -55,7 +55,7 @@ async fn seeding_leaves_changed_rows_alone() {
 }
 
 #[tokio::test]
-async fn the_rows_of_the_published_samples_are_there() {
+async fn rows_of_the_published_examples_are_seeded() {
     let database = TestDatabase::seeded().await;
     let db = database.db();
     let count = async |sql: &str| number(db, sql).await;
@@ -73,14 +73,14 @@ async fn the_rows_of_the_published_samples_are_there() {
     assert_eq!(count("SELECT COUNT(DISTINCT product_id) FROM product_prefixes").await, 60);
 }
 
-/// Each counts the rows that break a rule.
-const BROKEN: [(&str, &str); 9] = [
+/// Rules, each with a query that counts the violating rows.
+const RULES: [(&str, &str); 9] = [
     (
         "stock is the sum of the ledger",
         "SELECT COUNT(*) FROM products p WHERE stock <> (SELECT SUM(delta) FROM stock_movements m WHERE m.product_id = p.id)",
     ),
     (
-        "one first entry per product",
+        "one initial entry per product",
         "SELECT COUNT(*) FROM products p WHERE 1 <> (SELECT COUNT(*) FROM stock_movements m WHERE m.product_id = p.id AND reason = 'initial')",
     ),
     (
@@ -88,7 +88,7 @@ const BROKEN: [(&str, &str); 9] = [
         "SELECT COUNT(*) FROM orders o WHERE total_cents <> (SELECT SUM(subtotal_cents) FROM order_items i WHERE i.order_id = o.id)",
     ),
     (
-        "every item was taken from stock",
+        "every item was allocated from stock",
         "SELECT COUNT(*) FROM order_items i WHERE NOT EXISTS (SELECT 1 FROM stock_movements m WHERE m.order_id = i.order_id AND m.product_id = i.product_id AND reason = 'order' AND delta = -qty)",
     ),
     (
@@ -100,7 +100,7 @@ const BROKEN: [(&str, &str); 9] = [
         "SELECT COUNT(*) FROM orders o WHERE status <> (SELECT to_status FROM order_events e WHERE e.order_id = o.id ORDER BY id DESC LIMIT 1) OR version <> (SELECT COUNT(*) FROM order_events e WHERE e.order_id = o.id)",
     ),
     (
-        "the moments fit the status",
+        "the timestamps match the status",
         "SELECT COUNT(*) FROM orders WHERE (status = 'CONFIRMED' AND (confirmed_at IS NULL OR canceled_at IS NOT NULL)) OR (status = 'CANCELED') <> (canceled_at IS NOT NULL) OR (status = 'CREATED' AND confirmed_at IS NOT NULL)",
     ),
     (
@@ -113,7 +113,7 @@ const BROKEN: [(&str, &str); 9] = [
     ),
 ];
 
-/// Rows of all tables that a seed fills.
+/// Returns the number of rows in all seeded tables.
 async fn rows(db: &Db) -> i64 {
     let mut total = 0;
     for table in [
@@ -132,17 +132,17 @@ async fn rows(db: &Db) -> i64 {
 }
 
 #[tokio::test]
-async fn generated_orders_keep_every_rule_and_are_appended() {
+async fn generated_orders_are_valid_and_appended() {
     let database = TestDatabase::seeded().await;
     let db = database.db();
     let mut done = 0;
     let before = rows(db).await;
-    let mut told = seed_orders(db, Size::of_orders(1500), |more| done += more).await.unwrap();
-    told += seed_orders(db, Size { orders: 20, customers: 15, products: 0 }, |more| done += more).await.unwrap();
+    let mut inserted = seed_orders(db, Size::of_orders(1500), |more| done += more).await.unwrap();
+    inserted += seed_orders(db, Size { orders: 20, customers: 15, products: 0 }, |more| done += more).await.unwrap();
     assert_eq!(done, 1500 + 150 + 75 + 20 + 15 + 10);
-    assert_eq!(i64::try_from(told).unwrap(), rows(db).await - before);
-    for (rule, broken) in BROKEN {
-        assert_eq!(number(db, broken).await, 0, "{rule}");
+    assert_eq!(i64::try_from(inserted).unwrap(), rows(db).await - before);
+    for (rule, violations) in RULES {
+        assert_eq!(number(db, violations).await, 0, "{rule}");
     }
     assert_eq!(number(db, "SELECT COUNT(*) FROM orders").await, 1520);
     assert_eq!(number(db, "SELECT COUNT(*) FROM customers").await, 60 + 150 + 15);
@@ -153,7 +153,7 @@ async fn generated_orders_keep_every_rule_and_are_appended() {
 }
 
 #[tokio::test]
-async fn the_same_size_gives_the_same_orders() {
+async fn generation_is_deterministic() {
     let mut sums = Vec::new();
     for _ in 0..2 {
         let database = TestDatabase::create().await;

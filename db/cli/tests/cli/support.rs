@@ -1,4 +1,4 @@
-//! Statements that several modules need.
+//! Shared query helpers.
 
 use db::{Db, DbError};
 use diesel::QueryableByName;
@@ -11,7 +11,7 @@ struct Number {
     n: i64,
 }
 
-/// Runs a query whose one row has one column, an integer that fits 64 bits.
+/// Runs a query that returns one row with one integer column.
 pub(crate) async fn number(db: &Db, sql: &str) -> i64 {
     let sql = &format!("SELECT CAST(({sql}) AS SIGNED) AS n");
     let row: Result<Number, DbError> =
@@ -19,7 +19,7 @@ pub(crate) async fn number(db: &Db, sql: &str) -> i64 {
     row.unwrap().n
 }
 
-/// Runs statements through the pool.
+/// Executes statements on a pooled connection.
 pub(crate) async fn execute(db: &Db, sql: &str) -> Result<(), DbError> {
     db.run(async |connection| Ok(connection.batch_execute(sql).await?)).await
 }

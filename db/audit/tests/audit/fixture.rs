@@ -1,10 +1,10 @@
-//! A small database in which everything is right: orders in every state, made and ended in every way.
+//! Small valid database with orders in every status, reached in every way.
 
 use db_testing::TestDatabase;
 use diesel_async::SimpleAsyncConnection;
 
-/// Order 1 is an operator's and CREATED, 2 a service's and CREATED, 3 a service's and CONFIRMED, 4 an operator's and
-/// CANCELED, 5 an operator's and CANCELED after it was confirmed.
+/// Rows of the database. Orders created by user accounts: 1 CREATED, 4 CANCELED, 5 CANCELED after it was confirmed.
+/// Orders created by the service: 2 CREATED, 3 CONFIRMED.
 const ROWS: &str = r#"
 SET @t = UTC_TIMESTAMP(6) - INTERVAL 1 DAY;
 
@@ -62,9 +62,9 @@ INSERT INTO idempotency_keys (scope, principal, `key`, nonce, request_hash, stat
         NULL, @t, @t + INTERVAL 3 DAY);
 "#;
 
-/// A database of its own with these rows.
+/// Creates a test database with these rows.
 pub(crate) async fn create() -> TestDatabase {
     let database = TestDatabase::create().await;
-    database.connection().await.batch_execute(ROWS).await.expect("the rows are made");
+    database.connection().await.batch_execute(ROWS).await.expect("cannot insert the rows");
     database
 }

@@ -1,9 +1,9 @@
-//! The check of databases in which everything is right, and in which one thing is wrong.
+//! Audits of valid databases and of databases with one violation.
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
-mod plants;
-mod world;
+mod fixture;
+mod violations;
 
 use std::collections::BTreeSet;
 
@@ -12,39 +12,39 @@ use db_audit::Finding;
 use db_testing::TestDatabase;
 use diesel_async::SimpleAsyncConnection;
 
-use crate::plants::{PLANTS, Plant};
+use crate::violations::{VIOLATIONS, Violation};
 
-/// Those that do not hold.
-async fn broken(database: &TestDatabase) -> Vec<Finding> {
-    let findings = db_audit::check(database.url()).await.expect("the database can be looked at");
+/// Audits the database and returns the violated invariants.
+async fn violated(database: &TestDatabase) -> Vec<Finding> {
+    let findings = db_audit::check(database.url()).await.expect("cannot audit the database");
     assert_eq!(findings.len(), db_audit::all().count());
     findings.into_iter().filter(|finding| finding.violations > 0).collect()
 }
 
 #[tokio::test]
-async fn an_empty_database_keeps_every_promise() {
-    assert_eq!(broken(&TestDatabase::create().await).await, []);
+async fn empty_database_has_no_violations() {
+    assert_eq!(violated(&TestDatabase::create().await).await, []);
 }
 
 #[tokio::test]
-async fn the_seeded_database_keeps_every_promise() {
+async fn seeded_database_has_no_violations() {
     let database = TestDatabase::seeded().await;
     let size = db_cli::seed::Size::of_orders(300);
-    db_cli::seed::seed_orders(database.db(), size, |_| {}).await.expect("the orders are generated");
-    assert_eq!(broken(&database).await, []);
+    db_cli::seed::seed_orders(database.db(), size, |_| {}).await.expect("cannot generate orders");
+    assert_eq!(violated(&database).await, []);
 }
 
 #[tokio::test]
-async fn a_database_with_orders_of_every_kind_keeps_every_promise() {
-    assert_eq!(broken(&world::create().await).await, []);
+async fn database_with_all_kinds_of_orders_has_no_violations() {
+    assert_eq!(violated(&fixture::create().await).await, []);
 }
 
 #[tokio::test]
-async fn what_is_planted_is_reported_and_nothing_else() {
-    for Plant { breaks, also, sql } in PLANTS {
-        let database = world::create().await;
+async fn exactly_the_expected_violations_are_reported() {
+    for Violation { breaks, also, sql } in VIOLATIONS {
+        let database = fixture::create().await;
         database.connection().await.batch_execute(sql).await.unwrap_or_else(|error| panic!("{breaks}: {error}"));
-        let findings = broken(&database).await;
+        let findings = violated(&database).await;
         let reported: BTreeSet<_> = findings.iter().map(|finding| finding.name).collect();
         let expected = also.iter().chain([breaks]).copied().collect();
         assert_eq!(reported, expected, "{sql}\n{findings:#?}");
@@ -53,28 +53,28 @@ async fn what_is_planted_is_reported_and_nothing_else() {
 }
 
 #[test]
-fn every_invariant_has_a_name_of_its_own_and_something_planted_against_it() {
+fn invariant_names_are_unique_and_each_has_a_violation_test() {
     let names: Vec<_> = db_audit::all().map(|invariant| invariant.name).collect();
     let distinct: BTreeSet<_> = names.iter().copied().collect();
     assert_eq!(distinct.len(), names.len());
-    assert_eq!(PLANTS.iter().map(|plant| plant.breaks).collect::<BTreeSet<_>>(), distinct);
+    assert_eq!(VIOLATIONS.iter().map(|violation| violation.breaks).collect::<BTreeSet<_>>(), distinct);
 }
 
 #[tokio::test]
-async fn a_look_neither_waits_for_open_transactions_nor_sees_what_they_did() {
-    let database = world::create().await;
-    let mut at_work = database.connection().await;
-    let half_done = "BEGIN; UPDATE products SET stock = stock - 1; UPDATE orders SET version = version + 1";
-    at_work.batch_execute(half_done).await.unwrap();
-    assert_eq!(broken(&database).await, []);
-    at_work.batch_execute("COMMIT").await.unwrap();
-    let names: Vec<_> = broken(&database).await.iter().map(|finding| finding.name).collect();
+async fn audit_ignores_open_transactions_without_waiting() {
+    let database = fixture::create().await;
+    let mut open_transaction = database.connection().await;
+    let uncommitted = "BEGIN; UPDATE products SET stock = stock - 1; UPDATE orders SET version = version + 1";
+    open_transaction.batch_execute(uncommitted).await.unwrap();
+    assert_eq!(violated(&database).await, []);
+    open_transaction.batch_execute("COMMIT").await.unwrap();
+    let names: Vec<_> = violated(&database).await.iter().map(|finding| finding.name).collect();
     assert_eq!(names, ["stock-is-ledger", "version-counts-events"]);
 }
 
 #[tokio::test]
-async fn all_violations_are_counted_and_some_are_shown() {
-    let database = world::create().await;
+async fn violations_are_counted_beyond_the_example_limit() {
+    let database = fixture::create().await;
     database.connection().await.batch_execute("UPDATE orders SET total_cents = 1").await.unwrap();
     for (examples, shown) in [(0, 0), (2, 2), (100, 5)] {
         let connection = open_unpooled_driver(database.settings()).await.unwrap();
@@ -86,7 +86,7 @@ async fn all_violations_are_counted_and_some_are_shown() {
 }
 
 #[tokio::test]
-async fn a_database_that_cannot_be_checked_is_no_violation() {
+async fn failed_audit_is_an_error_not_a_violation() {
     let database = TestDatabase::create().await;
     let unknown = db_audit::check(&database.url().replace("b2b_test_", "b2b_none_")).await.unwrap_err();
     assert!(matches!(&unknown, db_audit::Error::Connect(_)), "{unknown:?}");
