@@ -29,7 +29,7 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
                 OR (LENGTH(email) = CHAR_LENGTH(email) AND email_key <> LOWER(email))",
     },
     Invariant {
-        name: "names-are-found",
+        name: "names-are-searchable",
         sentence: "Every live customer and every product is found by the first word of its name.",
         query: "
             SELECT CONCAT('customer ', c.id, ': ', c.name)

@@ -92,5 +92,5 @@ async fn failed_audit_is_an_error_not_a_violation() {
     assert!(matches!(&unknown, db_audit::Error::Connect(_)), "{unknown:?}");
     database.connection().await.batch_execute("DROP TABLE product_prefixes").await.unwrap();
     let missing = db_audit::check(database.url()).await.unwrap_err();
-    assert!(matches!(&missing, db_audit::Error::Query { invariant: "names-are-found", .. }), "{missing:?}");
+    assert!(matches!(&missing, db_audit::Error::Query { invariant: "names-are-searchable", .. }), "{missing:?}");
 }

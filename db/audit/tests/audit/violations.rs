@@ -209,9 +209,9 @@ pub(crate) const VIOLATIONS: &[Violation] = &[
     ),
     violation("email-keys-match-emails", "UPDATE customers SET email_key = NULL WHERE id = 1"),
     violation("email-keys-match-emails", "UPDATE customers SET email_key = 'Ops@acme.example' WHERE id = 1"),
-    violation("names-are-found", "DELETE FROM product_prefixes WHERE prefix = 'alpha'"),
+    violation("names-are-searchable", "DELETE FROM product_prefixes WHERE prefix = 'alpha'"),
     violation(
-        "names-are-found",
+        "names-are-searchable",
         "UPDATE customers SET name = 'Tool Example' WHERE id = 1; DELETE FROM customer_prefixes",
     ),
     violation("prefixes-occur-in-names", "INSERT INTO customer_prefixes (customer_id, prefix) VALUES (2, 'gone')"),
