@@ -14,7 +14,7 @@ use tokio::time::sleep;
 
 use crate::app::expire;
 
-/// Pause between runs. Bounds the time for which an expired order keeps its stock.
+/// Pause between runs. An expired order keeps its stock for about this long.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(5);
 /// Pause between runs. Expired keys are ignored in any case and only take up space.
 const REAP_INTERVAL: Duration = Duration::from_secs(300);
