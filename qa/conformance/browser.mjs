@@ -2,13 +2,17 @@
 // and on a phone screen. The operations themselves are tested elsewhere.
 //
 // Needs a running system and the environment variables CUSTOMERS_BASE, ORDERS_BASE, ORCHESTRATOR_BASE, ADMIN_USER,
-// ADMIN_PASSWORD and CHROMIUM (path of the browser). Exits 0 on success, otherwise 1 with a message.
+// ADMIN_PASSWORD and CHROMIUM (path of the browser). With SCREENSHOTS, a folder, it saves the image of the README there. Exits
+// 0 on success, otherwise 1 with a message.
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { chromium } from "playwright-core";
 
 const TIMEOUT_MS = 30_000;
+const MAX_SCREENSHOT_BYTES = 200_000;
 
 const SCREENS = {
   "a desktop": { viewport: { width: 1280, height: 900 } },
@@ -76,6 +80,11 @@ class Docs {
     assert.deepEqual(this.#problems, [], `${this.#name}, ${step}`);
   }
 
+  /** Returns a PNG image of the visible part of the page. */
+  screenshot() {
+    return this.#page.screenshot();
+  }
+
   async authorize(token) {
     await this.#page.locator(".scheme-container").getByRole("button", { name: "Authorize" }).click();
     const dialog = this.#page.locator(".modal-ux");
@@ -103,6 +112,13 @@ class Docs {
     await this.#check(operationId);
     return JSON.parse(text);
   }
+}
+
+async function takeScreenshot(browser) {
+  const context = await browser.newContext(SCREENS["a desktop"]);
+  const image = await (await Docs.open(context, "orders", process.env.ORDERS_BASE)).screenshot();
+  assert.ok(image.length <= MAX_SCREENSHOT_BYTES, `a screenshot of ${image.length} bytes`);
+  if (process.env.SCREENSHOTS) await writeFile(join(process.env.SCREENSHOTS, "docs-page.png"), image);
 }
 
 async function walkThrough(context) {
@@ -136,6 +152,7 @@ try {
     await walkThrough(await browser.newContext(screen));
     console.log(`the pages work on ${name}`);
   }
+  await takeScreenshot(browser);
   console.log(`3 pages on ${Object.keys(SCREENS).length} screens, ${sent} requests, none to another host`);
 } catch (error) {
   console.error(error.message);
