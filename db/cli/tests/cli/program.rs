@@ -58,7 +58,7 @@ async fn audit_lists_every_invariant() {
         assert!(line.trim_start().starts_with("0 ") && line.ends_with(invariant.sentence), "{line}");
     }
     assert_eq!(text.lines().count(), db_audit::all().count() + 1);
-    assert!(text.ends_with(&format!("\n0 violations of {} invariants\n", db_audit::all().count())), "{text}");
+    assert!(text.ends_with(&format!("\n0 violations; {} invariants checked\n", db_audit::all().count())), "{text}");
 }
 
 #[tokio::test]
@@ -73,7 +73,7 @@ async fn audit_counts_violations_and_limits_examples() {
     assert!(text.contains("\n       5  totals-are-sums "), "{text}");
     assert_eq!(text.matches(": total 1, items ").count(), 2, "{text}");
     assert!(text.contains(&format!("\n            product 2: stock 9, ledger {ledger}\n")), "{text}");
-    assert!(text.ends_with(&format!("\n6 violations of {} invariants\n", db_audit::all().count())), "{text}");
+    assert!(text.ends_with(&format!("\n6 violations; {} invariants checked\n", db_audit::all().count())), "{text}");
     let colored = run(&["audit", "--color", "always", "--database-url", database.url()]).await;
     assert!(stdout(&colored).contains("\u{1b}[31m       5\u{1b}[0m  totals-are-sums "));
 }
@@ -86,7 +86,10 @@ async fn failed_audit_is_an_error_not_a_violation() {
     assert!(text.starts_with("error: cannot connect to ") && text.contains("Unknown database"), "{text}");
     execute(database.db(), "DROP TABLE product_prefixes").await.unwrap();
     let text = failure(&["audit", "--database-url", database.url()]).await;
-    assert!(text.starts_with("error: cannot check names-are-searchable: ") && text.contains("product_prefixes"), "{text}");
+    assert!(
+        text.starts_with("error: cannot check names-are-searchable: ") && text.contains("product_prefixes"),
+        "{text}"
+    );
     let unused_address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let text = failure(&["audit", "--database-url", &format!("mysql://root:hunter2@{unused_address}/shop")]).await;
     let place = format!("error: cannot connect to root@{unused_address}/shop: ");
