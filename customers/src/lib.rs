@@ -24,7 +24,7 @@ use http::CustomersServer;
 /// TCP port used when `PORT` is not set.
 pub const DEFAULT_PORT: u16 = 3001;
 
-/// OpenAPI document served under `/docs`.
+/// OpenAPI document, served at `/openapi.json` and shown at `/docs`.
 const DOCUMENT: &str = include_str!("../../specs/customers.json");
 
 /// Settings of the service, read from the environment.
@@ -35,7 +35,7 @@ pub struct Config {
     cursors: CursorKey,
     bootstrap: Bootstrap,
     proxies: TrustedProxies,
-    /// Draining state and trace export. Replace the default to share them with the process.
+    /// Draining flag and span exporter. The default exports no spans; `main` replaces it with the process's runtime.
     pub runtime: Runtime,
 }
 

@@ -1,8 +1,8 @@
 //! Batch loader: reads rows by key and combines concurrent requests into one statement.
 //!
-//! A round trip costs client and server much more than reading the row. When no statement is in flight, a request is
-//! sent at once; requests that arrive in the meantime share the next statement. A request never joins a statement that
-//! was already sent, so a returned row is never older than its request.
+//! A round trip costs client and server much more than reading the row. When no statement is in flight, a request sends
+//! its own at once; requests that arrive in the meantime share the next statement. A request never joins a statement
+//! that was already sent, so a returned row is never older than its request.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

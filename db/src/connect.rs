@@ -11,8 +11,8 @@ use crate::settings::{DatabaseSettings, TlsMode};
 
 /// Session settings, sent in one round trip.
 ///
-/// READ COMMITTED avoids gap locks on reads and sees the latest committed data. Lock waits end after 1 second. Strict
-/// mode rejects values that do not fit instead of truncating them.
+/// With READ COMMITTED, searches take no gap locks, and each statement sees the latest committed data. Lock waits end
+/// after 1 second. Strict mode rejects values that do not fit instead of truncating them.
 const SESSION: &str = "SET NAMES utf8mb4, time_zone = '+00:00', innodb_lock_wait_timeout = 1, \
      sql_mode = 'STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,ONLY_FULL_GROUP_BY'; \
      SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
@@ -35,7 +35,7 @@ pub async fn open_unpooled(settings: &DatabaseSettings) -> ConnectionResult<Asyn
     AsyncMysqlConnection::try_from(open_unpooled_driver(settings).await?).await
 }
 
-/// Opens a connection outside the pool with no default database, to create and drop databases.
+/// Opens a connection outside the pool without a default database, to create and drop databases.
 ///
 /// # Errors
 ///

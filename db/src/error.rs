@@ -10,7 +10,7 @@ use thiserror::Error;
 /// Failure of a database operation.
 #[derive(Debug, Error)]
 pub enum DbError {
-    /// No connection available, or it was lost before COMMIT. In a transaction, nothing was committed.
+    /// No connection was available, or it was lost before COMMIT. In a transaction, nothing was committed.
     #[error("the database cannot be reached: {reason}")]
     Unavailable {
         /// Message of the pool, the driver or the server.

@@ -88,12 +88,12 @@ pub enum Abandoned {
 
 /// Lookup of stored responses by key. Clones share a batch loader.
 #[derive(Clone)]
-pub struct StoredResponses(BatchLoader<Name, Row>);
+pub struct StoredResponses(BatchLoader<PrimaryKey, Row>);
 
 impl StoredResponses {
     /// Creates a lookup in this database.
     pub fn new(db: Db) -> Self {
-        Self(BatchLoader::new(db, |connection, names| load_unexpired(connection, names).boxed()))
+        Self(BatchLoader::new(db, |connection, primary_keys| load_unexpired(connection, primary_keys).boxed()))
     }
 
     /// Returns this lookup with the deadline of a caller, like [`Db::until`].
@@ -108,7 +108,7 @@ impl StoredResponses {
     ///
     /// Same as [`Db::run`].
     pub async fn find(&self, request: &RequestKey<'_>, nonce: &Nonce) -> Result<Option<StoredOutcome>, DbError> {
-        let row = self.0.load_one(Name::of(request)).await?;
+        let row = self.0.load_one(PrimaryKey::of(request)).await?;
         row.map(|row| row.outcome(request, nonce)).transpose()
     }
 }
@@ -260,7 +260,7 @@ const ACQUIRE_COLUMNS: &str =
 /// assignments run from left to right, and all of them must see its old value.
 ///
 /// The affected-rows count does not distinguish the three cases; the nonce does.
-const UNLESS_UNEXPIRED: &str = " \
+const REPLACE_IF_EXPIRED: &str = " \
 ON DUPLICATE KEY UPDATE \
 nonce = IF(expires_at <= UTC_TIMESTAMP(6), VALUES(nonce), nonce), \
 request_hash = IF(expires_at <= UTC_TIMESTAMP(6), VALUES(request_hash), request_hash), \
@@ -295,7 +295,7 @@ async fn insert_if_free(
     }
     let mut ascending = Vec::from_iter(requests);
     ascending.sort_by_key(|(request, _)| (request.scope, request.principal, request.key));
-    let mut insert = Insert::into(ACQUIRE_COLUMNS).ending_with(UNLESS_UNEXPIRED);
+    let mut insert = Insert::into(ACQUIRE_COLUMNS).ending_with(REPLACE_IF_EXPIRED);
     for (request, nonce) in ascending {
         insert.row(&[
             request.scope.into(),
@@ -309,25 +309,29 @@ async fn insert_if_free(
         ]);
     }
     insert.run(connection).await.map_err(lock_timeout_as_in_progress)?;
-    let names = Vec::from_iter(requests.iter().map(|(request, _)| Name::of(request)));
-    let mut rows: Vec<Row> = select_rows(&padded(names.clone())).cached().load(connection).await?;
-    let take_row = |name: &Name| {
-        let found = rows.iter().position(|row| row.name == *name).ok_or_else(not_found)?;
+    let primary_keys = Vec::from_iter(requests.iter().map(|(request, _)| PrimaryKey::of(request)));
+    let mut rows: Vec<Row> = select_rows(&padded(primary_keys.clone())).cached().load(connection).await?;
+    let take_row = |primary_key: &PrimaryKey| {
+        let found = rows.iter().position(|row| row.primary_key == *primary_key).ok_or_else(not_found)?;
         Ok(rows.swap_remove(found))
     };
-    names.iter().map(take_row).collect()
+    primary_keys.iter().map(take_row).collect()
 }
 
 /// Loads the unexpired rows of these keys.
-async fn load_unexpired(connection: &mut AsyncMysqlConnection, names: Vec<Name>) -> Result<Vec<(Name, Row)>, DbError> {
-    let rows: Vec<Row> = select_rows(&names).filter(keys::expires_at.gt(utc_now())).cached().load(connection).await?;
-    Ok(rows.into_iter().map(|row| (row.name.clone(), row)).collect())
+async fn load_unexpired(
+    connection: &mut AsyncMysqlConnection,
+    primary_keys: Vec<PrimaryKey>,
+) -> Result<Vec<(PrimaryKey, Row)>, DbError> {
+    let rows: Vec<Row> =
+        select_rows(&primary_keys).filter(keys::expires_at.gt(utc_now())).cached().load(connection).await?;
+    Ok(rows.into_iter().map(|row| (row.primary_key.clone(), row)).collect())
 }
 
 /// Returns the query for the rows of these keys.
-fn select_rows(names: &[Name]) -> keys::BoxedQuery<'_, Mysql, SqlTypeOf<AsSelect<Row, Mysql>>> {
+fn select_rows(primary_keys: &[PrimaryKey]) -> keys::BoxedQuery<'_, Mysql, SqlTypeOf<AsSelect<Row, Mysql>>> {
     let mut rows = keys::table.select(Row::as_select()).into_boxed();
-    for Name { scope, principal, key } in names {
+    for PrimaryKey { scope, principal, key } in primary_keys {
         rows = rows.or_filter(keys::scope.eq(scope).and(keys::principal.eq(principal)).and(keys::key.eq(key)));
     }
     rows
@@ -337,8 +341,8 @@ fn not_found() -> DbError {
     diesel::result::Error::NotFound.into()
 }
 
-/// Maps a lock timeout to `KeyInProgress`, which is not retried: only a request in flight locks the row, and waiting up
-/// to five more times would not help the caller.
+/// Maps a lock timeout to `KeyInProgress`, which is not retried: a request in flight holds the lock, and waiting up to
+/// five more times would not help the caller.
 fn lock_timeout_as_in_progress(error: DbError) -> DbError {
     match error {
         DbError::LockTimeout => DbError::KeyInProgress,
@@ -349,13 +353,13 @@ fn lock_timeout_as_in_progress(error: DbError) -> DbError {
 /// Primary key of a row.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Queryable, Selectable)]
 #[diesel(table_name = keys)]
-struct Name {
+struct PrimaryKey {
     scope: String,
     principal: String,
     key: String,
 }
 
-impl Name {
+impl PrimaryKey {
     fn of(request: &RequestKey<'_>) -> Self {
         let RequestKey { scope, principal, key, .. } = *request;
         Self { scope: scope.to_owned(), principal: principal.to_owned(), key: key.to_owned() }
@@ -366,7 +370,7 @@ impl Name {
 #[diesel(table_name = keys)]
 struct Row {
     #[diesel(embed)]
-    name: Name,
+    primary_key: PrimaryKey,
     nonce: Vec<u8>,
     request_hash: Vec<u8>,
     status: String,

@@ -1,11 +1,11 @@
-//! Connection pool, and the guard that every pooled connection is used through.
+//! Connection pool, and the guard that wraps every pooled connection.
 //!
 //! A future that is dropped during a query leaves the response unread in the socket, and the next user of that
 //! connection would receive it. So a connection returns to the pool only after its work has finished without a
 //! connection error; otherwise it is closed. `transaction` builds on this.
 //!
 //! A server restart ends all connections at once. So when one connection is lost, all idle ones are closed too, and
-//! work that can safely be repeated continues on a new connection.
+//! work that can safely run twice is retried on a new connection.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -35,7 +35,7 @@ const OPEN_LIMIT: Duration = Duration::from_secs(2);
 /// Time limit of one call of [`Db::run`], or of all attempts of a transaction, including the wait for a connection.
 pub(crate) const RUN_LIMIT: Duration = Duration::from_secs(10);
 
-/// Time limit of a readiness check.
+/// Time limit of a readiness check, and of the test of an idle connection.
 const PING_LIMIT: Duration = Duration::from_millis(500);
 
 /// Idle time after which a connection is tested before use: servers and firewalls close idle connections.
@@ -99,7 +99,7 @@ impl Db {
     }
 
     /// Returns a handle to the same pool with the deadline of a caller. No operation through it takes longer, including
-    /// waits for connections and locks. Only the wait for the response to COMMIT is not cut short.
+    /// waits for connections and locks. The only exception is the wait for the response to COMMIT.
     #[must_use]
     pub fn until(&self, deadline: Instant) -> Self {
         Self { pool: self.pool.clone(), until: Some(deadline) }
@@ -125,8 +125,8 @@ impl Db {
     ///
     /// # Errors
     ///
-    /// The error of `work`; `Unavailable` if no connection becomes free within 5 seconds or opening one takes longer
-    /// than 2; `Timeout` if everything together exceeds 10 seconds or the deadline of [`Db::until`].
+    /// The error of `work`; `Unavailable` if no connection becomes free within 5 seconds, or opening one fails or takes
+    /// longer than 2; `Timeout` if everything together exceeds 10 seconds or the deadline of [`Db::until`].
     pub fn run<'a, T: Send + 'a>(
         &'a self,
         work: impl for<'c> AsyncFn(&'c mut AsyncMysqlConnection) -> Result<T, DbError>

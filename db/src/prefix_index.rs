@@ -20,6 +20,7 @@ use crate::search::{prefixes, query_words};
 #[derive(Debug, Clone, Copy)]
 pub struct PrefixIndex {
     table: &'static str,
+    /// Column with the id of the indexed row.
     owner: &'static str,
 }
 

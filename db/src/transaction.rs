@@ -53,7 +53,7 @@ impl Db {
     /// # Errors
     ///
     /// The error of `work`; `Unavailable` or `Timeout` if nothing was committed; `Deadlock` or `LockTimeout` if the
-    /// last attempt ended so; `OutcomeUnknown` if COMMIT was sent and not acknowledged.
+    /// last attempt failed with it; `OutcomeUnknown` if COMMIT was sent and not acknowledged.
     #[expect(clippy::manual_async_fn, reason = "an async fn cannot declare its future Send")]
     pub fn transaction<'a, T, E>(
         &'a self,
@@ -142,7 +142,7 @@ async fn commit(mut pooled: PooledConnection) -> Result<(), DbError> {
         Ok(Err(error)) => match DbError::from(error) {
             DbError::Deadlock => Err(DbError::Deadlock),
             error => {
-                tracing::warn!(%error, "COMMIT failed");
+                tracing::warn!(%error, "COMMIT not acknowledged; outcome unknown");
                 pooled.close_with_idle();
                 Err(DbError::OutcomeUnknown)
             }

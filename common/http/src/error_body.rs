@@ -18,14 +18,14 @@ const MAX_REQUEST_ID: usize = 64;
 /// `C` lists the service's error codes for the OpenAPI document.
 #[derive(Debug, Serialize)]
 pub struct ErrorBody<C> {
-    /// The request's id in the logs.
+    /// Id of the request in the logs.
     pub request_id: String,
-    /// A stable code. Missing only if the path or the method does not exist.
+    /// Stable error code. Missing only in dropshot's own responses, such as for an unknown path or method.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_code: Option<String>,
-    /// Message for people; may change.
+    /// Human-readable message. May change.
     pub message: String,
-    /// Details by field.
+    /// Invalid fields, or products that cannot be ordered.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub details: Vec<Detail>,
     #[serde(skip)]

@@ -196,7 +196,7 @@ fn expect_json(headers: &HeaderMap) -> Result<(), Failure> {
     }
 }
 
-/// Maximum time to receive a body, so that slow senders do not occupy connections.
+/// Maximum time to receive a body, so that slow clients do not hold connections open.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 async fn read_body(body: Body, limit: usize) -> Result<bytes::Bytes, Failure> {
@@ -221,8 +221,8 @@ fn not_json(error: &serde_json::Error) -> Failure {
     Failure::new(codes::INVALID_REQUEST, format!("the body is not one JSON document: {error}"))
 }
 
-/// Converts serde's message into a field and its problem. serde names a missing, unknown or repeated field only in the
-/// message; the path then ends at the enclosing object.
+/// Converts serde's message into a failure that names the field. serde names a missing, unknown or repeated field only
+/// in the message; the path then ends at the enclosing object.
 fn invalid_data(path: &str, message: &str) -> Failure {
     let problem = message.rsplit_once(" at line ").map_or(message, |(problem, _)| problem);
     let path = if path == "." || path == "?" { "" } else { path };

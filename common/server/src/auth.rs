@@ -27,7 +27,7 @@ pub struct ServiceCaller {
 
 /// A user account with a sufficient role, or a service.
 ///
-/// `Caller<Operator>` may make the changes that operators and services may make.
+/// `Caller<Operator>`, for example, admits operators, admins and services.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Caller<U> {
     /// A user account.

@@ -50,7 +50,7 @@ impl CursorKey {
     ///
     /// # Errors
     ///
-    /// `invalid_cursor` unless this list issued it under these filters.
+    /// `invalid_cursor` unless this list issued it for these filters.
     pub fn decode(&self, list: &str, filters: &[u8], cursor: &str) -> Result<Position, Failure> {
         self.position(list, filters, cursor).ok_or_else(|| {
             Failure::new(codes::INVALID_CURSOR, "the cursor was not issued by this list for these filters")
@@ -59,7 +59,7 @@ impl CursorKey {
     }
 
     /// Decodes a page token of a list in descending order of ids. Returns the exclusive upper bound of the next page's
-    /// ids, which is the maximum without a token.
+    /// ids: `i64::MAX` without a token.
     pub fn decode_id_bound(&self, list: &str, filters: &[u8], cursor: Option<&Cursor>) -> Result<i64, Failure> {
         cursor.map_or(Ok(i64::MAX), |cursor| Ok(self.decode(list, filters, cursor.as_str())?.id))
     }

@@ -25,6 +25,10 @@ pub(crate) enum NotReady {
 }
 
 /// Requests `/ready` of the server that listens on an address.
+///
+/// # Errors
+///
+/// If there is no response in time, or its status is not 200.
 pub(crate) async fn check(listening_on: SocketAddr) -> Result<(), NotReady> {
     let address = connect_address(listening_on);
     let response = timeout(RESPONSE_TIMEOUT, status_line(address)).await.map_err(io::Error::from).flatten();

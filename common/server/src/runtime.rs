@@ -45,13 +45,12 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// If the endpoint is not a URL, or TLS cannot be initialised.
+    /// If the endpoint is invalid, or the exporter cannot be created.
     pub fn from_env(service: &'static str, env: &Env<'_>) -> Result<Self, RunError> {
         Ok(Self(Arc::new(State { traces: Traces::from_env(service, env)?, ..State::default() })))
     }
 
-    /// Creates a runtime that passes every response of an operation, with the operation's id, through a hook. For
-    /// tests.
+    /// Creates a runtime that passes every response through a hook, together with the operation's id. For tests.
     pub fn with_response_hook(hook: impl Fn(&str, Response<Body>) -> Response<Body> + Send + Sync + 'static) -> Self {
         Self(Arc::new(State { response_hook: Some(Box::new(hook)), ..State::default() }))
     }
@@ -61,7 +60,7 @@ impl Runtime {
         self.0.gauges.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(update));
     }
 
-    /// Fails readiness while the server drains, so that it gets no new requests.
+    /// Fails readiness while the server drains, so that load balancers send it no new requests.
     ///
     /// # Errors
     ///

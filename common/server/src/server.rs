@@ -18,8 +18,8 @@ use crate::{health, metrics};
 
 /// Maximum size of a request body. An order with the maximum of 100 lines takes about 5 KiB.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
-/// Default time for requests in flight at shutdown: 10 s for one use of the database, 5 s for the result of COMMIT, and
-/// a second to respond. Without a limit, a client that never finishes its body would keep the server running.
+/// Default time for requests in flight at shutdown: 10 s for one database operation, 5 s for the result of COMMIT,
+/// and a second to respond. Without a limit, a client that never finishes its body would keep the server running.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(16);
 
 /// Error that prevents a service from starting or from shutting down gracefully.

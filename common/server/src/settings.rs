@@ -12,7 +12,7 @@ use url::Url;
 
 pub use production::{refuse_weak_secrets, require_tls_to_remote_database};
 
-/// Maximum of `DRAIN_SECONDS`. Supervisors do not wait longer before they kill a process.
+/// Maximum of `DRAIN_SECONDS`. A supervisor usually kills a process earlier.
 const MAX_DRAIN_SECONDS: u64 = 600;
 
 type Lookup<'a> = dyn Fn(&str) -> Option<String> + 'a;
@@ -104,10 +104,11 @@ impl<'a> Env<'a> {
     }
 }
 
-/// Strictness of a service about its settings.
+/// Deployment profile, which determines how strictly settings are checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Profile {
-    /// A developer's machine: any secret is accepted, and callers of the orchestrator need no credentials.
+    /// A developer's machine: any secret and plain-text connections are accepted, and callers of the orchestrator need
+    /// no credentials.
     Development,
     /// Any other environment.
     Production,

@@ -1,8 +1,7 @@
 //! Logging: text on a terminal, otherwise one JSON object per line. `LOG_FORMAT` (`text` or `json`) overrides this,
 //! and `RUST_LOG` sets the levels.
 //!
-//! Requests to an operation are logged by `call`. Requests that match no operation are answered by dropshot and logged
-//! here.
+//! `call` logs requests to an operation. dropshot responds to requests that match no operation; this module logs them.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
@@ -26,12 +25,12 @@ const MAX_BUFFERED_LINES: usize = 10_000;
 /// Maximum time to flush the log to a blocked standard output at shutdown.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Writes this process's logs to standard output synchronously, because a function may be frozen after its response.
+/// Initializes logging to standard output. Writes synchronously, because a function may be frozen after its response.
 pub fn init_logs() {
     init(std::io::stdout);
 }
 
-/// Writes this process's logs to standard output from a background thread, so that a slow reader delays no request.
+/// Initializes logging to standard output. Writes from a background thread, so that a slow reader delays no request.
 pub(crate) fn init_background_logs() -> LogWriter {
     let writer = NonBlockingBuilder::default().buffered_lines_limit(MAX_BUFFERED_LINES).thread_name("log");
     let (writer, guard) = writer.finish(std::io::stdout());
@@ -101,8 +100,8 @@ fn is_text_format() -> bool {
 
 /// Returns a logger that forwards dropshot's messages to `tracing`.
 ///
-/// It forwards warnings, without client addresses and request data, and the request lines that match no operation. The
-/// others are dropped, because `call` logs those requests with more fields.
+/// It forwards warnings, without client addresses and request data, and the lines of requests that match no operation.
+/// It drops the lines of other requests, because `call` logs those with more fields.
 pub(crate) fn dropshot_logger() -> slog::Logger {
     slog::Logger::root(TracingDrain.fuse(), slog::o!())
 }

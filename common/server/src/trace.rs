@@ -1,8 +1,10 @@
-//! Distributed tracing (W3C Trace Context). Every request is one span, in the trace of its caller or in a new one.
+//! Distributed tracing (W3C Trace Context). Every request to an operation is one span, in the caller's trace or a new
+//! one.
 //!
 //! If `OTEL_EXPORTER_OTLP_ENDPOINT` is set, a background thread exports spans to that collector (OTLP over HTTP,
-//! protobuf). A collector that hangs delays no request; spans that it does not accept are dropped. The other standard
-//! variables apply too. Without the setting, a span only provides ids for the log and for upstream requests.
+//! protobuf). The other standard variables apply too. A collector that hangs does not delay requests to a server; it
+//! delays the response of a function by at most 200 ms. Spans that it does not accept are dropped. Without the setting,
+//! a span only provides ids for the log and for upstream requests.
 //!
 //! Spans are not built by `tracing-opentelemetry`, because ids and headers are needed without an exporter too, and
 //! because its layer exports every field of a `tracing` span, including those that are meant for the log alone.

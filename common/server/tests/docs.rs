@@ -90,7 +90,7 @@ async fn security_headers_forbid_foreign_scripts_framing_and_content_sniffing() 
 }
 
 #[tokio::test]
-async fn a_matching_etag_is_answered_304() {
+async fn a_matching_etag_returns_304() {
     let server = server();
     for path in ["/openapi.json", "/docs", "/docs/swagger-ui-bundle.js"] {
         let first = get(&server, path).await;
@@ -119,7 +119,7 @@ async fn head_returns_the_size_without_the_content() {
 }
 
 #[tokio::test]
-async fn an_unknown_file_is_answered_404_and_an_unknown_method_405() {
+async fn an_unknown_file_returns_404_and_an_unknown_method_405() {
     let server = server();
     for path in ["/docs/nothing.js", "/docs/..%2fpage.js", "/docs/page.js/more", "/docs/swagger-ui.js"] {
         assert_eq!(get(&server, path).await.status(), 404, "{path}");

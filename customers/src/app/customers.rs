@@ -13,7 +13,7 @@ use crate::store::customers as store;
 /// Name of the list, which page tokens are bound to.
 const LIST: &str = "customers";
 
-/// Operations on customers, with the role that each requires as a parameter.
+/// Operations on customers. Each takes a caller with the required role as a parameter.
 pub(crate) struct Customers {
     pub(crate) db: Db,
     pub(crate) loader: BatchLoader<i64, Customer>,

@@ -1,7 +1,7 @@
 //! Logins and changes of the caller's own password.
 //!
-//! Both verify passwords with [`Login::verify_password`], so that both are throttled and take the same time whether or
-//! not the user account exists.
+//! Both verify passwords with [`Login::verify_password`], so that both are throttled. A failed login takes the same
+//! time whether or not the user account exists.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -19,8 +19,8 @@ use crate::store::accounts::{self as store, AccountChanges, LoginRecord};
 
 /// Credentials of the bootstrap admin.
 ///
-/// A login with them activates the account as an admin if there is no active admin: at the first login, and after all
-/// admins were deactivated in the database.
+/// A login with them creates or reactivates the account as an admin if there is no active admin: at the first login,
+/// and after all admins were deactivated or demoted in the database.
 pub(crate) struct Bootstrap {
     pub(crate) username: Username,
     pub(crate) password: SecretDigest,
@@ -95,7 +95,7 @@ impl Login {
         if changed? { Ok(()) } else { Err(CustomersError::WrongPassword) }
     }
 
-    /// Returns the stored username and the role.
+    /// Checks the credentials and returns the stored username and the role.
     async fn log_in(&self, credentials: &Credentials, from: IpAddr) -> Result<(String, Role), CustomersError> {
         let (key, password) = (store::username_key(credentials.username.as_str()), credentials.password.as_str());
         let attempt = LoginAttempt::new(&key, from);
@@ -129,7 +129,8 @@ impl Login {
         self.db.run(queries).await
     }
 
-    /// Verifies the password of an active account. The attempt counts as failed until the password is found correct.
+    /// Verifies the password; `Wrong` without an active account. The attempt counts as failed until the password is
+    /// found correct.
     async fn verify_password(
         &self,
         attempt: &LoginAttempt,
@@ -148,15 +149,15 @@ impl Login {
         }
     }
 
-    /// Waits for a hashing permit, then checks the throttle again, because other attempts may have failed during the
-    /// wait.
+    /// Waits for a hashing permit, then admits the attempt: checks the throttle again, because other attempts may have
+    /// failed during the wait, and counts the attempt as failed.
     async fn acquire_permit(&self, attempt: &LoginAttempt) -> Result<HashingPermit, CustomersError> {
         let permit = self.passwords.acquire().await?;
         self.throttle.admit(attempt, Instant::now())?;
         Ok(permit)
     }
 
-    /// Activates the bootstrap admin and returns its stored username, or `None` if another replica was faster.
+    /// Activates the bootstrap admin and returns its stored username, or `None` if there is an active admin by now.
     async fn activate_admin(&self, attempt: &LoginAttempt, password: &str) -> Result<Option<String>, CustomersError> {
         let hash = self.passwords.hash(self.acquire_permit(attempt).await?, password).await?;
         self.throttle.record_success(attempt, Instant::now());

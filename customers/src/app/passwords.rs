@@ -28,8 +28,8 @@ const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
-/// Hash that is verified when the username is unknown, so that the response takes as long. It is not secret, because a
-/// match still counts as wrong. Generated with the `argon2` program of the reference implementation:
+/// Hash that is verified when the username is unknown, so that the response time is the same. It is not secret, because
+/// a match still counts as wrong. Generated with the `argon2` program of the reference implementation:
 ///
 /// `printf 'nobody has this password' | argon2 'salt of a nobody' -id -k 19456 -t 2 -p 1 -l 32 -e`
 const DUMMY_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdCBvZiBhIG5vYm9keQ$\
@@ -99,7 +99,7 @@ pub(crate) struct HashingPermit {
     _permit: OwnedSemaphorePermit,
 }
 
-/// Returns the memory before the permit, so that the next holder finds it.
+/// Returns the memory to the pool before the permit is released, so that the next holder reuses it.
 impl Drop for HashingPermit {
     fn drop(&mut self) {
         self.free_memory.lock().push(take(&mut self.memory));
@@ -133,7 +133,7 @@ impl PasswordHasher {
         Ok(run_blocking(permit, "keep", move |memory| hash(memory, &password)).await?.0)
     }
 
-    /// Verifies the password against a hash. Without a hash it takes as long and the result is `Wrong`.
+    /// Verifies the password against a hash. Without a hash it takes the same time and returns `Wrong`.
     ///
     /// Also returns the permit, so that the caller can record the result before the next attempt gets the permit.
     pub(crate) async fn verify(

@@ -1,4 +1,4 @@
-//! All SQL on the user account table, `operators`. Password hashes are read only to verify a login.
+//! All SQL on the user account table, `operators`. Only [`LoginRecord`] contains a password hash.
 
 use chrono::NaiveDateTime;
 use common_contract::{OperatorId, Username};
@@ -72,7 +72,7 @@ struct LoginRow {
     active: bool,
 }
 
-/// Columns of a user account that a login reads.
+/// User account with its password hash, to verify a password.
 pub(crate) struct LoginRecord {
     pub(crate) id: OperatorId,
     pub(crate) username: String,
@@ -171,7 +171,7 @@ pub(crate) async fn lock_active_admins(connection: &mut Connection) -> Result<Ve
     Ok(rows.into_iter().map(|(id, key)| (OperatorId::stored(id), key)).collect())
 }
 
-/// Locks the account's row.
+/// Locks the account's row and returns the account.
 pub(crate) async fn lock(connection: &mut Connection, id: OperatorId) -> Result<Option<OperatorAccount>, DbError> {
     let row = operators::table.find(id.get()).select(Row::as_select()).for_update().first(connection).await;
     Ok(row.optional()?.map(OperatorAccount::from))
@@ -194,14 +194,15 @@ pub(crate) async fn update(
 
 /// Replaces the hash of an unchanged password, unless the password was changed since `seen` was read.
 ///
-/// The version stays, because the account looks the same to clients.
+/// Keeps the version, because the account that clients see does not change.
 pub(crate) async fn replace_hash(connection: &mut Connection, seen: &LoginRecord, hash: &str) -> Result<(), DbError> {
     let unchanged = operators::table.find(seen.id.get()).filter(operators::password_hash.eq(&seen.password_hash));
     diesel::update(unchanged).set(operators::password_hash.eq(hash)).cached().execute(connection).await?;
     Ok(())
 }
 
-/// Sets the password of an active account and returns `true`, unless the password was changed since `seen` was read.
+/// Sets the password hash of an active account. Returns `false` without a change if the account is inactive or its hash
+/// was changed since `seen` was read.
 pub(crate) async fn change_password(
     connection: &mut Connection,
     seen: &LoginRecord,

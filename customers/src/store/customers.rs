@@ -60,7 +60,7 @@ pub(crate) async fn find(connection: &mut Connection, id: CustomerId) -> Result<
     Ok(row.map(Customer::from))
 }
 
-/// Returns those of the customers that exist, each with its id.
+/// Returns the existing customers among `ids`, each with its id.
 pub(crate) async fn find_all(connection: &mut Connection, ids: Vec<i64>) -> Result<Vec<(i64, Customer)>, DbError> {
     let live = customers::table.filter(customers::id.eq_any(ids)).filter(customers::deleted_at.is_null());
     let rows: Vec<Row> = live.select(Row::as_select()).cached().load(connection).await?;

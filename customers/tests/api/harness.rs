@@ -18,7 +18,7 @@ pub(crate) const JWT_SECRET: &str = "jwt-secret-for-integration-tests-only";
 pub(crate) const USER: &str = "admin";
 pub(crate) const PASSWORD: &str = "correct horse";
 
-/// Running server, stopped when dropped.
+/// Running server with its database. Dropping it stops the server.
 pub(crate) struct Harness {
     server: Running<Context>,
     http: reqwest::Client,
@@ -52,7 +52,7 @@ impl Harness {
         start_server(&env(self.database.url(), None))
     }
 
-    /// Runs a SQL statement.
+    /// Executes SQL statements.
     pub(crate) async fn sql(&self, statement: &str) {
         self.database.connection().await.batch_execute(statement).await.expect("the statement runs");
     }
@@ -98,7 +98,7 @@ impl Harness {
     pub(crate) async fn log_in_from(&self, address: &str, username: &str, password: &str) -> reqwest::Response {
         let credentials = serde_json::json!({ "username": username, "password": password });
         let request = self.http.post(self.url("/auth/token")).header("x-client-address", address).json(&credentials);
-        request.send().await.expect("the server answers")
+        request.send().await.expect("the server responds")
     }
 
     /// Returns a client logged in as the bootstrap admin.
@@ -117,12 +117,12 @@ impl Harness {
     }
 }
 
-/// Returns the settings of a test server. Port 0 lets the system choose the port.
+/// Returns the settings of a test server. Port 0 selects a free port.
 pub(crate) fn config(database_url: &str) -> Config {
     config_from(&env(database_url, None))
 }
 
-/// Returns settings with a runtime that checks every response against the OpenAPI document.
+/// Returns the settings, with a runtime that verifies every response against the OpenAPI document.
 fn config_from(env: &Env<'_>) -> Config {
     let mut config = Config::from_env(env).expect("the settings are valid");
     config.runtime = testing::runtime(DOCUMENT).expect("the document can be read");

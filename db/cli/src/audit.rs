@@ -28,6 +28,6 @@ pub(crate) async fn audit(settings: &DatabaseSettings, examples: usize) -> anyho
         }
     }
     let violations: u64 = findings.iter().map(|finding| finding.violations).sum();
-    println!("{violations} violations of {} invariants", findings.len());
+    println!("{violations} violations; {} invariants checked", findings.len());
     Ok(violations == 0)
 }

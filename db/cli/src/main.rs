@@ -50,13 +50,13 @@ enum Command {
     /// Insert sample data; idempotent
     #[command(after_help = EXIT_CODES)]
     Seed {
-        /// Also append this many generated orders, with a tenth as many customers and a twentieth as many products
+        /// Also append this many generated orders, with new customers and products
         #[arg(long, value_name = "ORDERS")]
         scale: Option<u32>,
-        /// Number of generated customers, instead of a tenth of the orders
+        /// Number of generated customers, at least 10 [default: a tenth of the orders]
         #[arg(long, value_name = "N", requires = "scale")]
         customers: Option<u32>,
-        /// Number of generated products, instead of a twentieth of the orders
+        /// Number of generated products, at least 10 [default: a twentieth of the orders]
         #[arg(long, value_name = "N", requires = "scale")]
         products: Option<u32>,
     },

@@ -35,7 +35,7 @@ impl Progress {
         }
     }
 
-    /// Replaces the bar by a one-line summary: number of rows, duration and rate.
+    /// Replaces the bar with a one-line summary: number of rows, duration and rate.
     pub(crate) fn finish(&self, rows: usize) {
         self.bar.finish_and_clear();
         let Size { orders, customers, products } = self.size;

@@ -21,7 +21,7 @@ use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 use url::Url;
 
-/// Database for one test. Dropped with this value, even if the test fails.
+/// Database for one test. Dropping this value drops the database, even if the test fails.
 pub struct TestDatabase {
     url: String,
     settings: DatabaseSettings,
@@ -91,7 +91,7 @@ impl TestDatabase {
     }
 }
 
-/// Drops the database on a new thread with its own runtime, because the test's runtime may be unwinding.
+/// Drops the database on a new thread with its own runtime, because `drop` cannot await on the test's runtime.
 impl Drop for TestDatabase {
     fn drop(&mut self) {
         let settings = self.settings.clone();

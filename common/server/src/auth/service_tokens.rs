@@ -63,7 +63,7 @@ fn check_name(name: &str) -> Result<(), SettingError> {
     if (1..=MAX_NAME_LENGTH).contains(&name.len()) && name.bytes().all(is_allowed) {
         return Ok(());
     }
-    // The name is not shown: a misplaced token may be in its place.
+    // The message omits the name, because it may be a misplaced token.
     let problem = format!("expected names of 1 to {MAX_NAME_LENGTH} characters from a-z, 0-9 and -");
     Err(SettingError::invalid("SERVICE_TOKENS", problem))
 }

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use common_contract::{Failure, Role, Text, codes};
 
-/// A user account's name. It is part of every audit record of the account.
+/// Username of a user account. Logs and audit records contain it as part of the principal.
 pub type Username = Text<64>;
 
 /// A user account of any role: read access.

@@ -14,7 +14,7 @@ const MIN_SECRET_LENGTH: usize = 32;
 /// Minimum length of a password, in characters. Shorter than a secret's, because logins are rate limited.
 const MIN_PASSWORD_LENGTH: usize = 12;
 
-/// Secrets of the `.env.example` files, and common guesses. In lower case.
+/// Secrets of the `.env.example` files, and common passwords, in lower case.
 const WELL_KNOWN: [&str; 25] = [
     "development-only-jwt-secret-do-not-deploy",
     "development-only-service-token-do-not-deploy",
@@ -56,7 +56,7 @@ struct Secret {
 /// Refuses secrets that are well known, short or equal to each other, in the production profile.
 ///
 /// Checks `JWT_SECRET`, `JWT_SECRET_SECONDARY`, `SERVICE_TOKEN`, `SERVICE_TOKENS`, `ADMIN_PASSWORD` if set, and the
-/// database's password. The latter may be empty and of any length, because the database decides which it accepts.
+/// database's password. The latter may be empty or short, because the database has its own password policy.
 ///
 /// # Errors
 ///
@@ -117,11 +117,11 @@ pub(super) fn require_https_to_remote_host(setting: &str, url: &Url) -> Result<(
 
 /// Refuses a plain-text connection to a database outside a private network, in the production profile.
 ///
-/// `plain_text_to` is the database's host if the connection does not require TLS.
+/// `plain_text_to` is the database's host if the connection may be unencrypted.
 ///
 /// # Errors
 ///
-/// Names the setting that has to require TLS.
+/// Names the setting that must require TLS.
 pub fn require_tls_to_remote_database(env: &Env<'_>, plain_text_to: Option<&str>) -> Result<(), SettingError> {
     let Some(host) = plain_text_to else { return Ok(()) };
     if Profile::from_env(env)? == Profile::Development || is_private_host_name(host) {

@@ -44,10 +44,10 @@ struct ExpectedHeader {
     value: Validator,
 }
 
-/// Returns a runtime whose server must respond as documented.
+/// Returns a runtime that verifies every response of its server against the document.
 ///
-/// An undocumented response exits the process with a message. A milder reaction could look like a failure that the test
-/// expects.
+/// An undocumented response exits the process with a message. An error response instead could be mistaken for a failure
+/// that the test expects.
 ///
 /// # Errors
 ///

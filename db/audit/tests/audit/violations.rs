@@ -67,7 +67,7 @@ pub(crate) const VIOLATIONS: &[Violation] = &[
         "canceled-items-are-restocked-once",
         "UPDATE stock_movements SET delta = 9 - delta WHERE order_id IN (4, 5) AND reason = 'cancel'",
     ),
-    // Needs the unique key on the ledger dropped.
+    // The unique key on the ledger would reject this row.
     Violation {
         breaks: "canceled-items-are-restocked-once",
         also: &["stock-is-ledger", "allocations-match-live-orders"],

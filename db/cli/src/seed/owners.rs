@@ -13,7 +13,7 @@ pub(super) const CUSTOMER_PREFIXES: &str = "customer_prefixes (prefix, customer_
 pub(super) const PRODUCT_PREFIXES: &str = "product_prefixes (prefix, product_id)";
 
 /// Product with the quantities that the generated orders allocate and restock.
-pub(super) struct Stocked {
+pub(super) struct CatalogProduct {
     pub(super) id: i64,
     pub(super) sku: String,
     pub(super) product: Product,
@@ -23,10 +23,10 @@ pub(super) struct Stocked {
 
 /// Generates all products with their totals. This generates all orders a first time, because the ordered quantities
 /// must be known before products are inserted.
-pub(super) fn catalog(size: Size, first_id: i64) -> Vec<Stocked> {
+pub(super) fn catalog(size: Size, first_id: i64) -> Vec<CatalogProduct> {
     let mut catalog = (first_id..)
         .zip(generate::products(size))
-        .map(|(id, product)| Stocked {
+        .map(|(id, product)| CatalogProduct {
             id,
             sku: format!("{}-{id:07}", product.sku_prefix),
             product,
@@ -60,10 +60,10 @@ pub(super) fn customer_rows(names: &[(i64, String)], base: &Base) -> Vec<Insert>
 }
 
 /// Returns the rows of products.
-pub(super) fn product_rows(products: &[Stocked], base: &Base) -> Vec<Insert> {
+pub(super) fn product_rows(products: &[CatalogProduct], base: &Base) -> Vec<Insert> {
     let mut rows = Insert::into("products (id, sku, name, price_cents, stock, created_at, updated_at)");
     let mut ledger = Insert::into(MOVEMENTS);
-    for Stocked { id, sku, product, ordered, restocked } in products {
+    for CatalogProduct { id, sku, product, ordered, restocked } in products {
         rows.row(&[
             (*id).into(),
             sku.as_str().into(),
@@ -82,8 +82,8 @@ pub(super) fn product_rows(products: &[Stocked], base: &Base) -> Vec<Insert> {
     vec![rows, ledger, prefix_rows(PRODUCT_PREFIXES, texts)]
 }
 
-/// Returns the prefix rows of `owners`, each an id with its two texts. Sorted by primary key, so that adjacent rows go
-/// to the same page.
+/// Returns the prefix rows of `owners`, each an id with its two texts. Sorted by primary key, so that adjacent rows
+/// are on the same page.
 pub(super) fn prefix_rows<'t>(target: &str, owners: impl Iterator<Item = (i64, [&'t str; 2])>) -> Insert {
     let mut rows: Vec<_> =
         owners.flat_map(|(id, texts)| prefixes(&texts).into_iter().map(move |prefix| (prefix, id))).collect();

@@ -4,7 +4,7 @@ use chrono::{NaiveDateTime, TimeDelta};
 
 use super::PRINCIPAL;
 use super::generate::{Order, Outcome};
-use super::owners::Stocked;
+use super::owners::CatalogProduct;
 use super::scale::Base;
 use db::insert::Insert;
 
@@ -21,7 +21,7 @@ pub(super) struct OrderRows {
 
 impl OrderRows {
     /// Creates the rows of `orders`, given with their ids.
-    pub(super) fn of(orders: &[(i64, Order)], base: &Base, catalog: &[Stocked]) -> Self {
+    pub(super) fn of(orders: &[(i64, Order)], base: &Base, catalog: &[CatalogProduct]) -> Self {
         let mut rows = Self {
             orders: Insert::into(
                 "orders (id, customer_id, status, total_cents, external_reference, created_at, confirmed_at, canceled_at, \
@@ -45,7 +45,7 @@ impl OrderRows {
         vec![orders, items, events, movements]
     }
 
-    fn add(&mut self, id: i64, order: &Order, base: &Base, catalog: &[Stocked]) {
+    fn add(&mut self, id: i64, order: &Order, base: &Base, catalog: &[CatalogProduct]) {
         let times = StatusTimes::of(order, base.start);
         let total_cents = self.add_items(id, order, &times, catalog);
         let (status, version) = self.add_events(id, &times);
@@ -64,10 +64,10 @@ impl OrderRows {
     }
 
     /// Adds the items and their stock movements, and returns the order total.
-    fn add_items(&mut self, id: i64, order: &Order, times: &StatusTimes, catalog: &[Stocked]) -> i64 {
+    fn add_items(&mut self, id: i64, order: &Order, times: &StatusTimes, catalog: &[CatalogProduct]) -> i64 {
         let mut total_cents = 0;
         for item in &order.items {
-            let Stocked { id: product_id, sku, product, .. } = &catalog[item.product];
+            let CatalogProduct { id: product_id, sku, product, .. } = &catalog[item.product];
             let subtotal_cents = item.qty * product.price_cents;
             total_cents += subtotal_cents;
             self.items.row(&[

@@ -58,7 +58,7 @@ async fn audit_lists_every_invariant() {
         assert!(line.trim_start().starts_with("0 ") && line.ends_with(invariant.sentence), "{line}");
     }
     assert_eq!(text.lines().count(), db_audit::all().count() + 1);
-    assert!(text.ends_with(&format!("\n0 violations of {} invariants\n", db_audit::all().count())), "{text}");
+    assert!(text.ends_with(&format!("\n0 violations; {} invariants checked\n", db_audit::all().count())), "{text}");
 }
 
 #[tokio::test]
@@ -73,7 +73,7 @@ async fn audit_counts_violations_and_limits_examples() {
     assert!(text.contains("\n       5  totals-are-sums "), "{text}");
     assert_eq!(text.matches(": total 1, items ").count(), 2, "{text}");
     assert!(text.contains(&format!("\n            product 2: stock 9, ledger {ledger}\n")), "{text}");
-    assert!(text.ends_with(&format!("\n6 violations of {} invariants\n", db_audit::all().count())), "{text}");
+    assert!(text.ends_with(&format!("\n6 violations; {} invariants checked\n", db_audit::all().count())), "{text}");
     let colored = run(&["audit", "--color", "always", "--database-url", database.url()]).await;
     assert!(stdout(&colored).contains("\u{1b}[31m       5\u{1b}[0m  totals-are-sums "));
 }
