@@ -1,9 +1,10 @@
-//! The saga: validate the customer, create the order, confirm it; retry_compensation on failure.
+//! The saga: validates the customer, creates the order, confirms it, and compensates on failure.
 //!
-//! The order is the saga log. Each step uses an idempotency key derived from the caller's key, so the same request resumes
-//! where an earlier run stopped. A run does not cancel an order that another run created: that run, the reservation's
-//! expiry, or the next request with the key resolves it. The exception is a create whose outcome stays unknown: it is
-//! abandoned regardless of which run created the order, and another run that is about to confirm it finds it canceled.
+//! The order is the saga log. Create, confirm and cancel use idempotency keys derived from the caller's key, so the
+//! same request resumes where an earlier run stopped. A run does not cancel an order that another run created: that
+//! run, the reservation's expiry, or the next request with the key resolves it. The exception is a create whose outcome
+//! stays unknown: it is abandoned regardless of which run created the order, and another run that is about to confirm
+//! it finds it canceled.
 
 use client_common::{Attempts, Fault};
 use common_contract::codes::IDEMPOTENCY_KEY_REUSED;
@@ -42,7 +43,7 @@ enum CreatedBy {
     Unknown,
 }
 
-/// Idempotency keys of the steps, derived per principal so that callers cannot use each other's keys.
+/// Idempotency keys of the changes, derived per principal so that callers cannot use each other's keys.
 struct Keys {
     create: String,
     confirm: String,
@@ -135,8 +136,8 @@ impl<'a> CreateAndConfirm<'a> {
         metrics::record_retries(Step::Create, count);
         let response = result.map_err(|fault| {
             let reason = failure::create_failure(&fault);
-            // A refusal concerns one attempt, and an ambiguous attempt may still arrive and succeed. Only a refusal of the
-            // key itself concerns all attempts.
+            // A refusal concerns one attempt, and an ambiguous attempt may still arrive and succeed. Only a refusal of
+            // the key itself concerns all attempts.
             let (reason, compensated) = match reason.code {
                 _ if !ambiguous => (reason, NotNeeded),
                 IDEMPOTENCY_KEY_REUSED | api::IDEMPOTENCY_KEY_SPENT => (reason, NotNeeded),
@@ -181,8 +182,8 @@ impl<'a> CreateAndConfirm<'a> {
         })
     }
 
-    /// Looks for an order of an earlier run with the key after a failed validation, and adds it to the failure, which must
-    /// not state that no order exists.
+    /// Looks for an order of an earlier run with the key after a failed validation, and adds it to the failure, which
+    /// must not state that no order exists.
     async fn find_earlier_order(&self, failure: SagaFailure) -> SagaFailure {
         let key = self.keys.create.as_str();
         let lookup = async || client_common::send(self.orders.internal_order_lookup().create_key(key).send()).await;
@@ -202,8 +203,8 @@ impl<'a> CreateAndConfirm<'a> {
         }
     }
 
-    /// Compensates a create whose outcome is unknown: cancels the order if it was created, and prevents attempts that arrive
-    /// later from creating one.
+    /// Compensates a create whose outcome is unknown: cancels the order if it was created, and prevents attempts that
+    /// arrive later from creating one.
     async fn abandon(&self, failure: SagaFailure) -> Result<Order, SagaFailure> {
         let order = wire::new_order(self.request);
         let abandon = async || {
@@ -225,7 +226,8 @@ impl<'a> CreateAndConfirm<'a> {
         }
     }
 
-    /// Compensates a create: cancels the order. If the order has changed since its creation, its status decides instead.
+    /// Compensates a create: cancels the order. If the order has changed since its creation, its status decides the
+    /// outcome instead.
     async fn cancel(&self, id: i64, failure: SagaFailure) -> Result<Order, SagaFailure> {
         let cancel = async || {
             let cancel = self.orders.order_cancel().id(id);
@@ -250,7 +252,8 @@ impl<'a> CreateAndConfirm<'a> {
         }
     }
 
-    /// Retries a compensation call until it has a final response or the saga's time limit is reached.
+    /// Sends a call of the compensation phase with the policy's retries, until the saga's deadline and from a separate
+    /// retry budget.
     async fn retry_compensation<T, F>(&self, call: impl Fn() -> F) -> Result<T, Fault<types::Error>>
     where
         F: Future<Output = Result<T, Fault<types::Error>>>,

@@ -1,8 +1,8 @@
 //! Sanitizes a gateway's event before lambda_http parses it.
 //!
-//! lambda_http supports the event formats of all gateways, but it panics on some requests that gateways forward and rejects
-//! others. So this module decodes the body itself and keeps only the fields that an operation reads and lambda_http
-//! accepts. Routing and authentication happen elsewhere.
+//! lambda_http supports the event formats of all gateways, but it panics on some requests that gateways forward and
+//! rejects others. So this module decodes the body itself and keeps only the fields that an operation reads and
+//! lambda_http accepts. Routing and authentication happen elsewhere.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -23,7 +23,7 @@ pub(crate) type Body = Result<Vec<u8>, NotBase64>;
 ///
 /// # Errors
 ///
-/// Fails if the event is in no gateway's format.
+/// Fails if the event does not have the format of a gateway.
 pub(crate) fn parse(mut event: Value) -> serde_json::Result<(LambdaRequest, Body)> {
     let body = body(&event);
     retain(&mut event, |name, value| match name {

@@ -37,8 +37,8 @@ impl SagaFailure {
         Self { reason: documented(code), ..self }
     }
 
-    /// Whether this run must compensate: an order may be left, and no other run with the same key is in flight, which would
-    /// resolve it.
+    /// Returns whether this run must compensate: an order may be left, and no other run with the same key is in flight
+    /// that would resolve it.
     pub(crate) fn needs_compensation(&self) -> bool {
         self.compensated == Compensated::Pending && self.reason.code != api::IDEMPOTENCY_IN_PROGRESS
     }
@@ -72,7 +72,7 @@ impl SagaFailure {
     }
 }
 
-/// Whether the same request may succeed shortly, provided that this one left nothing behind.
+/// Returns whether the same request may succeed shortly, provided that this one left nothing behind.
 fn is_transient(code: ErrorCode) -> bool {
     [api::IDEMPOTENCY_IN_PROGRESS, api::UPSTREAM_AUTH, api::UPSTREAM_UNAVAILABLE, api::UPSTREAM_TIMEOUT].contains(&code)
 }
@@ -116,8 +116,8 @@ pub(crate) fn confirm_code(fault: &Fault<orders_client::types::Error>) -> ErrorC
     }
 }
 
-/// Returns the code for a fault while looking for an earlier order. A refused lookup does not prove that there is no order,
-/// so it is reported as unavailable.
+/// Returns the code for a fault while looking for an earlier order. A refused lookup does not prove that there is no
+/// order, so it is reported as unavailable.
 pub(crate) fn lookup_code(fault: &Fault<orders_client::types::Error>) -> ErrorCode {
     match common_code(fault) {
         api::UPSTREAM_INVALID => api::UPSTREAM_UNAVAILABLE,
@@ -242,7 +242,7 @@ mod tests {
         }
     }
 
-    /// Every reason, its status and code, and whether a retry is safe if nothing was done.
+    /// Every reason, its status and code, and whether a retry is safe if nothing was changed.
     fn all_reasons() -> [(Failure, u16, &'static str, bool); 14] {
         let product_error = |code: ErrorCode| create_failure(&error_response(code.status, code.name));
         [

@@ -23,7 +23,7 @@ pub struct Orchestrator {
     pub(crate) upstreams: Upstreams,
 }
 
-/// FailedRequest request. Without a `reason`, no step of the saga ran.
+/// A failed request. `reason` is absent if the saga did not run or the failure is internal.
 struct FailedRequest {
     failure: Failure,
     reason: Option<FailureReason>,
@@ -83,7 +83,8 @@ impl Orchestrator {
         call.answer(work).await
     }
 
-    /// Returns the principal that scopes the caller's idempotency keys. The development profile accepts anonymous callers.
+    /// Returns the principal that scopes the caller's idempotency keys. The development profile accepts anonymous
+    /// callers.
     fn principal(&self, call: &Call) -> Result<String, Failure> {
         let caller: Option<Caller<Operator>> = match self.profile {
             Profile::Production => Some(self.auth.caller(call)?),
@@ -118,8 +119,8 @@ impl Orchestrator {
     }
 }
 
-/// Returns the correlation id of the body, or else of the header, or else of the request. An id of the body that is invalid
-/// in a header still appears in the response body.
+/// Returns the correlation id: from the body, otherwise from the header, otherwise the request id. An id from the body
+/// that is invalid in a header still appears in the response body.
 fn correlation_id(call: &Call, body: Option<&Request>) -> String {
     let given = body.and_then(|body| body.correlation_id.as_ref());
     if let Some(id) = given {
@@ -128,8 +129,8 @@ fn correlation_id(call: &Call, body: Option<&Request>) -> String {
     given.map_or(call.correlation_id(), |id| id.as_str()).to_owned()
 }
 
-/// Returns the response body. Without a reason from the saga, nothing was done. An internal error is the exception: it may
-/// have occurred in any step, so it is reported as pending, and a retry with the same key resolves it.
+/// Returns the response body. Without a reason from the saga, nothing was changed. An internal error is the exception:
+/// it may have occurred in any step, so it is reported as pending, and a retry with the same key resolves it.
 fn failure_body(correlation_id: &str, failure: &Failure, reason: Option<&FailureReason>) -> FailureBody {
     let is_internal = failure.code == codes::INTERNAL;
     let without_steps = || FailureReason {

@@ -118,8 +118,8 @@ fn parse_body(request: &Request, body: &event::Body) -> Result<CreateAndConfirm,
     json_body(request.headers(), body.as_ref().map_err(not_base64)?, MAX_BODY_BYTES)
 }
 
-/// Returns the time at which the platform ends the invocation. The emulator of cargo-lambda sends ten minutes after the Unix
-/// epoch instead of a real deadline, which counts as none.
+/// Returns the time at which the platform ends the invocation. The emulator of cargo-lambda sends ten minutes after the
+/// Unix epoch instead of a real deadline, which counts as none.
 fn deadline(context: &Context) -> Option<Instant> {
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     let since_epoch = Duration::from_millis(context.deadline);
@@ -140,8 +140,8 @@ fn route(request: &Request) -> Result<Operation, HttpError> {
     Err(error)
 }
 
-/// Returns the paths under which the request may have to be routed: the path of the event; the path without the stage that
-/// a gateway prepends; and the path of the gateway's route, which lacks a custom domain's base path.
+/// Returns the paths by which to route the request, in order: the path of the event; that path without the stage that a
+/// gateway prepends; and the path of the gateway's route, which lacks a custom domain's base path.
 fn candidate_paths(request: &Request) -> impl Iterator<Item = Cow<'_, str>> {
     let (stage, route) = match request.request_context_ref() {
         Some(RequestContext::ApiGatewayV1(context)) => (context.stage.as_deref(), context.resource_path.as_deref()),
@@ -154,8 +154,8 @@ fn candidate_paths(request: &Request) -> impl Iterator<Item = Cow<'_, str>> {
     unrouted.map(Cow::Borrowed).chain(route.and_then(|route| path_from_route(request, route)))
 }
 
-/// Returns the path of the route that the gateway matched (`/orders` or `POST /orders`), with `{proxy+}` replaced by its
-/// value.
+/// Returns the path of the route that the gateway matched (`/orders` or `POST /orders`), with `{proxy+}` replaced by
+/// its value.
 fn path_from_route<'r>(request: &'r Request, route: &'r str) -> Option<Cow<'r, str>> {
     let route = route.rsplit(' ').next()?;
     let Some((before, _)) = route.split_once("{proxy+}") else { return Some(Cow::Borrowed(route)) };

@@ -14,8 +14,8 @@ const OUTCOMES: [&str; 5] = ["confirmed", "refused", "failed", "undone", "pendin
 pub(crate) fn describe() {
     describe_counter!(
         RUNS,
-        "Sagas by outcome: confirmed; refused or failed, without effect; undone, that is compensated; pending, with an order \
-         that may be left"
+        "Sagas by outcome: confirmed, refused or failed (nothing to compensate), undone (compensated), pending (an \
+         order may be left)"
     );
     describe_counter!(RETRIES, "Retries of upstream calls, by saga step");
     for outcome in OUTCOMES {

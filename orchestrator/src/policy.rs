@@ -39,8 +39,8 @@ const RESPONSE_RESERVE: Duration = Duration::from_millis(500);
 const MIN_TOTAL: Duration = Duration::from_secs(1);
 
 impl Policy {
-    /// Returns the deadlines of a saga that starts now, or `None` if too little time is left before `answer_by`. A saga with
-    /// less than `retry.total` reserves proportionally less for compensation.
+    /// Returns the deadlines of a saga that starts now, or `None` if too little time is left before `answer_by`. A saga
+    /// with less than `retry.total` reserves proportionally less for compensation.
     pub(crate) fn deadlines(&self, answer_by: Option<Instant>) -> Option<Deadlines> {
         let now = Instant::now();
         let left = answer_by.map(|time| time.saturating_duration_since(now).saturating_sub(RESPONSE_RESERVE));

@@ -1,5 +1,5 @@
-//! Conversions between the types of the upstream clients and those of this API. They return `None` for a value that this
-//! API cannot represent.
+//! Conversions between the types of the upstream clients and those of this API. They return `None` for a value that
+//! this API cannot represent.
 
 use std::collections::BTreeMap;
 

@@ -46,14 +46,14 @@ pub struct Config {
     customers: CustomersService,
     key_retention: Duration,
     reservation: Duration,
-    /// Drain state, trace export and gauges. The default unless the process provides its own.
+    /// Runtime of the process. `from_env` sets the default; the program replaces it.
     pub runtime: Runtime,
 }
 
 impl Config {
-    /// Reads `HOST`, `PORT` (3002 by default), `DATABASE_URL` or the `DB_*` settings, `JWT_SECRET`, `JWT_SECRET_SECONDARY`,
-    /// `SERVICE_TOKEN`, `SERVICE_TOKENS`, `CUSTOMERS_API_BASE`, `IDEMPOTENCY_RETENTION_HOURS` (72 by default),
-    /// `RESERVATION_SECONDS` (900 by default) and `PROFILE`.
+    /// Reads `HOST`, `PORT` (3002 by default), `DATABASE_URL` or the `DB_*` settings, `JWT_SECRET`,
+    /// `JWT_SECRET_SECONDARY`, `SERVICE_TOKEN`, `SERVICE_TOKENS`, `CUSTOMERS_API_BASE`,
+    /// `IDEMPOTENCY_RETENTION_HOURS` (72 by default), `RESERVATION_SECONDS` (900 by default) and `PROFILE`.
     ///
     /// # Errors
     ///
@@ -88,13 +88,13 @@ fn number_in(env: &Env<'_>, name: &str, default: u64, allowed: RangeInclusive<u6
     }
 }
 
-/// State that all requests share.
+/// State shared by all requests.
 pub struct Context {
     runtime: Runtime,
     auth: Auth,
     products: Products,
     orders: Orders,
-    /// The jobs, which are aborted when the context is dropped.
+    /// Background jobs. Dropping the set aborts them.
     _background: JoinSet<()>,
 }
 

@@ -16,9 +16,9 @@ const OUTCOMES: [&str; 6] = ["run", "replayed", "reused", "in_progress", "abando
 pub(crate) fn describe() {
     describe_counter!(
         KEYED,
-        "Requests with an idempotency key, by operation and outcome: run, replayed; reused (key of another request), \
-         in_progress (key of a request in flight), abandoned; not_done (the key was valid, but the request failed or \
-         was refused)"
+        "Requests with an idempotency key, by operation and outcome: run (executed), replayed (stored response), \
+         reused (key of a different request), in_progress (key of a request in flight), abandoned (key of an abandoned \
+         create), not_done (the request failed or was refused)"
     );
     describe_counter!(EXPIRED, "Orders canceled because their reservation had expired");
     counter!(EXPIRED).increment(0);

@@ -15,10 +15,10 @@ const CALLERS: usize = 32;
 const KEYS: usize = 50;
 const COMPENSATIONS: [&str; 2] = ["POST /orders/{id}/cancel", "POST /internal/orders/abandon"];
 const CONFIRMATIONS: &str = "SELECT COUNT(*) AS n FROM order_events WHERE to_status = 'CONFIRMED'";
-const CANCELATIONS: &str = "SELECT COUNT(*) AS n FROM order_events WHERE to_status = 'CANCELED'";
+const CANCELLATIONS: &str = "SELECT COUNT(*) AS n FROM order_events WHERE to_status = 'CANCELED'";
 const ORDERS: &str = "SELECT COUNT(*) AS n FROM orders";
 
-/// The test counts effects, not time: these limits are so long that no attempt times out on a busy machine.
+/// Limits so long that no attempt times out on a busy machine: the test counts effects, not time.
 const LENIENT_POLICY: Policy = Policy {
     retry: Retry {
         attempts: 4,
@@ -31,8 +31,8 @@ const LENIENT_POLICY: Policy = Policy {
     connect: Duration::from_secs(10),
 };
 
-/// Sends an order as a correct client does: retries after `Retry-After` while another request with the key is in flight or
-/// an upstream service is busy.
+/// Sends an order as a correct client does: retries after `Retry-After` while another request with the key is in flight
+/// or an upstream service is busy.
 async fn order_with_retries(system: &System, key: &str) -> Reply {
     loop {
         let reply = system.order(key).await;
@@ -66,7 +66,7 @@ async fn fifty_keys_from_32_concurrent_callers_create_fifty_orders() {
     let before = [
         system.query_number(ORDERS).await,
         system.query_number(CONFIRMATIONS).await,
-        system.query_number(CANCELATIONS).await,
+        system.query_number(CANCELLATIONS).await,
     ];
     let barrier = Arc::new(Barrier::new(CALLERS));
     let callers = (0..CALLERS).map(|_| run_caller(Arc::clone(&system), Arc::clone(&barrier)));
@@ -77,7 +77,7 @@ async fn fifty_keys_from_32_concurrent_callers_create_fifty_orders() {
     let after = [
         system.query_number(ORDERS).await,
         system.query_number(CONFIRMATIONS).await,
-        system.query_number(CANCELATIONS).await,
+        system.query_number(CANCELLATIONS).await,
     ];
     let keys = i64::try_from(KEYS).unwrap();
     assert_eq!(after, [before[0] + keys, before[1] + keys, before[2]]);

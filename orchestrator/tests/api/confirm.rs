@@ -39,7 +39,7 @@ async fn order_canceled_by_an_operator_stays_canceled() {
     reply.assert_failed(409, "order_canceled", "confirm", "done", false);
     assert_eq!(reply.json()["error"]["order_id"], 101);
     assert_eq!(harness.store().only_order(), OrderStatus::Canceled);
-    assert_eq!(harness.store().cancelations, 1);
+    assert_eq!(harness.store().cancellations, 1);
 }
 
 #[tokio::test]
@@ -80,7 +80,7 @@ async fn applied_confirm_with_lost_responses_succeeds() {
         reply.assert_succeeded();
         assert_eq!(harness.orders.requests()[5..], [CANCEL, VIEW]);
         assert_eq!(harness.store().only_order(), OrderStatus::Confirmed);
-        assert_eq!(harness.store().cancelations, 0);
+        assert_eq!(harness.store().cancellations, 0);
     }
 }
 
@@ -123,7 +123,7 @@ async fn retried_cancel_restores_stock_once() {
         harness.orders.inject(CANCEL, 1, fault);
         harness.order("a").await.assert_failed(503, "confirm_failed", "confirm", "done", false);
         assert_eq!(harness.orders.requests()[5..], [CANCEL, CANCEL]);
-        assert_eq!(harness.store().cancelations, 1);
+        assert_eq!(harness.store().cancellations, 1);
         assert_eq!(harness.store().stock(), INITIAL_STOCK);
     }
 }

@@ -1,4 +1,5 @@
-//! The local server and the Lambda function return the same status and body for the same request, in every event format.
+//! The local server and the Lambda function return the same status, headers and body for the same request, in every
+//! event format.
 
 use std::path::Path;
 
@@ -125,7 +126,7 @@ fn base64(text: &str) -> String {
     encoded
 }
 
-/// Returns what must be equal for both entry points. The request id differs and is replaced.
+/// Returns the parts of a response that both entry points share. Replaces the request id, which differs.
 fn comparable(Reply { status, headers, text }: &Reply) -> (u16, Vec<Option<String>>, String) {
     let value = |name: &str| headers.get(name).map(|value| value.to_str().unwrap().to_owned());
     let request_id = value("x-request-id").unwrap();

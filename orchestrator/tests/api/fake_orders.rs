@@ -1,5 +1,5 @@
-//! Fake orders service in memory, with one product. It follows the contract for idempotency keys, versions and stock, and
-//! counts confirmations and cancelations.
+//! Fake orders service in memory, with one product. It follows the contract for idempotency keys, versions and stock,
+//! and counts confirmations and cancellations.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -32,7 +32,7 @@ pub(crate) struct OrderStore {
     pub(crate) allocated: i64,
     pub(crate) orders: BTreeMap<i64, Order>,
     pub(crate) confirmations: usize,
-    pub(crate) cancelations: usize,
+    pub(crate) cancellations: usize,
     created: HashMap<String, (serde_json::Value, Vec<u8>)>,
     changed: HashMap<String, Vec<u8>>,
     order_by_key: HashMap<String, i64>,
@@ -145,7 +145,7 @@ impl OrderStore {
         if order.status != OrderStatus::Canceled {
             order.status = OrderStatus::Canceled;
             order.version += 1;
-            self.cancelations += 1;
+            self.cancellations += 1;
             self.allocated -= order.items[0].qty;
         }
     }

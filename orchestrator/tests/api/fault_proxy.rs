@@ -1,4 +1,4 @@
-//! Fault-injection proxy between the orchestrator and an upstream service: forwards requests, or applies a fault to them.
+//! Fault-injection proxy between the orchestrator and an upstream service: forwards requests or applies faults to them.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-/// Number of times that no test exhausts.
+/// Number of times that exceeds the requests of any test.
 pub(crate) const ALWAYS: usize = usize::MAX;
 
 /// Fault applied to a request.
@@ -130,7 +130,7 @@ impl FaultProxy {
         *self.shared.service.lock().unwrap() = service;
     }
 
-    /// Forwards the last request that was held and returns the status of the response.
+    /// Forwards the request that was held last, and returns the status of the response.
     pub(crate) async fn deliver_held(&self) -> u16 {
         let request = self.shared.held.lock().unwrap().clone().expect("no request is held");
         let response = String::from_utf8(self.shared.forward(&request).await.unwrap()).unwrap();

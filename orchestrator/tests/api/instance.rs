@@ -124,7 +124,7 @@ impl Instance {
     }
 }
 
-/// Relays connections to a service and keeps them open until they are closed.
+/// Relays connections to a service, and can close all of them at once.
 pub(crate) struct TcpRelay {
     address: SocketAddr,
     connections: Arc<Mutex<JoinSet<()>>>,

@@ -1,5 +1,5 @@
-//! Integration tests of the orchestrator: its real servers, with fake upstream services behind fault-injection proxies. Some
-//! tests use the real services.
+//! Integration tests of the orchestrator: its real servers, with fake upstream services behind fault-injection proxies.
+//! Some tests use the real services.
 //!
 //! # Rules and their tests
 //!
@@ -41,10 +41,10 @@
 //! | function: frozen between two invocations | `program::connections_closed_while_frozen_do_not_fail_the_next_invocation`, `program::invocation_log_is_written_before_the_function_freezes` |
 //! | function: event formats, malformed events | `entry_points::lambda_and_local_server_respond_identically_to_every_event_shape`, `entry_points::malformed_gateway_events_get_a_response` |
 //!
-//! Unit tests cover the time limits (`policy`), retries (`client_common::Retry`), and the status, code and retry advice of each
-//! failure (`failure`).
+//! Unit tests cover the time limits (`policy`), retries (`client_common::Retry`), and the status, code and retry advice
+//! of each failure (`failure`).
 
-#![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a helper of a test fails the test")]
+#![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod callers;
 mod concurrency;

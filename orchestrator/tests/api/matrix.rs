@@ -1,5 +1,5 @@
-//! Every upstream request of the saga with every fault: once, always, and as a duplicate delivery. The tests compare the
-//! response to the caller and the final state of the orders service.
+//! Every upstream request of the saga with every fault: once, always, and as a duplicate delivery. The tests compare
+//! the response to the caller and the final state of the orders service.
 
 use std::time::Duration;
 
@@ -172,7 +172,7 @@ fn outcome(harness: &Harness, reply: &Reply) -> String {
 /// Returns the status of the order; adds the counts if they are not those of this status.
 fn final_state(harness: &Harness) -> String {
     let store = harness.store();
-    let (created, changes) = (store.orders.len(), (store.confirmations, store.cancelations));
+    let (created, changes) = (store.orders.len(), (store.confirmations, store.cancellations));
     let (status, pieces, expected) = match store.orders.values().next().map(|order| format!("{:?}", order.status)) {
         None => ("no order".to_owned(), 0, (0, 0)),
         Some(status) if status == "Created" => (status, 3, (0, 0)),

@@ -112,7 +112,8 @@ async fn unconfirmed_order_of_a_deleted_customer_is_pending() {
     assert_eq!(system.view(&id).await.status, OrderStatus::Created);
 }
 
-/// Attempts long enough for a busy machine. The tests of the orders service verify that it responds within a real attempt.
+/// Policy with attempts long enough for a busy machine. The tests of the orders service verify that it responds within
+/// an attempt of the default policy.
 const TWO_ATTEMPTS: Policy = Policy {
     retry: Retry { total: Duration::from_secs(45), attempt: Duration::from_secs(10), attempts: 2, ..POLICY.retry },
     ..POLICY

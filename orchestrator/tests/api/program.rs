@@ -1,5 +1,5 @@
-//! The program: as a function with a fake Lambda runtime (timeouts, freezing), and its errors for settings, arguments and
-//! `--health`.
+//! The program: as a function with a fake Lambda runtime (timeouts, freezing), and its errors for settings, arguments
+//! and `--health`.
 
 use std::time::{Duration, Instant};
 
@@ -48,8 +48,8 @@ async fn lambda_program_reports_a_non_http_event_and_continues() {
     assert_eq!(function.invoke(&example("api-gateway-http"), AMPLE_TIME).await.0, 201);
 }
 
-/// Invokes a function with a timeout of 3 s and these upstream faults. Returns the status, the code and compensation, and the
-/// status of the order.
+/// Invokes a function with a timeout of 3 s and these upstream faults. Returns the status, the code and compensation,
+/// and the status of the order.
 async fn invoke_with_3_s_limit(faults: Vec<(&'static str, Fault)>) -> (u64, Value, String) {
     const TIMEOUT: Duration = Duration::from_secs(3);
     let harness = Harness::new().await;
@@ -150,7 +150,8 @@ async fn missing_setting_is_a_one_line_error() {
     }
 }
 
-/// Runs the program with `--health` against a server that responds with this status. Returns its standard error and exit code.
+/// Runs the program with `--health` against a server that responds with this status. Returns its standard error and
+/// exit code.
 async fn run_health_check(status: u16) -> (String, Option<i32>) {
     let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = server.local_addr().unwrap().port().to_string();

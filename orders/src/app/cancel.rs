@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn the_window_ends_after_its_last_microsecond() {
+    fn the_cancel_window_includes_its_last_microsecond() {
         let now = chrono::DateTime::UNIX_EPOCH.naive_utc() + TimeDelta::days(20_000);
         assert!(check_window(&confirmed(WINDOW, now), now).is_ok());
         let passed = check_window(&confirmed(WINDOW + TimeDelta::microseconds(1), now), now);

@@ -50,7 +50,7 @@ pub(crate) enum OrdersError {
     KeyReused,
     #[error("the create with this idempotency key was abandoned")]
     KeyAbandoned,
-    #[error("JSON cannot be read or written")]
+    #[error("JSON serialization or deserialization failed")]
     Json(#[from] serde_json::Error),
     #[error(transparent)]
     Database(#[from] DbError),
@@ -89,7 +89,8 @@ impl From<CustomerFault> for OrdersError {
     }
 }
 
-/// Maps each error to its code, which determines the HTTP status. No other code of this crate chooses codes.
+/// Maps each error to its error code, which determines the HTTP status. The only place in this crate that chooses error
+/// codes.
 impl From<OrdersError> for Failure {
     fn from(error: OrdersError) -> Self {
         use OrdersError as E;

@@ -24,7 +24,8 @@ const PAGE: usize = 50;
 ///
 /// # Errors
 ///
-/// The first failure. The failure of one order does not stop the run; an unavailable database does.
+/// A failed query or an unavailable database ends the run. The failure of a single order does not: the run continues
+/// with the next order, and returns the first such failure at its end.
 pub(crate) async fn expire(db: &Db) -> Result<usize, OrdersError> {
     let correlation_id = format!("expiry-{:032x}", rand::random::<u128>());
     let by = Canceler { principal: PRINCIPAL, correlation_id: &correlation_id };

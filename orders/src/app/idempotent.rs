@@ -15,11 +15,11 @@ use super::{Orders, OrdersError};
 use crate::metrics;
 use crate::store::orders;
 
-/// Target type that is stored with a key.
+/// Type of the target that is stored with a key.
 const TARGET: &str = "order";
 /// HTTP status of a response with a changed order.
 const OK: u16 = 200;
-/// Retries after an ambiguous COMMIT that turned out not to have happened.
+/// Maximum number of retries after an ambiguous COMMIT that turned out to have had no effect.
 const MAX_RETRIES: u32 = 2;
 
 /// A transition of an order from one status to the next.
@@ -36,7 +36,7 @@ pub(super) struct OrderUpdate {
 }
 
 impl OrderUpdate {
-    /// Update of an order that already has the requested status.
+    /// Creates the update of an order that already has the requested status.
     pub(super) fn unchanged(order: Order) -> Self {
         Self { order, statements: Vec::new() }
     }
@@ -69,7 +69,7 @@ pub(crate) struct OrderResponse {
     pub(crate) id: OrderId,
     pub(crate) version: i64,
     pub(crate) json: Vec<u8>,
-    /// Whether an earlier request with the same key got this response.
+    /// Whether an earlier request with the same key was executed instead of this one.
     pub(crate) replayed: bool,
 }
 
@@ -85,12 +85,12 @@ impl OrderResponse {
         Ok(Self { id: order.id, version: order.version, json: serde_json::to_vec(order)?, replayed: false })
     }
 
-    /// Response to a retry whose stored response has expired.
+    /// Builds the response to a retry whose stored response has expired, from the order's current state.
     pub(super) fn rebuild(order: &Order) -> Result<Self, serde_json::Error> {
         Ok(Self { replayed: true, ..Self::new(order)? })
     }
 
-    /// The same response, marked as replayed, for another request with the same key.
+    /// Returns a copy marked as replayed, for another request with the same key.
     pub(super) fn replay(&self) -> Self {
         Self { json: self.json.clone(), replayed: true, ..*self }
     }
@@ -137,8 +137,9 @@ impl Orders {
         outcome
     }
 
-    /// Runs the attempt. After an ambiguous COMMIT, reads the key's row to find out whether it happened, and retries if
-    /// it did not. The outcome stays unknown without a key, if the row cannot be read, and after `MAX_RETRIES`.
+    /// Runs the attempt. After an ambiguous COMMIT, reads the key's row to find out whether the transaction committed,
+    /// and retries if it did not. The outcome stays unknown without a key, if the row cannot be read, and after
+    /// `MAX_RETRIES`.
     pub(super) async fn resolve_ambiguous<F>(
         &self,
         request: Option<&KeyedRequest<'_>>,

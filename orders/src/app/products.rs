@@ -53,14 +53,14 @@ impl Products {
         let filters = search.unwrap_or_default().as_bytes();
         let before = self.cursors.decode_id_bound(LIST, filters, query.cursor.as_ref())?;
         let limit = query.limit.unwrap_or_default();
-        let seal = |id: i64| self.cursors.encode_id(LIST, filters, id);
+        let encode = |id: i64| self.cursors.encode_id(LIST, filters, id);
         let Some(search) = search else {
             let rows = self.db.run(async |connection| products::page(connection, before, limit.get() + 1).await).await;
-            return Ok(Page::cut(rows.map_err(OrdersError::from)?, limit, |last| seal(last.id.get())));
+            return Ok(Page::cut(rows.map_err(OrdersError::from)?, limit, |last| encode(last.id.get())));
         };
         let found = self.db.run(async |connection| products::search(connection, search, before, limit.get()).await);
         let (rows, next) = found.await.map_err(OrdersError::from)?;
-        Ok(Page::new(rows, next.map(seal)))
+        Ok(Page::new(rows, next.map(encode)))
     }
 
     /// Changes the given fields. An absolute stock is recorded in the ledger as a difference.

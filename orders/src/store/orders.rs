@@ -137,7 +137,7 @@ pub(crate) async fn find_by_create_key(
     Ok(find(connection, OrderId::stored(id)).await?.map(|order| (order, hash)))
 }
 
-/// What was ordered, by ascending product.
+/// Lists the items of an order, by ascending product id.
 pub(crate) async fn items(connection: &mut Connection, id: OrderId) -> Result<Vec<OrderItem>, DbError> {
     let of_order = order_items::table.filter(order_items::order_id.eq(id.get()));
     let rows: Vec<ItemRow> =
@@ -161,7 +161,7 @@ pub(crate) async fn lock(
     Ok(row.map(|(row, now)| (row.into(), now)))
 }
 
-/// Lists at most `rows` orders that are CREATED past their reservation, oldest reservation first, after the given one.
+/// Lists at most `rows` CREATED orders whose reservation has expired, oldest reservation first, after the given one.
 /// Takes no locks: locking through this index would take locks in the opposite order of a confirm.
 pub(crate) async fn expired(
     connection: &mut Connection,
@@ -179,14 +179,14 @@ pub(crate) async fn expired(
     Ok(rows.into_iter().map(|(until, id)| (until, OrderId::stored(id))).collect())
 }
 
-/// Locks the order's row if it is CREATED past its reservation, and no other transaction has locked it.
+/// Locks the row of a CREATED order whose reservation has expired, unless another transaction has locked it.
 pub(crate) async fn lock_expired(connection: &mut Connection, id: OrderId) -> Result<Option<OrderSummary>, DbError> {
     let expired = orders::table.find(id.get()).filter(is_expired()).select(Row::as_select());
     let row: Option<Row> = expired.for_update().skip_locked().cached().get_result(connection).await.optional()?;
     Ok(row.map(OrderSummary::from))
 }
 
-/// Filter for orders that are CREATED past their reservation. An order without one never expires.
+/// Filter for CREATED orders whose reservation has expired. An order without a reservation never expires.
 #[diesel::dsl::auto_type(no_type_alias)]
 fn is_expired() -> _ {
     let (created, now): (Status, SqlLiteral<Datetime>) = (Status(OrderStatus::Created), utc_now());
@@ -251,8 +251,8 @@ pub(crate) async fn page(
     Ok(rows.into_iter().map(OrderSummary::from).collect())
 }
 
-/// Clamps a time to the range of DATETIME(6). No order is outside the range, so the result of a comparison stays the
-/// same.
+/// Clamps a time to a range that DATETIME(6) can store. No order is outside that range, so the result of a comparison
+/// stays the same.
 fn storable(time: Timestamp) -> NaiveDateTime {
     const YEAR_1000: i64 = -30_610_224_000_000_000;
     const YEAR_9999: i64 = 253_370_764_800_000_000;

@@ -28,7 +28,7 @@ pub(crate) struct CustomersService {
     http: reqwest::Client,
 }
 
-/// Reason why a customer check fails.
+/// Reason for a failed customer check.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CustomerFault {
     #[error("customer {0} does not exist")]

@@ -40,7 +40,7 @@ struct ProxyState {
     /// Notified when COMMIT is held back.
     held: Notify,
     /// Releases a delayed COMMIT.
-    late: Notify,
+    release: Notify,
     /// Whether new connections are closed immediately.
     refuses_connections: AtomicBool,
 }
@@ -106,7 +106,7 @@ async fn forward(mut server: TcpStream, mut database: TcpStream, state: &ProxySt
                 }
                 if injected == Some(Fault::DelayCommit) {
                     drop(server);
-                    state.late.notified().await;
+                    state.release.notified().await;
                     database.write_all(statement).await?;
                     return database.readable().await;
                 }
@@ -226,7 +226,7 @@ async fn delayed_commit_is_outcome_unknown() {
     proxy.inject(Fault::DelayCommit);
     let create = || harness.service().order_create().x_idempotency_key("k").body(new_order(&[(a, 4)])).send();
     assert_eq!(error_of(create().await), api_error(503, "outcome_unknown"));
-    proxy.state.late.notify_one();
+    proxy.state.release.notify_one();
     harness.wait_for("SELECT COUNT(*) AS n FROM orders", 1).await;
     assert!(is_replay(&create().await.unwrap()));
     assert_eq!(harness.stock(a).await, 6);

@@ -31,7 +31,7 @@ async fn create_reserved(harness: &Harness, key: &str, lines: &[(i64, i64)]) -> 
     retry_while_unavailable(create).await.unwrap().into_inner()
 }
 
-/// Repeats a request with the same key while the server is unavailable or times out.
+/// Retries a request with the same key while the server is unavailable or times out.
 async fn retry_while_unavailable<T, F>(send: impl Fn() -> F) -> Result<ResponseValue<T>, Error<types::Error>>
 where
     F: Future<Output = Result<ResponseValue<T>, Error<types::Error>>>,
@@ -95,7 +95,7 @@ async fn confirmed_reserved_and_operator_orders_do_not_expire() {
     let (running, passed) =
         (create_reserved(&harness, "r", &[(a, 1)]).await, create_reserved(&harness, "p", &[(a, 1)]).await);
     harness.operator().order_confirm().id(confirmed.id).x_idempotency_key("k").send().await.unwrap();
-    // Even if it had kept its reservation.
+    // A confirmed order has no reservation; even with one it must not expire.
     expire_reservation(&harness, &confirmed, 9).await;
     // The latest reservation to expire: once it is canceled, the job has passed all others.
     expire_reservation(&harness, &passed, 1).await;
@@ -289,7 +289,7 @@ fn start_server_on(runtime: &Runtime, harness: &Harness) -> Running<Context> {
 async fn wait_for_no_tasks(runtime: &Runtime) {
     let started = Instant::now();
     while runtime.metrics().num_alive_tasks() > 0 {
-        assert!(started.elapsed() < Duration::from_secs(4), "{} are left", runtime.metrics().num_alive_tasks());
+        assert!(started.elapsed() < Duration::from_secs(4), "{} tasks are left", runtime.metrics().num_alive_tasks());
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

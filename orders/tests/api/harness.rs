@@ -28,7 +28,7 @@ const MAX_WAIT: Duration = Duration::from_secs(30);
 /// The only customer of a database without seed data.
 pub(crate) const CUSTOMER: i64 = 1;
 
-/// A running server with its database and clients. It ends with the test unless it is closed before.
+/// A running server with its database and clients. Dropping it stops the server.
 pub(crate) struct Harness {
     pub(crate) database: TestDatabase,
     server: Option<Running<Context>>,
@@ -225,14 +225,13 @@ impl Harness {
         }
     }
 
-    /// Fails if an open transaction has read from or written to one of these tables. Locking a whole table waits for
-    /// the end of every such transaction.
+    /// Fails if a transaction that has read from or written to one of these tables stays open for a second.
     pub(crate) async fn assert_no_transaction_uses(&self, tables: &[&str]) {
         self.wait_for_transactions(tables, Duration::from_secs(1)).await;
     }
 
-    /// Waits for the end of every transaction that has read from or written to one of these tables. Fails if one is
-    /// still open after `max_wait`.
+    /// Waits for the end of every transaction that has read from or written to one of these tables, because LOCK TABLES
+    /// waits for it. Fails if one is still open after `max_wait`.
     pub(crate) async fn wait_for_transactions(&self, tables: &[&str], max_wait: Duration) {
         let locks: Vec<_> = tables.iter().map(|table| format!("{table} WRITE")).collect();
         let (seconds, locks) = (max_wait.as_secs(), locks.join(", "));

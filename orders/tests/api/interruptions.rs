@@ -72,7 +72,7 @@ async fn disconnecting_clients_leak_no_connection_and_violate_no_invariant() {
     let client = harness.operator();
     let mut reported = Vec::new();
     for (n, delay) in random_delays(REQUESTS).into_iter().enumerate() {
-        // Now and then the row is locked, so that requests wait with all pooled connections in use.
+        // For every 30th request the row is locked, so that requests wait with all pooled connections in use.
         let locked = if n % 30 == 29 { Some(lock_product(&harness, a).await) } else { None };
         let order = timeout(delay, create(client, a, n)).await.ok().flatten();
         if let Some(order) = &order {

@@ -7,7 +7,7 @@
 //!
 //! | guarantee | test |
 //! | --- | --- |
-//! | accepted in either header, also quoted; once; 1 to 255 visible ASCII characters | `create::key_is_accepted_in_either_header`, `confirm::a_key_is_required` |
+//! | accepted in either header, quoted or not; repeated or contradictory headers: 400; 1 to 255 visible ASCII characters | `create::key_is_accepted_in_either_header`, `confirm::a_key_is_required` |
 //! | operation and caller are part of the key | `create::keys_are_distinct_by_case_caller_and_operation` |
 //! | the hash covers the parsed request | `create::same_key_and_request_replays_the_same_bytes` |
 //! | same key, different request: 422 | `create::same_key_with_a_different_request_is_rejected`, `confirm::key_of_another_order_is_rejected`, `cancel::cancel_with_a_key_is_replayed` |

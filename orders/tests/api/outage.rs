@@ -21,8 +21,8 @@ use tokio::time::{sleep, timeout};
 
 use crate::harness::{SERVICE_TOKEN, config, env, expect_error, new_order, operator_token};
 
-/// Margin on top of the documented limits for a machine that is busy with all other tests. There, 1.6 s have taken more
-/// than 2 s, both in the server and in the clients of this test.
+/// Margin on top of the documented limits for a machine that is busy with all other tests, where responses within the
+/// limit of 1.6 s have taken more than 2 s.
 const BUSY_MARGIN: Duration = Duration::from_secs(2);
 const OPERATOR_LIMIT: Duration = Duration::from_secs(10).saturating_add(BUSY_MARGIN);
 const SERVICE_LIMIT: Duration = Duration::from_millis(1_600).saturating_add(BUSY_MARGIN);

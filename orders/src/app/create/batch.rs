@@ -1,4 +1,4 @@
-//! Transaction that creates the orders of a batch. A rejected order leaves nothing behind; the others commit.
+//! Transaction that creates the orders of a batch. A rejected order changes nothing; the others commit.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub(super) type Outcomes = Vec<Outcome>;
 /// Outcome of a draft.
 pub(super) enum Outcome {
     Settled(Result<OrderResponse, OrdersError>),
-    /// The rows of these products are missing or locked by another transaction.
+    /// Another transaction has locked the rows of these products.
     Locked(Vec<ProductId>),
 }
 
@@ -77,7 +77,7 @@ struct Candidate<'d> {
 }
 
 enum State {
-    /// No response is stored under its key.
+    /// It has no key, or no response is stored under its key.
     New,
     Stored(Result<OrderResponse, OrdersError>),
     Rejected(OrdersError),
@@ -241,7 +241,7 @@ fn ledger_entry<'d>(draft: &'d Draft, order: &Order, item: &OrderItem) -> Entry<
     }
 }
 
-/// Releases the keys of rejected and postponed orders, so that a retry is evaluated anew.
+/// Releases the keys of rejected orders and of those with locked products, so that a retry is evaluated anew.
 async fn release_keys(connection: &mut Connection, candidates: &[Candidate<'_>]) -> Result<(), DbError> {
     let has_no_order = |candidate: &&Candidate<'_>| matches!(candidate.state, State::Rejected(_) | State::Locked(_));
     let keys = candidates.iter().filter(has_no_order).filter_map(|candidate| Some(candidate.draft.request_key()?.0));

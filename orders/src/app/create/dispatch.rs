@@ -2,8 +2,8 @@
 //!
 //! A transaction holds the lock on a product's row for several round trips, until COMMIT, and all other orders for the
 //! product wait. Orders that would wait for each other therefore share one transaction and one COMMIT. No order fails
-//! because of another one: if a batch fails and one order may be the cause, its orders are queued again and retried one
-//! by one.
+//! because of another one: if a batch fails and one order may be the cause, its orders are queued again, and each is
+//! retried in a separate batch.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -45,7 +45,7 @@ struct Pending {
 }
 
 impl Pending {
-    /// Returns the latest time of its dispatch.
+    /// Returns the latest time at which it may be dispatched.
     fn latest_dispatch(&self) -> Instant {
         latest_dispatch(self.deadline)
     }
@@ -202,7 +202,7 @@ impl Drop for InFlight {
     }
 }
 
-/// Returns the error for each order of a batch, if no single order can have caused it.
+/// Returns a constructor of the error for each order of a batch, or `None` if a single order may have caused it.
 fn shared_by_all(error: &OrdersError) -> Option<impl Fn() -> OrdersError> {
     let reason = match error {
         OrdersError::Database(DbError::OutcomeUnknown) => None,

@@ -77,9 +77,9 @@ impl Orders {
             return Ok(response);
         }
         match self.check_and_create(call, caller, Some(request), draft).await {
-            // The key's row may have expired although its order exists. That order is the response, whatever the
-            // refusal.
-            Err(refused) if !is_failure(&refused) => self.find_created(request).await?.ok_or(refused),
+            // The key's row may have expired although its order exists. Then that order is the response, regardless of
+            // the refusal.
+            Err(refused) if !is_undecided(&refused) => self.find_created(request).await?.ok_or(refused),
             outcome => outcome,
         }
     }
@@ -113,8 +113,9 @@ impl Orders {
     }
 }
 
-/// Returns whether the request failed undecided. A violation of the create key is a decision: the order exists.
-fn is_failure(error: &OrdersError) -> bool {
+/// Returns whether a database error leaves the request undecided. A violation of the create key is a decision: the
+/// order exists.
+fn is_undecided(error: &OrdersError) -> bool {
     matches!(error, OrdersError::Database(error) if !error.is_unique(orders::UNIQUE_CREATE_KEY))
 }
 

@@ -1,8 +1,9 @@
-//! Model-based test: random operations on a running system and on a small model of it. Each response has to equal that
-//! of the model; at the end stocks, prices and orders have to be equal and the data invariants have to hold.
+//! Model-based test: random operations on a running system and on a small model of it. Each response must equal that of
+//! the model; at the end stocks, prices and orders must be equal and the data invariants must hold.
 //!
 //! `shop` is the model, `operation` generates operations, `system` executes them on the server. A failure is shrunk to
-//! a few operations. `PROPTEST_CASES=500` runs more cases; `PROPTEST_RNG_SEED`, which every run prints, repeats a run.
+//! a few operations. `PROPTEST_CASES=500` runs more cases; `PROPTEST_RNG_SEED`, which every run prints, reproduces
+//! a run.
 
 mod operation;
 mod shop;

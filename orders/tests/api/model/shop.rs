@@ -1,7 +1,7 @@
 //! The model: the state of the shop, and the expected response to each operation.
 //!
-//! It identifies products and orders by index and keys by number. It has no concurrency, no failures and no clock: time
-//! passes only by operations.
+//! It identifies products and orders by index and keys by number. It has no concurrency, no failures and no clock: only
+//! operations advance time.
 
 use std::collections::BTreeMap;
 

@@ -138,7 +138,7 @@ impl System {
         })
     }
 
-    /// Executes an operation that is no request. Time passes by changing times in rows.
+    /// Executes an operation that sends no request. Changes times in rows instead of the clock.
     async fn change_time_or_restart(&mut self, operation: &Operation) {
         match operation {
             Operation::ExpireReservation { order } => {

@@ -143,7 +143,7 @@ fn orders_for_the_same_products_wait_for_locked_rows_in_one_batch() {
 }
 
 #[test]
-fn the_orders_of_a_failed_batch_are_retried_one_by_one() {
+fn the_orders_of_a_failed_batch_are_retried_individually() {
     let mut queue = queue([order_for(&[1]), order_for(&[1])]);
     let batch = queue.next_batch().unwrap();
     return_locked(&mut queue, batch, &[1]);
