@@ -225,7 +225,7 @@ async fn wait_for_handshake(project: &Project) -> Result<String> {
     let mut deadline = None;
     loop {
         if let Some(address) = project.address() {
-            if private_server::greets(&*address) {
+            if private_server::sends_handshake(&*address) {
                 return Ok(address);
             }
             if *deadline.get_or_insert(Instant::now() + START_TIMEOUT) < Instant::now() {

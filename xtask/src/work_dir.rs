@@ -19,7 +19,7 @@ use crate::workspace::{self, eprint_line};
 
 const FILE: &str = "state.json";
 
-/// Maximum wait for the children of a killed owner, whose supervisors end them within [`GRACE_PERIOD`].
+/// Maximum wait for the children of a killed owner, whose supervisors stop them within [`GRACE_PERIOD`].
 const CLEANUP_TIMEOUT: Duration = GRACE_PERIOD.saturating_add(Duration::from_secs(10));
 
 /// Description of a directory's owner.

@@ -17,7 +17,7 @@ use crate::load::{Measured, Plan, Target, measure};
 use crate::requests::Load;
 use crate::system::System;
 
-/// Lock wait timeout, deadlock, and a reference to a row of an uncommitted transaction. Retried, as the services do.
+/// Lock wait timeout, deadlock, and a reference to a row of an uncommitted transaction. Retried, as in the services.
 const TRANSIENT: [u16; 3] = [1205, 1213, 1452];
 
 /// Recorded operations, ready for replay.

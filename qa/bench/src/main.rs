@@ -29,7 +29,7 @@ Services run in the production profile on a private, durable database server. Ke
 
 Exit codes:
   0  all cases were measured, even if a target is missed
-  1  a case is slower than in the --baseline file, or a data invariant is violated
+  1  a case is worse than in the --baseline file, or a data invariant is violated
   2  wrong usage
   3  a case could not be measured
 

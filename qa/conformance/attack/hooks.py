@@ -87,12 +87,12 @@ class Bearer:
 
 
 def log_in():
-    response = requests.post(f"{os.environ['CUSTOMERS_BASE']}/auth/token", json=operator(), timeout=10)
+    response = requests.post(f"{os.environ['CUSTOMERS_BASE']}/auth/token", json=admin_credentials(), timeout=10)
     response.raise_for_status()
     return response.json()["access_token"]
 
 
-def operator():
+def admin_credentials():
     return {"username": os.environ["ADMIN_USER"], "password": os.environ["ADMIN_PASSWORD"]}
 
 
@@ -145,8 +145,8 @@ def filter_case(context, case):
     """Skips cases that delete the customers used by orders (see schemathesis.toml) or change the own account."""
     operation, number = case.operation.definition.raw["operationId"], str(case.path_parameters.get("id"))
     deletes = operation == "customer_delete" and number in CUSTOMERS
-    demotes = operation == "operator_update" and number == OWN_ACCOUNT
-    return not (deletes or demotes)
+    changes_own_account = operation == "operator_update" and number == OWN_ACCOUNT
+    return not (deletes or changes_own_account)
 
 
 @schemathesis.hook
@@ -186,7 +186,7 @@ def set_secret_values(case):
     if case.path == "/auth/password":
         case.body = same_password()
     elif case.path.startswith("/auth/"):
-        case.body = operator()
+        case.body = admin_credentials()
     if "create_key" in case.query and created_under:
         case.query["create_key"] = created_under[-1]
 

@@ -28,7 +28,8 @@ use tokio::time::timeout;
 use crate::report::{Journal, print};
 use crate::system::edge::Edge;
 
-const EXIT_CODES: &str = "Exit codes: 0 no violation, 1 violation found, 2 wrong usage, 3 could not run.";
+const EXIT_CODES: &str = "Exit codes: 0 no violation, 1 violation found, 2 wrong usage, 3 could not run, \
+130 interrupted twice.";
 const CHAOS: &str = "Kills, pauses and restarts the services and a private database server, and cuts, delays and \
 truncates the connections between them. At the end, clients retry until every request has a definite response; then \
 responses and data invariants are verified. Ctrl-C ends the faults early and verifies.

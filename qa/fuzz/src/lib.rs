@@ -95,7 +95,7 @@ pub fn headers(bytes: &[u8]) {
     let _ = ConditionalKeyRequired::from_headers(&headers);
 }
 
-/// Opens a page token. One that is accepted must be exactly the text that the server would issue.
+/// Decodes a page token. One that is accepted must be exactly the text that the server would issue.
 pub fn cursor(bytes: &[u8]) {
     static KEY: LazyLock<CursorKey> = LazyLock::new(|| CursorKey::from_env(&settings()).expect("valid settings"));
     let text = String::from_utf8_lossy(bytes);
@@ -130,7 +130,7 @@ pub fn event(bytes: &[u8]) {
     });
     let Ok(event) = serde_json::from_slice::<Value>(bytes) else { return };
     let (runtime, function) = &*FUNCTION;
-    let _inside = runtime.enter();
+    let _guard = runtime.enter();
     match block_on(lambda::answer(function, LambdaEvent::new(event, Context::default()))) {
         Ok(answer) => {
             let status = answer["statusCode"].as_u64().expect("a status");

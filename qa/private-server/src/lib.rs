@@ -14,4 +14,4 @@ pub mod supervisor;
 pub use log::Log;
 pub use ports::free_ports;
 pub use program::{Engine, Program, install_command};
-pub use server::{Durability, Error, Launch, PrivateServer, greets};
+pub use server::{Durability, Error, Launch, PrivateServer, sends_handshake};

@@ -21,7 +21,7 @@ use crate::supervisor::{GRACE_PERIOD, Supervised};
 /// Long enough for crash recovery.
 const READY_TIMEOUT: Duration = Duration::from_secs(120);
 const STOP_TIMEOUT: Duration = Duration::from_secs(60);
-const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Logged by every MySQL and MariaDB server once it accepts connections.
 const READY: &str = "ready for connections";
@@ -213,7 +213,7 @@ impl<'a> Launch<'a> {
             let _ = end_sender.send(false);
             on_end();
         });
-        if ready.recv_timeout(READY_TIMEOUT) == Ok(true) && greets((Ipv4Addr::LOCALHOST, port)) {
+        if ready.recv_timeout(READY_TIMEOUT) == Ok(true) && sends_handshake((Ipv4Addr::LOCALHOST, port)) {
             return Ok(child);
         }
         child.stop(STOP_TIMEOUT);
@@ -307,13 +307,13 @@ fn server_process(pid_file: &Path) -> Option<i32> {
 
 /// Returns whether a server at the address sends a handshake of protocol version 10: a header of 4 bytes, then the version.
 #[must_use]
-pub fn greets(address: impl ToSocketAddrs) -> bool {
-    let greeting = TcpStream::connect(address).and_then(|mut stream| {
+pub fn sends_handshake(address: impl ToSocketAddrs) -> bool {
+    let handshake = TcpStream::connect(address).and_then(|mut stream| {
         let mut start = [0; 5];
-        stream.set_read_timeout(Some(GREETING_TIMEOUT))?;
+        stream.set_read_timeout(Some(HANDSHAKE_TIMEOUT))?;
         stream.read_exact(&mut start).map(|()| start[4])
     });
-    greeting.is_ok_and(|version| version == 10)
+    handshake.is_ok_and(|version| version == 10)
 }
 
 #[cfg(test)]

@@ -28,9 +28,9 @@ pub struct Targets {
     pub orders: String,
     /// The base URL of the orchestrator.
     pub orchestrator: String,
-    /// The operator's username.
+    /// The admin's username.
     pub admin_user: String,
-    /// The operator's password.
+    /// The admin's password.
     pub admin_password: String,
     /// The shared token of the services.
     pub service_token: String,

@@ -80,7 +80,7 @@ impl Client {
     }
 
     async fn create(&mut self, keyed: bool) -> Option<(Caller, i64)> {
-        let caller = if keyed { self.caller() } else { Caller::Operator };
+        let caller = if keyed { self.caller() } else { Caller::User };
         let mut new = self.new_order_with_a_reference();
         if self.chance(10) {
             // The total at the prices that this client saw last.
@@ -231,12 +231,13 @@ impl Client {
         }
     }
 
-    /// Executes one request as the operator, without a key.
+    /// Executes one request as the user account, without a key.
     async fn execute(&mut self, request: Request) -> &Record {
-        self.execute_as(Caller::Operator, None, vec![request]).await
+        self.execute_as(Caller::User, None, vec![request]).await
     }
 
-    /// Sends the requests in turn under one key. A single request that succeeded is occasionally sent again.
+    /// Sends the requests in turn under one key. A single keyed request that succeeded is occasionally sent
+    /// again.
     async fn execute_as(&mut self, caller: Caller, key: Option<String>, requests: Vec<Request>) -> &Record {
         self.session.progress().in_flight += 1;
         let mut record = Record { caller, key, requests, sends: Vec::new() };
@@ -269,7 +270,7 @@ impl Client {
     }
 
     fn caller(&mut self) -> Caller {
-        if self.chance(50) { Caller::Operator } else { Caller::Service }
+        if self.chance(50) { Caller::User } else { Caller::Service }
     }
 
     /// Generates a unique name.

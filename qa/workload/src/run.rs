@@ -55,9 +55,9 @@ impl Load {
                 Err(error) => lost_clients.push(error.to_string()),
             }
         }
-        let operator = format!("operator:{}", self.session.targets.admin_user);
+        let user_principal = format!("operator:{}", self.session.targets.admin_user);
         let products = self.shop.products.clone();
         let behind_balancer = self.session.targets.behind_balancer;
-        History { records, products, operator, behind_balancer, progress: self.progress(), lost_clients }
+        History { records, products, user_principal, behind_balancer, progress: self.progress(), lost_clients }
     }
 }

@@ -120,7 +120,7 @@ impl Attackers {
 }
 
 impl Attack {
-    /// Opens connections one after the other, until dropped. `arriving` is dropped with the first.
+    /// Opens connections one after the other, until dropped. Drops `arriving` when the first one is open.
     async fn repeat(&self, address: SocketAddr, arriving: mpsc::Sender<()>, connections: &mut Vec<Connection>) {
         let mut arriving = Some(arriving);
         let mut max_delay = ARRIVAL_PERIOD;
@@ -150,11 +150,11 @@ impl Attack {
                 *sent += sending.as_ref().map_or(0, |()| piece.len());
                 sleep(interval).await;
             }
-            // Everything was sent: wait for the server to close the connection.
+            // Everything was sent, or sending failed: wait until the server closes the connection.
             pending::<()>().await;
         };
         let mut buffer = [0; 1024];
-        // A response may arrive before the connection is closed. Then it is held further.
+        // A response does not end the hold, because the connection may still be open.
         let read = async { while matches!(response.read(&mut buffer).await, Ok(1..)) {} };
         tokio::select! {
             () = send => {}
