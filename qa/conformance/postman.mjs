@@ -1,6 +1,6 @@
-// Converts each document to a collection with Postman's converter, and sends every request to the running system with newman.
-// Authentication is the variable `bearerToken`, as in Postman: a user account's token for most requests, the service token for
-// operations that accept no other.
+// Converts each document to a collection with Postman's converter, and sends every request to the running system with
+// newman. Authentication is the variable `bearerToken`, as in Postman: a user account's token for most requests, the
+// service token for operations that accept no other.
 
 import { readFile } from "node:fs/promises";
 

@@ -29,8 +29,8 @@ impl System {
     /// Name of the services' database.
     pub(crate) const DATABASE: &str = "backoffice";
 
-    /// Starts a database server with these numbers of generated orders, customers and products, without services. Existing
-    /// data in the directory is reused.
+    /// Starts a database server with these numbers of generated orders, customers and products, without services.
+    /// Existing data in the directory is reused.
     pub(crate) async fn start(program: &private_server::Program, directory: &Path, rows: [u32; 3]) -> Result<Self> {
         let complete = directory.join("complete");
         let is_kept = complete.exists();

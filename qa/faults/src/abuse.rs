@@ -1,5 +1,5 @@
-//! Attack on the edge proxy: sends requests that must be rejected, then holds thousands of connections open with requests
-//! that never complete, and measures regular clients with and without the attack.
+//! Attack on the edge proxy: sends requests that must be rejected, then holds thousands of connections open with
+//! requests that never complete, and measures regular clients with and without the attack.
 //!
 //! `gaps` sends the forbidden requests, `attackers` hold the connections, `regular` has the measured clients.
 

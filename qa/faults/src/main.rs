@@ -1,8 +1,8 @@
 //! Runs the real system, disturbs it, and verifies the result: `chaos` injects faults by a seed, `rolling` restarts
 //! replicas behind the edge proxy, `abuse` attacks that proxy.
 //!
-//! This file has the command line, the run directory, and the exit code. `system` starts and stops the processes, `verify`
-//! checks the data afterwards.
+//! This file has the command line, the run directory, and the exit code. `system` starts and stops the processes,
+//! `verify` checks the data afterwards.
 
 mod abuse;
 mod chaos;
@@ -188,8 +188,8 @@ async fn run(Cli { command, minutes, program, keep, directory, .. }: Cli) -> Res
     result.map(|()| is_success)
 }
 
-/// Returns a channel that turns true at the first SIGINT, SIGTERM or SIGHUP. The second signal exits at once, which also
-/// stops all started processes.
+/// Returns a channel that turns true at the first SIGINT, SIGTERM or SIGHUP. The second signal exits at once, which
+/// also stops all started processes.
 fn listen_for_interrupts() -> Result<watch::Receiver<bool>> {
     let (sender, interrupted) = watch::channel(false);
     for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {

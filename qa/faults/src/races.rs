@@ -85,8 +85,8 @@ impl Round {
         self.ensure_stock(product, 1_000 - 2 * KEYS).await
     }
 
-    /// All clients send the same transition for an order of 3 out of 10 pieces, `sharers` of them under one key. Afterwards
-    /// the stock must be `remaining`.
+    /// All clients send the same transition for an order of 3 out of 10 pieces, `sharers` of them under one key.
+    /// Afterwards the stock must be `remaining`.
     async fn race_for_transition<F>(
         &self,
         name: &str,

@@ -1,5 +1,5 @@
-//! Processes of a run: the services and their database server. `links` starts them with a proxy on every link, `edge` behind
-//! HAProxy.
+//! Processes of a run: the services and their database server. `links` starts them with a proxy on every link, `edge`
+//! behind HAProxy.
 
 pub(crate) mod edge;
 mod links;

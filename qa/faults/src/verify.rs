@@ -16,7 +16,8 @@ const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 const OVERDUE: &str = "SELECT COUNT(*) FROM orders WHERE status = 'CREATED' AND reserved_until < UTC_TIMESTAMP(6)";
 
-/// Stops the load, waiting at most `within` for definite responses, and verifies the database while the system still runs.
+/// Stops the load, waiting at most `within` for definite responses, and verifies the database while the system still
+/// runs.
 ///
 /// # Errors
 ///

@@ -1,8 +1,8 @@
-//! Fuzz targets: everything that parses bytes from outside, as functions that take any bytes and panic if a guarantee is
-//! violated.
+//! Fuzz targets: everything that parses bytes from outside, as functions that take any bytes and panic if a guarantee
+//! is violated.
 //!
-//! `cargo xtask fuzz` runs libFuzzer on them for a given time. The tests in this crate are a quick version: they mutate valid
-//! inputs at random.
+//! `cargo xtask fuzz` runs libFuzzer on them for a given time. The tests in this crate are a quick version: they mutate
+//! valid inputs at random.
 
 #![expect(clippy::expect_used, reason = "a target reports a finding by panicking")]
 

@@ -1,8 +1,8 @@
 //! Exclusive ownership of a directory, and the wait for child processes of its previous owner.
 //!
-//! There are two lock files. `owner.lock` is held by the owner alone and shows whether the owner is alive. `children.lock`
-//! is inherited by every child (a *lease*), so that the next owner can wait for the last child of a killed owner. The
-//! kernel releases a lock when its last holder exits, so no lock is ever stale.
+//! There are two lock files. `owner.lock` is held by the owner alone and shows whether the owner is alive.
+//! `children.lock` is inherited by every child (a *lease*), so that the next owner can wait for the last child of a
+//! killed owner. The kernel releases a lock when its last holder exits, so no lock is ever stale.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -36,7 +36,8 @@ impl Claim {
         lock_file(directory, "owner.lock")?.lock()
     }
 
-    /// Waits until the children of earlier owners have exited. Returns false if some are still running after `max_wait`.
+    /// Waits until the children of earlier owners have exited. Returns false if some are still running after
+    /// `max_wait`.
     pub fn wait_for_children(&self, max_wait: Duration) -> io::Result<bool> {
         let deadline = Instant::now() + max_wait;
         while !try_lock(&self.children)? {
@@ -48,8 +49,8 @@ impl Claim {
         Ok(true)
     }
 
-    /// Returns a file for a child to keep open, so that the next owner can wait for the child's exit. Call it only after
-    /// [`Self::wait_for_children`] has returned true.
+    /// Returns a file for a child to keep open, so that the next owner can wait for the child's exit. Call it only
+    /// after [`Self::wait_for_children`] has returned true.
     pub fn lease(&self) -> io::Result<File> {
         self.children.try_clone()
     }

@@ -104,7 +104,8 @@ fn parse_version(text: &str) -> Option<(Engine, String)> {
     Some((engine, number.to_owned()))
 }
 
-/// Returns the install commands for a suitable server, by package manager. Packages that start no service are preferred.
+/// Returns the install commands for a suitable server, by package manager. Packages that start no service are
+/// preferred.
 #[must_use]
 pub fn install_command() -> &'static str {
     if cfg!(target_os = "macos") {

@@ -122,8 +122,8 @@ impl<'a> Launch<'a> {
         self
     }
 
-    /// Uses the engine's default for the binary log: MySQL writes one and syncs it with each commit, MariaDB writes none.
-    /// By default there is no binary log, since nothing replicates from this server.
+    /// Uses the engine's default for the binary log: MySQL writes one and syncs it with each commit, MariaDB writes
+    /// none. By default there is no binary log, since nothing replicates from this server.
     #[must_use]
     pub fn binary_log(mut self) -> Self {
         self.binary_log = true;
@@ -137,8 +137,8 @@ impl<'a> Launch<'a> {
         self
     }
 
-    /// Calls `hook` on another thread whenever a server process has exited and its last line was forwarded, also after a
-    /// requested stop or a failed start.
+    /// Calls `hook` on another thread whenever a server process has exited and its last line was forwarded, also after
+    /// a requested stop or a failed start.
     #[must_use]
     pub fn on_end(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
         self.on_end = Arc::new(hook);
@@ -305,7 +305,8 @@ fn server_process(pid_file: &Path) -> Option<i32> {
     arguments.split(|byte| *byte == 0).any(|argument| argument == wanted.as_encoded_bytes()).then_some(pid)
 }
 
-/// Returns whether a server at the address sends a handshake of protocol version 10: a header of 4 bytes, then the version.
+/// Returns whether a server at the address sends a handshake of protocol version 10: a header of 4 bytes, then the
+/// version.
 #[must_use]
 pub fn sends_handshake(address: impl ToSocketAddrs) -> bool {
     let handshake = TcpStream::connect(address).and_then(|mut stream| {

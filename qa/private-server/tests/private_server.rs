@@ -1,4 +1,5 @@
-//! Private servers with the server program of this machine. Without one, every test fails with the command that installs it.
+//! Private servers with the server program of this machine. Without one, every test fails with the command that
+//! installs it.
 
 #![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "helpers fail the test by panicking")]
 

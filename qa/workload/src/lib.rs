@@ -1,5 +1,6 @@
-//! Load generator whose clients behave as documented: they retry under the same idempotency key until they get a definite
-//! response. They record every request with its response, and [`History::verify`] checks the record against the database.
+//! Load generator whose clients behave as documented: they retry under the same idempotency key until they get a
+//! definite response. They record every request with its response, and [`History::verify`] checks the record against
+//! the database.
 //!
 //! This crate shares no code with the servers. It knows them only by their OpenAPI documents.
 

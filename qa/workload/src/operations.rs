@@ -150,7 +150,8 @@ impl Client {
         NewOrder { external_reference: Some(self.new_name()), ..self.new_order() }
     }
 
-    /// Generates an order of one or two lines. Two lines may have any order of products, and occasionally the same product.
+    /// Generates an order of one or two lines. Two lines may have any order of products, and occasionally the same
+    /// product.
     fn new_order(&mut self) -> NewOrder {
         let deleted = self.deleted_customer.filter(|_| self.rng.random_ratio(2, 100));
         let customer_id = deleted.unwrap_or_else(|| self.shop.customer(&mut self.rng));

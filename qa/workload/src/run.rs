@@ -22,8 +22,8 @@ pub struct Load {
 }
 
 impl Load {
-    /// Creates products and customers, and starts clients that work on them. The operations of each client are determined
-    /// by the seed and by the responses.
+    /// Creates products and customers, and starts clients that work on them. The operations of each client are
+    /// determined by the seed and by the responses.
     ///
     /// # Errors
     ///

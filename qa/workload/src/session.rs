@@ -1,5 +1,5 @@
-//! State shared by all clients of a load: connections, the user account's token, the clock and the counters. Also sends a
-//! request with retries until it gets a definite response.
+//! State shared by all clients of a load: connections, the user account's token, the clock and the counters. Also sends
+//! a request with retries until it gets a definite response.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -62,7 +62,8 @@ impl Session {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends one of a record's requests until it gets a definite response or the deadline passes. Returns every attempt.
+    /// Sends one of a record's requests until it gets a definite response or the deadline passes. Returns every
+    /// attempt.
     pub(crate) async fn send_with_retries(&self, record: &Record, request: usize, sender: usize) -> Vec<Sent> {
         let deadline = Instant::now() + DEADLINE;
         let operation = record.requests[request].call().operation;
@@ -144,7 +145,8 @@ impl Session {
 
 /// Returns the backoff before the next attempt, or `None` if a retry cannot succeed or might execute the request twice.
 ///
-/// Reads and requests under a key are repeatable. [`Retry`] could run the whole loop, but the history needs each attempt.
+/// Reads and requests under a key are repeatable. [`Retry`] could run the whole loop, but the history needs each
+/// attempt.
 fn retry_backoff(outcome: &Outcome, is_repeatable: bool, attempts: u32) -> Option<Duration> {
     let fault = outcome.as_ref().err()?;
     let may = fault.is_transient() && (is_repeatable || !fault.may_have_been_executed());

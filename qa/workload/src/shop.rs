@@ -61,8 +61,8 @@ impl Shop {
         self.products[rng.random_range(0..PLENTIFUL + SCARCE)].id
     }
 
-    /// Returns a product that is always in stock: half of the time the first, so that many orders wait for one row and are
-    /// created in one batch.
+    /// Returns a product that is always in stock: half of the time the first, so that many orders wait for one row and
+    /// are created in one batch.
     pub(crate) fn plentiful_product(&self, rng: &mut impl Rng) -> i64 {
         let number = if rng.random_bool(0.5) { 0 } else { rng.random_range(0..PLENTIFUL) };
         self.products[number].id
@@ -87,7 +87,8 @@ impl Shop {
     }
 }
 
-/// Creates a product or customer, with a new name for each attempt: rows of attempts with unknown outcome are never used.
+/// Creates a product or customer, with a new name for each attempt: rows of attempts with unknown outcome are never
+/// used.
 async fn create(session: &Session, new: impl Fn() -> Request) -> Result<Observed> {
     let create = || async {
         let record = Record { caller: Caller::User, key: None, requests: vec![new()], sends: Vec::new() };

@@ -1,5 +1,5 @@
-//! Pages and searches with many rows against the same with few: the cost of a page should depend on the page, not on the
-//! size of the table.
+//! Pages and searches with many rows against the same with few: the cost of a page should depend on the page, not on
+//! the size of the table.
 //!
 //! There is one system for each number of rows. Each request is sent to both in turn, on one connection each.
 

@@ -81,8 +81,8 @@ pub(super) struct Attackers {
 }
 
 impl Attackers {
-    /// Starts the attackers, which arrive over 10 s and are distributed evenly over the addresses. Spread arrivals also mean
-    /// that not all connections are closed at the same time.
+    /// Starts the attackers, which arrive over 10 s and are distributed evenly over the addresses. Spread arrivals also
+    /// mean that not all connections are closed at the same time.
     pub(super) fn start(addresses: &[SocketAddr]) -> Self {
         let ((stop, stopping), (arriving, arrivals)) = (watch::channel(false), mpsc::channel(1));
         let mut tasks = JoinSet::new();
@@ -102,8 +102,8 @@ impl Attackers {
         Self { tasks, stop, arrivals }
     }
 
-    /// Stops the attackers and adds their connections to the summaries, in the order of the attacks. Connections that are
-    /// still open count, too.
+    /// Stops the attackers and adds their connections to the summaries, in the order of the attacks. Connections that
+    /// are still open count, too.
     pub(super) async fn stop(self, holds: &mut [Holds; ATTACKS.len()]) {
         let now = Instant::now();
         self.stop.send_replace(true);

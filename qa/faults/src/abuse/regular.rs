@@ -10,7 +10,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use workload::Targets;
 
-/// Interval between requests of each kind. The rate is far below the system's capacity, so that only the attack slows it.
+/// Interval between requests of each kind. The rate is far below the system's capacity, so that only the attack slows
+/// it.
 const REQUEST_INTERVAL: Duration = Duration::from_millis(40);
 
 const PRODUCTS: usize = 16;
