@@ -33,7 +33,7 @@ const STEPS: [Step; 13] = [
     (OPENAPI_DIFF, "cargo xtask openapi diff"),
     ("schema", "cargo xtask schema check"),
     ("build", "cargo test --locked --workspace --no-run"),
-    // If the RustSec database cannot be fetched, the log says that advisories were not checked.
+    // If the RustSec database cannot be fetched, the log reports that advisories were not checked.
     (BACKGROUND, "nice cargo xtask deny --advisories-if-reachable"),
     ("test", "cargo xtask test"),
     ("conformance", "cargo xtask conformance --attack-seconds 20"),

@@ -95,7 +95,7 @@ pub(crate) fn without_password(url: &str) -> String {
     without.unwrap_or_else(|| url.to_owned())
 }
 
-/// What a database is used for, which decides whether its data is kept.
+/// Purpose of a database, which decides whether its data is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// For `up`: the data is kept.

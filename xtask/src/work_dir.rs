@@ -68,7 +68,7 @@ impl WorkDir {
     /// Acquires a directory for a command, and waits until the processes of an earlier owner have exited. Returns
     /// `None` if another command owns the directory.
     pub(crate) fn acquire_at(directory: &Path, command: &str) -> Result<Option<Self>> {
-        let claim = Claim::take(directory).with_context(|| format!("cannot lock {}", directory.display()))?;
+        let claim = Claim::acquire(directory).with_context(|| format!("cannot lock {}", directory.display()))?;
         let Some(claim) = claim else { return Ok(None) };
         let state = State { command: command.to_owned(), pid: process::id(), database_url: None };
         state.save(directory)?;

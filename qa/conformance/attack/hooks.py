@@ -22,8 +22,8 @@ CUSTOMERS = {"1", "2", "3"}
 # Id of the account that sends all requests. Changing its role or password would block all further requests.
 OWN_ACCOUNT = "1"
 
-# Operations that succeed only once per resource, or not on the own account, and the operation that creates a resource for
-# them. The examples of the documents all use id 1.
+# Operations that succeed only once per resource, or must not change the account that sends the requests, and the operation
+# that creates a resource for them. The examples of the documents all use id 1.
 CREATED_BY = {
     "customer_delete": "customer_create",
     "operator_update": "operator_create",
@@ -142,7 +142,7 @@ def create_order_as_service(quantity):
 
 @schemathesis.hook
 def filter_case(context, case):
-    """Skips cases that delete the customers used by orders (see schemathesis.toml) or change the own account."""
+    """Skips cases that delete the customers used by orders (see schemathesis.toml) or change the account that sends the requests."""
     operation, number = case.operation.definition.raw["operationId"], str(case.path_parameters.get("id"))
     deletes = operation == "customer_delete" and number in CUSTOMERS
     changes_own_account = operation == "operator_update" and number == OWN_ACCOUNT
@@ -156,7 +156,7 @@ def map_case(context, case):
     for name in [name for name, value in case.headers.items() if not isinstance(value, str)]:
         case.headers[name] = str(case.headers[name])
     if case.path == "/auth/password" and case.meta.generation.mode.is_positive:
-        # Wrong passwords would be rate limited, and with them the logins of the own account.
+        # Wrong passwords would be rate limited, and with them the logins of the account that sends the requests.
         case.body = same_password()
     if case.meta.generation.mode.is_positive and chance(f"{case.path_parameters} {case.query} {case.headers} {case.body}"):
         make_likely_to_succeed(case)

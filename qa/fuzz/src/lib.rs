@@ -132,16 +132,16 @@ pub fn event(bytes: &[u8]) {
     let (runtime, function) = &*FUNCTION;
     let _guard = runtime.enter();
     match block_on(lambda::answer(function, LambdaEvent::new(event, Context::default()))) {
-        Ok(answer) => {
-            let status = answer["statusCode"].as_u64().expect("a status");
+        Ok(response) => {
+            let status = response["statusCode"].as_u64().expect("a status");
             // No other service is running, so nothing can succeed upstream: 503 is allowed, other 5xx are not.
-            assert!((200..500).contains(&status) || status == 503, "{answer}");
+            assert!((200..500).contains(&status) || status == 503, "{response}");
         }
         Err(error) => assert_eq!(error.error_type, "NotAnHttpRequest"),
     }
 }
 
-/// Asserts that the messages to the caller are short, whatever the input.
+/// Asserts that the messages to the caller are short for every input.
 fn assert_short(failure: &Failure) {
     let texts = failure.details.iter().flat_map(|detail| [&detail.field, &detail.message]).flatten();
     for text in texts.chain([&failure.message]) {

@@ -20,8 +20,8 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// Claims `directory` and creates it if it does not exist. Returns `None` if a live process owns it.
-    pub fn take(directory: &Path) -> io::Result<Option<Self>> {
+    /// Acquires `directory`, which is created if it does not exist. Returns `None` if a live process owns it.
+    pub fn acquire(directory: &Path) -> io::Result<Option<Self>> {
         fs::create_dir_all(directory)?;
         let owner = lock_file(directory, "owner.lock")?;
         if !try_lock(&owner)? {
@@ -84,22 +84,22 @@ mod tests {
     #[test]
     fn directory_has_one_owner_at_a_time() {
         let directory = tempfile::tempdir().unwrap();
-        let first = Claim::take(directory.path()).unwrap();
+        let first = Claim::acquire(directory.path()).unwrap();
         assert!(first.is_some());
-        assert!(Claim::take(directory.path()).unwrap().is_none());
+        assert!(Claim::acquire(directory.path()).unwrap().is_none());
         drop(first);
-        assert!(Claim::take(directory.path()).unwrap().is_some());
+        assert!(Claim::acquire(directory.path()).unwrap().is_some());
     }
 
     #[test]
     fn next_owner_waits_for_children_of_the_previous_owner() {
         let directory = tempfile::tempdir().unwrap();
-        let first = Claim::take(directory.path()).unwrap().unwrap();
+        let first = Claim::acquire(directory.path()).unwrap().unwrap();
         assert!(first.wait_for_children(Duration::ZERO).unwrap());
         let mut child = Command::new("cat").stdin(Stdio::piped()).stderr(first.lease().unwrap()).spawn().unwrap();
         drop(first);
 
-        let second = Claim::take(directory.path()).unwrap().unwrap();
+        let second = Claim::acquire(directory.path()).unwrap().unwrap();
         let short = Duration::from_millis(50);
         assert!(!second.wait_for_children(short).unwrap());
         drop(child.stdin.take());

@@ -280,7 +280,7 @@ impl Drop for PrivateServer {
 
 fn claim(directory: &Path) -> Result<Claim, Error> {
     let io = |e| Error::io(directory, e);
-    let claim = Claim::take(directory).map_err(io)?.ok_or_else(|| Error::InUse(directory.to_owned()))?;
+    let claim = Claim::acquire(directory).map_err(io)?.ok_or_else(|| Error::InUse(directory.to_owned()))?;
     if claim.wait_for_children(Duration::ZERO).map_err(io)? {
         return Ok(claim);
     }

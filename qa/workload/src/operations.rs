@@ -14,7 +14,7 @@ use crate::request::{Caller, Line, NewOrder, Request};
 use crate::session::Session;
 use crate::shop::Shop;
 
-/// Maximum number of own customers: a client deletes one before it creates another.
+/// Maximum number of customers per client: at the maximum, a client deletes one before it creates another.
 const MAX_OWN_CUSTOMERS: usize = 4;
 
 /// Client that executes one operation at a time, except for pairs of concurrent requests under one key.
@@ -114,7 +114,7 @@ impl Client {
         self.execute_as(caller, key, vec![request]).await;
     }
 
-    /// Sends a request, then a second one with other content under the same key, whatever the outcome of the first.
+    /// Sends a request, then a second one with other content under the same key, regardless of the first outcome.
     async fn reuse_a_key(&mut self, caller: Caller, first: NewOrder, request: fn(NewOrder) -> Request) {
         let (key, second) = (self.new_name(), with_other_content(&first));
         self.execute_as(caller, Some(key), vec![request(first), request(second)]).await;
