@@ -15,7 +15,7 @@ const SCREENS = {
   "a phone": { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true },
 };
 
-// Disables all traffic except to the pages' hosts. Also disables the sandbox, which does not start as root, the usual
+// Disables the browser's background traffic. Also disables the sandbox, which does not start as root, the usual
 // user in CI; the pages are trusted.
 const FLAGS = [
   "--no-sandbox",

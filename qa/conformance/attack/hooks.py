@@ -109,7 +109,7 @@ schemathesis.openapi.format(
 
 @schemathesis.hook
 def before_load_schema(context, raw_schema):
-    """Adds constraints to the schemas that the document describes only in prose."""
+    """Adds constraints that the document describes only in prose, and creates the first orders."""
     components = raw_schema["components"]
     # A malformed value is replaced or ignored, not rejected, so every value is valid.
     for name in ("X-Correlation-Id", "traceparent"):
@@ -160,7 +160,7 @@ def map_case(context, case):
         case.body = same_password()
     if case.meta.generation.mode.is_positive and chance(f"{case.path_parameters} {case.query} {case.headers} {case.body}"):
         make_likely_to_succeed(case)
-        # A key that no later example uses to create an order: abandoning that one would make the create fail.
+        # Use a key under which no later example creates an order: after an abandon, that create would fail.
         if isinstance(case.body, dict) and "create_key" in case.body:
             case.body["create_key"] = key_for("/orders", {}, case.body["order"])
     return case

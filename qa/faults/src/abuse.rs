@@ -19,7 +19,8 @@ use crate::system::edge::Edge;
 use attackers::{ATTACKS, Attack, Attackers, Holds};
 use regular::{Measured, RegularClients};
 
-/// Length of each measurement, without and with an attack. Longer than HAProxy's timeouts.
+/// Length of each measurement, without and with an attack. Longer than HAProxy's timeouts for
+/// a head and a body, which are 10 s.
 const PERIOD: Duration = Duration::from_secs(20);
 /// HAProxy's timeouts are 10 s; the rest is tolerance for a busy machine.
 const MAX_HOLD: Duration = Duration::from_secs(15);

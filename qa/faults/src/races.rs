@@ -56,7 +56,7 @@ impl Round {
         Ok(Self { orders: Client::connect(orders, credentials)?, customer, name })
     }
 
-    /// Runs all races, one after the other. Returns the number of calls.
+    /// Runs all races, one after the other. Returns the number of competing calls.
     async fn run(&self) -> Result<i64> {
         let Self { orders, .. } = self;
         let confirm = |id, key: String| async move {
