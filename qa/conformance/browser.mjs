@@ -1,5 +1,5 @@
-// Tests the /docs pages in a browser: log in, authorize, list customers, create an order and read the response, on a desktop
-// and on a phone screen. The operations themselves are tested elsewhere.
+// Tests the /docs pages in a browser: log in, authorize, list customers, create an order and read the response, on a
+// desktop and on a phone screen. The operations themselves are tested elsewhere.
 //
 // Needs a running system and the environment variables CUSTOMERS_BASE, ORDERS_BASE, ORCHESTRATOR_BASE, ADMIN_USER,
 // ADMIN_PASSWORD and CHROMIUM (path of the browser). With SCREENSHOTS, a folder, it saves the image of the README there. Exits
@@ -19,8 +19,8 @@ const SCREENS = {
   "a phone": { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true },
 };
 
-// Disables all traffic except to the pages' hosts. Also disables the sandbox, which does not start as root, the usual user in
-// CI; the pages are trusted.
+// Disables the browser's background traffic. Also disables the sandbox, which does not start as root, the usual
+// user in CI; the pages are trusted.
 const FLAGS = [
   "--no-sandbox",
   "--disable-gpu",

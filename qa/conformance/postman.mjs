@@ -1,6 +1,6 @@
-// Converts each document to a collection with Postman's converter, and sends every request to the running system with newman.
-// Authentication is the variable `bearerToken`, as in Postman: an operator's token for most requests, the service token for
-// operations that accept no other.
+// Converts each document to a collection with Postman's converter, and sends every request to the running system with
+// newman. Authentication is the variable `bearerToken`, as in Postman: a user account's token for most requests, the
+// service token for operations that accept no other.
 
 import { readFile } from "node:fs/promises";
 
@@ -107,7 +107,7 @@ function setCredentials({ request }, { operationId }) {
 
 /** Requests of a document by the token that they accept. There must be one for each operation. */
 function prepare(collection, document) {
-  const groups = { operator: [], service: [] };
+  const groups = { user: [], service: [] };
   const missing = new Set(operations(document).map(({ operationId }) => operationId));
   for (const item of requests(collection.item)) {
     const operation = operationOf(item, document);
@@ -115,13 +115,13 @@ function prepare(collection, document) {
     addTest(item, tests(operation.operationId, documented(operation, document)));
     changeOnlyCreatedResources(item, operation);
     setCredentials(item, operation);
-    groups[isForServices(operation) ? "service" : "operator"].push(item);
+    groups[isForServices(operation) ? "service" : "user"].push(item);
   }
   if (missing.size > 0) throw new Error(`the converter created no request for ${[...missing].join(", ")}`);
   return groups;
 }
 
-const tokens = { operator: await logIn(), service: setting("SERVICE_TOKEN") };
+const tokens = { user: await logIn(), service: setting("SERVICE_TOKEN") };
 const totals = { requests: 0, succeeded: 0, assertions: 0, failures: 0 };
 for (const { service, document } of await documents()) {
   const data = await readFile(path(service), "utf8");

@@ -28,7 +28,7 @@ export function operations(document) {
   );
 }
 
-/** Logs in and returns an operator's token. */
+/** Logs in as the admin and returns the token. */
 export async function logIn() {
   const response = await fetch(`${baseUrl("customers")}/auth/token`, {
     method: "POST",

@@ -28,12 +28,12 @@ const STEPS: [Step; 13] = [
     ("clippy", "cargo clippy --locked --workspace --all-targets -- -D warnings"),
     (DOC, "cargo doc --locked --workspace --no-deps"),
     ("openapi", "cargo xtask openapi check"),
-    // CI sets BASE_REV to the commit before a push to main. Without it, the base is the last release or, before the
-    // first one, the parent commit. Needs the full history with tags: a shallow clone is rejected.
+    // CI sets BASE_REV to the commit before a push to main. Without it, the base is the merge base with main, or on
+    // main the last release. Needs the full history with tags: a shallow clone is rejected.
     (OPENAPI_DIFF, "cargo xtask openapi diff"),
     ("schema", "cargo xtask schema check"),
     ("build", "cargo test --locked --workspace --no-run"),
-    // If the RustSec database cannot be fetched, the log says that advisories were not checked.
+    // If the RustSec database cannot be fetched, the log reports that advisories were not checked.
     (BACKGROUND, "nice cargo xtask deny --advisories-if-reachable"),
     ("test", "cargo xtask test"),
     ("conformance", "cargo xtask conformance --attack-seconds 20"),

@@ -61,7 +61,7 @@ pub(crate) enum Command {
     Migrate(Arguments),
     /// Fill the database with sample data …
     Seed(Arguments),
-    /// Generate or check db/schema.sql from the migrations …
+    /// Generate or check db/schema.sql and db/src/schema.rs from the migrations …
     Schema(Arguments),
     /// Check the data invariants of a database …
     CheckInvariants(Arguments),
@@ -135,7 +135,7 @@ pub(crate) struct UpArgs {
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cargo xtask test
-  cargo xtask test -- --package orders confirming
+  cargo xtask test -- --package orders confirm
   cargo xtask test --database-url mysql://root:secret@127.0.0.1:3306/test")]
 pub(crate) struct TestArgs {
     /// Use this server; its user must be allowed to create databases

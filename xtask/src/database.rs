@@ -95,7 +95,7 @@ pub(crate) fn without_password(url: &str) -> String {
     without.unwrap_or_else(|| url.to_owned())
 }
 
-/// What a database is used for, which decides whether its data is kept.
+/// Purpose of a database, which decides whether its data is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// For `up`: the data is kept.
@@ -225,7 +225,7 @@ async fn wait_for_handshake(project: &Project) -> Result<String> {
     let mut deadline = None;
     loop {
         if let Some(address) = project.address() {
-            if private_server::greets(&*address) {
+            if private_server::sends_handshake(&*address) {
                 return Ok(address);
             }
             if *deadline.get_or_insert(Instant::now() + START_TIMEOUT) < Instant::now() {

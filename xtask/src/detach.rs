@@ -36,7 +36,7 @@ pub(crate) fn run(args: &UpArgs) -> Result<u8> {
         // Not an argument: those are visible to all users of the machine.
         command.env("DATABASE_URL", url);
     }
-    // In its own process group, so that Ctrl-C in the terminal does not reach it.
+    // In a separate process group, so that Ctrl-C in the terminal does not reach it.
     command.stdin(Stdio::null()).stdout(output).stderr(Stdio::piped()).process_group(0);
     let mut child = command.spawn().context("cannot start the background process")?;
     let (interrupt, background) = (Interrupt::listen()?, Pid::from_raw(child.id().try_into()?));

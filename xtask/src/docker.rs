@@ -36,7 +36,7 @@ impl Project {
         workspace::output(&mut self.compose(&["port", "mysql", "3306"]))
     }
 
-    /// Removes the stopped service. Ignores errors: the next run removes what is left.
+    /// Removes the stopped service. Ignores errors: the next run removes or reuses what is left.
     pub(crate) fn remove(&self) {
         let _ = if self.is_disposable { self.erase() } else { output(self.compose(&["down"])).map(drop) };
     }

@@ -46,7 +46,7 @@ pub(crate) fn exit_code_of(status: ExitStatus) -> u8 {
     status.code().and_then(|code| u8::try_from(code).ok()).filter(|code| *code < 126).unwrap_or(COULD_NOT_RUN)
 }
 
-/// Converts the status of a check whose program does not distinguish failures: any other code is a violation.
+/// Converts the status of a check whose program may use other exit codes: every code except 0 and 3 is a violation.
 pub(crate) fn check_exit_code(status: ExitStatus) -> u8 {
     match exit_code_of(status) {
         code @ (SUCCESS | COULD_NOT_RUN) => code,

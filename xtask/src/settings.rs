@@ -93,7 +93,7 @@ impl Settings {
         environment
     }
 
-    /// Checks that the services can listen on their ports. The error names the variable that changes the port.
+    /// Checks that the services can listen on their API ports. The error names the variable that changes the port.
     pub(crate) fn check_ports(&self) -> Result<()> {
         for service in Service::ALL {
             let (port, variable) = (self.address(service).port(), service.variable("PORT"));

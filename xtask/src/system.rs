@@ -172,10 +172,10 @@ impl System {
                 return Ok(());
             }
             if Instant::now() > deadline {
-                let answer = status.map_or("no response".to_owned(), |status| status.to_string());
+                let response = status.map_or("no response".to_owned(), |status| status.to_string());
                 let log = self.services.iter().find(|running| running.service == service).map(|running| &running.log);
                 bail!(
-                    "{name} is not ready after {} s (GET /ready: {answer}); last log lines:\n{}",
+                    "{name} is not ready after {} s (GET /ready: {response}); last log lines:\n{}",
                     READY_TIMEOUT.as_secs(),
                     log.map(|log| log.tail(LOG_TAIL_LINES)).unwrap_or_default()
                 );

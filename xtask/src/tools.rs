@@ -121,7 +121,7 @@ impl Tool {
     }
 }
 
-/// Runs an apt-get script and returns the last lines of its output. Runs in its own process group, so that neither a
+/// Runs an apt-get script and returns the last lines of its output. Runs in a separate process group, so that neither a
 /// signal nor the end of this process interrupts it: a partial installation would need manual repair.
 async fn apt(script: &str, arguments: &[&OsStr]) -> Result<String> {
     let path = workspace::local("apt.log");

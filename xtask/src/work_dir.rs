@@ -19,7 +19,7 @@ use crate::workspace::{self, eprint_line};
 
 const FILE: &str = "state.json";
 
-/// Maximum wait for the children of a killed owner, whose supervisors end them within [`GRACE_PERIOD`].
+/// Maximum wait for the children of a killed owner, whose supervisors stop them within [`GRACE_PERIOD`].
 const CLEANUP_TIMEOUT: Duration = GRACE_PERIOD.saturating_add(Duration::from_secs(10));
 
 /// Description of a directory's owner.
@@ -68,7 +68,7 @@ impl WorkDir {
     /// Acquires a directory for a command, and waits until the processes of an earlier owner have exited. Returns
     /// `None` if another command owns the directory.
     pub(crate) fn acquire_at(directory: &Path, command: &str) -> Result<Option<Self>> {
-        let claim = Claim::take(directory).with_context(|| format!("cannot lock {}", directory.display()))?;
+        let claim = Claim::acquire(directory).with_context(|| format!("cannot lock {}", directory.display()))?;
         let Some(claim) = claim else { return Ok(None) };
         let state = State { command: command.to_owned(), pid: process::id(), database_url: None };
         state.save(directory)?;

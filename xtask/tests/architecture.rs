@@ -115,7 +115,8 @@ fn crates_have_only_allowed_dependencies() {
     let mut seen = BTreeSet::new();
     for package in packages() {
         let name = text(&package["name"]);
-        let allowed = rules.get(name).unwrap_or_else(|| panic!("{name} is missing here and in ARCHITECTURE.md"));
+        let allowed =
+            rules.get(name).unwrap_or_else(|| panic!("{name} is missing in ALLOWED_DEPENDENCIES and ARCHITECTURE.md"));
         seen.insert(name.to_owned());
         for dependency in package["dependencies"].as_array().into_iter().flatten() {
             let (on, kind) = (text(&dependency["name"]), text(&dependency["kind"]));

@@ -31,7 +31,7 @@ const FILES: [&str; 6] = [
 fn read(path: &str) -> String {
     let xtask = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo runs the tests");
     let path: PathBuf = Path::new(&xtask).join("..").join(path);
-    std::fs::read_to_string(path).expect("the file is there")
+    std::fs::read_to_string(path).expect("a readable file")
 }
 
 /// Words in a text that have the form of a metric's name.

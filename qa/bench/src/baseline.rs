@@ -1,8 +1,8 @@
 //! Baseline: records the SQL statements that a service sends, and replays them without service, HTTP or pool.
 //!
 //! Statements are read from the general query log of the database server. Text statements stay text. Executions of
-//! prepared statements are split into SQL and values again, so that a replay prepares them, too. A replay works on a copy
-//! of the database from before the recording, which is restored before each replay.
+//! prepared statements are split into SQL and values again, so that a replay prepares them, too. A replay works on a
+//! copy of the database from before the recording, which is restored before each replay.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::load::{Measured, Plan, Target, measure};
 use crate::requests::Load;
 use crate::system::System;
 
-/// Lock wait timeout, deadlock, and a reference to a row of an uncommitted transaction. Retried, as the services do.
+/// Lock wait timeout, deadlock, and a reference to a row of an uncommitted transaction. Retried, as in the services.
 const TRANSIENT: [u16; 3] = [1205, 1213, 1452];
 
 /// Recorded operations, ready for replay.
@@ -46,8 +46,9 @@ impl Baseline {
         Self::record(system, send).await
     }
 
-    /// Records the statements while `run` executes: either a program on one connection, or requests separated by marks. The
-    /// mark `DO 7` ends a request that inserted a row with the id 7, or no row if it is 0. The first mark starts the recording.
+    /// Records the statements while `run` executes: either a program on one connection, or requests separated by marks.
+    /// The mark `DO 7` ends a request that inserted a row with the id 7, or no row if it is 0. The first mark starts
+    /// the recording.
     pub(crate) async fn record(
         system: &mut System,
         run: impl AsyncFnOnce(&mut System, &mut Conn) -> Result<()>,
@@ -173,7 +174,8 @@ fn parse(log: &[Entry]) -> (String, Vec<Operation>) {
     // Statements before the first mark and after the last belong to no operation.
     let between = log.split(|entry| mark(entry).is_some()).skip(1).zip(&marks[1..]);
     let mut operations: Vec<_> = between.map(|(entries, id)| with_insert_id(operation(entries), *id)).collect();
-    // Requests of a case have the same number of statements. A longer operation includes statements of a background job.
+    // Requests of a case have the same number of statements. A longer operation includes statements of a background
+    // job.
     let mut lengths: Vec<_> = operations.iter().map(Vec::len).collect();
     lengths.sort_unstable();
     let median = lengths.get(lengths.len() / 2).copied();
@@ -205,7 +207,8 @@ fn literal(text: &str) -> Option<(Value, &str)> {
     if literal == "NULL" { Some((Value::NULL, rest)) } else { Some((Value::Int(literal.parse().ok()?), rest)) }
 }
 
-/// Forces the recorded id on the row whose `LAST_INSERT_ID()` the service reads, since later statements contain that id.
+/// Forces the recorded id on the row whose `LAST_INSERT_ID()` the service reads, since later statements contain that
+/// id.
 fn with_insert_id(mut operation: Operation, id: i64) -> Operation {
     let query = operation.iter().position(|statement| statement.sql.contains("LAST_INSERT_ID()"));
     if let Some(insert) = query.and_then(|query| query.checked_sub(1)) {

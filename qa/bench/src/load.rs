@@ -33,7 +33,7 @@ pub(crate) enum Plan {
 pub(crate) struct Measured {
     /// Operations per second.
     pub(crate) rate: f64,
-    /// Latencies in ms, ascending. In an open loop each is counted from when its operation was due.
+    /// Latencies in ms, ascending. In an open loop each is measured from the due time of its operation.
     pub(crate) latencies: Vec<f64>,
     /// Time until the last operation completed.
     pub(crate) elapsed: Duration,

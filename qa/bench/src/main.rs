@@ -1,8 +1,10 @@
-//! Benchmarks of the services. Each value is measured in turn with a baseline in the same run, and the ratio is reported.
+//! Benchmarks of the services. Each value is measured in turn with a baseline in the same run, and the ratio is
+//! reported.
 //!
-//! This file has the command line, the run directory and the exit code. `cases` defines the measurements and their baselines,
-//! `system` starts the processes, `load` runs closed and open loops, `requests` sends HTTP, `baseline` records and replays the
-//! services' SQL statements, `results` aggregates and prints, `plot` draws latencies, `empty` is a server that does nothing.
+//! This file has the command line, the run directory and the exit code. `cases` defines the measurements and their
+//! baselines, `system` starts the processes, `load` runs closed and open loops, `requests` sends HTTP, `baseline`
+//! records and replays the services' SQL statements, `results` aggregates and prints, `plot` draws latencies, `empty`
+//! is a server that does nothing.
 
 mod baseline;
 mod cases;
@@ -29,7 +31,7 @@ Services run in the production profile on a private, durable database server. Ke
 
 Exit codes:
   0  all cases were measured, even if a target is missed
-  1  a case is slower than in the --baseline file, or a data invariant is violated
+  1  a case is worse than in the --baseline file, or a data invariant is violated
   2  wrong usage
   3  a case could not be measured
 

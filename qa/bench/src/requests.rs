@@ -1,7 +1,8 @@
-//! HTTP requests of a caller, and loads of them.
+//! HTTP requests with the credentials of a caller, and loads of such requests.
 //!
-//! No existing generator sends what the cases need: `oha` uses the same headers for all requests and chooses URLs at random,
-//! so it cannot send a new idempotency key with each create or confirm each order once; `wrk` needs Lua and has no open loop.
+//! No existing generator sends what the cases need: `oha` uses the same headers for all requests and chooses URLs at
+//! random, so it cannot send a new idempotency key with each create or confirm each order once; `wrk` needs Lua and has
+//! no open loop.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

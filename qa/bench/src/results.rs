@@ -191,7 +191,7 @@ fn target(target: Target) -> String {
     }
 }
 
-/// Formats about three significant digits, with commas between thousands.
+/// Formats with two decimals below 10, one below 100, none from 100, and with commas between thousands.
 fn number(value: f64) -> String {
     let decimals = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
     let mut text = format!("{value:.decimals$}");
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_have_three_significant_digits() {
+    fn larger_numbers_have_fewer_decimals() {
         let shown = [0.123, 12.34, 123.4, 1_234_567.0, 999.9].map(number);
         assert_eq!(shown, ["0.12", "12.3", "123", "1,234,567", "1,000"]);
     }

@@ -29,8 +29,8 @@ impl System {
     /// Name of the services' database.
     pub(crate) const DATABASE: &str = "backoffice";
 
-    /// Starts a database server with these numbers of generated orders, customers and products, without services. Existing
-    /// data in the directory is reused.
+    /// Starts a database server with these numbers of generated orders, customers and products, without services.
+    /// Existing data in the directory is reused.
     pub(crate) async fn start(program: &private_server::Program, directory: &Path, rows: [u32; 3]) -> Result<Self> {
         let complete = directory.join("complete");
         let is_kept = complete.exists();
@@ -43,7 +43,7 @@ impl System {
         let (secrets, directory, running) = (Secrets::random(), directory.to_owned(), [None, None, None]);
         let system = Self { directory, secrets, database, ports, running };
         if is_kept {
-            // The admin of an earlier run had another password.
+            // The stored admin has the password of an earlier run.
             system.query::<i64>("DELETE FROM operators").await?;
         } else {
             let [orders, customers, products] = rows.map(|rows| rows.to_string());
@@ -145,8 +145,8 @@ impl System {
         json!({ "username": self.secrets.admin_user, "password": self.secrets.admin_password }).to_string()
     }
 
-    /// Logs in at the customers service and returns a token, which is valid for 15 minutes.
-    pub(crate) async fn operator(&self) -> Result<Arc<str>> {
+    /// Logs in as the admin and returns the token, which is valid for 15 minutes.
+    pub(crate) async fn log_in(&self) -> Result<Arc<str>> {
         let mut connection = Connection::open(self.address(Service::Customers)).await?;
         let login = connection.call("", "/auth/token", Some(self.credentials())).await.context("cannot log in")?;
         Ok(login["access_token"].as_str().context("the login response has no token")?.into())

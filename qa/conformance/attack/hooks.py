@@ -22,8 +22,8 @@ CUSTOMERS = {"1", "2", "3"}
 # Id of the account that sends all requests. Changing its role or password would block all further requests.
 OWN_ACCOUNT = "1"
 
-# Operations that succeed only once per resource, or not on the own account, and the operation that creates a resource for
-# them. The examples of the documents all use id 1.
+# Operations that succeed only once per resource, or must not change the account that sends the requests, and the operation
+# that creates a resource for them. The examples of the documents all use id 1.
 CREATED_BY = {
     "customer_delete": "customer_create",
     "operator_update": "operator_create",
@@ -87,12 +87,12 @@ class Bearer:
 
 
 def log_in():
-    response = requests.post(f"{os.environ['CUSTOMERS_BASE']}/auth/token", json=operator(), timeout=10)
+    response = requests.post(f"{os.environ['CUSTOMERS_BASE']}/auth/token", json=admin_credentials(), timeout=10)
     response.raise_for_status()
     return response.json()["access_token"]
 
 
-def operator():
+def admin_credentials():
     return {"username": os.environ["ADMIN_USER"], "password": os.environ["ADMIN_PASSWORD"]}
 
 
@@ -109,7 +109,7 @@ schemathesis.openapi.format(
 
 @schemathesis.hook
 def before_load_schema(context, raw_schema):
-    """Adds constraints to the schemas that the document describes only in prose."""
+    """Adds constraints that the document describes only in prose, and creates the first orders."""
     components = raw_schema["components"]
     # A malformed value is replaced or ignored, not rejected, so every value is valid.
     for name in ("X-Correlation-Id", "traceparent"):
@@ -142,11 +142,11 @@ def create_order_as_service(quantity):
 
 @schemathesis.hook
 def filter_case(context, case):
-    """Skips cases that delete the customers used by orders (see schemathesis.toml) or change the own account."""
+    """Skips cases that delete the customers used by orders (see schemathesis.toml) or change the account that sends the requests."""
     operation, number = case.operation.definition.raw["operationId"], str(case.path_parameters.get("id"))
     deletes = operation == "customer_delete" and number in CUSTOMERS
-    demotes = operation == "operator_update" and number == OWN_ACCOUNT
-    return not (deletes or demotes)
+    changes_own_account = operation == "operator_update" and number == OWN_ACCOUNT
+    return not (deletes or changes_own_account)
 
 
 @schemathesis.hook
@@ -156,11 +156,11 @@ def map_case(context, case):
     for name in [name for name, value in case.headers.items() if not isinstance(value, str)]:
         case.headers[name] = str(case.headers[name])
     if case.path == "/auth/password" and case.meta.generation.mode.is_positive:
-        # Wrong passwords would be rate limited, and with them the logins of the own account.
+        # Wrong passwords would be rate limited, and with them the logins of the account that sends the requests.
         case.body = same_password()
     if case.meta.generation.mode.is_positive and chance(f"{case.path_parameters} {case.query} {case.headers} {case.body}"):
         make_likely_to_succeed(case)
-        # A key that no later example uses to create an order: abandoning that one would make the create fail.
+        # Use a key under which no later example creates an order: after an abandon, that create would fail.
         if isinstance(case.body, dict) and "create_key" in case.body:
             case.body["create_key"] = key_for("/orders", {}, case.body["order"])
     return case
@@ -186,7 +186,7 @@ def set_secret_values(case):
     if case.path == "/auth/password":
         case.body = same_password()
     elif case.path.startswith("/auth/"):
-        case.body = operator()
+        case.body = admin_credentials()
     if "create_key" in case.query and created_under:
         case.query["create_key"] = created_under[-1]
 

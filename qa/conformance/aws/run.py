@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks the templates in deploy/ and runs deploy.sh and delete.sh once.
+"""Checks the templates in deploy/, and runs deploy.sh and delete.sh, including a release whose migrations fail.
 
 cfn-lint checks the templates against AWS's resource specifications; template_checks.py checks security settings, and that
 routes match operations. The scripts run against moto's server, which simulates AWS; stand-in/aws omits resources that moto

@@ -92,7 +92,7 @@ def statements(value):
 
 
 def check_statement(checks, where, statement):
-    """The actions that a statement allows on any resource."""
+    """Checks a statement for wildcard actions, and returns the actions that it allows on any resource."""
     if statement["Effect"] != "Allow" or statement["Action"] == "sts:AssumeRole":
         return set()
     actions = many(statement["Action"])

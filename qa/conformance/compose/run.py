@@ -193,7 +193,7 @@ def image_megabytes(service):
 
 
 def run_on_docker_host(image, line):
-    """Runs a bash line in the PID namespace of the Docker host, which may be another user's or a virtual machine's."""
+    """Runs a bash line in the PID namespace of the Docker host, whose processes may be another user's or in a virtual machine."""
     return docker("run", "--rm", "--pid=host", "--network=none", "--entrypoint=bash", image, "-c", line).stdout
 
 

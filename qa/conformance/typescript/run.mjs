@@ -1,4 +1,5 @@
-// Generates types from the documents with openapi-typescript, without warnings, then compiles and runs the walkthrough in tour.ts.
+// Generates types from the documents with openapi-typescript, without warnings, then compiles and runs the walkthrough
+// in tour.ts.
 
 import { fileURLToPath } from "node:url";
 

@@ -1,5 +1,5 @@
-//! Attack on the edge proxy: sends requests that must be rejected, then holds thousands of connections open with requests
-//! that never complete, and measures regular clients with and without the attack.
+//! Attack on the edge proxy: sends requests that must be rejected, then holds thousands of connections open with
+//! requests that never complete, and measures regular clients with and without the attack.
 //!
 //! `gaps` sends the forbidden requests, `attackers` hold the connections, `regular` has the measured clients.
 
@@ -19,7 +19,8 @@ use crate::system::edge::Edge;
 use attackers::{ATTACKS, Attack, Attackers, Holds};
 use regular::{Measured, RegularClients};
 
-/// Length of each measurement, without and with an attack. Longer than HAProxy's timeouts.
+/// Length of each measurement, without and with an attack. Longer than HAProxy's timeouts for
+/// a head and a body, which are 10 s.
 const PERIOD: Duration = Duration::from_secs(20);
 /// HAProxy's timeouts are 10 s; the rest is tolerance for a busy machine.
 const MAX_HOLD: Duration = Duration::from_secs(15);
@@ -46,7 +47,8 @@ pub(crate) async fn run(run: &Run, edge: &Edge, lenient: bool) -> Result<()> {
     regular.measure(PERIOD / 4, &mut Measured::default()).await;
     let (mut quiet, mut attacked, mut holds) = <(Measured, Measured, _)>::default();
     let processes = system.processes().await.into_iter();
-    let mut memory = Vec::from_iter(processes.map(|(name, pid)| Memory { name, pid, before: resident(pid), most: 0 }));
+    let mut memory =
+        Vec::from_iter(processes.map(|(name, pid)| Memory { name, pid, before: resident_mib(pid), peak: 0 }));
     for period in 1.. {
         regular.measure(PERIOD, &mut quiet).await;
         let mut attackers = Attackers::start(&system.public[..2]);
@@ -62,14 +64,14 @@ pub(crate) async fn run(run: &Run, edge: &Edge, lenient: bool) -> Result<()> {
         }
     }
     system.stop().await?;
-    check_service(journal, quiet, attacked, lenient);
+    check_regular_clients(journal, quiet, attacked, lenient);
     check_holds(journal, &holds);
     check_memory(journal, &memory);
     Ok(())
 }
 
 /// Checks that regular clients get all responses, and not much later than without the attack.
-fn check_service(journal: &Journal, mut quiet: Measured, attacked: Measured, lenient: bool) {
+fn check_regular_clients(journal: &Journal, mut quiet: Measured, attacked: Measured, lenient: bool) {
     for failure in quiet.failures.iter().chain(&attacked.failures) {
         journal.violation(format_args!("request of a regular client failed: {failure}"));
     }
@@ -117,11 +119,11 @@ fn check_holds(journal: &Journal, holds: &[Holds; ATTACKS.len()]) {
 
 /// Checks that no process grows during an attack, or from one attack to the next.
 fn check_memory(journal: &Journal, memory: &[Memory]) {
-    for Memory { name, before, most, .. } in memory {
+    for Memory { name, before, peak, .. } in memory {
         journal.summary_line(format_args!(
-            "memory of {name}: {before} MiB before the first attack, at most {most} MiB later"
+            "memory of {name}: {before} MiB before the first attack, at most {peak} MiB later"
         ));
-        if *most > before + MAX_GROWTH {
+        if *peak > before + MAX_GROWTH {
             journal.violation(format_args!("{name} grows by more than {MAX_GROWTH} MiB"));
         }
     }
@@ -133,7 +135,7 @@ struct Memory {
     pid: u32,
     before: u64,
     /// The maximum since then.
-    most: u64,
+    peak: u64,
 }
 
 /// Samples the memory until dropped.
@@ -142,13 +144,13 @@ async fn watch(processes: &mut [Memory]) -> std::convert::Infallible {
     loop {
         ticks.tick().await;
         for process in &mut *processes {
-            process.most = resident(process.pid).max(process.most);
+            process.peak = resident_mib(process.pid).max(process.peak);
         }
     }
 }
 
 /// Returns the resident memory in MiB, or 0 if the process has exited.
-fn resident(pid: u32) -> u64 {
+fn resident_mib(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kibibytes: Option<u64> = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
@@ -161,7 +163,7 @@ mod tests {
 
     #[test]
     fn running_process_has_memory_and_exited_one_has_none() {
-        assert!(resident(std::process::id()) > 1);
-        assert_eq!(resident(u32::MAX), 0);
+        assert!(resident_mib(std::process::id()) > 1);
+        assert_eq!(resident_mib(u32::MAX), 0);
     }
 }

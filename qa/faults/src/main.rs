@@ -1,8 +1,8 @@
 //! Runs the real system, disturbs it, and verifies the result: `chaos` injects faults by a seed, `rolling` restarts
 //! replicas behind the edge proxy, `abuse` attacks that proxy.
 //!
-//! This file has the command line, the run directory, and the exit code. `system` starts and stops the processes, `verify`
-//! checks the data afterwards.
+//! This file has the command line, the run directory, and the exit code. `system` starts and stops the processes,
+//! `verify` checks the data afterwards.
 
 mod abuse;
 mod chaos;
@@ -28,7 +28,8 @@ use tokio::time::timeout;
 use crate::report::{Journal, print};
 use crate::system::edge::Edge;
 
-const EXIT_CODES: &str = "Exit codes: 0 no violation, 1 violation found, 2 wrong usage, 3 could not run.";
+const EXIT_CODES: &str = "Exit codes: 0 no violation, 1 violation found, 2 wrong usage, 3 could not run, \
+130 interrupted twice.";
 const CHAOS: &str = "Kills, pauses and restarts the services and a private database server, and cuts, delays and \
 truncates the connections between them. At the end, clients retry until every request has a definite response; then \
 responses and data invariants are verified. Ctrl-C ends the faults early and verifies.
@@ -187,8 +188,8 @@ async fn run(Cli { command, minutes, program, keep, directory, .. }: Cli) -> Res
     result.map(|()| is_success)
 }
 
-/// Returns a channel that turns true at the first SIGINT, SIGTERM or SIGHUP. The second signal exits at once, which also
-/// stops all started processes.
+/// Returns a channel that turns true at the first SIGINT, SIGTERM or SIGHUP. The second signal exits at once, which
+/// also stops all started processes.
 fn listen_for_interrupts() -> Result<watch::Receiver<bool>> {
     let (sender, interrupted) = watch::channel(false);
     for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {

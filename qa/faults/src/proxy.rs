@@ -37,8 +37,8 @@ pub(crate) enum Behaviour {
     Delay(Duration),
     /// Forwards this percentage of a response, then closes the connection.
     Truncate(usize),
-    /// Accepts new connections, but forwards nothing until this behaviour ends. Then all data arrives, even if its sender is
-    /// gone.
+    /// Accepts new connections, but forwards nothing until this behaviour ends. Then all data arrives, even if its
+    /// sender is gone.
     BlackHole,
     /// Resets this many connections at their COMMIT.
     CutAtCommit(CommitSide, u32),

@@ -46,31 +46,32 @@ impl Round {
     async fn begin(targets: &Targets) -> Result<Self> {
         let Targets { customers, orders, admin_user, admin_password, .. } = targets;
         let log_in = || customers_client::log_in(customers, admin_user, admin_password);
-        let operator = persistent().repeatable(log_in).await.context("cannot log in")?;
+        let credentials = retry_policy().repeatable(log_in).await.context("cannot log in")?;
         let name = Alphanumeric.sample_string(&mut rand::rng(), 16);
         let email = format!("{name}@example.com");
-        let client = customers_client::Client::connect(customers, operator.clone())?;
+        let client = customers_client::Client::connect(customers, credentials.clone())?;
         let new = customers_client::types::CustomerInput::builder().name(name.as_str()).email(email);
-        let customer = persistent().unrepeatable(|| send(client.customer_create().body(new.clone()).send())).await?.id;
-        Ok(Self { orders: Client::connect(orders, operator)?, customer, name })
+        let customer =
+            retry_policy().unrepeatable(|| send(client.customer_create().body(new.clone()).send())).await?.id;
+        Ok(Self { orders: Client::connect(orders, credentials)?, customer, name })
     }
 
-    /// Runs all races, one after the other. Returns the number of calls.
+    /// Runs all races, one after the other. Returns the number of competing calls.
     async fn run(&self) -> Result<i64> {
         let Self { orders, .. } = self;
         let confirm = |id, key: String| async move {
             let confirm = || send(orders.order_confirm().id(id).x_idempotency_key(key.as_str()).send());
-            persistent().repeatable(confirm).await.map(ResponseValue::into_inner)
+            retry_policy().repeatable(confirm).await.map(ResponseValue::into_inner)
         };
         let cancel = |id, key: String| async move {
             let cancel = || send(orders.order_cancel().id(id).x_idempotency_key(key.as_str()).send());
-            persistent().repeatable(cancel).await.map(ResponseValue::into_inner)
+            retry_policy().repeatable(cancel).await.map(ResponseValue::into_inner)
         };
         self.create_under_shared_keys().await.context("creating under shared keys")?;
         // Half of the clients share a key, the others have one each.
         self.race_for_transition("confirmed", CLIENTS / 2, 7, confirm).await.context("confirming")?;
         self.race_for_transition("canceled", 1, 10, cancel).await.context("canceling")?;
-        self.buy_scarce_product().await.context("buying a scarce product")?;
+        self.order_scarce_product().await.context("ordering a scarce product")?;
         Ok((KEYS + 3) * CLIENTS)
     }
 
@@ -84,8 +85,8 @@ impl Round {
         self.ensure_stock(product, 1_000 - 2 * KEYS).await
     }
 
-    /// All clients send the same transition for an order of 3 out of 10 pieces, `sharers` of them under one key. Afterwards
-    /// the stock must be `remaining`.
+    /// All clients send the same transition for an order of 3 out of 10 pieces, `sharers` of them under one key.
+    /// Afterwards the stock must be `remaining`.
     async fn race_for_transition<F>(
         &self,
         name: &str,
@@ -105,18 +106,18 @@ impl Round {
         self.ensure_stock(product, remaining).await
     }
 
-    async fn buy_scarce_product(&self) -> Result<()> {
+    async fn order_scarce_product(&self) -> Result<()> {
         let product = self.product("scarce", SCARCE_STOCK).await?;
-        let buy = async |client: i64| self.create(&format!("{}-buyer-{client}", self.name), product, 1).await;
-        let mut bought = 0;
-        for outcome in join_all((0..CLIENTS).map(buy)).await {
+        let order = async |client: i64| self.create(&format!("{}-scarce-{client}", self.name), product, 1).await;
+        let mut created = 0;
+        for outcome in join_all((0..CLIENTS).map(order)).await {
             match outcome {
-                Ok(_) => bought += 1,
+                Ok(_) => created += 1,
                 Err(fault) if fault.has_code(codes::INSUFFICIENT_STOCK) => {}
                 Err(fault) => return Err(fault.into()),
             }
         }
-        ensure!(bought == SCARCE_STOCK, "{bought} pieces of a stock of {SCARCE_STOCK} were sold");
+        ensure!(created == SCARCE_STOCK, "{created} pieces of a stock of {SCARCE_STOCK} were ordered");
         self.ensure_stock(product, 0).await
     }
 
@@ -124,23 +125,23 @@ impl Round {
         let item = NewOrderItem::builder().product_id(product_id).qty(qty);
         let new = NewOrder::builder().customer_id(self.customer).items([item]);
         let create = || send(self.orders.order_create().x_idempotency_key(key).body(new.clone()).send());
-        persistent().repeatable(create).await.map(ResponseValue::into_inner)
+        retry_policy().repeatable(create).await.map(ResponseValue::into_inner)
     }
 
     async fn product(&self, name: &str, stock: i64) -> Result<i64> {
         let new = NewProduct::builder().sku(format!("{}-{name}", self.name)).name(name).price_cents(100).stock(stock);
-        Ok(persistent().unrepeatable(|| send(self.orders.product_create().body(new.clone()).send())).await?.id)
+        Ok(retry_policy().unrepeatable(|| send(self.orders.product_create().body(new.clone()).send())).await?.id)
     }
 
     async fn ensure_stock(&self, product: i64, expected: i64) -> Result<()> {
-        let stock = persistent().repeatable(|| send(self.orders.product_view().id(product).send())).await?.stock;
+        let stock = retry_policy().repeatable(|| send(self.orders.product_view().id(product).send())).await?.stock;
         ensure!(stock == expected, "product {product} has a stock of {stock}, not {expected}");
         Ok(())
     }
 }
 
 /// Returns the retry policy for contended keys and products: unlimited attempts within 60 s.
-fn persistent() -> Retry {
+fn retry_policy() -> Retry {
     Retry { attempts: u32::MAX, total: Duration::from_secs(60), ..Retry::default() }
 }
 

@@ -1,8 +1,8 @@
-//! Fault schedule: which faults are injected, when, and for how long. It is a pure function of the seed and the length of the
-//! run.
+//! Fault schedule: which faults are injected, when, and for how long. It is a pure function of the seed and the length
+//! of the run.
 //!
-//! Faults are drawn from a shuffled pool: first one of each kind, so that a short run covers all kinds, then every kind with
-//! every target at least once, so that a long run omits none. `system` injects them.
+//! Faults are drawn from a shuffled pool: first one of each kind, so that a short run covers all kinds, then every kind
+//! with every target at least once, so that a long run omits none. `system` injects them.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -23,8 +23,8 @@ const COOL_DOWN: Duration = Duration::from_secs(5);
 /// One in this many faults overlaps with a second one.
 const OVERLAP_RATIO: u32 = 5;
 
-/// Number of faults in a pool per service, for the database, and per side of COMMIT. In addition, each of the eight links
-/// has one fault of each of five kinds.
+/// Number of faults of one kind in a pool: per service, for the database, and per side of COMMIT. In addition, each of
+/// the eight links has one fault of each of five kinds.
 const KILLS: usize = 4;
 const PAUSES: usize = 2;
 const DATABASE: usize = 5;

@@ -1,5 +1,5 @@
-//! Processes of a run: the services and their database server. `links` starts them with a proxy on every link, `edge` behind
-//! HAProxy.
+//! Processes of a run: the services and their database server. `links` starts them with a proxy on every link, `edge`
+//! behind HAProxy.
 
 pub(crate) mod edge;
 mod links;
@@ -115,13 +115,13 @@ impl System {
         Targets { customers, orders, orchestrator, admin_user, admin_password, service_token, behind_balancer }
     }
 
-    /// Returns the URL of the database, without a proxy.
+    /// Returns the URL of the database, bypassing its proxy.
     pub(crate) async fn database_url(&self) -> Result<String> {
         let port = self.database.lock().await.port();
         port.map(Database::url).context("the database server is not running")
     }
 
-    /// Waits until all replicas are ready, without a proxy. Returns the time that it took.
+    /// Waits until all replicas are ready, and returns the time that it took. Requests bypass all proxies.
     pub(crate) async fn ready(&self) -> Result<Duration> {
         let (begin, mut late) = (Instant::now(), "");
         let all = async {

@@ -10,20 +10,21 @@ use workload::{History, Load};
 
 use crate::report::Journal;
 
-/// Time limit for the sweeper to cancel orders whose reservation has expired.
-const SWEEP_TIMEOUT: Duration = Duration::from_secs(60);
+/// Time limit for the background job to cancel orders whose reservation has expired.
+const EXPIRY_TIMEOUT: Duration = Duration::from_secs(60);
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 const OVERDUE: &str = "SELECT COUNT(*) FROM orders WHERE status = 'CREATED' AND reserved_until < UTC_TIMESTAMP(6)";
 
-/// Stops the load, waiting at most `within` for definite responses, and verifies the database while the system still runs.
+/// Stops the load, waiting at most `within` for definite responses, and verifies the database while the system still
+/// runs.
 ///
 /// # Errors
 ///
 /// If the database cannot be read.
 pub(crate) async fn verify(url: &str, journal: &Journal, load: Load, within: Duration) -> Result<Option<History>> {
     let history = timeout(within, load.stop()).await.ok();
-    wait_for_the_sweeper(url).await?;
+    wait_for_expiry(url).await?;
     if let Some(history) = &history {
         journal
             .summary_line(format_args!("load\n  {}", history.progress().to_string().trim_end().replace('\n', "\n  ")));
@@ -44,10 +45,10 @@ pub(crate) async fn verify(url: &str, journal: &Journal, load: Load, within: Dur
     Ok(history)
 }
 
-/// Waits until no order is CREATED past its reservation, at most [`SWEEP_TIMEOUT`].
-async fn wait_for_the_sweeper(url: &str) -> Result<()> {
+/// Waits until no order is CREATED past its reservation, at most [`EXPIRY_TIMEOUT`].
+async fn wait_for_expiry(url: &str) -> Result<()> {
     let mut connection = Conn::new(Opts::from_url(url)?).await?;
-    let deadline = Instant::now() + SWEEP_TIMEOUT;
+    let deadline = Instant::now() + EXPIRY_TIMEOUT;
     while Instant::now() < deadline && connection.query_first::<u64, _>(OVERDUE).await? != Some(0) {
         sleep(POLL_INTERVAL).await;
     }

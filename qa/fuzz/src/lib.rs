@@ -1,8 +1,8 @@
-//! Fuzz targets: everything that parses bytes from outside, as functions that take any bytes and panic if a guarantee is
-//! violated.
+//! Fuzz targets: everything that parses bytes from outside, as functions that take any bytes and panic if a guarantee
+//! is violated.
 //!
-//! `cargo xtask fuzz` runs libFuzzer on them for a given time. The tests in this crate are a quick version: they mutate valid
-//! inputs at random.
+//! `cargo xtask fuzz` runs libFuzzer on them for a given time. The tests in this crate are a quick version: they mutate
+//! valid inputs at random.
 
 #![expect(clippy::expect_used, reason = "a target reports a finding by panicking")]
 
@@ -95,7 +95,7 @@ pub fn headers(bytes: &[u8]) {
     let _ = ConditionalKeyRequired::from_headers(&headers);
 }
 
-/// Opens a page token. One that is accepted must be exactly the text that the server would issue.
+/// Decodes a page token. One that is accepted must be exactly the text that the server would issue.
 pub fn cursor(bytes: &[u8]) {
     static KEY: LazyLock<CursorKey> = LazyLock::new(|| CursorKey::from_env(&settings()).expect("valid settings"));
     let text = String::from_utf8_lossy(bytes);
@@ -130,18 +130,18 @@ pub fn event(bytes: &[u8]) {
     });
     let Ok(event) = serde_json::from_slice::<Value>(bytes) else { return };
     let (runtime, function) = &*FUNCTION;
-    let _inside = runtime.enter();
+    let _guard = runtime.enter();
     match block_on(lambda::answer(function, LambdaEvent::new(event, Context::default()))) {
-        Ok(answer) => {
-            let status = answer["statusCode"].as_u64().expect("a status");
+        Ok(response) => {
+            let status = response["statusCode"].as_u64().expect("a status");
             // No other service is running, so nothing can succeed upstream: 503 is allowed, other 5xx are not.
-            assert!((200..500).contains(&status) || status == 503, "{answer}");
+            assert!((200..500).contains(&status) || status == 503, "{response}");
         }
         Err(error) => assert_eq!(error.error_type, "NotAnHttpRequest"),
     }
 }
 
-/// Asserts that the messages to the caller are short, whatever the input.
+/// Asserts that the messages to the caller are short for every input.
 fn assert_short(failure: &Failure) {
     let texts = failure.details.iter().flat_map(|detail| [&detail.field, &detail.message]).flatten();
     for text in texts.chain([&failure.message]) {

@@ -108,12 +108,12 @@ fn any_headers_are_accepted_or_rejected() {
 }
 
 #[test]
-fn any_credentials_are_rejected() {
+fn forged_credentials_are_rejected() {
     run("caller");
 }
 
 #[test]
-fn any_cursor_is_rejected() {
+fn only_issued_cursors_are_accepted() {
     run("cursor");
 }
 

@@ -1,6 +1,6 @@
 //! Programs of the system as processes that can be started, killed, paused and resumed.
 //!
-//! A process stops when this one exits, even if this one is killed: see `private_server::supervisor`.
+//! A child process stops when this process exits, even if this process is killed: see `private_server::supervisor`.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Random credentials of clients and services, one set per run.
+//! Credentials of clients and services, with random secrets for each run.
 
 use std::net::Ipv4Addr;
 

@@ -1,8 +1,8 @@
 //! Exclusive ownership of a directory, and the wait for child processes of its previous owner.
 //!
-//! There are two lock files. `owner.lock` is held by the owner alone and shows whether the owner is alive. `children.lock`
-//! is inherited by every child (a *lease*), so that the next owner can wait for the last child of a killed owner. The
-//! kernel releases a lock when its last holder exits, so no lock is ever stale.
+//! There are two lock files. `owner.lock` is held by the owner alone and shows whether the owner is alive.
+//! `children.lock` is inherited by every child (a *lease*), so that the next owner can wait for the last child of a
+//! killed owner. The kernel releases a lock when its last holder exits, so no lock is ever stale.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -20,8 +20,8 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// Claims `directory` and creates it if it does not exist. Returns `None` if a live process owns it.
-    pub fn take(directory: &Path) -> io::Result<Option<Self>> {
+    /// Acquires `directory`, which is created if it does not exist. Returns `None` if a live process owns it.
+    pub fn acquire(directory: &Path) -> io::Result<Option<Self>> {
         fs::create_dir_all(directory)?;
         let owner = lock_file(directory, "owner.lock")?;
         if !try_lock(&owner)? {
@@ -36,7 +36,8 @@ impl Claim {
         lock_file(directory, "owner.lock")?.lock()
     }
 
-    /// Waits until the children of earlier owners have exited. Returns false if some are still running after `max_wait`.
+    /// Waits until the children of earlier owners have exited. Returns false if some are still running after
+    /// `max_wait`.
     pub fn wait_for_children(&self, max_wait: Duration) -> io::Result<bool> {
         let deadline = Instant::now() + max_wait;
         while !try_lock(&self.children)? {
@@ -48,8 +49,8 @@ impl Claim {
         Ok(true)
     }
 
-    /// Returns a file for a child to keep open, so that the next owner can wait for the child's exit. Call it only after
-    /// [`Self::wait_for_children`] has returned true.
+    /// Returns a file for a child to keep open, so that the next owner can wait for the child's exit. Call it only
+    /// after [`Self::wait_for_children`] has returned true.
     pub fn lease(&self) -> io::Result<File> {
         self.children.try_clone()
     }
@@ -83,22 +84,22 @@ mod tests {
     #[test]
     fn directory_has_one_owner_at_a_time() {
         let directory = tempfile::tempdir().unwrap();
-        let first = Claim::take(directory.path()).unwrap();
+        let first = Claim::acquire(directory.path()).unwrap();
         assert!(first.is_some());
-        assert!(Claim::take(directory.path()).unwrap().is_none());
+        assert!(Claim::acquire(directory.path()).unwrap().is_none());
         drop(first);
-        assert!(Claim::take(directory.path()).unwrap().is_some());
+        assert!(Claim::acquire(directory.path()).unwrap().is_some());
     }
 
     #[test]
     fn next_owner_waits_for_children_of_the_previous_owner() {
         let directory = tempfile::tempdir().unwrap();
-        let first = Claim::take(directory.path()).unwrap().unwrap();
+        let first = Claim::acquire(directory.path()).unwrap().unwrap();
         assert!(first.wait_for_children(Duration::ZERO).unwrap());
         let mut child = Command::new("cat").stdin(Stdio::piped()).stderr(first.lease().unwrap()).spawn().unwrap();
         drop(first);
 
-        let second = Claim::take(directory.path()).unwrap().unwrap();
+        let second = Claim::acquire(directory.path()).unwrap().unwrap();
         let short = Duration::from_millis(50);
         assert!(!second.wait_for_children(short).unwrap());
         drop(child.stdin.take());

@@ -105,7 +105,7 @@ pub(crate) fn server(program: &Path, directory: &Path) -> Result<Command, Error>
     Ok(command)
 }
 
-/// Returns a command with its own TMPDIR: a starting server deletes all temporary tables there, also those of other
+/// Returns a command with a private TMPDIR: a starting server deletes all temporary tables there, also those of other
 /// servers.
 fn with_private_temp_directory(program: &Path, directory: &Path) -> Result<Command, Error> {
     let temporary = directory.join("tmp");

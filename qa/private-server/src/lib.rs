@@ -1,7 +1,7 @@
 //! Finds a MySQL or MariaDB server program and runs it as a private server.
 //!
-//! A private server has its own data directory, socket and port, listens on 127.0.0.1 only and stops when its owner exits,
-//! even if the owner is killed. Its user is `root` without a password, so it is for development and tests only.
+//! A private server has its own data directory, socket and port, listens on 127.0.0.1 only and stops when its owner
+//! exits, even if the owner is killed. Its user is `root` without a password, so it is for development and tests only.
 
 pub mod claim;
 mod data;
@@ -14,4 +14,4 @@ pub mod supervisor;
 pub use log::Log;
 pub use ports::free_ports;
 pub use program::{Engine, Program, install_command};
-pub use server::{Durability, Error, Launch, PrivateServer, greets};
+pub use server::{Durability, Error, Launch, PrivateServer, sends_handshake};

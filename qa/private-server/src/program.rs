@@ -52,7 +52,7 @@ impl Program {
         ["mariadbd", "mysqld"].into_iter().flat_map(candidates).find_map(|path| Self::at(&path))
     }
 
-    /// Returns the server at this path, whatever its file name, or `None` if it is not a complete server.
+    /// Returns the server at this path, regardless of its file name, or `None` if it is not a complete server.
     #[must_use]
     pub fn at(path: &Path) -> Option<Self> {
         let output = Command::new(path).args(["--no-defaults", "--version"]).output().ok()?;
@@ -104,7 +104,8 @@ fn parse_version(text: &str) -> Option<(Engine, String)> {
     Some((engine, number.to_owned()))
 }
 
-/// Returns the install commands for a suitable server, by package manager. Packages that start no service are preferred.
+/// Returns the install commands for a suitable server, by package manager. Packages that start no service are
+/// preferred.
 #[must_use]
 pub fn install_command() -> &'static str {
     if cfg!(target_os = "macos") {

@@ -21,7 +21,7 @@ use crate::supervisor::{GRACE_PERIOD, Supervised};
 /// Long enough for crash recovery.
 const READY_TIMEOUT: Duration = Duration::from_secs(120);
 const STOP_TIMEOUT: Duration = Duration::from_secs(60);
-const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Logged by every MySQL and MariaDB server once it accepts connections.
 const READY: &str = "ready for connections";
@@ -122,8 +122,8 @@ impl<'a> Launch<'a> {
         self
     }
 
-    /// Uses the engine's default for the binary log: MySQL writes one and syncs it with each commit, MariaDB writes none.
-    /// By default there is no binary log, since nothing replicates from this server.
+    /// Uses the engine's default for the binary log: MySQL writes one and syncs it with each commit, MariaDB writes
+    /// none. By default there is no binary log, since nothing replicates from this server.
     #[must_use]
     pub fn binary_log(mut self) -> Self {
         self.binary_log = true;
@@ -137,8 +137,8 @@ impl<'a> Launch<'a> {
         self
     }
 
-    /// Calls `hook` on another thread whenever a server process has exited and its last line was forwarded, also after a
-    /// requested stop or a failed start.
+    /// Calls `hook` on another thread whenever a server process has exited and its last line was forwarded, also after
+    /// a requested stop or a failed start.
     #[must_use]
     pub fn on_end(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
         self.on_end = Arc::new(hook);
@@ -213,7 +213,7 @@ impl<'a> Launch<'a> {
             let _ = end_sender.send(false);
             on_end();
         });
-        if ready.recv_timeout(READY_TIMEOUT) == Ok(true) && greets((Ipv4Addr::LOCALHOST, port)) {
+        if ready.recv_timeout(READY_TIMEOUT) == Ok(true) && sends_handshake((Ipv4Addr::LOCALHOST, port)) {
             return Ok(child);
         }
         child.stop(STOP_TIMEOUT);
@@ -280,7 +280,7 @@ impl Drop for PrivateServer {
 
 fn claim(directory: &Path) -> Result<Claim, Error> {
     let io = |e| Error::io(directory, e);
-    let claim = Claim::take(directory).map_err(io)?.ok_or_else(|| Error::InUse(directory.to_owned()))?;
+    let claim = Claim::acquire(directory).map_err(io)?.ok_or_else(|| Error::InUse(directory.to_owned()))?;
     if claim.wait_for_children(Duration::ZERO).map_err(io)? {
         return Ok(claim);
     }
@@ -305,15 +305,16 @@ fn server_process(pid_file: &Path) -> Option<i32> {
     arguments.split(|byte| *byte == 0).any(|argument| argument == wanted.as_encoded_bytes()).then_some(pid)
 }
 
-/// Returns whether a server at the address sends a handshake of protocol version 10: a header of 4 bytes, then the version.
+/// Returns whether a server at the address sends a handshake of protocol version 10: a header of 4 bytes, then the
+/// version.
 #[must_use]
-pub fn greets(address: impl ToSocketAddrs) -> bool {
-    let greeting = TcpStream::connect(address).and_then(|mut stream| {
+pub fn sends_handshake(address: impl ToSocketAddrs) -> bool {
+    let handshake = TcpStream::connect(address).and_then(|mut stream| {
         let mut start = [0; 5];
-        stream.set_read_timeout(Some(GREETING_TIMEOUT))?;
+        stream.set_read_timeout(Some(HANDSHAKE_TIMEOUT))?;
         stream.read_exact(&mut start).map(|()| start[4])
     });
-    greeting.is_ok_and(|version| version == 10)
+    handshake.is_ok_and(|version| version == 10)
 }
 
 #[cfg(test)]

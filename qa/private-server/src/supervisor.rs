@@ -14,8 +14,8 @@ use std::time::Duration;
 /// Arguments: the grace period in seconds after the owner's exit, then the command.
 ///
 /// The child prints its process id and execs the command, with the lease as descriptor 4. The watcher sends TERM at the
-/// first line or at end of input, and KILL at the second line or after the grace period. The last TERM to the group stops
-/// the watcher and its `sleep`.
+/// first line or at end of input, and KILL at the second line or after the grace period. The last TERM to the group
+/// stops the watcher and its `sleep`.
 const SCRIPT: &str = r#"
 grace=$1
 shift
@@ -84,8 +84,8 @@ impl Supervised {
     /// Starts `command` and returns it with its output. Arguments, environment and working directory are kept, the
     /// standard streams are replaced.
     ///
-    /// `lease` stays open while any process of the child's group runs: see [`crate::claim`]. `on_exit` is called once, on
-    /// another thread, after the child has exited.
+    /// `lease` stays open while any process of the child's group runs: see [`crate::claim`]. `on_exit` is called once,
+    /// on another thread, after the child has exited.
     ///
     /// # Errors
     /// If the shell cannot be started. A command that does not exist results in a child that exits with 127.

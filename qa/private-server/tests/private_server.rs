@@ -1,4 +1,5 @@
-//! Private servers with the server program of this machine. Without one, every test fails with the command that installs it.
+//! Private servers with the server program of this machine. Without one, every test fails with the command that
+//! installs it.
 
 #![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "helpers fail the test by panicking")]
 
@@ -41,10 +42,10 @@ fn log_in(port: u16, database: &str) -> Vec<u8> {
     body.extend(database.as_bytes());
     body.extend(b"\0mysql_native_password\0");
     write_packet(&mut stream, 1, &body);
-    let answer = read_packet(&mut stream);
+    let response = read_packet(&mut stream);
     // 0xfe requests another authentication method; for an empty password, the response is always empty.
-    if answer[0] != 0xfe {
-        return answer;
+    if response[0] != 0xfe {
+        return response;
     }
     write_packet(&mut stream, 3, &[]);
     read_packet(&mut stream)
@@ -216,7 +217,7 @@ fn server_stops_when_its_owner_is_killed() {
     owner.kill().unwrap();
     assert_eq!(owner.wait().unwrap().signal(), Some(9));
 
-    let claim = Claim::take(directory.path()).unwrap().expect("the owner is dead");
+    let claim = Claim::acquire(directory.path()).unwrap().expect("the owner is dead");
     assert!(claim.wait_for_children(supervisor::GRACE_PERIOD).unwrap());
     assert!(!runs(pid));
     drop(claim);
@@ -281,7 +282,7 @@ fn group_with_id(group: u32) -> Vec<u32> {
 #[test]
 fn child_that_ignores_sigterm_is_killed_after_the_max_wait() {
     let directory = tempfile::tempdir().unwrap();
-    let claim = Claim::take(directory.path()).unwrap().unwrap();
+    let claim = Claim::acquire(directory.path()).unwrap().unwrap();
     let mut command = Command::new("sh");
     command.args(["-c", "trap '' TERM; echo deaf; while :; do read -r _ </dev/zero; done"]);
     let ended = Arc::new(Mutex::new(None));
@@ -303,7 +304,7 @@ fn child_that_ignores_sigterm_is_killed_after_the_max_wait() {
 #[test]
 fn child_keeps_its_environment_and_exit_status() {
     let directory = tempfile::tempdir().unwrap();
-    let claim = Claim::take(directory.path()).unwrap().unwrap();
+    let claim = Claim::acquire(directory.path()).unwrap().unwrap();
     let mut command = Command::new("sh");
     command.args(["-c", r#"echo "$TEST_VALUE"; echo "$1" >&2; exit 7"#, "sh", "a 'b' $c"]).env("TEST_VALUE", "x  y");
     let (child, mut output) = Supervised::spawn(&command, claim.lease().unwrap(), |_| ()).unwrap();

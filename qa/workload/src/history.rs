@@ -15,8 +15,8 @@ pub struct History {
     pub(crate) records: Vec<Record>,
     /// The products as they were created; only the load changes them.
     pub(crate) products: Vec<Product>,
-    /// The principal under which the database records the operator's changes.
-    pub(crate) operator: String,
+    /// The principal under which the database records the user account's changes.
+    pub(crate) user_principal: String,
     /// Whether a response may come from a load balancer itself.
     pub(crate) behind_balancer: bool,
     pub(crate) progress: Progress,

@@ -1,5 +1,6 @@
-//! Load generator whose clients behave as documented: they retry under the same idempotency key until they get a definite
-//! response. They record every request with its response, and [`History::verify`] checks the record against the database.
+//! Load generator whose clients behave as documented: they retry under the same idempotency key until they get a
+//! definite response. They record every request with its response, and [`History::verify`] checks the record against
+//! the database.
 //!
 //! This crate shares no code with the servers. It knows them only by their OpenAPI documents.
 
@@ -28,9 +29,9 @@ pub struct Targets {
     pub orders: String,
     /// The base URL of the orchestrator.
     pub orchestrator: String,
-    /// The operator's username.
+    /// The admin's username.
     pub admin_user: String,
-    /// The operator's password.
+    /// The admin's password.
     pub admin_password: String,
     /// The shared token of the services.
     pub service_token: String,

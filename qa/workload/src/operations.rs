@@ -14,7 +14,7 @@ use crate::request::{Caller, Line, NewOrder, Request};
 use crate::session::Session;
 use crate::shop::Shop;
 
-/// Maximum number of own customers: a client deletes one before it creates another.
+/// Maximum number of customers per client: at the maximum, a client deletes one before it creates another.
 const MAX_OWN_CUSTOMERS: usize = 4;
 
 /// Client that executes one operation at a time, except for pairs of concurrent requests under one key.
@@ -80,7 +80,7 @@ impl Client {
     }
 
     async fn create(&mut self, keyed: bool) -> Option<(Caller, i64)> {
-        let caller = if keyed { self.caller() } else { Caller::Operator };
+        let caller = if keyed { self.caller() } else { Caller::User };
         let mut new = self.new_order_with_a_reference();
         if self.chance(10) {
             // The total at the prices that this client saw last.
@@ -114,7 +114,7 @@ impl Client {
         self.execute_as(caller, key, vec![request]).await;
     }
 
-    /// Sends a request, then a second one with other content under the same key, whatever the outcome of the first.
+    /// Sends a request, then a second one with other content under the same key, regardless of the first outcome.
     async fn reuse_a_key(&mut self, caller: Caller, first: NewOrder, request: fn(NewOrder) -> Request) {
         let (key, second) = (self.new_name(), with_other_content(&first));
         self.execute_as(caller, Some(key), vec![request(first), request(second)]).await;
@@ -150,7 +150,8 @@ impl Client {
         NewOrder { external_reference: Some(self.new_name()), ..self.new_order() }
     }
 
-    /// Generates an order of one or two lines. Two lines may have any order of products, and occasionally the same product.
+    /// Generates an order of one or two lines. Two lines may have any order of products, and occasionally the same
+    /// product.
     fn new_order(&mut self) -> NewOrder {
         let deleted = self.deleted_customer.filter(|_| self.rng.random_ratio(2, 100));
         let customer_id = deleted.unwrap_or_else(|| self.shop.customer(&mut self.rng));
@@ -231,12 +232,13 @@ impl Client {
         }
     }
 
-    /// Executes one request as the operator, without a key.
+    /// Executes one request as the user account, without a key.
     async fn execute(&mut self, request: Request) -> &Record {
-        self.execute_as(Caller::Operator, None, vec![request]).await
+        self.execute_as(Caller::User, None, vec![request]).await
     }
 
-    /// Sends the requests in turn under one key. A single request that succeeded is occasionally sent again.
+    /// Sends the requests in turn under one key. A single keyed request that succeeded is occasionally sent
+    /// again.
     async fn execute_as(&mut self, caller: Caller, key: Option<String>, requests: Vec<Request>) -> &Record {
         self.session.progress().in_flight += 1;
         let mut record = Record { caller, key, requests, sends: Vec::new() };
@@ -269,7 +271,7 @@ impl Client {
     }
 
     fn caller(&mut self) -> Caller {
-        if self.chance(50) { Caller::Operator } else { Caller::Service }
+        if self.chance(50) { Caller::User } else { Caller::Service }
     }
 
     /// Generates a unique name.

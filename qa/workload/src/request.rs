@@ -8,7 +8,9 @@ use crate::outcome::{Adjustment, Product};
 /// Identity under which a client sends a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Caller {
-    Operator,
+    /// The user account whose credentials are in the targets.
+    User,
+    /// The caller with the shared token of the services.
     Service,
 }
 

@@ -15,7 +15,8 @@ use crate::contract::{Endpoint, Service};
 use crate::outcome::{ErrorBody, Observed, Outcome, Success};
 use crate::request::Request;
 
-/// Sends a request and parses the whole response. A successful response of the orchestrator must have the correlation id.
+/// Sends a request and parses the whole response. A successful response of the orchestrator must have the correlation
+/// id.
 pub(crate) async fn read(
     request: &Request,
     endpoint: &Endpoint,

@@ -22,8 +22,8 @@ pub struct Load {
 }
 
 impl Load {
-    /// Creates products and customers, and starts clients that work on them. The operations of each client are determined
-    /// by the seed and by the responses.
+    /// Creates products and customers, and starts clients that work on them. The operations of each client are
+    /// determined by the seed and by the responses.
     ///
     /// # Errors
     ///
@@ -55,9 +55,9 @@ impl Load {
                 Err(error) => lost_clients.push(error.to_string()),
             }
         }
-        let operator = format!("operator:{}", self.session.targets.admin_user);
+        let user_principal = format!("operator:{}", self.session.targets.admin_user);
         let products = self.shop.products.clone();
         let behind_balancer = self.session.targets.behind_balancer;
-        History { records, products, operator, behind_balancer, progress: self.progress(), lost_clients }
+        History { records, products, user_principal, behind_balancer, progress: self.progress(), lost_clients }
     }
 }

@@ -1,5 +1,5 @@
-//! State shared by all clients of a load: connections, the operator's token, the clock and the counters. Also sends a
-//! request with retries until it gets a definite response.
+//! State shared by all clients of a load: connections, the user account's token, the clock and the counters. Also sends
+//! a request with retries until it gets a definite response.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,9 +20,9 @@ use crate::request::{Call, Caller};
 use crate::{Targets, response};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
-/// The servers wait up to 2 s for a key that is in use, and up to 2 s for another service.
+/// Requests of services end within 1.6 s. Those of user accounts may take 10 s, so that some of them time out here.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
-/// A saga may take 28 s.
+/// A saga may take 20 s.
 const SAGA_TIMEOUT: Duration = Duration::from_secs(30);
 /// A token is renewed this long before it expires.
 const RENEW_BEFORE_EXPIRY: Duration = Duration::from_secs(60);
@@ -42,7 +42,7 @@ pub(crate) struct Session {
     pub(crate) targets: Targets,
     contract: Contract,
     http: reqwest::Client,
-    /// The operator's token, and when to renew it.
+    /// The user account's token, and when to renew it.
     token: tokio::sync::Mutex<Option<(String, Instant)>>,
     progress: Mutex<Progress>,
     started: Instant,
@@ -62,7 +62,8 @@ impl Session {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends one of a record's requests until it gets a definite response or the deadline passes. Returns every attempt.
+    /// Sends one of a record's requests until it gets a definite response or the deadline passes. Returns every
+    /// attempt.
     pub(crate) async fn send_with_retries(&self, record: &Record, request: usize, sender: usize) -> Vec<Sent> {
         let deadline = Instant::now() + DEADLINE;
         let operation = record.requests[request].call().operation;
@@ -119,7 +120,7 @@ impl Session {
         response::read(&requests[request], endpoint, &correlation_id, http).await
     }
 
-    /// Returns the caller's token. Renews the operator's token if it is about to expire.
+    /// Returns the caller's token. Renews the user account's token if it is about to expire.
     pub(crate) async fn bearer(&self, caller: Caller) -> Result<String, Fault<Error>> {
         if caller == Caller::Service {
             return Ok(self.targets.service_token.clone());
@@ -144,7 +145,8 @@ impl Session {
 
 /// Returns the backoff before the next attempt, or `None` if a retry cannot succeed or might execute the request twice.
 ///
-/// Reads and requests under a key are repeatable. [`Retry`] could run the whole loop, but the history needs each attempt.
+/// Reads and requests under a key are repeatable. [`Retry`] could run the whole loop, but the history needs each
+/// attempt.
 fn retry_backoff(outcome: &Outcome, is_repeatable: bool, attempts: u32) -> Option<Duration> {
     let fault = outcome.as_ref().err()?;
     let may = fault.is_transient() && (is_repeatable || !fault.may_have_been_executed());

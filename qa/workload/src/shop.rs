@@ -31,7 +31,7 @@ pub(crate) struct Shop {
 impl Shop {
     /// Creates products and customers, named after the run.
     pub(crate) async fn open(session: &Session, run: &str) -> Result<Self> {
-        RETRY.repeatable(|| session.bearer(Caller::Operator)).await.context("cannot log in")?;
+        RETRY.repeatable(|| session.bearer(Caller::User)).await.context("cannot log in")?;
         let name = || format!("{run}-{:08x}", rand::random::<u32>());
         let (mut products, mut customers) = (Vec::new(), Vec::new());
         let stocks = [PLENTIFUL_STOCK; PLENTIFUL].into_iter().chain([SCARCE_STOCK; SCARCE]);
@@ -61,8 +61,8 @@ impl Shop {
         self.products[rng.random_range(0..PLENTIFUL + SCARCE)].id
     }
 
-    /// Returns a product that is always in stock: half of the time the first, so that many orders wait for one row and are
-    /// created in one batch.
+    /// Returns a product that is always in stock: half of the time the first, so that many orders wait for one row and
+    /// are created in one batch.
     pub(crate) fn plentiful_product(&self, rng: &mut impl Rng) -> i64 {
         let number = if rng.random_bool(0.5) { 0 } else { rng.random_range(0..PLENTIFUL) };
         self.products[number].id
@@ -87,10 +87,11 @@ impl Shop {
     }
 }
 
-/// Creates a product or customer, with a new name for each attempt: rows of attempts with unknown outcome are never used.
+/// Creates a product or customer, with a new name for each attempt: rows of attempts with unknown outcome are never
+/// used.
 async fn create(session: &Session, new: impl Fn() -> Request) -> Result<Observed> {
     let create = || async {
-        let record = Record { caller: Caller::Operator, key: None, requests: vec![new()], sends: Vec::new() };
+        let record = Record { caller: Caller::User, key: None, requests: vec![new()], sends: Vec::new() };
         session.attempt(&record, 0, 0).await
     };
     Ok(RETRY.repeatable(create).await?.observed)

@@ -15,7 +15,7 @@ pub use schema::{Strictness, Validator};
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
 /// Maximum length of a chain of references, to stop at cycles. Real documents have much shorter chains.
-const MOST_HOPS: usize = 16;
+const MAX_HOPS: usize = 16;
 
 /// A parsed OpenAPI document.
 #[derive(Debug, Clone)]
@@ -55,7 +55,7 @@ impl Document {
         &self.0
     }
 
-    /// Returns all operations, sorted by path.
+    /// Returns all operations.
     pub fn operations(&self) -> impl Iterator<Item = Operation<'_>> {
         let paths = self.0["paths"].as_object().into_iter().flatten();
         paths.flat_map(|(path, item)| {
@@ -75,7 +75,7 @@ impl Document {
     /// the last reference.
     pub fn resolve<'a>(&'a self, value: &'a Value) -> &'a Value {
         let next = |value: &&'a Value| self.target(reference(value)?);
-        std::iter::successors(Some(value), next).take(MOST_HOPS).last().unwrap_or(value)
+        std::iter::successors(Some(value), next).take(MAX_HOPS).last().unwrap_or(value)
     }
 
     /// Returns the components of one kind: `schemas`, `responses`, `parameters` or `headers`.

@@ -36,9 +36,9 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Generate specs/*.json from the API traits
+    /// Generate the documents in specs/ from the API traits
     Generate,
-    /// Check that specs/*.json are up to date and follow the style rules
+    /// Check that the documents in specs/ are up to date and follow the style rules
     Check,
     /// Report breaking changes of specs/*.json since an earlier revision
     ///

@@ -23,7 +23,7 @@ const CREDENTIALS: [(&str, &str); 2] = [("username", "admin"), ("password", "adm
 const RUN: &str = "run";
 const JSON: &str = "application/json";
 
-/// Request and its expected response. `{{name}}` in a value stands for a variable.
+/// Request and its expected response. `{{name}}` in a value is replaced with the value of a variable.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Step {

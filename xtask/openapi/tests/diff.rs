@@ -1,4 +1,4 @@
-//! Tests `openapi diff` as a program, in temporary repositories. The comparison rules have tests of their own.
+//! Tests `openapi diff` as a program, in temporary repositories. Unit tests cover the comparison rules.
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 

@@ -23,8 +23,8 @@ const INIT_MS: f64 = 50.0;
 
 /// Measures the peak memory of each service under its main load with 64 connections.
 ///
-/// Each service is restarted first, so that the peak is not from other load. Verifying a password takes 19 MiB, therefore
-/// the customers service is measured with and without logins.
+/// Each service is restarted first, so that the peak is not from other load. Verifying a password takes 19 MiB,
+/// therefore the customers service is measured with and without logins.
 pub(super) async fn memory(bench: &Bench) -> Result<()> {
     let mut shop = Shop::open(bench, "memory").await?;
     let logins = Load {
@@ -77,7 +77,8 @@ pub(super) async fn start(bench: &Bench) -> Result<()> {
     system.stop().await
 }
 
-/// Starts the orchestrator as AWS Lambda does, with this process as the runtime API. Returns the time in ms until it polls.
+/// Starts the orchestrator as AWS Lambda does, with this process as the runtime API. Returns the time in ms until it
+/// polls.
 async fn init(system: &System) -> Result<f64> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let mut program = system.program(Service::Orchestrator)?;

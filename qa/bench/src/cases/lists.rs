@@ -1,5 +1,5 @@
-//! Pages and searches with many rows against the same with few: the cost of a page should depend on the page, not on the
-//! size of the table.
+//! Pages and searches with many rows against the same with few: the cost of a page should depend on the page, not on
+//! the size of the table.
 //!
 //! There is one system for each number of rows. Each request is sent to both in turn, on one connection each.
 
@@ -106,7 +106,7 @@ async fn measure(datasets: &mut [Dataset; 2], case: &str, filter: &str, page: Pa
     let mut paths = Vec::new();
     for dataset in datasets.iter_mut() {
         // A token is valid for 15 minutes only.
-        dataset.token = dataset.system.operator().await?;
+        dataset.token = dataset.system.log_in().await?;
         paths.push(dataset.path(case, filter, page).await?);
     }
     let mut measured = Rounds::default();
@@ -139,7 +139,7 @@ impl Dataset {
         system.start_service(Service::Orders).await?;
         let customers = Connection::open(system.address(Service::Customers)).await?;
         let orders = Connection::open(system.address(Service::Orders)).await?;
-        Ok(Self { token: system.operator().await?, connections: [customers, orders], system })
+        Ok(Self { token: system.log_in().await?, connections: [customers, orders], system })
     }
 
     async fn get(&mut self, path: &str) -> Result<Value> {

@@ -1,4 +1,5 @@
-//! Latencies at half the rate of a closed loop, without coordinated omission: each is counted from when its request was due.
+//! Latencies at half the rate of a closed loop, without coordinated omission: each is measured from the due time of its
+//! request.
 
 use anyhow::Result;
 

@@ -44,7 +44,13 @@ pub(super) async fn view(bench: &Bench, name: &str, service: Service) -> Result<
         let target = is_usual.then_some(AtLeast(0.9));
         let rates = bench.compare(&case, UNIT, target, value, statement_and_empty).await?;
         for (credentials, figure, times) in published.iter().filter(|_| is_usual) {
-            bench.against(&format!("{name}/published-{credentials}"), UNIT, AtLeast(*times), &rates, *figure);
+            bench.compare_with_constant(
+                &format!("{name}/published-{credentials}"),
+                UNIT,
+                AtLeast(*times),
+                &rates,
+                *figure,
+            );
         }
     }
     process.stop().await;
@@ -77,8 +83,8 @@ pub(super) async fn transition(bench: &Bench, action: &str) -> Result<()> {
     let mut shop = Shop::open(bench, &name).await?;
     let load = shop.transitions(action, bench.recorded).await?;
     let baseline = Baseline::of_requests(&mut shop.system, Service::Orders, &load, bench.recorded).await?;
-    shop.transition(&shop.operator, action, bench.each / 2).await?;
-    let value = async || shop.transition(&shop.operator, action, bench.each).await;
+    shop.transition(&shop.token, action, bench.each / 2).await?;
+    let value = async || shop.transition(&shop.token, action, bench.each).await;
     let replay = async || Ok(baseline.replay(USUAL, bench.each).await?.rate);
     bench.compare(&format!("{name}/{USUAL}"), UNIT, Some(AtLeast(0.7)), value, replay).await?;
     bench.close(shop.system).await
@@ -99,7 +105,7 @@ pub(super) async fn saga(bench: &Bench) -> Result<()> {
     };
     let rates = bench.compare(&format!("saga/{USUAL}"), UNIT, Some(AtLeast(0.8)), value, calls).await?;
     let (figure, times) = PUBLISHED_SAGA;
-    bench.against("saga/published", UNIT, AtLeast(times), &rates, figure);
+    bench.compare_with_constant("saga/published", UNIT, AtLeast(times), &rates, figure);
     bench.close(shop.system).await
 }
 

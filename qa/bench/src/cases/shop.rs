@@ -12,7 +12,7 @@ use crate::load::{Plan, measure};
 use crate::requests::{Ids, Load};
 use crate::system::System;
 
-/// Added to the stock of each product, so that none is sold out.
+/// Added to the stock of each product, so that none runs out.
 const RESTOCK: &str = r#"{"delta":1000000,"reason":"delivery"}"#;
 const ORDER: &str = r#"{"customer_id":{random},"items":[{"product_id":{turn},"qty":1}]}"#;
 /// Number of connections for cases that measure only one number.
@@ -22,7 +22,8 @@ const ORDERS_PER_SECOND: usize = 600;
 
 pub(super) struct Shop {
     pub(super) system: System,
-    pub(super) operator: Arc<str>,
+    /// Token of the admin.
+    pub(super) token: Arc<str>,
     customers: Ids,
     pub(super) products: Ids,
 }
@@ -36,17 +37,17 @@ impl Shop {
         }
         let customers = Ids::from(system.query("SELECT id FROM customers WHERE deleted_at IS NULL").await?);
         let products = Ids::from(system.query("SELECT id FROM products").await?);
-        let shop = Self { operator: system.operator().await?, system, customers, products };
+        let shop = Self { token: system.log_in().await?, system, customers, products };
         let restock = shop.load(Service::Orders, "/products/{turn}/stock-adjustments", Some(RESTOCK));
         measure(restock, USUAL, Plan::Count(shop.products.len())).await?;
         Ok(shop)
     }
 
-    /// Returns requests of the operator, with random customers and each product in turn. Requests with a body are POSTs.
+    /// Returns requests of the admin, with random customers and each product in turn. Requests with a body are POSTs.
     pub(super) fn load(&self, service: Service, path: &str, body: Option<&str>) -> Load {
         Load {
             address: self.system.address(service),
-            token: self.operator.clone(),
+            token: self.token.clone(),
             path: path.to_owned(),
             body: body.map(str::to_owned),
             random: self.customers.clone(),

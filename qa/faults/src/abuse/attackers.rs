@@ -81,8 +81,8 @@ pub(super) struct Attackers {
 }
 
 impl Attackers {
-    /// Starts the attackers, which arrive over 10 s and are distributed evenly over the addresses. Spread arrivals also mean
-    /// that not all connections are closed at the same time.
+    /// Starts the attackers, which arrive over 10 s and are distributed evenly over the addresses. Spread arrivals also
+    /// mean that not all connections are closed at the same time.
     pub(super) fn start(addresses: &[SocketAddr]) -> Self {
         let ((stop, stopping), (arriving, arrivals)) = (watch::channel(false), mpsc::channel(1));
         let mut tasks = JoinSet::new();
@@ -102,8 +102,8 @@ impl Attackers {
         Self { tasks, stop, arrivals }
     }
 
-    /// Stops the attackers and adds their connections to the summaries, in the order of the attacks. Connections that are
-    /// still open count, too.
+    /// Stops the attackers and adds their connections to the summaries, in the order of the attacks. Connections that
+    /// are still open count, too.
     pub(super) async fn stop(self, holds: &mut [Holds; ATTACKS.len()]) {
         let now = Instant::now();
         self.stop.send_replace(true);
@@ -120,7 +120,7 @@ impl Attackers {
 }
 
 impl Attack {
-    /// Opens connections one after the other, until dropped. `arriving` is dropped with the first.
+    /// Opens connections one after the other, until dropped. Drops `arriving` when the first one is open.
     async fn repeat(&self, address: SocketAddr, arriving: mpsc::Sender<()>, connections: &mut Vec<Connection>) {
         let mut arriving = Some(arriving);
         let mut max_delay = ARRIVAL_PERIOD;
@@ -150,11 +150,11 @@ impl Attack {
                 *sent += sending.as_ref().map_or(0, |()| piece.len());
                 sleep(interval).await;
             }
-            // Everything was sent: wait for the server to close the connection.
+            // Everything was sent, or sending failed: wait until the server closes the connection.
             pending::<()>().await;
         };
         let mut buffer = [0; 1024];
-        // A response may arrive before the connection is closed. Then it is held further.
+        // A response does not end the hold, because the connection may still be open.
         let read = async { while matches!(response.read(&mut buffer).await, Ok(1..)) {} };
         tokio::select! {
             () = send => {}

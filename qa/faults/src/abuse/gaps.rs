@@ -14,7 +14,7 @@ use crate::system::System;
 
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Paths that must be 404, although the services would route some of them to an internal operation.
+/// Paths that must get 404, although the services would route some of them to an internal operation.
 const PATHS: [&str; 12] = [
     "/internal/customers/1",
     "//internal/customers/1",
@@ -36,8 +36,8 @@ const ABANDON: [&str; 3] = ["/internal/orders/abandon", "//internal/orders/aband
 /// More connections than HAProxy allows per address and port.
 const TOO_MANY: usize = 1_300;
 
-/// Opens more connections than one address may have, and returns how many were closed at once. Meanwhile another address
-/// must be served.
+/// Opens more connections than one address may have, and returns how many were closed at once. Meanwhile another
+/// address must be served.
 pub(super) async fn exceed_connection_limit(system: &System, journal: &Journal) -> Result<usize> {
     let [edge, ..] = system.public;
     let mut open = Vec::new();
@@ -63,8 +63,8 @@ fn is_closed(stream: &TcpStream) -> bool {
     !matches!(stream.try_read(&mut [0]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
 }
 
-/// Sends all forbidden requests with the service token, and returns their number. Each one that is not rejected is a
-/// violation.
+/// Sends all forbidden requests, and returns their number. Those to a path have the service token. A request that is
+/// not rejected is a violation.
 pub(super) async fn send_forbidden_requests(system: &System, journal: &Journal) -> Result<usize> {
     let [customers, orders, _] = system.public;
     let token = system.targets().service_token;

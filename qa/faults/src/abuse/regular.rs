@@ -10,12 +10,13 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use workload::Targets;
 
-/// Interval between requests of each kind. The rate is far below the system's capacity, so that only the attack slows it.
+/// Interval between requests of each kind. The rate is far below the system's capacity, so that only the attack slows
+/// it.
 const REQUEST_INTERVAL: Duration = Duration::from_millis(40);
 
 const PRODUCTS: usize = 16;
 
-/// Open-loop clients of an operator.
+/// Open-loop clients with the credentials of a user account.
 pub(super) struct RegularClients {
     customers: customers_client::Client,
     orders: orders_client::Client,
@@ -23,7 +24,7 @@ pub(super) struct RegularClients {
     products: Vec<i64>,
 }
 
-/// Latencies, counted from when each request was due, and failures.
+/// Latencies, each measured from the due time of its request, and failures.
 #[derive(Default)]
 pub(super) struct Measured {
     /// By operation.
@@ -32,25 +33,25 @@ pub(super) struct Measured {
 }
 
 impl RegularClients {
-    /// Logs in, and creates products that are never sold out.
+    /// Logs in, and creates products whose stock never runs out.
     pub(super) async fn log_in(targets: &Targets) -> Result<Self> {
         let Targets { customers, orders, admin_user, admin_password, .. } = targets;
-        let operator: Outbound = customers_client::log_in(customers, admin_user, admin_password).await?;
-        let orders = orders_client::Client::connect(orders, operator.clone())?;
+        let credentials: Outbound = customers_client::log_in(customers, admin_user, admin_password).await?;
+        let orders = orders_client::Client::connect(orders, credentials.clone())?;
         let mut products = Vec::new();
         for number in 0..PRODUCTS {
-            let new = NewProduct::builder().sku(format!("ABUSE-{number}")).name("Never sold out");
+            let new = NewProduct::builder().sku(format!("ABUSE-{number}")).name("Abuse test product");
             let new = new.price_cents(100).stock(1_000_000_000);
             products.push(send(orders.product_create().body(new).send()).await.context("cannot create a product")?.id);
         }
-        Ok(Self { customers: customers_client::Client::connect(customers, operator)?, orders, products })
+        Ok(Self { customers: customers_client::Client::connect(customers, credentials)?, orders, products })
     }
 
     /// Sends requests for this long, waits for all responses, and adds the measurements.
     pub(super) async fn measure(&self, length: Duration, measured: &mut Measured) {
         let end = Instant::now() + length;
         let mut pace = interval(REQUEST_INTERVAL);
-        // Late requests are sent at once, so that a stall of the system delays every request that was due meanwhile.
+        // Late requests are sent at once, so that a stall of this process shows in all latencies, not only in one.
         pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
         let mut requests = JoinSet::new();
         let mut products = self.products.iter().cycle();

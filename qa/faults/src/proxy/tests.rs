@@ -187,7 +187,7 @@ fn requested_number_of_commits_is_cut() {
     assert_eq!(state.take_commit_cut(b"\x06\0\0\0\x03BEGIN"), None);
     assert_eq!(state.take_commit_cut(COMMIT), Some(CommitSide::After));
     assert_ne!(state.behaviour, Behaviour::Pass);
-    // The client may close a statement before, which has no response.
+    // The client may close a statement in the same chunk, which gets no response.
     assert_eq!(state.take_commit_cut(&[&b"\x05\0\0\0\x19\x01\0\0\0"[..], COMMIT].concat()), Some(CommitSide::After));
     assert_eq!(state.take_commit_cut(COMMIT), None);
     assert_eq!(state.behaviour, Behaviour::Pass);

@@ -86,8 +86,8 @@ impl System {
         processes
     }
 
-    /// Restarts a replica gracefully, as a rolling update does, and waits until it is ready. Returns the time from its start
-    /// until it was ready.
+    /// Restarts a replica gracefully, as a rolling update does, and waits until it is ready. Returns the time from its
+    /// start until it was ready.
     ///
     /// # Errors
     ///

@@ -39,7 +39,8 @@ impl System {
         settings.chain([("PORT".to_owned(), "0".to_owned())]).collect()
     }
 
-    /// Injects a fault and waits until it is over. Returns the time that a new process took to listen.
+    /// Injects a fault and waits until it is over. Returns the time that a restarted service took to
+    /// listen; zero for other faults.
     pub(crate) async fn inject(&self, fault: Fault, lasts: Duration) -> Result<Duration> {
         match fault {
             Fault::Kill(service) => {

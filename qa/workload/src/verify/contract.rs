@@ -32,7 +32,8 @@ pub(super) fn check(history: &History, contract: &Contract, findings: &mut Findi
                     // These clients send valid credentials and valid requests in time.
                     (400 | 401 | 403 | 408 | 413 | 415, _) => false,
                     (412, _) => call.if_match.is_some(),
-                    // They delete no products, their email addresses are unique, and they set no stock without If-Match.
+                    // They delete no products, their email addresses are unique, and they set no stock without
+                    // If-Match.
                     (_, "email_taken" | "idempotency_key_abandoned" | "product_not_found") => false,
                     (_, "stock_changed" | "total_out_of_range" | "upstream_auth") => false,
                     _ => true,

@@ -47,7 +47,7 @@ pub(super) fn check(history: &History, snapshot: &Snapshot, findings: &mut Findi
         let violation = format_args!("order {id} of {record} was returned as {observed:?} and is {row:?}");
         let exists = row.is_as_returned(observed) && row.order.external_reference == observed.external_reference;
         findings.unless(exists, EXISTS, violation);
-        let principal = if record.caller == Caller::Operator { history.operator.as_str() } else { "service" };
+        let principal = if record.caller == Caller::User { history.user_principal.as_str() } else { "service" };
         findings.unless(row.principal == principal && row.key == record.key, KEY, violation);
     }
     for record in history.records.iter().filter(|record| matches!(record.request(), Request::Create(_))) {

@@ -95,7 +95,7 @@ fn check_change(row: &Row, record: &Record, status: Status, observed: &Order, fi
     findings.unless(canceled, CANCELED, format_args!("order {id} is {row:?}; acknowledged to {record}"));
 }
 
-/// Checks that an order is or was confirmed as the response says.
+/// Checks that an order is or was confirmed as the response reports.
 pub(super) fn check_confirmed(row: &Row, observed: &Order, record: &Record, findings: &mut Findings) {
     let events: Vec<_> = row.events(Status::Confirmed).collect();
     let (id, confirmed_at) = (row.order.id, row.order.confirmed_at);

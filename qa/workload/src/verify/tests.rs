@@ -26,9 +26,9 @@ fn check(history: &History, snapshot: Snapshot) -> Vec<String> {
 }
 
 fn history(records: Vec<Record>, behind_balancer: bool) -> History {
-    let operator = "operator:ann".to_owned();
+    let user_principal = "operator:ann".to_owned();
     let (progress, lost_clients) = (Progress::default(), Vec::new());
-    History { records, products: vec![FIRST], operator, behind_balancer, progress, lost_clients }
+    History { records, products: vec![FIRST], user_principal, behind_balancer, progress, lost_clients }
 }
 
 #[track_caller]
@@ -361,9 +361,9 @@ fn reads_that_contradict_earlier_responses_are_findings() {
 
 #[test]
 fn lost_client_is_a_finding() {
-    let (records, operator, progress) = (Vec::new(), "operator:ann".to_owned(), Progress::default());
+    let (records, user_principal, progress) = (Vec::new(), "operator:ann".to_owned(), Progress::default());
     let lost_clients = vec!["panicked".to_owned()];
-    let history = History { records, products: vec![], operator, behind_balancer: false, progress, lost_clients };
+    let history = History { records, products: vec![], user_principal, behind_balancer: false, progress, lost_clients };
     assert_eq!(check(&history, empty()), ["every client returns its history, but: panicked"]);
 }
 

@@ -1,4 +1,4 @@
-//! Proxy in front of a server that cuts connections in the middle of a response.
+//! Proxy that cuts connections to a server in the middle of a response.
 
 use std::net::SocketAddr;
 

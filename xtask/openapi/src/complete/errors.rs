@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{members, reference};
 
-/// Shared error responses: the error codes by the name of the response.
+/// Error codes of each shared error response, by the name of the response.
 pub(super) type Failures = BTreeMap<String, Vec<ErrorCode>>;
 
 /// Adds a reference to an error response for each status of the operation, and collects the responses.

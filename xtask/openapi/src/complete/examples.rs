@@ -59,8 +59,8 @@ fn expanded(value: &Value, examples: &Value, depth: usize) -> Result<Value> {
     }
 }
 
-/// Adds the example of a schema, and of each property. A property that the schema's example omits can have an example
-/// of its own, named `Schema.property`.
+/// Adds the example of a schema, and of each property. A property that the schema's example omits can have a
+/// separate example, named `Schema.property`.
 fn exemplify(schema: &mut Value, name: &str, examples: &Value) {
     let Some(example) = examples.get(name) else { return };
     for (property, schema) in members(schema, "properties").filter(|(_, schema)| schema.get("$ref").is_none()) {

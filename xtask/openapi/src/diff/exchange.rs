@@ -163,9 +163,9 @@ pub(super) fn is_error(status: &str) -> bool {
     status.starts_with(['4', '5'])
 }
 
-/// Returns whether the old range or `default` covered this status.
+/// Returns whether `wide`, a range or `default` of the old document, covered this status.
 pub(super) fn is_covered_by(status: &str, wide: &str, before: &Responses<'_>) -> bool {
     let range = range(status);
-    let stood_for = wide == range || wide == "default" && !before.contains_key(&*range);
-    stood_for && !before.contains_key(status)
+    let is_in_wide = wide == range || wide == "default" && !before.contains_key(&*range);
+    is_in_wide && !before.contains_key(status)
 }

@@ -89,7 +89,7 @@ fn order(left: &Value, right: &Value) -> Option<Ordering> {
     }
 }
 
-/// Compares values that have no order: only their presence tells which is narrower.
+/// Compares values that have no order: only their presence shows which is narrower.
 fn appearance(values: Both<Option<&Value>>) -> Effect {
     match (values.old, values.new) {
         (None, Some(_)) => Effect::Narrows,

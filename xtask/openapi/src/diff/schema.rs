@@ -38,7 +38,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Compares what belongs to the use of a schema: its name, `nullable` and the default.
+    /// Compares the attributes of a use of the schema: its name, `nullable` and the default.
     fn site(&mut self, place: &str, Both { old, new }: &Both<Shape<'_>>) {
         if let Some(before) = old.name.filter(|before| new.name != Some(*before)) {
             let now = new.name.map_or("no longer has a name".to_owned(), |now| format!("is now {now}"));

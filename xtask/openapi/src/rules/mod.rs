@@ -1,7 +1,7 @@
 //! Style rules for documents. Each finding names the place and the fix.
 //!
-//! `operations` checks operations, `schemas` checks everything that has a schema. Whether a document promises the right
-//! things is left to the review of its diff.
+//! `operations` checks operations, `schemas` checks everything that has a schema. People review the content, in the
+//! diff of `specs/`.
 
 mod operations;
 mod schemas;

@@ -26,14 +26,15 @@ pub(super) fn check(document: &Document, findings: &mut Findings) {
             }
         };
         check(ids.insert(id), "another operation has this id: rename the method of the trait");
-        words(document, operation, &mut check);
+        documentation(document, operation, &mut check);
         security(document, operation, &mut check);
         responses(document, operation, &mut check);
     }
     codes(document, findings);
 }
 
-fn words(document: &Document, operation: Operation<'_>, check: &mut impl FnMut(bool, &str)) {
+/// Requires a name, summary, description and tag that follow the style rules.
+fn documentation(document: &Document, operation: Operation<'_>, check: &mut impl FnMut(bool, &str)) {
     let (id, verbs) = (operation.id(), VERBS.join(", "));
     let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
     let has_verb = id.rsplit_once('_').is_some_and(|(_, verb)| VERBS.contains(&verb));
