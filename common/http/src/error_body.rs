@@ -18,14 +18,14 @@ const MAX_REQUEST_ID: usize = 64;
 /// `C` lists the service's error codes for the OpenAPI document.
 #[derive(Debug, Serialize)]
 pub struct ErrorBody<C> {
-    /// The request's id in the logs.
+    /// Request id, which is also in the logs.
     pub request_id: String,
-    /// A stable code. Missing only if the path or the method does not exist.
+    /// Stable error code. Absent only if the path or the method does not exist.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_code: Option<String>,
-    /// Message for people; may change.
+    /// Human-readable message. May change.
     pub message: String,
-    /// Details by field.
+    /// Invalid fields, or products that cannot be ordered.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub details: Vec<Detail>,
     #[serde(skip)]
@@ -48,7 +48,7 @@ impl<C> ErrorBody<C> {
     }
 }
 
-/// Converts an error of dropshot itself, from before or after a handler. The request id is not available here.
+/// Converts an error that dropshot returns before or after the handler. The request id is not available here.
 impl<C: ErrorCodes> From<HttpError> for ErrorBody<C> {
     fn from(error: HttpError) -> Self {
         let code = if error.status_code.is_client_error() { codes::INVALID_REQUEST } else { codes::INTERNAL };

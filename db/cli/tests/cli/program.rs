@@ -86,7 +86,10 @@ async fn failed_audit_is_an_error_not_a_violation() {
     assert!(text.starts_with("error: cannot connect to ") && text.contains("Unknown database"), "{text}");
     execute(database.db(), "DROP TABLE product_prefixes").await.unwrap();
     let text = failure(&["audit", "--database-url", database.url()]).await;
-    assert!(text.starts_with("error: cannot check names-are-searchable: ") && text.contains("product_prefixes"), "{text}");
+    assert!(
+        text.starts_with("error: cannot check names-are-searchable: ") && text.contains("product_prefixes"),
+        "{text}"
+    );
     let unused_address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let text = failure(&["audit", "--database-url", &format!("mysql://root:hunter2@{unused_address}/shop")]).await;
     let place = format!("error: cannot connect to root@{unused_address}/shop: ");
