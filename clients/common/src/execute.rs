@@ -18,7 +18,7 @@ pub fn describe_metrics() {
     describe_histogram!(
         DURATION,
         Unit::Seconds,
-        "Duration of calls to other services until the response head, by service, operation and outcome: HTTP status, or \
+        "Duration of calls to other services until the response head, by service, operation and outcome: HTTP status, \
          not_sent, timed_out, broken or given_up"
     );
 }
