@@ -18,8 +18,8 @@ pub fn describe_metrics() {
     describe_histogram!(
         DURATION,
         Unit::Seconds,
-        "Duration of calls to other services until the response head, by service, operation and outcome: a status, or \
-         the reason why there is none"
+        "Duration of calls to other services until the response head, by service, operation and outcome: HTTP status, \
+         not_sent, timed_out, broken or given_up"
     );
 }
 
@@ -30,25 +30,24 @@ pub async fn execute(
     operation: &'static str,
     mut request: Request,
 ) -> reqwest::Result<Response> {
-    let mut sent = Sent::begin(service, operation, &mut request);
-    let answer = client.execute(request).await;
-    sent.ended(&answer);
-    answer
+    let mut in_flight = InFlight::start(service, operation, &mut request);
+    let response = client.execute(request).await;
+    in_flight.record(&response);
+    response
 }
 
-/// Request in flight. Recorded when dropped.
-struct Sent {
+/// Request in flight. Ends its span and records its duration when dropped.
+struct InFlight {
     service: &'static str,
     operation: &'static str,
     started: Instant,
     context: Context,
-    /// Status, or the reason why there is none. Initially that the caller gave up, which is final if the call is
-    /// dropped.
+    /// Status, or the reason for its absence. Initially `given_up`, which remains if the caller drops the call.
     outcome: String,
 }
 
-impl Sent {
-    fn begin(service: &'static str, operation: &'static str, request: &mut Request) -> Self {
+impl InFlight {
+    fn start(service: &'static str, operation: &'static str, request: &mut Request) -> Self {
         let parent =
             global::get_text_map_propagator(|propagator| propagator.extract(&HeaderExtractor(request.headers())));
         let span = SpanBuilder::from_name(operation).with_kind(SpanKind::Client).with_attributes([
@@ -63,10 +62,10 @@ impl Sent {
         Self { service, operation, started: Instant::now(), context, outcome: "given_up".to_owned() }
     }
 
-    fn ended(&mut self, answer: &reqwest::Result<Response>) {
-        self.outcome = match answer {
-            Ok(answer) => {
-                let status = answer.status().as_u16();
+    fn record(&mut self, response: &reqwest::Result<Response>) {
+        self.outcome = match response {
+            Ok(response) => {
+                let status = response.status().as_u16();
                 self.context.span().set_attribute(KeyValue::new("http.response.status_code", i64::from(status)));
                 status.to_string()
             }
@@ -77,7 +76,7 @@ impl Sent {
     }
 }
 
-impl Drop for Sent {
+impl Drop for InFlight {
     fn drop(&mut self) {
         let outcome = std::mem::take(&mut self.outcome);
         let span = self.context.span();

@@ -116,8 +116,8 @@ impl<E> Fault<E> {
     /// Returns whether the call may have been executed despite the fault. Then retry it only if it is a read, or with
     /// the same idempotency key.
     ///
-    /// Of the transient faults, only these rule it out: a call that was not sent, 429, and the codes in
-    /// [`Coded::UNCHANGED_CODES`]. An error of a gateway, with any 5xx status, tells nothing about the service behind it.
+    /// Of the transient faults, only these rule out execution: a call that was not sent, 429, and the codes in
+    /// [`Coded::UNCHANGED_CODES`]. Any other 5xx may come from a gateway, after the service has executed the call.
     pub fn may_have_been_executed(&self) -> bool
     where
         E: Coded,

@@ -1,4 +1,4 @@
-//! Retries: of calls that can succeed on another attempt, within limits of time, attempts and a budget.
+//! Retries of failed calls, limited by time, number of attempts and a budget.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::{Coded, Fault};
 
-/// Limits for retries of a call. Only a fault that [may pass](Fault::is_transient) is retried; any other is final.
+/// Retry policy of a call. Only [transient](Fault::is_transient) faults are retried; all others are final.
 ///
 /// ```
 /// # struct Body;
@@ -54,14 +54,14 @@ impl Default for Retry {
     }
 }
 
-/// The attempts of one call, and the result of the last.
+/// Attempts of one call, and the result of the last one.
 #[derive(Debug)]
 pub struct Attempts<T, E> {
     /// Result of the last attempt.
     pub result: Result<T, Fault<E>>,
     /// Number of attempts.
     pub count: u32,
-    /// Whether a failed attempt may have been executed all the same.
+    /// Whether a failed attempt may have been executed.
     pub ambiguous: bool,
 }
 
@@ -79,7 +79,7 @@ impl Default for RetryBudget {
 }
 
 impl RetryBudget {
-    /// A hundred retries: a short outage is bridged without a limit.
+    /// One hundred retries, so that a short outage does not exhaust the budget.
     const CAPACITY: u32 = 1000;
     const RETRY: u32 = 10;
 
@@ -94,7 +94,7 @@ impl RetryBudget {
     }
 }
 
-/// The moment after this time; a year from now where the clock cannot represent it.
+/// Returns the instant after this time, or a year from now if the clock cannot represent it.
 fn after(time: Duration) -> Instant {
     const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
     let now = Instant::now();
@@ -120,7 +120,7 @@ impl Retry {
     ///
     /// # Errors
     ///
-    /// The last attempt's fault: see [`Fault::may_have_been_executed`].
+    /// The last attempt's fault. [`Fault::may_have_been_executed`] states whether the outcome is unknown.
     pub async fn unrepeatable<T, E: Coded, F>(&self, call: impl Fn() -> F) -> Result<T, Fault<E>>
     where
         F: Future<Output = Result<T, Fault<E>>>,
@@ -161,7 +161,7 @@ impl Retry {
         }
     }
 
-    /// The backoff after this many attempts, the last of which failed with this fault.
+    /// Returns the backoff after this number of attempts; `fault` is that of the last one.
     pub fn backoff<E>(&self, attempts: u32, fault: &Fault<E>) -> Duration {
         let doubled = self.base_delay.saturating_mul(2_u32.saturating_pow(attempts.saturating_sub(1)));
         let jitter = rand::random_range(Duration::ZERO..=doubled.min(self.max_delay));

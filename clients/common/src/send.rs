@@ -1,7 +1,7 @@
 //! Sends one call of a generated client.
 //!
-//! A generated client drops the status of an error whose body it cannot read. The hook here records it first, per task,
-//! so that concurrent calls of one client do not see each other's.
+//! A generated client discards the status of an error response whose body it cannot read. The hook here records the
+//! status first, per task, because concurrent calls may share one client.
 
 use std::cell::Cell;
 use std::time::Duration;

@@ -1,7 +1,6 @@
-//! Makes generated structs extensible: a new field does not break code that uses them.
+//! Makes generated structs extensible: adding a field does not break code that uses them.
 //!
-//! A new optional property is a compatible change of a document, so it must be compatible for users of the client as
-//! well.
+//! A new optional property is a compatible change of a document, so it must also be compatible for users of the client.
 
 use syn::{
     Fields, File, GenericArgument, ImplItem, ImplItemFn, Item, PathArguments, Type, TypeParamBound, WherePredicate,

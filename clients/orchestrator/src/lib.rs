@@ -25,7 +25,7 @@
 //! ```
 //!
 //! A failure states whether the same request can be retried ([`types::FailureReason::safe_to_retry`]), and
-//! [`Retry`](client_common::Retry) complies. A response can take up to 28 s, less than the timeout of the shared
+//! [`Retry`](client_common::Retry) complies. A saga takes up to 20 s, which is within the timeout of the shared
 //! connection pool.
 //!
 //! # Structure

@@ -33,8 +33,11 @@ pub const PAYLOAD_TOO_LARGE: ErrorCode =
 pub const UNSUPPORTED_MEDIA_TYPE: ErrorCode =
     ErrorCode::new(415, "unsupported_media_type", "The `Content-Type` of the request is not `application/json`.");
 /// Unexpected error: a bug.
-pub const INTERNAL: ErrorCode =
-    ErrorCode::new(500, "internal", "An unexpected error occurred on the server. The logs contain it by request ID.");
+pub const INTERNAL: ErrorCode = ErrorCode::new(
+    500,
+    "internal",
+    "An unexpected error occurred on the server. Its cause is logged under the request ID.",
+);
 /// The database is unreachable or too slow.
 pub const UNAVAILABLE: ErrorCode =
     ErrorCode::new(503, "unavailable", "The service is temporarily unavailable. No changes were made.");
@@ -69,7 +72,7 @@ pub const EVERYWHERE: &[ErrorCode] = &[
     INTERNAL,
     UNAVAILABLE,
 ];
-/// Additional errors of services with lists and changes of their own resources.
+/// Additional errors of services that list and change resources.
 pub const RESOURCES: &[ErrorCode] = &[INVALID_CURSOR, PRECONDITION_FAILED, OUTCOME_UNKNOWN];
 /// Additional errors of services and operations that support idempotency keys.
 pub const IDEMPOTENCY: &[ErrorCode] = &[IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS];

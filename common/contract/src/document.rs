@@ -49,7 +49,7 @@ impl Operation {
     }
 }
 
-/// OpenAPI link: values of a response are parameters of other operations.
+/// OpenAPI link: passes values of a response to parameters of other operations.
 #[derive(Debug)]
 pub struct Link {
     /// Operation that returns the response.
@@ -98,7 +98,7 @@ pub struct Contract {
     /// All error codes of the service.
     pub codes: &'static [&'static [ErrorCode]],
     /// Examples, as a JSON object: complete `schemas` by name, `parameters` and `headers` by name, and `errors` by
-    /// code, each as a merge patch (RFC 7396) of the example of the error body. `{"$ref": "#/schemas/Order", …}` stands
-    /// for that example, with the other members of the object merged into it.
+    /// code, each as a merge patch (RFC 7396) of the example of the error body. `{"$ref": "#/schemas/Order", …}` is
+    /// replaced by that example, with the other members of the object merged into it.
     pub examples: &'static str,
 }

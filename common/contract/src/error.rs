@@ -114,7 +114,7 @@ impl Failure {
         Self::new(codes::INTERNAL, "something went wrong on our side").caused_by(source)
     }
 
-    /// Creates the failure for a temporarily unavailable dependency, after which nothing has changed.
+    /// Creates the failure for a temporarily unavailable dependency. Use it only if nothing was changed.
     pub fn unavailable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::new(codes::UNAVAILABLE, "the service is temporarily unavailable; nothing was changed")
             .retry_after(RETRY_DELAY)

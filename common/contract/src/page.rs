@@ -28,8 +28,8 @@ impl<T> Page<T> {
         Self { data, has_more: next_cursor.is_some(), next_cursor }
     }
 
-    /// Creates a page from the result of a query for one row more than the limit. If that row is present, a next page
-    /// exists, and its cursor is derived from the last row of this page.
+    /// Creates a page from the result of a query for one row more than the limit. If the extra row is present, a next
+    /// page exists, and its cursor is derived from the last row of this page.
     pub fn cut(mut rows: Vec<T>, limit: PageLimit, cursor: impl FnOnce(&T) -> String) -> Self {
         let has_more = rows.len() > limit.get();
         rows.truncate(limit.get());

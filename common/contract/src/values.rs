@@ -1,7 +1,7 @@
 //! Values that are validated on construction, so handlers never receive one that is out of range.
 //!
-//! Each type states its limits twice, for validation and for its schema; both use the same constants. The schemas are
-//! inlined where they are used, not emitted as named types.
+//! Validation and schema of a type use the same constants. The schemas are inlined where they are used, not emitted as
+//! named types.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -93,7 +93,7 @@ impl Username {
     /// Maximum length of a username, in characters.
     pub const MAX: usize = 64;
 
-    /// Returns the case-folded username, which has to be unique.
+    /// Returns the username in lower case, which must be unique.
     pub fn key(&self) -> String {
         self.0.to_ascii_lowercase()
     }

@@ -18,9 +18,9 @@ const MAX_REQUEST_ID: usize = 64;
 /// `C` lists the service's error codes for the OpenAPI document.
 #[derive(Debug, Serialize)]
 pub struct ErrorBody<C> {
-    /// Id of the request in the logs.
+    /// Request id, which is also in the logs.
     pub request_id: String,
-    /// Stable error code. Missing only in dropshot's own responses, such as for an unknown path or method.
+    /// Stable error code. Absent only if the path or the method does not exist.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_code: Option<String>,
     /// Human-readable message. May change.
@@ -48,7 +48,7 @@ impl<C> ErrorBody<C> {
     }
 }
 
-/// Converts an error of dropshot itself, from before or after a handler. The request id is not available here.
+/// Converts an error that dropshot returns before or after the handler. The request id is not available here.
 impl<C: ErrorCodes> From<HttpError> for ErrorBody<C> {
     fn from(error: HttpError) -> Self {
         let code = if error.status_code.is_client_error() { codes::INVALID_REQUEST } else { codes::INTERNAL };

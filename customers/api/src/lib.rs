@@ -72,7 +72,7 @@ impl ErrorCodes for Codes {
 /// Error body of this API.
 pub type Error = ErrorBody<Codes>;
 
-/// Errors of a login.
+/// Error codes of a login.
 const LOGIN: &[&[ErrorCode]] = &[codes::WRITES, &[codes::UNAUTHORIZED, TOO_MANY_ATTEMPTS]];
 
 /// Metadata for the document that the trait cannot express.

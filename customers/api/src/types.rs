@@ -87,7 +87,7 @@ pub struct NewOperator {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OperatorPatch {
-    /// New role. Applies to tokens that are issued from now on.
+    /// New role. Applies to tokens that are issued after the change.
     // The default, which is not serialized, makes it optional in the document: OpenAPI 3.0 has no nullable references.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Role")]

@@ -164,8 +164,8 @@ pub trait OrdersApi {
 
     /// List a product's stock movements
     ///
-    /// Returns all changes of the stock, newest first: adjustments, allocations by orders, and returns by
-    /// cancellations. The current stock is the sum of all movements.
+    /// Returns all changes of the stock, newest first: initial stock, updates, adjustments, allocations by orders, and
+    /// returns by cancellations. The current stock is the sum of all movements.
     #[endpoint { method = GET, path = "/products/{id}/stock-adjustments", tags = ["products"] }]
     async fn stock_adjustment_list(
         rqctx: RequestContext<Self::Context>,
@@ -175,9 +175,9 @@ pub trait OrdersApi {
 
     /// Create an order
     ///
-    /// Checks the customer, allocates the stock and computes the totals, atomically. Items with the same product are
-    /// merged. Services must send an idempotency key. An order created by a service reserves its stock for 15 minutes
-    /// by default, and is canceled automatically if it is not confirmed by then.
+    /// Checks the customer, then allocates the stock and creates the order at current prices, atomically. Items with
+    /// the same product are merged. Services must send an idempotency key. An order created by a service reserves its
+    /// stock for 15 minutes by default, and is canceled automatically if it is not confirmed by then.
     #[endpoint { method = POST, path = "/orders", tags = ["orders"] }]
     async fn order_create(
         rqctx: RequestContext<Self::Context>,
@@ -237,8 +237,8 @@ pub trait OrdersApi {
 
     /// Abandon a create
     ///
-    /// For a service that does not know the outcome of its create. Cancels the order created with the key if it is
-    /// still CREATED. If no order exists, a later create with this key is rejected. If the key belongs to a request
+    /// For a service that does not know the outcome of its create. Cancels the order created with the key if its status
+    /// is CREATED. If no order exists, a later create with this key is rejected. If the key belongs to a request
     /// with different content, nothing changes and 422 is returned; the abandoned create can then never succeed.
     #[endpoint { method = POST, path = "/internal/orders/abandon", tags = ["internal"] }]
     async fn internal_order_abandon(

@@ -151,7 +151,7 @@ pub struct OrderListQuery {
 /// Status change of an order.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct OrderEvent {
-    /// ID of the event. IDs are ascending.
+    /// ID of the event. Later events of an order have higher IDs.
     #[schemars(range(min = 1))]
     pub id: i64,
     /// Status before the change. Absent for the creation of the order.
@@ -170,33 +170,33 @@ pub struct OrderEvent {
     pub created_at: Timestamp,
 }
 
-/// Create to be abandoned.
+/// Create request to be abandoned.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AbandonRequest {
-    /// Idempotency key of the create.
+    /// Idempotency key of the create request.
     pub create_key: IdempotencyKey,
-    /// Request body of the create. An order with different content under the same key is left unchanged.
+    /// Body of the create request. An order with different content under the same key is left unchanged.
     pub order: NewOrder,
 }
 
-/// Result of abandoning a create.
+/// Result of abandoning a create request.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Abandoned {
-    /// Outcome of the create.
+    /// Outcome of the create request.
     pub outcome: AbandonOutcome,
     /// Order that was created, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order: Option<Order>,
 }
 
-/// Outcome of an abandoned create.
+/// Outcome of an abandoned create request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AbandonOutcome {
     /// No order was created with the key, and none can be.
     NeverCreated,
-    /// The order was created and is canceled, now or earlier.
+    /// The order was created, and was canceled by this request or earlier.
     Canceled,
     /// The order was already confirmed and remains confirmed.
     Confirmed,

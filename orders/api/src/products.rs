@@ -24,7 +24,7 @@ pub struct NewProduct {
 pub struct ProductPatch {
     /// New name.
     pub name: Option<Text<200>>,
-    /// New price per unit, in cents. Applies to orders that are created from now on.
+    /// New price per unit, in cents. Applies to orders that are created after the change.
     pub price_cents: Option<PriceCents>,
     /// New stock, in units, regardless of its current value. The difference is recorded as a stock movement.
     pub stock: Option<Stock>,
@@ -88,7 +88,7 @@ pub struct NewStockAdjustment {
 /// Stock movement: an entry of a product's stock ledger.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct StockMovement {
-    /// ID of the stock movement. IDs are ascending.
+    /// ID of the stock movement. Later movements of a product have higher IDs.
     #[schemars(range(min = 1))]
     pub id: i64,
     /// ID of the product whose stock changed.
