@@ -17,7 +17,7 @@ from pathlib import Path
 
 MONITORING = Path("deploy/monitoring")
 SERVICES = ["customers", "orders", "orchestrator"]
-METRICS = re.compile(r"\b(?:db|http_client|http_server|idempotency|logins|reservations|saga)_\w+")
+METRICS = re.compile(r"\b(?:db|http_client|http_server|idempotency|log_lines|logins|password_hashes|reservations|saga)_\w+")
 
 
 def promtool(*arguments, **options):

@@ -42,14 +42,15 @@ fn code_of(error: &Error) -> u8 {
 
 /// Converts the status of a program that uses the same exit codes as xtask.
 pub(crate) fn exit_code_of(status: ExitStatus) -> u8 {
-    // 126 and above: shells report a signal or a program that could not be run.
-    status.code().and_then(|code| u8::try_from(code).ok()).filter(|code| *code < 126).unwrap_or(COULD_NOT_RUN)
+    // Other codes from 126 on are a shell's report of a signal or of a program that could not be run.
+    let is_own = |code: &u8| *code < 126 || *code == INTERRUPTED;
+    status.code().and_then(|code| u8::try_from(code).ok()).filter(is_own).unwrap_or(COULD_NOT_RUN)
 }
 
-/// Converts the status of a check whose program may use other exit codes: every code except 0 and 3 is a violation.
+/// Converts the status of a check whose program may use other exit codes: every code except 0, 3 and 130 is a violation.
 pub(crate) fn check_exit_code(status: ExitStatus) -> u8 {
     match exit_code_of(status) {
-        code @ (SUCCESS | COULD_NOT_RUN) => code,
+        code @ (SUCCESS | COULD_NOT_RUN | INTERRUPTED) => code,
         _ => VIOLATION,
     }
 }
@@ -73,8 +74,8 @@ mod tests {
     #[test]
     fn program_statuses_map_to_exit_codes() {
         let status = |code: i32| ExitStatus::from_raw(code << 8);
-        assert_eq!([0, 1, 2, 3, 127].map(status).map(exit_code_of), [0, 1, 2, 3, 3]);
-        assert_eq!([0, 1, 3, 101, 127].map(status).map(check_exit_code), [0, 1, 3, 1, 3]);
+        assert_eq!([0, 1, 2, 3, 127, 130].map(status).map(exit_code_of), [0, 1, 2, 3, 3, 130]);
+        assert_eq!([0, 1, 3, 101, 127, 130].map(status).map(check_exit_code), [0, 1, 3, 1, 3, 130]);
         assert_eq!(exit_code_of(ExitStatus::from_raw(9)), 3);
     }
 }

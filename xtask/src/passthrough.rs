@@ -10,7 +10,7 @@ use anyhow::{Context, Error, Result, bail};
 use crate::cli::{Arguments, Install};
 use crate::database::{Choice, Purpose, without_password};
 use crate::outcome::exit_code_of;
-use crate::programs::{self, Programs};
+use crate::programs::{self, Programs, RELEASED};
 use crate::system::System;
 use crate::tools::HAPROXY;
 use crate::work_dir::{self, State, WorkDir};
@@ -40,7 +40,7 @@ pub(crate) async fn faults(name: &str, Arguments { mut arguments }: Arguments) -
 pub(crate) async fn bench(Arguments { mut arguments }: Arguments) -> Result<u8> {
     remove_flag(&mut arguments, "--no-install");
     let system = System::new(None)?;
-    programs::build_released(&system, &["customers", "orders", "orchestrator", "db-cli"]).await?;
+    programs::build_released(&system, &RELEASED).await?;
     let programs = programs::build_released(&system, &["bench"]).await?;
     execute(&programs, "bench", arguments)
 }

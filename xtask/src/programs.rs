@@ -46,6 +46,9 @@ impl Programs {
     }
 }
 
+/// The programs of a release.
+pub(crate) const RELEASED: [&str; 4] = ["customers", "orders", "orchestrator", "db"];
+
 /// Builds programs for development in one cargo invocation.
 pub(crate) async fn build(system: &System, names: &[&str]) -> Result<Programs> {
     let mut cargo = workspace::cargo();
@@ -124,5 +127,19 @@ mod tests {
         assert_eq!(with_count("   Compiling serde v1.0.0", &compiled), "   Compiling serde v1.0.0 (crate 1)");
         assert_eq!(with_count("warning: unused", &compiled), "warning: unused");
         assert_eq!(with_count("   Compiling orders v0.1.0", &compiled), "   Compiling orders v0.1.0 (crate 2)");
+    }
+
+    #[test]
+    fn released_programs_are_those_outside_of_qa_and_xtask() {
+        let workspace = metadata::read().unwrap();
+        let is_tool =
+            |folder: &Path| ["qa", "xtask"].iter().any(|tools| folder.starts_with(workspace::root().join(tools)));
+        let packages = workspace.packages.iter().filter(|package| !is_tool(metadata::folder(package)));
+        let targets = packages.flat_map(|package| &package.targets).filter(|target| target.is_bin());
+        let mut programs = Vec::from_iter(targets.map(|target| target.name.as_str()));
+        let mut released = RELEASED;
+        programs.sort_unstable();
+        released.sort_unstable();
+        assert_eq!(programs, released);
     }
 }

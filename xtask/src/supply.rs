@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::cli::{DenyArgs, Install};
 use crate::outcome::{COULD_NOT_RUN, SUCCESS, check_exit_code};
+use crate::programs::RELEASED;
 use crate::system::System;
 use crate::tools::{CARGO_CYCLONEDX, CARGO_DENY};
 use crate::workspace::eprint_line;
@@ -13,9 +14,6 @@ use crate::{metadata, workspace};
 
 /// Name of the files that cargo-cyclonedx writes, without the extension.
 const FILE: &str = "sbom.cdx";
-
-/// Packages of the released programs.
-const PROGRAMS: [&str; 4] = ["customers", "orders", "orchestrator", "db-cli"];
 
 pub(crate) async fn deny(args: &DenyArgs) -> Result<u8> {
     let system = System::new(None)?;
@@ -49,7 +47,7 @@ pub(crate) async fn sbom(install: Install) -> Result<u8> {
     for package in &metadata::read()?.packages {
         let written = metadata::folder(package).join(FILE).with_added_extension("json");
         let shown = written.display();
-        if let Some(name) = PROGRAMS.into_iter().find(|name| metadata::has_program(package, name)) {
+        if let Some(name) = RELEASED.into_iter().find(|name| metadata::has_program(package, name)) {
             let kept = directory.join(format!("{name}.cdx.json"));
             fs::rename(&written, &kept).with_context(|| format!("cannot move {shown}"))?;
             system.progress.print(&kept.display().to_string());
