@@ -6,20 +6,29 @@ use crate::ErrorCode;
 pub const INVALID_REQUEST: ErrorCode = ErrorCode::new(
     400,
     "invalid_request",
-    "The request is malformed or a value is invalid. `details` names the invalid fields.",
+    "The request is malformed, or one of its values is invalid. `details` lists the invalid fields.",
 );
 /// The cursor does not belong to this list and these filters.
-pub const INVALID_CURSOR: ErrorCode =
-    ErrorCode::new(400, "invalid_cursor", "The cursor is invalid, or was issued for another list or other filters.");
+pub const INVALID_CURSOR: ErrorCode = ErrorCode::new(
+    400,
+    "invalid_cursor",
+    "The cursor is invalid, or it was issued for a different list or different filters.",
+);
 /// The credentials are missing or invalid.
 pub const UNAUTHORIZED: ErrorCode =
     ErrorCode::new(401, "unauthorized", "The credentials are missing, malformed, expired or incorrect.");
 /// The caller is authenticated but lacks permission.
-pub const FORBIDDEN: ErrorCode =
-    ErrorCode::new(403, "forbidden", "The caller is authenticated but not permitted to call this operation.");
+pub const FORBIDDEN: ErrorCode = ErrorCode::new(
+    403,
+    "forbidden",
+    "The caller is authenticated but does not have permission to call this operation.",
+);
 /// The resource has another version than `If-Match`.
-pub const PRECONDITION_FAILED: ErrorCode =
-    ErrorCode::new(412, "precondition_failed", "`If-Match` does not match the current version of the resource.");
+pub const PRECONDITION_FAILED: ErrorCode = ErrorCode::new(
+    412,
+    "precondition_failed",
+    "The `If-Match` header does not match the current version of the resource.",
+);
 /// The request body arrives too slowly.
 pub const REQUEST_TIMEOUT: ErrorCode = ErrorCode::new(
     408,
@@ -36,7 +45,7 @@ pub const UNSUPPORTED_MEDIA_TYPE: ErrorCode =
 pub const INTERNAL: ErrorCode = ErrorCode::new(
     500,
     "internal",
-    "An unexpected error occurred on the server. Its cause is logged under the request ID.",
+    "An unexpected error occurred on the server. The server logs contain the cause under the request ID.",
 );
 /// The database is unreachable or too slow.
 pub const UNAVAILABLE: ErrorCode =
@@ -45,8 +54,8 @@ pub const UNAVAILABLE: ErrorCode =
 pub const OUTCOME_UNKNOWN: ErrorCode = ErrorCode::new(
     503,
     "outcome_unknown",
-    "It is unknown whether the change was applied. Retry with the same idempotency key, or without a key check the \
-     current state first.",
+    "It is unknown whether the change was applied. If the request has an idempotency key, retry it with the same \
+     key. Otherwise, check the current state before you retry.",
 );
 /// The idempotency key was used for a different request.
 pub const IDEMPOTENCY_KEY_REUSED: ErrorCode = ErrorCode::new(

@@ -45,14 +45,14 @@ pub trait ErrorCodes: Send + Sync + 'static {
     const ALL: &'static [&'static [ErrorCode]];
 }
 
-/// One cause of an error: an invalid field of the request, or a product that cannot be ordered.
+/// One cause of an error, such as an invalid field in the request or a product that cannot be ordered.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Detail {
-    /// Invalid field: a path in the request body (`items[0].qty`), or the name of a parameter or header.
+    /// Invalid field: its path in the request body, such as `items[0].qty`, or the name of the parameter or header.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 500))]
     pub field: Option<String>,
-    /// Human-readable explanation of the problem, with the expected value.
+    /// Human-readable description of the problem, such as the expected format.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 500))]
     pub message: Option<String>,

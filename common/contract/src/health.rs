@@ -21,7 +21,7 @@ impl Health {
 /// Result of a readiness check.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Readiness {
-    /// Always `ready`. A service that is not ready responds with 503.
+    /// Always `ready`. A service that is not ready responds with status 503.
     #[schemars(length(max = 20))]
     pub status: String,
 }

@@ -7,18 +7,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::values::{bounded_text, integer_schema};
 
-/// A page of a list.
+/// One page of a list.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "{T}Page")]
 pub struct Page<T> {
-    /// Items of the page, newest first. A page may have fewer items than `limit`, or none, although more pages follow:
-    /// a search for several words examines a bounded number of rows per page.
+    /// Items on the page, newest first. A page can contain fewer items than `limit`, or no items, even if more pages
+    /// follow, because a search for several words examines a limited number of rows per page.
     #[schemars(length(max = 100))]
     pub data: Vec<T>,
-    /// Opaque cursor of the next page, or null on the last page. Valid only with the same filters.
+    /// Opaque cursor of the next page, or null on the last page. The cursor is valid only with the same filters.
     #[schemars(schema_with = "cursor_or_null")]
     pub next_cursor: Option<String>,
-    /// Whether more pages follow. Use this field, not the number of items, to detect the end of the list.
+    /// Whether more pages follow. To detect the end of the list, use this field instead of the number of items.
     pub has_more: bool,
 }
 

@@ -5,15 +5,15 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Role of a user account. Each role includes the permissions of the roles before it.
+/// Role of a user account. Each role in this list includes the permissions of the roles that precede it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Reads customers, products and orders.
+    /// Can read customers, products and orders.
     Viewer,
-    /// Also creates and changes customers, products and orders.
+    /// Can also create and change customers, products and orders.
     Operator,
-    /// Also manages user accounts.
+    /// Can also manage user accounts.
     Admin,
 }
 

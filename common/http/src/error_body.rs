@@ -13,19 +13,19 @@ use serde::Serialize;
 /// Maximum length of a request id, in characters.
 const MAX_REQUEST_ID: usize = 64;
 
-/// Body of every response that is not 2xx.
+/// Body of every response with a status other than 2xx.
 ///
 /// `C` lists the service's error codes for the OpenAPI document.
 #[derive(Debug, Serialize)]
 pub struct ErrorBody<C> {
-    /// Request id, which is also in the logs.
+    /// ID that identifies the request in the logs.
     pub request_id: String,
     /// Stable error code. Absent only if the path or the method does not exist.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_code: Option<String>,
-    /// Human-readable message. May change.
+    /// Human-readable message. Its wording can change.
     pub message: String,
-    /// Invalid fields, or products that cannot be ordered.
+    /// Causes of the error, such as invalid fields or products that cannot be ordered.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub details: Vec<Detail>,
     #[serde(skip)]
@@ -82,21 +82,25 @@ impl<C: ErrorCodes> JsonSchema for ErrorBody<C> {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let mut schema = SchemaObject { instance_type: Some(InstanceType::Object.into()), ..Default::default() };
-        schema.metadata().description = Some("Body of all responses with a status other than 2xx.".to_owned());
+        schema.metadata().description = Some("Body of every response with a status other than 2xx.".to_owned());
         let object = schema.object();
         let mut property = |name: &str, schema: Schema, description: &str| {
             let mut schema = schema.into_object();
             schema.metadata().description = Some(description.to_owned());
             object.properties.insert(name.to_owned(), schema.into());
         };
-        property("request_id", bounded_text(MAX_REQUEST_ID), "ID of the request in the logs.");
+        property("request_id", bounded_text(MAX_REQUEST_ID), "ID that identifies the request in the logs.");
         property("error_code", code_schema(C::ALL), "Stable error code.");
         property(
             "message",
             message_schema(generator),
-            "Human-readable message. May change; match on `error_code` instead.",
+            "Human-readable message. Its wording can change; programs must use `error_code` instead.",
         );
-        property("details", details_schema(generator), "Invalid fields, or products that cannot be ordered.");
+        property(
+            "details",
+            details_schema(generator),
+            "Causes of the error, such as invalid fields or products that cannot be ordered.",
+        );
         object.required.extend(["request_id", "message"].map(str::to_owned));
         schema.into()
     }

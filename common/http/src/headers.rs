@@ -39,10 +39,11 @@ impl JsonSchema for IfMatchHeader {
 #[expect(dead_code, reason = "read one by one; the fields only describe the headers in the OpenAPI document")]
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct Keyed {
-    /// Idempotency key: 1 to 255 visible ASCII characters, unique per caller and operation. Retrying the same request
-    /// with the same key returns the stored response of the first success instead of executing it again. Responses are
-    /// stored for at least 24 hours, by default 72. The header `Idempotency-Key` is accepted as well, with or without
-    /// quotes around its value.
+    /// Idempotency key: 1 to 255 visible ASCII characters. The key must be unique among the caller's requests to the
+    /// same operation. If a request with this key has succeeded, a retry of the same request returns the stored
+    /// response, and the request is not executed again. Responses are stored for 72 hours by default, and always for at
+    /// least 24 hours. The key can also be sent in the `Idempotency-Key` header, with or without quotation marks around
+    /// its value.
     #[serde(rename = "X-Idempotency-Key")]
     x_idempotency_key: Option<IdempotencyKey>,
 }
@@ -51,8 +52,8 @@ pub struct Keyed {
 #[expect(dead_code, reason = "read one by one; the fields only describe the headers in the OpenAPI document")]
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct Conditional {
-    /// `ETag` of the version to change, a list of them, or `*` for any version. If the current version does not match,
-    /// the resource is not changed and 412 is returned.
+    /// Expected version of the resource: one `ETag` value, a comma-separated list of `ETag` values, or `*` for any
+    /// version. If the current version does not match, the resource is not changed and the response has status 412.
     #[serde(rename = "If-Match")]
     if_match: Option<IfMatchHeader>,
 }
@@ -61,14 +62,15 @@ pub struct Conditional {
 #[expect(dead_code, reason = "read one by one; the fields only describe the headers in the OpenAPI document")]
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct ConditionalKeyed {
-    /// Idempotency key: 1 to 255 visible ASCII characters, unique per caller and operation. Retrying the same request
-    /// with the same key returns the stored response of the first success instead of executing it again. Responses are
-    /// stored for at least 24 hours, by default 72. The header `Idempotency-Key` is accepted as well, with or without
-    /// quotes around its value.
+    /// Idempotency key: 1 to 255 visible ASCII characters. The key must be unique among the caller's requests to the
+    /// same operation. If a request with this key has succeeded, a retry of the same request returns the stored
+    /// response, and the request is not executed again. Responses are stored for 72 hours by default, and always for at
+    /// least 24 hours. The key can also be sent in the `Idempotency-Key` header, with or without quotation marks around
+    /// its value.
     #[serde(rename = "X-Idempotency-Key")]
     x_idempotency_key: Option<IdempotencyKey>,
-    /// `ETag` of the version to change, a list of them, or `*` for any version. If the current version does not match,
-    /// the resource is not changed and 412 is returned.
+    /// Expected version of the resource: one `ETag` value, a comma-separated list of `ETag` values, or `*` for any
+    /// version. If the current version does not match, the resource is not changed and the response has status 412.
     #[serde(rename = "If-Match")]
     if_match: Option<IfMatchHeader>,
 }
@@ -77,14 +79,15 @@ pub struct ConditionalKeyed {
 #[expect(dead_code, reason = "read one by one; the fields only describe the headers in the OpenAPI document")]
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct ConditionalKeyRequired {
-    /// Idempotency key: 1 to 255 visible ASCII characters, unique per caller and operation. Retrying the same request
-    /// with the same key returns the stored response of the first success instead of executing it again. Responses are
-    /// stored for at least 24 hours, by default 72. The header `Idempotency-Key` is accepted as well, with or without
-    /// quotes around its value.
+    /// Idempotency key: 1 to 255 visible ASCII characters. The key must be unique among the caller's requests to the
+    /// same operation. If a request with this key has succeeded, a retry of the same request returns the stored
+    /// response, and the request is not executed again. Responses are stored for 72 hours by default, and always for at
+    /// least 24 hours. The key can also be sent in the `Idempotency-Key` header, with or without quotation marks around
+    /// its value.
     #[serde(rename = "X-Idempotency-Key")]
     x_idempotency_key: IdempotencyKey,
-    /// `ETag` of the version to change, a list of them, or `*` for any version. If the current version does not match,
-    /// the resource is not changed and 412 is returned.
+    /// Expected version of the resource: one `ETag` value, a comma-separated list of `ETag` values, or `*` for any
+    /// version. If the current version does not match, the resource is not changed and the response has status 412.
     #[serde(rename = "If-Match")]
     if_match: Option<IfMatchHeader>,
 }

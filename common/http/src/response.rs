@@ -130,7 +130,7 @@ pub fn replayed(replayed: bool) -> Option<String> {
 /// Headers of a response with a resource.
 #[derive(Serialize, JsonSchema)]
 pub struct EntityHeaders {
-    /// Version of the resource, such as `"v7"`, for use in `If-Match`.
+    /// Version of the resource, such as `"v7"`. Send it in the `If-Match` header to change only this version.
     #[serde(rename = "ETag")]
     #[schemars(length(max = 30))]
     pub etag: String,
@@ -139,11 +139,11 @@ pub struct EntityHeaders {
 /// Headers of a response with a resource changed under an idempotency key.
 #[derive(Serialize, JsonSchema)]
 pub struct ChangedHeaders {
-    /// Version of the resource, such as `"v7"`, for use in `If-Match`.
+    /// Version of the resource, such as `"v7"`. Send it in the `If-Match` header to change only this version.
     #[serde(rename = "ETag")]
     #[schemars(length(max = 30))]
     pub etag: String,
-    /// `true` if this is the stored response of an earlier request with the same idempotency key, absent otherwise.
+    /// `true` if this is the stored response of an earlier request with the same idempotency key. Absent otherwise.
     #[serde(rename = "Idempotent-Replayed")]
     #[schemars(length(max = 4))]
     pub idempotent_replayed: Option<String>,
@@ -156,7 +156,7 @@ pub struct CreatedHeaders {
     #[serde(rename = "Location")]
     #[schemars(length(max = 100))]
     pub location: String,
-    /// Version of the resource, `"v1"`, for use in `If-Match`.
+    /// Version of the new resource: `"v1"`. Send it in the `If-Match` header to change only this version.
     #[serde(rename = "ETag")]
     #[schemars(length(max = 30))]
     pub etag: String,
@@ -169,11 +169,11 @@ pub struct KeyedCreatedHeaders {
     #[serde(rename = "Location")]
     #[schemars(length(max = 100))]
     pub location: String,
-    /// Version of the resource, `"v1"`, for use in `If-Match`.
+    /// Version of the new resource: `"v1"`. Send it in the `If-Match` header to change only this version.
     #[serde(rename = "ETag")]
     #[schemars(length(max = 30))]
     pub etag: String,
-    /// `true` if this is the stored response of an earlier request with the same idempotency key, absent otherwise.
+    /// `true` if this is the stored response of an earlier request with the same idempotency key. Absent otherwise.
     #[serde(rename = "Idempotent-Replayed")]
     #[schemars(length(max = 4))]
     pub idempotent_replayed: Option<String>,

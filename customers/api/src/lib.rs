@@ -24,36 +24,39 @@ pub use types::{
 pub const EMAIL_TAKEN: ErrorCode = ErrorCode::new(
     409,
     "email_taken",
-    "Another customer already uses this email address. The comparison ignores case.",
+    "Another customer already uses this email address. The comparison is case-insensitive.",
 );
 /// The customer does not exist or was deleted.
 pub const CUSTOMER_NOT_FOUND: ErrorCode =
-    ErrorCode::new(404, "customer_not_found", "No customer with this ID exists, or it was deleted.");
+    ErrorCode::new(404, "customer_not_found", "The customer does not exist or was deleted.");
 
 /// The username is in use.
 pub const USERNAME_TAKEN: ErrorCode = ErrorCode::new(
     409,
     "username_taken",
-    "Another user account already uses this username. The comparison ignores case.",
+    "Another user account already uses this username. The comparison is case-insensitive.",
 );
 /// The user account does not exist.
-pub const OPERATOR_NOT_FOUND: ErrorCode =
-    ErrorCode::new(404, "operator_not_found", "No user account with this ID exists.");
+pub const OPERATOR_NOT_FOUND: ErrorCode = ErrorCode::new(404, "operator_not_found", "The user account does not exist.");
 /// The change would leave no active admin.
 pub const LAST_ADMIN: ErrorCode = ErrorCode::new(
     409,
     "last_admin",
-    "The user account is the last active admin. It cannot be deactivated or given another role.",
+    "The user account is the last active account with the role `admin`. It cannot be deactivated, and its role \
+     cannot be changed.",
 );
 /// The current password does not match.
-pub const WRONG_PASSWORD: ErrorCode =
-    ErrorCode::new(403, "wrong_password", "The current password is incorrect, or was changed concurrently.");
+pub const WRONG_PASSWORD: ErrorCode = ErrorCode::new(
+    403,
+    "wrong_password",
+    "`current_password` is incorrect, or another request changed the password concurrently.",
+);
 /// Too many failed login attempts.
 pub const TOO_MANY_ATTEMPTS: ErrorCode = ErrorCode::new(
     429,
     "too_many_attempts",
-    "Too many failed attempts for this username or from this IP address. The password was not checked. Wait for \
-     the time in `Retry-After`.",
+    "Too many failed password attempts for this username or from this IP address. The password was not checked. \
+     Retry after the number of seconds in the `Retry-After` header.",
 );
 
 /// Error codes of this API.
@@ -131,9 +134,9 @@ pub const CONTRACT: Contract = Contract {
         tags = {
             "auth" = { description = "Access tokens and passwords." },
             "customers" = { description = "Customers who place orders." },
-            "internal" = { description = "Operations for other services." },
-            "operators" = { description = "User accounts, managed by admins." },
-            "system" = { description = "Health checks." },
+            "internal" = { description = "Operations that other services call." },
+            "operators" = { description = "User accounts. Only admins can manage them." },
+            "system" = { description = "Liveness and readiness checks." },
         },
     },
 }]
@@ -144,9 +147,10 @@ pub trait CustomersApi {
     /// Create an access token
     ///
     /// Exchanges a username and password for a bearer token that is valid for 15 minutes. An unknown username, an
-    /// incorrect password and an inactive user account return the same error. Repeated failed attempts are rate limited
-    /// (429 with `Retry-After`), regardless of whether the user account exists. Failed attempts from other IP addresses
-    /// do not affect an address from which the user account has logged in before.
+    /// incorrect password and an inactive user account result in the same error. Repeated failed attempts are rate
+    /// limited: the response has status 429 and a `Retry-After` header, whether or not the user account exists. Failed
+    /// attempts from other IP addresses do not block logins from an IP address from which the user account has logged
+    /// in before.
     #[endpoint { method = POST, path = "/auth/token", tags = ["auth"] }]
     async fn token_create(
         rqctx: RequestContext<Self::Context>,
@@ -155,7 +159,7 @@ pub trait CustomersApi {
 
     /// Create an access token (legacy path)
     ///
-    /// Same as `POST /auth/token`, for older clients.
+    /// Performs the same operation as `POST /auth/token`. This path is retained for older clients.
     #[endpoint { method = POST, path = "/auth/login", tags = ["auth"] }]
     async fn token_create_login(
         rqctx: RequestContext<Self::Context>,
@@ -164,8 +168,7 @@ pub trait CustomersApi {
 
     /// Change your own password
     ///
-    /// Changes the password of the authenticated user account. Tokens that were issued earlier remain valid until they
-    /// expire.
+    /// Changes the password of the authenticated user account. Existing access tokens remain valid until they expire.
     #[endpoint { method = POST, path = "/auth/password", tags = ["auth"] }]
     async fn password_update(
         rqctx: RequestContext<Self::Context>,
@@ -174,8 +177,8 @@ pub trait CustomersApi {
 
     /// Create a user account
     ///
-    /// The username must be unique, ignoring case. It cannot be changed later, because the account's actions are
-    /// recorded under it.
+    /// Creates a user account. The username must be unique; the comparison is case-insensitive. It cannot be changed
+    /// later, because the actions of the user account are recorded under the username.
     #[endpoint { method = POST, path = "/operators", tags = ["operators"] }]
     async fn operator_create(
         rqctx: RequestContext<Self::Context>,
@@ -184,7 +187,7 @@ pub trait CustomersApi {
 
     /// Retrieve a user account
     ///
-    /// Returns inactive user accounts as well.
+    /// Returns the user account, even if it is inactive.
     #[endpoint { method = GET, path = "/operators/{id}", tags = ["operators"] }]
     async fn operator_view(
         rqctx: RequestContext<Self::Context>,
@@ -202,10 +205,10 @@ pub trait CustomersApi {
 
     /// Update a user account
     ///
-    /// Changes the role or the password, or activates or deactivates the account. At least one active admin must
-    /// remain. The operations on user accounts check the caller's current role on every request. All other operations
-    /// rely on the token, so a deactivation or a new role takes full effect when the last token expires, after at most
-    /// 15 minutes.
+    /// Changes the role or the password of the user account, or activates or deactivates the account. At least one
+    /// active admin must remain. Operations on user accounts check the caller's current role on every request. All
+    /// other operations rely on the role in the access token. Therefore, a deactivation or a change of the role takes
+    /// full effect only when the existing access tokens of the account have expired, after at most 15 minutes.
     #[endpoint { method = PATCH, path = "/operators/{id}", tags = ["operators"] }]
     async fn operator_update(
         rqctx: RequestContext<Self::Context>,
@@ -216,7 +219,7 @@ pub trait CustomersApi {
 
     /// Create a customer
     ///
-    /// The email address must be unique, ignoring case.
+    /// Creates a customer. The email address must be unique; the comparison is case-insensitive.
     #[endpoint { method = POST, path = "/customers", tags = ["customers"] }]
     async fn customer_create(
         rqctx: RequestContext<Self::Context>,
@@ -225,7 +228,7 @@ pub trait CustomersApi {
 
     /// Retrieve a customer
     ///
-    /// Returns 404 for a deleted customer.
+    /// Returns the customer. If the customer was deleted, the response has status 404.
     #[endpoint { method = GET, path = "/customers/{id}", tags = ["customers"] }]
     async fn customer_view(
         rqctx: RequestContext<Self::Context>,
@@ -234,7 +237,7 @@ pub trait CustomersApi {
 
     /// List customers
     ///
-    /// Returns customers, newest first. With `search`, returns only customers that match all words of the search.
+    /// Returns customers, newest first. If `search` is given, returns only customers that match all search words.
     #[endpoint { method = GET, path = "/customers", tags = ["customers"] }]
     async fn customer_list(
         rqctx: RequestContext<Self::Context>,
@@ -243,7 +246,7 @@ pub trait CustomersApi {
 
     /// Replace a customer
     ///
-    /// Replaces all fields of the customer. Omitting `phone` removes it.
+    /// Replaces all fields of the customer. If `phone` is omitted, the phone number is removed.
     #[endpoint { method = PUT, path = "/customers/{id}", tags = ["customers"] }]
     async fn customer_update(
         rqctx: RequestContext<Self::Context>,
@@ -254,8 +257,8 @@ pub trait CustomersApi {
 
     /// Delete a customer
     ///
-    /// A deleted customer no longer appears in lists and cannot be retrieved. Its orders remain, and its email address
-    /// can be used again.
+    /// Deletes the customer. A deleted customer no longer appears in lists and cannot be retrieved. The customer's
+    /// orders are retained, and the email address can be used for another customer.
     #[endpoint { method = DELETE, path = "/customers/{id}", tags = ["customers"] }]
     async fn customer_delete(
         rqctx: RequestContext<Self::Context>,
@@ -265,7 +268,8 @@ pub trait CustomersApi {
 
     /// Retrieve a customer's contact data
     ///
-    /// Returns the data that another service needs before it creates an order.
+    /// Returns the customer's name, email address and phone number. Other services use this operation to check that the
+    /// customer exists before they create an order.
     #[endpoint { method = GET, path = "/internal/customers/{id}", tags = ["internal"] }]
     async fn internal_customer_view(
         rqctx: RequestContext<Self::Context>,
@@ -280,7 +284,7 @@ pub trait CustomersApi {
 
     /// Check readiness
     ///
-    /// Returns 200 if the database responds within 500 ms and the service is not shutting down, 503 otherwise.
+    /// Returns 200 if the database responds within 500 ms and the service is not shutting down. Otherwise, returns 503.
     #[endpoint { method = GET, path = "/ready", tags = ["system"] }]
     async fn readiness_view(rqctx: RequestContext<Self::Context>) -> Result<OkAnswer<Readiness>, Error>;
 }

@@ -39,19 +39,19 @@ impl<const MIN: usize> fmt::Debug for Password<MIN> {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Credentials {
-    /// Username of the user account, case-insensitive.
+    /// Username of the user account. The username is case-insensitive.
     pub username: Text<100>,
     /// Password of the user account.
     pub password: Password,
 }
 
-/// Access token.
+/// Access token and its lifetime.
 #[derive(Serialize, JsonSchema)]
 pub struct Token {
-    /// Access token, to be sent as `Authorization: Bearer {access_token}`.
+    /// Access token. Send it in the header `Authorization: Bearer {access_token}`.
     #[schemars(length(max = 2000))]
     pub access_token: String,
-    /// Same as `access_token`, for older clients.
+    /// Same value as `access_token`. This field is retained for older clients.
     #[schemars(length(max = 2000))]
     pub token: String,
     /// Always `Bearer`.
@@ -61,40 +61,41 @@ pub struct Token {
     pub expires_in: u32,
 }
 
-/// Change of the caller's own password.
+/// Request to change the caller's password.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PasswordChange {
     /// Current password.
     pub current_password: Password,
-    /// New password: 12 to 200 characters. Must differ from the username.
+    /// New password: 12 to 200 characters. The password must differ from the username.
     pub new_password: NewPassword,
 }
 
-/// User account to be created.
+/// Request to create a user account.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewOperator {
-    /// Login name. Unique, ignoring case; cannot be changed later.
+    /// Username for logging in. It must be unique (the comparison is case-insensitive) and cannot be changed later.
     pub username: Username,
-    /// Initial password: 12 to 200 characters. Must differ from the username.
+    /// Initial password: 12 to 200 characters. The password must differ from the username.
     pub password: NewPassword,
     /// Role of the user account.
     pub role: Role,
 }
 
-/// Changes of a user account. Omitted fields remain unchanged.
+/// Request to update a user account. Omitted fields remain unchanged.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OperatorPatch {
-    /// New role. Applies to tokens that are issued after the change.
+    /// New role. Access tokens that are issued after the change contain the new role.
     // The default, which is not serialized, makes it optional in the document: OpenAPI 3.0 has no nullable references.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Role")]
     pub role: Option<Role>,
     /// Whether the user account can log in.
     pub active: Option<bool>,
-    /// New password, to reset a forgotten one: 12 to 200 characters. Must differ from the username.
+    /// New password, for example to replace a forgotten password: 12 to 200 characters. The password must differ from
+    /// the username.
     pub password: Option<NewPassword>,
 }
 
@@ -103,7 +104,7 @@ pub struct OperatorPatch {
 pub struct OperatorAccount {
     /// ID of the user account.
     pub id: OperatorId,
-    /// Login name.
+    /// Username for logging in.
     #[schemars(length(max = 64))]
     pub username: String,
     /// Role of the user account.
@@ -112,9 +113,10 @@ pub struct OperatorAccount {
     pub active: bool,
     /// Time at which the user account was created.
     pub created_at: Timestamp,
-    /// Time of the last change to the user account.
+    /// Time at which the user account was last changed.
     pub updated_at: Timestamp,
-    /// Version number. Starts at 1 and increases with each change; the `ETag` is derived from it.
+    /// Version number of the user account. It starts at 1 and increases with each change. The `ETag` header is derived
+    /// from it.
     #[schemars(range(min = 1))]
     pub version: i64,
 }
@@ -129,15 +131,15 @@ pub struct OperatorListQuery {
     pub limit: Option<PageLimit>,
 }
 
-/// Customer to be created, or its replacement.
+/// Request to create or replace a customer.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CustomerInput {
     /// Name of the company or person.
     pub name: Text<200>,
-    /// Email address for order documents. Unique, ignoring case.
+    /// Email address for order documents. It must be unique; the comparison is case-insensitive.
     pub email: Email,
-    /// Phone number, in any format.
+    /// Phone number in any format.
     pub phone: Option<Text<40>>,
 }
 
@@ -158,14 +160,15 @@ pub struct Customer {
     pub phone: Option<String>,
     /// Time at which the customer was created.
     pub created_at: Timestamp,
-    /// Time of the last change to the customer.
+    /// Time at which the customer was last changed.
     pub updated_at: Timestamp,
-    /// Version number. Starts at 1 and increases with each change; the `ETag` is derived from it.
+    /// Version number of the customer. It starts at 1 and increases with each change. The `ETag` header is derived from
+    /// it.
     #[schemars(range(min = 1))]
     pub version: i64,
 }
 
-/// Contact data of a customer, for other services.
+/// Contact data of a customer, for use by other services.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct CustomerContact {
     /// ID of the customer.
@@ -186,10 +189,11 @@ pub struct CustomerContact {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CustomerListQuery {
-    /// Words to search for, ignoring case and accents. Each must be a prefix of a word in the name or the email
-    /// address. Only the first eight words, and the first 24 characters of each, are used.
+    /// Search words. A customer matches if each search word is a prefix of a word in the name or the email address. The
+    /// comparison ignores case and accents. Only the first eight search words and the first 24 characters of each
+    /// search word are used.
     pub search: Option<Text<200>>,
-    /// Value of `next_cursor` from the previous page, valid with the same `search` only.
+    /// Value of `next_cursor` from the previous page. The cursor is valid only with the same `search` value.
     pub cursor: Option<Cursor>,
     /// Maximum number of customers per page: 1 to 100. Defaults to 20.
     pub limit: Option<PageLimit>,

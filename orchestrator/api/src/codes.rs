@@ -4,26 +4,29 @@ use common_contract::{ErrorCode, codes};
 
 /// The customer does not exist or was deleted.
 pub const CUSTOMER_NOT_FOUND: ErrorCode =
-    ErrorCode::new(404, "customer_not_found", "No customer with this ID exists, or it was deleted.");
+    ErrorCode::new(404, "customer_not_found", "The customer does not exist or was deleted.");
 /// The product does not exist.
-pub const PRODUCT_NOT_FOUND: ErrorCode =
-    ErrorCode::new(404, "product_not_found", "A product does not exist. `details` lists the missing products.");
+pub const PRODUCT_NOT_FOUND: ErrorCode = ErrorCode::new(
+    404,
+    "product_not_found",
+    "At least one product does not exist. `details` lists the missing products.",
+);
 /// The stock is lower than the ordered quantity.
 pub const INSUFFICIENT_STOCK: ErrorCode = ErrorCode::new(
     409,
     "insufficient_stock",
     "The stock of at least one product is lower than the ordered quantity. `details` lists these products with the \
-     requested and the available quantity.",
+     requested quantity and the available stock.",
 );
 /// The order was canceled before it was confirmed.
 pub const ORDER_CANCELED: ErrorCode =
     ErrorCode::new(409, "order_canceled", "The order was canceled before it could be confirmed.");
-/// The order of this key was canceled, or its create abandoned.
+/// The order created with this key was canceled, or the request to create the order was abandoned.
 pub const IDEMPOTENCY_KEY_SPENT: ErrorCode = ErrorCode::new(
     409,
     "idempotency_key_spent",
-    "An earlier request with this idempotency key was compensated: its order is canceled, or can no longer be created. \
-     Use a new key for a new order.",
+    "The idempotency key can no longer be used: the order created with it was canceled, or the request to create \
+     the order was abandoned. Use a new key for a new order.",
 );
 /// Another request with this key is in flight.
 pub const IDEMPOTENCY_IN_PROGRESS: ErrorCode = codes::IDEMPOTENCY_IN_PROGRESS;
@@ -31,7 +34,7 @@ pub const IDEMPOTENCY_IN_PROGRESS: ErrorCode = codes::IDEMPOTENCY_IN_PROGRESS;
 pub const UPSTREAM_AUTH: ErrorCode = ErrorCode::new(
     502,
     "upstream_auth",
-    "An upstream service rejected the orchestrator's credentials. The caller cannot resolve this.",
+    "An upstream service rejected the orchestrator's credentials. The caller cannot resolve this error.",
 );
 /// An upstream service rejected the request, or its response is invalid.
 pub const UPSTREAM_INVALID: ErrorCode = ErrorCode::new(
@@ -48,11 +51,12 @@ pub const UPSTREAM_TIMEOUT: ErrorCode = ErrorCode::new(
     "upstream_timeout",
     "An upstream service did not respond in time. This request made no changes.",
 );
-/// The outcome of the create is unknown; it was abandoned.
+/// The outcome of the create request is unknown; the request was abandoned.
 pub const CREATE_OUTCOME_UNKNOWN: ErrorCode = ErrorCode::new(
     504,
     "create_outcome_unknown",
-    "The outcome of creating the order could not be determined in time. The create was abandoned.",
+    "The outcome of the request to create the order could not be determined in time. The request was abandoned: if \
+     it created an order, that order was canceled; otherwise, no order can be created with this idempotency key.",
 );
 /// The order could not be confirmed and was canceled.
 pub const CONFIRM_FAILED: ErrorCode =
@@ -64,8 +68,8 @@ pub const CONFIRM_TIMEOUT: ErrorCode =
 pub const COMPENSATION_PENDING: ErrorCode = ErrorCode::new(
     504,
     "compensation_pending",
-    "The order could be neither confirmed nor canceled in time. It expires automatically; retrying with the same \
-     idempotency key resolves it sooner.",
+    "The order could be neither confirmed nor canceled in time. An unconfirmed order is canceled automatically when \
+     its reservation expires. To confirm or cancel it sooner, retry with the same idempotency key.",
 );
 
 /// Errors of create-and-confirm, besides those of every operation with an idempotency key.

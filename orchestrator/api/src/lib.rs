@@ -20,7 +20,8 @@ pub use types::{
 pub const CONTRACT: Contract = Contract {
     name: "orchestrator",
     title: "Orchestrator",
-    description: "Creates and confirms orders for other systems, exactly once per idempotency key.",
+    description: "Creates and confirms orders for other systems. At most one order is created for each idempotency \
+                  key.",
     version: "2.2.0",
     local_url: "http://127.0.0.1:3003",
     operations: &[
@@ -41,8 +42,8 @@ pub const CONTRACT: Contract = Contract {
 #[dropshot::api_description {
     tag_config = {
         tags = {
-            "orchestrator" = { description = "Workflows across several services." },
-            "system" = { description = "Health checks." },
+            "orchestrator" = { description = "Workflows that involve several services." },
+            "system" = { description = "Liveness and readiness checks." },
         },
     },
 }]
@@ -52,10 +53,10 @@ pub trait OrchestratorApi {
 
     /// Create and confirm an order
     ///
-    /// Validates the customer, creates the order and confirms it. A failure is compensated: an order that cannot be
-    /// confirmed is canceled. Retrying with the same idempotency key never creates a second order; it resumes an
-    /// incomplete request or returns the confirmed order. An error reports the failed step, the state of the
-    /// compensation, and whether a retry with the same key is safe.
+    /// Checks that the customer exists, creates the order and confirms it. If the order cannot be confirmed, it is
+    /// canceled. A retry with the same idempotency key never creates a second order: it resumes the incomplete request
+    /// or returns the confirmed order. An error response contains the failed step, the state of the compensation, and
+    /// whether a retry with the same key is safe.
     #[endpoint { method = POST, path = "/orchestrator/create-and-confirm-order", tags = ["orchestrator"] }]
     async fn order_create_and_confirm(
         rqctx: RequestContext<Self::Context>,
@@ -70,8 +71,8 @@ pub trait OrchestratorApi {
 
     /// Check readiness
     ///
-    /// Returns 200 if the Customers API and the Orders API report ready within 500 ms and the service is not shutting
-    /// down, 503 otherwise.
+    /// Returns 200 if the Customers API and the Orders API report within 500 ms that they are ready, and the service is
+    /// not shutting down. Otherwise, returns 503.
     #[endpoint { method = GET, path = "/ready", tags = ["system"] }]
     async fn readiness_view(rqctx: RequestContext<Self::Context>) -> Result<OkAnswer<Readiness>, FailureBody>;
 }

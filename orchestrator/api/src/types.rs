@@ -9,25 +9,25 @@ use schemars::r#gen::SchemaGenerator;
 use schemars::schema::Schema;
 use serde::{Deserialize, Serialize};
 
-/// Order to be created and confirmed, with its idempotency key.
+/// Request to create and confirm an order.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateAndConfirm {
     /// ID of the customer who places the order.
     pub customer_id: CustomerId,
-    /// Line items. Items with the same product are merged.
+    /// Line items of the order. Line items for the same product are merged into one.
     pub items: List<Item, 1, 100>,
-    /// Idempotency key of the order, unique per caller: 1 to 255 characters. Retrying with the same key never creates a
-    /// second order.
+    /// Idempotency key of the order: 1 to 255 characters. Each caller must use a different key for each order. A retry
+    /// with the same key never creates a second order.
     pub idempotency_key: Text<255>,
-    /// Correlation ID of the request. Defaults to the `X-Correlation-Id` header, or to a generated ID. Not compared
-    /// when requests with the same idempotency key are compared. Used in logs and headers only if all its characters
-    /// are visible ASCII.
+    /// Correlation ID of the request. The default is the value of the `X-Correlation-Id` header or, without this
+    /// header, a generated ID. Requests with the same idempotency key can have different correlation IDs. The
+    /// correlation ID is used in logs and headers only if it consists of visible ASCII characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub correlation_id: Option<Text<128>>,
 }
 
-/// Line item of the order.
+/// Line item in a request to create and confirm an order.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Item {
@@ -37,7 +37,7 @@ pub struct Item {
     pub qty: Qty,
 }
 
-/// Response to a created and confirmed order.
+/// Response of a successful request, with the customer and the confirmed order.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Success {
     /// Always true.
@@ -90,7 +90,7 @@ pub struct Order {
     pub total_cents: i64,
     /// Time at which the order was created.
     pub created_at: Timestamp,
-    /// Time of the confirmation.
+    /// Time at which the order was confirmed.
     pub confirmed_at: Timestamp,
     /// Line items, sorted by ascending product ID.
     #[schemars(length(max = 100))]
@@ -113,7 +113,7 @@ pub struct OrderItem {
     /// Quantity, in units.
     #[schemars(range(min = 1))]
     pub qty: i64,
-    /// Price per unit, in cents.
+    /// Price per unit when the order was created, in cents.
     #[schemars(range(min = 0))]
     pub unit_price_cents: i64,
     /// Subtotal of the line item, in cents.
@@ -121,17 +121,17 @@ pub struct OrderItem {
     pub subtotal_cents: i64,
 }
 
-/// Step of create-and-confirm.
+/// Step of the create-and-confirm workflow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
-    /// Reading the request and authenticating the caller.
+    /// Read the request and authenticate the caller.
     Input,
-    /// Checking that the customer exists.
+    /// Check that the customer exists.
     Validate,
-    /// Creating the order.
+    /// Create the order.
     Create,
-    /// Confirming the order.
+    /// Confirm the order.
     Confirm,
 }
 
@@ -139,36 +139,36 @@ pub enum Step {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Compensated {
-    /// This request left nothing to compensate.
+    /// This request made no changes that must be compensated.
     NotNeeded,
     /// The order is canceled.
     Done,
-    /// The compensation is incomplete. The order expires automatically; retrying with the same idempotency key resolves
-    /// it sooner.
+    /// The compensation is incomplete. If an unconfirmed order exists, it is canceled automatically when its
+    /// reservation expires. To confirm or cancel it sooner, retry with the same idempotency key.
     Pending,
 }
 
-/// Reason why the order was not confirmed.
+/// Reason for the failure of the request.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct FailureReason {
     /// Stable error code.
     #[schemars(schema_with = "codes")]
     pub code: String,
-    /// Human-readable message. May change; match on `code` instead.
+    /// Human-readable message. Its wording can change; programs must use `code` instead.
     #[schemars(schema_with = "message_schema")]
     pub message: String,
     /// Step that failed.
     pub step: Step,
-    /// Number of attempts of that step. 0 if no step was started.
+    /// Number of attempts of the failed step. The number is 0 if the step is `input`.
     pub attempts: u32,
-    /// ID of the order, if one was created.
+    /// ID of the order. Absent if no order was created or the ID is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order_id: Option<OrderId>,
     /// State of the compensation.
     pub compensated: Compensated,
-    /// Whether the same request can succeed when it is retried with the same idempotency key.
+    /// Whether the request can succeed if it is retried with the same idempotency key.
     pub safe_to_retry: bool,
-    /// Invalid fields, or products that cannot be ordered.
+    /// Causes of the error, such as invalid fields or products that cannot be ordered.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(default, schema_with = "details_schema")]
     pub details: Vec<Detail>,
@@ -178,7 +178,7 @@ fn codes(_: &mut SchemaGenerator) -> Schema {
     code_schema(crate::codes::ALL)
 }
 
-/// Body of all responses with a status other than 2xx.
+/// Body of every response with a status other than 2xx.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[schemars(rename = "Failure")]
 pub struct FailureBody {
@@ -188,7 +188,7 @@ pub struct FailureBody {
     #[serde(rename = "correlationId")]
     #[schemars(length(max = 128))]
     pub correlation_id: String,
-    /// Reason of the failure.
+    /// Reason for the failure.
     pub error: FailureReason,
     #[serde(skip)]
     #[schemars(skip)]

@@ -29,8 +29,8 @@ pub use products::{
 pub const CONTRACT: Contract = Contract {
     name: "orders",
     title: "Orders API",
-    description: "Manages products, their stock, and orders. An order allocates its stock when it is created, and is \
-                  confirmed exactly once.",
+    description: "Manages products, their stock, and orders. Stock is allocated to an order when the order is created. \
+                  An order is confirmed at most once.",
     version: "1.2.0",
     local_url: "http://127.0.0.1:3002",
     operations: &[
@@ -102,9 +102,9 @@ pub const CONTRACT: Contract = Contract {
     tag_config = {
         tags = {
             "products" = { description = "Products and their stock." },
-            "orders" = { description = "Orders, from creation to confirmation or cancellation." },
-            "internal" = { description = "Operations for other services." },
-            "system" = { description = "Health checks." },
+            "orders" = { description = "Creation, confirmation and cancellation of orders." },
+            "internal" = { description = "Operations that other services call." },
+            "system" = { description = "Liveness and readiness checks." },
         },
     },
 }]
@@ -114,8 +114,8 @@ pub trait OrdersApi {
 
     /// Create a product
     ///
-    /// The SKU must be unique and is case-sensitive. The initial stock, unless it is 0, is recorded as the product's
-    /// first stock movement.
+    /// Creates a product. The SKU must be unique and is case-sensitive. If the initial stock is not 0, it is recorded
+    /// as the first stock movement of the product.
     #[endpoint { method = POST, path = "/products", tags = ["products"] }]
     async fn product_create(
         rqctx: RequestContext<Self::Context>,
@@ -124,8 +124,9 @@ pub trait OrdersApi {
 
     /// Update a product
     ///
-    /// Changes only the given fields. Setting `stock` overwrites concurrent changes unless `If-Match` or
-    /// `expected_stock` is given; prefer a stock adjustment. Existing orders keep the price at which they were created.
+    /// Changes only the fields that the request contains. Setting `stock` overwrites concurrent changes unless the
+    /// request contains `If-Match` or `expected_stock`. To add or remove units, create a stock adjustment instead.
+    /// Existing orders keep the price that was valid when they were created.
     #[endpoint { method = PATCH, path = "/products/{id}", tags = ["products"] }]
     async fn product_update(
         rqctx: RequestContext<Self::Context>,
@@ -145,7 +146,7 @@ pub trait OrdersApi {
 
     /// List products
     ///
-    /// Returns products, newest first. With `search`, returns only products that match all words of the search.
+    /// Returns products, newest first. If `search` is given, returns only products that match all search words.
     #[endpoint { method = GET, path = "/products", tags = ["products"] }]
     async fn product_list(
         rqctx: RequestContext<Self::Context>,
@@ -154,7 +155,8 @@ pub trait OrdersApi {
 
     /// Adjust a product's stock
     ///
-    /// Adds a positive or negative quantity to the current stock, and records the reason as a stock movement.
+    /// Adds units to the current stock or removes units from it, and records the change and its reason as a stock
+    /// movement.
     #[endpoint { method = POST, path = "/products/{id}/stock-adjustments", tags = ["products"] }]
     async fn stock_adjustment_create(
         rqctx: RequestContext<Self::Context>,
@@ -164,8 +166,9 @@ pub trait OrdersApi {
 
     /// List a product's stock movements
     ///
-    /// Returns all changes of the stock, newest first: initial stock, updates, adjustments, allocations by orders, and
-    /// returns by cancellations. The current stock is the sum of all movements.
+    /// Returns all changes to the stock, newest first: the initial stock, updates of the product's `stock`, stock
+    /// adjustments, allocations to orders, and returns from canceled orders. The current stock is the sum of all stock
+    /// movements.
     #[endpoint { method = GET, path = "/products/{id}/stock-adjustments", tags = ["products"] }]
     async fn stock_adjustment_list(
         rqctx: RequestContext<Self::Context>,
@@ -175,9 +178,10 @@ pub trait OrdersApi {
 
     /// Create an order
     ///
-    /// Checks the customer, then allocates the stock and creates the order at current prices, atomically. Items with
-    /// the same product are merged. Services must send an idempotency key. An order created by a service reserves its
-    /// stock for 15 minutes by default, and is canceled automatically if it is not confirmed by then.
+    /// Checks that the customer exists. Then allocates the stock and creates the order at current prices in a single
+    /// transaction. Line items for the same product are merged into one. Services must send an idempotency key. An
+    /// order that a service creates reserves its stock for 15 minutes by default. If the order is not confirmed within
+    /// this time, it is canceled automatically.
     #[endpoint { method = POST, path = "/orders", tags = ["orders"] }]
     async fn order_create(
         rqctx: RequestContext<Self::Context>,
@@ -187,7 +191,7 @@ pub trait OrdersApi {
 
     /// Retrieve an order
     ///
-    /// Returns the order with its items.
+    /// Returns the order with its line items.
     #[endpoint { method = GET, path = "/orders/{id}", tags = ["orders"] }]
     async fn order_view(
         rqctx: RequestContext<Self::Context>,
@@ -196,7 +200,7 @@ pub trait OrdersApi {
 
     /// List orders
     ///
-    /// Returns orders, newest first, without their items.
+    /// Returns orders, newest first, without their line items.
     #[endpoint { method = GET, path = "/orders", tags = ["orders"] }]
     async fn order_list(
         rqctx: RequestContext<Self::Context>,
@@ -205,8 +209,8 @@ pub trait OrdersApi {
 
     /// Confirm an order
     ///
-    /// Requires an idempotency key. Confirming an order that is already confirmed changes nothing and returns 200. A
-    /// request body is ignored.
+    /// Confirms the order. The request must contain an idempotency key. If the order is already confirmed, the
+    /// operation changes nothing and returns 200. A request body is ignored.
     #[endpoint { method = POST, path = "/orders/{id}/confirm", tags = ["orders"] }]
     async fn order_confirm(
         rqctx: RequestContext<Self::Context>,
@@ -216,8 +220,9 @@ pub trait OrdersApi {
 
     /// Cancel an order
     ///
-    /// Returns the allocated stock. A confirmed order can be canceled within 10 minutes of its confirmation. Canceling
-    /// an order that is already canceled changes nothing and returns 200. A request body is ignored.
+    /// Cancels the order and returns its units to the stock. A confirmed order can be canceled within 10 minutes of its
+    /// confirmation. If the order is already canceled, the operation changes nothing and returns 200. A request body is
+    /// ignored.
     #[endpoint { method = POST, path = "/orders/{id}/cancel", tags = ["orders"] }]
     async fn order_cancel(
         rqctx: RequestContext<Self::Context>,
@@ -227,19 +232,20 @@ pub trait OrdersApi {
 
     /// List an order's events
     ///
-    /// Returns the status changes of the order, newest first. An order has at most three events: created, confirmed,
-    /// canceled.
+    /// Returns the status changes of the order, newest first. An order has at most three events: its creation,
+    /// confirmation and cancellation.
     #[endpoint { method = GET, path = "/orders/{id}/events", tags = ["orders"] }]
     async fn order_event_list(
         rqctx: RequestContext<Self::Context>,
         id: PathId<OrderId>,
     ) -> Result<OkAnswer<Page<OrderEvent>>, Error>;
 
-    /// Abandon a create
+    /// Abandon a create request
     ///
-    /// For a service that does not know the outcome of its create. Cancels the order created with the key if its status
-    /// is CREATED. If no order exists, a later create with this key is rejected. If the key belongs to a request
-    /// with different content, nothing changes and 422 is returned; the abandoned create can then never succeed.
+    /// A service calls this operation if it does not know the outcome of its create request. If an order was created
+    /// with the idempotency key and has the status CREATED, the order is canceled. If no order was created, later
+    /// create requests with this key are rejected. If the key was used for a request with different content, the
+    /// operation changes nothing and returns 422; in this case, the create request cannot succeed.
     #[endpoint { method = POST, path = "/internal/orders/abandon", tags = ["internal"] }]
     async fn internal_order_abandon(
         rqctx: RequestContext<Self::Context>,
@@ -248,7 +254,8 @@ pub trait OrdersApi {
 
     /// Look up an order by its idempotency key
     ///
-    /// Finds only orders that the calling service created.
+    /// Returns the order that the calling service created with this idempotency key. Orders that other callers created
+    /// are not returned.
     #[endpoint { method = GET, path = "/internal/orders/lookup", tags = ["internal"] }]
     async fn internal_order_lookup(
         rqctx: RequestContext<Self::Context>,
@@ -263,7 +270,7 @@ pub trait OrdersApi {
 
     /// Check readiness
     ///
-    /// Returns 200 if the database responds within 500 ms and the service is not shutting down, 503 otherwise.
+    /// Returns 200 if the database responds within 500 ms and the service is not shutting down. Otherwise, returns 503.
     #[endpoint { method = GET, path = "/ready", tags = ["system"] }]
     async fn readiness_view(rqctx: RequestContext<Self::Context>) -> Result<OkAnswer<Readiness>, Error>;
 }

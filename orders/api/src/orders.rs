@@ -4,36 +4,36 @@ use common_contract::{Cursor, CustomerId, IdempotencyKey, List, OrderId, PageLim
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Status of an order. CANCELED is final.
+/// Status of an order. The status CANCELED is final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum OrderStatus {
-    /// The stock is allocated; the order awaits confirmation.
+    /// The stock is allocated, and the order awaits confirmation.
     Created,
     /// The order is confirmed.
     Confirmed,
-    /// The order is canceled and its stock returned.
+    /// The order is canceled, and its units were returned to the stock.
     Canceled,
 }
 
-/// Order to be created.
+/// Request to create an order.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewOrder {
     /// ID of the customer who places the order.
     pub customer_id: CustomerId,
-    /// Line items. Items with the same product are merged.
+    /// Line items of the order. Line items for the same product are merged into one.
     pub items: List<NewOrderItem, 1, 100>,
     /// Expected total, in cents. If the actual total differs, the order is not created.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected_total_cents: Option<i64>,
-    /// Reference in the caller's system, such as a purchase order number. Need not be unique; lists can be filtered by
-    /// it.
+    /// Reference in the caller's system, such as a purchase order number. It does not have to be unique. The list of
+    /// orders can be filtered by this reference.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external_reference: Option<Text<100>>,
 }
 
-/// Line item of an order to be created.
+/// Line item in a request to create an order.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewOrderItem {
@@ -55,13 +55,14 @@ pub struct Order {
     /// Terms of the order, fixed at creation.
     #[serde(flatten)]
     pub terms: OrderTerms,
-    /// Time of the confirmation. Retained if the order is canceled later.
+    /// Time at which the order was confirmed. This time is retained if the order is canceled later.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confirmed_at: Option<Timestamp>,
-    /// Time of the cancellation.
+    /// Time at which the order was canceled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub canceled_at: Option<Timestamp>,
-    /// Version number. Starts at 1 and increases with each change; the `ETag` is derived from it.
+    /// Version number of the order. It starts at 1 and increases with each change. The `ETag` header is derived from
+    /// it.
     #[schemars(range(min = 1))]
     pub version: i64,
     /// Line items, sorted by ascending product ID.
@@ -83,7 +84,7 @@ pub struct OrderTerms {
     pub created_at: Timestamp,
 }
 
-/// Line item of an order, with the product's name and price at the time of creation.
+/// Line item of an order, with the name and price of the product at the time when the order was created.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct OrderItem {
     /// ID of the product.
@@ -117,13 +118,13 @@ pub struct OrderSummary {
     /// Terms of the order, fixed at creation.
     #[serde(flatten)]
     pub terms: OrderTerms,
-    /// Time of the confirmation.
+    /// Time at which the order was confirmed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confirmed_at: Option<Timestamp>,
-    /// Time of the cancellation.
+    /// Time at which the order was canceled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub canceled_at: Option<Timestamp>,
-    /// Version number. Starts at 1 and increases with each change.
+    /// Version number of the order. It starts at 1 and increases with each change.
     #[schemars(range(min = 1))]
     pub version: i64,
 }
@@ -134,15 +135,15 @@ pub struct OrderSummary {
 pub struct OrderListQuery {
     /// Filter by status.
     pub status: Option<OrderStatus>,
-    /// Filter by creation time: at or after this time.
+    /// Filter by creation time: the order was created at or after this time.
     pub from: Option<Timestamp>,
-    /// Filter by creation time: before this time.
+    /// Filter by creation time: the order was created before this time.
     pub to: Option<Timestamp>,
-    /// Filter by customer.
+    /// Filter by customer ID.
     pub customer_id: Option<CustomerId>,
     /// Filter by external reference (exact match).
     pub external_reference: Option<Text<100>>,
-    /// Value of `next_cursor` from the previous page, valid with the same filters only.
+    /// Value of `next_cursor` from the previous page. The cursor is valid only with the same filters.
     pub cursor: Option<Cursor>,
     /// Maximum number of orders per page: 1 to 100. Defaults to 20.
     pub limit: Option<PageLimit>,
@@ -154,13 +155,13 @@ pub struct OrderEvent {
     /// ID of the event. Later events of an order have higher IDs.
     #[schemars(range(min = 1))]
     pub id: i64,
-    /// Status before the change. Absent for the creation of the order.
+    /// Status before the change. Absent if the event is the creation of the order.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from_status: Option<OrderStatus>,
     /// Status after the change.
     pub to_status: OrderStatus,
-    /// Caller that made the change: `operator:NAME`, `service`, `service:NAME`, or `system:expiry` for an expired
-    /// reservation.
+    /// Caller that made the change: `operator:NAME` for a user account, `service` or `service:NAME` for a service, or
+    /// `system:expiry` if the order was canceled because its reservation expired.
     #[schemars(length(max = 100))]
     pub principal: String,
     /// Correlation ID of the request that made the change.
@@ -170,13 +171,14 @@ pub struct OrderEvent {
     pub created_at: Timestamp,
 }
 
-/// Create request to be abandoned.
+/// Request to abandon a create request.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AbandonRequest {
     /// Idempotency key of the create request.
     pub create_key: IdempotencyKey,
-    /// Body of the create request. An order with different content under the same key is left unchanged.
+    /// Body of the create request. If an order with different content was created with the same key, that order remains
+    /// unchanged.
     pub order: NewOrder,
 }
 
@@ -185,7 +187,7 @@ pub struct AbandonRequest {
 pub struct Abandoned {
     /// Outcome of the create request.
     pub outcome: AbandonOutcome,
-    /// Order that was created, if any.
+    /// Order that was created. Absent if no order was created.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order: Option<Order>,
 }
@@ -194,11 +196,11 @@ pub struct Abandoned {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AbandonOutcome {
-    /// No order was created with the key, and none can be.
+    /// No order was created with the key, and no order can be created with it.
     NeverCreated,
-    /// The order was created, and was canceled by this request or earlier.
+    /// An order was created. It was canceled by this request, or it had already been canceled.
     Canceled,
-    /// The order was already confirmed and remains confirmed.
+    /// An order was created and confirmed. It remains confirmed.
     Confirmed,
 }
 

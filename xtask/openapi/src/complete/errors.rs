@@ -42,7 +42,10 @@ fn add_meanings(components: &mut Value, contract: &Contract) {
     let meanings = contract.codes.iter().copied().flatten();
     let meanings: Vec<_> =
         meanings.map(|code| format!("- `{}` ({}): {}", code.name, code.status, code.meaning)).collect();
-    let description = format!("Stable error code. More codes may be added.\n\n{}", meanings.join("\n"));
+    let description = format!(
+        "Stable error code. New codes can be added, so clients must accept unknown codes.\n\n{}",
+        meanings.join("\n")
+    );
     let properties = members(components, "schemas").flat_map(|(_, schema)| members(schema, "properties"));
     for (_, list) in properties.filter(|(_, property)| property.get("x-extensible-enum").is_some()) {
         list["description"] = description.as_str().into();

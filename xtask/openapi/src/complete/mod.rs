@@ -92,6 +92,6 @@ fn add_security(operation: &mut Value, security: Security) {
     };
     let service = if matches!(security, Security::RoleOrService(_)) { ", or a service token" } else { "" };
     if let Some(Value::String(description)) = operation.get_mut("description") {
-        description.push_str(&format!("\n\nRequires a user account with {required}{service}."));
+        description.push_str(&format!("\n\nRequires the access token of a user account with {required}{service}."));
     }
 }

@@ -42,8 +42,9 @@ pub(super) fn describe(document: &mut Value) {
     for response in operations(document).flat_map(successes) {
         let schema = response["content"]["application/json"]["schema"]["$ref"].as_str();
         let schema = schema.and_then(|reference| reference.rsplit('/').next()).and_then(|name| schemas.get(name));
-        let description = schema
-            .map_or("Success. The response has no body.", |schema| schema["description"].as_str().unwrap_or_default());
+        let description = schema.map_or("The request succeeded. The response has no body.", |schema| {
+            schema["description"].as_str().unwrap_or_default()
+        });
         response["description"] = description.into();
     }
 }

@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 use super::{JSON, RUN, Step, Variables, address};
 
 const SCHEMA: &str = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json";
-const DESCRIPTION: &str = "The main use cases of the services in ten requests. Select the environment, then run the \
-                           collection. Each request checks its response and stores the variables that later requests \
-                           need. The collection can be run repeatedly.";
+const DESCRIPTION: &str = "Demonstrates the main use cases of the services in ten requests. Select the environment, \
+                           and then run the collection. Each request checks its response and stores the variables \
+                           that later requests need. The collection can be run repeatedly.";
 
 pub(super) fn collection(items: &[Value], variables: &Variables) -> Value {
     let variables = Vec::from_iter(variables.0.iter().map(|(name, _)| json!({ "key": name, "value": "" })));
