@@ -48,7 +48,7 @@ pub(crate) enum OrdersError {
     VersionChanged { current: i64 },
     #[error("the idempotency key was used for a different request")]
     KeyReused,
-    #[error("the create with this idempotency key was abandoned")]
+    #[error("the create request with this idempotency key was abandoned")]
     KeyAbandoned,
     #[error("JSON serialization or deserialization failed")]
     Json(#[from] serde_json::Error),
