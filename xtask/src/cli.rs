@@ -67,7 +67,7 @@ pub(crate) enum Command {
     CheckInvariants(Arguments),
     /// Inject faults into the system under load, and verify the result …
     Chaos(Arguments),
-    /// Restart replicas one by one under load, and verify the result …
+    /// Restart replicas one at a time under load, and verify the result …
     Rolling(Arguments),
     /// Attack the edge proxy, and measure the effect on regular clients …
     Abuse(Arguments),
@@ -162,7 +162,7 @@ pub(crate) struct CiArgs {
     /// Print the steps instead of running them
     #[arg(long)]
     pub(crate) list: bool,
-    /// Start at this step
+    /// Skip the steps before this one
     #[arg(long, value_name = "STEP", conflicts_with = "only")]
     pub(crate) from: Option<String>,
     /// Run only this step

@@ -41,7 +41,7 @@ pub(crate) enum Choice {
 }
 
 impl Choice {
-    /// Selects the first available database, in the order documented in the help of `up`.
+    /// Selects the first available database, in the order that the help text of `up` documents.
     pub(crate) fn select(given: Option<&str>, install: Install) -> Result<Self> {
         let given = given.filter(|url| !url.is_empty());
         let can_install = || !install.no_install && tools::can_install();

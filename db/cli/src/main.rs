@@ -67,7 +67,7 @@ enum Command {
         #[arg(long, value_name = "N", default_value_t = db_audit::DEFAULT_EXAMPLES)]
         examples: usize,
     },
-    /// Generate or check db/schema.sql and db/src/schema.rs; migrates a scratch database on the same server
+    /// Generate or check db/schema.sql and db/src/schema.rs, using a scratch database on the same server
     #[command(subcommand, after_help = EXIT_CODES)]
     Schema(Schema),
 }

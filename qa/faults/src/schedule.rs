@@ -24,8 +24,8 @@ const COOL_DOWN: Duration = Duration::from_secs(5);
 /// On average, one in this many faults overlaps with a second fault.
 const OVERLAP_RATIO: u32 = 5;
 
-/// Number of faults of one kind in a pool: per service, for the database, and per side of COMMIT. In addition, each of
-/// the eight links has one fault of each of five kinds.
+/// Number of faults of one kind in a pool: per service, for the database, and per side of COMMIT. In addition, the pool
+/// contains one fault of each of five kinds for each of the eight links.
 const KILLS: usize = 4;
 const PAUSES: usize = 2;
 const DATABASE: usize = 5;

@@ -40,7 +40,7 @@ impl Program {
     /// Returns the program with this name in the directory of the current executable.
     ///
     /// # Errors
-    /// If it does not exist.
+    /// If there is no such program.
     pub fn sibling(name: &str, log: Log) -> Result<Self> {
         let this = std::env::current_exe().context("cannot find the path of this program")?;
         let path = this.parent().unwrap_or(Path::new(".")).join(name);

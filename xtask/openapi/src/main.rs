@@ -47,7 +47,7 @@ enum Command {
     /// not a breaking change on main. Before the first release, main is compared with the parent of HEAD; if several
     /// commits were pushed, pass the commit that main pointed to before the push.
     Diff {
-        /// Revision to compare with
+        /// Revision with which to compare the documents
         revision: Option<String>,
     },
 }
@@ -103,7 +103,7 @@ fn documents() -> Result<Vec<Document>> {
     Ok(documents)
 }
 
-/// Generates the documents of the services.
+/// Generates the services' documents.
 fn services() -> Result<Vec<Document>> {
     Ok(vec![
         render(&customers_api::CONTRACT, &customers_api::customers_api_mod::stub_api_description()?)?,
@@ -170,7 +170,7 @@ fn check(documents: &[Document]) -> Result<Option<String>> {
     })
 }
 
-/// Returns the document in the working copy, or an empty text if it does not exist.
+/// Returns the document's text in the working copy, or an empty string if the file does not exist.
 fn current(document: &Document) -> Result<String> {
     match std::fs::read_to_string(root().join(&document.path)) {
         Ok(text) => Ok(text),

@@ -32,7 +32,7 @@ struct Step {
     note: String,
     /// Name of the document in `specs/`.
     service: String,
-    /// Operation id in the document.
+    /// Operation ID in the document.
     operation: String,
     #[serde(default)]
     path: Map<String, Value>,

@@ -12,7 +12,7 @@ use crate::cli::Install;
 use crate::system::System;
 use crate::{tools, workspace};
 
-/// Folder of the programs, relative to the workspace root.
+/// Directory that contains the programs, relative to the workspace root.
 pub(crate) const FOLDER: &str = "qa/conformance";
 
 /// Returns the command that runs a program, after installing missing dependencies.

@@ -114,7 +114,7 @@ pub(super) fn check_confirmed(row: &Row, observed: &Order, record: &Record, find
 
 fn check_error(row: &Row, record: &Record, sent: &Sent, created: Option<&Sent>, findings: &mut Findings) {
     let violation =
-        format_args!("order {} has status {:?}; reported as canceled to {record}", row.order.id, row.order.status);
+        format_args!("order {} has status {:?}; the error was returned to {record}", row.order.id, row.order.status);
     findings.unless(!sent.has_code("order_canceled") || !row.is_live(), REPORTED_CANCELED, violation);
     findings.unless(!sent.has_code("order_not_found"), KNOWN, violation);
     let is_recent = created.is_some_and(|created| sent.ended < created.started + CANCEL_WINDOW);

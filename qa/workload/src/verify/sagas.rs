@@ -1,4 +1,4 @@
-//! Checks the orchestrator's responses about orders.
+//! Checks the orchestrator's responses against the stored orders.
 
 use std::collections::BTreeSet;
 
