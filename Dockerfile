@@ -1,16 +1,16 @@
-# Container images, one target each: customers, orders, orchestrator, db, and edge (the edge proxy).
+# Container images. Each is a build target: customers, orders, orchestrator, db, and edge (the edge proxy).
 #
-# An image contains the program, its shared libraries and CA certificates, and runs as an unprivileged user: there is no
-# shell and no package manager. The libraries are copied from the build image.
+# An image contains only the program, its shared libraries and CA certificates, without a shell or package manager, and
+# runs as an unprivileged user. The libraries are copied from the build image.
 
 FROM rust:1.95-bookworm AS build
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends rsync \
     && rm -rf /var/lib/apt/lists/*
 COPY . /context
-# The sources are cached between builds as well. Cargo compares modification times, and those of another working copy
-# may be older than the last build. `rsync --checksum` therefore updates a file, and its time, only if the content
-# differs.
+# The sources are also cached between builds. Cargo compares modification times, but files in another working copy may
+# be older than the last build. Therefore, `rsync --checksum` updates a file and its modification time only if the
+# content differs.
 RUN --mount=type=cache,id=backoffice-build,target=/build,sharing=locked \
     --mount=type=cache,id=backoffice-registry,target=/usr/local/cargo/registry,sharing=locked \
     rsync --recursive --checksum --delete --exclude=/target /context/ /build/ \
@@ -52,7 +52,8 @@ EXPOSE 3003
 HEALTHCHECK --interval=2s --timeout=5s --start-period=30s CMD ["/orchestrator", "--health"]
 ENTRYPOINT ["/orchestrator"]
 
-# Debian's HAProxy package. The image of the edge proxy is healthy if the orchestrator is ready through it.
+# HAProxy from Debian's package. The edge proxy container is healthy if the orchestrator is ready when called through
+# it.
 FROM debian:bookworm-slim AS haproxy
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends haproxy \
@@ -69,6 +70,6 @@ COPY deploy/haproxy.cfg /haproxy.cfg
 ENV PORT=3003
 EXPOSE 3001 3002 3003
 HEALTHCHECK --interval=2s --timeout=5s --start-period=30s CMD ["/orchestrator", "--health"]
-# On SIGTERM, HAProxy aborts open requests; on SIGUSR1, it completes them first.
+# On SIGTERM, HAProxy aborts requests in flight; on SIGUSR1, it completes them before it exits.
 STOPSIGNAL SIGUSR1
 ENTRYPOINT ["/haproxy", "-db", "-f", "/haproxy.cfg"]

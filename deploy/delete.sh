@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Deletes everything that deploy.sh created, in the account and region of the AWS CLI. Keeps a final snapshot of the
-# database. PROJECT is the prefix of all resource names (default: backoffice).
+# Deletes everything that deploy.sh created in the account and region that the AWS CLI uses. Keeps a final snapshot of
+# the database. PROJECT is the prefix of all resource names (default: backoffice).
 set -euo pipefail
 export AWS_PAGER=""
 project=${PROJECT:-backoffice}

@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
-# Deploys to AWS, in the account and region of the AWS CLI.
+# Deploys to AWS, in the account and region that the AWS CLI uses.
 #
-#   deploy.sh foundation              create the network, registries and secrets that the other stacks need
-#   deploy.sh release VERSION         deploy the images and the function package of VERSION; push them first
-#   deploy.sh STACK Parameter=Value…  change one stack: foundation, database, customers, orders or function
+#   deploy.sh foundation              create the network, registries and secrets that the other stacks require
+#   deploy.sh release VERSION         deploy VERSION; push its images and upload its function package first
+#   deploy.sh STACK Parameter=Value…  update one stack: foundation, database, customers, orders or function
 #
-# PROJECT is the prefix of all resource names (default: backoffice). ARCHITECTURE is the platform that images and
-# package were built for, arm64 or x86_64 (default: that of the last deployment, initially arm64).
+# PROJECT is the prefix of all resource names (default: backoffice). ARCHITECTURE is the CPU architecture of the images
+# and the function package: arm64 or x86_64 (default: the value of the last deployment; for the first one, arm64).
 set -euo pipefail
 cd "$(dirname "$0")"
 export AWS_PAGER=""
 project=${PROJECT:-backoffice}
 
-# stack NAME TEMPLATE [Parameter=Value…]: creates or updates a stack; omitted parameters keep their values.
+# stack NAME TEMPLATE [Parameter=Value…]: creates or updates a stack. Omitted parameters keep their values.
 stack() {
     aws cloudformation deploy --stack-name "$project-$1" --template-file "$2.yaml" --capabilities CAPABILITY_IAM \
         --no-fail-on-empty-changeset --parameter-overrides "Project=$project" "${@:3}"
@@ -34,7 +34,7 @@ template() {
 
 release() {
     local version=$1 registry
-    # Empty unless ARCHITECTURE is set; used unquoted below, so that it then adds no argument.
+    # Empty unless ARCHITECTURE is set. Used without quotes below, so that an empty value adds no argument.
     local built=${ARCHITECTURE:+Architecture=$ARCHITECTURE}
     registry=$(output foundation Registry)
     stack database database "MigrationsImage=$registry/db:$version" $built
@@ -46,7 +46,7 @@ release() {
     echo "deployed $version to $(output function Url)"
 }
 
-# Runs before the services are updated: the running release works with the migrated tables.
+# Runs the migrations. Called before the services are updated, because the running release supports the migrated tables.
 migrate() {
     local subnet group definition task failure status code reason
     subnet=$(output foundation SubnetA)
@@ -68,7 +68,7 @@ task_field() {
 }
 
 fail() {
-    echo "deploy.sh: $1. The services and the function were not changed" >&2
+    echo "deploy.sh: $1. The services and the function were not updated" >&2
     exit 1
 }
 

@@ -1,9 +1,9 @@
-// Tests the /docs pages in a browser: log in, authorize, list customers, create an order and read the response, on a
-// desktop and on a phone screen. The operations themselves are tested elsewhere.
+// Tests the /docs pages in a browser, on a desktop and on a phone screen: logs in, authorizes, lists customers, creates
+// an order and reads the response. The operations themselves are tested elsewhere.
 //
-// Needs a running system and the environment variables CUSTOMERS_BASE, ORDERS_BASE, ORCHESTRATOR_BASE, ADMIN_USER,
-// ADMIN_PASSWORD and CHROMIUM (path of the browser). With SCREENSHOTS, a folder, it saves the image of the README there. Exits
-// 0 on success, otherwise 1 with a message.
+// Requires a running system and the environment variables CUSTOMERS_BASE, ORDERS_BASE, ORCHESTRATOR_BASE, ADMIN_USER,
+// ADMIN_PASSWORD and CHROMIUM (path of the browser). If SCREENSHOTS is set to a directory, saves the README image
+// there. Exits 0 on success; otherwise prints a message and exits 1.
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
@@ -19,8 +19,8 @@ const SCREENS = {
   "a phone": { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true },
 };
 
-// Disables the browser's background traffic. Also disables the sandbox, which does not start as root, the usual
-// user in CI; the pages are trusted.
+// Disable the browser's background traffic. Also disable the sandbox, which cannot be started by root, the usual user
+// in CI. The pages are trusted.
 const FLAGS = [
   "--no-sandbox",
   "--disable-gpu",
@@ -31,10 +31,10 @@ const FLAGS = [
   "--disable-sync",
 ];
 
-/** Number of requests that the pages have sent. */
+/** Number of requests sent by the pages. */
 let sent = 0;
 
-/** The page of one service. Collects errors of the page besides the user's actions. */
+/** Documentation page of one service. Executes the user's actions, and collects errors that occur on the page. */
 class Docs {
   #page;
   #name;
@@ -97,7 +97,7 @@ class Docs {
     await dialog.waitFor({ state: "detached" });
   }
 
-  /** Executes an operation on the page, with a body if it has one, and returns the JSON that the page shows. */
+  /** Executes an operation on the page, with a body if one is given, and returns the JSON that the page shows. */
   async tryOut(operationId, expectedStatus, body) {
     const operation = this.#page.locator(`.opblock[id$="-${operationId}"]`);
     await operation.locator(".opblock-summary-control").click();
@@ -150,10 +150,10 @@ const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, ar
 try {
   for (const [name, screen] of Object.entries(SCREENS)) {
     await walkThrough(await browser.newContext(screen));
-    console.log(`the pages work on ${name}`);
+    console.log(`all actions succeed on ${name}`);
   }
   await takeScreenshot(browser);
-  console.log(`3 pages on ${Object.keys(SCREENS).length} screens, ${sent} requests, none to another host`);
+  console.log(`3 pages on ${Object.keys(SCREENS).length} screens, ${sent} requests, none of them to another host`);
 } catch (error) {
   console.error(error.message);
   process.exitCode = 1;

@@ -1,5 +1,5 @@
-// Lints the documents with the recommended rules of redocly and spectral. Warnings count as errors. Exceptions are in
-// .redocly.lint-ignore.yaml and .spectral.yaml.
+// Lints the OpenAPI documents with the recommended rules of redocly and spectral, and treats warnings as errors.
+// Exceptions are in .redocly.lint-ignore.yaml and .spectral.yaml.
 
 import { run } from "./run.mjs";
 import { documents, operations, path } from "./system.mjs";

@@ -1,8 +1,8 @@
-"""Checks deploy/monitoring with promtool: the configuration, the alert rules and their tests, and the metrics of the running
+"""Uses promtool to check deploy/monitoring (the configuration, the alert rules and their tests) and the metrics of the running
 services.
 
-Creates an order first, so that all metrics exist. Then every metric used by the alerts and the dashboard must be exposed on the
-metrics ports, and none on the public ports.
+First creates an order, so that all metrics exist. Then checks that every metric used by the alerts and the dashboard is exposed
+on the metrics ports, and that the public ports expose no metrics.
 """
 
 import json
@@ -21,7 +21,7 @@ METRICS = re.compile(r"\b(?:db|http_client|http_server|idempotency|log_lines|log
 
 
 def promtool(*arguments, **options):
-    """Runs promtool, which must find no problem."""
+    """Runs promtool, and exits if it reports a problem."""
     done = subprocess.run([os.environ["PROMTOOL"], *arguments], capture_output=True, text=True, **options)
     print(f"promtool {' '.join(map(str, arguments))}", done.stdout, done.stderr, sep="\n")
     if done.returncode != 0 or done.stderr.strip():
@@ -48,7 +48,7 @@ def log_in():
 
 
 def metric_names(service):
-    """The names of the metrics of a service."""
+    """Returns the names of a service's metrics."""
     text = get(os.environ[f"{service.upper()}_METRICS"])
     promtool("check", "metrics", input=text)
     return {re.split(r"[{ ]", line)[0] for line in text.splitlines() if line and not line.startswith("#")}
@@ -75,4 +75,4 @@ for file in ["alerts.yml", "dashboard.json"]:
 if public := [service for service in SERVICES if not is_private(service)]:
     sys.exit(f"{public} expose GET /metrics on the public port")
 alerts = (MONITORING / "alerts.yml").read_text().count("- alert:")
-print(f"{alerts} alerts with tests; {len(names)} metrics of {len(SERVICES)} services")
+print(f"{alerts} alerts with tests; {len(names)} metrics from {len(SERVICES)} services")

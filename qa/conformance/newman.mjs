@@ -2,7 +2,7 @@
 
 import newman from "newman";
 
-/** Sends a collection with variables that override its own. Prints every response and failure, and returns totals. */
+/** Runs a collection, overriding its variables with the given ones. Prints every response and failure; returns totals. */
 export async function send(name, options, variables) {
   const envVar = Object.entries(variables).map(([key, value]) => ({ key, value }));
   const { executions, failures, stats } = await new Promise((resolve, reject) =>

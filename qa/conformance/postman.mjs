@@ -1,6 +1,6 @@
-// Converts each document to a collection with Postman's converter, and sends every request to the running system with
-// newman. Authentication is the variable `bearerToken`, as in Postman: a user account's token for most requests, the
-// service token for operations that accept no other.
+// Converts each document to a collection with Postman's converter, and uses newman to send every request to the running
+// system. As in Postman, the variable `bearerToken` contains the token: a user account's token for most requests, the
+// service token for operations that accept no other token.
 
 import { readFile } from "node:fs/promises";
 
@@ -11,14 +11,14 @@ import { baseUrl, documents, logIn, operations, path, setting } from "./system.m
 
 const OPTIONS = { parametersResolution: "Example", folderStrategy: "Tags" };
 
-/** Expected error statuses of valid examples, with the reasons. All other examples must succeed. */
+/** Error statuses that valid examples are expected to return, and the reasons. All other examples must succeed. */
 const EXPECTED_ERRORS = {
-  internal_order_lookup: { statuses: [404], reason: "no service creates an order under a key and leaves it unconfirmed" },
-  password_update: { statuses: [403], reason: "the example's password is not that of any account" },
-  order_confirm: { statuses: [412], reason: "the cancel, which precedes it in the collection, is final" },
+  internal_order_lookup: { statuses: [404], reason: "no service creates an order with a key and leaves it unconfirmed" },
+  password_update: { statuses: [403], reason: "no account has the example's password" },
+  order_confirm: { statuses: [412], reason: "the collection has already canceled the order, which is final" },
 };
 
-/** Newman tests of a request. `documented` maps each status to the media type of its body. */
+/** Newman tests for a request. `documented` maps each status to the media type of its body. */
 const tests = (operationId, documented) => `
 const documented = ${JSON.stringify(documented)};
 const expectedErrors = ${JSON.stringify(EXPECTED_ERRORS[operationId]?.statuses ?? [])};
@@ -45,20 +45,20 @@ const convert = (data) =>
     ),
   );
 
-/** JSON of an item without the random ids of the converter. */
+/** JSON of an item without the random IDs that the converter adds. */
 const withoutIds = (item) =>
   JSON.stringify(item, (key, value) => (/^_?(postman_)?id$/.test(key) && /^[0-9a-f-]{36}$/.test(value) ? undefined : value));
 
-/** Names of requests without complete examples: the converter generates missing values, different ones each time. */
+/** Names of requests whose examples are incomplete: the converter generates different missing values each time. */
 async function requestsWithoutExamples(data) {
   const [first, second] = [await convert(data), await convert(data)].map(({ item }) => requests(item));
   return first.filter((item, i) => withoutIds(item) !== withoutIds(second[i])).map(({ name }) => name);
 }
 
-/** All requests of a collection, in any folder. */
+/** All requests in a collection, including those in folders. */
 const requests = (items) => items.flatMap((item) => (item.item ? requests(item.item) : [item]));
 
-/** Documented statuses of an operation, each with the media type of its body or "". */
+/** Documented statuses of an operation, each with the media type of its body, or "" if it has no body. */
 function documented({ responses }, { components }) {
   const entries = Object.entries(responses).map(([status, response]) => {
     const name = response.$ref?.split("/").at(-1);
@@ -80,7 +80,7 @@ const isForServices = ({ security }) =>
 
 const addTest = (item, exec) => item.event.push({ listen: "test", script: { type: "text/javascript", exec } });
 
-/** Lets requests replace and delete only resources created here, so that other examples still refer to existing ones. */
+/** Changes requests to replace and delete only resources created here, so that other examples refer to existing ones. */
 function changeOnlyCreatedResources(item, { operationId, method }) {
   const [resource] = operationId.split("_");
   if (["POST", "PUT"].includes(method)) {
@@ -91,21 +91,21 @@ if (pm.response.code < 300 && tag) {
   pm.collectionVariables.set("${resource}Tag", tag);
 }`);
   }
-  // The account of the example is the only admin.
+  // The account in the example is the only admin.
   if (["PUT", "DELETE"].includes(method) || operationId === "operator_update") {
     item.request.url.variable.find(({ key }) => key === "id").value = `{{${resource}}}`;
     item.request.header.find(({ key }) => key === "If-Match").value = `{{${resource}Tag}}`;
   }
 }
 
-/** Sets the credentials of this system in login requests. */
+/** Sets this system's credentials in login requests. */
 function setCredentials({ request }, { operationId }) {
   if (operationId.startsWith("token_create")) {
     request.body.raw = JSON.stringify({ username: setting("ADMIN_USER"), password: setting("ADMIN_PASSWORD") });
   }
 }
 
-/** Requests of a document by the token that they accept. There must be one for each operation. */
+/** Requests of a document, grouped by the token that they accept. Every operation must have a request. */
 function prepare(collection, document) {
   const groups = { user: [], service: [] };
   const missing = new Set(operations(document).map(({ operationId }) => operationId));

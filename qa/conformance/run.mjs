@@ -1,4 +1,4 @@
-// Runs a program of node_modules/.bin.
+// Runs programs in node_modules/.bin.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";

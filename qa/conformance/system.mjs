@@ -1,27 +1,27 @@
-// Shared by all programs: the documents, and the system that `cargo xtask conformance` runs.
+// Code shared by all programs: access to the documents and to the system that `cargo xtask conformance` runs.
 
 import { readFile } from "node:fs/promises";
 
 const SERVICES = ["customers", "orders", "orchestrator"];
 
-/** Value of a required environment variable. */
+/** Returns the value of a required environment variable. */
 export function setting(name) {
   const value = process.env[name];
   if (!value) throw new Error(`${name} is not set: run this with cargo xtask conformance`);
   return value;
 }
 
-/** Base URL of a service. */
+/** Returns the base URL of a service. */
 export const baseUrl = (service) => setting(`${service.toUpperCase()}_BASE`);
 
 export const path = (service) => `specs/${service}.json`;
 
-/** The three OpenAPI documents with the names of their services. */
+/** Returns the three OpenAPI documents and the names of their services. */
 export async function documents() {
   return Promise.all(SERVICES.map(async (service) => ({ service, document: JSON.parse(await readFile(path(service))) })));
 }
 
-/** All operations of a document with path and method. */
+/** Returns all operations of a document with their paths and methods. */
 export function operations(document) {
   return Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => ({ ...operation, path, method: method.toUpperCase() })),

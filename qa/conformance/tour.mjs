@@ -1,4 +1,4 @@
-// Runs the walkthrough collection in specs/postman twice, since it must also work on the data of an earlier run.
+// Runs the walkthrough collection in specs/postman twice, because it must also succeed with the data of an earlier run.
 
 import { readFile } from "node:fs/promises";
 
@@ -20,6 +20,6 @@ const { requests, assertions, failures } = await send("walkthrough", options, {
   password: setting("ADMIN_PASSWORD"),
 });
 const { item: steps } = JSON.parse(await readFile(options.collection, "utf8"));
-if (requests !== steps.length * RUNS) throw new Error(`${requests} requests, but ${RUNS} runs of ${steps.length} steps`);
+if (requests !== steps.length * RUNS) throw new Error(`${requests} requests were sent in ${RUNS} runs of ${steps.length} steps`);
 console.log(`${RUNS} runs, ${requests} requests, ${assertions} assertions, ${failures} failures`);
 process.exitCode = failures === 0 ? 0 : 1;

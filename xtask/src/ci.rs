@@ -1,4 +1,4 @@
-//! `ci`: the checks that a change must pass, as a list of commands that can also be run by hand.
+//! `ci`: runs the checks that every change must pass. Each check is a command that can also be run manually.
 
 use std::env;
 use std::fs;
@@ -12,34 +12,36 @@ use crate::outcome::{SUCCESS, check_exit_code};
 use crate::system::System;
 use crate::workspace;
 
-/// Runs in the background: a missing cargo-deny takes minutes to compile, while the tests mostly wait.
+/// Step that runs in the background: installing cargo-deny can take minutes, and the tests spend most of their time
+/// waiting.
 const BACKGROUND: &str = "deny";
-/// Runs with rustdoc warnings as errors.
+/// Step that treats rustdoc warnings as errors.
 const DOC: &str = "doc";
-/// Compares with the revision in BASE_REV, if it is set.
+/// Step that compares with the revision in `BASE_REV`, if it is set.
 const OPENAPI_DIFF: &str = "openapi-diff";
 
 /// Name and command line of a step.
 type Step = (&'static str, &'static str);
 
-/// All steps, in order. `compose-test` is not included, because it needs a Docker Engine.
+/// All steps, in execution order. Excludes `compose-test`, which requires a Docker Engine.
 const STEPS: [Step; 13] = [
     ("fmt", "cargo fmt --all --check"),
     ("clippy", "cargo clippy --locked --workspace --all-targets -- -D warnings"),
     (DOC, "cargo doc --locked --workspace --no-deps"),
     ("openapi", "cargo xtask openapi check"),
-    // CI sets BASE_REV to the commit before a push to main. Without it, the base is the merge base with main, or on
-    // main the last release. Needs the full history with tags: a shallow clone is rejected.
+    // CI sets BASE_REV to the commit before a push to main. If it is not set, the base is the merge base with main, or,
+    // on main, the latest release. Requires the full history with tags; shallow clones are rejected.
     (OPENAPI_DIFF, "cargo xtask openapi diff"),
     ("schema", "cargo xtask schema check"),
     ("build", "cargo test --locked --workspace --no-run"),
-    // If the RustSec database cannot be fetched, the log reports that advisories were not checked.
+    // If the RustSec database cannot be fetched, the log warns that advisories were not checked.
     (BACKGROUND, "nice cargo xtask deny --advisories-if-reachable"),
     ("test", "cargo xtask test"),
     ("conformance", "cargo xtask conformance --attack-seconds 20"),
     ("chaos", "cargo xtask chaos --minutes 1"),
     ("rolling", "cargo xtask rolling --minutes 1"),
-    // Lenient: the slowdown of other clients is only reported, as it is not reliable on a busy CI machine.
+    // Lenient: the slowdown of regular clients cannot be measured reliably on a busy CI machine, so it is only
+    // reported.
     ("abuse", "cargo xtask abuse --minutes 1 --lenient"),
 ];
 
@@ -63,7 +65,7 @@ pub(crate) async fn run(args: &CiArgs) -> Result<u8> {
     result
 }
 
-/// Stops at the first step that fails.
+/// Runs the steps in order, and stops at the first one that fails.
 async fn run_steps(system: &System, steps: &[Step], background: &mut Option<Process>) -> Result<u8> {
     for &(name, line) in steps {
         let revision = env::var("BASE_REV").ok().filter(|revision| name == OPENAPI_DIFF && !revision.is_empty());
@@ -87,7 +89,7 @@ async fn run_steps(system: &System, steps: &[Step], background: &mut Option<Proc
         }
     }
     let Some(process) = background else { return Ok(SUCCESS) };
-    println!("\n== waiting for {BACKGROUND}");
+    println!("\n== waiting for the background step {BACKGROUND}");
     system.unless_interrupted(process.wait()).await?.map(check_exit_code)
 }
 

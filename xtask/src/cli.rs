@@ -10,12 +10,12 @@ use crate::conformance::Step;
 /// Run, migrate, seed and test the whole system
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo xtask", version, disable_help_subcommand = true)]
-#[command(after_help = "Commands marked with … have more options: see, for example, `cargo xtask chaos --help`.
+#[command(after_help = "Commands marked with … accept more options: run, for example, `cargo xtask chaos --help`.
 
 Exit codes:
   0    success
   1    violation found, or a test or step failed
-  2    wrong usage
+  2    usage error
   3    could not run: a tool is missing, the build failed, or a process did not start
   130  interrupted
 
@@ -24,12 +24,12 @@ Examples:
   cargo xtask up --watch          also rebuild and restart services on changes
   cargo xtask up --detach         start the system in the background
   cargo xtask test                run all tests on a private database server
-  cargo xtask openapi generate    update specs/ after changing an API trait
+  cargo xtask openapi generate    regenerate specs/ after changing an API trait
   cargo xtask openapi diff        report breaking API changes")]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
-    /// When to use colors; `auto` honors NO_COLOR
+    /// When to use colors; `auto` respects NO_COLOR
     #[arg(long, global = true, value_name = "WHEN", default_value_t)]
     pub(crate) color: ColorChoice,
 }
@@ -46,14 +46,14 @@ pub(crate) enum Command {
     Ci(CiArgs),
     /// Check the OpenAPI documents, deploy/ and a running system with third-party tools
     Conformance(ConformanceArgs),
-    /// Test docker-compose.yml: run the system, restart and kill its containers
+    /// Test docker-compose.yml: start the system, then restart and kill its containers
     #[command(after_help = COMPOSE_TEST)]
     ComposeTest(Install),
-    /// Fuzz the parsers of untrusted input with libFuzzer
+    /// Fuzz the parsers for untrusted input with libFuzzer
     Fuzz(FuzzArgs),
     /// Check dependencies against deny.toml: advisories, licenses, bans and sources
     Deny(DenyArgs),
-    /// Write a CycloneDX SBOM of each program to .local/sbom
+    /// Write a CycloneDX SBOM for each released program to .local/sbom
     Sbom(Install),
     /// Generate or check the OpenAPI documents in specs/, or report breaking changes …
     Openapi(Arguments),
@@ -63,13 +63,13 @@ pub(crate) enum Command {
     Seed(Arguments),
     /// Generate or check db/schema.sql and db/src/schema.rs from the migrations …
     Schema(Arguments),
-    /// Check the data invariants of a database …
+    /// Check that a database satisfies the data invariants …
     CheckInvariants(Arguments),
     /// Inject faults into the system under load, and verify the result …
     Chaos(Arguments),
-    /// Restart replicas one by one under load, and verify the result …
+    /// Restart replicas one at a time under load, and verify the result …
     Rolling(Arguments),
-    /// Attack the edge proxy, and measure the effect on other clients …
+    /// Attack the edge proxy, and measure the effect on regular clients …
     Abuse(Arguments),
     /// Benchmark release builds of the services against baselines …
     Bench(Arguments),
@@ -77,8 +77,9 @@ pub(crate) enum Command {
 
 /// Arguments passed to the program that implements the command.
 ///
-/// xtask itself consumes `--no-install` and, for commands on a database, `--database-url URL`. The database is the
-/// first of: that URL; DATABASE_URL; the database of the running `up`; `up`'s database, started for this command.
+/// xtask itself consumes `--no-install` and, for database commands, `--database-url URL`. A database command uses the
+/// first of these that is available: the `--database-url` value, `DATABASE_URL`, the database of a running `up`, or
+/// `up`'s database, started for the duration of the command.
 #[derive(Args, Debug)]
 #[command(disable_help_flag = true)]
 pub(crate) struct Arguments {
@@ -87,24 +88,24 @@ pub(crate) struct Arguments {
 }
 
 #[derive(Args, Debug)]
-#[command(after_help = "Database, the first available of:
-  1. DATABASE_URL
-  2. a private server: an installed mysqld or mariadbd, with its data in .local/up/data
-  3. the mysql service of docker-compose.yml, in a Compose project of this working copy
-  4. on Debian and Ubuntu as root: a private server, after installing a server package
+#[command(after_help = "The first available of these databases is used:
+  1. the database in --database-url or DATABASE_URL
+  2. a private server that runs an installed mysqld or mariadbd; its data is in .local/up/data
+  3. the mysql service of docker-compose.yml, in a Compose project specific to this working copy
+  4. as root on Debian or Ubuntu: a private server that runs a newly installed package
 
 Environment variables (defaults):
-  HOST                       address of the services (127.0.0.1)
+  HOST                       listen address of the services (127.0.0.1)
   CUSTOMERS_PORT             API port of customers (3001)
   ORDERS_PORT                API port of orders (3002)
   ORCHESTRATOR_PORT          API port of orchestrator (3003)
   CUSTOMERS_METRICS_PORT     metrics port of customers (9101)
   ORDERS_METRICS_PORT        metrics port of orders (9102)
   ORCHESTRATOR_METRICS_PORT  metrics port of orchestrator (9103)
-  PROFILE                    production rejects known and short secrets (development)
-  JWT_SECRET                 signing key of tokens (a development key)
-  SERVICE_TOKEN              token of the services (a development token)
-  ADMIN_USER                 name of the first admin (admin)
+  PROFILE                    `production` rejects short and well-known secrets (development)
+  JWT_SECRET                 signing key for access tokens (a development key)
+  SERVICE_TOKEN              token for calls between services (a development token)
+  ADMIN_USER                 user name of the first admin (admin)
   ADMIN_PASSWORD             password of the first admin (admin)
 
 Examples:
@@ -113,10 +114,10 @@ Examples:
   CUSTOMERS_PORT=4001 cargo xtask up --detach
   cargo xtask up --database-url mysql://root:secret@127.0.0.1:3306/backoffice")]
 pub(crate) struct UpArgs {
-    /// Delete the data of earlier runs first; refused with a DATABASE_URL
+    /// Delete data from earlier runs first; not allowed with DATABASE_URL
     #[arg(long)]
     pub(crate) reset: bool,
-    /// Run in the background, and log to .local/up/up.log; returns when the system is ready
+    /// Run in the background and log to .local/up/up.log; exit when the system is ready
     #[arg(long)]
     pub(crate) detach: bool,
     /// Rebuild and restart services when their sources change
@@ -124,7 +125,7 @@ pub(crate) struct UpArgs {
     pub(crate) watch: bool,
     #[command(flatten)]
     pub(crate) install: Install,
-    /// Use this database, mysql://USER:PASSWORD@HOST:PORT/NAME; create it if missing
+    /// Use this database, mysql://USER:PASSWORD@HOST:PORT/NAME; create it if it is missing
     #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
     pub(crate) database_url: Option<String>,
     /// Set by `--detach` for its background process.
@@ -138,12 +139,12 @@ pub(crate) struct UpArgs {
   cargo xtask test -- --package orders confirm
   cargo xtask test --database-url mysql://root:secret@127.0.0.1:3306/test")]
 pub(crate) struct TestArgs {
-    /// Use this server; its user must be allowed to create databases
+    /// Use this database server; the user in the URL must be allowed to create databases
     #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
     pub(crate) database_url: Option<String>,
     #[command(flatten)]
     pub(crate) install: Install,
-    /// Arguments for `cargo test`; adds --workspace unless a package is selected
+    /// Arguments for `cargo test`; --workspace is added unless they select a package
     #[arg(last = true, value_name = "ARGS")]
     pub(crate) args: Vec<String>,
 }
@@ -161,7 +162,7 @@ pub(crate) struct CiArgs {
     /// Print the steps instead of running them
     #[arg(long)]
     pub(crate) list: bool,
-    /// Start at this step
+    /// Skip the steps before this one
     #[arg(long, value_name = "STEP", conflicts_with = "only")]
     pub(crate) from: Option<String>,
     /// Run only this step
@@ -170,8 +171,8 @@ pub(crate) struct CiArgs {
 }
 
 #[derive(Args, Debug)]
-#[command(after_help = "Targets are the functions in qa/fuzz/src/lib.rs. Requires a C++ compiler to build libFuzzer. \
-Keeps the corpus of each target in .local/fuzz, and writes crashing inputs to .local/fuzz/findings.
+#[command(after_help = "Each target is a function in qa/fuzz/src/lib.rs. Requires a C++ compiler to build libFuzzer. \
+Stores the corpus of each target in .local/fuzz, and writes inputs that cause a crash to .local/fuzz/findings.
 
 Examples:
   cargo xtask fuzz
@@ -180,14 +181,14 @@ pub(crate) struct FuzzArgs {
     /// Targets to fuzz [default: all]
     #[arg(value_name = "TARGET")]
     pub(crate) targets: Vec<String>,
-    /// Seconds per target
+    /// Duration per target, in seconds
     #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) seconds: u32,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct DenyArgs {
-    /// Skip the check of advisories, with a warning, if their database cannot be fetched
+    /// Print a warning and skip the advisory check if the advisory database cannot be fetched
     #[arg(long)]
     pub(crate) advisories_if_reachable: bool,
     #[command(flatten)]
@@ -195,10 +196,10 @@ pub(crate) struct DenyArgs {
 }
 
 #[derive(Args, Debug)]
-#[command(after_help = "Starts a private, freshly seeded system on free ports. Requires Node.js and Python. \
-Installs npm packages into qa/conformance/node_modules and Python packages into .local/conformance; on Debian and \
-Ubuntu as root also installs Chromium and unpacks promtool with apt-get. Set CHROMIUM and PROMTOOL to use other \
-programs. Writes a log of each step to .local/conformance.
+#[command(after_help = "Starts a private, newly seeded system on free ports. Requires Node.js and Python. \
+Installs npm packages into qa/conformance/node_modules and Python packages into .local/conformance. As root on Debian \
+or Ubuntu, also installs Chromium and unpacks promtool with apt-get if they are missing. To use specific executables, \
+set CHROMIUM and PROMTOOL to their paths. Writes a log file for each step to .local/conformance.
 
 Examples:
   cargo xtask conformance
@@ -210,10 +211,10 @@ pub(crate) struct ConformanceArgs {
     /// Steps to run [default: all]
     #[arg(value_enum, value_name = "STEP")]
     pub(crate) steps: Vec<Step>,
-    /// Maximum duration of the step attack, in seconds
+    /// Maximum duration of the `attack` step, in seconds
     #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) attack_seconds: u32,
-    /// Function for the step lambda: a bootstrap program, or a zip with one [default: the orchestrator, built now]
+    /// Function for the `lambda` step: a bootstrap executable, or a zip file that contains one [default: a new build]
     #[arg(long, value_name = "PATH", value_parser = absolute)]
     pub(crate) function: Option<PathBuf>,
     #[command(flatten)]
@@ -227,10 +228,9 @@ fn absolute(path: &str) -> std::io::Result<PathBuf> {
 
 const COMPOSE_TEST: &str = "Builds the images and starts the system in a separate Compose project on free ports, so \
 that a running system is not affected. Runs the walkthrough, checks the containers' privileges, restarts and kills each \
-container, and recreates the system; the data must not change, and the data invariants must hold. Finally removes \
-containers, images and data, also after Ctrl-C or a failure. Reads the .env files of the working copy as \
-`docker compose up` does. Requires a Docker Engine, Python, and Node.js, whose packages are installed into \
-qa/conformance/node_modules.";
+container, and recreates the system. Fails if the data changes or violates a data invariant. Finally removes the \
+containers, images and data, even after Ctrl-C or a failure. Like `docker compose up`, reads the .env files of the \
+working copy. Requires a Docker Engine, Python and Node.js. Installs npm packages into qa/conformance/node_modules.";
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,4 @@
-//! `--color` and NO_COLOR, for xtask and its child processes.
+//! Handling of `--color` and NO_COLOR in xtask and its child processes.
 
 use std::env;
 use std::ffi::OsString;
@@ -6,12 +6,12 @@ use std::process::Command;
 
 use anstream::ColorChoice;
 
-/// Applies `--color`. Runs before the command line is parsed, so that usage errors honor it too.
+/// Applies `--color`. Called before the command line is parsed, so that usage errors also use the chosen colors.
 pub(crate) fn apply() {
     choice(env::args_os()).write_global();
 }
 
-/// Passes the choice to a child process, through the usual environment variables.
+/// Propagates the color choice to a child process through the conventional environment variables.
 pub(crate) fn pass_on(command: &mut Command) {
     match ColorChoice::global() {
         ColorChoice::Auto => {}
@@ -24,7 +24,7 @@ pub(crate) fn pass_on(command: &mut Command) {
     }
 }
 
-/// Whether standard error uses colors.
+/// Whether output to standard error is colored.
 pub(crate) fn on_stderr() -> bool {
     anstream::AutoStream::choice(&std::io::stderr()) != ColorChoice::Never
 }

@@ -1,4 +1,4 @@
-//! Selection, start and stop of a command's database. Migrations and seed rows are the task of the program `db`.
+//! Selects, starts and stops the database of a command. The program `db` runs the migrations and inserts sample data.
 
 use std::fmt;
 use std::future::pending;
@@ -19,29 +19,29 @@ use crate::interrupt::Interrupt;
 use crate::outcome::Interrupted;
 use crate::tools;
 
-/// Name of the database in a private server. Tests create further databases.
+/// Name of the database on a private server. Tests create additional databases.
 const SCHEMA: &str = "backoffice";
 
-/// Maximum time from the start of a container until its server accepts connections. The first start initialises the
-/// data.
+/// Maximum time from the start of a container until its server accepts connections. The first start also initializes
+/// the data directory.
 const START_TIMEOUT: Duration = Duration::from_secs(180);
 const POLL_INTERVAL: Duration = Duration::from_millis(300);
 
-/// The database to use.
+/// Database selected for a command.
 #[derive(Debug)]
 pub(crate) enum Choice {
-    /// The database of `--database-url` or DATABASE_URL.
+    /// Database given by `--database-url` or DATABASE_URL.
     Given(String),
-    /// A private server, run with an installed program.
+    /// Private server that runs an installed program.
     Private(Program),
-    /// The mysql service of docker-compose.yml.
+    /// The `mysql` service of docker-compose.yml.
     Docker,
-    /// Like `Private`, after installing a package.
+    /// Like `Private`, but installs a server package first.
     Install,
 }
 
 impl Choice {
-    /// Selects the first available database, in the order documented in the help of `up`.
+    /// Selects the first available database, in the order that the help text of `up` documents.
     pub(crate) fn select(given: Option<&str>, install: Install) -> Result<Self> {
         let given = given.filter(|url| !url.is_empty());
         let can_install = || !install.no_install && tools::can_install();
@@ -67,7 +67,7 @@ fn choose(
         .or_else(|| can_install().then_some(Choice::Install))
 }
 
-/// The database and the reason for its choice, in one line.
+/// Describes the database and the reason for its selection, on one line.
 impl fmt::Display for Choice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -95,34 +95,34 @@ pub(crate) fn without_password(url: &str) -> String {
     without.unwrap_or_else(|| url.to_owned())
 }
 
-/// Purpose of a database, which decides whether its data is kept.
+/// Purpose of a database; determines whether its data is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// For `up`: the data is kept.
+    /// For `up`: keeps the data.
     Up {
-        /// Deletes the data of earlier runs first. Not supported for a given database.
+        /// Deletes data from earlier runs first. Not supported for a database given by URL.
         reset: bool,
     },
-    /// For one run of the command with this name: the data is deleted afterwards.
+    /// For one run of the named command: deletes the data afterwards.
     Run(&'static str),
 }
 
-/// A running database that accepts connections.
+/// Running database that accepts connections.
 pub(crate) struct Database {
     pub(crate) url: String,
     server: Server,
 }
 
 enum Server {
-    /// Not managed by xtask.
+    /// Database that xtask does not manage.
     External,
-    /// The receiver is notified or closed when the server exits.
+    /// Receives a message, or is closed, when the server exits.
     Private(PrivateServer, watch::Receiver<()>),
     Docker(Project, Process),
 }
 
 impl Database {
-    /// Process group of a private server.
+    /// Process group ID of a private server.
     pub(crate) fn group(&self) -> Option<u32> {
         match &self.server {
             Server::Private(server, _) => Some(server.group()),
@@ -130,7 +130,7 @@ impl Database {
         }
     }
 
-    /// Waits until the server process exits; pending forever for an external server.
+    /// Waits until the server process exits. Never completes for an external database.
     pub(crate) async fn exited(&self) -> Option<ExitStatus> {
         match &self.server {
             Server::External => pending().await,
@@ -142,11 +142,11 @@ impl Database {
         }
     }
 
-    /// Stops the server, unless it is external.
+    /// Stops the server. Has no effect on an external database.
     pub(crate) async fn stop(self) {
         match self.server {
             Server::External => {}
-            // `Err` only if the drop panicked.
+            // `Err` only if dropping the server panicked.
             Server::Private(server, _) => drop(spawn_blocking(|| drop(server)).await),
             Server::Docker(project, process) => {
                 process.stop().await;
@@ -156,8 +156,8 @@ impl Database {
     }
 }
 
-/// Starts the selected database; an external one is not started. A private server keeps its data in `data`. The process
-/// that runs a container holds the lease.
+/// Starts the selected database, unless it is external. A private server stores its data in `data`. The process that
+/// runs a container holds the lease on the working directory.
 pub(crate) async fn start(
     choice: Choice,
     purpose: Purpose,
@@ -190,11 +190,11 @@ fn start_private(program: &Program, purpose: Purpose, data: &Path, log: Log) -> 
         .log(log)
         .on_end(move || sender.send_replace(()))
         .start()?;
-    // Subscribes after the start, because a failed attempt on an occupied port also sends a notification.
+    // Subscribe after startup: a failed attempt on an occupied port also sends a notification.
     Ok(Database { url: server.url(SCHEMA), server: Server::Private(server, end.subscribe()) })
 }
 
-/// Runs the container, which may pull its image first, and waits until the server accepts connections.
+/// Runs the container, pulling its image if necessary, and waits until the server accepts connections.
 async fn start_docker(purpose: Purpose, lease: Stdio, log: Log, interrupt: Interrupt) -> Result<Database> {
     let project = match purpose {
         Purpose::Up { .. } => Project::new("up"),
@@ -219,8 +219,8 @@ async fn start_docker(purpose: Purpose, lease: Stdio, log: Log, interrupt: Inter
     }
 }
 
-/// Waits until the server in the container sends its handshake, and returns its address. While the image initialises
-/// its data, the server is not reachable.
+/// Waits until the server in the container sends its handshake, and returns its address. The server cannot be reached
+/// while the image initializes its data.
 async fn wait_for_handshake(project: &Project) -> Result<String> {
     let mut deadline = None;
     loop {

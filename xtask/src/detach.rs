@@ -1,4 +1,4 @@
-//! `up --detach`: runs `up` in a background process and prints its progress until it is ready.
+//! `up --detach`: runs `up` in a background process, and prints its progress until the system is ready.
 
 use std::env;
 use std::fs::{self, File};
@@ -16,14 +16,14 @@ use crate::interrupt::Interrupt;
 use crate::outcome::{SUCCESS, exit_code_of};
 use crate::workspace::{self, eprint_line};
 
-/// Line with which the background process reports that it is ready. Both processes are the same build of xtask.
+/// Line that the background process prints when the system is ready. Both processes run the same build of xtask.
 pub(crate) const READY: &str = "\u{1}ready";
 
-/// Starts the background process, waits until it is ready, and forwards signals to it meanwhile.
+/// Starts the background process, and forwards signals to it until the system is ready.
 pub(crate) fn run(args: &UpArgs) -> Result<u8> {
     fs::create_dir_all(workspace::local("up"))?;
-    // Not truncated here, as another `up` may still write to it. The new process truncates it once it owns the
-    // directory.
+    // Do not truncate the log here, because another `up` may still be writing to it. The new process truncates it after
+    // acquiring the directory.
     let output = File::options().append(true).create(true).open(log_path())?;
     let mut command = workspace::command(env::current_exe()?);
     command.args(["up", "--in-background"]);
@@ -33,10 +33,10 @@ pub(crate) fn run(args: &UpArgs) -> Result<u8> {
         command.args(is_given.then_some(flag));
     }
     if let Some(url) = &args.database_url {
-        // Not an argument: those are visible to all users of the machine.
+        // Pass the URL in the environment: arguments are visible to all users of the machine.
         command.env("DATABASE_URL", url);
     }
-    // In a separate process group, so that Ctrl-C in the terminal does not reach it.
+    // Use a separate process group, so that Ctrl-C in the terminal does not signal the process directly.
     command.stdin(Stdio::null()).stdout(output).stderr(Stdio::piped()).process_group(0);
     let mut child = command.spawn().context("cannot start the background process")?;
     let (interrupt, background) = (Interrupt::listen()?, Pid::from_raw(child.id().try_into()?));
@@ -57,7 +57,7 @@ pub(crate) fn run(args: &UpArgs) -> Result<u8> {
     Ok(exit_code_of(child.wait()?))
 }
 
-/// Path of the background process's log.
+/// Path of the log file that the background process writes.
 pub(crate) fn log_path() -> PathBuf {
     workspace::local("up/up.log")
 }

@@ -1,5 +1,5 @@
-//! The `mysql` service of docker-compose.yml, in a Compose project of this working copy. Other containers are never
-//! stopped or removed.
+//! The `mysql` service of docker-compose.yml, in a Compose project specific to this working copy. Other containers are
+//! never stopped or removed.
 
 use std::process::Command;
 
@@ -9,18 +9,18 @@ use serde_json::Value;
 
 use crate::workspace;
 
-/// All characters except the unreserved ones of RFC 3986.
+/// Characters to percent-encode: all except the unreserved characters of RFC 3986.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// A Compose project of this working copy.
+/// Compose project specific to this working copy.
 pub(crate) struct Project {
     name: String,
-    /// Whether the data is deleted with the container.
+    /// Whether the data is deleted together with the container.
     is_disposable: bool,
 }
 
 impl Project {
-    /// Returns the project for a purpose, which is the name of a command.
+    /// Returns the project for a purpose, given as a command name.
     pub(crate) fn new(purpose: &str) -> Self {
         let name = project_name(workspace::root().as_os_str().as_encoded_bytes(), purpose);
         Self { name, is_disposable: purpose != "up" }
@@ -31,12 +31,12 @@ impl Project {
         self.compose(&["up", "--no-log-prefix", "mysql"])
     }
 
-    /// Published address of the running service.
+    /// Returns the published address of the running service.
     pub(crate) fn address(&self) -> Option<String> {
         workspace::output(&mut self.compose(&["port", "mysql", "3306"]))
     }
 
-    /// Removes the stopped service. Ignores errors: the next run removes or reuses what is left.
+    /// Removes the stopped service. Ignores errors: the next run removes or reuses any leftovers.
     pub(crate) fn remove(&self) {
         let _ = if self.is_disposable { self.erase() } else { output(self.compose(&["down"])).map(drop) };
     }
@@ -46,9 +46,9 @@ impl Project {
         output(self.compose(&["down", "--volumes"])).context("cannot reset the mysql service").map(drop)
     }
 
-    /// URL of the database at an address, for the root user, as tests and checks create databases.
+    /// Returns a URL for the database at `address`, with the root user, because tests and checks create databases.
     pub(crate) fn url(&self, address: &str) -> Result<String> {
-        // Resolves all variables, including those from `.env`.
+        // `docker compose config` resolves all variables, including those in `.env`.
         let config = serde_json::from_slice(&output(self.compose(&["config", "--format", "json"]))?)?;
         url_from(&config, address)
             .context("docker-compose.yml sets no MYSQL_ROOT_PASSWORD or MYSQL_DATABASE for the mysql service")
@@ -57,13 +57,13 @@ impl Project {
     fn compose(&self, arguments: &[&str]) -> Command {
         let mut command = workspace::command("docker");
         command.arg("compose").args(arguments).env("COMPOSE_PROJECT_NAME", &self.name);
-        // With port 0 the engine chooses a free port.
+        // With port 0, Docker chooses a free port.
         command.env("MYSQL_PORT", "0");
         command
     }
 }
 
-/// Runs a docker command and returns its output; fails if the command fails.
+/// Runs a docker command and returns its output. Returns an error if the command fails.
 fn output(mut docker: Command) -> Result<Vec<u8>> {
     let output = docker.output().context("cannot run docker")?;
     if !output.status.success() {
@@ -78,7 +78,7 @@ pub(crate) fn is_available() -> bool {
         && workspace::output(workspace::command("docker").args(["compose", "version"])).is_some()
 }
 
-/// Project name that is stable for a working copy: it contains the FNV-1a hash of its path.
+/// Returns a project name that is stable for a working copy: it contains the FNV-1a hash of the working copy's path.
 fn project_name(root: &[u8], purpose: &str) -> String {
     let hash = root
         .iter()

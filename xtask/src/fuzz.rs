@@ -1,6 +1,6 @@
-//! `fuzz`: searches with libFuzzer for untrusted input that causes a panic.
+//! `fuzz`: uses libFuzzer to search for untrusted input that causes a panic.
 //!
-//! Works with the stable compiler, as no sanitizer is used: the workspace has no `unsafe` code that would need one.
+//! Uses the stable compiler without sanitizers: the workspace contains no `unsafe` code that would require them.
 
 use std::fs;
 use std::process::Command;
@@ -41,7 +41,8 @@ pub(crate) async fn run(args: &FuzzArgs) -> Result<u8> {
     Ok(SUCCESS)
 }
 
-/// Cargo command that builds or runs the fuzz program. `--target` keeps the flags from build scripts.
+/// Returns the cargo command that builds or runs the fuzz program. With `--target`, RUSTFLAGS do not apply to build
+/// scripts.
 fn cargo(command: &str) -> Command {
     let mut cargo = workspace::cargo();
     cargo.args([command, "--quiet", "--package", "fuzz", "--bin", "fuzz", "--features", "libfuzzer"]);
@@ -49,7 +50,7 @@ fn cargo(command: &str) -> Command {
     cargo
 }
 
-/// Returns the named targets, or all if none is named.
+/// Returns the named targets, or all targets if no names are given.
 fn targets(wanted: &[String]) -> Result<Vec<String>> {
     let output = workspace::output(cargo("run").env_remove("FUZZ_TARGET")).context("cannot list the targets")?;
     let known = Vec::from_iter(output.lines().map(str::to_owned));

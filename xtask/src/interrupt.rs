@@ -1,4 +1,5 @@
-//! Ctrl-C, SIGTERM and SIGHUP: the first signal requests a graceful shutdown, the second kills all process groups.
+//! Handling of SIGINT, SIGTERM and SIGHUP: the first signal requests a graceful shutdown, the second kills all
+//! registered process groups.
 
 use std::process;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +12,7 @@ use tokio::sync::watch;
 
 use crate::workspace::eprint_line;
 
-/// Signals received by this process, and the process groups that the second signal kills.
+/// Signal handler: the first signal requests a shutdown; the second kills the registered process groups and exits.
 #[derive(Clone)]
 pub(crate) struct Interrupt {
     is_requested: watch::Sender<bool>,
@@ -19,7 +20,7 @@ pub(crate) struct Interrupt {
 }
 
 impl Interrupt {
-    /// Starts to handle signals. Call once per process.
+    /// Installs the signal handlers. Call once per process.
     pub(crate) fn listen() -> Result<Self> {
         let interrupt = Self { is_requested: watch::Sender::new(false), groups: Arc::default() };
         for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
@@ -38,19 +39,19 @@ impl Interrupt {
         Ok(interrupt)
     }
 
-    /// Adds a process group that the second signal kills.
+    /// Registers a process group for the second signal to kill.
     pub(crate) fn add_group(&self, group: u32) {
         self.groups.lock().unwrap_or_else(PoisonError::into_inner).push(group);
     }
 
-    /// Requests a shutdown, like the first signal.
+    /// Requests a shutdown, as the first signal does.
     pub(crate) fn request(&self) {
         self.is_requested.send_replace(true);
     }
 
-    /// Waits for the first signal or request.
+    /// Waits until a signal or a call to [`Self::request`] requests a shutdown.
     pub(crate) async fn requested(&self) {
-        // `Err` only without a sender, and `self` is one.
+        // `Err` only if all senders are dropped, but `self` holds one.
         let _ = self.is_requested.subscribe().wait_for(|is_requested| *is_requested).await;
     }
 

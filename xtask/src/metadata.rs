@@ -20,13 +20,13 @@ pub(crate) fn has_program(package: &Package, name: &str) -> bool {
     package.targets.iter().any(|target| target.name == name && target.is_bin())
 }
 
-/// Returns the package that contains a program.
+/// Returns the package that defines a program.
 pub(crate) fn package_of<'a>(workspace: &'a Metadata, program: &str) -> Result<&'a Package> {
     let found = workspace.packages.iter().find(|package| has_program(package, program));
     found.with_context(|| format!("no package contains the program {program}"))
 }
 
-/// Returns the folders of all workspace packages that a program is built from.
+/// Returns the directories of all workspace packages from which a program is built.
 pub(crate) fn source_folders<'a>(workspace: &'a Metadata, program: &str) -> Result<BTreeSet<&'a Path>> {
     let (mut folders, mut next) = (BTreeSet::new(), vec![folder(package_of(workspace, program)?)]);
     while let Some(path) = next.pop() {

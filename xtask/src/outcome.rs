@@ -1,4 +1,4 @@
-//! Exit codes, and the errors that determine them.
+//! Exit codes, and the errors that map to them.
 
 use std::process::ExitStatus;
 
@@ -6,25 +6,25 @@ use anyhow::{Error, Result};
 
 use crate::workspace::eprint_line;
 
-/// Success.
+/// Exit code for success.
 pub(crate) const SUCCESS: u8 = 0;
-/// A check of the system, documents or sources failed.
+/// Exit code for a failed check of the system, documents or sources.
 pub(crate) const VIOLATION: u8 = 1;
-/// A tool is missing, a build failed, or a process did not start.
+/// Exit code if a tool is missing, a build failed, or a process did not start.
 pub(crate) const COULD_NOT_RUN: u8 = 3;
 const INTERRUPTED: u8 = 130;
 
-/// A failed check; maps to exit code 1.
+/// Failed check. Maps to exit code 1.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Violation(pub(crate) String);
 
-/// The command was interrupted by a signal; maps to exit code 130.
+/// A signal interrupted the command. Maps to exit code 130.
 #[derive(Debug, thiserror::Error)]
 #[error("interrupted; all processes are stopped")]
 pub(crate) struct Interrupted;
 
-/// Returns the exit code of this process, and prints an error.
+/// Returns the exit code for the result of a command. Prints the error, if any.
 pub(crate) fn exit_code(result: Result<u8>) -> u8 {
     result.unwrap_or_else(|error| {
         eprint_line(&if error.is::<Interrupted>() { error.to_string() } else { format!("error: {error:#}") });
@@ -40,14 +40,14 @@ fn code_of(error: &Error) -> u8 {
     }
 }
 
-/// Converts the status of a program that uses the same exit codes as xtask.
+/// Converts the exit status of a program that uses the same exit codes as xtask.
 pub(crate) fn exit_code_of(status: ExitStatus) -> u8 {
-    // Other codes from 126 on are a shell's report of a signal or of a program that could not be run.
+    // Other codes from 126 are how a shell reports a signal or a program that could not be run.
     let is_own = |code: &u8| *code < 126 || *code == INTERRUPTED;
     status.code().and_then(|code| u8::try_from(code).ok()).filter(is_own).unwrap_or(COULD_NOT_RUN)
 }
 
-/// Converts the status of a check whose program may use other exit codes: every code except 0, 3 and 130 is a violation.
+/// Converts the exit status of a check that may use other exit codes: every code except 0, 3 and 130 is a violation.
 pub(crate) fn check_exit_code(status: ExitStatus) -> u8 {
     match exit_code_of(status) {
         code @ (SUCCESS | COULD_NOT_RUN | INTERRUPTED) => code,

@@ -1,4 +1,4 @@
-//! Commands implemented by other programs. xtask builds the program, prepares its dependencies and passes the
+//! Commands that other programs implement. xtask builds the program, prepares its dependencies, and forwards the
 //! arguments.
 
 use std::env;
@@ -16,7 +16,7 @@ use crate::tools::HAPROXY;
 use crate::work_dir::{self, State, WorkDir};
 use crate::workspace::{self, eprint_line};
 
-/// `openapi`. The program depends only on the API crates, so that it works even if the servers do not compile.
+/// `openapi`: runs a program that depends only on the API crates, so that it works even if the servers do not compile.
 pub(crate) async fn openapi(Arguments { arguments }: Arguments) -> Result<u8> {
     let system = System::new(None)?;
     let programs = programs::build(&system, &["xtask-openapi"]).await?;
@@ -36,7 +36,7 @@ pub(crate) async fn faults(name: &str, Arguments { mut arguments }: Arguments) -
     execute(&programs, "faults", arguments)
 }
 
-/// `bench`. Built separately from the measured programs, so that its Cargo features are not unified with theirs.
+/// `bench`: built separately from the measured programs, so that Cargo does not unify its features with theirs.
 pub(crate) async fn bench(Arguments { mut arguments }: Arguments) -> Result<u8> {
     remove_flag(&mut arguments, "--no-install");
     let system = System::new(None)?;
@@ -45,12 +45,13 @@ pub(crate) async fn bench(Arguments { mut arguments }: Arguments) -> Result<u8> 
     execute(&programs, "bench", arguments)
 }
 
-/// Replaces this process with the program, which then handles signals and sets the exit code.
+/// Replaces this process with the program, which then handles signals and determines the exit code.
 fn execute(programs: &Programs, name: &str, arguments: Vec<OsString>) -> Result<u8> {
     Err(Error::new(programs.command(name)?.args(arguments).exec()).context(format!("cannot run {name}")))
 }
 
-/// `migrate`, `seed`, `schema` and `check-invariants`: run the program `db` on the given database or on that of `up`.
+/// `migrate`, `seed`, `schema` and `check-invariants`: run the program `db` on the given database or on `up`'s
+/// database.
 pub(crate) async fn db(command: &str, Arguments { mut arguments }: Arguments) -> Result<u8> {
     let install = Install { no_install: remove_flag(&mut arguments, "--no-install") };
     let given = remove_value(&mut arguments, "--database-url").or_else(|| env::var_os("DATABASE_URL"));
@@ -78,7 +79,7 @@ pub(crate) async fn db(command: &str, Arguments { mut arguments }: Arguments) ->
     result
 }
 
-/// Returns the URL of a running database, or the directory of `up` in which to start one.
+/// Returns the URL of a running database, or the working directory of `up` in which to start one.
 fn find_database(given: Option<String>, command: &str) -> Result<(Option<String>, Option<WorkDir>)> {
     if let Some(url) = given.filter(|url| !url.is_empty()) {
         return Ok((Some(url), None));
@@ -97,19 +98,20 @@ fn find_database(given: Option<String>, command: &str) -> Result<(Option<String>
     Ok((Some(url), None))
 }
 
-/// Whether the arguments only request help or the version.
+/// Whether the arguments request help or the version.
 fn is_help_or_version(arguments: &[OsString]) -> bool {
     arguments.iter().any(|argument| ["--help", "-h", "--version", "-V"].iter().any(|option| argument == option))
 }
 
-/// Removes a flag of xtask, and returns whether it was present.
+/// Removes a flag intended for xtask, and returns whether it was present.
 fn remove_flag(arguments: &mut Vec<OsString>, name: &str) -> bool {
     let before = arguments.len();
     arguments.retain(|argument| argument != name);
     arguments.len() != before
 }
 
-/// Removes an option of xtask, and returns its value. An option without a value stays, so that the program rejects it.
+/// Removes an option intended for xtask, and returns its value. Keeps an option without a value, so that the program
+/// rejects it.
 fn remove_value(arguments: &mut Vec<OsString>, name: &str) -> Option<OsString> {
     let joined = |argument: &OsString| Some(argument.to_str()?.strip_prefix(name)?.strip_prefix('=')?.into());
     if let Some((index, value)) = arguments.iter().enumerate().find_map(|(index, it)| Some((index, joined(it)?))) {

@@ -1,7 +1,7 @@
-//! Builds programs of the workspace with cargo, and locates them from cargo's JSON messages.
+//! Builds workspace programs with cargo, and finds their paths in cargo's JSON messages.
 //!
-//! Development builds use the features of the whole workspace and its tests, so that `up` and the tests share compiled
-//! dependencies. Release builds, which are measured, do not.
+//! Development builds enable the features of the whole workspace, including its tests, so that `up` and the tests share
+//! compiled dependencies. Release builds, which are benchmarked, do not.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -17,22 +17,22 @@ use serde_json::Value;
 use crate::system::System;
 use crate::{color, metadata, workspace};
 
-/// Built programs, by name.
+/// Paths of built programs, by program name.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Programs(BTreeMap<String, Program>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Program {
     path: PathBuf,
-    /// Folder of the package.
+    /// Directory of the package that defines the program.
     package: PathBuf,
 }
 
 impl Programs {
-    /// Returns the command that runs a program in the workspace root.
+    /// Returns a command that runs a program in the workspace root.
     pub(crate) fn command(&self, name: &str) -> Result<Command> {
         let mut command = workspace::command(self.path(name)?);
-        // As `cargo run` sets it. The inherited value is the folder of xtask.
+        // Set the variable as `cargo run` does; the inherited value is xtask's directory.
         command.env("CARGO_MANIFEST_DIR", &self.get(name)?.package);
         Ok(command)
     }
@@ -46,19 +46,19 @@ impl Programs {
     }
 }
 
-/// The programs of a release.
+/// Names of the programs in a release.
 pub(crate) const RELEASED: [&str; 4] = ["customers", "orders", "orchestrator", "db"];
 
 /// Builds programs for development in one cargo invocation.
 pub(crate) async fn build(system: &System, names: &[&str]) -> Result<Programs> {
     let mut cargo = workspace::cargo();
-    // There are no examples, but the option makes cargo also enable the features of dev-dependencies, as for tests.
+    // The workspace has no examples, but this option also enables the features of dev-dependencies, as test builds do.
     cargo.args(["build", "--workspace", "--examples"]);
     cargo.args(names.iter().flat_map(|name| ["--bin", name]));
     run(system, cargo, names).await
 }
 
-/// Builds programs in release mode, without features that other packages of the workspace enable.
+/// Builds programs in release mode, without features that only other workspace packages enable.
 pub(crate) async fn build_released(system: &System, names: &[&str]) -> Result<Programs> {
     let packages = metadata::read()?;
     let mut cargo = workspace::cargo();
@@ -70,7 +70,7 @@ pub(crate) async fn build_released(system: &System, names: &[&str]) -> Result<Pr
 }
 
 async fn run(system: &System, mut cargo: Command, names: &[&str]) -> Result<Programs> {
-    // Diagnostics stay text; cargo adds one line of JSON per artifact.
+    // Diagnostics remain text; cargo additionally prints one line of JSON per artifact.
     cargo.arg("--message-format=json-render-diagnostics");
     cargo.env("CARGO_TERM_COLOR", if color::on_stderr() { "always" } else { "never" });
     system.progress.start("build", &names.join(", "));
@@ -78,7 +78,7 @@ async fn run(system: &System, mut cargo: Command, names: &[&str]) -> Result<Prog
     let (found, programs) = channel();
     let messages = text.clone();
     let log = Log::new(move |line| match program(line) {
-        // The receiver outlives cargo, so this does not fail.
+        // The receiver outlives cargo, so this cannot fail.
         Some(program) => drop(found.send(program)),
         None if line.starts_with('{') => {}
         None => messages.line(&with_count(line, &compiled)),
@@ -99,7 +99,7 @@ fn with_count(line: &str, compiled: &AtomicU32) -> String {
     format!("{line} (crate {})", compiled.fetch_add(1, Ordering::Relaxed) + 1)
 }
 
-/// Parses a line of cargo's JSON, and returns the program that it reports.
+/// Returns the program that a line of cargo's output reports, if any.
 fn program(line: &str) -> Option<(String, Program)> {
     let message: Value = serde_json::from_str(line).ok()?;
     let path = PathBuf::from(message["executable"].as_str()?);

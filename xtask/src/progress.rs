@@ -1,4 +1,4 @@
-//! Progress of long-running steps: spinners on a terminal, plain lines elsewhere.
+//! Progress display for long-running steps: spinners on a terminal, plain lines otherwise.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,10 +10,10 @@ use crate::color;
 use crate::workspace::eprint_line;
 
 const REDRAW_INTERVAL: Duration = Duration::from_millis(100);
-/// Minimum time between two detail lines of a step if the output is not a terminal.
+/// Minimum interval between detail lines of a step when the output is not a terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Display of the running steps.
+/// Progress display of all running steps.
 #[derive(Clone)]
 pub(crate) struct Progress {
     /// Hidden if standard error is not a terminal.
@@ -43,7 +43,7 @@ impl Progress {
         self.lock().insert(step.to_owned(), Step { bar, last_line: Instant::now() });
     }
 
-    /// Shows the current work of a step.
+    /// Shows what a step is currently doing.
     pub(crate) fn detail(&self, step: &str, text: &str) {
         let mut steps = self.lock();
         let Some(Step { bar, last_line }) = steps.get_mut(step) else { return };
@@ -54,12 +54,12 @@ impl Progress {
         }
     }
 
-    /// Finishes a successful step.
+    /// Marks a step as successful.
     pub(crate) fn finish(&self, step: &str, text: &str) {
         if let Some(Step { bar, .. }) = self.lock().remove(step) {
             bar.finish_and_clear();
         }
-        // On a terminal, replaces the spinner with a line that stays above later output.
+        // On a terminal, replace the spinner with a permanent line above later output.
         self.print(&if self.bars.is_hidden() { format!("{step}: {text}") } else { format!("✓ {step:<12} {text}") });
     }
 
@@ -68,7 +68,7 @@ impl Progress {
         self.bars.suspend(|| eprint_line(text));
     }
 
-    /// Removes the spinners of aborted steps.
+    /// Removes the spinners of unfinished steps.
     pub(crate) fn clear(&self) {
         for Step { bar, .. } in std::mem::take(&mut *self.lock()).into_values() {
             bar.finish_and_clear();

@@ -1,4 +1,4 @@
-//! Settings of the services.
+//! Service settings.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
@@ -6,10 +6,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use anyhow::{Context, Result};
 use harness::Service;
 
-/// Port settings of each service, API and metrics, with the default of the first service. The others count up from it.
+/// Port settings of each service, for the API and for metrics, with the default for the first service. Each further
+/// service's default is one higher.
 const PORTS: [(&str, u16); 2] = [("PORT", 3001), ("METRICS_PORT", 9101)];
 
-/// Defaults for all services, for development only. The environment overrides them.
+/// Default settings for all services, for development only. Environment variables override them.
 const DEFAULTS: [(&str, &str); 6] = [
     ("LOG_FORMAT", "text"),
     ("PROFILE", "development"),
@@ -19,17 +20,17 @@ const DEFAULTS: [(&str, &str); 6] = [
     ("ADMIN_PASSWORD", "admin"),
 ];
 
-/// Settings of one system.
+/// Settings of one system instance.
 pub(crate) struct Settings {
-    /// Address on which the services listen.
+    /// Address on which all services listen.
     host: IpAddr,
     values: BTreeMap<&'static str, String>,
-    /// Ports by variable name, such as `ORDERS_PORT`.
+    /// Ports, by variable name such as `ORDERS_PORT`.
     ports: BTreeMap<String, u16>,
 }
 
 impl Settings {
-    /// Reads the environment through `get`. Empty variables count as unset.
+    /// Reads environment variables through `get`. Empty variables count as unset.
     pub(crate) fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let get = |name: &str| get(name).filter(|value| !value.is_empty());
         let host = get("HOST").unwrap_or_else(|| "127.0.0.1".to_owned());
@@ -51,12 +52,12 @@ impl Settings {
         Ok(settings)
     }
 
-    /// Names of the port variables.
+    /// Returns the names of the port variables.
     pub(crate) fn port_variables() -> impl Iterator<Item = String> {
         Service::ALL.into_iter().flat_map(|service| PORTS.map(|(setting, _)| service.variable(setting)))
     }
 
-    /// Returns a setting shared by all services; empty if there is no such setting.
+    /// Returns a setting shared by all services, or an empty string if it is not defined.
     pub(crate) fn get(&self, name: &str) -> &str {
         self.values.get(name).map_or("", String::as_str)
     }
@@ -70,22 +71,22 @@ impl Settings {
         SocketAddr::new(host, self.ports[&service.variable(setting)])
     }
 
-    /// Address of a service for clients on this machine.
+    /// Returns the address at which clients on this machine reach a service.
     pub(crate) fn address(&self, service: Service) -> SocketAddr {
         self.address_of(service, "PORT")
     }
 
-    /// Base URL of a service, without a trailing slash.
+    /// Returns the base URL of a service, without a trailing slash.
     pub(crate) fn base(&self, service: Service) -> String {
         format!("http://{}", self.address(service))
     }
 
-    /// Metrics URL of a service.
+    /// Returns the metrics URL of a service.
     pub(crate) fn metrics(&self, service: Service) -> String {
         format!("http://{}/metrics", self.address_of(service, "METRICS_PORT"))
     }
 
-    /// Environment variables of a service, in addition to the inherited ones.
+    /// Returns the environment variables for a service, in addition to the inherited ones.
     pub(crate) fn environment(&self, service: Service, database_url: &str) -> BTreeMap<&'static str, String> {
         let mut environment = self.values.clone();
         environment.extend([("HOST", self.host.to_string()), ("DATABASE_URL", database_url.to_owned())]);
@@ -93,7 +94,8 @@ impl Settings {
         environment
     }
 
-    /// Checks that the services can listen on their API ports. The error names the variable that changes the port.
+    /// Checks that the services can listen on their API ports. The error names the variable with which to change the
+    /// port.
     pub(crate) fn check_ports(&self) -> Result<()> {
         for service in Service::ALL {
             let (port, variable) = (self.address(service).port(), service.variable("PORT"));
@@ -177,7 +179,7 @@ mod tests {
         let port = occupied.local_addr().unwrap().port().to_string();
         let get = |name: &str| match name {
             "ORDERS_PORT" => Some(port.clone()),
-            // Any free port: a running `up` may use the default ones.
+            // Use any free port: a running `up` may occupy the default ports.
             "CUSTOMERS_PORT" | "ORCHESTRATOR_PORT" => Some("0".to_owned()),
             _ => None,
         };

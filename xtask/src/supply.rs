@@ -1,4 +1,4 @@
-//! `deny` and `sbom`: policy checks and software bills of materials of the dependencies.
+//! `deny` and `sbom`: dependency policy checks and software bills of materials.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ use crate::tools::{CARGO_CYCLONEDX, CARGO_DENY};
 use crate::workspace::eprint_line;
 use crate::{metadata, workspace};
 
-/// Name of the files that cargo-cyclonedx writes, without the extension.
+/// Name of the files that cargo-cyclonedx writes, excluding the extension.
 const FILE: &str = "sbom.cdx";
 
 pub(crate) async fn deny(args: &DenyArgs) -> Result<u8> {
@@ -27,7 +27,7 @@ pub(crate) async fn deny(args: &DenyArgs) -> Result<u8> {
         return Ok(check_exit_code(status));
     }
     if !cargo_deny(&["fetch", "db"]).await?.success() {
-        eprint_line("warning: advisories NOT checked: cannot fetch their database");
+        eprint_line("warning: advisories NOT checked: cannot fetch the advisory database");
         return Ok(if args.advisories_if_reachable { SUCCESS } else { COULD_NOT_RUN });
     }
     cargo_deny(&["check", "advisories"]).await.map(check_exit_code)
@@ -43,7 +43,7 @@ pub(crate) async fn sbom(install: Install) -> Result<u8> {
     }
     let directory = workspace::local("sbom");
     fs::create_dir_all(&directory)?;
-    // cargo-cyclonedx has written one file beside the Cargo.toml of each package.
+    // cargo-cyclonedx has written one file next to each package's Cargo.toml.
     for package in &metadata::read()?.packages {
         let written = metadata::folder(package).join(FILE).with_added_extension("json");
         let shown = written.display();

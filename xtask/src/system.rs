@@ -1,4 +1,4 @@
-//! All processes of a command: programs, services and the database; starts them, watches them and stops them in order.
+//! Starts, monitors and stops all processes of a command: programs, services and the database.
 
 use std::fs;
 use std::future::pending;
@@ -37,7 +37,7 @@ struct Running {
     started: SystemTime,
 }
 
-/// Programs, services and database of a command.
+/// Programs, services and database that a command runs.
 pub(crate) struct System {
     pub(crate) progress: Progress,
     interrupt: Interrupt,
@@ -45,14 +45,15 @@ pub(crate) struct System {
     starting: Option<JoinHandle<Result<Database>>>,
     database: Option<Database>,
     database_log: Log,
-    /// Whether log lines of services are printed.
+    /// Whether the services' log lines are printed.
     is_following: Arc<AtomicBool>,
-    // Declared last, so that it is released after everything else is dropped. `None` for commands without a database.
+    // Declared last, so that the directory is released after everything else is dropped. `None` for commands that start
+    // no database.
     work_dir: Option<WorkDir>,
 }
 
 impl System {
-    /// Creates an empty system and starts to handle signals. Call once per process.
+    /// Creates an empty system and installs the signal handlers. Call once per process.
     pub(crate) fn new(work_dir: Option<WorkDir>) -> Result<Self> {
         Ok(Self {
             progress: Progress::new(),
@@ -66,7 +67,7 @@ impl System {
         })
     }
 
-    /// Starts the database in the background; [`Self::database_url`] waits for it.
+    /// Starts the database in the background. [`Self::database_url`] waits until it is ready.
     pub(crate) fn start_database(&mut self, choice: Choice, purpose: Purpose) -> Result<()> {
         let work_dir = self.work_dir.as_ref().context("a database needs a working directory")?;
         self.progress.print(&format!("database: {choice}"));
@@ -97,13 +98,13 @@ impl System {
         Ok(self.database.as_ref().context("no database was started")?.url.clone())
     }
 
-    /// Returns a log that shows its lines as details of a step.
+    /// Returns a log whose lines are shown as details of a step.
     pub(crate) fn detail_log(&self, step: &'static str) -> Log {
         let progress = self.progress.clone();
         Log::new(move |line| progress.detail(step, line))
     }
 
-    /// Runs a program until it exits, with its output in `log`.
+    /// Runs a program until it exits, and writes its output to `log`.
     pub(crate) async fn run(&self, command: Command, log: Log) -> Result<ExitStatus> {
         let process = Process::spawn(command, self.lease()?, log).await?;
         let status = self.unless_interrupted(process.wait()).await;
@@ -113,7 +114,7 @@ impl System {
         status?
     }
 
-    /// Runs a program as a step of the progress display; fails if the program fails.
+    /// Runs a program as a step of the progress display. Returns an error if the program fails.
     pub(crate) async fn run_step(&self, step: &'static str, text: &str, command: Command) -> Result<()> {
         self.progress.start(step, text);
         let log = self.detail_log(step);
@@ -125,20 +126,20 @@ impl System {
         Ok(())
     }
 
-    /// Runs a program that writes to the terminal, until it exits.
+    /// Runs a program that uses the terminal directly, until it exits.
     pub(crate) async fn run_attached(&self, command: &Command) -> Result<ExitStatus> {
         let mut process = Process::attach(command)?;
         self.interrupt.add_group(process.group());
         let status = self.unless_interrupted(process.wait()).await;
         if status.is_err() {
             process.terminate();
-            // A second signal to this process kills it.
+            // The second signal to this process kills the program.
             process.wait().await?;
         }
         status?
     }
 
-    /// Starts a service. From then on its unexpected exit is an error.
+    /// Starts a service. From then on, an unexpected exit of the service is an error.
     pub(crate) async fn start_service(&mut self, service: Service, command: Command) -> Result<()> {
         self.progress.start(service.name(), "starting");
         let is_following = Arc::clone(&self.is_following);
@@ -151,12 +152,12 @@ impl System {
         let process = Process::spawn(command, self.lease()?, log.clone()).await?;
         self.interrupt.add_group(process.group());
         self.services.push(Running { service, process, log, started });
-        // Services stay in start order, which a restart would change.
+        // Keep the services in start order, which a restart would otherwise change.
         self.services.sort_by_key(|running| running.service as usize);
         Ok(())
     }
 
-    /// Whether a service is not running, or was started before its program was built.
+    /// Whether a service is not running, or was started before its program was last built.
     pub(crate) fn is_outdated(&self, service: Service, program: &Path) -> Result<bool> {
         let built = fs::metadata(program)?.modified()?;
         Ok(!self.services.iter().any(|running| running.service == service && running.started >= built))
@@ -184,7 +185,7 @@ impl System {
         }
     }
 
-    /// Prints the services' log lines: those written so far, and all later ones.
+    /// Prints the services' log lines: those already written, and all later ones.
     pub(crate) fn follow(&self) {
         for Running { service, log, .. } in &self.services {
             log.tail(usize::MAX).lines().for_each(|line| print(*service, line));
@@ -192,7 +193,7 @@ impl System {
         self.is_following.store(true, Ordering::Relaxed);
     }
 
-    /// Waits for `wanted`. Fails on the first signal, or if a service or the database exits.
+    /// Waits for `wanted`. Returns an error at the first signal, or if a service or the database exits.
     pub(crate) async fn unless_interrupted<T>(&self, wanted: impl Future<Output = T>) -> Result<T> {
         tokio::select! {
             biased;
@@ -207,7 +208,7 @@ impl System {
             Error::new(Interrupted)
         };
         let database = async {
-            // While it is starting, errors are reported by `database_url`.
+            // During startup, `database_url` reports errors.
             let Some(database) = &self.database else { return pending().await };
             exit_error("database", database.exited().await, &self.database_log)
         };
@@ -237,7 +238,7 @@ impl System {
         }
         self.progress.start("database", "stopping");
         if let Some(start) = self.starting.take() {
-            // Aborts the start of a container. A private server starts quickly and is stopped below.
+            // Abort the startup of a container. A private server starts quickly and is stopped below.
             self.interrupt.request();
             self.database = start.await.ok().and_then(Result::ok);
         }
@@ -261,7 +262,7 @@ fn in_parentheses(status: Option<ExitStatus>) -> String {
 }
 
 fn print(service: Service, line: &str) {
-    // Ignores a closed pipe: the services keep running.
+    // Ignore a closed pipe, so that the services keep running.
     let _ = writeln!(anstream::stdout(), "{}", prefixed(service, line));
 }
 

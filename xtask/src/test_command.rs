@@ -32,12 +32,12 @@ async fn run_tests(system: &mut System, args: &TestArgs) -> Result<u8> {
     if system.run_attached(&cargo(&[])).await?.success() {
         return Ok(SUCCESS);
     }
-    // Cargo's status does not distinguish failed tests from a failed build.
+    // Cargo's exit status does not distinguish failed tests from a failed build.
     let builds = system.run(cargo(&["--quiet", "--no-run"]), system.detail_log("build")).await?.success();
     Ok(if builds { VIOLATION } else { COULD_NOT_RUN })
 }
 
-/// Whether arguments of `cargo test` select packages. `--workspace` would override the selection.
+/// Whether the arguments for `cargo test` select packages. `--workspace` would override that selection.
 fn selects_a_package(args: &[String]) -> bool {
     let for_cargo = args.iter().take_while(|arg| *arg != "--");
     for_cargo.into_iter().any(|arg| {

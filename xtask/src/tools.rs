@@ -1,5 +1,5 @@
-//! External tools: found on this machine, installed with apt-get (on Debian and Ubuntu as root), or installed with
-//! cargo into `.local/cargo`.
+//! External tools. A missing tool is installed with apt-get (as root on Debian or Ubuntu) or with cargo into
+//! `.local/cargo`.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -17,18 +17,19 @@ use crate::cli::Install;
 use crate::system::System;
 use crate::workspace;
 
-/// Packages with a database server but no system service.
+/// Packages that contain a database server but no system service.
 const SERVER: [&str; 2] = ["mariadb-server-core", "mariadb-client-core"];
 
-/// Script that installs packages. Ignores a failed update, as the old package lists may suffice.
+/// Shell script that installs packages. Ignores a failed update, because the existing package lists may suffice.
 const INSTALL: &str =
     r#"apt-get update; exec apt-get -o DPkg::Lock::Timeout=600 install --yes --no-install-recommends "$@""#;
 
-/// Script that downloads package `$2` and unpacks it into folder `$1`, without running its install scripts.
+/// Shell script that downloads the package `$2` and unpacks it into the directory `$1`, without running its install
+/// scripts.
 const UNPACK: &str =
     r#"apt-get update; cd "$1" && apt-get download "$2" && dpkg-deb --extract "$2"_*.deb . && rm "$2"_*.deb"#;
 
-/// An external tool, and how to install it.
+/// External tool, and how to install it.
 pub(crate) struct Tool {
     names: &'static [&'static str],
     source: Source,
@@ -36,11 +37,12 @@ pub(crate) struct Tool {
 
 #[derive(Clone, Copy)]
 enum Source {
-    /// Debian package.
+    /// Debian package to install.
     Package(&'static str),
-    /// Debian package that is unpacked instead of installed, as the installation would start a service.
+    /// Debian package to unpack instead of install, because its installation would start a service.
     Unpacked(&'static str),
-    /// Crate with the name of the tool, in this version. Built unoptimised: compile time matters more than run time.
+    /// Version of the crate that has the tool's name. Built without optimization: compile time matters more than run
+    /// time.
     Crate(&'static str),
 }
 
@@ -51,20 +53,20 @@ pub(crate) const CHROMIUM: Tool =
 pub(crate) const HAPROXY: Tool = Tool { names: &["haproxy"], source: Source::Package("haproxy") };
 pub(crate) const PROMTOOL: Tool = Tool { names: &["promtool"], source: Source::Unpacked("prometheus") };
 
-/// PATH of all child processes: that of this process, then the folders of installed tools.
+/// PATH for all child processes: the PATH of this process, followed by the directories of installed tools.
 pub(crate) fn path() -> OsString {
     let path = env::var_os("PATH").unwrap_or_default();
     let more = [PathBuf::from("/usr/sbin"), workspace::local("cargo/bin"), workspace::local("packages/usr/bin")];
-    // Fails if a folder's name contains a colon.
+    // Fails if a directory's name contains a colon.
     env::join_paths(env::split_paths(&path).chain(more)).unwrap_or(path)
 }
 
-/// Returns the first program with this name on that PATH.
+/// Returns the first program with this name on [`path`].
 pub(crate) fn find(name: &str) -> Option<PathBuf> {
     env::split_paths(&path()).map(|folder| folder.join(name)).find(|path| path.is_file())
 }
 
-/// Whether packages can be installed: as root on Debian or Ubuntu.
+/// Whether packages can be installed: requires root on Debian or Ubuntu.
 pub(crate) fn can_install() -> bool {
     geteuid().is_root() && Path::new("/etc/debian_version").exists() && find("apt-get").is_some()
 }
@@ -76,7 +78,7 @@ pub(crate) async fn install_server() -> Result<Program> {
 }
 
 impl Tool {
-    /// Returns the path of the tool. Installs it if it is missing, unless `--no-install` is given.
+    /// Returns the path of the tool. Installs a missing tool unless `--no-install` is given.
     pub(crate) async fn find_or_install(&self, install: Install, system: &System) -> Result<PathBuf> {
         if let Some(path) = self.find() {
             return Ok(path);
@@ -92,7 +94,7 @@ impl Tool {
             _ => {}
         }
         system.progress.start(name, "not found, installing (use --no-install to prevent this)");
-        // Success is decided below by whether the program can be found.
+        // Ignore the status: success is determined below by whether the program can be found.
         let output = match self.source {
             Source::Package(package) => apt(INSTALL, &[package.as_ref()]).await?,
             Source::Unpacked(package) => {
@@ -104,7 +106,7 @@ impl Tool {
                 let mut cargo = workspace::cargo();
                 cargo.args(["install", name, "--version", version, "--locked", "--debug", "--root"]);
                 cargo.arg(workspace::local("cargo"));
-                // Outside the workspace, whose Cargo settings must not apply to the tool.
+                // Run outside the workspace, whose Cargo settings must not apply to the tool.
                 cargo.current_dir(env::temp_dir());
                 let log = system.detail_log(name);
                 system.run(cargo, log.clone()).await?;
@@ -121,8 +123,8 @@ impl Tool {
     }
 }
 
-/// Runs an apt-get script and returns the last lines of its output. Runs in a separate process group, so that neither a
-/// signal nor the end of this process interrupts it: a partial installation would need manual repair.
+/// Runs an apt-get script and returns the last lines of its output. Uses a separate process group, so that neither a
+/// signal nor the exit of this process interrupts the script: a partial installation would require manual repair.
 async fn apt(script: &str, arguments: &[&OsStr]) -> Result<String> {
     let path = workspace::local("apt.log");
     fs::create_dir_all(workspace::local(""))?;

@@ -1,4 +1,4 @@
-//! `up` and `down`. `up` runs the system until Ctrl-C; other commands reuse its start sequence.
+//! `up` and `down`. `up` runs the system until Ctrl-C; other commands reuse its startup sequence.
 
 use std::env;
 use std::fs::File;
@@ -27,12 +27,12 @@ pub(crate) async fn run(args: &UpArgs) -> Result<u8> {
     let settings = Settings::read(|name| env::var(name).ok())?;
     let mut system = System::new(Some(WorkDir::acquire("up")?))?;
     if args.in_background {
-        // Truncates the log now: until the directory was acquired, another `up` may have written to it.
+        // Truncate the log only now: another `up` may have written to it until the directory was acquired.
         File::create(detach::log_path())?;
     }
     let result = start_and_follow(&mut system, &settings, args).await;
     if let (true, Err(error)) = (args.in_background, &result) {
-        // To the log: standard error is closed once the system is ready.
+        // Write to the log, because standard error is closed once the system is ready.
         let _ = writeln!(io::stdout(), "error: {error:#}");
     }
     system.stop().await;
@@ -42,13 +42,13 @@ pub(crate) async fn run(args: &UpArgs) -> Result<u8> {
     }
 }
 
-/// Starts the system and runs it until the first signal, or until a process exits unexpectedly.
+/// Starts the system and runs it until the first signal or until a process exits unexpectedly.
 async fn start_and_follow(system: &mut System, settings: &Settings, args: &UpArgs) -> Result<()> {
     settings.check_ports()?;
     let choice = Choice::select(args.database_url.as_deref(), args.install)?;
     if let (true, Choice::Given(_)) = (args.reset, &choice) {
         bail!(
-            "--reset cannot be used with DATABASE_URL: it only deletes data that `up` created. To reset that database, drop \
+            "--reset cannot be used with DATABASE_URL: it deletes only data that `up` created. To reset that database, drop \
              and create it by hand (DROP DATABASE name; CREATE DATABASE name), then run `cargo xtask up`"
         );
     }
@@ -85,7 +85,7 @@ pub(crate) async fn serve(system: &mut System, settings: &Settings) -> Result<Pr
     Ok(programs)
 }
 
-/// Starts a service with the settings of the system.
+/// Starts a service with the given settings.
 pub(crate) async fn start_service(
     system: &mut System,
     settings: &Settings,
@@ -98,10 +98,10 @@ pub(crate) async fn start_service(
     system.start_service(service, command).await
 }
 
-/// `down`: stops the running `up` and waits until it has exited.
+/// `down`: stops the running `up`, and waits until it has exited.
 pub(crate) fn down() -> Result<u8> {
     let directory = workspace::local("up");
-    // Also waits until the children of a killed `up` have exited.
+    // Also wait until the child processes of a killed `up` have exited.
     if WorkDir::acquire_at(&directory, "down")?.is_some() {
         eprint_line("nothing is running");
         return Ok(SUCCESS);
@@ -116,7 +116,7 @@ pub(crate) fn down() -> Result<u8> {
     Ok(SUCCESS)
 }
 
-/// Summary with addresses and credentials, and a sample request with `key` as its idempotency key.
+/// Returns a summary with addresses, credentials and a sample request that uses `key` as its idempotency key.
 fn summary(settings: &Settings, database: &str, key: &str) -> String {
     let login = format!("{} / {}", settings.get("ADMIN_USER"), settings.get("ADMIN_PASSWORD"));
     let services = Service::ALL.map(|service| (service.name(), settings.base(service)));

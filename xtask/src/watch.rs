@@ -16,16 +16,16 @@ use crate::settings::Settings;
 use crate::system::System;
 use crate::{metadata, programs, up, workspace};
 
-/// Debounce time: editors and git write several files at once.
+/// Debounce time: editors and Git write several files in quick succession.
 const DEBOUNCE: Duration = Duration::from_millis(300);
 
-/// Watches the sources until the first signal, or until a process exits unexpectedly.
+/// Watches the sources until the first signal or until a process exits unexpectedly.
 pub(crate) async fn run(system: &mut System, settings: &Settings, database_url: &str) -> Result<()> {
     let (sender, mut changes) = unbounded_channel();
     let mut watcher = recommended_watcher(move |event: notify::Result<Event>| {
-        // Ignores read access, which is also reported.
+        // Ignore read access, which the watcher also reports.
         if event.is_ok_and(|Event { kind, .. }| kind.is_create() || kind.is_modify() || kind.is_remove()) {
-            // Fails only at shutdown, after the receiver is dropped.
+            // Sending fails only at shutdown, after the receiver is dropped.
             let _ = sender.send(());
         }
     })?;
@@ -46,7 +46,8 @@ pub(crate) async fn run(system: &mut System, settings: &Settings, database_url: 
     }
 }
 
-/// Rebuilds the programs and restarts outdated services. If the build fails, all services keep running.
+/// Rebuilds the programs and restarts services whose program changed. If the build fails, the current services keep
+/// running.
 async fn rebuild_and_restart(system: &mut System, settings: &Settings, database_url: &str) -> Result<()> {
     let programs = programs::build(system, &Service::ALL.map(Service::name)).await?;
     for service in Service::ALL {
@@ -60,13 +61,14 @@ async fn rebuild_and_restart(system: &mut System, settings: &Settings, database_
     Ok(())
 }
 
-/// Waits for a change, then until no further change happens for the debounce time.
+/// Waits for a change, and then until no further change occurs within the debounce time.
 async fn next_change(changes: &mut UnboundedReceiver<()>) {
     changes.recv().await;
     while let Ok(Some(())) = timeout(DEBOUNCE, changes.recv()).await {}
 }
 
-/// Folders of all packages that services are built from, and `specs`, from which clients are generated.
+/// Returns the directories of all packages from which the services are built, and `specs`, from which clients are
+/// generated.
 fn watched(workspace: &Metadata) -> Result<BTreeSet<PathBuf>> {
     let mut folders = BTreeSet::from([workspace::root().join("specs")]);
     for service in Service::ALL {
@@ -108,7 +110,7 @@ mod tests {
         assert_eq!(built_from("orders"), [Service::Orders]);
         assert_eq!(built_from("orchestrator"), [Service::Orchestrator]);
         assert_eq!(built_from("customers/api"), [Service::Customers]);
-        // The orchestrator calls orders, and orders calls customers.
+        // The orchestrator depends on the orders client, and orders depends on the customers client.
         assert_eq!(built_from("clients/orders"), [Service::Orchestrator]);
         assert_eq!(built_from("clients/customers"), [Service::Orders, Service::Orchestrator]);
         assert_eq!(built_from("db"), [Service::Customers, Service::Orders]);

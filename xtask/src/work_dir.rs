@@ -1,8 +1,8 @@
-//! Exclusive working directory of a command in `.local`. A command starts only after the processes of the previous
+//! Exclusive working directory of a command in `.local`. A command starts only after all processes of the previous
 //! owner have exited.
 //!
-//! `state.json` describes the owner to other commands. The lock alone decides whether an owner is running: unlike the
-//! file, it cannot be stale.
+//! `state.json` describes the owner to other commands. Only the lock determines whether an owner is running: unlike the
+//! file, the lock cannot become stale.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,26 +19,27 @@ use crate::workspace::{self, eprint_line};
 
 const FILE: &str = "state.json";
 
-/// Maximum wait for the children of a killed owner, whose supervisors stop them within [`GRACE_PERIOD`].
+/// Maximum wait for the child processes of a killed owner. Their supervisors stop them within [`GRACE_PERIOD`].
 const CLEANUP_TIMEOUT: Duration = GRACE_PERIOD.saturating_add(Duration::from_secs(10));
 
-/// Description of a directory's owner.
+/// Description of the process that owns a directory.
 #[derive(Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub(crate) struct State {
     /// Name of the `cargo xtask` command.
     pub(crate) command: String,
     pub(crate) pid: u32,
-    /// Set once the database is running.
+    /// URL of the database, set once it is running.
     pub(crate) database_url: Option<String>,
 }
 
 impl State {
-    /// Returns the state in `directory`; `None` if it is missing or unreadable.
+    /// Returns the state stored in `directory`, or `None` if it is missing or unreadable.
     pub(crate) fn load(directory: &Path) -> Option<Self> {
         serde_json::from_slice(&fs::read(directory.join(FILE)).ok()?).ok()
     }
 
-    /// Atomically replaces the state in `directory`. The file is private to this user, as the URL may have a password.
+    /// Atomically replaces the state in `directory`. Only this user can read the file, because the URL may contain a
+    /// password.
     fn save(&self, directory: &Path) -> Result<()> {
         let path = directory.join(FILE);
         let write = || -> Result<()> {
@@ -51,7 +52,7 @@ impl State {
     }
 }
 
-/// A working directory that this process owns until the value is dropped.
+/// Working directory that this process owns until the value is dropped.
 pub(crate) struct WorkDir {
     directory: PathBuf,
     state: State,
@@ -59,7 +60,7 @@ pub(crate) struct WorkDir {
 }
 
 impl WorkDir {
-    /// Acquires the directory `.local/COMMAND`. If it is in use, the error names its owner.
+    /// Acquires the directory `.local/COMMAND`. If it is in use, returns an error that names its owner.
     pub(crate) fn acquire(command: &str) -> Result<Self> {
         let directory = workspace::local(command);
         Self::acquire_at(&directory, command)?.with_context(|| owner_message(&directory))
@@ -86,17 +87,18 @@ impl WorkDir {
         Ok(Some(work_dir))
     }
 
-    /// Data directory of a private server.
+    /// Returns the data directory for a private server.
     pub(crate) fn data(&self) -> PathBuf {
         self.directory.join("data")
     }
 
-    /// Returns a handle to pass to a child process. The next owner waits until the child, and so the handle, is gone.
+    /// Returns a handle for a child process to inherit. The next owner waits until the child exits, which closes the
+    /// handle.
     pub(crate) fn lease(&self) -> Result<Stdio> {
         Ok(self.claim.lease().context("cannot duplicate the lock of the working directory")?.into())
     }
 
-    /// Publishes the URL of the database to other commands.
+    /// Publishes the database URL to other commands.
     pub(crate) fn set_database_url(&mut self, url: &str) -> Result<()> {
         self.state.database_url = Some(url.to_owned());
         self.state.save(&self.directory)
@@ -105,13 +107,13 @@ impl WorkDir {
 
 impl Drop for WorkDir {
     fn drop(&mut self) {
-        // Must precede the release of the lock, after which the file may be the next owner's. The next owner
-        // overwrites a file that could not be removed.
+        // Remove the file before releasing the lock: afterwards the file may belong to the next owner, who overwrites
+        // any file that could not be removed.
         let _ = fs::remove_file(self.directory.join(FILE));
     }
 }
 
-/// Returns a message that names the owner of a directory and what to do.
+/// Returns a message that names the owner of a directory and the next action for the user.
 pub(crate) fn owner_message(directory: &Path) -> String {
     match State::load(directory) {
         Some(State { command, pid, .. }) if command == "up" => {

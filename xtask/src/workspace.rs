@@ -9,25 +9,25 @@ use std::sync::LazyLock;
 
 use crate::{color, tools};
 
-/// Workspace root. Read at run time, as this program may have been built in another working copy with a shared target
-/// folder.
+/// Workspace root, determined at run time: this program may have been built in another working copy that shares the
+/// target directory.
 static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
     let package = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
     let package = PathBuf::from(package);
     package.parent().unwrap_or(&package).to_owned()
 });
 
-/// Root folder of the workspace.
+/// Returns the root directory of the workspace.
 pub(crate) fn root() -> &'static Path {
     &ROOT
 }
 
-/// Path in `.local`, the folder for data of commands, which git ignores.
+/// Returns a path in `.local`, the directory for command data, which Git ignores.
 pub(crate) fn local(name: &str) -> PathBuf {
     root().join(".local").join(name)
 }
 
-/// Returns a command that runs in the workspace root, with installed tools on its PATH.
+/// Returns a command that runs in the workspace root with the installed tools on its PATH.
 pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command.current_dir(root()).env("PATH", tools::path());
@@ -35,19 +35,19 @@ pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// Returns a command for the cargo that runs this program.
+/// Returns a command that runs the same cargo that started this program.
 pub(crate) fn cargo() -> Command {
     command(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
-/// Runs a command and returns its output; `None` if it fails or prints nothing.
+/// Runs a command and returns its output, or `None` if the command fails or prints nothing.
 pub(crate) fn output(command: &mut Command) -> Option<String> {
     let output = command.stdin(Stdio::null()).output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     (output.status.success() && !text.is_empty()).then_some(text)
 }
 
-/// Writes a line to standard error. Unlike `eprintln!`, does not panic on a closed pipe.
+/// Writes a line to standard error. Unlike `eprintln!`, it does not panic on a closed pipe.
 pub(crate) fn eprint_line(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }

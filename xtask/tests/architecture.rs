@@ -8,7 +8,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// Workspace crates that each crate may depend on. Dev-dependencies are exempt, except those of [`LEAVES`].
+/// Workspace crates that each crate may depend on. Dev-dependencies are exempt, except for the crates in [`LEAVES`].
 const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
     ("common-contract", &[]),
     ("common-http", &["common-contract"]),
@@ -79,7 +79,8 @@ const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
     ("xtask-openapi", &["common-contract", "customers-api", "openapi-document", "orchestrator-api", "orders-api"]),
 ];
 
-/// Crates whose dev-dependencies must follow the rules too, because these crates must not depend on their users.
+/// Crates whose dev-dependencies must also follow the rules, because these crates must not depend on the crates that
+/// use them.
 const LEAVES: &[&str] = &[
     "common-contract",
     "common-http",
@@ -90,7 +91,7 @@ const LEAVES: &[&str] = &[
     "client-common",
 ];
 
-/// Root of the working copy under test, which may differ from the one in which this test was built.
+/// Returns the root of the working copy under test, which may differ from the one in which this test was built.
 fn root() -> PathBuf {
     let package = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo runs the tests");
     Path::new(&package).parent().expect("the workspace's folder").to_owned()
@@ -144,7 +145,7 @@ fn servers_do_not_link_command_line_crates() {
     }
 }
 
-/// An identifier that only some files may use.
+/// Identifier that only some files may use.
 struct Restriction {
     word: &'static str,
     in_folders: &'static [&'static str],

@@ -1,4 +1,4 @@
-//! Runs the unit tests of `qa/conformance/compose`, which need no containers.
+//! Runs the unit tests of `qa/conformance/compose`, which require no containers.
 
 use std::path::Path;
 use std::process::Command;

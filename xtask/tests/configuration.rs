@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Crates whose code runs in a service.
+/// Source directories of the crates whose code runs in a service.
 const SOURCES: [&str; 7] = [
     "common/server/src",
     "common/http/src",
@@ -17,10 +17,10 @@ const SOURCES: [&str; 7] = [
     "orchestrator/src",
 ];
 
-/// Set by AWS Lambda, not by the people who run the service.
+/// Variable that AWS Lambda sets, not the operator of the service.
 const FROM_LAMBDA: &str = "AWS_LAMBDA_RUNTIME_API";
 
-/// What precedes the name of a setting where code reads it.
+/// Source text that precedes a setting's name where code reads it.
 const READS: [&str; 8] = ["get(", "required(", "secret(", "parsed(", "base_url(", "var(", "var_os(", "number_in(env, "];
 
 fn root() -> PathBuf {
@@ -43,7 +43,7 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
     files.chain(folders.iter().flat_map(|folder| rust_files(folder))).collect()
 }
 
-/// The settings that a source file reads outside its tests.
+/// Returns the settings that a source file reads, excluding those in its tests.
 fn settings_read(source: &str) -> BTreeSet<String> {
     let code = source.split("#[cfg(test)]").next().unwrap_or_default();
     let reads = READS.iter().flat_map(|call| code.split(call).skip(1));
@@ -51,7 +51,7 @@ fn settings_read(source: &str) -> BTreeSet<String> {
     names.filter(|name| is_setting(name)).map(str::to_owned).collect()
 }
 
-/// The names in the first column of the document's tables, and in the text of their other columns.
+/// Returns the names in the first column of the document's tables, and the names in all columns.
 fn documented(document: &str) -> (BTreeSet<String>, BTreeSet<String>) {
     let names = |text: &str| {
         let quoted = text.split('`').skip(1).step_by(2);
@@ -68,8 +68,8 @@ fn every_setting_is_documented_and_every_documented_setting_is_read() {
     let files = SOURCES.iter().flat_map(|folder| rust_files(&root().join(folder)));
     let texts = Vec::from_iter(files.map(|file| read(&file)));
     let mut used: BTreeSet<_> = texts.iter().flat_map(|text| settings_read(text)).collect();
-    assert!(used.remove(FROM_LAMBDA), "the reads are not recognised: {used:?}");
-    assert!(used.len() > 20, "the reads are not recognised: {used:?}");
+    assert!(used.remove(FROM_LAMBDA), "reads of settings are not recognized: {used:?}");
+    assert!(used.len() > 20, "reads of settings are not recognized: {used:?}");
     assert_eq!(used.difference(&mentioned).collect::<Vec<_>>(), [""; 0], "read, but not documented");
     let is_used = |name: &&String| texts.iter().any(|text| text.contains(&format!("\"{name}\"")));
     let unused = listed.iter().filter(|name| !is_used(name));

@@ -1,4 +1,4 @@
-//! Exit codes of xtask as documented in its help, and colored output.
+//! Tests the documented exit codes of xtask, and colored output.
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -20,7 +20,7 @@ fn code(command: &mut Command) -> Option<i32> {
     run(command).status.code()
 }
 
-/// Runs xtask with a fake cargo that exits with this code.
+/// Runs xtask with a fake cargo that exits with `exit_code`.
 fn with_cargo(line: &str, exit_code: i32) -> Option<i32> {
     let directory = tempfile::tempdir().expect("a directory");
     let cargo = directory.path().join("cargo");

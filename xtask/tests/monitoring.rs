@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// Prefixes of the metrics' names.
+/// Prefixes of metric names.
 const OURS: [&str; 9] = [
     "db_",
     "http_client_",
@@ -18,7 +18,7 @@ const OURS: [&str; 9] = [
     "reservations_",
     "saga_",
 ];
-/// Files that define metrics.
+/// Source files that define metrics.
 const FILES: [&str; 6] = [
     "clients/common/src/execute.rs",
     "customers/src/metrics.rs",
@@ -34,13 +34,13 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(path).expect("a readable file")
 }
 
-/// Words in a text that have the form of a metric's name.
+/// Returns the words in a text that have the form of a metric name.
 fn metric_names(text: &str) -> BTreeSet<String> {
     let words = text.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'));
     words.filter(|word| OURS.iter().any(|start| word.starts_with(start))).map(str::to_owned).collect()
 }
 
-/// Names of all exported metrics, from the constants in [`FILES`].
+/// Returns the names of all exported metrics, from the constants in [`FILES`].
 fn exported() -> BTreeSet<String> {
     let lines: Vec<_> = FILES.iter().map(|file| read(file)).collect();
     let constants = lines.iter().flat_map(|file| file.lines()).filter_map(|line| line.strip_prefix("const "));
@@ -64,7 +64,7 @@ fn dashboard_shows_every_exported_metric_and_alerts_use_no_other() {
         metric_names(&read(file)).into_iter().map(histogram).collect::<BTreeSet<_>>()
     };
     let dashboard = used("deploy/monitoring/dashboard.json");
-    assert_eq!(dashboard, exported, "metrics of the dashboard and of the programs");
+    assert_eq!(dashboard, exported, "metrics on the dashboard, and exported metrics");
     for file in ["deploy/monitoring/alerts.yml", "deploy/monitoring/alerts.test.yml", "docs/operations.md"] {
         let unknown: Vec<_> = used(file).difference(&exported).cloned().collect();
         assert!(unknown.is_empty(), "{file} uses {unknown:?}, which no program exports");

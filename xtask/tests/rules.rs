@@ -1,10 +1,10 @@
-//! Checks that the tables of guarantees in the integration tests' documentation name existing tests.
+//! Checks that the tables of guarantees in the integration tests' documentation refer to existing tests.
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::path::{Path, PathBuf};
 
-/// Folder of a crate's tests of its public API.
+/// Returns the directory that contains a crate's public API tests.
 fn folder(package: &str) -> PathBuf {
     let xtask = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo runs the tests");
     Path::new(&xtask).join("..").join(package).join("tests/api")
@@ -15,7 +15,7 @@ fn source(folder: &Path, module: &str) -> String {
     files.iter().find_map(|file| std::fs::read_to_string(folder.join(file)).ok()).unwrap_or_default()
 }
 
-/// Whether the function exists and has a test attribute on the line above.
+/// Whether the function exists and the line above it contains a test attribute.
 fn is_test(folder: &Path, module: &str, name: &str) -> bool {
     let (source, function) = (source(folder, module), format!("fn {name}() {{"));
     let mut pairs = source.lines().zip(source.lines().skip(1));

@@ -5,13 +5,13 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// Root of the working copy under test, which may differ from the one in which this test was built.
+/// Returns the root of the working copy under test, which may differ from the one in which this test was built.
 fn root() -> PathBuf {
     let package = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo runs the tests");
     Path::new(&package).parent().expect("the workspace's folder").to_owned()
 }
 
-/// Finds references of the form `crate, file: test` or `crate, file` in the document.
+/// Returns the references of the form `crate, file: test` or `crate, file` in the document.
 fn references(document: &str) -> impl Iterator<Item = (&str, &str, Option<&str>)> {
     let quoted = document.split('`').skip(1).step_by(2);
     quoted.filter_map(|text| {
@@ -23,7 +23,7 @@ fn references(document: &str) -> impl Iterator<Item = (&str, &str, Option<&str>)
     })
 }
 
-/// Returns the existing files that a reference may mean.
+/// Returns the existing files to which a reference may refer.
 fn sources(package: &str, file: &str) -> Vec<PathBuf> {
     let package = root().join(match package {
         "client-common" => "clients/common",

@@ -13,7 +13,7 @@ use console::style;
 use db::{DatabaseSettings, Db, migrations};
 use db_cli::seed::{self, Size};
 
-/// Exit code if `audit` finds a violation or `schema check` a difference.
+/// Exit code if `audit` finds a violation or `schema check` finds a difference.
 const VIOLATION: u8 = 1;
 /// Exit code if the command fails.
 const FAILED: u8 = 3;
@@ -28,16 +28,16 @@ Exit codes:
 /// Manage and audit the database of the orders back office
 ///
 /// Select the database with --database-url or DATABASE_URL (mysql://user:password@host:port/name?ssl-mode=…&ssl-ca=…),
-/// or else with DB_HOST, DB_PORT, DB_USER, DB_PASSWORD, DB_NAME, DB_SSL_MODE and DB_SSL_CA.
+/// or with the separate variables DB_HOST, DB_PORT, DB_USER, DB_PASSWORD, DB_NAME, DB_SSL_MODE and DB_SSL_CA.
 #[derive(Parser)]
 #[command(name = "db", version, max_term_width = 100, after_help = EXIT_CODES)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
-    /// Database URL; overrides the environment
+    /// Database URL; overrides the environment variables
     #[arg(long, global = true, value_name = "URL")]
     database_url: Option<String>,
-    /// When to use colors; `auto` honors NO_COLOR
+    /// When to use colors; `auto` respects NO_COLOR
     #[arg(long, global = true, value_name = "WHEN", default_value_t = ColorChoice::Auto)]
     color: ColorChoice,
 }
@@ -47,10 +47,10 @@ enum Command {
     /// Apply, list or revert schema migrations
     #[command(subcommand, after_help = EXIT_CODES)]
     Migrate(Migrate),
-    /// Insert sample data; idempotent
+    /// Insert sample data; existing rows do not change
     #[command(after_help = EXIT_CODES)]
     Seed {
-        /// Also append this many generated orders, with new customers and products
+        /// Also insert this many generated orders, with new customers and products
         #[arg(long, value_name = "ORDERS")]
         scale: Option<u32>,
         /// Number of generated customers, at least 10 [default: a tenth of the orders]
@@ -60,14 +60,14 @@ enum Command {
         #[arg(long, value_name = "N", requires = "scale")]
         products: Option<u32>,
     },
-    /// Check the data invariants; read-only, safe under live traffic
+    /// Check the data invariants; the check is read-only and safe under live traffic
     #[command(after_help = EXIT_CODES)]
     Audit {
         /// Maximum number of violations to show per invariant
         #[arg(long, value_name = "N", default_value_t = db_audit::DEFAULT_EXAMPLES)]
         examples: usize,
     },
-    /// Generate or check db/schema.sql and db/src/schema.rs; migrates a scratch database on the same server
+    /// Generate or check db/schema.sql and db/src/schema.rs, using a scratch database on the same server
     #[command(subcommand, after_help = EXIT_CODES)]
     Schema(Schema),
 }
@@ -86,9 +86,9 @@ enum Migrate {
 
 #[derive(Subcommand)]
 enum Schema {
-    /// Write the schema files
+    /// Generate the schema files
     Generate,
-    /// Show differences between the files and the migrations
+    /// Show differences between the schema files and the migrations
     Check,
 }
 
@@ -109,7 +109,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Runs the command. Returns false if `audit` or `schema check` finds a problem.
+/// Runs the command. Returns false if `audit` finds a violation or `schema check` finds a difference.
 async fn run(command: Command, database_url: Option<String>) -> anyhow::Result<bool> {
     let from_environment = |name: &str| env::var(name).ok();
     let settings = match database_url {

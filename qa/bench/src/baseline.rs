@@ -1,8 +1,8 @@
-//! Baseline: records the SQL statements that a service sends, and replays them without service, HTTP or pool.
+//! Baseline: records the SQL statements that a service sends, and replays them without the service, HTTP or its pool.
 //!
-//! Statements are read from the general query log of the database server. Text statements stay text. Executions of
-//! prepared statements are split into SQL and values again, so that a replay prepares them, too. A replay works on a
-//! copy of the database from before the recording, which is restored before each replay.
+//! Statements are read from the database server's general query log. Text statements remain text. Executions of
+//! prepared statements are converted back to SQL with parameters, so that the replay also prepares them. A replay uses
+//! a copy of the database as it was before the recording; the copy is restored before each replay.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,23 +17,24 @@ use crate::load::{Measured, Plan, Target, measure};
 use crate::requests::Load;
 use crate::system::System;
 
-/// Lock wait timeout, deadlock, and a reference to a row of an uncommitted transaction. Retried, as in the services.
+/// Errors that cause a retry, as in the services: lock wait timeout, deadlock, and a reference to a row of an
+/// uncommitted transaction.
 const TRANSIENT: [u16; 3] = [1205, 1213, 1452];
 
-/// Recorded operations, ready for replay.
+/// Recorded operations that can be replayed.
 #[derive(Clone)]
 pub(crate) struct Baseline {
     operations: Arc<[Operation]>,
     options: OptsBuilder,
-    /// Statements that restore the database.
+    /// SQL that restores the database.
     restore: String,
 }
 
 impl Baseline {
-    /// Sends requests to a service one by one, and records the statements of each.
+    /// Sends requests to a service sequentially, and records the statements that each request causes.
     pub(crate) async fn of_requests(system: &mut System, service: Service, load: &Load, count: usize) -> Result<Self> {
         let send = async |system: &mut System, log: &mut Conn| {
-            // Each connection prepares its statements once.
+            // Warm up, because each connection prepares its statements only once.
             system.start_service(service).await?;
             let mut connection = load.connect().await?;
             log.query_drop("DO 0").await?;
@@ -46,16 +47,16 @@ impl Baseline {
         Self::record(system, send).await
     }
 
-    /// Records the statements while `run` executes: either a program on one connection, or requests separated by marks.
-    /// The mark `DO 7` ends a request that inserted a row with the id 7, or no row if it is 0. The first mark starts
-    /// the recording.
+    /// Records the statements sent while `run` executes. They come either from a program on one connection, or from
+    /// requests separated by marks. The mark `DO 7` ends a request that inserted a row with the ID 7; `DO 0` ends a
+    /// request that inserted no row. The first mark starts the recording.
     pub(crate) async fn record(
         system: &mut System,
         run: impl AsyncFnOnce(&mut System, &mut Conn) -> Result<()>,
     ) -> Result<Self> {
         let restore = take_snapshot(system).await?;
         let mut log = Conn::new(system.options()?).await?;
-        // Only MySQL has this setting. Without it, MySQL logs each statement of a packet separately.
+        // Only MySQL has this setting. If it is off, MySQL logs each statement of a packet separately.
         let _ = log.query_drop("SET GLOBAL log_raw = ON").await;
         log.query_drop("SET GLOBAL log_output = 'TABLE', GLOBAL general_log = ON").await?;
         run(system, &mut log).await?;
@@ -72,7 +73,7 @@ impl Baseline {
         Ok(Self { operations: operations.into(), options, restore })
     }
 
-    /// Replays each operation once if there are writes; otherwise repeats the reads for this long.
+    /// Replays each operation once if the operations write data; otherwise repeats the reads for this duration.
     pub(crate) async fn replay(&self, connections: u16, length: Duration) -> Result<Measured> {
         let mut connection = Conn::new(self.options.clone()).await?;
         connection.query_drop(&self.restore).await.context("cannot restore the database")?;
@@ -86,7 +87,7 @@ impl Baseline {
 impl Target for Baseline {
     type Client = Conn;
 
-    /// Connects, and prepares the statements before the clock starts.
+    /// Connects and prepares the statements before time measurement starts.
     async fn connect(&self) -> Result<Conn> {
         let mut connection = Conn::new(self.options.clone()).await?;
         for statement in self.operations[0].iter().filter(|statement| statement.values.is_some()) {
@@ -118,7 +119,8 @@ async fn attempt(connection: &mut Conn, operation: &Operation) -> mysql_async::R
     Ok(())
 }
 
-/// Copies the database and creates the one for replays. Returns the statements that fill the latter from the copy.
+/// Copies the database and creates the replay database. Returns the statements that fill the replay database from the
+/// copy.
 async fn take_snapshot(system: &System) -> Result<String> {
     system.db("replayed", &["migrate", "up"], 1).await?;
     let mut copy = "CREATE DATABASE snapshot".to_owned();
@@ -133,21 +135,22 @@ async fn take_snapshot(system: &System) -> Result<String> {
     Ok(restore)
 }
 
-/// Statements of one request, or of one transaction of a program.
+/// Statements of one request, or of one transaction in a program.
 type Operation = Vec<Statement>;
 
 #[derive(Clone, Debug, PartialEq)]
 struct Statement {
     /// Text of one packet, which may contain several statements.
     sql: Arc<str>,
-    /// Parameters of a prepared statement.
+    /// Parameter values of a prepared statement.
     values: Option<Vec<Value>>,
 }
 
-/// Row of the log: whether it is from the recorder's connection, the command, and its text.
+/// Log row: whether it belongs to the recorder's connection, the command, and the command's text.
 type Entry = (bool, String, String);
 
-/// Returns the session settings and the operations. An operation ends at a mark, or at COMMIT if there are no marks.
+/// Returns the session settings and the operations. An operation ends at a mark, or at COMMIT if the log contains no
+/// marks.
 fn parse(log: &[Entry]) -> (String, Vec<Operation>) {
     let is_session = |text: &str| text.starts_with("SET NAMES");
     let of_service =
@@ -171,11 +174,11 @@ fn parse(log: &[Entry]) -> (String, Vec<Operation>) {
         let ended = log.split_inclusive(is_end).filter(|entries| entries.last().is_some_and(is_end));
         return (session, ended.map(operation).collect());
     }
-    // Statements before the first mark and after the last belong to no operation.
+    // Statements before the first mark and after the last one belong to no operation.
     let between = log.split(|entry| mark(entry).is_some()).skip(1).zip(&marks[1..]);
     let mut operations: Vec<_> = between.map(|(entries, id)| with_insert_id(operation(entries), *id)).collect();
-    // Requests of a case have the same number of statements. A longer operation includes statements of a background
-    // job.
+    // All requests of a case cause the same number of statements. A longer operation also contains statements of a
+    // background job.
     let mut lengths: Vec<_> = operations.iter().map(Vec::len).collect();
     lengths.sort_unstable();
     let median = lengths.get(lengths.len() / 2).copied();
@@ -183,7 +186,7 @@ fn parse(log: &[Entry]) -> (String, Vec<Operation>) {
     (session, operations)
 }
 
-/// Returns the values that the log has in place of the `?` of a prepared statement.
+/// Returns the values that the log shows in place of the `?` placeholders of a prepared statement.
 fn values(sql: &str, text: &str) -> Option<Vec<Value>> {
     let mut parts = sql.split('?');
     let mut rest = text.strip_prefix(parts.next()?)?;
@@ -196,7 +199,7 @@ fn values(sql: &str, text: &str) -> Option<Vec<Value>> {
     rest.is_empty().then_some(values)
 }
 
-/// Parses a literal at the beginning of the text: NULL, an integer, or a string without escapes.
+/// Parses a literal at the start of the text: NULL, an integer, or a string without escapes.
 fn literal(text: &str) -> Option<(Value, &str)> {
     if let Some(quoted) = text.strip_prefix('\'') {
         let (value, rest) = quoted.split_once('\'')?;
@@ -207,8 +210,8 @@ fn literal(text: &str) -> Option<(Value, &str)> {
     if literal == "NULL" { Some((Value::NULL, rest)) } else { Some((Value::Int(literal.parse().ok()?), rest)) }
 }
 
-/// Forces the recorded id on the row whose `LAST_INSERT_ID()` the service reads, since later statements contain that
-/// id.
+/// Forces the recorded ID onto the row whose `LAST_INSERT_ID()` the service reads, because later statements contain
+/// that ID.
 fn with_insert_id(mut operation: Operation, id: i64) -> Operation {
     let query = operation.iter().position(|statement| statement.sql.contains("LAST_INSERT_ID()"));
     if let Some(insert) = query.and_then(|query| query.checked_sub(1)) {
@@ -216,7 +219,7 @@ fn with_insert_id(mut operation: Operation, id: i64) -> Operation {
         if operation[insert].values.is_some() {
             operation.insert(insert, Statement { sql: Arc::from(set), values: None });
         } else {
-            // In the same packet, so that it costs no extra round trip.
+            // Send the setting in the same packet, to avoid an extra round trip.
             operation[insert].sql = Arc::from(format!("{set};{}", operation[insert].sql));
         }
     }

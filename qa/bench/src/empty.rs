@@ -1,4 +1,4 @@
-//! Server with one operation that does nothing: the upper limit for the rate of any operation.
+//! Server with a single no-op operation: its rate is the upper limit for the rate of any operation.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -14,7 +14,7 @@ async fn empty(_: RequestContext<()>) -> Result<HttpResponseUpdatedNoContent, Ht
     Ok(HttpResponseUpdatedNoContent())
 }
 
-/// Serves on a free port until the process ends, and prints the address as the services do.
+/// Serves requests on a free port until the process exits. Prints the address in the same format as the services.
 pub(crate) async fn serve() -> Result<()> {
     let mut api = ApiDescription::new();
     api.register(empty)?;

@@ -1,4 +1,4 @@
-//! Load generator: closed and open loops of any operation, on one thread.
+//! Load generator: runs closed and open loops of any operation on one thread.
 
 use std::cell::Cell;
 use std::thread;
@@ -10,38 +10,39 @@ use tokio::runtime::Builder;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::spawn_blocking;
 
-/// Target of a load.
+/// Target to which a load connects.
 pub(crate) trait Target: Send + 'static {
-    /// Connection, which executes one operation at a time.
+    /// Connection that executes one operation at a time.
     type Client;
     async fn connect(&self) -> Result<Self::Client>;
-    /// Executes operation number n.
+    /// Executes operation number `n`.
     async fn execute(&self, client: &mut Self::Client, number: usize) -> Result<()>;
 }
 
-/// Start times of operations.
+/// Determines when operations start.
 #[derive(Clone, Copy)]
 pub(crate) enum Plan {
-    /// Closed loop for this long: each connection executes one operation after the other.
+    /// Closed loop for this duration: each connection executes one operation after another.
     For(Duration),
-    /// Closed loop with this many operations in total.
+    /// Closed loop with this total number of operations.
     Count(usize),
-    /// Open loop with this many operations per second for this long, each on the first free connection.
+    /// Open loop with this many operations per second for this duration. Each operation uses the first free connection.
     Rate(f64, Duration),
 }
 
 pub(crate) struct Measured {
-    /// Operations per second.
+    /// Completed operations per second.
     pub(crate) rate: f64,
-    /// Latencies in ms, ascending. In an open loop each is measured from the due time of its operation.
+    /// Latencies in ms, in ascending order. In an open loop, each latency is measured from the time at which its
+    /// operation was due.
     pub(crate) latencies: Vec<f64>,
-    /// Time until the last operation completed.
+    /// Time until the last operation has completed.
     pub(crate) elapsed: Duration,
 }
 
-/// Runs a load on the target. The first error aborts it.
+/// Runs a load against the target. The first error aborts the load.
 pub(crate) async fn measure(target: impl Target, connections: u16, plan: Plan) -> Result<Measured> {
-    // One thread generates more load than two cores can serve, and leaves the other cores to the services.
+    // One thread can generate more load than two cores can serve, and leaves the other cores to the services.
     let thread = move || Builder::new_current_thread().enable_all().build()?.block_on(run(&target, connections, plan));
     spawn_blocking(thread).await?
 }
@@ -49,11 +50,11 @@ pub(crate) async fn measure(target: impl Target, connections: u16, plan: Plan) -
 async fn run<T: Target>(target: &T, connections: u16, plan: Plan) -> Result<Measured> {
     let clients = try_join_all((0..connections).map(|_| target.connect())).await?;
     let (begin, number, finished) = (Instant::now(), Cell::new(0), Cell::new(0_u32));
-    // Computed when the first connection has no operation left: until then all connections were busy.
+    // Computed when the first connection runs out of operations, because all connections were busy until then.
     let rate = Cell::new(None);
     let schedule =
         Mutex::new(if let Plan::Rate(rate, length) = plan { Some(schedule(begin, rate, length)) } else { None });
-    // Returns when the next operation is due, or `None` if there are no more.
+    // Returns the time at which the next operation is due, or `None` if no operations remain.
     let next = async || match plan {
         Plan::For(length) => (begin.elapsed() < length).then(Instant::now),
         Plan::Count(count) => (number.get() < count).then(Instant::now),
@@ -76,10 +77,10 @@ async fn run<T: Target>(target: &T, connections: u16, plan: Plan) -> Result<Meas
     Ok(Measured { rate, latencies, elapsed })
 }
 
-/// Returns a channel that receives the due time of each operation of an open loop when it is due.
+/// Returns a channel that receives the due time of each open-loop operation at that time.
 fn schedule(begin: Instant, rate: f64, length: Duration) -> mpsc::UnboundedReceiver<Instant> {
     let (sender, receiver) = mpsc::unbounded_channel();
-    // A thread, because tokio's timers have a resolution of 1 ms.
+    // Use a thread, because tokio's timers have a resolution of only 1 ms.
     thread::spawn(move || {
         for offset in (0_u32..).map(|number| Duration::from_secs_f64(f64::from(number) / rate)) {
             thread::sleep((begin + offset).saturating_duration_since(Instant::now()));

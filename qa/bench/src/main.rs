@@ -1,10 +1,9 @@
-//! Benchmarks of the services. Each value is measured in turn with a baseline in the same run, and the ratio is
-//! reported.
+//! Service benchmarks. Each run measures a value and its baseline alternately, and reports their ratio.
 //!
-//! This file has the command line, the run directory and the exit code. `cases` defines the measurements and their
-//! baselines, `system` starts the processes, `load` runs closed and open loops, `requests` sends HTTP, `baseline`
-//! records and replays the services' SQL statements, `results` aggregates and prints, `plot` draws latencies, `empty`
-//! is a server that does nothing.
+//! This file parses the command line, manages the run directory, and determines the exit code. `cases` defines the
+//! measurements and their baselines, `system` starts the processes, `load` runs closed and open loops, `requests` sends
+//! HTTP requests, `baseline` records and replays the services' SQL statements, `results` aggregates and prints the
+//! measurements, `plot` draws latencies, and `empty` is a server whose only operation does nothing.
 
 mod baseline;
 mod cases;
@@ -27,12 +26,13 @@ use private_server::{Program, install_command};
 use crate::cases::{Bench, Case};
 
 const HELP: &str = "\
-Services run in the production profile on a private, durable database server. Keep the machine otherwise idle.
+Runs the services in the production profile on a private database server with full durability. Keep the machine
+otherwise idle, because other load distorts the results.
 
 Exit codes:
-  0  all cases were measured, even if a target is missed
+  0  all cases were measured, regardless of whether they met their targets
   1  a case is worse than in the --baseline file, or a data invariant is violated
-  2  wrong usage
+  2  usage error
   3  a case could not be measured
 
 Examples:
@@ -47,30 +47,30 @@ struct Arguments {
     /// Cases to run [default: all]
     #[arg(value_enum, value_name = "CASE")]
     cases: Vec<Case>,
-    /// Run fewer and shorter rounds: all cases within 15 minutes
+    /// Run fewer and shorter rounds, so that all cases finish within 15 minutes
     #[arg(long)]
     quick: bool,
     /// Write the results to this file as a JSON array
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Write a plot of the latencies (SVG) to this directory
+    /// Write an SVG plot of the latencies to this directory
     #[arg(long, value_name = "DIR")]
     plots: Option<PathBuf>,
-    /// Compare with an earlier --json file
+    /// Compare the results with this file, which an earlier run wrote with --json
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
-    /// Database server to run, mariadbd or mysqld [default: the first one found]
+    /// Database server executable, mariadbd or mysqld [default: the first one found]
     #[arg(long, value_name = "PATH")]
     program: Option<PathBuf>,
-    /// Parent of the run directory
+    /// Directory in which to create the run directory
     #[arg(long, value_name = "DIR", default_value = ".local/bench")]
     directory: PathBuf,
-    /// Keep logs and data of a successful run
+    /// Keep the logs and data of a successful run
     #[arg(long)]
     keep: bool,
     #[command(flatten)]
     color: colorchoice_clap::Color,
-    /// Serve the empty operation (used by the benchmark itself)
+    /// Serve the no-op operation (used by the benchmark itself)
     #[arg(long, hide = true)]
     serve_empty: bool,
 }
@@ -90,7 +90,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Runs the cases and reports. Returns false on a regression or a violated data invariant.
+/// Runs the cases and reports their results. Returns false on a regression or a violated data invariant.
 async fn run(arguments: &Arguments) -> Result<bool> {
     let program = match &arguments.program {
         Some(path) => Program::at(path).with_context(|| format!("{} is not a database server", path.display()))?,
@@ -99,7 +99,7 @@ async fn run(arguments: &Arguments) -> Result<bool> {
     let earlier = arguments.baseline.as_deref().map(results::read).transpose()?;
     let parent = &arguments.directory;
     std::fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;
-    // The database server needs an absolute path.
+    // The database server requires an absolute path.
     let directory = tempfile::Builder::new().prefix("run-").tempdir_in(std::fs::canonicalize(parent)?)?;
     println!("{program}, logs in {}", directory.path().display());
     let (rounds, each, recorded) = if arguments.quick { (3, 2, 1_000) } else { (5, 5, 2_000) };
@@ -108,7 +108,7 @@ async fn run(arguments: &Arguments) -> Result<bool> {
     let measured = measure(&bench, &arguments.cases).await;
     let results = bench.results.into_inner();
     println!("\n{}\n\n{}", results::table(&results.outcomes), results::summary(&results.outcomes));
-    // A failed run also writes its results so far.
+    // A failed run also writes the results obtained so far.
     if let Some(file) = &arguments.json {
         let json = serde_json::to_vec_pretty(&results.outcomes)?;
         std::fs::write(file, json).with_context(|| format!("cannot write {}", file.display()))?;
@@ -128,7 +128,7 @@ async fn run(arguments: &Arguments) -> Result<bool> {
     measured.map(|()| results.violations == 0 && !is_worse)
 }
 
-/// Runs the given cases, or all, each once and in declaration order. A failed case does not stop the others.
+/// Runs the given cases, or all cases if none are given, once each in declaration order. Continues after a failed case.
 async fn measure(bench: &Bench, cases: &[Case]) -> Result<()> {
     let mut failed = Vec::new();
     for case in Case::value_variants().iter().filter(|case| cases.is_empty() || cases.contains(case)) {

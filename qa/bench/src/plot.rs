@@ -7,10 +7,10 @@ use anyhow::{Context, Result};
 
 const FILE: &str = "latency-ms-by-percentile.svg";
 const COLORS: [&str; 4] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7"];
-/// Left, right, top and bottom of the axes.
+/// Coordinates of the plot area: left, right, top, bottom.
 const FRAME: [f64; 4] = [70.0, 660.0, 20.0, 380.0];
 
-/// Writes the plot. The horizontal axis has one step per additional nine, the vertical axis is logarithmic.
+/// Writes the plot. Each step on the horizontal axis adds a nine to the percentile; the vertical axis is logarithmic.
 pub(crate) fn write(directory: &Path, lines: &[(String, Vec<(f64, f64)>)]) -> Result<()> {
     std::fs::create_dir_all(directory).with_context(|| format!("cannot create {}", directory.display()))?;
     let file = directory.join(FILE);

@@ -1,8 +1,8 @@
-//! HTTP requests with the credentials of a caller, and loads of such requests.
+//! HTTP requests with a caller's credentials, and loads that consist of such requests.
 //!
-//! No existing generator sends what the cases need: `oha` uses the same headers for all requests and chooses URLs at
-//! random, so it cannot send a new idempotency key with each create or confirm each order once; `wrk` needs Lua and has
-//! no open loop.
+//! No existing load generator supports what the cases need. `oha` sends the same headers with all requests and chooses
+//! URLs at random, so it can neither send a new idempotency key with each create request nor confirm each order exactly
+//! once. `wrk` requires Lua scripts and has no open loop.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,33 +20,33 @@ use tokio::time::timeout;
 
 use crate::load::{Plan, Target, measure};
 
-/// Ids of rows.
+/// Row IDs.
 pub(crate) type Ids = Arc<[i64]>;
 
-/// Requests of one kind to a service.
+/// Load of similar requests to one service.
 ///
-/// In path and body, `{random}` is replaced with a random id, `{turn}` with each id in turn, and `{key}` with a new
+/// In the path and body, `{random}` is replaced with a random ID, `{turn}` with each ID in turn, and `{key}` with a new
 /// idempotency key.
 #[derive(Clone)]
 pub(crate) struct Load {
     pub(crate) address: SocketAddr,
     pub(crate) token: Arc<str>,
     pub(crate) path: String,
-    /// Body of a POST; `None` for a GET.
+    /// Body of a POST request, or `None` for a GET request.
     pub(crate) body: Option<String>,
     pub(crate) random: Ids,
     pub(crate) turn: Ids,
-    /// Returns whether a status is not an error.
+    /// Returns whether a status counts as a success.
     pub(crate) accepts: fn(&StatusCode) -> bool,
 }
 
 impl Load {
-    /// Measures the responses per second in a closed loop.
+    /// Measures the rate of responses per second in a closed loop.
     pub(crate) async fn rate(&self, connections: u16, length: Duration) -> Result<f64> {
         Ok(measure(self.clone(), connections, Plan::For(length)).await?.rate)
     }
 
-    /// Sends request number n, and returns the body of its response.
+    /// Sends request number `n`, and returns the response body.
     pub(crate) async fn send(&self, connection: &mut Connection, number: usize) -> Result<Bytes> {
         let random = self.random[rand::random_range(0..self.random.len())].to_string();
         let turn = self.turn[number % self.turn.len()].to_string();
@@ -79,17 +79,17 @@ impl Connection {
         let stream = TcpStream::connect(address).await.with_context(|| format!("cannot connect to {address}"))?;
         stream.set_nodelay(true)?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
-        // Its errors are also returned by the request in flight.
+        // The request in flight also returns the connection's errors.
         tokio::spawn(connection);
         Ok(Self(sender))
     }
 
-    /// Sends a GET, or a POST with this body, and returns the JSON of the successful response.
+    /// Sends a GET request, or a POST request if `body` is given. Returns the JSON body of the successful response.
     pub(crate) async fn call(&mut self, token: &str, path: &str, body: Option<String>) -> Result<Value> {
         Ok(serde_json::from_slice(&self.send(token, path, body, StatusCode::is_success).await?)?)
     }
 
-    /// Sends a GET, or a POST with the body and a new idempotency key.
+    /// Sends a GET request, or, if a body is given, a POST request with a new idempotency key.
     async fn send(
         &mut self,
         token: &str,

@@ -1,6 +1,6 @@
 //! Results: aggregation of rounds, comparison of runs, and output.
 //!
-//! Tables are Markdown with aligned columns, for terminals and documents.
+//! Tables are Markdown with aligned columns, readable both in a terminal and in documents.
 
 use std::path::Path;
 
@@ -9,13 +9,13 @@ use comfy_table::Table;
 use comfy_table::presets::ASCII_MARKDOWN;
 use serde::{Deserialize, Serialize};
 
-/// Limit of a ratio.
+/// Target for a ratio.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Target {
-    /// Higher is better, as for rates.
+    /// Minimum, because higher is better, as for rates.
     AtLeast(f64),
-    /// Lower is better, as for times and sizes.
+    /// Maximum, because lower is better, as for times and sizes.
     AtMost(f64),
 }
 
@@ -28,40 +28,40 @@ impl Target {
     }
 }
 
-/// Value and baseline of a case: medians of all rounds.
+/// Medians of a case's value and baseline over all rounds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Outcome {
-    /// For example `customer_view/16`, with 16 connections.
+    /// Case name, for example `customer_view/16`; the number is the number of connections.
     pub(crate) case: String,
-    /// Database server and version.
+    /// Database server and its version.
     pub(crate) engine: String,
     pub(crate) unit: String,
     pub(crate) value: f64,
     #[serde(alias = "floor")]
     pub(crate) baseline: f64,
-    /// Median of the ratios of the rounds.
+    /// Median of the per-round ratios.
     pub(crate) ratio: f64,
     pub(crate) target: Option<Target>,
-    /// Whether the ratio is within the target.
+    /// Whether the ratio meets the target.
     pub(crate) met: Option<bool>,
-    /// Minimum and maximum.
+    /// Minimum and maximum over the rounds.
     pub(crate) value_spread: (f64, f64),
     #[serde(alias = "floor_spread")]
     pub(crate) baseline_spread: (f64, f64),
 }
 
-/// Everything measured so far.
+/// All measurements so far.
 #[derive(Default)]
 pub(crate) struct Results {
     pub(crate) outcomes: Vec<Outcome>,
-    /// Latency in ms by percentile, with the name of the operation.
+    /// Operation name, and latencies in ms by percentile.
     pub(crate) latencies: Vec<(String, Vec<(f64, f64)>)>,
-    /// Number of violated data invariants.
+    /// Number of data invariant violations.
     pub(crate) violations: usize,
 }
 
 impl Results {
-    /// Adds and prints an outcome.
+    /// Records and prints an outcome.
     pub(crate) fn add(&mut self, outcome: Outcome) {
         let Outcome { case, unit, value, baseline, ratio, met, .. } = &outcome;
         let met = met.map_or("", |met| if met { ", met" } else { ", \x1b[31mMISSED\x1b[0m" });
@@ -70,7 +70,7 @@ impl Results {
     }
 }
 
-/// Values and baselines, one of each per round.
+/// Values and baselines; each round contributes one of each.
 #[derive(Default)]
 pub(crate) struct Rounds {
     pub(crate) values: Vec<f64>,
@@ -97,12 +97,12 @@ impl Rounds {
     }
 }
 
-/// Returns the rate of executing operations with these rates in sequence.
+/// Returns the rate of an operation that consists of operations with these rates in sequence.
 pub(crate) fn in_sequence(rates: &[f64]) -> f64 {
     1.0 / rates.iter().map(|rate| 1.0 / rate).sum::<f64>()
 }
 
-/// Returns the median of the samples, or NaN if there are none.
+/// Returns the median of the samples, or NaN if there are no samples.
 pub(crate) fn median(samples: &[f64]) -> f64 {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -114,7 +114,7 @@ fn spread(samples: &[f64]) -> (f64, f64) {
     (samples.iter().copied().fold(f64::NAN, f64::min), samples.iter().copied().fold(f64::NAN, f64::max))
 }
 
-/// Reads a file that `--json` wrote.
+/// Reads a file that an earlier run wrote with `--json`.
 pub(crate) fn read(file: &Path) -> Result<Vec<Outcome>> {
     let cannot = || format!("cannot read {} as a result of --json", file.display());
     let text = std::fs::read(file).with_context(cannot)?;
@@ -138,7 +138,7 @@ pub(crate) fn table(outcomes: &[Outcome]) -> Table {
     table
 }
 
-/// Returns the number of targets met, and the names of those missed.
+/// Returns the number of targets met, and the names of the cases that missed their targets.
 pub(crate) fn summary(outcomes: &[Outcome]) -> String {
     let met =
         |met| outcomes.iter().filter(move |outcome| outcome.met == Some(met)).map(|outcome| outcome.case.as_str());
@@ -146,7 +146,7 @@ pub(crate) fn summary(outcomes: &[Outcome]) -> String {
     format!("{met} targets met, {} missed: {}", missed.len(), missed.join(", "))
 }
 
-/// Compares the cases of both runs. Also returns whether one is worse than before.
+/// Compares the cases that both runs contain. Also returns whether any of them is worse than before.
 pub(crate) fn comparison(earlier: &[Outcome], outcomes: &[Outcome]) -> (Table, bool) {
     let mut table = markdown(["case", "value before", "value", "ratio before", "ratio", "change", ""]);
     let mut is_worse = false;
@@ -161,8 +161,8 @@ pub(crate) fn comparison(earlier: &[Outcome], outcomes: &[Outcome]) -> (Table, b
     (table, is_worse)
 }
 
-/// Classifies the change of a case. There is none if the spreads overlap, or if the ratio moved the other way: then the
-/// machine itself was faster or slower.
+/// Classifies the change in a case. It counts as unchanged if the ranges overlap, or if the ratio moved in the opposite
+/// direction: in that case the machine itself was faster or slower.
 fn change(before: &Outcome, outcome: &Outcome) -> &'static str {
     let is_apart = before.value_spread.1 < outcome.value_spread.0 || outcome.value_spread.1 < before.value_spread.0;
     let moved = outcome.value.total_cmp(&before.value);
@@ -191,7 +191,8 @@ fn target(target: Target) -> String {
     }
 }
 
-/// Formats with two decimals below 10, one below 100, none from 100, and with commas between thousands.
+/// Formats a number with two decimals below 10, one decimal below 100, and none from 100, with commas as thousands
+/// separators.
 fn number(value: f64) -> String {
     let decimals = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
     let mut text = format!("{value:.decimals$}");

@@ -1,4 +1,4 @@
-//! The system under test: a private database server with full durability, and the services in the production profile.
+//! System under test: a private database server with full durability, and the services in the production profile.
 
 use std::fs::{File, create_dir_all};
 use std::net::SocketAddr;
@@ -15,9 +15,9 @@ use tokio::time::{sleep, timeout};
 
 use crate::requests::Connection;
 
-/// Running processes. Dropping it stops them.
+/// Running processes. Dropping this value stops them.
 pub(crate) struct System {
-    /// Data and logs.
+    /// Directory for data and logs.
     directory: PathBuf,
     secrets: Secrets,
     database: Database,
@@ -26,11 +26,11 @@ pub(crate) struct System {
 }
 
 impl System {
-    /// Name of the services' database.
+    /// Name of the database that the services use.
     pub(crate) const DATABASE: &str = "backoffice";
 
-    /// Starts a database server with these numbers of generated orders, customers and products, without services.
-    /// Existing data in the directory is reused.
+    /// Starts a database server with the given numbers of generated orders, customers and products, without any
+    /// services. Reuses existing data in the directory.
     pub(crate) async fn start(program: &private_server::Program, directory: &Path, rows: [u32; 3]) -> Result<Self> {
         let complete = directory.join("complete");
         let is_kept = complete.exists();
@@ -43,7 +43,7 @@ impl System {
         let (secrets, directory, running) = (Secrets::random(), directory.to_owned(), [None, None, None]);
         let system = Self { directory, secrets, database, ports, running };
         if is_kept {
-            // The stored admin has the password of an earlier run.
+            // The stored admin has the password of an earlier run, so delete it.
             system.query::<i64>("DELETE FROM operators").await?;
         } else {
             let [orders, customers, products] = rows.map(|rows| rows.to_string());
@@ -54,7 +54,7 @@ impl System {
         Ok(system)
     }
 
-    /// Starts or restarts a service. Returns the time until it was ready.
+    /// Starts or restarts a service. Returns the time until the service was ready.
     pub(crate) async fn start_service(&mut self, service: Service) -> Result<Duration> {
         self.stop_service(service).await;
         let (begin, address) = (Instant::now(), self.address(service));
@@ -75,10 +75,11 @@ impl System {
         }
     }
 
-    /// Returns the program of a service, which will listen on [`Self::address`].
+    /// Returns the program of a service, configured to listen on [`Self::address`].
     pub(crate) fn program(&self, service: Service) -> Result<Program> {
         let mut program = Program::sibling(service.name(), Log::create(&self.directory, service.name())?)?;
-        // The service writes to the file itself: forwarding each line would take CPU time from the measurement.
+        // The service writes to the file itself, because forwarding each line would consume CPU time during the
+        // measurement.
         let log = self.directory.join(service.name()).with_extension("log").display().to_string();
         let path = std::mem::replace(&mut program.path, PathBuf::from("sh")).display().to_string();
         program.arguments = vec!["-c".to_owned(), r#"exec "$0" >>"$1" 2>&1"#.to_owned(), path, log];
@@ -93,13 +94,13 @@ impl System {
         Ok(program)
     }
 
-    /// Starts the server with the empty operation.
+    /// Starts the server with the no-op operation.
     pub(crate) async fn serve_empty(&self) -> Result<(Process, SocketAddr)> {
         let (path, log) = (std::env::current_exe()?, Log::create(&self.directory, "empty")?);
         Program { path, arguments: vec!["--serve-empty".to_owned()], environment: Vec::new(), log }.serve().await
     }
 
-    /// Runs the program `db` on a database of this server, with this many connections.
+    /// Runs the program `db` against a database on this server, with the given number of connections.
     pub(crate) async fn db(&self, database: &str, arguments: &[&str], connections: u8) -> Result<()> {
         let mut program = Program::sibling("db", Log::create(&self.directory, &format!("db-{}", arguments[0]))?)?;
         let url = self.database_url()?.replace(Self::DATABASE, database);
@@ -121,12 +122,12 @@ impl System {
         self.database.port().map(Database::url).context("the database server is not running")
     }
 
-    /// Connection options over TCP, as the services use.
+    /// Returns options for a TCP connection, as used by the services.
     pub(crate) fn options(&self) -> Result<OptsBuilder> {
         Ok(OptsBuilder::from_opts(Opts::from_url(&self.database_url()?)?).prefer_socket(false))
     }
 
-    /// Queries the services' database.
+    /// Executes a query on the services' database.
     pub(crate) async fn query<T: FromRow + Send + 'static>(&self, sql: &str) -> Result<Vec<T>> {
         let mut connection = Conn::new(self.options()?).await?;
         let rows = connection.query(sql).await.with_context(|| format!("cannot execute {sql}"))?;
@@ -134,13 +135,13 @@ impl System {
         Ok(rows)
     }
 
-    /// Returns the tables of the services' database, except that of the migrations.
+    /// Returns the tables in the services' database, excluding the migrations table.
     pub(crate) async fn tables(&self) -> Result<Vec<String>> {
         let tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()";
         self.query(&format!("{tables} AND table_name NOT LIKE '\\_%'")).await
     }
 
-    /// Returns the body of a login as the admin.
+    /// Returns the request body for logging in as the admin.
     pub(crate) fn credentials(&self) -> String {
         json!({ "username": self.secrets.admin_user, "password": self.secrets.admin_password }).to_string()
     }
@@ -152,12 +153,12 @@ impl System {
         Ok(login["access_token"].as_str().context("the login response has no token")?.into())
     }
 
-    /// Returns the shared token of the services.
+    /// Returns the token that the services share.
     pub(crate) fn service_token(&self) -> Arc<str> {
         self.secrets.service_token.as_str().into()
     }
 
-    /// Stops the services in reverse start order, then the database server.
+    /// Stops the services in reverse start order, then stops the database server.
     pub(crate) async fn stop(mut self) -> Result<()> {
         for service in Service::ALL.into_iter().rev() {
             self.stop_service(service).await;

@@ -1,5 +1,5 @@
-"""Schemathesis hooks with knowledge that the OpenAPI documents cannot express: how to authenticate, and which rejections of
-valid requests depend on stored data or earlier requests. The hooks do not choose the requests.
+"""Schemathesis hooks that add information which OpenAPI documents cannot express: how to authenticate, and which valid
+requests may be rejected because of stored data or earlier requests. The hooks do not select the requests.
 """
 
 import atexit
@@ -19,11 +19,11 @@ KEY = "X-Idempotency-Key"
 
 CUSTOMERS = {"1", "2", "3"}
 
-# Id of the account that sends all requests. Changing its role or password would block all further requests.
+# ID of the account that sends all requests. If its role or password changed, all further requests would fail.
 OWN_ACCOUNT = "1"
 
-# Operations that succeed only once per resource, or must not change the account that sends the requests, and the operation
-# that creates a resource for them. The examples of the documents all use id 1.
+# Operations that succeed only once per resource or must not change the account that sends the requests, each with the
+# operation that creates a suitable resource. The examples in the documents all use ID 1.
 CREATED_BY = {
     "customer_delete": "customer_create",
     "operator_update": "operator_create",
@@ -31,48 +31,49 @@ CREATED_BY = {
     "order_confirm": "order_create",
 }
 
-# Id that no row has.
+# ID that does not exist in any table.
 UNKNOWN_ID = 2**63 - 1
 
-# Error codes with which a documented request may be rejected, each with its reason.
+# Error codes with which a valid request may be rejected because of stored data, each with the reason.
 DEPENDS_ON_STATE = {
-    # Only lists issue cursors, and each is valid only with its own filters. Generated ones are rejected.
+    # Cursors are issued only by lists, and each is valid only with the same filters. Generated cursors are rejected.
     "invalid_cursor",
-    # If-Match names a version that is not the current one.
+    # If-Match specifies a version that is not the current one.
     "precondition_failed",
-    # The key belongs to an earlier request with other content. Short keys are generated repeatedly.
+    # An earlier request used the same key with different content. Short keys are generated repeatedly.
     "idempotency_key_reused",
-    # Most generated names and passwords are wrong, so that logins are rate limited.
+    # Most generated names and passwords are wrong, so logins become rate limited.
     "too_many_attempts",
     "wrong_password",
 }
 
-# Makes names unique per run, since those of earlier runs are taken.
+# Makes names unique per run, because names from earlier runs already exist.
 RUN = str(uuid.uuid4())
 
-# A token expires after 15 minutes. It is renewed well before, so that a run may last longer.
+# A token expires after 15 minutes. It is renewed well before that, so that a run may last longer.
 RENEW_AFTER_SECONDS = 300
 
 
 def chance(text):
-    """A pseudorandom boolean that is reproducible for the same seed."""
+    """Returns a pseudorandom boolean that is the same for the same seed."""
     return zlib.crc32(text.encode(errors="replace")) % 2 == 0
 
 
 def credential(case, context):
-    """The security scheme for a case. If two are accepted, the content of the request decides."""
+    """Returns the security scheme for a case. If two schemes are accepted, the request content determines the choice."""
     accepted = {name for option in context.operation.definition.raw.get("security", []) for name in option}
     if len(accepted) < 2:
         return next(iter(accepted), "none")
     key = case.headers.get(KEY)
-    # Only services must send a key, which the document cannot express: it depends on the caller.
+    # Only services are required to send a key. The document cannot express this requirement, because it depends on the
+    # caller.
     by_service = chance(f"{case.path_parameters} {key}") and (context.operation.method == "get" or key is not None)
     return "serviceToken" if by_service else "operatorJwt"
 
 
 @schemathesis.auth(refresh_interval=RENEW_AFTER_SECONDS, cache_by_key=credential)
 class Bearer:
-    """Adds the token of the security scheme for the case."""
+    """Adds the token for the case's security scheme."""
 
     def get(self, case, context):
         match credential(case, context):
@@ -109,22 +110,23 @@ schemathesis.openapi.format(
 
 @schemathesis.hook
 def before_load_schema(context, raw_schema):
-    """Adds constraints that the document describes only in prose, and creates the first orders."""
+    """Adds constraints that the document states only in prose, and creates the first orders."""
     components = raw_schema["components"]
-    # A malformed value is replaced or ignored, not rejected, so every value is valid.
+    # The services replace or ignore malformed values instead of rejecting them, so every value is valid.
     for name in ("X-Correlation-Id", "traceparent"):
         if name in components.get("parameters", {}):
             components["parameters"][name]["schema"] = {"type": "string"}
-    # A delta of 0 is rejected, and some reasons are reserved. In the document, `not` would break generated clients.
+    # A delta of 0 is rejected, and some reasons are reserved. Generated clients would not support `not` in the
+    # document.
     if adjustment := components["schemas"].get("NewStockAdjustment"):
         adjustment["properties"]["delta"]["not"] = {"enum": [0]}
         adjustment["properties"]["reason"]["not"] = {"enum": ["initial", "set", "order", "cancel"]}
-    # Without a format, schemathesis generates only letters and digits in headers.
+    # If no format is given, schemathesis generates only letters and digits for headers.
     operations = [operation for path in raw_schema["paths"].values() for operation in path.values()]
     for parameter in (parameter for operation in operations for parameter in operation.get("parameters", [])):
         if parameter.get("name") == "If-Match":
             parameter["schema"]["format"] = "entity-tags"
-    # A short run may look up, cancel and confirm orders before it creates any, so create some at the start.
+    # A short run may look up, cancel and confirm orders before it creates any, so create some orders first.
     if "/internal/orders/lookup" in raw_schema["paths"]:
         for quantity in (1, 2, 3):
             create_order_as_service(quantity)
@@ -142,7 +144,7 @@ def create_order_as_service(quantity):
 
 @schemathesis.hook
 def filter_case(context, case):
-    """Skips cases that delete the customers used by orders (see schemathesis.toml) or change the account that sends the requests."""
+    """Skips cases that delete the customers of orders (see schemathesis.toml) or change the account that sends the requests."""
     operation, number = case.operation.definition.raw["operationId"], str(case.path_parameters.get("id"))
     deletes = operation == "customer_delete" and number in CUSTOMERS
     changes_own_account = operation == "operator_update" and number == OWN_ACCOUNT
@@ -151,16 +153,16 @@ def filter_case(context, case):
 
 @schemathesis.hook
 def map_case(context, case):
-    """Adjusts some valid requests so that they succeed more often than generated values would."""
-    # By default, schemathesis does not send a header that is not a string.
+    """Adjusts some valid requests so that they succeed more often than with generated values."""
+    # By default, schemathesis does not send headers whose value is not a string.
     for name in [name for name, value in case.headers.items() if not isinstance(value, str)]:
         case.headers[name] = str(case.headers[name])
     if case.path == "/auth/password" and case.meta.generation.mode.is_positive:
-        # Wrong passwords would be rate limited, and with them the logins of the account that sends the requests.
+        # Wrong passwords would cause rate limiting, also for logins of the account that sends the requests.
         case.body = same_password()
     if case.meta.generation.mode.is_positive and chance(f"{case.path_parameters} {case.query} {case.headers} {case.body}"):
         make_likely_to_succeed(case)
-        # Use a key under which no later example creates an order: after an abandon, that create would fail.
+        # Use a key with which no later example creates an order: after this request, such a create request would fail.
         if isinstance(case.body, dict) and "create_key" in case.body:
             case.body["create_key"] = key_for("/orders", {}, case.body["order"])
     return case
@@ -168,7 +170,7 @@ def map_case(context, case):
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """Adjusts every example so that it succeeds. No other hook is called for examples."""
+    """Adjusts every example so that it succeeds. This is the only hook that is called for examples."""
     if case.meta and case.meta.phase.name.value == "examples":
         if creator := CREATED_BY.get(case.operation.definition.raw["operationId"]):
             case.path_parameters["id"] = created[creator].pop() if created[creator] else UNKNOWN_ID
@@ -182,7 +184,7 @@ def make_likely_to_succeed(case):
 
 
 def set_secret_values(case):
-    """Sets the correct password, and for an order lookup the key of an existing order."""
+    """Sets the correct password or, for an order lookup, the key of an existing order."""
     if case.path == "/auth/password":
         case.body = same_password()
     elif case.path.startswith("/auth/"):
@@ -192,7 +194,7 @@ def set_secret_values(case):
 
 
 def remove_volatile_preconditions(case):
-    """Removes cursors, versions, stocks and totals: generated ones rarely match the current state."""
+    """Removes cursors, versions, stocks and totals, because generated values rarely match the current state."""
     case.query.pop("cursor", None)
     case.headers.pop("If-Match", None)
     if isinstance(case.body, dict):
@@ -202,7 +204,7 @@ def remove_volatile_preconditions(case):
 
 
 def set_unique_names(case):
-    """Replaces keys, SKUs, usernames and email addresses, since generated ones and those of examples are mostly taken."""
+    """Replaces keys, SKUs, usernames and email addresses, because generated values and examples are often already in use."""
     if KEY in case.headers:
         case.headers[KEY] = key_for(case.path, case.path_parameters, case.body)
     if not isinstance(case.body, dict):
@@ -220,13 +222,13 @@ def set_unique_names(case):
 
 
 def key_for(path, path_parameters, body):
-    """The key for a request: equal requests have equal keys, different requests different ones."""
+    """Returns the key for a request. Identical requests have the same key; different requests have different keys."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, ascii((path, path_parameters, body))))
 
 
 @schemathesis.hook
 def filter_failure(context, failure, case, response):
-    """Whether to report a failure: a valid request may be rejected because of stored data or earlier requests."""
+    """Returns whether to report a failure. A valid request may be rejected because of stored data or earlier requests."""
     return not (isinstance(failure, RejectedPositiveData) and error_code(response) in DEPENDS_ON_STATE)
 
 
@@ -235,10 +237,10 @@ def error_code(response):
     return body["error"]["code"] if "error" in body else body.get("error_code")
 
 
-# Keys under which a service created orders, and the ids of all created resources by operation.
+# Keys with which a service created orders, and the IDs of all created resources by operation.
 created_under, created = [], defaultdict(list)
 
-# Number of requests per operation and phase, and of those that succeeded.
+# Number of requests, and number of successful requests, per operation and phase.
 sent, succeeded = Counter(), Counter()
 
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Tests the three services concurrently with schemathesis for a given time: run.py SECONDS [SEED]
+"""Tests the three services concurrently with schemathesis for a given time. Usage: run.py SECONDS [SEED]
 
-Needs schemathesis on the PATH, a running system in the production profile, and the environment variables CUSTOMERS_BASE,
-ORDERS_BASE, ORCHESTRATOR_BASE, ADMIN_USER, ADMIN_PASSWORD and SERVICE_TOKEN. The tests are configured in
-schemathesis.toml and hooks.py. Exits 0 only if no service failed and coverage is complete: every operation succeeded at
-least once, and every applicable phase sent requests.
+Requires schemathesis on the PATH, a running system in the production profile, and the environment variables CUSTOMERS_BASE,
+ORDERS_BASE, ORCHESTRATOR_BASE, ADMIN_USER, ADMIN_PASSWORD and SERVICE_TOKEN. schemathesis.toml and hooks.py configure
+the tests. Exits 0 only if there were no failures and coverage is complete: every operation must have succeeded at least
+once, and every applicable phase must have sent requests.
 """
 
 import json
@@ -38,7 +38,7 @@ def main():
 
 
 def start(service, seconds, seed):
-    """Starts schemathesis for one service. Its output goes to a file."""
+    """Starts schemathesis for one service, and writes its output to a file."""
     arguments = ["st", "--config-file", str(HERE / "schemathesis.toml"), "run", str(document_of(service))]
     arguments += ["--url", os.environ[f"{service.upper()}_BASE"], "--max-time", seconds, "--seed", seed, "--no-color"]
     arguments += ["--report", "json", "--report-json-path", str(report(service, "report.json"))]
@@ -50,8 +50,8 @@ def start(service, seconds, seed):
 
 
 def finish(service, attack):
-    """Waits for schemathesis, prints its results, and returns totals. A gap is missing coverage, which schemathesis itself
-    does not report as a failure.
+    """Waits for schemathesis, prints its results, and returns the totals. A gap is missing coverage, which schemathesis
+    itself does not report as a failure.
     """
     status = attack.wait()
     results, sent = read(service, "report.json"), read(service, "statistics.json")
@@ -60,7 +60,7 @@ def finish(service, attack):
         print(f"{service}: schemathesis exited with {status} without a report")
         return Counter(gaps=1)
     failures = results["test_cases"]["unique_failures"]
-    # Schemathesis also exits with an error for internal errors, which are not failures of the service.
+    # Schemathesis also exits with an error after an internal error, which is not a failure of the service.
     gaps = gaps_of(service, results, sent) + ([f"schemathesis exited with {status}"] if status and not failures else [])
     if status or gaps:
         print(report(service, "log").read_text())
@@ -72,19 +72,19 @@ def finish(service, attack):
 
 
 def gaps_of(service, results, sent):
-    """The operations and phases that were not covered."""
+    """Returns a message for each operation and phase that was not covered."""
     text = document_of(service).read_text()
     document = json.loads(text)
     labels = {f"{method.upper()} {path}" for path, methods in document["paths"].items() for method in methods}
     tested = results["operations"]["tested"]
-    # The stateful phase needs links.
+    # The stateful phase requires links.
     phases = PHASES if '"links":' in text else PHASES[:-1]
     idle = [phase for phase in phases if total(row for row in sent if row["phase"] == phase) == 0]
     succeeded = {row["operation"] for row in sent if row["succeeded"]}
     return [
-        *([f"{tested} of {len(labels)} operations were tested"] if tested != len(labels) else []),
-        *(f"the phase {phase} sent no request" for phase in idle),
-        *(f"{label} never succeeded, so it is hardly tested" for label in sorted(labels - succeeded)),
+        *([f"only {tested} of {len(labels)} operations were tested"] if tested != len(labels) else []),
+        *(f"the phase {phase} sent no requests" for phase in idle),
+        *(f"{label} never succeeded, so its coverage is insufficient" for label in sorted(labels - succeeded)),
     ]
 
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Checks the templates in deploy/, and runs deploy.sh and delete.sh, including a release whose migrations fail.
 
-cfn-lint checks the templates against AWS's resource specifications; template_checks.py checks security settings, and that
-routes match operations. The scripts run against moto's server, which simulates AWS; stand-in/aws omits resources that moto
-cannot create.
+cfn-lint checks the templates against AWS's resource specifications; template_checks.py checks security settings and that
+the routes match the operations. The scripts run against a moto server, which simulates AWS; stand-in/aws omits resources
+that moto cannot create.
 """
 
 import logging
@@ -22,7 +22,7 @@ from moto.server import ThreadedMotoServer
 from stacks import DEPLOY, STACKS
 
 HERE = Path(__file__).resolve().parent
-# Fake credentials, so that no AWS settings of the user are read.
+# Fake credentials, so that the user's AWS settings are not read.
 AWS = {
     "AWS_ACCESS_KEY_ID": "fake",
     "AWS_SECRET_ACCESS_KEY": "fake",
@@ -73,7 +73,7 @@ def stacks(client):
 
 @contextmanager
 def server():
-    """moto's server on a free local port, where ECS tasks stop immediately."""
+    """Runs a moto server on a free local port. Its ECS tasks stop immediately."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     state_manager.set_transition("ecs::task", {"progression": "immediate"})
     moto = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
@@ -86,7 +86,7 @@ def server():
 
 
 def upload(version):
-    """Uploads a placeholder for the function's package, which docs/aws.md uploads."""
+    """Uploads a placeholder for the function package. docs/aws.md describes the upload of the real package."""
     bucket = boto3.client("s3").list_buckets()["Buckets"][0]["Name"]
     with TemporaryDirectory() as folder:
         package = Path(folder) / "bootstrap.zip"

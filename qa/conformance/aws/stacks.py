@@ -1,5 +1,5 @@
-"""The five CloudFormation stacks with resolved parameters, conditions and imports. A reference to a resource becomes the text
-`stack.Resource` or `stack.Resource.Attribute`, so that checks can compare references.
+"""The five CloudFormation stacks with resolved parameters, conditions and imports. A reference to a resource is replaced with
+the text `stack.Resource` or `stack.Resource.Attribute`, so that checks can compare references.
 """
 
 import re
@@ -8,7 +8,7 @@ from pathlib import Path
 from cfnlint.decode import cfn_yaml
 
 DEPLOY = Path(__file__).resolve().parents[3] / "deploy"
-# In deployment order: name, template, and the parameters that deploy.sh sets.
+# Name, template, and the parameters that deploy.sh sets, in deployment order.
 STACKS = [
     ("foundation", "foundation", {}),
     ("database", "database", {"MigrationsImage": "registry/db:1.0.0"}),
@@ -20,7 +20,7 @@ PSEUDO = {"AWS::Region": "region", "AWS::AccountId": "account", "AWS::Partition"
 
 
 class Stack:
-    """A stack. `resources` has the resolved resources whose condition is true, by logical id."""
+    """A stack. `resources` contains the resolved resources whose condition is true, by logical ID."""
 
     def __init__(self, name, template, parameters, exports):
         self.name, self.template, self.exports = name, cfn_yaml.load(str(DEPLOY / f"{template}.yaml")), exports
@@ -67,7 +67,7 @@ class Stack:
         return self.values[name] if name in self.values else f"{self.name}.{name}"
 
     def of_type(self, kind):
-        """The properties of all resources of a type, by logical id."""
+        """Returns the properties of all resources of a type, by logical ID."""
         return {key: row["Properties"] for key, row in self.resources.items() if row["Type"] == f"AWS::{kind}"}
 
     def __getitem__(self, key):
@@ -75,7 +75,7 @@ class Stack:
 
 
 def stacks(**function_parameters):
-    """All stacks by name."""
+    """Returns all stacks, by name."""
     exports, stacks_by_name = {}, {}
     for name, template, parameters in STACKS:
         own = parameters | (function_parameters if name == "function" else {})

@@ -1,4 +1,4 @@
-"""Checks of the resolved templates: networks, secrets, permissions, routes, alarms and backups."""
+"""Checks the networks, secrets, permissions, routes, alarms and backups in the resolved templates."""
 
 import json
 import re
@@ -16,8 +16,8 @@ SUBNETS = ["foundation.SubnetA", "foundation.SubnetB"]
 ALARMS = """database-cpu database-capacity database-connections customers-errors customers-latency customers-too-few orders-errors
 orders-latency orders-too-few function-errors function-throttles function-duration api-errors api-latency""".split()
 LOGS = {"/aws/vendedlogs/backoffice/api"} | {f"/backoffice/{name}" for name in ("customers", "orders", "migrations", "orchestrator")}
-# ECR's token is valid for all registries of the account. Lambda needs the others on every resource; the role denies them to
-# the function's code.
+# The ECR token is valid for all registries of the account. Lambda requires the other actions on all resources; the role
+# denies them to the function's code.
 ANY_RESOURCE = {"ecr:GetAuthorizationToken", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"} | {
     f"ec2:{verb}" for verb in ("AssignPrivateIpAddresses", "CreateNetworkInterface", "DeleteNetworkInterface", "UnassignPrivateIpAddresses")
 }
@@ -84,7 +84,7 @@ def check_permissions(checks, system):
 
 
 def statements(value):
-    """All statements of all policy documents in a value."""
+    """Iterates over all statements of all policy documents in a value."""
     for item in value if isinstance(value, list) else value.values() if isinstance(value, dict) else ():
         yield from statements(item)
     if isinstance(value, dict):
@@ -172,7 +172,7 @@ def check_function(checks, stack):
 
 
 def check_routes(checks, stack):
-    """Checks that each public operation has a route to its service, each route an operation, and internal operations no route."""
+    """Checks that each public operation has a route to its service, internal operations have none, and no route is unused."""
     routes = [(row["RouteKey"].split(" "), row["Target"]) for row in stack.of_type("ApiGatewayV2::Route").values()]
     integrations = stack.of_type("ApiGatewayV2::Integration")
     uris = {f"integrations/function.{name}": row["IntegrationUri"] for name, row in integrations.items()}
@@ -203,7 +203,7 @@ def matches(key, method, path):
 
 
 def check_authorizer(checks, without_issuer):
-    """Checks that, with an issuer, only the orchestrator's operation requires its token."""
+    """Checks that, if an issuer is set, only the orchestrator's operation requires the issuer's token."""
     stack = stacks(JwtIssuer="https://issuer.example", JwtAudience="backoffice")["function"]
     found = [row["RouteKey"] for row in stack.of_type("ApiGatewayV2::Route").values() if row.get("AuthorizerId") == "function.Authorizer"]
     checks.equal("routes that require a token", found, ["POST /orchestrator/create-and-confirm-order"])

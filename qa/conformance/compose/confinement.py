@@ -6,7 +6,7 @@ EXPECTED = {"Uid": USER, "Gid": USER, "NoNewPrivs": "1"} | dict.fromkeys(CAPABIL
 
 
 def excess_privileges(status, mounts):
-    """A list of the privileges that the process has but does not need."""
+    """Lists the privileges that the process has but does not need."""
     found = {name: " ".join(values.split()) for name, _, values in (line.partition(":") for line in status.splitlines())}
     wrong = [name for name, value in EXPECTED.items() if found.get(name) != value]
     excess = [f"{name} is '{found.get(name, '')}', not '{EXPECTED[name]}'" for name in wrong]
@@ -14,6 +14,6 @@ def excess_privileges(status, mounts):
 
 
 def is_root_read_only(mounts):
-    """Whether `/` is mounted read-only. The fifth field of a line is the mount point, the sixth the options."""
+    """Returns whether `/` is mounted read-only. In each line, field 5 is the mount point, and field 6 contains the options."""
     fields = [line.split(" ") for line in mounts.splitlines()]
     return any(len(line) > 5 and line[4] == "/" and "ro" in line[5].split(",") for line in fields)

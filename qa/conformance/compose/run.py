@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Runs the system with docker-compose.yml, restarts and kills its containers, and checks them.
 
-Uses a separate Compose project and free ports, so that a running system is not disturbed. Containers, images and data are
-removed at the end, also after a failure or a signal. Needs Node.js with the packages of qa/conformance.
-Exit codes: 0 no violation, 1 violation found, 3 docker or this program failed, 130 interrupted.
+Uses a separate Compose project and free ports, so that a running system is not affected. Containers, images and data are
+removed at the end, even after a failure or a signal. Requires Node.js and the npm packages in qa/conformance.
+Exit codes: 0 no violation, 1 violation found, 3 Docker or this program failed, 130 interrupted.
 """
 
 import fcntl
@@ -31,7 +31,7 @@ SERVERS = ["mysql", *BUILT]
 
 READY_TIMEOUT = 60
 
-# Runs in the database container: prints one line per table with its checksum.
+# Runs in the database container and prints one line per table with the table's checksum.
 CHECKSUMS = """
 set -o pipefail
 export MYSQL_PWD="$MYSQL_ROOT_PASSWORD"
@@ -70,7 +70,7 @@ def main():
 
 
 def environment():
-    """The variables for Compose, for the published ports and for the walkthrough."""
+    """Returns the variables for Compose, for the published ports and for the walkthrough."""
     ports = free_ports(len(SERVICES) + 1)
     project = f"backoffice-{hashlib.sha256(os.fsencode(ROOT)).hexdigest()[:16]}-compose-test"
     names = {"COMPOSE_PROJECT_NAME": project, "MYSQL_PORT": str(ports.pop())}
@@ -80,7 +80,7 @@ def environment():
 
 
 def free_ports(count):
-    """Ports below Linux's ephemeral range, so that no connection takes one while its container restarts."""
+    """Returns free ports below Linux's ephemeral range, so that no connection takes a port while its container restarts."""
     listeners = []
     for port in random.sample(range(20_000, 30_000), 1000):
         try:
@@ -96,7 +96,7 @@ def free_ports(count):
 
 
 def run():
-    """Runs all checks and returns the exit code. After a failure, prints the last log lines of the containers."""
+    """Runs all checks and returns the exit code. After a failure, prints the containers' last log lines."""
     try:
         check_everything()
         return 0
@@ -130,7 +130,7 @@ def check_everything():
     check_data(data)
     check_stop()
     compose("down")
-    # Migrations and seed run again, without effect.
+    # Migrations and seeding run again, and must have no effect.
     compose("up", "--wait")
     check_data(data)
     walk_through()
@@ -138,7 +138,7 @@ def check_everything():
 
 
 def clean_up(code):
-    """Removes everything and returns whether that succeeded. Ignores further signals; xtask kills on the second one."""
+    """Removes everything and returns whether that succeeded. Ignores further signals; on the second, xtask kills this process."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     say("remove", "containers, images and data")
@@ -166,14 +166,14 @@ def docker(*arguments, check=True):
 
 
 def compose(*arguments):
-    """Runs a Compose command that shows its own progress."""
+    """Runs a Compose command whose output is shown."""
     say("compose", " ".join(arguments))
     if code := subprocess.run(["docker", "compose", *arguments], stdin=subprocess.DEVNULL).returncode:
         raise Failure(f"docker compose {' '.join(arguments)} failed ({code})")
 
 
 def remove():
-    """Removes containers, data and built images. The data is not needed, so servers are killed at once."""
+    """Removes containers, data and built images. The data is no longer needed, so the servers are killed immediately."""
     docker("compose", "down", "--timeout", "0", "--volumes", "--rmi", "local", "--remove-orphans")
 
 
@@ -193,7 +193,7 @@ def image_megabytes(service):
 
 
 def run_on_docker_host(image, line):
-    """Runs a bash line in the PID namespace of the Docker host, whose processes may be another user's or in a virtual machine."""
+    """Runs a Bash command in the Docker host's PID namespace: processes may belong to another user or run in a VM."""
     return docker("run", "--rm", "--pid=host", "--network=none", "--entrypoint=bash", image, "-c", line).stdout
 
 
@@ -227,13 +227,13 @@ def has_shell(service):
 
 
 def check_logs():
-    """Checks that each service logs JSON objects to standard output only."""
+    """Checks that each service logs only JSON objects, and only to standard output."""
     for service in SERVICES:
         log = docker("logs", container_id(service))
         if not log.stdout or log.stderr:
-            raise Violation(f"{service} does not log to standard output only:\n{log.stdout}{log.stderr}")
+            raise Violation(f"{service} must write its log only to standard output, but its output is:\n{log.stdout}{log.stderr}")
         if line := next((line for line in log.stdout.splitlines() if not is_object(line)), None):
-            raise Violation(f"{service} logs a line that is not a JSON object: {line}")
+            raise Violation(f"{service} logged a line that is not a JSON object: {line}")
     say("logs", "one JSON object per line")
 
 
@@ -245,7 +245,7 @@ def is_object(line):
 
 
 def are_ready():
-    """Whether all services are ready and Docker reports all containers as healthy."""
+    """Returns whether all services are ready and Docker reports all containers as healthy."""
     states = [inspect(service)["State"].get("Health", {}).get("Status") for service in SERVERS]
     return all(state == "healthy" for state in states) and all(answers_ready(service) for service in SERVICES)
 
@@ -270,7 +270,7 @@ def wait_until(condition, problem, service):
 
 
 def kill(service, image):
-    """Kills the process of a service, and waits until the restart policy has started it again."""
+    """Kills the process of a service, and waits until Docker's restart policy has restarted it."""
     before = inspect(service)["RestartCount"]
     run_on_docker_host(image, f"kill -KILL {pid(service)}")
     wait_until(lambda: inspect(service)["RestartCount"] > before, "not restarted after a kill", service)
@@ -279,14 +279,14 @@ def kill(service, image):
 
 
 def check_stop():
-    """Checks that all containers stop gracefully: a process that is killed has another exit code."""
+    """Checks that all containers stopped gracefully: a process that was killed has a different exit code."""
     compose("stop")
     for service in SERVERS:
         state = inspect(service)["State"]
         if state["Running"]:
-            raise Failure(f"{service} has not stopped")
+            raise Failure(f"{service} did not stop")
         if state["ExitCode"] != 0:
-            raise Violation(f"{service} exits {state['ExitCode']} after SIGTERM")
+            raise Violation(f"{service} exited with {state['ExitCode']} after SIGTERM")
 
 
 def checksums():
@@ -295,7 +295,7 @@ def checksums():
 
 def check_data(expected):
     if (found := checksums()) != expected:
-        raise Violation(f"the data has changed. Checksums of the tables before:\n{expected}\nand now:\n{found}")
+        raise Violation(f"the data has changed. Table checksums before:\n{expected}\nTable checksums now:\n{found}")
     say("data", "all tables unchanged")
 
 
@@ -303,7 +303,7 @@ def check_invariants():
     done = docker("compose", "run", "--rm", "--no-TTY", "migrate", "audit", check=False)
     output = (done.stdout + done.stderr).strip()
     if done.returncode != 0:
-        raise (Violation if done.returncode == 1 else Failure)(f"db audit ({done.returncode}):\n{output}")
+        raise (Violation if done.returncode == 1 else Failure)(f"db audit exited with {done.returncode}:\n{output}")
     say("invariants", output.splitlines()[-1])
 
 

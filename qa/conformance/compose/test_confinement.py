@@ -1,4 +1,4 @@
-"""Unit tests without containers: python3 -m unittest discover qa/conformance/compose"""
+"""Unit tests, which require no containers. Run with: python3 -m unittest discover qa/conformance/compose"""
 
 import unittest
 

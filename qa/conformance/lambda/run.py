@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Invokes the Lambda function in cargo-lambda's emulator with every example event, and compares the responses with the table in
-orchestrator/events/README.md: run.py FUNCTION
+orchestrator/events/README.md. Usage: run.py FUNCTION
 
-FUNCTION is the orchestrator program, or a zip file with it. Needs cargo-lambda on the PATH, a running system, and the
-environment variables CUSTOMERS_BASE, ORDERS_BASE, ADMIN_USER, ADMIN_PASSWORD, JWT_SECRET and SERVICE_TOKEN.
+FUNCTION is the orchestrator program, or a zip file that contains it. Requires cargo-lambda on the PATH, a running system, and
+the environment variables CUSTOMERS_BASE, ORDERS_BASE, ADMIN_USER, ADMIN_PASSWORD, JWT_SECRET and SERVICE_TOKEN.
 
-The emulator runs without a function (--only-lambda-apis), and FUNCTION is started next to it: `cargo lambda watch` would build
-it with other features of its dependencies than the workspace build, and take minutes. The time of the run is appended to
-keys, so that the program can be repeated on one system.
+The emulator runs without a function (--only-lambda-apis), and this program starts FUNCTION separately: `cargo lambda watch`
+would take minutes to build the function, with dependency features that differ from those of the workspace build. The start
+time is appended to keys, so that this program can run repeatedly on the same system.
 """
 
 import base64
@@ -66,7 +66,7 @@ def check(what, found, expected):
 
 
 def check_example_events(function, port):
-    """Invokes the function with every example event, in the order of the table, which must list all files."""
+    """Invokes the function with every example event, in the order of the table. The table must list all event files."""
     table = re.findall(r"^\| `([\w-]+)` \|.*\| (.*) \|$", (EVENTS / "README.md").read_text(), re.MULTILINE)
     check("events in the table", sorted(name for name, _ in table), sorted(path.stem for path in EVENTS.glob("*.json")))
     with instance(function, port, "events") as log:
@@ -76,11 +76,11 @@ def check_example_events(function, port):
 
 
 def check_generated_events(function, port):
-    """Checks bodies that are too large, an unavailable service, and the production profile with and without credentials."""
+    """Checks oversized bodies, an unavailable service, and the production profile with and without credentials."""
     plain = json.loads((EVENTS / "function-url.json").read_text())
     too_large = "413 `payload_too_large`"
     with instance(function, port, "large") as log:
-        check_response("a byte too large", invoke(port, write_event(plain | {"body": " " * (64 * 1024 + 1)})), too_large, log)
+        check_response("one byte too large", invoke(port, write_event(plain | {"body": " " * (64 * 1024 + 1)})), too_large, log)
         check_response("5 MiB", invoke(port, write_event(plain | {"body": " " * (5 * MIB)})), too_large, log)
     with instance(function, port, "alone", CUSTOMERS_API_BASE="http://127.0.0.1:9") as log:
         check_response("no customers service", invoke(port, write_event(plain)), "503 `upstream_unavailable`", log)
@@ -103,7 +103,7 @@ def check_frozen_function(function, port):
 
 
 def check_response(name, invoked, expected, log):
-    """Compares the response with the expectation in the table, and checks its log line."""
+    """Compares the response with the table, and checks the log line of the response."""
     if error := re.fullmatch(r"fails with `(\w+)`", expected):
         check(name, (invoked.returncode != 0, error[1] in invoked.stderr), (True, True))
         return
@@ -139,7 +139,7 @@ def headers_of(response):
 
 
 def event_with_run_key(path):
-    """Writes the event with this run's idempotency key, which is in the body. The body may be encoded."""
+    """Writes a copy of the event whose body contains this run's idempotency key. The body may be Base64-encoded."""
     event = json.loads(path.read_text())
     body, encoded = event.get("body") or "", event.get("isBase64Encoded")
     with contextlib.suppress(ValueError):
@@ -179,7 +179,7 @@ def emulator():
 
 
 class Log:
-    """Log of one instance of the function."""
+    """Log of one function instance."""
 
     def __init__(self, name, process):
         self.path, self.process = LOCAL / f"{name}.log", process
@@ -190,7 +190,7 @@ class Log:
 
 @contextlib.contextmanager
 def instance(function, port, name, **settings):
-    """Starts the function as the emulator would, with the running system as upstream, in the development profile."""
+    """Starts the function as the emulator would, in the development profile, with the running system as its upstream."""
     with (LOCAL / f"{name}.log").open("w") as log:
         process = start(function, f"http://127.0.0.1:{port}/.rt/{NAME}", log, **settings)
     log = Log(name, process)
@@ -249,7 +249,7 @@ def unpacked(path, folder):
 
 
 def measured(function, port, path):
-    """Measures the size, cold starts, and warm invocations: of a saga, and of a health check as the overhead of the runtime."""
+    """Measures size, cold starts and warm invocations. The latency of a health check shows the overhead of the runtime."""
     saga, probe = new_order_events(), (EVENTS / "health-check.json").read_bytes()
     polls = [time_to_poll(function) for _ in range(COLD_STARTS)]
     responses = [time_to_respond(function, port, saga()) for _ in range(COLD_STARTS)]
@@ -271,7 +271,7 @@ def spread(seconds):
 
 
 def time_to_poll(function):
-    """The time from the start of the program to its first poll of the runtime API."""
+    """Returns the time from process start until the first poll of the runtime API."""
     with socket.create_server(("127.0.0.1", 0)) as runtime, (LOCAL / "polls.log").open("w") as log:
         runtime.settimeout(TIMEOUT)
         started = time.monotonic()
@@ -283,7 +283,7 @@ def time_to_poll(function):
 
 
 def time_to_respond(function, port, event):
-    """The time from the start of the program to its response to a waiting event."""
+    """Returns the time from process start until the response to an event that is already waiting."""
     started = time.monotonic()
     with instance(function, port, "responses"):
         timed(port, event)
@@ -291,7 +291,7 @@ def time_to_respond(function, port, event):
 
 
 def timed(port, event):
-    """Invokes the function and returns the time until its response."""
+    """Invokes the function and returns the time until it has responded."""
     url = f"http://127.0.0.1:{port}/2015-03-31/functions/{NAME}/invocations"
     started = time.monotonic()
     with urllib.request.urlopen(urllib.request.Request(url, data=event), timeout=TIMEOUT) as body:
@@ -303,7 +303,7 @@ def timed(port, event):
 
 
 def new_order_events():
-    """A function that creates events, each of which orders one piece of a well-stocked product under a new key."""
+    """Returns a function that creates events. Each event orders one unit of a well-stocked product with a new key."""
     product = create_product()
     event = json.loads((EVENTS / "function-url.json").read_text())
 

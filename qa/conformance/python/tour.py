@@ -27,7 +27,7 @@ customers = Customers(os.environ["CUSTOMERS_BASE"], token)
 orders = Orders(os.environ["ORDERS_BASE"], token)
 orchestrator = Orchestrator(os.environ["ORCHESTRATOR_BASE"], token)
 
-# Find a customer, create a product with a stock of ten, order three.
+# Find a customer, create a product with a stock of ten, and order three units.
 run = str(uuid.uuid4())
 customer = customer_list.sync(client=customers, search="acme").data[0]
 product = product_create.sync(client=orders, body=NewProduct(sku=run, name="Walkthrough product", price_cents=1250, stock=10))
@@ -35,17 +35,17 @@ items = [NewOrderItem(product_id=product.id, qty=3)]
 order = order_create.sync(client=orders, body=NewOrder(customer.id, items), x_idempotency_key=f"create-{run}")
 assert order.total_cents == 3750, order
 
-# Confirm it twice under one key: the second response is a replay of the first. Then cancel the order.
+# Confirm the order twice with one key: the second response is a replay of the first. Then cancel the order.
 first, second = (order_confirm.sync_detailed(order.id, client=orders, x_idempotency_key=run) for _ in range(2))
 assert second.content == first.content, second
 assert second.headers["Idempotent-Replayed"] == "true", second
 assert order_cancel.sync(order.id, client=orders).status == "CANCELED"
 
-# The ledger lists all stock movements, newest first.
+# The stock ledger lists all movements, newest first.
 ledger = stock_adjustment_list.sync(product.id, client=orders)
 assert [movement.delta for movement in ledger.data] == [3, -3, 10], ledger
 
-# Create and confirm in one call. A retry under the same key returns the same order.
+# Create and confirm an order in one call. A retry with the same key returns the same order.
 request = CreateAndConfirm(customer_id=customer.id, items=[Item(product_id=product.id, qty=3)], idempotency_key=run)
 done, retried = (order_create_and_confirm.sync(client=orchestrator, body=request).data.order for _ in range(2))
 assert done.status == "CONFIRMED", done

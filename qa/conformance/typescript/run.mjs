@@ -1,5 +1,5 @@
-// Generates types from the documents with openapi-typescript, without warnings, then compiles and runs the walkthrough
-// in tour.ts.
+// Generates types from the documents with openapi-typescript, which must not print warnings, then compiles and runs the
+// walkthrough in tour.ts.
 
 import { fileURLToPath } from "node:url";
 
@@ -7,7 +7,7 @@ import { run } from "../run.mjs";
 import { documents, path } from "../system.mjs";
 
 const HERE = fileURLToPath(new URL(".", import.meta.url));
-// Included by tsconfig.json.
+// tsconfig.json includes this directory.
 const GENERATED = ".local/conformance/typescript";
 
 /** Runs a program and returns its output. Throws if it fails. */
@@ -20,10 +20,10 @@ async function must(name, args) {
 const all = await documents();
 for (const { service } of all) {
   const output = await must("openapi-typescript", [path(service), "--output", `${GENERATED}/${service}.d.ts`]);
-  // It prints its name and the written file. Any other output is a warning.
+  // openapi-typescript prints its name and the path of the generated file. Any other output is a warning.
   const warnings = output.split("\n").filter((line) => line.trim() && !/^(✨|🚀)/u.test(line));
-  if (warnings.length > 0) throw new Error(`openapi-typescript warns about ${path(service)}`);
+  if (warnings.length > 0) throw new Error(`openapi-typescript printed warnings for ${path(service)}`);
 }
 await must("tsc", ["--project", HERE]);
 await must("tsx", [`${HERE}tour.ts`]);
-console.log(`${all.length} documents without warnings; the walkthrough compiles and passes`);
+console.log(`${all.length} documents without warnings; the walkthrough compiled and passed`);

@@ -1,4 +1,4 @@
-// Walkthrough in TypeScript: openapi-fetch sends the requests, with types generated from the documents.
+// Walkthrough in TypeScript. openapi-fetch sends the requests, using types generated from the documents.
 //
 //   npx openapi-typescript specs/orders.json --output orders.d.ts      (same for the others)
 //   npx tsx tour.ts
@@ -27,7 +27,7 @@ const customers = createClient<Customers>({ baseUrl: env.CUSTOMERS_BASE, headers
 const orders = createClient<Orders>({ baseUrl: env.ORDERS_BASE, headers });
 const orchestrator = createClient<Orchestrator>({ baseUrl: env.ORCHESTRATOR_BASE, headers });
 
-// Find a customer, create a product with a stock of ten, order three.
+// Find a customer, create a product with a stock of ten, and order three units.
 const run = randomUUID();
 const key = (what: string) => ({ "X-Idempotency-Key": `${what}-${run}` });
 const [customer] = ok(await customers.GET("/customers", { params: { query: { search: "acme" } } })).data;
@@ -36,7 +36,7 @@ const items = [{ product_id: product.id, qty: 3 }];
 const order = ok(await orders.POST("/orders", { params: { header: key("create") }, body: { customer_id: customer.id, items } }));
 assert.equal(order.total_cents, 3750);
 
-// Confirm it twice under one key: the second response is a replay of the first. Then cancel the order.
+// Confirm the order twice with one key: the second response is a replay of the first. Then cancel the order.
 const path = { id: order.id };
 const confirm = () => orders.POST("/orders/{id}/confirm", { params: { path, header: key("confirm") } });
 const [first, second] = [await confirm(), await confirm()];
@@ -44,11 +44,11 @@ assert.deepEqual(ok(second), ok(first));
 assert.equal(second.response.headers.get("Idempotent-Replayed"), "true");
 assert.equal(ok(await orders.POST("/orders/{id}/cancel", { params: { path } })).status, "CANCELED");
 
-// The ledger lists all stock movements, newest first.
+// The stock ledger lists all movements, newest first.
 const ledger = ok(await orders.GET("/products/{id}/stock-adjustments", { params: { path: { id: product.id } } }));
 assert.deepEqual(ledger.data.map(({ delta }) => delta), [3, -3, 10]);
 
-// Create and confirm in one call. A retry under the same key returns the same order.
+// Create and confirm an order in one call. A retry with the same key returns the same order.
 const request = { customer_id: customer.id, items, idempotency_key: run };
 const orchestrate = () => orchestrator.POST("/orchestrator/create-and-confirm-order", { body: request });
 const { data } = ok(await orchestrate());

@@ -1,7 +1,8 @@
-//! Attack on the edge proxy: sends requests that must be rejected, then holds thousands of connections open with
+//! Attack on the edge proxy: sends requests that the proxy must reject, then holds thousands of connections open with
 //! requests that never complete, and measures regular clients with and without the attack.
 //!
-//! `gaps` sends the forbidden requests, `attackers` hold the connections, `regular` has the measured clients.
+//! `gaps` sends the forbidden requests, `attackers` hold the connections open, and `regular` implements the measured
+//! clients.
 
 mod attackers;
 mod gaps;
@@ -19,18 +20,19 @@ use crate::system::edge::Edge;
 use attackers::{ATTACKS, Attack, Attackers, Holds};
 use regular::{Measured, RegularClients};
 
-/// Length of each measurement, without and with an attack. Longer than HAProxy's timeouts for
-/// a head and a body, which are 10 s.
+/// Duration of each measurement, with and without an attack. Longer than HAProxy's timeouts for headers and body, which
+/// are 10 s.
 const PERIOD: Duration = Duration::from_secs(20);
-/// HAProxy's timeouts are 10 s; the rest is tolerance for a busy machine.
+/// Maximum time for which a connection may stay open. HAProxy's timeouts are 10 s; the rest is tolerance for a busy
+/// machine.
 const MAX_HOLD: Duration = Duration::from_secs(15);
-/// Maximum ratio of the latency with an attack to that without.
+/// Maximum ratio of the latency with an attack to the latency without one.
 const MAX_LATENCY_RATIO: f64 = 2.0;
-/// Interval between samples of all processes' memory.
+/// Interval at which the memory usage of all processes is sampled.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
-/// Maximum growth of one process in MiB: 2,000 connections with 16 KiB for each direction.
+/// Maximum memory growth of one process in MiB: 2,000 connections, each with a 16 KiB buffer per direction.
 const MAX_GROWTH: u64 = 64;
-/// Maximum bytes that are accepted of an endless body: 64 KiB, plus the buffers on the way.
+/// Maximum number of bytes of an endless body that may be accepted: 64 KiB, plus buffers along the path.
 const MAX_SENT: usize = 8_000_000;
 
 /// Runs the attack, checks its effect on regular clients, and stops the system.
@@ -43,7 +45,7 @@ pub(crate) async fn run(run: &Run, edge: &Edge, lenient: bool) -> Result<()> {
     let closed = gaps::exceed_connection_limit(&system, journal).await?;
     journal.log(format_args!("connections above the limit per address closed: {closed}"));
     let regular = RegularClients::log_in(&system.targets()).await?;
-    // Warm up: the first requests open connections to the database.
+    // Warm up, because the first requests open database connections.
     regular.measure(PERIOD / 4, &mut Measured::default()).await;
     let (mut quiet, mut attacked, mut holds) = <(Measured, Measured, _)>::default();
     let processes = system.processes().await.into_iter();
@@ -70,7 +72,7 @@ pub(crate) async fn run(run: &Run, edge: &Edge, lenient: bool) -> Result<()> {
     Ok(())
 }
 
-/// Checks that regular clients get all responses, and not much later than without the attack.
+/// Checks that regular clients receive all responses, and that latency does not increase too much under attack.
 fn check_regular_clients(journal: &Journal, mut quiet: Measured, attacked: Measured, lenient: bool) {
     for failure in quiet.failures.iter().chain(&attacked.failures) {
         journal.violation(format_args!("request of a regular client failed: {failure}"));
@@ -109,7 +111,7 @@ fn check_holds(journal: &Journal, holds: &[Holds; ATTACKS.len()]) {
         ));
         if *cut == 0 || *longest > MAX_HOLD {
             let seconds = MAX_HOLD.as_secs();
-            journal.violation(format_args!("{name}: a connection can be held for longer than {seconds} s"));
+            journal.violation(format_args!("{name}: a connection can be held open for longer than {seconds} s"));
         }
         if *most_sent > MAX_SENT {
             journal.violation(format_args!("{name}: more than {MAX_SENT} bytes of an endless body are accepted"));
@@ -117,7 +119,7 @@ fn check_holds(journal: &Journal, holds: &[Holds; ATTACKS.len()]) {
     }
 }
 
-/// Checks that no process grows during an attack, or from one attack to the next.
+/// Checks that the memory usage of no process grows too much during an attack or from one attack to the next.
 fn check_memory(journal: &Journal, memory: &[Memory]) {
     for Memory { name, before, peak, .. } in memory {
         journal.summary_line(format_args!(
@@ -129,16 +131,16 @@ fn check_memory(journal: &Journal, memory: &[Memory]) {
     }
 }
 
-/// Resident memory of a process in MiB.
+/// Resident memory of a process, in MiB.
 struct Memory {
     name: String,
     pid: u32,
     before: u64,
-    /// The maximum since then.
+    /// Maximum after the first attack started.
     peak: u64,
 }
 
-/// Samples the memory until dropped.
+/// Samples the memory usage until the value is dropped.
 async fn watch(processes: &mut [Memory]) -> std::convert::Infallible {
     let mut ticks = interval(POLL_INTERVAL);
     loop {
@@ -149,7 +151,7 @@ async fn watch(processes: &mut [Memory]) -> std::convert::Infallible {
     }
 }
 
-/// Returns the resident memory in MiB, or 0 if the process has exited.
+/// Returns the resident memory of a process in MiB, or 0 if the process has exited.
 fn resident_mib(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

@@ -1,4 +1,4 @@
-//! Chaos run: load, with faults injected by a schedule.
+//! Chaos run: applies load while injecting faults according to a schedule.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use crate::verify::verify;
 use crate::{Load, Run, sleep_unless};
 
 const REPORT_EVERY: Duration = Duration::from_secs(10);
-/// Time limit for the clients to get definite responses to all requests in flight.
+/// Maximum time until all requests in flight have received definite responses.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(180);
 
-/// Runs the system until the time is over or the run is interrupted, verifies it, and stops it.
+/// Runs the system until the time has elapsed or the run is interrupted, verifies the system, and stops it.
 pub(crate) async fn run(run: &Run, load: &Load) -> Result<()> {
     let Run { length, journal, .. } = run;
     let system = System::start_linked(run).await?;
@@ -30,17 +30,18 @@ pub(crate) async fn run(run: &Run, load: &Load) -> Result<()> {
     if let Err(error) = injected {
         journal.violation(format_args!("{error:#}"));
     }
-    journal.log("no more faults; waiting for requests in flight");
+    journal.log("fault injection finished; waiting for requests in flight");
     let verified = verify(&system.database_url().await?, journal, load, RESOLVE_TIMEOUT).await;
     let [before, after] = system.proxy(Link::ORDERS_TO_DATABASE)?.cut_at_commit();
     journal.summary_line(format_args!(
-        "connections cut at COMMIT: {before} before it arrived, {after} after it was executed"
+        "connections cut at COMMIT: {before} before COMMIT arrived, {after} after it was executed"
     ));
     system.stop().await?;
     verified.map(drop)
 }
 
-/// Injects all faults, each at its time or as soon as the previous one is over, until the end or an interruption.
+/// Injects all faults, each at its scheduled time or when the previous fault has ended, until the end of the run or an
+/// interruption.
 async fn inject_faults(system: &System, run: &Run, seed: u64) -> Result<()> {
     let Run { length, journal, interrupted, .. } = run;
     for episode in schedule(seed, *length) {
@@ -57,7 +58,7 @@ async fn inject_faults(system: &System, run: &Run, seed: u64) -> Result<()> {
         });
         let listening = join_all(each).await.into_iter().collect::<Result<Vec<_>>>()?;
         let listening = listening.into_iter().max().unwrap_or_default();
-        let ready = system.ready().await.context("the system does not recover from a fault")?;
+        let ready = system.ready().await.context("the system did not recover from a fault")?;
         let faults = Vec::from_iter(episode.iter().map(|planned| planned.fault.to_string())).join(" + ");
         journal.ready(&faults, listening + ready);
     }
@@ -65,7 +66,7 @@ async fn inject_faults(system: &System, run: &Run, seed: u64) -> Result<()> {
     Ok(())
 }
 
-/// Prints the progress until dropped.
+/// Prints the progress until the task is dropped.
 async fn report(journal: &Journal, load: &workload::Load, length: Duration) {
     let mut ticks = interval(REPORT_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

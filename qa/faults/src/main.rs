@@ -1,8 +1,8 @@
-//! Runs the real system, disturbs it, and verifies the result: `chaos` injects faults by a seed, `rolling` restarts
-//! replicas behind the edge proxy, `abuse` attacks that proxy.
+//! Runs the real system under adverse conditions and verifies the result: `chaos` injects a seeded schedule of faults,
+//! `rolling` restarts replicas behind the edge proxy, and `abuse` attacks the edge proxy.
 //!
-//! This file has the command line, the run directory, and the exit code. `system` starts and stops the processes,
-//! `verify` checks the data afterwards.
+//! This file parses the command line, manages the run directory, and determines the exit code. `system` starts and
+//! stops the processes; `verify` checks the data after the run.
 
 mod abuse;
 mod chaos;
@@ -28,11 +28,12 @@ use tokio::time::timeout;
 use crate::report::{Journal, print};
 use crate::system::edge::Edge;
 
-const EXIT_CODES: &str = "Exit codes: 0 no violation, 1 violation found, 2 wrong usage, 3 could not run, \
+const EXIT_CODES: &str = "Exit codes: 0 no violation, 1 violation found, 2 usage error, 3 could not run, \
 130 interrupted twice.";
-const CHAOS: &str = "Kills, pauses and restarts the services and a private database server, and cuts, delays and \
-truncates the connections between them. At the end, clients retry until every request has a definite response; then \
-responses and data invariants are verified. Ctrl-C ends the faults early and verifies.
+const CHAOS: &str = "Kills and pauses the services, kills and restarts a private database server, and closes \
+connections or delays and truncates their data. After the last fault, clients retry until every request has a definite \
+response; then the responses and the data invariants are verified. Ctrl-C stops fault injection early and starts the \
+verification.
 
 Examples:
   chaos --minutes 30
@@ -40,38 +41,39 @@ Examples:
   chaos --program /usr/local/mysql/bin/mysqld
 
 ";
-const ROLLING: &str = "Violations: a retrying client without a definite response, a race with a wrong result, a lost \
-acknowledged response, a violated data invariant.
+const ROLLING: &str = "Reports a violation if a retrying client never gets a definite response, a race has a wrong \
+result, the database contradicts an acknowledged response, or a data invariant does not hold.
 
 Examples:
   rolling --minutes 30 --clients 16
 
 ";
-const ABUSE: &str = "Sends requests that the edge proxy must reject. Then repeatedly holds 2,001 connections for 20 s, \
-while regular clients read and create orders. Violations: a request that is not rejected, a failed request of a regular \
-client, a p99 latency of more than twice that without the attack, a connection held too long, a process whose memory grows.
+const ABUSE: &str = "Sends requests that the edge proxy must reject. Then repeatedly holds 2,001 connections open for \
+20 s while regular clients read customers and create orders. Reports a violation if a forbidden request is not \
+rejected, a regular client's request fails, the p99 latency is more than twice the latency without an attack, a \
+connection stays open too long, or the memory usage of a process grows too much.
 
 Examples:
   abuse --minutes 10
 
 ";
 
-/// Run the real system, disturb it, and verify the result
+/// Run the real system, inject faults or attack it, and verify the result
 #[derive(Parser)]
 #[command(version, propagate_version = true, disable_help_subcommand = true, after_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// Length of the run in minutes, without start and verification
+    /// Duration of the run in minutes, excluding startup and verification
     #[arg(long, global = true, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1440))]
     minutes: u32,
-    /// Database server to run, mariadbd or mysqld [default: the first one found]
+    /// Database server executable, mariadbd or mysqld [default: the first one found]
     #[arg(long, global = true, value_name = "PATH")]
     program: Option<PathBuf>,
-    /// Keep logs and data of a successful run
+    /// Keep the logs and data of a successful run
     #[arg(long, global = true)]
     keep: bool,
-    /// Parent of the run directory [default: .local/COMMAND]
+    /// Directory in which to create the run directory [default: .local/COMMAND]
     #[arg(long, global = true, value_name = "PATH")]
     directory: Option<PathBuf>,
     #[command(flatten)]
@@ -80,10 +82,10 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Inject faults by a seed, under load
+    /// Inject a seeded schedule of faults under load
     #[command(after_help = [CHAOS, EXIT_CODES].concat())]
     Chaos(Load),
-    /// Restart two replicas of each service behind HAProxy one by one, under load
+    /// Restart two replicas of each service one at a time, behind HAProxy and under load
     #[command(after_help = [ROLLING, EXIT_CODES].concat())]
     Rolling {
         #[command(flatten)]
@@ -96,16 +98,16 @@ enum Command {
     Abuse {
         #[command(flatten)]
         edge: Edge,
-        /// Report the latency of regular clients, but accept any
+        /// Report the latency of regular clients without enforcing its limit
         #[arg(long)]
         lenient: bool,
     },
 }
 
-/// Options of the load.
+/// Load options.
 #[derive(Args)]
 struct Load {
-    /// Seed of requests and faults [default: random]
+    /// Seed for requests and faults [default: random]
     #[arg(long)]
     seed: Option<u64>,
     /// Number of clients
@@ -128,7 +130,7 @@ struct Run {
     length: Duration,
     program: Program,
     directory: PathBuf,
-    /// Turns true at the first signal.
+    /// Becomes true at the first signal.
     interrupted: watch::Receiver<bool>,
     journal: Journal,
 }
@@ -147,7 +149,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Executes a command. Returns whether there was no violation.
+/// Executes a command. Returns whether the run found no violation.
 async fn run(Cli { command, minutes, program, keep, directory, .. }: Cli) -> Result<bool> {
     let name = match command {
         Command::Chaos(_) => "chaos",
@@ -159,11 +161,11 @@ async fn run(Cli { command, minutes, program, keep, directory, .. }: Cli) -> Res
         None => Program::find()
             .with_context(|| format!("no database server found: {}", private_server::install_command()))?,
     };
-    // Absolute, since the programs of a run may have other working directories.
+    // Absolute, because the processes of a run may have other working directories.
     let parent = std::path::absolute(directory.unwrap_or_else(|| PathBuf::from(".local").join(name)))?;
     let directory =
         std::fs::create_dir_all(&parent).and_then(|()| tempfile::Builder::new().prefix("run-").tempdir_in(&parent));
-    let directory = directory.with_context(|| format!("cannot create a directory in {}", parent.display()))?;
+    let directory = directory.with_context(|| format!("cannot create a run directory in {}", parent.display()))?;
     print(format_args!("{minutes} min, {program}"));
     print(format_args!("logs in {}", directory.path().display()));
     let run = Run {
@@ -188,8 +190,8 @@ async fn run(Cli { command, minutes, program, keep, directory, .. }: Cli) -> Res
     result.map(|()| is_success)
 }
 
-/// Returns a channel that turns true at the first SIGINT, SIGTERM or SIGHUP. The second signal exits at once, which
-/// also stops all started processes.
+/// Returns a channel whose value becomes true at the first SIGINT, SIGTERM or SIGHUP. The second signal exits this
+/// process immediately, which also stops all processes that it started.
 fn listen_for_interrupts() -> Result<watch::Receiver<bool>> {
     let (sender, interrupted) = watch::channel(false);
     for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
@@ -197,7 +199,7 @@ fn listen_for_interrupts() -> Result<watch::Receiver<bool>> {
         tokio::spawn(async move {
             while signals.recv().await.is_some() {
                 if sender.send_replace(true) {
-                    print("interrupted twice; stopping without verification");
+                    print("interrupted twice; exiting without verification");
                     std::process::exit(130);
                 }
                 print("interrupted; waiting for requests in flight, then verifying");
@@ -207,9 +209,9 @@ fn listen_for_interrupts() -> Result<watch::Receiver<bool>> {
     Ok(interrupted)
 }
 
-/// Sleeps for this long and returns true. Returns false as soon as the run is interrupted.
+/// Sleeps for `duration` and returns true. Returns false as soon as the run is interrupted.
 async fn sleep_unless(interrupted: &watch::Receiver<bool>, duration: Duration) -> bool {
-    // An error means that the sender is gone, which happens only when this program exits.
+    // An error means that the sender was dropped, which happens only when this program exits.
     timeout(duration, interrupted.clone().wait_for(|interrupted| *interrupted)).await.is_err()
 }
 

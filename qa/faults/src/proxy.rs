@@ -1,6 +1,6 @@
-//! TCP proxy that injects faults into the connections between two programs.
+//! TCP proxy that injects faults into the connections between two processes.
 //!
-//! A new behaviour takes effect at once, also for open connections.
+//! A changed behaviour takes effect immediately, including on open connections.
 
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -16,52 +16,52 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 const BACKLOG: u32 = 1024;
-/// Interval between attempts to listen on the proxy's port again.
+/// Interval between attempts to listen on the proxy's port.
 const LISTEN_RETRY_INTERVAL: Duration = Duration::from_millis(20);
 const CHUNK: usize = 1 << 16;
-/// Packet of a MySQL client with the query COMMIT: length, sequence number, command and text. The client waits for the
-/// response, so the packet is always the last one in a chunk.
+/// MySQL client packet with the query COMMIT: length, sequence number, command, and text. The client waits for the
+/// response, so this packet is always the last one in a chunk.
 const COMMIT: &[u8] = b"\x07\0\0\0\x03COMMIT";
 
-/// Behaviour of the proxy towards connections.
+/// How the proxy treats connections.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Behaviour {
-    /// Forwards everything.
+    /// Forwards all data.
     #[default]
     Pass,
-    /// Resets all open connections, once.
+    /// Resets all open connections once.
     Cut,
     /// Resets all connections and refuses new ones.
     Refuse,
-    /// Delays all data by this much, in both directions.
+    /// Delays all data by this duration, in both directions.
     Delay(Duration),
     /// Forwards this percentage of a response, then closes the connection.
     Truncate(usize),
-    /// Accepts new connections, but forwards nothing until this behaviour ends. Then all data arrives, even if its
-    /// sender is gone.
+    /// Accepts new connections, but forwards nothing until this behaviour ends. Then forwards all data, even if the
+    /// sender has disconnected.
     BlackHole,
-    /// Resets this many connections at their COMMIT.
+    /// Resets this many connections when they send COMMIT.
     CutAtCommit(CommitSide, u32),
 }
 
-/// When a connection is cut, relative to its COMMIT.
+/// Point at which a connection is reset, relative to its COMMIT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CommitSide {
-    /// COMMIT is sent, but does not arrive.
+    /// Reset before COMMIT reaches the server.
     Before,
-    /// COMMIT is executed, but its response does not arrive.
+    /// Reset after the server has executed COMMIT, but before its response reaches the client.
     After,
 }
 
 /// State shared by all connections of a proxy.
 #[derive(Clone, Copy, Debug, Default)]
 struct State {
-    /// Address to connect to. Connections are refused while it is `None`.
+    /// Address of the target. While it is `None`, the proxy refuses connections.
     target: Option<SocketAddr>,
     behaviour: Behaviour,
-    /// Number of times that all connections were cut.
+    /// Number of times that all connections were reset.
     cuts: u64,
-    /// Number of connections cut before and after COMMIT.
+    /// Numbers of connections reset before and after COMMIT.
     at_commit: [u32; 2],
 }
 
@@ -70,7 +70,8 @@ impl State {
         self.target.is_some() && self.behaviour != Behaviour::Refuse
     }
 
-    /// Decides whether to cut the connection on which this was sent, and on which side of COMMIT. Counts the cut.
+    /// Decides whether to reset the connection that sent this data, and at which point relative to COMMIT. Counts the
+    /// reset.
     fn take_commit_cut(&mut self, sent: &[u8]) -> Option<CommitSide> {
         let Behaviour::CutAtCommit(side, remaining) = self.behaviour else { return None };
         if !sent.ends_with(COMMIT) {
@@ -86,12 +87,12 @@ impl State {
 pub(crate) struct Proxy {
     address: SocketAddr,
     state: Arc<watch::Sender<State>>,
-    /// Aborted when dropped.
+    /// Task that is aborted on drop.
     _accepting: JoinSet<()>,
 }
 
 impl Proxy {
-    /// Starts a proxy on a free port of 127.0.0.1, which refuses connections until a target is set.
+    /// Starts a proxy on a free port of 127.0.0.1. It refuses connections until a target is set.
     pub(crate) fn start() -> io::Result<Self> {
         let port = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
         let address = port.local_addr()?;
@@ -101,17 +102,18 @@ impl Proxy {
         Ok(Self { address, state, _accepting: accepting })
     }
 
-    /// The address that the proxy listens on. It never changes.
+    /// Returns the address on which the proxy listens. The address never changes.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Sets the target of new connections; with `None` they are refused. Open connections stay.
+    /// Sets the target for new connections, or refuses new connections if it is `None`. Open connections are not
+    /// affected.
     pub(crate) fn set_target(&self, target: Option<SocketAddr>) {
         self.state.send_modify(|state| state.target = target);
     }
 
-    /// Sets the behaviour towards all connections.
+    /// Sets how the proxy treats all connections.
     pub(crate) fn set_behaviour(&self, behaviour: Behaviour) {
         self.state.send_modify(|state| {
             state.behaviour = behaviour;
@@ -119,7 +121,7 @@ impl Proxy {
         });
     }
 
-    /// Returns the number of connections cut before and after COMMIT.
+    /// Returns the numbers of connections reset before and after COMMIT.
     pub(crate) fn cut_at_commit(&self) -> [u32; 2] {
         self.state.borrow().at_commit
     }
@@ -132,7 +134,8 @@ fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
     Ok(socket)
 }
 
-/// Listens whenever connections are not refused. `_port` never listens: it reserves the port in the meantime.
+/// Accepts connections whenever they are not refused. `_port` is a socket that never listens: it reserves the port at
+/// other times.
 async fn accept(_port: TcpSocket, address: SocketAddr, state: Arc<watch::Sender<State>>) {
     let (mut connections, mut changes) = (JoinSet::new(), state.subscribe());
     while changes.wait_for(State::accepts).await.is_ok() {
@@ -148,13 +151,13 @@ async fn accept(_port: TcpSocket, address: SocketAddr, state: Arc<watch::Sender<
                     connections.spawn(proxy_connection(client, Arc::clone(&state)));
                 },
             }
-            // Drop the results of closed connections.
+            // Discard the results of closed connections.
             while connections.try_join_next().is_some() {}
         }
     }
 }
 
-/// Forwards data in both directions until one side closes the connection or it is cut.
+/// Forwards data in both directions until one side closes the connection or the connection is reset.
 async fn proxy_connection(mut client: TcpStream, state: Arc<watch::Sender<State>>) {
     let mut changes = state.subscribe();
     let cuts = changes.borrow().cuts;
@@ -162,7 +165,7 @@ async fn proxy_connection(mut client: TcpStream, state: Arc<watch::Sender<State>
     let exchange = async {
         let target = wait_until_open(&mut state.subscribe()).await.target.ok_or(ErrorKind::ConnectionRefused)?;
         let server = server.insert(TcpStream::connect(target).await?);
-        // Nagle's algorithm would add delays to those of the schedule.
+        // Disable Nagle's algorithm, which would add delays to the scheduled ones.
         client.set_nodelay(true)?;
         server.set_nodelay(true)?;
         let ((from_client, to_client), (from_server, to_server)) = (client.split(), server.split());
@@ -175,7 +178,7 @@ async fn proxy_connection(mut client: TcpStream, state: Arc<watch::Sender<State>
             });
             match side {
                 Some(CommitSide::Before) => return Err(ErrorKind::ConnectionReset),
-                // No other data is on its way to the client, which waits for this response.
+                // No other data is in transit to the client, because it waits for this response.
                 Some(CommitSide::After) => withhold.store(true, Ordering::SeqCst),
                 None => {}
             }
@@ -195,7 +198,7 @@ async fn proxy_connection(mut client: TcpStream, state: Arc<watch::Sender<State>
         _ = changes.wait_for(|state| state.cuts != cuts) => Err(ErrorKind::ConnectionReset.into()),
         end = exchange => end,
     };
-    // A reset on one side also resets the other.
+    // A reset of one side also resets the other side.
     if end.is_err() {
         for stream in server.iter().chain([&client]) {
             // If this fails, the connection is closed normally, which is also a fault.
@@ -204,7 +207,7 @@ async fn proxy_connection(mut client: TcpStream, state: Arc<watch::Sender<State>
     }
 }
 
-/// Forwards the data of one side until it closes, or until `length_to_forward` is less than the length of a chunk.
+/// Forwards data from one side until it closes, or until `length_to_forward` returns less than the length of a chunk.
 async fn forward(
     mut from: ReadHalf<'_>,
     mut to: WriteHalf<'_>,
@@ -224,10 +227,10 @@ async fn forward(
     }
 }
 
-/// Waits until data may be forwarded, including the delay, and returns the state.
+/// Waits until data may be forwarded and the configured delay has elapsed, then returns the state.
 async fn wait_until_open(changes: &mut watch::Receiver<State>) -> State {
     let open = changes.wait_for(|state| state.behaviour != Behaviour::BlackHole).await;
-    // There is no error, since the connection holds a sender.
+    // The channel cannot be closed, because the connection holds a sender.
     let state = open.map(|state| *state).unwrap_or_default();
     if let Behaviour::Delay(delay) = state.behaviour {
         sleep(delay).await;

@@ -1,7 +1,8 @@
-//! Races: rounds of many clients that compete for the same keys, orders and stock. Nothing may be executed twice or
-//! oversold, and all clients must get equal responses.
+//! Races: in each round, many clients compete for the same keys, orders and stock. No request may be executed twice, no
+//! stock may be oversold, and all clients must receive equal responses.
 //!
-//! Each client retries as the generated clients document it: under the same key, while a retry may succeed.
+//! Clients retry as the documentation of the generated clients recommends: with the same key, as long as a retry may
+//! succeed.
 
 use std::time::Duration;
 
@@ -18,19 +19,19 @@ const CLIENTS: i64 = 32;
 const KEYS: i64 = 8;
 const SCARCE_STOCK: i64 = 12;
 
-/// Round of races.
+/// One round of races.
 struct Round {
     orders: Client,
     customer: i64,
-    /// Prefix of all keys and names of the round.
+    /// Prefix of all keys and names in the round.
     name: String,
 }
 
-/// Runs rounds until stopped, and completes the last one. Returns the number of rounds and of calls.
+/// Runs rounds until stopped, and completes the last round. Returns the number of rounds and the number of calls.
 ///
 /// # Errors
 ///
-/// If a race has a wrong result, or a call gets no definite response.
+/// If a race has a wrong result, or a call receives no definite response.
 pub(crate) async fn run(targets: Targets, stopping: watch::Receiver<bool>) -> Result<(u32, i64)> {
     let (mut rounds, mut calls) = (0, 0);
     while !*stopping.borrow() {
@@ -42,7 +43,7 @@ pub(crate) async fn run(targets: Targets, stopping: watch::Receiver<bool>) -> Re
 }
 
 impl Round {
-    /// Logs in, since a token expires, and creates a customer.
+    /// Logs in for every round, because tokens expire, and creates a customer.
     async fn begin(targets: &Targets) -> Result<Self> {
         let Targets { customers, orders, admin_user, admin_password, .. } = targets;
         let log_in = || customers_client::log_in(customers, admin_user, admin_password);
@@ -56,7 +57,7 @@ impl Round {
         Ok(Self { orders: Client::connect(orders, credentials)?, customer, name })
     }
 
-    /// Runs all races, one after the other. Returns the number of competing calls.
+    /// Runs all races sequentially. Returns the number of competing calls.
     async fn run(&self) -> Result<i64> {
         let Self { orders, .. } = self;
         let confirm = |id, key: String| async move {
@@ -68,7 +69,7 @@ impl Round {
             retry_policy().repeatable(cancel).await.map(ResponseValue::into_inner)
         };
         self.create_under_shared_keys().await.context("creating under shared keys")?;
-        // Half of the clients share a key, the others have one each.
+        // Half of the clients share one key; each of the others has its own key.
         self.race_for_transition("confirmed", CLIENTS / 2, 7, confirm).await.context("confirming")?;
         self.race_for_transition("canceled", 1, 10, cancel).await.context("canceling")?;
         self.order_scarce_product().await.context("ordering a scarce product")?;
@@ -85,8 +86,8 @@ impl Round {
         self.ensure_stock(product, 1_000 - 2 * KEYS).await
     }
 
-    /// All clients send the same transition for an order of 3 out of 10 pieces, `sharers` of them under one key.
-    /// Afterwards the stock must be `remaining`.
+    /// All clients send the same transition for an order of 3 out of 10 units in stock; `sharers` of them use the same
+    /// key. Afterwards, the stock must be `remaining`.
     async fn race_for_transition<F>(
         &self,
         name: &str,
@@ -102,7 +103,7 @@ impl Round {
         let keys = (0..CLIENTS).map(|client| format!("{}-{name}-{}", self.name, client.max(sharers - 1)));
         let results = try_join_all(keys.map(|key| transition(order, key))).await?;
         ensure_equal(&results)?;
-        ensure!(results[0].version == 2, "{name} once, but version {} instead of 2", results[0].version);
+        ensure!(results[0].version == 2, "{name} once, but the version is {} instead of 2", results[0].version);
         self.ensure_stock(product, remaining).await
     }
 
@@ -117,7 +118,7 @@ impl Round {
                 Err(fault) => return Err(fault.into()),
             }
         }
-        ensure!(created == SCARCE_STOCK, "{created} pieces of a stock of {SCARCE_STOCK} were ordered");
+        ensure!(created == SCARCE_STOCK, "{created} units of a stock of {SCARCE_STOCK} were ordered");
         self.ensure_stock(product, 0).await
     }
 
@@ -140,7 +141,7 @@ impl Round {
     }
 }
 
-/// Returns the retry policy for contended keys and products: unlimited attempts within 60 s.
+/// Returns the retry policy for contended keys and products: an unlimited number of attempts within 60 s.
 fn retry_policy() -> Retry {
     Retry { attempts: u32::MAX, total: Duration::from_secs(60), ..Retry::default() }
 }

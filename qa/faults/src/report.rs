@@ -1,4 +1,4 @@
-//! Journal of a run: timestamped lines during the run, and a summary at the end.
+//! Run journal: timestamped lines during a run, and a summary at the end.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,7 +13,7 @@ const READY_TIMEOUT: Duration = Duration::from_secs(5);
 const RED: Style = AnsiColor::Red.on_default();
 const GREEN: Style = AnsiColor::Green.on_default();
 
-/// Journal of a run.
+/// Journal of one run.
 #[derive(Default)]
 pub(crate) struct Journal {
     begin: OnceLock<Instant>,
@@ -29,34 +29,34 @@ struct Record {
 }
 
 impl Journal {
-    /// Starts the clock.
+    /// Creates a journal and starts its clock.
     pub(crate) fn begin(&self) {
         self.elapsed();
     }
 
-    /// Time since the start.
+    /// Returns the time since the start of the run.
     pub(crate) fn elapsed(&self) -> Duration {
         self.begin.get_or_init(Instant::now).elapsed()
     }
 
-    /// Prints a line with the elapsed time.
+    /// Prints a line prefixed with the elapsed time.
     pub(crate) fn log(&self, line: impl fmt::Display) {
         let seconds = self.elapsed().as_secs();
         print(format_args!("{:02}:{:02} {line}", seconds / 60, seconds % 60));
     }
 
-    /// Records and prints the start of a fault of this kind.
+    /// Records and prints the start of a fault of the given kind.
     pub(crate) fn fault(&self, kind: &'static str, fault: impl fmt::Display) {
         *self.lock().faults.entry(kind).or_default() += 1;
         self.log(format_args!("fault: {fault}"));
     }
 
-    /// Number of faults so far.
+    /// Returns the number of faults so far.
     pub(crate) fn faults(&self) -> u32 {
         self.lock().faults.values().sum()
     }
 
-    /// Records how long after these faults the services were ready again.
+    /// Records the time from the end of these faults until the services were ready again.
     pub(crate) fn ready(&self, faults: &str, after: Duration) {
         let seconds = after.as_secs_f64();
         self.log(format_args!("ready {seconds:.1} s after the end of: {faults}"));
@@ -80,7 +80,7 @@ impl Journal {
         self.lock().violations.push(violation.to_string());
     }
 
-    /// Prints the summary. Returns whether there was no violation.
+    /// Prints the summary. Returns whether the run found no violation.
     pub(crate) fn finish(&self) -> bool {
         let record = self.lock();
         let Record { faults, slowest, summary_lines, violations } = &*record;
@@ -107,7 +107,7 @@ impl Journal {
     }
 }
 
-/// Prints a line. Unlike `println!`, does not panic if the reader is gone.
+/// Prints a line. Unlike `println!`, it does not panic on a closed pipe.
 pub(crate) fn print(line: impl fmt::Display) {
     let _ = writeln!(anstream::stdout(), "{line}");
 }

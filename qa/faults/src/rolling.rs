@@ -1,4 +1,4 @@
-//! Rolling restart: replicas are restarted one by one, while load and races run through the edge proxy.
+//! Rolling restart: restarts replicas one at a time while load and races run through the edge proxy.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::system::edge::Edge;
 use crate::verify::verify;
 use crate::{Load, Run, races};
 
-/// Time limit for the clients to get definite responses to all requests in flight.
+/// Maximum time until all requests in flight have received definite responses.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Runs the system until the time is over or the run is interrupted, verifies it, and stops it.
+/// Runs the system until the time has elapsed or the run is interrupted, verifies the system, and stops it.
 pub(crate) async fn run(run: &Run, load: &Load, edge: &Edge) -> Result<()> {
     let Run { journal, .. } = run;
     let system = System::start_balanced(run, edge).await?;
@@ -25,14 +25,14 @@ pub(crate) async fn run(run: &Run, load: &Load, edge: &Edge) -> Result<()> {
     if let Err(error) = restart_all(&system, run).await {
         journal.violation(format_args!("{error:#}"));
     }
-    journal.log("no more restarts; waiting for requests in flight");
+    journal.log("restarts finished; waiting for requests in flight");
     stop.send_replace(true);
     match races.await? {
         Ok((rounds, calls)) => journal.log(format_args!("races: {rounds} rounds, {calls} calls, no violation")),
         Err(error) => journal.violation(format_args!("races: {error:#}")),
     }
     let history = verify(&system.database_url().await?, journal, load, RESOLVE_TIMEOUT).await?;
-    // During a restart, a retry reaches the other replica and must get a definite response.
+    // During a restart, a retry is sent to the other replica and must receive a definite response.
     let abandoned = history.map_or(0, |history| history.abandoned());
     if abandoned > 0 {
         journal.violation(format_args!("{abandoned} operations never got a definite response"));
@@ -40,7 +40,7 @@ pub(crate) async fn run(run: &Run, load: &Load, edge: &Edge) -> Result<()> {
     system.stop().await
 }
 
-/// Restarts the replicas one after the other, until the time is over and each was restarted at least once.
+/// Restarts the replicas sequentially until the time has elapsed and each replica has been restarted at least once.
 async fn restart_all(system: &System, run: &Run) -> Result<()> {
     let replicas = &system.replicas;
     for (turn, replica) in replicas.iter().cycle().enumerate() {

@@ -1,8 +1,9 @@
-//! Fault schedule: which faults are injected, when, and for how long. It is a pure function of the seed and the length
-//! of the run.
+//! Fault schedule: which faults are injected, when, and for how long. The schedule is a pure function of the seed and
+//! the duration of the run.
 //!
-//! Faults are drawn from a shuffled pool: first one of each kind, so that a short run covers all kinds, then every kind
-//! with every target at least once, so that a long run omits none. `system` injects them.
+//! Faults are drawn from a shuffled pool. The first faults include one of each kind, so that a short run covers all
+//! kinds. The pool then contains every combination of kind and target at least once, so that a long run covers all of
+//! them. `system` injects the faults.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -16,21 +17,21 @@ use rand_chacha::ChaCha12Rng;
 
 use crate::proxy::{Behaviour, CommitSide};
 
-/// Time before the first fault, in which the load starts.
+/// Time before the first fault, during which the load starts.
 const WARM_UP: Duration = Duration::from_secs(5);
-/// Time without faults at the end.
+/// Time without faults at the end of the run.
 const COOL_DOWN: Duration = Duration::from_secs(5);
-/// One in this many faults overlaps with a second one.
+/// On average, one in this many faults overlaps with a second fault.
 const OVERLAP_RATIO: u32 = 5;
 
-/// Number of faults of one kind in a pool: per service, for the database, and per side of COMMIT. In addition, each of
-/// the eight links has one fault of each of five kinds.
+/// Number of faults of one kind in a pool: per service, for the database, and per side of COMMIT. In addition, the pool
+/// contains one fault of each of five kinds for each of the eight links.
 const KILLS: usize = 4;
 const PAUSES: usize = 2;
 const DATABASE: usize = 5;
 const COMMITS: usize = 6;
 
-/// Link between two parts of the system, by name.
+/// Network link between two components, identified by their names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Link {
     pub(crate) from: &'static str,
@@ -38,7 +39,7 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// All links of the system. Those of the clients are first, in the order of the services.
+    /// All links of the system. The clients' links come first, in the order of the services.
     pub(crate) const ALL: [Self; 8] = [
         Self { from: "client", to: "customers" },
         Self { from: "client", to: "orders" },
@@ -50,7 +51,7 @@ impl Link {
         Self::ORDERS_TO_DATABASE,
     ];
 
-    /// The link on which connections are cut at COMMIT.
+    /// Link on which connections are reset at COMMIT.
     pub(crate) const ORDERS_TO_DATABASE: Self = Self { from: "orders", to: "database" };
 }
 
@@ -63,20 +64,21 @@ impl fmt::Display for Link {
 /// Fault to inject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// SIGKILL to a service, and a new process at the end.
+    /// Kills a service with SIGKILL, and starts a new process at the end.
     Kill(Service),
-    /// SIGSTOP to a service, and SIGCONT at the end.
+    /// Pauses a service with SIGSTOP, and resumes it with SIGCONT at the end.
     Pause(Service),
-    /// SIGKILL to the database server, and a new process with crash recovery at the end.
+    /// Kills the database server with SIGKILL, and starts a new process with crash recovery at the end.
     KillDatabase,
-    /// Graceful stop of the database server, and a new process at the end.
+    /// Stops the database server gracefully, and starts a new process at the end.
     RestartDatabase,
-    /// Behaviour of the link's proxy.
+    /// Sets the behaviour of the link's proxy.
     Disturb(Link, Behaviour),
 }
 
 impl Fault {
-    /// The kind, the range of the duration in ms, and the expected start time of a new process in seconds.
+    /// Returns the name of the kind, its duration range in ms, and the expected startup time of a new process in
+    /// seconds.
     fn properties(self) -> (&'static str, RangeInclusive<u64>, u64) {
         match self {
             Self::Kill(_) => ("service killed", 0..=2_000, 1),
@@ -96,7 +98,7 @@ impl Fault {
         }
     }
 
-    /// The name of the kind in the summary.
+    /// Returns the name of the fault's kind for the summary.
     pub(crate) fn kind(self) -> &'static str {
         self.properties().0
     }
@@ -105,7 +107,7 @@ impl Fault {
         Duration::from_millis(rng.random_range(self.properties().1))
     }
 
-    /// The target, which two overlapping faults must not share.
+    /// Returns the target. Two overlapping faults must not have the same target.
     fn target(self) -> String {
         match self {
             Self::Kill(service) | Self::Pause(service) => service.name().to_owned(),
@@ -131,29 +133,29 @@ impl fmt::Display for Fault {
 /// Scheduled fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Planned {
-    /// Offset from the start of the run.
+    /// Start time, relative to the start of the run.
     pub(crate) starts: Duration,
-    /// Duration from then on.
+    /// Duration from the start time.
     pub(crate) lasts: Duration,
-    /// The fault.
+    /// Fault to inject.
     pub(crate) fault: Fault,
 }
 
 impl Planned {
-    /// Expected time of recovery.
+    /// Returns the expected time of recovery.
     fn ends(&self) -> Duration {
         self.starts + self.lasts + Duration::from_secs(self.fault.properties().2)
     }
 }
 
-/// One fault, or two overlapping ones, followed by a period without faults.
+/// One fault or two overlapping faults, followed by a period without faults.
 pub(crate) type Episode = Vec<Planned>;
 
-/// Returns the schedule of a run of this length.
+/// Returns the schedule for a run of the given duration.
 pub(crate) fn schedule(seed: u64, length: Duration) -> Vec<Episode> {
     let mut rng = ChaCha12Rng::seed_from_u64(seed);
     let (mut pool, mut seen) = (shuffled_pool(&mut rng), BTreeSet::new());
-    // One fault of each kind comes first.
+    // The first faults include one of each kind.
     pool.retain(|fault| seen.insert(fault.kind()));
     let mut episodes = Vec::new();
     let mut starts = WARM_UP;
@@ -179,13 +181,13 @@ fn episode(starts: Duration, pool: &mut Vec<Fault>, rng: &mut ChaCha12Rng) -> Ep
     vec![first, Planned { starts, lasts: second.duration(rng), fault: second }]
 }
 
-/// Removes and returns the first suitable fault of the pool.
+/// Removes the first suitable fault from the pool and returns it.
 fn draw(pool: &mut Vec<Fault>, rng: &mut ChaCha12Rng, is_suitable: impl Fn(Fault) -> bool) -> Fault {
     loop {
         if let Some(index) = pool.iter().position(|fault| is_suitable(*fault)) {
             return pool.remove(index);
         }
-        // Faults that were not suitable stay first in the pool.
+        // Faults that were not suitable remain first in the pool.
         pool.extend(shuffled_pool(rng));
     }
 }

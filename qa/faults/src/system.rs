@@ -1,5 +1,5 @@
-//! Processes of a run: the services and their database server. `links` starts them with a proxy on every link, `edge`
-//! behind HAProxy.
+//! Processes of a run: the services and their database server. `links` starts them with a proxy on every link; `edge`
+//! starts them behind HAProxy.
 
 pub(crate) mod edge;
 mod links;
@@ -19,24 +19,24 @@ use crate::proxy::Proxy;
 use crate::schedule::Link;
 
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
-/// Time limit for the whole system to become ready.
+/// Maximum time until the whole system is ready.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
-/// The minimum that the orders service accepts, so that reservations expire during a run.
+/// Shortest reservation that the orders service accepts, so that reservations expire during a run.
 const RESERVATION: (&str, &str) = ("RESERVATION_SECONDS", "60");
 
-/// Environment of a process.
+/// Environment variables of a process.
 type Settings = Vec<(String, String)>;
 
 /// Replica of a service, which can be restarted.
 pub(crate) struct Replica {
-    /// `orders`, or `orders-1` if there are several.
+    /// Name: `orders`, or `orders-1` if the service has several replicas.
     pub(crate) name: String,
     program: Program,
     running: Mutex<Option<(Process, SocketAddr)>>,
 }
 
 impl Replica {
-    /// Starts the process, and returns its address and the time until it listened.
+    /// Starts the process. Returns its address and the time until it started to listen.
     async fn start(&self) -> Result<(SocketAddr, Duration)> {
         let begin = Instant::now();
         let (process, address) = self.program.clone().serve().await?;
@@ -44,7 +44,7 @@ impl Replica {
         Ok((address, begin.elapsed()))
     }
 
-    /// Takes the process, for stopping it.
+    /// Removes and returns the process, so that the caller can stop it.
     async fn take(&self) -> Result<Process> {
         let running = self.running.lock().await.take();
         running.map(|(process, _)| process).with_context(|| format!("{} is not running", self.name))
@@ -63,7 +63,7 @@ impl Replica {
 /// All processes of a run.
 pub(crate) struct System {
     database: Mutex<Database>,
-    /// In start order.
+    /// Replicas, in start order.
     pub(crate) replicas: Vec<Replica>,
     /// Public addresses of the services, in the order of [`Service::ALL`].
     pub(crate) public: [SocketAddr; 3],
@@ -71,12 +71,12 @@ pub(crate) struct System {
     edge: Option<Process>,
     secrets: Secrets,
     directory: PathBuf,
-    /// Turns true to end faults early.
+    /// Becomes true when faults must end early.
     interrupted: watch::Receiver<bool>,
 }
 
 impl System {
-    /// Starts the database server alone, with a migrated and seeded database.
+    /// Starts only the database server, with a migrated and seeded database.
     async fn start(run: &Run, public: [SocketAddr; 3]) -> Result<Self> {
         let directory = run.directory.clone();
         let log = Log::create(&directory, "database")?;
@@ -94,7 +94,7 @@ impl System {
         })
     }
 
-    /// Starts a replica of a service with these settings, and returns its address once it listens.
+    /// Starts a replica of a service with these settings. Returns its address once it is listening.
     async fn launch(&mut self, service: Service, name: String, settings: Settings) -> Result<SocketAddr> {
         let mut program = Program::sibling(service.name(), Log::create(&self.directory, &name)?)?;
         program.environment = self.secrets.settings();
@@ -106,7 +106,7 @@ impl System {
         Ok(address)
     }
 
-    /// Returns the addresses and credentials for clients.
+    /// Returns the addresses and credentials that clients need.
     pub(crate) fn targets(&self) -> Targets {
         let [customers, orders, orchestrator] = self.public.map(|address| format!("http://{address}"));
         let Secrets { admin_user, admin_password, service_token, .. } = &self.secrets;
@@ -115,13 +115,13 @@ impl System {
         Targets { customers, orders, orchestrator, admin_user, admin_password, service_token, behind_balancer }
     }
 
-    /// Returns the URL of the database, bypassing its proxy.
+    /// Returns the URL of the database that bypasses its proxy.
     pub(crate) async fn database_url(&self) -> Result<String> {
         let port = self.database.lock().await.port();
         port.map(Database::url).context("the database server is not running")
     }
 
-    /// Waits until all replicas are ready, and returns the time that it took. Requests bypass all proxies.
+    /// Waits until all replicas are ready, and returns the elapsed time. Requests bypass all proxies.
     pub(crate) async fn ready(&self) -> Result<Duration> {
         let (begin, mut late) = (Instant::now(), "");
         let all = async {
@@ -137,11 +137,11 @@ impl System {
         };
         match timeout(READY_TIMEOUT, all).await {
             Ok(ready) => ready,
-            Err(_) => bail!("{late} is not ready within {} s", READY_TIMEOUT.as_secs()),
+            Err(_) => bail!("{late} was not ready within {} s", READY_TIMEOUT.as_secs()),
         }
     }
 
-    /// Stops the edge proxy, the services in reverse start order, then the database server.
+    /// Stops the edge proxy, then the services in reverse start order, then the database server.
     pub(crate) async fn stop(self) -> Result<()> {
         if let Some(edge) = self.edge {
             edge.stop().await;

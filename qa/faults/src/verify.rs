@@ -1,4 +1,4 @@
-//! Verification after a run: data invariants, and acknowledged responses against the database.
+//! Verification after a run: checks the data invariants, and compares acknowledged responses with the database.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use workload::{History, Load};
 
 use crate::report::Journal;
 
-/// Time limit for the background job to cancel orders whose reservation has expired.
+/// Maximum time until the background job has canceled all orders with an expired reservation.
 const EXPIRY_TIMEOUT: Duration = Duration::from_secs(60);
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 const OVERDUE: &str = "SELECT COUNT(*) FROM orders WHERE status = 'CREATED' AND reserved_until < UTC_TIMESTAMP(6)";
 
-/// Stops the load, waiting at most `within` for definite responses, and verifies the database while the system still
-/// runs.
+/// Stops the load, waiting at most `within` for definite responses, and verifies the database while the system is still
+/// running.
 ///
 /// # Errors
 ///
@@ -32,7 +32,7 @@ pub(crate) async fn verify(url: &str, journal: &Journal, load: Load, within: Dur
         journal.summary_line(format_args!("lost responses {}", lost.len()));
         lost.iter().for_each(|finding| journal.violation(finding));
     } else {
-        journal.violation("clients have no definite responses although no more faults are injected");
+        journal.violation("clients received no definite responses after fault injection finished");
     }
     journal.summary_line("violations by data invariant");
     for finding in db_audit::check(url).await.context("cannot check the data invariants")? {
@@ -45,7 +45,7 @@ pub(crate) async fn verify(url: &str, journal: &Journal, load: Load, within: Dur
     Ok(history)
 }
 
-/// Waits until no order is CREATED past its reservation, at most [`EXPIRY_TIMEOUT`].
+/// Waits at most [`EXPIRY_TIMEOUT`] until no order has status CREATED after its reservation has expired.
 async fn wait_for_expiry(url: &str) -> Result<()> {
     let mut connection = Conn::new(Opts::from_url(url)?).await?;
     let deadline = Instant::now() + EXPIRY_TIMEOUT;

@@ -1,8 +1,8 @@
-//! Fuzz targets: everything that parses bytes from outside, as functions that take any bytes and panic if a guarantee
-//! is violated.
+//! Fuzz targets: functions that exercise every parser of untrusted input. They accept arbitrary bytes, and panic if a
+//! guarantee is violated.
 //!
-//! `cargo xtask fuzz` runs libFuzzer on them for a given time. The tests in this crate are a quick version: they mutate
-//! valid inputs at random.
+//! `cargo xtask fuzz` runs them with libFuzzer for a given time. The tests in this crate are a fast version: they
+//! mutate valid inputs at random.
 
 #![expect(clippy::expect_used, reason = "a target reports a finding by panicking")]
 
@@ -29,14 +29,14 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::runtime;
 
-/// Fuzz target with its name.
+/// Fuzz target and its name.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All fuzz targets.
 pub const TARGETS: [Target; 6] =
     [("body", body), ("caller", caller), ("cursor", cursor), ("event", event), ("headers", headers), ("query", query)];
 
-/// Parses the request body of every operation that has one.
+/// Parses the bytes as the request body of every operation that accepts one.
 pub fn body(bytes: &[u8]) {
     read_body::<Credentials>(bytes);
     read_body::<CustomerInput>(bytes);
@@ -58,7 +58,7 @@ fn read_body<T: DeserializeOwned>(bytes: &[u8]) {
     }
 }
 
-/// Parses the query string of every list.
+/// Parses the bytes as the query string of every list operation.
 pub fn query(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     read_query::<CustomerListQuery>(&text);
@@ -76,7 +76,7 @@ fn read_query<T: DeserializeOwned>(text: &str) {
     }
 }
 
-/// Parses idempotency keys and entity tags.
+/// Parses the bytes as idempotency keys and as entity tags.
 pub fn headers(bytes: &[u8]) {
     let mut headers = HeaderMap::new();
     for (name, value) in ["x-idempotency-key", "idempotency-key", "if-match"].into_iter().zip(bytes.split(|b| *b == 0))
@@ -95,7 +95,7 @@ pub fn headers(bytes: &[u8]) {
     let _ = ConditionalKeyRequired::from_headers(&headers);
 }
 
-/// Decodes a page token. One that is accepted must be exactly the text that the server would issue.
+/// Decodes a page token. An accepted token must be identical to the token that the server would issue.
 pub fn cursor(bytes: &[u8]) {
     static KEY: LazyLock<CursorKey> = LazyLock::new(|| CursorKey::from_env(&settings()).expect("valid settings"));
     let text = String::from_utf8_lossy(bytes);
@@ -104,7 +104,8 @@ pub fn cursor(bytes: &[u8]) {
     }
 }
 
-/// Parses the credentials, ids and trace context of a request. Without a valid secret, authentication must fail.
+/// Parses a request's credentials, IDs and trace context. Authentication must fail, because the input contains no valid
+/// secret.
 pub fn caller(bytes: &[u8]) {
     static AUTH: LazyLock<Auth> = LazyLock::new(|| Auth::from_env(&settings()).expect("valid settings"));
     let mut headers = HeaderMap::new();
@@ -121,7 +122,8 @@ pub fn caller(bytes: &[u8]) {
     assert!((1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()), "{id}");
 }
 
-/// Handles an event of the Lambda function. Every event that is an HTTP request must get a valid HTTP response.
+/// Handles an event of the Lambda function. Every event that represents an HTTP request must produce a valid HTTP
+/// response.
 pub fn event(bytes: &[u8]) {
     static FUNCTION: LazyLock<(runtime::Runtime, Orchestrator)> = LazyLock::new(|| {
         let runtime = runtime::Runtime::new().expect("a runtime");
@@ -134,14 +136,14 @@ pub fn event(bytes: &[u8]) {
     match block_on(lambda::answer(function, LambdaEvent::new(event, Context::default()))) {
         Ok(response) => {
             let status = response["statusCode"].as_u64().expect("a status");
-            // No other service is running, so nothing can succeed upstream: 503 is allowed, other 5xx are not.
+            // No upstream service is running, so every upstream call fails: 503 is allowed, other 5xx statuses are not.
             assert!((200..500).contains(&status) || status == 503, "{response}");
         }
         Err(error) => assert_eq!(error.error_type, "NotAnHttpRequest"),
     }
 }
 
-/// Asserts that the messages to the caller are short for every input.
+/// Asserts that messages to callers are short, regardless of the input.
 fn assert_short(failure: &Failure) {
     let texts = failure.details.iter().flat_map(|detail| [&detail.field, &detail.message]).flatten();
     for text in texts.chain([&failure.message]) {
@@ -149,7 +151,7 @@ fn assert_short(failure: &Failure) {
     }
 }
 
-/// Settings of a service with unknown secrets and unreachable upstreams.
+/// Settings for a service, with secrets that no input contains and unreachable upstream services.
 fn settings() -> Env<'static> {
     Env::new(|name| match name {
         "JWT_SECRET" => Some("0123456789-secret-of-the-fuzz-targets".to_owned()),

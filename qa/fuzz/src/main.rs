@@ -1,4 +1,4 @@
-//! libFuzzer program: runs the target named by FUZZ_TARGET, or lists all targets if it is not set.
+//! libFuzzer program: runs the target that FUZZ_TARGET names, or lists all targets if the variable is not set.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Quick version of the fuzz targets: valid inputs, mutated at random from a seed that is printed.
+//! Fast version of the fuzz targets: mutates valid inputs at random, with a seed that is printed.
 
 use std::path::{Path, PathBuf};
 use std::{fs, thread};
@@ -10,7 +10,7 @@ use super::TARGETS;
 
 const ROUNDS: usize = 2_000;
 
-/// Returns the valid inputs of a target.
+/// Returns the valid inputs for a target.
 fn seeds(name: &str) -> Vec<Vec<u8>> {
     let valid: &[&str] = match name {
         "body" => &[
@@ -39,7 +39,7 @@ fn seeds(name: &str) -> Vec<Vec<u8>> {
     valid.iter().map(|text| text.as_bytes().to_vec()).collect()
 }
 
-/// Returns the example events of the Lambda function.
+/// Returns the example events for the Lambda function.
 fn events() -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../orchestrator/events");
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
@@ -48,7 +48,7 @@ fn events() -> Vec<Vec<u8>> {
     files.iter().map(|path| fs::read(path).unwrap()).collect()
 }
 
-/// Returns an input with a few bytes changed, removed, repeated, or replaced by bytes of another input.
+/// Returns an input in which a few bytes are changed, removed, repeated, or replaced with bytes from another input.
 fn mutated(seeds: &[Vec<u8>], random: &mut ChaCha12Rng) -> Vec<u8> {
     let mut bytes = seeds[random.random_range(0..seeds.len())].clone();
     for _ in 0..random.random_range(0..8) {
@@ -69,7 +69,7 @@ fn mutated(seeds: &[Vec<u8>], random: &mut ChaCha12Rng) -> Vec<u8> {
     bytes
 }
 
-/// Prints the input of a target that panics.
+/// Prints the input when a target panics.
 struct PrintOnPanic<'b>(&'b [u8]);
 
 impl Drop for PrintOnPanic<'_> {

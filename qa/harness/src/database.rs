@@ -1,4 +1,4 @@
-//! Database server of a run, which can be killed and restarted on the same data.
+//! Database server of a run. It can be killed and restarted with the same data.
 
 use std::path::{Path, PathBuf};
 
@@ -21,12 +21,12 @@ pub struct Database {
 }
 
 impl Database {
-    /// Starts a server with an empty database below `directory`.
+    /// Starts a server whose data directory is below `directory`, with an empty database.
     pub async fn start(program: Program, directory: &Path, log: Log) -> Result<Self> {
         Self::start_with(program, directory, log, false).await
     }
 
-    /// Like [`Self::start`], with the engine's default for the binary log: see [`Launch::binary_log`].
+    /// Like [`Self::start`], but with the engine's default setting for the binary log: see [`Launch::binary_log`].
     pub async fn start_with_binary_log(program: Program, directory: &Path, log: Log) -> Result<Self> {
         Self::start_with(program, directory, log, true).await
     }
@@ -36,7 +36,7 @@ impl Database {
         database.restart().await.map(|()| database)
     }
 
-    /// Starts the server on its existing data, and returns when it accepts connections.
+    /// Starts the server with its existing data, and returns once it accepts connections.
     pub async fn restart(&mut self) -> Result<()> {
         let (program, directory, log) = (self.program.clone(), self.directory.clone(), self.log.clone());
         let binary_log = self.binary_log;
@@ -44,7 +44,7 @@ impl Database {
             let launch = Launch::new(&program, &directory, Durability::Durable).database(NAME).log(log);
             if binary_log { launch.binary_log() } else { launch }.start()
         };
-        self.server = Some(spawn_blocking(start).await?.context("the database server does not start")?);
+        self.server = Some(spawn_blocking(start).await?.context("the database server did not start")?);
         Ok(())
     }
 
@@ -61,7 +61,7 @@ impl Database {
         Ok(())
     }
 
-    /// Kills the server with SIGKILL and waits for its exit.
+    /// Kills the server with SIGKILL and waits until it has exited.
     ///
     /// # Errors
     /// If the server has already exited.
@@ -72,19 +72,19 @@ impl Database {
         self.stop().await
     }
 
-    /// Stops the server gracefully and waits for its exit.
+    /// Stops the server gracefully and waits until it has exited.
     pub async fn stop(&mut self) -> Result<()> {
         let server = self.server.take();
-        spawn_blocking(|| drop(server)).await.context("the database server does not stop")
+        spawn_blocking(|| drop(server)).await.context("the database server did not stop")
     }
 
-    /// The port on 127.0.0.1, or `None` while the server is not running.
+    /// Returns the server's port on 127.0.0.1, or `None` while the server is not running.
     #[must_use]
     pub fn port(&self) -> Option<u16> {
         self.server.as_ref().map(PrivateServer::port)
     }
 
-    /// Returns the URL of the database on this port of 127.0.0.1.
+    /// Returns the URL of the database for a server on this port of 127.0.0.1.
     #[must_use]
     pub fn url(port: u16) -> String {
         format!("mysql://root@127.0.0.1:{port}/{NAME}")

@@ -1,6 +1,6 @@
-//! Test harness that runs the real system: its programs as processes, its database server, its secrets.
+//! Test harness that runs the real system: its programs as processes, its database server, and its secrets.
 //!
-//! Used by `cargo xtask`, `qa/faults` and `qa/bench`, which decide which processes run and when.
+//! Used by `cargo xtask`, `qa/faults` and `qa/bench`, each of which decides which processes run and when.
 
 mod database;
 mod probe;

@@ -1,4 +1,4 @@
-//! Readiness probe of a service.
+//! Service readiness probe.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Returns the status of `GET /ready` over a new connection, or `None` without a response.
+/// Sends `GET /ready` over a new connection, and returns the status, or `None` if there is no response.
 pub async fn ready_status(address: SocketAddr) -> Option<u16> {
     timeout(RESPONSE_TIMEOUT, status_line(address)).await.ok()?.ok().flatten()
 }

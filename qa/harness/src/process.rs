@@ -1,6 +1,6 @@
-//! Programs of the system as processes that can be started, killed, paused and resumed.
+//! Runs the system's programs as processes that can be started, killed, paused and resumed.
 //!
-//! A child process stops when this process exits, even if this process is killed: see `private_server::supervisor`.
+//! Child processes stop when this process exits, even if it is killed: see `private_server::supervisor`.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -20,37 +20,37 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(30);
-/// In the harness a service drains for at most 3 s, and the orchestrator finishes its requests within 28 s.
+/// In the harness, a service drains for at most 3 s, and the orchestrator completes its requests within 28 s.
 const STOP_TIMEOUT: Duration = Duration::from_secs(36);
 
-/// Program to run, with its arguments and environment.
+/// Program to run, including its arguments and environment.
 #[derive(Clone)]
 pub struct Program {
     /// The path of the executable.
     pub path: PathBuf,
     /// The command-line arguments.
     pub arguments: Vec<String>,
-    /// Variables added to the environment of this process.
+    /// Variables to add to the inherited environment.
     pub environment: Vec<(String, String)>,
-    /// Destination of its output.
+    /// Destination of the program's output.
     pub log: Log,
 }
 
 impl Program {
-    /// Returns the program of this name in the directory of the current executable.
+    /// Returns the program with this name in the directory of the current executable.
     ///
     /// # Errors
-    /// If it does not exist.
+    /// If there is no such program.
     pub fn sibling(name: &str, log: Log) -> Result<Self> {
         let this = std::env::current_exe().context("cannot find the path of this program")?;
         let path = this.parent().unwrap_or(Path::new(".")).join(name);
         if !path.is_file() {
-            bail!("{} is missing: `cargo xtask` builds it", path.display());
+            bail!("{} does not exist: start this program with `cargo xtask`, which builds it", path.display());
         }
         Ok(Self { path, arguments: Vec::new(), environment: Vec::new(), log })
     }
 
-    /// Starts the program and returns at once.
+    /// Starts the program and returns immediately.
     pub async fn start(self) -> Result<Process> {
         let mut command = Command::new(self.path);
         command.args(self.arguments).envs(self.environment);
@@ -60,7 +60,7 @@ impl Program {
     /// Runs the program until it exits.
     ///
     /// # Errors
-    /// If it cannot be started or does not exit with 0.
+    /// If the program cannot be started or does not exit with 0.
     pub async fn run(self) -> Result<()> {
         let shown = self.path.display().to_string();
         let status = self.start().await?.wait().await?;
@@ -70,38 +70,38 @@ impl Program {
         Ok(())
     }
 
-    /// Starts the program, and returns it with its address once it logs that it is listening.
+    /// Starts the program. Returns the process and its address once the program logs that it is listening.
     pub async fn serve(mut self) -> Result<(Process, SocketAddr)> {
         let shown = self.path.display().to_string();
         let ((sender, mut addresses), log) = (unbounded_channel(), self.log);
         self.log = Log::new(move |line| {
-            // The receiver is gone after the first address.
+            // The receiver is dropped after it has received the first address.
             let _ = listening(line).map(|address| sender.send(address));
             log.line(line);
         });
         let process = self.start().await?;
         match timeout(LISTEN_TIMEOUT, addresses.recv()).await {
             Ok(Some(address)) => Ok((process, address)),
-            _ => bail!("{shown} does not log the address that it listens on: see its log"),
+            _ => bail!("{shown} did not log its listen address: see its log"),
         }
     }
 }
 
-/// Running program. Dropping it requests termination and returns without waiting.
+/// Running program. Dropping it requests termination without waiting.
 pub struct Process {
     child: Supervised,
     ended: watch::Receiver<Option<ExitStatus>>,
 }
 
 impl Process {
-    /// Starts a command whose output goes to `log`. Its exit is reported after its last line. `lease` stays open until
-    /// then: see `private_server::claim`.
+    /// Starts a command whose output is written to `log`. Its exit is reported only after its last line of output.
+    /// `lease` stays open until then: see `private_server::claim`.
     pub async fn spawn(command: Command, lease: Stdio, log: Log) -> Result<Self> {
         let (sender, ended) = watch::channel(None);
         let (exit_sender, exit) = mpsc::channel();
         let start = move || {
             let child = Supervised::spawn(&command, lease, move |status| {
-                // The receiver lives until the output ends.
+                // The receiver exists until the output ends.
                 let _ = exit_sender.send(status);
             });
             child.with_context(|| format!("cannot run {}", command.get_program().display()))
@@ -113,7 +113,7 @@ impl Process {
         Ok(Self { child, ended })
     }
 
-    /// Starts a command with the standard output and error of this process.
+    /// Starts a command that inherits this process's standard output and standard error.
     pub fn attach(command: &Command) -> Result<Self> {
         let (sender, ended) = watch::channel(None);
         let child = Supervised::attach(command, move |status| {
@@ -123,7 +123,7 @@ impl Process {
         Ok(Self { child, ended })
     }
 
-    /// Waits for the exit.
+    /// Waits until the program exits.
     pub fn wait(&self) -> impl Future<Output = Result<ExitStatus>> + Send + use<> {
         let mut ended = self.ended.clone();
         async move {
@@ -132,12 +132,12 @@ impl Process {
         }
     }
 
-    /// Sends SIGTERM and returns at once. A second call sends SIGKILL.
+    /// Sends SIGTERM and returns immediately. A second call sends SIGKILL.
     pub fn terminate(&mut self) {
         self.child.terminate();
     }
 
-    /// Sends a signal to the program alone.
+    /// Sends a signal only to the program itself.
     ///
     /// # Errors
     /// If the program has exited.
@@ -145,7 +145,7 @@ impl Process {
         send(signal, self.child.pid())
     }
 
-    /// Kills the program with SIGKILL and waits for its exit.
+    /// Kills the program with SIGKILL and waits until it has exited.
     ///
     /// # Errors
     /// If the program has already exited.
@@ -154,27 +154,27 @@ impl Process {
         self.wait().await.map(drop)
     }
 
-    /// The process id of the program.
+    /// Returns the process ID of the program.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.pid()
     }
 
-    /// The process group of the program and its supervisor.
+    /// Returns the process group ID of the program and its supervisor.
     #[must_use]
     pub fn group(&self) -> u32 {
         self.child.group()
     }
 
-    /// The exit status, or `None` while the program runs.
+    /// Returns the exit status, or `None` while the program is running.
     #[must_use]
     pub fn exit_status(&self) -> Option<ExitStatus> {
         *self.ended.borrow()
     }
 
-    /// Stops the program gracefully, and kills it if that takes too long. Returns the exit status if it is known.
+    /// Stops the program gracefully, and kills it if it does not exit in time. Returns the exit status, if known.
     pub async fn stop(mut self) -> Option<ExitStatus> {
-        // Joining fails only if the thread panics.
+        // Joining the task fails only if it panics.
         spawn_blocking(move || self.child.stop(STOP_TIMEOUT)).await.ok().flatten()
     }
 }
@@ -187,7 +187,7 @@ pub(crate) fn send(signal: Signal, pid: u32) -> Result<()> {
     kill(Pid::from_raw(pid.try_into()?), signal).with_context(|| format!("cannot send {signal} to process {pid}"))
 }
 
-/// Returns the address in the JSON log line of a service that starts to listen.
+/// Returns the address from the JSON log line that a service writes when it starts listening.
 fn listening(line: &str) -> Option<SocketAddr> {
     let line: Value = serde_json::from_str(line).ok()?;
     line["message"].as_str()?.ends_with(" is listening").then(|| line["address"].as_str()?.parse().ok())?

@@ -1,4 +1,4 @@
-//! Credentials of clients and services, with random secrets for each run.
+//! Credentials for clients and services, with random secrets for each run.
 
 use std::net::Ipv4Addr;
 
@@ -10,7 +10,7 @@ pub struct Secrets {
     pub admin_user: String,
     /// The admin's password.
     pub admin_password: String,
-    /// The shared token of the services.
+    /// The token that the services share.
     pub service_token: String,
     jwt_secret: String,
 }
@@ -24,7 +24,7 @@ impl Secrets {
         Self { admin_user, admin_password: random(), service_token: random(), jwt_secret: random() }
     }
 
-    /// Returns the settings common to all services of a run.
+    /// Returns the settings that all services of a run share.
     #[must_use]
     pub fn settings(&self) -> Vec<(String, String)> {
         let settings = [

@@ -1,6 +1,6 @@
 //! The three services.
 
-/// Service, which is a program of the same name.
+/// Service. Its program has the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Service {
     /// The Customers API.
@@ -15,7 +15,7 @@ impl Service {
     /// All services, in start order.
     pub const ALL: [Self; 3] = [Self::Customers, Self::Orders, Self::Orchestrator];
 
-    /// The name of the program.
+    /// Returns the name of the program.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -25,7 +25,7 @@ impl Service {
         }
     }
 
-    /// Returns the per-service name of a setting: `ORDERS_PORT` for `PORT`.
+    /// Returns the service-specific name of a setting, for example `ORDERS_PORT` for `PORT`.
     #[must_use]
     pub fn variable(self, setting: &str) -> String {
         format!("{}_{setting}", self.name().to_uppercase())

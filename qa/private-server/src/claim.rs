@@ -1,8 +1,8 @@
-//! Exclusive ownership of a directory, and the wait for child processes of its previous owner.
+//! Exclusive ownership of a directory, including the wait for child processes of its previous owner.
 //!
-//! There are two lock files. `owner.lock` is held by the owner alone and shows whether the owner is alive.
-//! `children.lock` is inherited by every child (a *lease*), so that the next owner can wait for the last child of a
-//! killed owner. The kernel releases a lock when its last holder exits, so no lock is ever stale.
+//! There are two lock files. Only the owner holds `owner.lock`, which shows whether the owner is alive. Every child
+//! process inherits `children.lock` as a *lease*, so that the next owner can wait until the last child of a killed
+//! owner has exited. The kernel releases a lock when its last holder exits, so a lock cannot become stale.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Exclusive claim on a directory, released on drop or when the process exits.
+/// Exclusive claim on a directory. It is released on drop or when the process exits.
 #[derive(Debug)]
 pub struct Claim {
     owner: File,
@@ -20,7 +20,7 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// Acquires `directory`, which is created if it does not exist. Returns `None` if a live process owns it.
+    /// Acquires `directory`, creating it if necessary. Returns `None` if a running process owns it.
     pub fn acquire(directory: &Path) -> io::Result<Option<Self>> {
         fs::create_dir_all(directory)?;
         let owner = lock_file(directory, "owner.lock")?;
@@ -36,7 +36,7 @@ impl Claim {
         lock_file(directory, "owner.lock")?.lock()
     }
 
-    /// Waits until the children of earlier owners have exited. Returns false if some are still running after
+    /// Waits until the child processes of earlier owners have exited. Returns false if some are still running after
     /// `max_wait`.
     pub fn wait_for_children(&self, max_wait: Duration) -> io::Result<bool> {
         let deadline = Instant::now() + max_wait;
@@ -49,8 +49,8 @@ impl Claim {
         Ok(true)
     }
 
-    /// Returns a file for a child to keep open, so that the next owner can wait for the child's exit. Call it only
-    /// after [`Self::wait_for_children`] has returned true.
+    /// Returns a file that a child process must keep open, so that the next owner can wait for the child's exit. Call
+    /// this only after [`Self::wait_for_children`] has returned true.
     pub fn lease(&self) -> io::Result<File> {
         self.children.try_clone()
     }
@@ -58,7 +58,7 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        // Closing is not enough: a child that another thread is starting has a copy of the descriptor until its exec.
+        // Unlock explicitly: a child that another thread is starting holds a copy of the descriptor until its exec.
         let _ = self.owner.unlock();
     }
 }

@@ -1,7 +1,7 @@
-//! Data directory of a private server: its location and initialization.
+//! Location and initialization of a private server's data directory.
 //!
-//! A directory is initialized under another name and renamed when complete, so that an interrupted initialization is
-//! never mistaken for data.
+//! A data directory is initialized under a temporary name and renamed when complete, so that an interrupted
+//! initialization is never mistaken for a complete data directory.
 
 use std::ffi::OsString;
 use std::fs;
@@ -17,7 +17,7 @@ use crate::server::{Durability, Error};
 
 const INCOMPLETE: &str = "incomplete";
 
-/// Server options for a durability, used both to initialize the data directory and to run the server.
+/// Returns the server options for a durability level, used both to initialize the data directory and to run the server.
 pub(crate) fn durability_options(engine: Engine, durability: Durability) -> &'static [&'static str] {
     match (durability, engine) {
         (Durability::Durable, _) => &[],
@@ -33,7 +33,7 @@ pub(crate) fn durability_options(engine: Engine, durability: Durability) -> &'st
     }
 }
 
-/// Initializes the data directory below `directory` unless it exists, and returns its path.
+/// Initializes the data directory below `directory` if it does not exist, and returns its path.
 pub(crate) fn prepare(
     program: &Program,
     directory: &Path,
@@ -53,7 +53,7 @@ pub(crate) fn prepare(
     }
     remove_folder(&incomplete)?;
     let mut command = initializer(program, directory)?;
-    // The command reads nothing. It holds the lease so that the next owner waits for its exit.
+    // The command does not read its input. It holds the lease, so that the next owner waits until it exits.
     command.stdin(claim.lease().map_err(|e| Error::io(directory, e))?);
     let output = command.args(durability_options(program.engine, durability)).output();
     let output = output.map_err(|e| Error::io(Path::new(command.get_program()), e))?;
@@ -65,7 +65,7 @@ pub(crate) fn prepare(
     Ok(data)
 }
 
-/// Removes the data directories of both engines, also an incomplete one.
+/// Removes the data directories of both engines, including incomplete ones.
 pub(crate) fn remove(directory: &Path) -> Result<(), Error> {
     let names = [&*name(Engine::MariaDb), &*name(Engine::MySql), INCOMPLETE];
     names.into_iter().try_for_each(|name| remove_folder(&directory.join(name)))
@@ -91,22 +91,22 @@ fn initializer(program: &Program, directory: &Path) -> Result<Command, Error> {
     let mut command = with_private_temp_directory(installer, directory)?;
     command
         .args(["--auth-root-authentication-method=normal", "--skip-test-db"])
-        // The installer is a script that breaks on spaces in a path, so the path is relative. Given a user, it would
-        // call chown, which is not needed.
+        // The installer is a shell script that does not support spaces in paths, so use a relative path. Do not pass a
+        // user, because the script would then run chown, which is not needed.
         .arg(format!("--datadir=./{INCOMPLETE}"))
         .current_dir(directory);
     Ok(command)
 }
 
-/// Returns a server command with the options common to all servers.
+/// Returns a server command with the options that all servers share.
 pub(crate) fn server(program: &Path, directory: &Path) -> Result<Command, Error> {
     let mut command = with_private_temp_directory(program, directory)?;
     command.args(geteuid().is_root().then_some("--user=root"));
     Ok(command)
 }
 
-/// Returns a command with a private TMPDIR: a starting server deletes all temporary tables there, also those of other
-/// servers.
+/// Returns a command with a private TMPDIR, because a starting server deletes all temporary tables in TMPDIR, including
+/// those of other servers.
 fn with_private_temp_directory(program: &Path, directory: &Path) -> Result<Command, Error> {
     let temporary = directory.join("tmp");
     fs::create_dir_all(&temporary).map_err(|e| Error::io(&temporary, e))?;
@@ -115,7 +115,7 @@ fn with_private_temp_directory(program: &Path, directory: &Path) -> Result<Comma
     Ok(command)
 }
 
-/// Returns `--name=` followed by a path, which may contain any bytes.
+/// Returns `--name=` followed by a path, which may contain arbitrary bytes.
 pub(crate) fn option(name: &str, path: &Path) -> OsString {
     let mut option = OsString::from(name);
     option.push(path);

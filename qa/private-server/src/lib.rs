@@ -1,7 +1,7 @@
-//! Finds a MySQL or MariaDB server program and runs it as a private server.
+//! Finds an installed MySQL or MariaDB server program and runs it as a private server.
 //!
-//! A private server has its own data directory, socket and port, listens on 127.0.0.1 only and stops when its owner
-//! exits, even if the owner is killed. Its user is `root` without a password, so it is for development and tests only.
+//! A private server has its own data directory, socket and port, listens only on 127.0.0.1, and stops when its owner
+//! exits, even if the owner is killed. Its `root` user has no password, so use it only for development and tests.
 
 pub mod claim;
 mod data;

@@ -1,4 +1,4 @@
-//! Output of a process: forwarded line by line, with the last lines kept for error messages.
+//! Process output: forwards each line, and retains the last lines for error messages.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -11,7 +11,7 @@ use crate::supervisor::Output;
 
 const KEPT_LINES: usize = 500;
 
-/// Log shared by successive processes.
+/// Log that successive processes can share.
 #[derive(Clone)]
 pub struct Log {
     sink: Arc<dyn Fn(&str) + Send + Sync>,
@@ -19,20 +19,20 @@ pub struct Log {
 }
 
 impl Log {
-    /// Creates a log that passes each line to `sink`, from several threads.
+    /// Creates a log that passes each line to `sink`, which several threads may call.
     #[must_use]
     pub fn new(sink: impl Fn(&str) + Send + Sync + 'static) -> Self {
         Self { sink: Arc::new(sink), kept: Arc::default() }
     }
 
-    /// Creates a log that writes to a new file `name.log`.
+    /// Creates a log that writes to a new file `NAME.log`.
     pub fn create(directory: &Path, name: &str) -> io::Result<Self> {
         let file = File::create(directory.join(format!("{name}.log")))?;
-        // A full disk must not abort a run: lines that cannot be written are dropped.
+        // A full disk must not abort a run, so lines that cannot be written are dropped.
         Ok(Self::new(move |line| drop(writeln!(&file, "{line}"))))
     }
 
-    /// Appends the lines of `output` on a new thread, and calls `on_end` after the last one.
+    /// Appends the lines of `output` on a new thread, and calls `on_end` after the last line.
     pub fn read(self, mut output: Output, on_end: impl FnOnce() + Send + 'static) {
         thread::spawn(move || {
             let mut bytes = Vec::new();
@@ -55,7 +55,7 @@ impl Log {
         (self.sink)(line);
     }
 
-    /// Returns the last lines, oldest first: at most `lines`, and at most 500.
+    /// Returns the last lines, oldest first: at most `lines` of them, and at most 500.
     #[must_use]
     pub fn tail(&self, lines: usize) -> String {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);

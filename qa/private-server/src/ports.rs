@@ -1,22 +1,23 @@
-//! Free ports for servers that keep their port across restarts.
+//! Free ports for servers that keep the same port across restarts.
 
 use std::io::{Error, Result};
 use std::net::{Ipv4Addr, TcpListener};
 
-/// Below Linux's ephemeral range, so that no outgoing connection takes a port while its server restarts.
+/// First port. All ports are below Linux's ephemeral range, so that no outgoing connection takes a port during a
+/// restart.
 const FIRST: u16 = 20_000;
 const END: u16 = 30_000;
-/// Number of search offsets. Concurrent processes start at different ones, so that they rarely collide.
+/// Number of search offsets. Concurrent processes start at different offsets, so that they rarely collide.
 const OFFSETS: u16 = 100;
 
-/// Returns `count` ports of 127.0.0.1 without a listener.
+/// Returns `count` ports on 127.0.0.1 on which no process listens.
 ///
 /// # Errors
 /// If too few ports are free.
 pub fn free_ports(count: usize) -> Result<Vec<u16>> {
     let offset = u16::try_from(std::process::id() % u32::from(OFFSETS)).unwrap_or_default();
     let begin = FIRST + offset * ((END - FIRST) / OFFSETS);
-    // All listeners are open at once, so that the ports differ.
+    // Keep all listeners open at the same time, so that the ports are distinct.
     let open = (begin..END).chain(FIRST..begin).filter_map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok());
     let open: Vec<_> = open.take(count).collect();
     if open.len() < count {
@@ -34,7 +35,7 @@ mod tests {
     #[test]
     fn ports_are_distinct_and_not_in_use() {
         let first = free_ports(1).unwrap()[0];
-        // If this fails, another process has taken the port in between.
+        // If this fails, another process has taken the port in the meantime.
         let _taken = TcpListener::bind((Ipv4Addr::LOCALHOST, first));
         let ports = free_ports(20).unwrap();
         assert_eq!(BTreeSet::from_iter(&ports).len(), 20);

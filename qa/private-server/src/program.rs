@@ -1,11 +1,11 @@
-//! Search for a database server program, and the command that installs one.
+//! Search for an installed database server program, and commands to install one.
 
 use std::env;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Usual server directories that may not be on PATH.
+/// Common server directories that may not be on PATH.
 const MORE_DIRECTORIES: [&str; 8] = [
     "/usr/sbin",
     "/usr/libexec",
@@ -17,7 +17,7 @@ const MORE_DIRECTORIES: [&str; 8] = [
     "/opt/homebrew/opt/mysql/bin",
 ];
 
-/// Database engine. The two differ in how a data directory is initialized and in a few options.
+/// Database engine. Engines differ in how a data directory is initialized and in a few options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
     /// MariaDB.
@@ -35,24 +35,24 @@ impl fmt::Display for Engine {
     }
 }
 
-/// Installed server program, with everything that it needs to initialize a data directory.
+/// Installed server program, including everything required to initialize a data directory.
 #[derive(Clone, Debug)]
 pub struct Program {
     pub(crate) server: PathBuf,
     pub(crate) engine: Engine,
     version: String,
-    /// MariaDB's second program, which initializes data directories.
+    /// Second MariaDB program, which initializes data directories.
     pub(crate) installer: Option<PathBuf>,
 }
 
 impl Program {
-    /// Returns the first complete server on PATH or in the usual directories, MariaDB before MySQL.
+    /// Returns the first complete server installation on PATH or in the common directories, preferring MariaDB.
     #[must_use]
     pub fn find() -> Option<Self> {
         ["mariadbd", "mysqld"].into_iter().flat_map(candidates).find_map(|path| Self::at(&path))
     }
 
-    /// Returns the server at this path, regardless of its file name, or `None` if it is not a complete server.
+    /// Returns the server at this path, whatever its file name, or `None` if the installation is not complete.
     #[must_use]
     pub fn at(path: &Path) -> Option<Self> {
         let output = Command::new(path).args(["--no-defaults", "--version"]).output().ok()?;
@@ -67,13 +67,13 @@ impl Program {
         Some(Self { server: path.to_owned(), engine, version, installer })
     }
 
-    /// The engine.
+    /// Returns the engine.
     #[must_use]
     pub fn engine(&self) -> Engine {
         self.engine
     }
 
-    /// The version, for example `10.11.11`.
+    /// Returns the version, for example `10.11.11`.
     #[must_use]
     pub fn version(&self) -> &str {
         &self.version
@@ -87,7 +87,7 @@ impl fmt::Display for Program {
     }
 }
 
-/// Returns the programs of this name on PATH and in the usual directories.
+/// Returns the programs with this name on PATH and in the common directories.
 fn candidates(name: &str) -> impl Iterator<Item = PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let on_path = Vec::from_iter(env::split_paths(&path).filter(|directory| directory.is_absolute()));
@@ -95,7 +95,7 @@ fn candidates(name: &str) -> impl Iterator<Item = PathBuf> {
     directories.map(move |directory| directory.join(name)).filter(|path| path.is_file())
 }
 
-/// Parses `/usr/sbin/mysqld  Ver 8.4.3 for Linux on x86_64 (MySQL Community Server - GPL)` and MariaDB's equivalent.
+/// Parses `/usr/sbin/mysqld  Ver 8.4.3 for Linux on x86_64 (MySQL Community Server - GPL)`, or the MariaDB equivalent.
 fn parse_version(text: &str) -> Option<(Engine, String)> {
     let (_, rest) = text.split_once("Ver ")?;
     let full = rest.split_whitespace().next()?;
@@ -104,8 +104,8 @@ fn parse_version(text: &str) -> Option<(Engine, String)> {
     Some((engine, number.to_owned()))
 }
 
-/// Returns the install commands for a suitable server, by package manager. Packages that start no service are
-/// preferred.
+/// Returns the commands that install a suitable server, by package manager. Prefers packages that do not start a
+/// service.
 #[must_use]
 pub fn install_command() -> &'static str {
     if cfg!(target_os = "macos") {

@@ -1,4 +1,4 @@
-//! Lifecycle of a private server: start, readiness, stop.
+//! Lifecycle of a private server: startup, readiness and shutdown.
 
 use std::fs;
 use std::io::{self, Read};
@@ -18,53 +18,54 @@ use crate::log::Log;
 use crate::program::{Engine, Program};
 use crate::supervisor::{GRACE_PERIOD, Supervised};
 
-/// Long enough for crash recovery.
+/// Maximum startup time, long enough for crash recovery.
 const READY_TIMEOUT: Duration = Duration::from_secs(120);
 const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Logged by every MySQL and MariaDB server once it accepts connections.
+/// Text that every MySQL and MariaDB server logs once it accepts connections.
 const READY: &str = "ready for connections";
-/// Number of log lines in the error about a failed start.
+/// Number of log lines to include in the error for a failed start.
 const TAIL: usize = 15;
 
 const PID_FILE: &str = "server.pid";
 
-/// Another process may take a free port between its choice and its use.
+/// Number of attempts with different ports: another process may take a free port before the server listens on it.
 const PORT_ATTEMPTS: u32 = 5;
 
-/// What a crash of the machine may lose.
+/// Data that may be lost if the machine crashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// Nothing that is committed.
+    /// Committed data is never lost.
     Durable,
-    /// Everything: nothing is flushed to disk. Many times faster; for tests.
+    /// All data may be lost, because nothing is flushed to disk. Many times faster; intended for tests.
     Relaxed,
 }
 
-/// Error from starting a private server.
+/// Error that prevents a private server from starting.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A live process owns the directory.
+    /// A running process owns the directory.
     #[error("{} is in use by another running process: stop that process first", .0.display())]
     InUse(PathBuf),
-    /// The server of an earlier owner does not stop: the claimed directory, and the file with the server's process id.
+    /// A server of an earlier owner did not stop. Contains the claimed directory and the server's PID file.
     #[error("a server from an earlier run still uses {directory}: stop the process whose id is in {pid_file}",
         directory = .0.display(), pid_file = .1.display())]
     StillRunning(PathBuf, PathBuf),
-    /// The data in the directory belongs to the other engine: its engine, then the engine of the installed server.
+    /// A different engine created the data. Contains the directory, that engine, and the engine of the installed
+    /// server.
     #[error("the data in {directory} was created by {1}, but the server on this machine is {2}: install {1}, or remove that \
         directory", directory = .0.display())]
     OtherEngine(PathBuf, Engine, Engine),
-    /// A program failed to initialize the data directory: the program and its output.
+    /// A program failed to initialize the data directory. Contains the program and its output.
     #[error("{program} failed to initialize a data directory:\n{1}{hint}", program = .0.display(), hint = hint(.1))]
     Initialize(PathBuf, String),
-    /// The server exited, or was not ready in time.
+    /// The server exited, or did not become ready in time.
     #[error("{program} did not start:\n{log}{}", hint(.log))]
     NotReady {
-        /// The server.
+        /// Name of the server program.
         program: String,
-        /// The last lines of its log.
+        /// Last lines of the server's log.
         log: String,
     },
     /// A file, directory or process could not be used.
@@ -72,12 +73,12 @@ pub enum Error {
     Io(PathBuf, #[source] io::Error),
 }
 
-/// Returns advice if the system denied the server a permission, usually by a package's AppArmor profile.
+/// Returns advice if the system denied the server a permission, which is usually due to a package's AppArmor profile.
 fn hint(log: &str) -> &'static str {
     let forbidden = ["Permission denied", "Operation not permitted", "Errcode: 13", "error number 13", "OS errno 13"];
     if forbidden.iter().any(|words| log.contains(words)) {
-        "\nThe system denied a permission; a security profile for this program (AppArmor, SELinux) may be the reason. Set \
-         DATABASE_URL to use a server that is already running"
+        "\nThe system denied a permission, possibly because of a security profile for this program (AppArmor, SELinux). \
+         Set DATABASE_URL to use a server that is already running"
     } else {
         ""
     }
@@ -89,7 +90,7 @@ impl Error {
     }
 }
 
-/// Builder for a private server.
+/// Builder that starts a private server.
 pub struct Launch<'a> {
     program: &'a Program,
     directory: PathBuf,
@@ -101,7 +102,8 @@ pub struct Launch<'a> {
 }
 
 impl<'a> Launch<'a> {
-    /// Creates a launch on `directory`, which is created if it does not exist and is used by this server alone.
+    /// Creates a builder for a server in `directory`, which is created if necessary and must be used only by this
+    /// server.
     #[must_use]
     pub fn new(program: &'a Program, directory: &Path, durability: Durability) -> Self {
         Self {
@@ -115,40 +117,40 @@ impl<'a> Launch<'a> {
         }
     }
 
-    /// Creates an empty database of this name unless it exists. Letters, digits and underscores only.
+    /// Creates an empty database with this name if it does not exist. Allows only letters, digits and underscores.
     #[must_use]
     pub fn database(mut self, name: &str) -> Self {
         self.database = Some(name.to_owned());
         self
     }
 
-    /// Uses the engine's default for the binary log: MySQL writes one and syncs it with each commit, MariaDB writes
-    /// none. By default there is no binary log, since nothing replicates from this server.
+    /// Uses the engine's default setting for the binary log: MySQL writes a binary log and syncs it at each commit,
+    /// MariaDB writes none. Otherwise there is no binary log, because nothing replicates from this server.
     #[must_use]
     pub fn binary_log(mut self) -> Self {
         self.binary_log = true;
         self
     }
 
-    /// Forwards every line of the server's log.
+    /// Passes every line of the server's log to `sink`.
     #[must_use]
     pub fn log(mut self, log: Log) -> Self {
         self.log = log;
         self
     }
 
-    /// Calls `hook` on another thread whenever a server process has exited and its last line was forwarded, also after
-    /// a requested stop or a failed start.
+    /// Calls `hook` on another thread whenever a server process has exited and its last line has been forwarded, even
+    /// after a requested stop or a failed start.
     #[must_use]
     pub fn on_end(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
         self.on_end = Arc::new(hook);
         self
     }
 
-    /// Starts the server and returns when it accepts connections.
+    /// Starts the server and returns once it accepts connections.
     ///
     /// # Errors
-    /// See [`Error`]. No process is left running.
+    /// See [`Error`]. After an error, no process is left running.
     pub fn start(self) -> Result<PrivateServer, Error> {
         let claim = claim(&self.directory)?;
         let directory = fs::canonicalize(&self.directory).map_err(|e| Error::io(&self.directory, e))?;
@@ -159,7 +161,7 @@ impl<'a> Launch<'a> {
             let port = listener.map_err(|e| Error::io(Path::new("127.0.0.1"), e))?.port();
             match self.run(&self.command(&directory, &data, port)?, port, &claim) {
                 Ok(child) => return Ok(PrivateServer { child, port, _claim: claim }),
-                // Both engines log these words.
+                // Both engines log this text.
                 Err(Error::NotReady { log, .. }) if log.contains("Bind on TCP/IP port") && attempt < PORT_ATTEMPTS => {
                     attempt += 1;
                 }
@@ -174,7 +176,7 @@ impl<'a> Launch<'a> {
         command
             .arg(data::option("--datadir=", data))
             .arg(data::option("--pid-file=", &directory.join(PID_FILE)))
-            // Relative to the data directory: an absolute path is often longer than the limit for socket paths.
+            // Relative to the data directory, because an absolute path is often longer than the limit for socket paths.
             .arg("--socket=server.sock")
             .arg("--bind-address=127.0.0.1")
             .arg(format!("--port={port}"))
@@ -182,8 +184,8 @@ impl<'a> Launch<'a> {
             .arg("--max-connections=500")
             .args(data::durability_options(engine, self.durability));
         if engine == Engine::MySql {
-            // The X protocol would listen on a second port. The import and export directory that packages compile in
-            // may not exist.
+            // Disable the X Protocol, which would listen on a second port, and the compiled-in import and export
+            // directory, which may not exist.
             command.args(["--mysqlx=OFF", "--secure-file-priv=NULL"]);
             command.arg(if self.binary_log { "--sync-binlog=1" } else { "--skip-log-bin" });
         }
@@ -221,51 +223,51 @@ impl<'a> Launch<'a> {
     }
 }
 
-/// Running server that only this process uses. Dropping it stops the server gracefully and waits for its exit.
+/// Running private server. Dropping it stops the server gracefully and waits until it has exited.
 pub struct PrivateServer {
     child: Supervised,
     port: u16,
-    // Dropped last: the directory is released only after the server has stopped.
+    // Dropped last, so that the directory is released only after the server has stopped.
     _claim: Claim,
 }
 
 impl PrivateServer {
-    /// Starts a server on `directory` and returns when it accepts connections. [`Launch`] has more options.
+    /// Starts a server in `directory` and returns once it accepts connections. [`Launch`] has more options.
     ///
     /// # Errors
-    /// See [`Error`]. No process is left running.
+    /// See [`Error`]. After an error, no process is left running.
     pub fn start(program: &Program, directory: &Path, durability: Durability) -> Result<Self, Error> {
         Launch::new(program, directory, durability).start()
     }
 
-    /// Deletes the data in `directory`, after stopping a server that a killed owner left running there.
+    /// Deletes the data in `directory`, after stopping any server that a killed owner left running there.
     ///
     /// # Errors
-    /// If a live process uses the directory, or the data cannot be removed.
+    /// If a running process uses the directory, or the data cannot be removed.
     pub fn erase(directory: &Path) -> Result<(), Error> {
         let _claim = claim(directory)?;
         data::remove(directory)
     }
 
-    /// Returns the URL of a database on this server, which need not exist.
+    /// Returns the URL of a database on this server. The database need not exist.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
         format!("mysql://root@127.0.0.1:{}/{database}", self.port)
     }
 
-    /// The port on 127.0.0.1.
+    /// Returns the port on 127.0.0.1.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The process id of the server.
+    /// Returns the process ID of the server.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.pid()
     }
 
-    /// The process group of the server and its supervisor.
+    /// Returns the process group ID of the server and its supervisor.
     #[must_use]
     pub fn group(&self) -> u32 {
         self.child.group()
@@ -284,10 +286,10 @@ fn claim(directory: &Path) -> Result<Claim, Error> {
     if claim.wait_for_children(Duration::ZERO).map_err(io)? {
         return Ok(claim);
     }
-    // The server's supervisor is already stopping it, unless the supervisor was killed as well.
+    // The server's supervisor is already stopping the server, unless the supervisor was also killed.
     let pid_file = directory.join(PID_FILE);
     if let Some(pid) = server_process(&pid_file) {
-        // The server may have exited in between.
+        // The server may have exited in the meantime.
         let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
     }
     if claim.wait_for_children(GRACE_PERIOD * 2).map_err(io)? {
@@ -296,8 +298,8 @@ fn claim(directory: &Path) -> Result<Claim, Error> {
     Err(Error::StillRunning(directory.to_owned(), pid_file))
 }
 
-/// Returns the process id in a server's pid file, if that process has the pid file among its arguments. Otherwise the
-/// id was reused by another process.
+/// Returns the process ID in a server's PID file if that process has the PID file among its arguments. If it has not,
+/// another process has reused the ID.
 fn server_process(pid_file: &Path) -> Option<i32> {
     let pid: i32 = fs::read_to_string(pid_file).ok()?.trim().parse().ok()?;
     let arguments = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
@@ -305,7 +307,7 @@ fn server_process(pid_file: &Path) -> Option<i32> {
     arguments.split(|byte| *byte == 0).any(|argument| argument == wanted.as_encoded_bytes()).then_some(pid)
 }
 
-/// Returns whether a server at the address sends a handshake of protocol version 10: a header of 4 bytes, then the
+/// Returns whether a server at the address sends a handshake with protocol version 10: a 4-byte header, then the
 /// version.
 #[must_use]
 pub fn sends_handshake(address: impl ToSocketAddrs) -> bool {

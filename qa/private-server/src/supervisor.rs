@@ -1,8 +1,9 @@
 //! Child processes that stop when their owner exits, even if the owner is killed.
 //!
-//! A child runs under a small `sh` script in a separate process group. The script's input is a pipe that only the owner
-//! holds: it closes when the owner exits, even by SIGKILL, and then the script stops the child. PR_SET_PDEATHSIG is no
-//! replacement: it needs unsafe code, fires at the end of a thread, and sends one signal only.
+//! A child process runs under a small `sh` script in a separate process group. The script reads from a pipe that only
+//! the owner holds. The pipe closes when the owner exits, even after SIGKILL, and the script then stops the child.
+//! PR_SET_PDEATHSIG is not an alternative: it requires unsafe code, fires when a thread ends, and sends only one
+//! signal.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
@@ -11,10 +12,10 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
-/// Arguments: the grace period in seconds after the owner's exit, then the command.
+/// Script that supervises a child. Arguments: the grace period after the owner's exit in seconds, then the command.
 ///
-/// The child prints its process id and execs the command, with the lease as descriptor 4. The watcher sends TERM at the
-/// first line or at end of input, and KILL at the second line or after the grace period. The last TERM to the group
+/// The child prints its process ID and execs the command, with the lease as descriptor 4. The watcher sends TERM after
+/// the first line or at end of input, and KILL after the second line or the grace period. The final TERM to the group
 /// stops the watcher and its `sleep`.
 const SCRIPT: &str = r#"
 grace=$1
@@ -36,8 +37,8 @@ kill -TERM 0
 exit "$status"
 "#;
 
-/// The same for a child with the owner's terminal. Signals go to the whole group, since the command may start other
-/// processes; the watcher and the script ignore their own TERM.
+/// Script that supervises a child with access to the owner's terminal. Signals are sent to the whole group, because the
+/// command may start other processes. The watcher and the script ignore the TERM that they send.
 const ATTACHED_SCRIPT: &str = r#"
 grace=$1
 shift
@@ -64,7 +65,7 @@ kill -TERM 0
 exit "$status"
 "#;
 
-/// Grace period of a child after its owner's exit.
+/// Time that a child has to exit after its owner has exited.
 pub const GRACE_PERIOD: Duration = Duration::from_secs(20);
 
 /// Standard output and standard error of a supervised child.
@@ -75,20 +76,20 @@ pub type Output = BufReader<ChildStdout>;
 pub struct Supervised {
     pid: u32,
     group: u32,
-    /// Each line written here asks the script for a signal.
+    /// Input of the script. Each line requests a signal.
     commands: ChildStdin,
     exit: Receiver<ExitStatus>,
 }
 
 impl Supervised {
-    /// Starts `command` and returns it with its output. Arguments, environment and working directory are kept, the
-    /// standard streams are replaced.
+    /// Starts `command` and returns the child with its output. Keeps the command's arguments, environment and working
+    /// directory, and replaces its standard streams.
     ///
-    /// `lease` stays open while any process of the child's group runs: see [`crate::claim`]. `on_exit` is called once,
-    /// on another thread, after the child has exited.
+    /// `lease` stays open while any process of the child's group is running: see [`crate::claim`]. `on_exit` is called
+    /// once, on another thread, after the child has exited.
     ///
     /// # Errors
-    /// If the shell cannot be started. A command that does not exist results in a child that exits with 127.
+    /// If the shell cannot be started. If the command does not exist, the child exits with 127.
     pub fn spawn(
         command: &Command,
         lease: impl Into<Stdio>,
@@ -96,7 +97,7 @@ impl Supervised {
     ) -> io::Result<(Self, Output)> {
         let mut shell = shell(SCRIPT, command);
         let mut supervisor = shell.stdout(Stdio::piped()).stderr(lease).spawn()?;
-        // The command holds a copy of the lease, which must not stay open in this process.
+        // The command holds a copy of the lease; close this one, because it must not stay open in this process.
         drop(shell);
         let stdout = supervisor.stdout.take().ok_or_else(|| io::Error::other("the supervisor has no output"))?;
         let mut child = Self::from_supervisor(supervisor, on_exit)?;
@@ -105,8 +106,9 @@ impl Supervised {
         Ok((child, output))
     }
 
-    /// Starts `command` with empty input and the owner's standard output and error. [`Self::pid`] is that of the
-    /// supervisor, signals go to all processes that the command has started, and there is no lease.
+    /// Starts `command` with empty input and with the owner's standard output and standard error. [`Self::pid`] returns
+    /// the supervisor's process ID, signals are sent to all processes that the command has started, and there is no
+    /// lease.
     pub fn attach(command: &Command, on_exit: impl FnOnce(ExitStatus) + Send + 'static) -> io::Result<Self> {
         Self::from_supervisor(shell(ATTACHED_SCRIPT, command).spawn()?, on_exit)
     }
@@ -118,37 +120,37 @@ impl Supervised {
         thread::spawn(move || {
             if let Ok(status) = supervisor.wait() {
                 on_exit(status);
-                // The receiver is gone if the owner has dropped the child.
+                // The receiver is closed if the owner has dropped the child.
                 let _ = sender.send(status);
             }
         });
         Ok(Self { pid: group, group, commands, exit })
     }
 
-    /// The process id of the command.
+    /// Returns the process ID of the command.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// The process group of the supervisor and the command.
+    /// Returns the process group ID of the supervisor and the command.
     #[must_use]
     pub fn group(&self) -> u32 {
         self.group
     }
 
-    /// Sends SIGTERM to the child and returns at once. A second call sends SIGKILL.
+    /// Sends SIGTERM to the child and returns immediately. A second call sends SIGKILL.
     pub fn terminate(&mut self) {
-        // Writing fails if the child has exited: then the pipe is closed.
+        // Writing fails if the child has exited, because the pipe is then closed.
         let _ = self.commands.write_all(b"end\n");
     }
 
-    /// Waits for the child to exit, at most this long.
+    /// Waits until the child exits, but at most for this duration.
     pub fn wait(&self, max_wait: Duration) -> Option<ExitStatus> {
         self.exit.recv_timeout(max_wait).ok()
     }
 
-    /// Stops the child: SIGTERM, then SIGKILL after `max_wait`. Returns after its exit.
+    /// Stops the child: sends SIGTERM, then SIGKILL after `max_wait`. Returns once the child has exited.
     pub fn stop(&mut self, max_wait: Duration) -> Option<ExitStatus> {
         self.terminate();
         self.wait(max_wait).or_else(|| {
@@ -158,7 +160,7 @@ impl Supervised {
     }
 }
 
-/// Returns the command of the shell that supervises `command` by a script.
+/// Returns a shell command that supervises `command` with a script.
 fn shell(script: &str, command: &Command) -> Command {
     let mut shell = Command::new("sh");
     shell.args(["-c", script, "sh"]).arg(GRACE_PERIOD.as_secs().to_string());
@@ -178,7 +180,7 @@ fn shell(script: &str, command: &Command) -> Command {
 
 fn read_pid(output: &mut Output) -> io::Result<u32> {
     let mut line = String::new();
-    // A process id is short; a longer line is an error message.
+    // A process ID is short, so a longer line is an error message.
     output.by_ref().take(256).read_line(&mut line)?;
     line.trim().parse().map_err(|_| io::Error::other(format!("cannot start a child: {}", line.trim())))
 }

@@ -1,5 +1,5 @@
-//! Private servers with the server program of this machine. Without one, every test fails with the command that
-//! installs it.
+//! Tests private servers with the server program installed on this machine. If none is installed, every test fails with
+//! a message that names the install command.
 
 #![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "helpers fail the test by panicking")]
 
@@ -30,11 +30,11 @@ fn start(directory: &Path) -> PrivateServer {
     Launch::new(&program(), directory, Durability::Relaxed).database("shop").start().unwrap()
 }
 
-/// Logs in as root without a password, selects a database, and returns the server's last packet without its header.
+/// Logs in as root without a password and selects a database. Returns the server's last packet, excluding its header.
 fn log_in(port: u16, database: &str) -> Vec<u8> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
     read_packet(&mut stream);
-    // CONNECT_WITH_DB, PROTOCOL_41, SECURE_CONNECTION, PLUGIN_AUTH; packet limit; utf8mb4; 23 zeros.
+    // CONNECT_WITH_DB, PROTOCOL_41, SECURE_CONNECTION and PLUGIN_AUTH; maximum packet size; utf8mb4; 23 zero bytes.
     let mut body = Vec::from(0x0008_8208_u32.to_le_bytes());
     body.extend([0, 0, 0, 1, 45]);
     body.extend([0; 23]);
@@ -43,7 +43,7 @@ fn log_in(port: u16, database: &str) -> Vec<u8> {
     body.extend(b"\0mysql_native_password\0");
     write_packet(&mut stream, 1, &body);
     let response = read_packet(&mut stream);
-    // 0xfe requests another authentication method; for an empty password, the response is always empty.
+    // 0xfe requests another authentication method. For an empty password, the response is always empty.
     if response[0] != 0xfe {
         return response;
     }
@@ -123,7 +123,7 @@ fn server_exit_is_reported_after_its_last_log_line() {
     send(Signal::SIGTERM, server.pid());
     let seen: Vec<String> =
         iter::from_fn(|| log.recv_timeout(Duration::from_secs(60)).ok()).take_while(|line| line != "the end").collect();
-    // MySQL logs one more line.
+    // MySQL logs one additional line.
     let mut last = seen.iter().rev().take(2);
     assert!(last.any(|line| line.to_lowercase().contains("shutdown complete")), "{seen:?}");
 }
@@ -179,10 +179,10 @@ fn failed_start_returns_the_server_log() {
     assert!(log.contains("ibdata1"), "{log}");
 }
 
-/// Environment variable that makes a test process act as the owner to be killed.
+/// Environment variable that makes a test process act as the owner that is killed.
 const PLAY_OWNER: &str = "DB_SERVER_TEST_OWNED_DIRECTORY";
 
-/// Starts a server in another process, and returns that process and the server's process id.
+/// Starts a server in another process. Returns that process and the server's process ID.
 fn owner_process(test: &str, directory: &Path) -> (std::process::Child, u32) {
     let mut owner = Command::new(env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture"])
@@ -201,7 +201,7 @@ fn owner_process(test: &str, directory: &Path) -> (std::process::Child, u32) {
 fn play_owner(directory: &Path) -> ! {
     let server = start(directory);
     println!("\nserver {}", server.pid());
-    // Until it is killed.
+    // Wait until this process is killed.
     loop {
         thread::park();
     }
@@ -222,7 +222,7 @@ fn server_stops_when_its_owner_is_killed() {
     assert!(!runs(pid));
     drop(claim);
 
-    // The server was stopped, not killed: the next start has nothing to recover.
+    // The server was stopped gracefully, so the next start has nothing to recover.
     let (lines, log) = channel();
     let program = program();
     let next = Launch::new(&program, directory.path(), Durability::Relaxed)
@@ -241,7 +241,7 @@ fn next_owner_stops_a_server_whose_owner_and_supervisor_were_killed() {
     let test = "next_owner_stops_a_server_whose_owner_and_supervisor_were_killed";
     let directory = tempfile::tempdir().unwrap();
     let (mut owner, pid) = owner_process(test, directory.path());
-    // The whole group except the server: the supervisor, and the watcher, which is the supervisor's other child.
+    // The whole group except the server: the supervisor and the watcher, which is the supervisor's other child process.
     for helper in group_of(pid).into_iter().filter(|member| *member != pid) {
         send(Signal::SIGKILL, helper);
     }
@@ -254,7 +254,7 @@ fn next_owner_stops_a_server_whose_owner_and_supervisor_were_killed() {
     assert!(!runs(pid));
 }
 
-/// Returns whether a process runs. A zombie has no command line.
+/// Returns whether a process is running. A zombie process has no command line.
 fn runs(pid: u32) -> bool {
     fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|arguments| !arguments.is_empty())
 }
@@ -266,11 +266,11 @@ fn group_of(pid: u32) -> Vec<u32> {
 
 fn group_id(pid: u32) -> Option<u32> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // After the name in parentheses: state, parent, group.
+    // Fields after the name in parentheses: state, parent, process group.
     stat.rsplit_once(')')?.1.split_whitespace().nth(2)?.parse().ok()
 }
 
-/// Returns every process in a group except zombies.
+/// Returns every process in a group, excluding zombies.
 fn group_with_id(group: u32) -> Vec<u32> {
     fs::read_dir("/proc")
         .unwrap()
@@ -315,7 +315,7 @@ fn child_keeps_its_environment_and_exit_status() {
     assert_eq!(status.code(), Some(7));
 }
 
-/// Starts a shell that starts another program, and returns the shell with that program's process id.
+/// Starts a shell that starts another program. Returns the shell and the process ID of the other program.
 fn attached_family(directory: &Path) -> (Supervised, u32) {
     let file = directory.join("pid");
     let mut command = Command::new("sh");

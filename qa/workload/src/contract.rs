@@ -1,4 +1,4 @@
-//! Operations of the three OpenAPI documents, with their endpoints and documented responses.
+//! Operations in the three OpenAPI documents, with their endpoints and documented responses.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ const DOCUMENTS: [(Service, &str); 3] = [
     (Service::Orchestrator, include_str!("../../../specs/orchestrator.json")),
 ];
 
-/// The service of a document.
+/// Service that the document describes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Service {
     Customers,
@@ -20,18 +20,18 @@ pub(crate) enum Service {
     Orchestrator,
 }
 
-/// Operation as described by its document.
+/// Operation as its document describes it.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     pub(crate) service: Service,
     pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) has_etag: bool,
-    /// Status and error code of each documented response. A success has an empty code.
+    /// Status and error code of each documented response. A successful response has an empty code.
     pub(crate) responses: BTreeSet<(u16, String)>,
 }
 
-/// Every operation by its `operationId`.
+/// All operations, by `operationId`.
 pub(crate) type Contract = BTreeMap<String, Endpoint>;
 
 /// Parses the documents.
@@ -47,7 +47,7 @@ pub(crate) fn read() -> Result<Contract> {
                     responses.insert((status, String::new()));
                     has_etag |= response["headers"].get("ETag").is_some();
                 }
-                // The keys of an error's examples are the error codes.
+                // The keys of an error response's examples are its error codes.
                 let examples = response["content"]["application/json"]["examples"].as_object();
                 responses.extend(examples.into_iter().flatten().map(|(code, _)| (status, code.clone())));
             }

@@ -1,4 +1,4 @@
-//! History of a load: every request of the clients, with its outcome.
+//! History of a load: every request that the clients sent, and its outcome.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,55 +9,55 @@ use crate::outcome::{Customer, ErrorBody, Observed, Order, Outcome, Product, Suc
 use crate::progress::Progress;
 use crate::request::{Caller, Request};
 
-/// All operations of a load's clients, with all outcomes.
+/// All operations that the clients of a load executed, with all outcomes.
 #[derive(Debug)]
 pub struct History {
     pub(crate) records: Vec<Record>,
-    /// The products as they were created; only the load changes them.
+    /// Products as they were created. Only the load changes them.
     pub(crate) products: Vec<Product>,
-    /// The principal under which the database records the user account's changes.
+    /// Principal under which the database records the changes made by the user account.
     pub(crate) user_principal: String,
-    /// Whether a response may come from a load balancer itself.
+    /// Whether a load balancer may send a response itself.
     pub(crate) behind_balancer: bool,
     pub(crate) progress: Progress,
-    /// Errors of clients that terminated early, whose records are lost.
+    /// Errors of clients that terminated early. The records of these clients are lost.
     pub(crate) lost_clients: Vec<String>,
 }
 
 impl History {
-    /// The counters: responses by operation, retries, unknown outcomes.
+    /// Returns the counters: responses by operation, retries, and unknown outcomes.
     pub fn progress(&self) -> &Progress {
         &self.progress
     }
 
-    /// Number of operations. An operation counts once, however often its request was sent.
+    /// Returns the number of operations. An operation counts once, regardless of how often its request was sent.
     pub fn operations(&self) -> usize {
         self.records.len()
     }
 
-    /// Number of operations without a definite response: abandoned although a retry might have succeeded, or of unknown
-    /// outcome.
+    /// Returns the number of operations without a definite response: those that were abandoned although a retry might
+    /// have succeeded, and those with unknown outcome.
     pub fn abandoned(&self) -> usize {
         self.records.iter().filter(|record| record.is_abandoned()).count()
     }
 
-    /// Number of requests that were sent.
+    /// Returns the number of requests that were sent.
     pub fn requests(&self) -> usize {
         self.records.iter().map(|record| record.sends.len()).sum()
     }
 
-    /// Returns every request that was sent, with its record.
+    /// Returns every request that was sent, together with its record.
     pub(crate) fn sends(&self) -> impl Iterator<Item = (&Record, &Sent)> {
         self.records.iter().flat_map(|record| record.sends.iter().map(move |sent| (record, sent)))
     }
 }
 
-/// Operation with every request that was sent for it, or under its key.
+/// Record of one operation: every request that was sent for it or under its key.
 #[derive(Debug)]
 pub(crate) struct Record {
     pub(crate) caller: Caller,
     pub(crate) key: Option<String>,
-    /// Requests in the order of sending. All but the first have other content under the same key.
+    /// Requests in the order in which they were sent. All except the first have different content under the same key.
     pub(crate) requests: Vec<Request>,
     pub(crate) sends: Vec<Sent>,
 }
@@ -65,11 +65,11 @@ pub(crate) struct Record {
 /// One attempt to send a request.
 #[derive(Debug)]
 pub(crate) struct Sent {
-    /// Index into the record's requests.
+    /// Index of the request in the record's list.
     pub(crate) request: usize,
-    /// Number of the sender, among concurrent senders under one key.
+    /// Number of the sender, which distinguishes concurrent senders that use the same key.
     pub(crate) sender: usize,
-    /// Since the load started.
+    /// Times since the start of the load.
     pub(crate) started: Duration,
     pub(crate) ended: Duration,
     pub(crate) outcome: Outcome,
@@ -81,7 +81,7 @@ impl Sent {
         self.outcome.is_ok() || is_unknown(&self.outcome)
     }
 
-    /// Returns the content of a successful response.
+    /// Returns the content of a successful response, if the request succeeded.
     pub(crate) fn observed(&self) -> Option<&Observed> {
         self.outcome.as_ref().ok().map(|success| &success.observed)
     }
@@ -98,7 +98,7 @@ impl Sent {
         if let Some(Observed::Customer(customer)) = self.observed() { Some(customer) } else { None }
     }
 
-    /// Returns the status and the body of an error response.
+    /// Returns the status and body of an error response, if the request was rejected.
     pub(crate) fn error(&self) -> Option<(u16, &ErrorBody)> {
         let fault = self.outcome.as_ref().err()?;
         Some((fault.status()?, fault.body()?))
@@ -114,12 +114,12 @@ impl Sent {
 }
 
 impl Record {
-    /// The first request.
+    /// Returns the first request.
     pub(crate) fn request(&self) -> &Request {
         &self.requests[0]
     }
 
-    /// Returns the keys, references and correlation ids by which the database links an order to this record.
+    /// Returns the keys, references and correlation IDs with which the database associates an order with this record.
     pub(crate) fn names(&self) -> Vec<String> {
         match (self.request(), &self.key) {
             (Request::Create(new), key) => new.external_reference.iter().chain(key).cloned().collect(),
@@ -128,7 +128,7 @@ impl Record {
         }
     }
 
-    /// Returns the requests that the client knows to have succeeded.
+    /// Returns the requests whose success was acknowledged to the client.
     pub(crate) fn acknowledged(&self) -> impl Iterator<Item = &Sent> {
         self.sends.iter().filter(|sent| sent.outcome.is_ok())
     }
@@ -137,12 +137,13 @@ impl Record {
         self.acknowledged().next().is_some()
     }
 
-    /// Number of requests with unknown outcome.
+    /// Returns the number of requests with unknown outcome.
     pub(crate) fn unknown(&self) -> usize {
         self.sends.iter().filter(|sent| is_unknown(&sent.outcome)).count()
     }
 
-    /// Possible number of executions: one per acknowledged request, plus at most one per request with unknown outcome.
+    /// Returns the possible numbers of executions: one per acknowledged request, plus at most one per request with
+    /// unknown outcome.
     pub(crate) fn possible_executions(&self) -> std::ops::RangeInclusive<usize> {
         let least = self.acknowledged().count();
         least..=least + self.unknown()
@@ -153,18 +154,18 @@ impl Record {
         self.sends.iter().any(Sent::may_have_executed)
     }
 
-    /// Returns whether the outcome of the operation stayed unknown.
+    /// Returns whether the outcome of the operation remained unknown.
     pub(crate) fn is_unresolved(&self) -> bool {
         !self.is_acknowledged() && self.sends.last().is_some_and(Sent::may_have_executed)
     }
 
-    /// Returns whether one of the requests never got a definite response.
+    /// Returns whether any of the requests never received a definite response.
     fn is_abandoned(&self) -> bool {
         let mut series = self.sends.chunk_by(|one, next| (one.request, one.sender) == (next.request, next.sender));
         series.any(|sends| sends.last().is_some_and(|last| last.outcome.as_ref().is_err_and(Fault::is_transient)))
     }
 
-    /// Drops the bodies, unless two responses to one sender differ although they must be equal.
+    /// Drops the response bodies, unless two responses to one sender differ although they must be equal.
     pub(crate) fn without_equal_bodies(mut self) -> Self {
         let bodies =
             || self.acknowledged().flat_map(|sent| sent.outcome.iter().map(|success| (sent.sender, &success.body)));
@@ -175,7 +176,7 @@ impl Record {
     }
 }
 
-/// The operation and its key, for findings.
+/// Formats the operation and its key for findings.
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (operation, caller) = (self.request().call().operation, self.caller);

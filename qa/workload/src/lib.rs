@@ -1,8 +1,8 @@
-//! Load generator whose clients behave as documented: they retry under the same idempotency key until they get a
-//! definite response. They record every request with its response, and [`History::verify`] checks the record against
-//! the database.
+//! Load generator whose clients behave as documented: they retry with the same idempotency key until they receive a
+//! definite response. They record every request and its response, and [`History::verify`] compares this record with the
+//! database.
 //!
-//! This crate shares no code with the servers. It knows them only by their OpenAPI documents.
+//! This crate shares no code with the servers. It depends only on their OpenAPI documents.
 
 mod contract;
 mod history;
@@ -20,7 +20,7 @@ pub use history::History;
 pub use progress::Progress;
 pub use run::Load;
 
-/// Addresses of the system, and credentials for it.
+/// Addresses of the system, and credentials for its clients.
 #[derive(Clone)]
 pub struct Targets {
     /// The base URL of the customers service.
@@ -33,8 +33,8 @@ pub struct Targets {
     pub admin_user: String,
     /// The admin's password.
     pub admin_password: String,
-    /// The shared token of the services.
+    /// The token that the services share.
     pub service_token: String,
-    /// Whether a load balancer in front of the services responds with 502, 503 or 504 if no service is available.
+    /// Whether a load balancer in front of the services responds with 502, 503 or 504 when no service is available.
     pub behind_balancer: bool,
 }

@@ -1,4 +1,4 @@
-//! Client of a load: random operations, one after the other.
+//! Client of a load: executes random operations sequentially.
 
 use std::collections::HashMap;
 use std::iter;
@@ -14,10 +14,10 @@ use crate::request::{Caller, Line, NewOrder, Request};
 use crate::session::Session;
 use crate::shop::Shop;
 
-/// Maximum number of customers per client: at the maximum, a client deletes one before it creates another.
+/// Maximum number of customers per client. At the maximum, a client deletes a customer before it creates another one.
 const MAX_OWN_CUSTOMERS: usize = 4;
 
-/// Client that executes one operation at a time, except for pairs of concurrent requests under one key.
+/// Client that executes one operation at a time, except for pairs of concurrent requests with the same key.
 pub(crate) struct Client {
     session: Arc<Session>,
     shop: Arc<Shop>,
@@ -26,7 +26,7 @@ pub(crate) struct Client {
     name: String,
     name_count: u64,
     records: Vec<Record>,
-    /// Prices in cents that the latest orders had, by product.
+    /// Unit prices in cents in the most recent orders, by product.
     prices: HashMap<i64, i64>,
     /// Customers that only this client changes.
     own_customers: Vec<Customer>,
@@ -42,7 +42,7 @@ impl Client {
         Self { session, shop, rng, name, name_count: 0, records, prices, own_customers, deleted_customer: None }
     }
 
-    /// Executes operations until the load stops, finishes the last one, and returns the records.
+    /// Executes operations until the load stops, completes the last operation, and returns the records.
     pub(crate) async fn run(mut self) -> Vec<Record> {
         while !self.session.stopping.load(Ordering::Relaxed) {
             self.execute_random_operation().await;
@@ -52,7 +52,7 @@ impl Client {
 
     async fn execute_random_operation(&mut self) {
         match self.rng.random_range(0..100) {
-            // Some orders of services are left to expire.
+            // Some orders created by services are left to expire.
             0..16 => _ = self.create(true).await,
             16..22 => _ = self.create(false).await,
             22..26 => {
@@ -83,7 +83,7 @@ impl Client {
         let caller = if keyed { self.caller() } else { Caller::User };
         let mut new = self.new_order_with_a_reference();
         if self.chance(10) {
-            // The total at the prices that this client saw last.
+            // The total, based on the prices that this client saw most recently.
             let costs = new.items.iter().map(|line| Some(self.prices.get(&line.product_id)? * line.qty));
             new.expected_total_cents = costs.sum();
         }
@@ -107,20 +107,21 @@ impl Client {
         self.change(caller, request).await;
     }
 
-    /// Confirms an order under a key, or cancels it, usually under a key.
+    /// Confirms an order with a key, or cancels it, usually with a key.
     async fn change(&mut self, caller: Caller, request: Request) {
         let keyed = matches!(request, Request::Confirm { .. }) || self.chance(70);
         let key = keyed.then(|| self.new_name());
         self.execute_as(caller, key, vec![request]).await;
     }
 
-    /// Sends a request, then a second one with other content under the same key, regardless of the first outcome.
+    /// Sends a request, then a second request with different content under the same key, regardless of the first
+    /// outcome.
     async fn reuse_a_key(&mut self, caller: Caller, first: NewOrder, request: fn(NewOrder) -> Request) {
         let (key, second) = (self.new_name(), with_other_content(&first));
         self.execute_as(caller, Some(key), vec![request(first), request(second)]).await;
     }
 
-    /// Sends two concurrent requests under one key, half of the time with different content.
+    /// Sends two concurrent requests with the same key; in half of the cases their content differs.
     async fn create_and_confirm_twice_at_once(&mut self) {
         let (key, first) = (self.new_name(), self.new_order());
         let second = self.chance(50).then(|| with_other_content(&first));
@@ -136,7 +137,7 @@ impl Client {
         self.store(record);
     }
 
-    /// Fetches an order by its id, or searches for its reference in the list.
+    /// Fetches an order by its ID, or searches the list for its reference.
     async fn view_a_recent_order(&mut self) {
         let Some(Order { id: order, external_reference, .. }) = self.shop.recent_order(&mut self.rng) else { return };
         let request = match external_reference.filter(|_| self.chance(40)) {
@@ -150,8 +151,8 @@ impl Client {
         NewOrder { external_reference: Some(self.new_name()), ..self.new_order() }
     }
 
-    /// Generates an order of one or two lines. Two lines may have any order of products, and occasionally the same
-    /// product.
+    /// Generates an order with one or two lines. The products of two lines may be in any order, and are occasionally
+    /// identical.
     fn new_order(&mut self) -> NewOrder {
         let deleted = self.deleted_customer.filter(|_| self.rng.random_ratio(2, 100));
         let customer_id = deleted.unwrap_or_else(|| self.shop.customer(&mut self.rng));
@@ -163,7 +164,7 @@ impl Client {
         NewOrder { customer_id, items, external_reference: None, expected_total_cents: None }
     }
 
-    /// Sets a price, half of the time with If-Match.
+    /// Sets a price; in half of the cases with If-Match.
     async fn set_price(&mut self) {
         let price_cents = self.rng.random_range(500..5_000);
         let observed = if self.chance(50) { self.view_product().await } else { None };
@@ -179,7 +180,7 @@ impl Client {
         self.execute(Request::SetStock { observed, stock }).await;
     }
 
-    /// Adjusts a stock: usually a small delivery of a scarce product, which never makes it plentiful.
+    /// Adjusts a stock: usually a small delivery of a scarce product that leaves it scarce.
     async fn adjust_stock(&mut self) {
         let (product_id, delta) = if self.chance(75) {
             (self.shop.scarce_product(&mut self.rng), self.rng.random_range(1..=4))
@@ -195,7 +196,7 @@ impl Client {
         self.execute(Request::ViewProduct { product }).await.sends.last().and_then(Sent::product).copied()
     }
 
-    /// Creates, changes, reads or deletes one of this client's customers, which no other client changes.
+    /// Creates, changes, reads or deletes one of this client's customers. No other client changes them.
     async fn change_own_customers(&mut self) {
         let (count, choice) = (self.own_customers.len(), self.rng.random_range(0..10));
         let name = self.new_name();
@@ -219,13 +220,14 @@ impl Client {
                 match (customer_of(record), record.unknown()) {
                     (Some(observed), _) => self.own_customers[one] = observed,
                     (None, 0) => {}
-                    // The change may still be executed at any time, so later responses about it could not be verified.
+                    // The change may still be executed at any time, so later responses for this customer cannot be
+                    // verified.
                     (None, _) => _ = self.own_customers.swap_remove(one),
                 }
             }
             7..8 => _ = self.execute(Request::FindCustomer { id, email: known }).await,
             _ => {
-                // Occasionally a deleted one.
+                // Occasionally read a deleted customer.
                 let deleted = self.deleted_customer.filter(|_| self.rng.random_ratio(20, 100));
                 self.execute(Request::ViewCustomer { id: deleted.unwrap_or(id) }).await;
             }
@@ -237,8 +239,8 @@ impl Client {
         self.execute_as(Caller::User, None, vec![request]).await
     }
 
-    /// Sends the requests in turn under one key. A single keyed request that succeeded is occasionally sent
-    /// again.
+    /// Sends the requests sequentially with the same key. A single request with a key that succeeded is occasionally
+    /// sent again.
     async fn execute_as(&mut self, caller: Caller, key: Option<String>, requests: Vec<Request>) -> &Record {
         self.session.progress().in_flight += 1;
         let mut record = Record { caller, key, requests, sends: Vec::new() };
@@ -252,7 +254,7 @@ impl Client {
         self.store(record)
     }
 
-    /// Updates counters and shared data, and stores the record.
+    /// Updates the counters and shared data, and stores the record.
     fn store(&mut self, record: Record) -> &Record {
         let mut progress = self.session.progress();
         progress.in_flight -= 1;
@@ -285,14 +287,14 @@ impl Client {
     }
 }
 
-/// Returns the order with another quantity.
+/// Returns the same order with a different quantity.
 fn with_other_content(order: &NewOrder) -> NewOrder {
     let mut changed = order.clone();
     changed.items[0].qty += 1;
     changed
 }
 
-/// Returns the customer in the last response.
+/// Returns the customer from the last response.
 fn customer_of(record: &Record) -> Option<Customer> {
     record.sends.last().and_then(Sent::customer).cloned()
 }

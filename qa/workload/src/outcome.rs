@@ -1,4 +1,4 @@
-//! Outcome of one request: the content of a successful response, or the error.
+//! Outcome of one request: the content of a successful response, or an error.
 
 use chrono::{DateTime, Utc};
 use client_common::{Coded, Fault};
@@ -7,17 +7,17 @@ pub(crate) use orders_client::types::OrderStatus as Status;
 use orders_client::{codes, types::Error};
 use serde::Deserialize;
 
-/// Outcome of one attempt. `Fault::Answered` without a body is a complete response whose body cannot be parsed.
+/// Outcome of one attempt. `Fault::Answered` without a body represents a complete response whose body cannot be parsed.
 pub(crate) type Outcome = Result<Success, Fault<ErrorBody>>;
 
 /// Successful response.
 #[derive(Debug, Clone)]
 pub(crate) struct Success {
     pub(crate) status: u16,
-    /// Whether the response is marked as a replay of an earlier one.
+    /// Whether the response is marked as a replay of an earlier response.
     pub(crate) replayed: bool,
     pub(crate) observed: Observed,
-    /// The bytes if they differ from those of another success under the same key; otherwise empty.
+    /// Response body if it differs from that of another successful response with the same key; otherwise empty.
     pub(crate) body: Vec<u8>,
 }
 
@@ -28,10 +28,10 @@ pub(crate) enum Observed {
     Product(Product),
     Customer(Customer),
     Movement(Adjustment),
-    /// List: whether it has the wanted row.
+    /// List response: whether it contains the requested row.
     List(bool),
     Nothing,
-    /// Violates the contract, for this reason.
+    /// Response that violates the contract, with the reason.
     Malformed(String),
 }
 
@@ -54,7 +54,7 @@ pub(crate) struct Order {
     pub(crate) customer_id: i64,
     pub(crate) status: Status,
     pub(crate) total_cents: i64,
-    /// The orchestrator returns no reference and no version.
+    /// `None` if the response contains no such field: the orchestrator returns no reference and no version.
     pub(crate) external_reference: Option<String>,
     pub(crate) confirmed_at: Option<DateTime<Utc>>,
     pub(crate) version: Option<i64>,
@@ -99,7 +99,7 @@ pub(crate) struct Adjustment {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ErrorBody {
     pub(crate) code: String,
-    /// Further fields of the orchestrator's errors.
+    /// Additional fields of the orchestrator's errors.
     pub(crate) failure: Option<Box<FailureReason>>,
 }
 
@@ -110,14 +110,15 @@ impl Coded for ErrorBody {
         Some(&self.code)
     }
 
-    /// Returns whether a retry may succeed. Insufficient stock does not change by waiting.
+    /// Returns whether a retry may succeed. Insufficient stock is excluded: a delay does not make a retry more likely
+    /// to succeed.
     fn is_transient(&self) -> Option<bool> {
         let failure = self.failure.as_ref()?;
         Some(failure.safe_to_retry && self.code != codes::INSUFFICIENT_STOCK)
     }
 }
 
-/// Returns whether a request with this outcome may have been executed without an acknowledgement.
+/// Returns whether a request with this outcome may have been executed without an acknowledgment.
 pub(crate) fn is_unknown(outcome: &Outcome) -> bool {
     match outcome {
         Ok(_) | Err(Fault::NotSent | Fault::Invalid(_)) => false,

@@ -1,4 +1,4 @@
-//! Counters of a load.
+//! Load counters.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,18 +7,19 @@ use client_common::Fault;
 
 use crate::outcome::{Outcome, Success};
 
-/// Counters of a load.
+/// Load counters.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Completed operations.
+    /// Number of completed operations.
     pub operations: u64,
-    /// Operations in flight.
+    /// Number of operations in flight.
     pub in_flight: u64,
-    /// Retries, sent because an earlier attempt had no definite response.
+    /// Number of retries that were sent because an earlier attempt received no definite response.
     pub retries: u64,
-    /// Operations whose outcome stayed unknown.
+    /// Number of operations whose outcome remained unknown.
     pub unknown: u64,
-    /// Number of each outcome by operation: `201`, `200 replayed`, `409 insufficient_stock`, `timed out` …
+    /// Number of occurrences of each outcome by operation: `201`, `200 replayed`, `409 insufficient_stock`, `timed out`
+    /// …
     pub outcomes: BTreeMap<(&'static str, String), u64>,
 }
 

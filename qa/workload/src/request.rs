@@ -1,20 +1,20 @@
-//! Requests of clients, and their conversion to HTTP.
+//! Client requests, and their conversion to HTTP requests.
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::outcome::{Adjustment, Product};
 
-/// Identity under which a client sends a request.
+/// Identity with which a client sends a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Caller {
     /// The user account whose credentials are in the targets.
     User,
-    /// The caller with the shared token of the services.
+    /// The service that authenticates with the shared service token.
     Service,
 }
 
-/// Request to the system.
+/// Request to the system under test.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Request {
     Create(NewOrder),
@@ -40,7 +40,7 @@ pub(crate) enum Request {
 pub(crate) struct NewOrder {
     pub(crate) customer_id: i64,
     pub(crate) items: Vec<Line>,
-    /// Unique, so that it identifies an order that was created without a key.
+    /// Unique reference that identifies an order created without a key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) external_reference: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,15 +54,15 @@ pub(crate) struct Line {
     pub(crate) qty: i64,
 }
 
-/// Request as the parts of an HTTP request.
+/// Components of the HTTP request for a request.
 pub(crate) struct Call {
     /// The `operationId`.
     pub(crate) operation: &'static str,
-    /// The id in the path.
+    /// The ID in the path.
     pub(crate) id: Option<i64>,
     /// The expected version.
     pub(crate) if_match: Option<i64>,
-    /// The query of a GET, the body of another method, or null.
+    /// The query of a GET request, the body of any other request, or null.
     pub(crate) content: Value,
 }
 

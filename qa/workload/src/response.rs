@@ -1,4 +1,4 @@
-//! Reading the response to a request that was sent once.
+//! Reads the response to a single attempt.
 
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ use crate::contract::{Endpoint, Service};
 use crate::outcome::{ErrorBody, Observed, Outcome, Success};
 use crate::request::Request;
 
-/// Sends a request and parses the whole response. A successful response of the orchestrator must have the correlation
-/// id.
+/// Sends a request and parses the complete response. A successful response of the orchestrator must contain the
+/// correlation ID.
 pub(crate) async fn read(
     request: &Request,
     endpoint: &Endpoint,
@@ -65,7 +65,7 @@ fn success(request: &Request, body: &[u8], correlation_id: &str) -> Result<Obser
         }
         Request::FindCustomer { id, .. } => {
             let page = parse::<customers::CustomerPage>(body)?;
-            // The search may also find other customers, so the wanted one may be on a later page.
+            // The search may also match other customers, so the requested customer may be on a later page.
             Observed::List(page.has_more || page.data.iter().any(|row| row.id == *id))
         }
     })

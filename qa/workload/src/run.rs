@@ -1,4 +1,4 @@
-//! Start and stop of a load.
+//! Starts and stops a load.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,7 +14,7 @@ use crate::progress::Progress;
 use crate::session::Session;
 use crate::shop::Shop;
 
-/// Running clients. Dropping it aborts them.
+/// Running clients. Dropping this value aborts them.
 pub struct Load {
     session: Arc<Session>,
     shop: Arc<Shop>,
@@ -22,15 +22,15 @@ pub struct Load {
 }
 
 impl Load {
-    /// Creates products and customers, and starts clients that work on them. The operations of each client are
-    /// determined by the seed and by the responses.
+    /// Creates products and customers, and starts clients that use them. The seed and the responses determine the
+    /// operations of each client.
     ///
     /// # Errors
     ///
     /// If the login fails, or a product or customer cannot be created within a minute.
     pub async fn start(targets: Targets, seed: u64, clients: usize) -> Result<Self> {
         let session = Arc::new(Session::new(targets).context("cannot set up HTTP")?);
-        // The same seed may run again on the same database, so keys and references must be unique per run.
+        // Keys and references must be unique per run, because the same seed may be used again with the same database.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let run = format!("load-{seed:x}-{:x}", now.as_micros());
         let shop = Arc::new(Shop::open(&session, &run).await?);
@@ -39,7 +39,7 @@ impl Load {
         Ok(Self { session, shop, clients })
     }
 
-    /// Returns the current counters.
+    /// Returns the current values of the counters.
     pub fn progress(&self) -> Progress {
         self.session.progress().clone()
     }

@@ -1,5 +1,5 @@
 //! State shared by all clients of a load: connections, the user account's token, the clock and the counters. Also sends
-//! a request with retries until it gets a definite response.
+//! a request with retries until it receives a definite response.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,13 +20,14 @@ use crate::request::{Call, Caller};
 use crate::{Targets, response};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
-/// Requests of services end within 1.6 s. Those of user accounts may take 10 s, so that some of them time out here.
+/// The services complete requests from services within 1.6 s. Requests from user accounts may take 10 s, so that some
+/// of them time out in this client.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A saga may take 20 s.
 const SAGA_TIMEOUT: Duration = Duration::from_secs(30);
-/// A token is renewed this long before it expires.
+/// A token is renewed this long before its expiry.
 const RENEW_BEFORE_EXPIRY: Duration = Duration::from_secs(60);
-/// Time limit of an operation with all its retries.
+/// Time limit of an operation, including all its retries.
 const DEADLINE: Duration = Duration::from_secs(60);
 /// Retry policy of all clients.
 pub(crate) const RETRY: Retry = Retry {
@@ -42,7 +43,7 @@ pub(crate) struct Session {
     pub(crate) targets: Targets,
     contract: Contract,
     http: reqwest::Client,
-    /// The user account's token, and when to renew it.
+    /// Token of the user account, and the time at which to renew it.
     token: tokio::sync::Mutex<Option<(String, Instant)>>,
     progress: Mutex<Progress>,
     started: Instant,
@@ -62,7 +63,7 @@ impl Session {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends one of a record's requests until it gets a definite response or the deadline passes. Returns every
+    /// Sends one of a record's requests until it receives a definite response or the deadline passes. Returns every
     /// attempt.
     pub(crate) async fn send_with_retries(&self, record: &Record, request: usize, sender: usize) -> Vec<Sent> {
         let deadline = Instant::now() + DEADLINE;
@@ -89,7 +90,7 @@ impl Session {
     /// Sends a request once.
     pub(crate) async fn attempt(&self, record: &Record, request: usize, sender: usize) -> Outcome {
         let Record { caller, key, requests, .. } = record;
-        // Derived from the key, so that the verifier finds the orders of a saga by it.
+        // Derive the correlation ID from the key, so that the verifier can use it to find the orders of a saga.
         let correlation_id = key.as_ref().map(|key| format!("{key}/{sender}")).unwrap_or_default();
         let Call { operation, id, if_match, mut content } = requests[request].call();
         let unknown = || Fault::Invalid(format!("no document has the operation {operation}"));
@@ -120,7 +121,7 @@ impl Session {
         response::read(&requests[request], endpoint, &correlation_id, http).await
     }
 
-    /// Returns the caller's token. Renews the user account's token if it is about to expire.
+    /// Returns the caller's token. Renews the user account's token if it expires soon.
     pub(crate) async fn bearer(&self, caller: Caller) -> Result<String, Fault<Error>> {
         if caller == Caller::Service {
             return Ok(self.targets.service_token.clone());
@@ -145,8 +146,8 @@ impl Session {
 
 /// Returns the backoff before the next attempt, or `None` if a retry cannot succeed or might execute the request twice.
 ///
-/// Reads and requests under a key are repeatable. [`Retry`] could run the whole loop, but the history needs each
-/// attempt.
+/// Reads and requests with a key can be retried safely. [`Retry`] could run the whole loop, but the history must
+/// contain every attempt.
 fn retry_backoff(outcome: &Outcome, is_repeatable: bool, attempts: u32) -> Option<Duration> {
     let fault = outcome.as_ref().err()?;
     let may = fault.is_transient() && (is_repeatable || !fault.may_have_been_executed());

@@ -1,4 +1,4 @@
-//! Data shared by the clients of a load: a few products, a few customers, and the latest orders.
+//! Data shared by the clients of a load: a few products, a few customers, and the most recent orders.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -11,25 +11,25 @@ use crate::outcome::{Observed, Order, Product};
 use crate::request::{Caller, Request};
 use crate::session::{RETRY, Session};
 
-/// Few, so that clients contend for the same rows.
+/// A small number, so that clients contend for the same rows.
 const PLENTIFUL: usize = 5;
 const SCARCE: usize = 3;
 const CUSTOMERS: usize = 3;
 const PLENTIFUL_STOCK: i64 = 1_000_000;
 const SCARCE_STOCK: i64 = 20;
-/// Number of orders that are kept for other clients to confirm and cancel.
+/// Number of orders that are kept for other clients to confirm or cancel.
 const RECENT_ORDERS: usize = 64;
 
-/// Shared data of the clients.
+/// Data shared by the clients.
 pub(crate) struct Shop {
-    /// The products as they were created.
+    /// Products as they were created.
     pub(crate) products: Vec<Product>,
     customers: Vec<i64>,
     recent: Mutex<Vec<Order>>,
 }
 
 impl Shop {
-    /// Creates products and customers, named after the run.
+    /// Creates products and customers whose names contain the name of the run.
     pub(crate) async fn open(session: &Session, run: &str) -> Result<Self> {
         RETRY.repeatable(|| session.bearer(Caller::User)).await.context("cannot log in")?;
         let name = || format!("{run}-{:08x}", rand::random::<u32>());
@@ -39,7 +39,7 @@ impl Shop {
             let new = || Request::CreateProduct { sku: name(), price_cents, stock };
             match create(session, new).await.context("cannot create a product")? {
                 Observed::Product(product) => products.push(product),
-                observed => bail!("the response to a product create has {observed:?}"),
+                observed => bail!("the response to a product create request contains {observed:?}"),
             }
         }
         for _ in 0..CUSTOMERS {
@@ -47,7 +47,7 @@ impl Shop {
             let new = || Request::CreateCustomer { name: format!("Customer of {run}"), email: email() };
             match create(session, new).await.context("cannot create a customer")? {
                 Observed::Customer(customer) => customers.push(customer.id),
-                observed => bail!("the response to a customer create has {observed:?}"),
+                observed => bail!("the response to a customer create request contains {observed:?}"),
             }
         }
         Ok(Self { products, customers, recent: Mutex::default() })
@@ -61,14 +61,14 @@ impl Shop {
         self.products[rng.random_range(0..PLENTIFUL + SCARCE)].id
     }
 
-    /// Returns a product that is always in stock: half of the time the first, so that many orders wait for one row and
-    /// are created in one batch.
+    /// Returns a product that is always in stock; in half of the cases the first one, so that many orders wait for the
+    /// same row and are created in one batch.
     pub(crate) fn plentiful_product(&self, rng: &mut impl Rng) -> i64 {
         let number = if rng.random_bool(0.5) { 0 } else { rng.random_range(0..PLENTIFUL) };
         self.products[number].id
     }
 
-    /// Returns a product with little stock.
+    /// Returns a product that has little stock.
     pub(crate) fn scarce_product(&self, rng: &mut impl Rng) -> i64 {
         self.products[rng.random_range(PLENTIFUL..PLENTIFUL + SCARCE)].id
     }
@@ -81,14 +81,14 @@ impl Shop {
         }
     }
 
-    /// Returns a recent order of any client.
+    /// Returns a recent order that any client created.
     pub(crate) fn recent_order(&self, rng: &mut impl Rng) -> Option<Order> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner).choose(rng).cloned()
     }
 }
 
-/// Creates a product or customer, with a new name for each attempt: rows of attempts with unknown outcome are never
-/// used.
+/// Creates a product or customer, with a new name for each attempt. Rows that attempts with unknown outcome may have
+/// created are never used.
 async fn create(session: &Session, new: impl Fn() -> Request) -> Result<Observed> {
     let create = || async {
         let record = Record { caller: Caller::User, key: None, requests: vec![new()], sends: Vec::new() };

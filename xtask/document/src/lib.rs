@@ -1,7 +1,6 @@
 //! OpenAPI documents: operations, references, and validation of values against schemas.
 //!
-//! Used by checks of documents and by tests of servers against their documents. Read-only and independent of the
-//! services.
+//! Used to check documents and to test servers against their documents. Read-only and independent of the services.
 
 mod schema;
 
@@ -14,23 +13,23 @@ pub use schema::{Strictness, Validator};
 /// Methods that an OpenAPI path item may have.
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
-/// Maximum length of a chain of references, to stop at cycles. Real documents have much shorter chains.
+/// Maximum length of a reference chain, so that cycles terminate. Chains in real documents are much shorter.
 const MAX_HOPS: usize = 16;
 
-/// A parsed OpenAPI document.
+/// Parsed OpenAPI document.
 #[derive(Debug, Clone)]
 pub struct Document(Value);
 
-/// An operation of a document.
+/// Operation in a document.
 #[derive(Debug, Clone, Copy)]
 pub struct Operation<'a> {
-    /// Path template, such as `/customers/{id}`.
+    /// Path template, for example `/customers/{id}`.
     pub path: &'a str,
-    /// Method in lower case, such as `get`.
+    /// Method in lower case, for example `get`.
     pub method: &'a str,
-    /// The path item, shared by all operations of the path.
+    /// Path item, shared by all operations on the path.
     pub item: &'a Value,
-    /// The operation object.
+    /// Operation object.
     pub value: &'a Value,
 }
 
@@ -50,7 +49,7 @@ impl Document {
         serde_json::from_str(text).map(Self)
     }
 
-    /// Returns the document as JSON.
+    /// Returns the document as a JSON value.
     pub fn value(&self) -> &Value {
         &self.0
     }
@@ -71,19 +70,19 @@ impl Document {
         self.operations().find(|operation| operation.id() == id)
     }
 
-    /// Follows references and returns the final value. If a target is missing or the references form a cycle, returns
-    /// the last reference.
+    /// Follows references and returns the final value. If a reference target is missing or the references form a cycle,
+    /// returns the last reference.
     pub fn resolve<'a>(&'a self, value: &'a Value) -> &'a Value {
         let next = |value: &&'a Value| self.target(reference(value)?);
         std::iter::successors(Some(value), next).take(MAX_HOPS).last().unwrap_or(value)
     }
 
-    /// Returns the components of one kind: `schemas`, `responses`, `parameters` or `headers`.
+    /// Returns the components of one kind, such as `schemas`, `responses`, `parameters` or `headers`.
     pub fn components(&self, kind: &str) -> impl Iterator<Item = (&str, &Value)> {
         self.0["components"][kind].as_object().into_iter().flatten().map(|(name, value)| (name.as_str(), value))
     }
 
-    /// Returns a validator for a schema of this document.
+    /// Returns a validator for a schema in this document.
     ///
     /// # Errors
     ///
@@ -92,7 +91,7 @@ impl Document {
         Validator::new(self.0["components"].as_object().unwrap_or(&Map::new()), schema, strictness)
     }
 
-    /// Returns all references in a value, including those in the referenced values.
+    /// Returns all references in a value, including references in the referenced values.
     pub fn references<'a>(&'a self, value: &'a Value) -> BTreeSet<&'a str> {
         let (mut found, mut open) = (BTreeSet::new(), vec![value]);
         while let Some(value) = open.pop() {
@@ -111,7 +110,7 @@ impl Document {
     }
 }
 
-/// Whether a key of a path item is a method, so that its value is an operation.
+/// Whether a key of a path item is a method, whose value is an operation.
 pub fn is_method(key: &str) -> bool {
     METHODS.contains(&key)
 }
@@ -122,22 +121,22 @@ pub fn reference(value: &Value) -> Option<&str> {
 }
 
 impl<'a> Operation<'a> {
-    /// Returns the `operationId`; empty if there is none.
+    /// Returns the `operationId`, or an empty string if there is none.
     pub fn id(self) -> &'a str {
         self.value["operationId"].as_str().unwrap_or_default()
     }
 
-    /// Returns the parameters, which may be references.
+    /// Returns the parameters. They may be references.
     pub fn parameters(self) -> impl Iterator<Item = &'a Value> {
         self.value["parameters"].as_array().into_iter().flatten()
     }
 
-    /// Returns the responses with their status; they may be references.
+    /// Returns the statuses and their responses. The responses may be references.
     pub fn responses(self) -> impl Iterator<Item = (&'a str, &'a Value)> {
         self.value["responses"].as_object().into_iter().flatten().map(|(status, value)| (status.as_str(), value))
     }
 
-    /// Returns the security schemes, any one of which suffices; empty if the operation is public.
+    /// Returns the accepted security schemes, any one of which suffices. Empty if the operation is public.
     pub fn schemes(self) -> impl Iterator<Item = &'a str> {
         let requirements = self.value["security"].as_array().into_iter().flatten();
         requirements.filter_map(Value::as_object).flat_map(Map::keys).map(String::as_str)

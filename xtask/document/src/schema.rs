@@ -1,13 +1,13 @@
-//! Validation of values against schemas. Translates the schema dialect of OpenAPI 3.0 to JSON Schema.
+//! Validation of values against schemas. Translates the OpenAPI 3.0 schema dialect to JSON Schema.
 
 use serde_json::{Map, Value, json};
 
-/// Whether objects may have properties that their schema does not name.
+/// Whether objects may have properties that their schema does not define.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Strictness {
-    /// Allowed unless the schema forbids it: the view of a client, which must ignore unknown properties.
+    /// Allowed unless the schema forbids them, as for clients, which must ignore unknown properties.
     Open,
-    /// Forbidden: the view of a test of a server, which must document everything it sends.
+    /// Forbidden, as for server tests, because a server must document everything that it sends.
     Closed,
 }
 
@@ -23,7 +23,7 @@ impl Validator {
         options.build(&root).map(Self).map_err(|error| error.to_string())
     }
 
-    /// Returns one line per violation, with its JSON pointer. Empty if the value is valid.
+    /// Returns one line per violation, with its JSON Pointer. Empty if the value is valid.
     pub fn problems(&self, value: &Value) -> Vec<String> {
         let problem = |error: jsonschema::ValidationError<'_>| match error.instance_path().as_str() {
             "" => error.to_string(),
@@ -33,16 +33,17 @@ impl Validator {
     }
 }
 
-/// Translates a schema in place: `nullable` becomes `anyOf` with null, and `Closed` adds `additionalProperties: false`.
+/// Translates a schema in place: replaces `nullable` with `anyOf` and null; for `Closed`, adds `additionalProperties:
+/// false`.
 fn translate(schema: &mut Value, strictness: Strictness) {
     match schema {
         Value::Array(items) => items.iter_mut().for_each(|item| translate(item, strictness)),
         Value::Object(object) => {
-            // An example is a value, not a schema.
+            // An example is a value, not a schema, so do not translate it.
             object.remove("example");
             for (keyword, value) in object.iter_mut() {
                 match (keyword.as_str(), value) {
-                    // Keys are names here, which may equal keywords.
+                    // The keys of this object are names, which may coincide with keywords.
                     ("properties" | "schemas", Value::Object(named)) => {
                         named.values_mut().for_each(|schema| translate(schema, strictness));
                     }

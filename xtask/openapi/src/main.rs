@@ -1,7 +1,7 @@
 //! `cargo xtask openapi`: generates the documents in `specs/` from the API traits, checks that they are up to date, and
-//! reports breaking changes.
+//! reports breaking API changes.
 //!
-//! The program depends on the API crates only, so a document can be generated while the servers do not compile yet.
+//! The program depends only on the API crates, so it can generate a document even while the servers do not compile.
 
 mod complete;
 mod diff;
@@ -19,13 +19,13 @@ use dropshot::{ApiDescription, StubContext};
 use openapi_document::Document as Readable;
 use similar::TextDiff;
 
-/// Write, check or compare the OpenAPI documents
+/// Generate, check or compare the OpenAPI documents
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask openapi", version, disable_help_subcommand = true)]
 #[command(after_help = "Exit codes:
-  0  the documents are up to date, follow the rules and are compatible
-  1  a document is out of date, violates a rule, or breaks clients
-  2  wrong usage
+  0  the documents are up to date, follow the style rules and contain no breaking changes
+  1  a document is out of date, violates a style rule, or contains a breaking change
+  2  usage error
   3  could not run")]
 struct Arguments {
     #[command(subcommand)]
@@ -40,13 +40,14 @@ enum Command {
     Generate,
     /// Check that the documents in specs/ are up to date and follow the style rules
     Check,
-    /// Report breaking changes of specs/*.json since an earlier revision
+    /// Report breaking changes in specs/*.json since an earlier revision
     ///
-    /// By default, a branch is compared with its merge base with main, and main with the last release: the highest tag
-    /// like v1.2.3 before HEAD. Unreleased changes may still be reverted. Before the first release, main is compared
-    /// with the parent of HEAD; after a push of several commits, pass the commit that main had before.
+    /// By default, a branch is compared with its merge base with main, and main is compared with the latest release:
+    /// the highest tag of the form v1.2.3 that is an ancestor of HEAD. Removing an unreleased API change is therefore
+    /// not a breaking change on main. Before the first release, main is compared with the parent of HEAD; if several
+    /// commits were pushed, pass the commit that main pointed to before the push.
     Diff {
-        /// Revision to compare with
+        /// Revision with which to compare the documents
         revision: Option<String>,
     },
 }
@@ -64,7 +65,7 @@ fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Runs a command. Returns the problem with the documents, if any.
+/// Runs a command. If the documents have a problem, returns its description.
 fn run(command: &Command) -> Result<Option<String>> {
     match command {
         Command::Generate => generate(&documents()?).map(|()| None),
@@ -90,7 +91,7 @@ fn print(text: &str) {
     }
 }
 
-/// Generated document and its path.
+/// Generated document and its path relative to the root.
 struct Document {
     path: PathBuf,
     text: String,
@@ -102,7 +103,7 @@ fn documents() -> Result<Vec<Document>> {
     Ok(documents)
 }
 
-/// Generates the documents of the services.
+/// Generates the services' documents.
 fn services() -> Result<Vec<Document>> {
     Ok(vec![
         render(&customers_api::CONTRACT, &customers_api::customers_api_mod::stub_api_description()?)?,
@@ -169,7 +170,7 @@ fn check(documents: &[Document]) -> Result<Option<String>> {
     })
 }
 
-/// Returns the document in the working copy, or an empty text if it does not exist.
+/// Returns the document's text in the working copy, or an empty string if the file does not exist.
 fn current(document: &Document) -> Result<String> {
     match std::fs::read_to_string(root().join(&document.path)) {
         Ok(text) => Ok(text),
@@ -178,8 +179,8 @@ fn current(document: &Document) -> Result<String> {
     }
 }
 
-/// Returns the root of the working copy. The program may have been built in another one, so the variable that cargo
-/// sets at run time takes precedence.
+/// Returns the root of the working copy. The run-time value of `CARGO_MANIFEST_DIR` takes precedence over the
+/// build-time value, because the program may have been built in another working copy.
 fn root() -> PathBuf {
     let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
     Path::new(&package).join("../..")

@@ -1,8 +1,8 @@
-//! Walkthrough for Postman: a collection that covers the main use cases of the services, and an environment with their
-//! addresses.
+//! Postman walkthrough: a collection that covers the main use cases of the services, and an environment that contains
+//! the service addresses.
 //!
-//! `steps.json` defines the steps by operation id and parameters. Methods, paths, headers and statuses are taken from
-//! the documents, so a change there is adopted or reported as an error. `postman` writes the format of a collection.
+//! `steps.json` defines the steps by operation ID and parameters. Methods, paths, headers and statuses come from the
+//! documents, so changes to them are either adopted or reported as errors. `postman` writes the collection format.
 
 mod postman;
 
@@ -17,22 +17,22 @@ use serde_json::{Map, Value, json};
 use crate::{Document, Readable};
 
 const STEPS: &str = include_str!("walkthrough/steps.json");
-/// Credentials in the environment, next to the addresses: those of the development profile.
+/// Credentials in the environment, in addition to the addresses. They are those of the development profile.
 const CREDENTIALS: [(&str, &str); 2] = [("username", "admin"), ("password", "admin")];
-/// Variable that is unique per run, for unique names and keys.
+/// Variable that is unique per run and makes names and keys unique.
 const RUN: &str = "run";
 const JSON: &str = "application/json";
 
-/// Request and its expected response. `{{name}}` in a value is replaced with the value of a variable.
+/// Request and its expected response. In values, `{{name}}` is replaced with the value of a variable.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Step {
     name: String,
-    /// Explanation for the reader.
+    /// Explanation of the step for the reader.
     note: String,
     /// Name of the document in `specs/`.
     service: String,
-    /// Operation id in the document.
+    /// Operation ID in the document.
     operation: String,
     #[serde(default)]
     path: Map<String, Value>,
@@ -41,22 +41,22 @@ struct Step {
     #[serde(default)]
     headers: Map<String, Value>,
     body: Option<Value>,
-    /// Expected values, by their path in the response (`data[0].id`).
+    /// Expected values, by their paths in the response (for example `data[0].id`).
     #[serde(default)]
     response: Map<String, Value>,
     #[serde(default)]
     response_headers: Map<String, Value>,
-    /// Variables for later steps, with the path of their value in the response.
+    /// Variables for later steps, with the paths of their values in the response.
     #[serde(default)]
     stores: BTreeMap<String, String>,
 }
 
 type Services = BTreeMap<String, Readable>;
 
-/// Variables of the collection that are set so far, with the JSON types of their values.
+/// Collection variables set so far, and the JSON types of their values.
 struct Variables(Vec<(String, String)>);
 
-/// Generates the collection and its environment from the documents of the services.
+/// Generates the collection and its environment from the services' documents.
 pub(crate) fn documents(services: &[Document]) -> Result<Vec<Document>> {
     let services = readable(services)?;
     let document = |name, value| Document { path: Path::new("specs/postman").join(name), text: format!("{value:#}\n") };
@@ -111,7 +111,7 @@ fn item(services: &Services, step: &Step, known: &mut Variables) -> Result<Value
     Ok(item)
 }
 
-/// Fails if the step uses a variable that neither the environment nor an earlier step defines.
+/// Returns an error if the step uses a variable that neither the environment nor an earlier step defines.
 fn check_variables(services: &Services, step: &Step, known: &Variables) -> Result<()> {
     let Step { path, query, headers, body, response, response_headers, .. } = step;
     let used = json!([path, query, headers, body, response, response_headers]).to_string();
@@ -123,7 +123,7 @@ fn check_variables(services: &Services, step: &Step, known: &Variables) -> Resul
     Ok(())
 }
 
-/// Checks that the step sends all required parameters and a valid body, and nothing else.
+/// Checks that the step sends all required parameters and a valid body, and no undefined ones.
 fn check_request(document: &Readable, operation: Operation<'_>, step: &Step, known: &Variables) -> Result<()> {
     let mut schemes = operation.schemes().peekable();
     let takes_user_accounts = schemes.peek().is_none() || schemes.any(|scheme| scheme == "operatorJwt");
@@ -182,7 +182,7 @@ fn environment(services: &Services) -> Result<Value> {
     Ok(json!({ "name": "B2B orders, local", "values": values, "_postman_variable_scope": "environment" }))
 }
 
-/// Returns the name of the variable with the base URL of a service.
+/// Returns the name of the variable that contains the base URL of a service.
 fn address(service: &str) -> String {
     format!("{service}Url")
 }
@@ -192,13 +192,13 @@ impl Variables {
         self.0.iter().find(|(known, _)| known == name).map(|(_, kind)| kind.as_str())
     }
 
-    /// Whether a text consists of a single variable whose value is a number.
+    /// Whether a text consists only of one variable whose value is a number.
     fn is_number(&self, text: &str) -> bool {
         let name = text.strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}"));
         matches!(name.and_then(|name| self.kind(name)), Some("integer" | "number"))
     }
 
-    /// Replaces each string that consists of a numeric variable.
+    /// Replaces each string that consists only of a numeric variable.
     fn with_numbers(&self, json: String, number: impl Fn(&str) -> String) -> String {
         let variables = self.0.iter().map(|(name, _)| format!("{{{{{name}}}}}"));
         let numbers = variables.filter(|variable| self.is_number(variable));

@@ -1,4 +1,4 @@
-//! Tests `openapi diff` as a program, in temporary repositories. Unit tests cover the comparison rules.
+//! Tests `openapi diff` as a program in temporary repositories. Unit tests cover the comparison rules.
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -8,7 +8,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// Temporary repository with documents in `specs/`.
+/// Temporary repository that contains documents in `specs/`.
 struct Repository(TempDir);
 
 /// Exit code and output of the program.
@@ -55,7 +55,7 @@ impl Repository {
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command.current_dir(self.0.path());
-        // Ignore the repository and the configuration that the test runs in.
+        // Ignore the repository and configuration in which the test runs.
         for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
             command.env_remove(variable);
         }
@@ -78,7 +78,7 @@ impl Repository {
         std::fs::write(self.file(name), format!("{document:#}\n")).expect("a written document");
     }
 
-    /// Commits all files, and returns the commit.
+    /// Commits all files, and returns the commit ID.
     fn commit(&self) -> String {
         self.git(&["add", "--all"]);
         self.git(&["commit", "--quiet", "--allow-empty", "--message", "Change"]);
@@ -212,7 +212,7 @@ fn a_new_document_is_compatible_and_a_removed_one_breaks() {
 fn the_default_revision_of_a_branch_is_its_merge_base_with_main() {
     let (repository, base) = Repository::with_a_breaking_branch();
     repository.commit();
-    // A later commit on main is not treated as removed by the branch.
+    // Operations that a later commit on main adds do not count as removed by the branch.
     repository.git(&["switch", "--quiet", "main"]);
     repository.write("shelves.json", &document("1.0.0", &["shelf", "rack", "box"]));
     let later = repository.commit();
@@ -220,7 +220,7 @@ fn the_default_revision_of_a_branch_is_its_merge_base_with_main() {
     let outcome = repository.diff(&[]);
     outcome.breaks_with(&format!("compared with {} (merge base of HEAD and main)\n", &base[..12]));
     outcome.breaks_with(": 1 breaking change, and 0 compatible changes\n");
-    // The remote main branch takes precedence over the local one.
+    // The remote-tracking main branch takes precedence over the local one.
     repository.git(&["update-ref", "refs/remotes/origin/main", &later]);
     repository.git(&["branch", "--quiet", "--force", "main", "work"]);
     repository.diff(&[]).breaks_with(&format!("compared with {} (merge base of HEAD and origin/main)\n", &base[..12]));
@@ -252,7 +252,7 @@ fn the_default_revision_of_main_is_the_last_release() {
     // An unreleased operation may be removed.
     repository.write("shelves.json", &document("1.0.0", &["shelf"]));
     repository.commit();
-    // The release at HEAD is not the base.
+    // A release at HEAD itself is not the base.
     repository.git(&["tag", "v1.11.0"]);
     let outcome = repository.diff(&[]);
     let chosen = format!("compared with {} (v1.10.0, the last release, because HEAD is on main)\n", &released[..12]);

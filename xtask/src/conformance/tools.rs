@@ -1,5 +1,5 @@
-//! Commands for the programs in `qa/conformance`. npm packages are installed beside the sources, Python packages in
-//! `.local`; lock files in `qa/conformance` pin their versions.
+//! Commands that run the programs in `qa/conformance`. npm packages are installed next to the sources, Python packages
+//! in `.local`. Lock files in `qa/conformance` pin their versions.
 
 use std::env;
 use std::fs;
@@ -12,10 +12,10 @@ use crate::cli::Install;
 use crate::system::System;
 use crate::{tools, workspace};
 
-/// Folder of the programs, relative to the workspace root.
+/// Directory that contains the programs, relative to the workspace root.
 pub(crate) const FOLDER: &str = "qa/conformance";
 
-/// Returns the command that runs a program, after installing missing packages.
+/// Returns the command that runs a program, after installing missing dependencies.
 pub(crate) async fn command(system: &System, install: Install, program: &str) -> Result<Command> {
     let mut command =
         if program.ends_with(".py") { python(system, install).await? } else { node(system, install).await? };
@@ -23,20 +23,20 @@ pub(crate) async fn command(system: &System, install: Install, program: &str) ->
     Ok(command)
 }
 
-/// Returns the command `node`. Node.js finds packages beside the program that it runs.
+/// Returns the command `node`, after installing missing packages. Node.js resolves packages relative to the program.
 pub(crate) async fn node(system: &System, install: Install) -> Result<Command> {
     for program in ["node", "npm"] {
         require(program, "install Node.js 20.19 or newer with npm")?;
     }
     let mut npm = workspace::command("npm");
-    // Install scripts are a supply-chain risk, and none of the packages needs them.
+    // Disable install scripts: they are a supply-chain risk, and none of these packages needs them.
     npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(workspace::root().join(FOLDER));
     let lock = LockFile::new("package-lock.json", workspace::root().join(FOLDER).join("node_modules"));
     lock.install(system, install, "npm", vec![npm]).await?;
     Ok(workspace::command("node"))
 }
 
-/// Returns the Python of a virtual environment, with the environment's programs first on the PATH.
+/// Returns the Python command of a virtual environment, with the environment's programs first on PATH.
 async fn python(system: &System, install: Install) -> Result<Command> {
     require("python3", "install Python 3.11 or newer with the module venv")?;
     let environment = workspace::local("conformance/venv");
@@ -52,7 +52,7 @@ async fn python(system: &System, install: Install) -> Result<Command> {
     Ok(command)
 }
 
-/// A lock file, and the folder into which its packages are installed.
+/// Lock file, and the directory in which its packages are installed.
 struct LockFile {
     file: PathBuf,
     installed: PathBuf,
@@ -63,7 +63,7 @@ impl LockFile {
         Self { file: workspace::root().join(FOLDER).join(file), installed }
     }
 
-    /// Runs the install commands, unless the current version of the lock file is already installed.
+    /// Runs the install commands unless the packages of the current lock file are already installed.
     async fn install(
         &self,
         system: &System,
@@ -84,7 +84,7 @@ impl LockFile {
         self.set_installed()
     }
 
-    /// Whether the folder has the versions of the lock file. An interrupted installation does not count.
+    /// Whether the installed packages match the lock file. An incomplete installation does not match.
     fn is_installed(&self) -> Result<bool> {
         let wanted = fs::read(&self.file).with_context(|| format!("cannot read {}", self.file.display()))?;
         Ok(fs::read(self.marker()).is_ok_and(|installed| installed == wanted))
@@ -101,7 +101,7 @@ impl LockFile {
     }
 }
 
-/// Returns an error with a hint if the program is not installed.
+/// Returns an error with an installation hint if the program is not on PATH.
 pub(crate) fn require(program: &str, hint: &str) -> Result<()> {
     match workspace::output(workspace::command(program).arg("--version")) {
         Some(_) => Ok(()),

@@ -1,4 +1,4 @@
-//! Limits on peak memory and on the time from process start to readiness.
+//! Limits on peak memory usage and on the time from process start until readiness.
 
 use std::time::{Duration, Instant};
 
@@ -16,19 +16,19 @@ use crate::system::System;
 
 const LIMIT_MIB: f64 = 40.0;
 const STARTS: usize = 10;
-/// Limit in ms until a service is ready.
+/// Maximum time in ms until a service is ready.
 const READY_MS: f64 = 150.0;
-/// Limit in ms until the Lambda function polls for its first event.
+/// Maximum time in ms until the Lambda function polls for its first event.
 const INIT_MS: f64 = 50.0;
 
-/// Measures the peak memory of each service under its main load with 64 connections.
+/// Measures the peak memory usage of each service under its main load with 64 connections.
 ///
-/// Each service is restarted first, so that the peak is not from other load. Verifying a password takes 19 MiB,
-/// therefore the customers service is measured with and without logins.
+/// Restarts each service first, so that the peak does not include earlier load. Password verification requires 19 MiB,
+/// so the customers service is measured both with and without logins.
 pub(super) async fn memory(bench: &Bench) -> Result<()> {
     let mut shop = Shop::open(bench, "memory").await?;
     let logins = Load {
-        // Logins that find the queue full are rejected by design.
+        // The service rejects logins by design when their queue is full.
         accepts: |status| status.is_success() || *status == StatusCode::SERVICE_UNAVAILABLE,
         ..shop.load(Service::Customers, "/auth/token", Some(&shop.system.credentials()))
     };
@@ -50,7 +50,7 @@ pub(super) async fn memory(bench: &Bench) -> Result<()> {
     bench.close(shop.system).await
 }
 
-/// Returns the peak resident memory of a process.
+/// Returns the peak resident memory of a process in MiB.
 fn peak_mib(pid: u32) -> Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM in the status")?;
@@ -58,10 +58,11 @@ fn peak_mib(pid: u32) -> Result<f64> {
     Ok(kib / 1024.0)
 }
 
-/// Measures the start time of each service while its upstreams run, then of the orchestrator as a Lambda function.
+/// Measures the startup time of each service while its upstreams are running, then that of the orchestrator as a Lambda
+/// function.
 pub(super) async fn start(bench: &Bench) -> Result<()> {
     let mut system = System::start(&bench.program, &bench.directory.join("start"), [10, 10, 10]).await?;
-    // The first start loads the program from disk, and is not counted.
+    // The first start reads the program from disk, so it is excluded.
     for service in Service::ALL {
         let mut values = Vec::new();
         for _ in 0..=STARTS {
@@ -77,8 +78,8 @@ pub(super) async fn start(bench: &Bench) -> Result<()> {
     system.stop().await
 }
 
-/// Starts the orchestrator as AWS Lambda does, with this process as the runtime API. Returns the time in ms until it
-/// polls.
+/// Starts the orchestrator as AWS Lambda does; this process serves the runtime API. Returns the time in ms until the
+/// function polls for an event.
 async fn init(system: &System) -> Result<f64> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let mut program = system.program(Service::Orchestrator)?;

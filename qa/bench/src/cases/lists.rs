@@ -1,7 +1,7 @@
-//! Pages and searches with many rows against the same with few: the cost of a page should depend on the page, not on
-//! the size of the table.
+//! Compares list pages and searches on large tables with the same requests on small tables: the cost of a page should
+//! depend on the page size, not on the table size.
 //!
-//! There is one system for each number of rows. Each request is sent to both in turn, on one connection each.
+//! Uses one system per table size. Each request is sent to both systems alternately, over one connection to each.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,26 +17,26 @@ use crate::system::System;
 
 use Page::{First, Last, With};
 
-/// Number of customers, products and orders each: few and many.
+/// Number of rows for each of customers, products and orders: small and large.
 const FULL: [u32; 2] = [1_000, 1_000_000];
 const QUICK: [u32; 2] = [1_000, 100_000];
-/// Requests per round.
+/// Number of requests per round.
 const REQUESTS: u32 = 40;
-/// Rows of a measured page, and of the pages used to reach the last one.
+/// Number of rows on a measured page, and on the pages that lead to the last page.
 const LIMIT: usize = 20;
 const LARGEST: usize = 100;
 
-/// Page to request.
+/// Page that a case requests.
 #[derive(Clone, Copy)]
 enum Page {
     First,
-    /// The last full page.
+    /// Last full page.
     Last,
-    /// The first page, with the rows of this SQL query in place of each `{}`.
+    /// First page; the rows of this SQL query replace the `{}` placeholders.
     With(&'static str),
 }
 
-/// Order 20 is the last of the oldest page.
+/// Order 20 is the newest order on the oldest page.
 const OLDEST: &str = "SELECT DATE_FORMAT(created_at, '%Y-%m-%dT%TZ') FROM orders WHERE id = 20";
 const CUSTOMER: &str = "SELECT customer_id FROM orders GROUP BY customer_id HAVING COUNT(*) = 2 LIMIT 1";
 const REFERENCE: &str = "SELECT external_reference FROM orders WHERE external_reference IS NOT NULL \
@@ -44,8 +44,8 @@ const REFERENCE: &str = "SELECT external_reference FROM orders WHERE external_re
 /// Creation times of two orders with 49 orders between them.
 const WINDOW: &str = "SELECT DATE_FORMAT(created_at, '%Y-%m-%dT%TZ') FROM orders WHERE id IN (300, 350) ORDER BY id";
 
-/// Case names, which begin with the path, and query strings. The words occur in generated rows: each query has the same
-/// number of rows on its page at every table size, unless its name says otherwise.
+/// Case names, which start with the path, and query strings. The search words occur in generated rows. Each query
+/// returns the same number of rows at every table size, unless its name says otherwise.
 const QUERIES: [(&str, &str, Page); 30] = [
     ("customers/first", "", First),
     ("customers/last", "", Last),
@@ -79,7 +79,7 @@ const QUERIES: [(&str, &str, Page); 30] = [
     ("orders/status-from-to", "status=CONFIRMED&from={}&to={}", With(WINDOW)),
 ];
 
-/// System with a number of rows, and connections to two of its services.
+/// System with a given number of rows, and connections to two of its services.
 struct Dataset {
     system: System,
     token: Arc<str>,
@@ -89,7 +89,7 @@ struct Dataset {
 pub(super) async fn lists(bench: &Bench) -> Result<()> {
     let [few, many] = if bench.is_quick { QUICK } else { FULL };
     let mut datasets = [Dataset::fill(bench, many).await?, Dataset::fill(bench, few).await?];
-    // The target applies to a million rows.
+    // The target applies only to one million rows.
     let target = (!bench.is_quick).then_some(Target::AtMost(1.5));
     for (case, filter, page) in QUERIES {
         let rounds = measure(&mut datasets, case, filter, page, bench.rounds).await.context(case)?;
@@ -101,16 +101,16 @@ pub(super) async fn lists(bench: &Bench) -> Result<()> {
     Ok(())
 }
 
-/// Measures the median latency of each round in ms.
+/// Returns the median latency of each round in ms.
 async fn measure(datasets: &mut [Dataset; 2], case: &str, filter: &str, page: Page, rounds: u32) -> Result<Rounds> {
     let mut paths = Vec::new();
     for dataset in datasets.iter_mut() {
-        // A token is valid for 15 minutes only.
+        // A token is valid for only 15 minutes.
         dataset.token = dataset.system.log_in().await?;
         paths.push(dataset.path(case, filter, page).await?);
     }
     let mut measured = Rounds::default();
-    // The first round reads from disk, and is not counted.
+    // The first round reads from disk, so it is excluded.
     for round in 0..=rounds {
         let mut times = [Vec::new(), Vec::new()];
         for _ in 0..REQUESTS {
@@ -130,7 +130,7 @@ async fn measure(datasets: &mut [Dataset; 2], case: &str, filter: &str, page: Pa
 
 impl Dataset {
     async fn fill(bench: &Bench, rows: u32) -> Result<Self> {
-        // Data that takes long to generate is kept for later runs.
+        // Keep data that takes long to generate for later runs.
         let is_kept = !bench.is_quick && rows >= 1_000_000;
         let name = format!("lists-{rows}-{}", bench.program.engine()).to_lowercase().replace(' ', "-");
         let parent = bench.directory.parent().filter(|_| is_kept).unwrap_or(&bench.directory);
@@ -146,7 +146,7 @@ impl Dataset {
         self.connections[usize::from(!path.starts_with("/customers"))].call(&self.token, path, None).await
     }
 
-    /// Returns the path and query of a request to this dataset.
+    /// Returns the path and query of a request for this dataset.
     async fn path(&mut self, case: &str, filter: &str, page: Page) -> Result<String> {
         let (path, _) = case.split_once('/').context("the case name has no path")?;
         let mut list = format!("/{path}?{filter}");
@@ -162,7 +162,8 @@ impl Dataset {
         Ok(format!("{list}&limit={LIMIT}"))
     }
 
-    /// Follows the list to its last full page, first in large pages, and returns the page's cursor parameter.
+    /// Follows the list to its last full page, using large pages for most of it, and returns the cursor parameter of
+    /// that page.
     async fn last_page(&mut self, list: &str) -> Result<String> {
         let mut start = String::new();
         for limit in [LARGEST, LIMIT] {

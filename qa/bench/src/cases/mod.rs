@@ -1,4 +1,4 @@
-//! Benchmark cases. Each starts and stops a separate system.
+//! Benchmark cases. Each case starts and stops its own system.
 
 mod limits;
 mod lists;
@@ -17,7 +17,7 @@ use harness::Service;
 use crate::results::{Results, Rounds, Target};
 use crate::system::System;
 
-/// Benchmark case, by its name on the command line.
+/// Benchmark case, identified by its command-line name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub(crate) enum Case {
@@ -25,9 +25,9 @@ pub(crate) enum Case {
     CustomerView,
     /// GET /products/{id}
     ProductView,
-    /// POST /orders on many products
+    /// POST /orders for many products
     OrderCreateSpread,
-    /// POST /orders on one product
+    /// POST /orders for one product
     OrderCreateHot,
     /// POST /orders/{id}/confirm
     OrderConfirm,
@@ -37,13 +37,13 @@ pub(crate) enum Case {
     Saga,
     /// Latencies at half the maximum rate
     OpenLoop,
-    /// Lists and searches with many rows
+    /// Lists and searches on large tables
     Lists,
-    /// Peak memory
+    /// Peak memory usage of each service
     Memory,
-    /// Time from start to ready
+    /// Time from process start until readiness
     Start,
-    /// Generated rows
+    /// Rows generated per second by `db seed --scale`
     Seed,
 }
 
@@ -66,24 +66,24 @@ impl Case {
     }
 }
 
-/// Settings shared by all cases, and their results.
+/// Settings shared by all cases, and the collected results.
 pub(crate) struct Bench {
     pub(crate) program: private_server::Program,
-    /// The run directory.
+    /// Run directory.
     pub(crate) directory: PathBuf,
-    /// Number of rounds. Each measures value and baseline once.
+    /// Number of rounds. Each round measures the value and the baseline once.
     pub(crate) rounds: u32,
-    /// Length of one measurement. The warm-up takes half of it.
+    /// Duration of one measurement. The warm-up takes half as long.
     pub(crate) each: Duration,
-    /// Requests recorded for a baseline.
+    /// Number of requests recorded for a baseline.
     pub(crate) recorded: usize,
-    /// Whether all cases must complete within 15 minutes.
+    /// Whether all cases together must complete within 15 minutes.
     pub(crate) is_quick: bool,
     pub(crate) results: RefCell<Results>,
 }
 
 impl Bench {
-    /// Measures value and baseline in turn, so that noise affects both. Returns the values.
+    /// Measures the value and the baseline alternately, so that noise affects both. Returns the values.
     async fn compare(
         &self,
         case: &str,
@@ -101,12 +101,12 @@ impl Bench {
         Ok(rounds.values)
     }
 
-    /// Compares values with a limit.
+    /// Compares measured values with a limit.
     fn limit(&self, case: &str, unit: &str, values: &[f64], limit: f64) {
         self.compare_with_constant(case, unit, Target::AtMost(1.0), values, limit);
     }
 
-    /// Compares values with a constant.
+    /// Compares measured values with a constant.
     fn compare_with_constant(&self, case: &str, unit: &str, target: Target, values: &[f64], constant: f64) {
         let rounds = Rounds { values: values.to_vec(), baselines: vec![constant; values.len()] };
         self.add(case, unit, Some(target), &rounds);
@@ -117,7 +117,7 @@ impl Bench {
         self.results.borrow_mut().add(rounds.outcome(case, &engine, unit, target));
     }
 
-    /// Checks the data invariants of a system, and stops it.
+    /// Checks the data invariants of a system, then stops the system.
     async fn close(&self, system: System) -> Result<()> {
         let findings = db_audit::check(&system.database_url()?).await?;
         for finding in findings.iter().filter(|finding| finding.violations > 0) {

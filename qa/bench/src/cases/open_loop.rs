@@ -1,5 +1,5 @@
-//! Latencies at half the rate of a closed loop, without coordinated omission: each is measured from the due time of its
-//! request.
+//! Open-loop latencies at half the maximum rate, without coordinated omission: each latency is measured from the time
+//! at which its request was due.
 
 use anyhow::Result;
 
@@ -8,10 +8,11 @@ use super::shop::{Shop, USUAL};
 use crate::load::{Plan, measure};
 use crate::results::{Rounds, median};
 
-/// More connections than are busy at half the rate, so that one is free for each request that is due.
+/// Larger than the number of connections in use at half the maximum rate, so that one is free whenever a request is
+/// due.
 const CONNECTIONS: u16 = 64;
 const PERCENTILES: [f64; 6] = [50.0, 75.0, 90.0, 95.0, 99.0, 99.9];
-/// Indexes in [`PERCENTILES`] of the 99th percentile and of its baseline, the median.
+/// Indexes in [`PERCENTILES`] of the 99th percentile, and of the median, which is its baseline.
 const P99: usize = 4;
 const P50: usize = 0;
 
@@ -34,7 +35,7 @@ pub(super) async fn open_loop(bench: &Bench) -> Result<()> {
     bench.close(shop.system).await
 }
 
-/// Returns a percentile of ascending samples.
+/// Returns a percentile of samples in ascending order.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rank below 2^52")]
 fn at(ascending: &[f64], percentile: f64) -> f64 {
     let rank = (ascending.len() as f64 * percentile / 100.0).ceil() as usize;

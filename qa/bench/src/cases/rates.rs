@@ -1,4 +1,4 @@
-//! Rates in closed loops, against a replay of the same statements.
+//! Closed-loop request rates, compared with a replay of the same SQL statements.
 
 use std::time::{Duration, Instant};
 
@@ -16,13 +16,13 @@ use crate::system::System;
 
 const CONNECTIONS: [u16; 3] = [1, USUAL, 64];
 const UNIT: &str = "requests/s";
-/// Published rates of Node.js solutions in requests per second, and the targeted ratio to them.
+/// Published rates of Node.js implementations in requests per second, and the target ratio to these rates.
 const PUBLISHED_VIEW: [(&str, f64, f64); 2] = [("jwt", 1_000.0, 10.0), ("plain", 3_400.0, 4.0)];
 const PUBLISHED_SAGA: (f64, f64) = (140.0, 8.0);
-/// Number of connections of a seed.
+/// Number of database connections that `db seed` uses.
 const SEED_CONNECTIONS: u8 = 4;
 
-/// Measures GET of a customer or product, against the statement and an empty operation in sequence.
+/// Measures GET requests for a customer or product. The baseline is the SQL statement followed by an empty operation.
 pub(super) async fn view(bench: &Bench, name: &str, service: Service) -> Result<()> {
     let mut shop = Shop::open(bench, name).await?;
     let products = Load { random: shop.products.clone(), ..shop.load(service, "/products/{random}", None) };
@@ -57,7 +57,7 @@ pub(super) async fn view(bench: &Bench, name: &str, service: Service) -> Result<
     shop.system.stop().await
 }
 
-/// Measures POST /orders, on all products in turn or on one.
+/// Measures POST /orders, either for all products in turn or for a single product.
 pub(super) async fn create(bench: &Bench, name: &str, is_hot: bool) -> Result<()> {
     let mut shop = Shop::open(bench, name).await?;
     let turn = if is_hot { Ids::from(&shop.products[..1]) } else { shop.products.clone() };
@@ -77,7 +77,8 @@ pub(super) async fn create(bench: &Bench, name: &str, is_hot: bool) -> Result<()
     bench.close(shop.system).await
 }
 
-/// Measures POST /orders/{id}/confirm or /orders/{id}/cancel, for orders that are created before the clock starts.
+/// Measures POST /orders/{id}/confirm or /orders/{id}/cancel, using orders that are created before time measurement
+/// starts.
 pub(super) async fn transition(bench: &Bench, action: &str) -> Result<()> {
     let name = format!("order_{action}");
     let mut shop = Shop::open(bench, &name).await?;
@@ -90,7 +91,7 @@ pub(super) async fn transition(bench: &Bench, action: &str) -> Result<()> {
     bench.close(shop.system).await
 }
 
-/// Measures POST /orchestrator/create-and-confirm-order, against its three calls in sequence.
+/// Measures POST /orchestrator/create-and-confirm-order. The baseline is its three calls in sequence.
 pub(super) async fn saga(bench: &Bench) -> Result<()> {
     let shop = Shop::open(bench, "saga").await?;
     let (saga, token) = (shop.sagas(), shop.system.service_token());
@@ -109,10 +110,10 @@ pub(super) async fn saga(bench: &Bench) -> Result<()> {
     bench.close(shop.system).await
 }
 
-/// Measures `db seed --scale`, against a replay of its statements over the same number of connections.
+/// Measures `db seed --scale`. The baseline is a replay of its statements over the same number of connections.
 pub(super) async fn seed(bench: &Bench) -> Result<()> {
     let mut system = System::start(&bench.program, &bench.directory.join("seed"), [10, 10, 10]).await?;
-    // Number of orders. With items, events and movements there are about ten times as many rows.
+    // Number of orders. Including items, events and movements, the total number of rows is about ten times as high.
     let scale = ["seed", "--scale", if bench.is_quick { "20000" } else { "100000" }];
     let before = rows(&system).await?;
     let seed = async |system: &mut System, _: &mut Conn| system.db(System::DATABASE, &scale, 1).await;
@@ -135,7 +136,7 @@ pub(super) async fn seed(bench: &Bench) -> Result<()> {
     bench.close(system).await
 }
 
-/// Returns the total number of rows in all tables.
+/// Returns the total number of rows across all tables.
 async fn rows(system: &System) -> Result<f64> {
     let counts = system.tables().await?.into_iter().map(|table| format!("(SELECT COUNT(*) FROM {table})"));
     let sum = format!("SELECT CONVERT({}, DOUBLE)", counts.collect::<Vec<_>>().join(" + "));

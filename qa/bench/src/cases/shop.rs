@@ -1,4 +1,4 @@
-//! System with customers and products, for the cases that read and create orders.
+//! System with customers and products, used by the cases that read and create orders.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,24 +12,24 @@ use crate::load::{Plan, measure};
 use crate::requests::{Ids, Load};
 use crate::system::System;
 
-/// Added to the stock of each product, so that none runs out.
+/// Stock added to each product, so that no product runs out.
 const RESTOCK: &str = r#"{"delta":1000000,"reason":"delivery"}"#;
 const ORDER: &str = r#"{"customer_id":{random},"items":[{"product_id":{turn},"qty":1}]}"#;
-/// Number of connections for cases that measure only one number.
+/// Number of connections for cases that use only one connection count.
 pub(super) const USUAL: u16 = 16;
-/// Orders to confirm or cancel per second of a measurement: approximately the rate of the service.
+/// Number of orders to confirm or cancel per second of measurement: approximately the service's rate.
 const ORDERS_PER_SECOND: usize = 600;
 
 pub(super) struct Shop {
     pub(super) system: System,
-    /// Token of the admin.
+    /// Access token of the admin.
     pub(super) token: Arc<str>,
     customers: Ids,
     pub(super) products: Ids,
 }
 
 impl Shop {
-    /// Starts all services on generated rows.
+    /// Starts all services with a generated dataset.
     pub(super) async fn open(bench: &Bench, case: &str) -> Result<Self> {
         let mut system = System::start(&bench.program, &bench.directory.join(case), [10, 1_000, 1_000]).await?;
         for service in Service::ALL {
@@ -43,7 +43,8 @@ impl Shop {
         Ok(shop)
     }
 
-    /// Returns requests of the admin, with random customers and each product in turn. Requests with a body are POSTs.
+    /// Returns a load of the admin's requests, with random customers and each product in turn. Requests with a body are
+    /// POST requests.
     pub(super) fn load(&self, service: Service, path: &str, body: Option<&str>) -> Load {
         Load {
             address: self.system.address(service),
@@ -64,13 +65,13 @@ impl Shop {
         self.load(Service::Orders, "/orders", Some(ORDER))
     }
 
-    /// Returns requests that create and confirm an order.
+    /// Returns a load of requests that create and confirm an order.
     pub(super) fn sagas(&self) -> Load {
         let order = ORDER.replacen('{', r#"{"idempotency_key":"{key}","#, 1);
         self.load(Service::Orchestrator, "/orchestrator/create-and-confirm-order", Some(&order))
     }
 
-    /// Creates orders, and returns requests that confirm or cancel them.
+    /// Creates orders, and returns a load of requests that confirm or cancel them.
     pub(super) async fn transitions(&self, action: &str, count: usize) -> Result<Load> {
         measure(self.creates(), USUAL, Plan::Count(count)).await?;
         let newest = format!("SELECT id FROM orders WHERE status = 'CREATED' ORDER BY id DESC LIMIT {count}");
@@ -78,7 +79,7 @@ impl Shop {
         Ok(Load { turn, ..self.load(Service::Orders, &format!("/orders/{{turn}}/{action}"), Some("")) })
     }
 
-    /// Creates orders, and measures the rate at which the caller with this token confirms or cancels them.
+    /// Creates orders, and measures the rate at which the caller with the given token confirms or cancels them.
     pub(super) async fn transition(&self, token: &Arc<str>, action: &str, length: Duration) -> Result<f64> {
         let count = ORDERS_PER_SECOND * usize::try_from(length.as_secs())?;
         let load = Load { token: token.clone(), ..self.transitions(action, count).await? };

@@ -1,4 +1,4 @@
-//! Connections that are held open, and opened again when the server closes them.
+//! Connections that attackers hold open, and reopen when the server closes them.
 
 use std::future::pending;
 use std::net::SocketAddr;
@@ -10,24 +10,26 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-/// Period over which the attackers arrive.
+/// Period over which the attackers start.
 const ARRIVAL_PERIOD: Duration = Duration::from_secs(10);
-/// Interval between two bytes of a slow sender.
+/// Interval between two bytes that a slow sender sends.
 const BYTE_INTERVAL: Duration = Duration::from_secs(1);
-/// Maximum delay before a closed connection is opened again. It is random, so that not all return at once.
+/// Maximum delay before a closed connection is reopened. The delay is random, so that attackers do not all reconnect at
+/// once.
 const MAX_RECONNECT_DELAY: Duration = Duration::from_secs(2);
 /// Size of the large body in bytes.
 const HUGE: usize = 100_000_000;
 const CHUNK: usize = 16 * 1024;
 
-/// A way to hold a connection.
+/// Technique for holding a connection open.
 pub(super) struct Attack {
     pub(super) name: &'static str,
     /// Number of concurrent attackers.
     attackers: usize,
-    /// Bytes that are sent first.
+    /// Bytes to send immediately after connecting.
     head: &'static str,
-    /// Number of bytes per later write: chunks are sent without delay, anything else one piece per [`BYTE_INTERVAL`].
+    /// Number of bytes per subsequent write. Chunks are sent without delay, other data at one write per
+    /// [`BYTE_INTERVAL`].
     piece: usize,
 }
 
@@ -40,7 +42,7 @@ pub(super) const ATTACKS: [Attack; 4] = [
         head: "POST /auth/token HTTP/1.1\r\nHost: edge\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n",
         piece: 1,
     },
-    // 100 MB without a Content-Length.
+    // A 100 MB body without a Content-Length.
     Attack {
         name: "HugeBody",
         attackers: 1,
@@ -52,37 +54,37 @@ pub(super) const ATTACKS: [Attack; 4] = [
 /// Connection of an attacker.
 struct Connection {
     opened: Instant,
-    /// When the server closed it.
+    /// Time at which the server closed the connection, or `None` while it is open.
     cut: Option<Instant>,
     /// Number of bytes sent.
     sent: usize,
 }
 
-/// Summary of an attack's connections.
+/// Summary of the connections of an attack.
 #[derive(Default)]
 pub(super) struct Holds {
     /// Number of opened connections.
     pub(super) opened: u64,
     /// Number of connections closed by the server.
     pub(super) cut: u64,
-    /// The longest time that a connection was held.
+    /// Longest time for which a connection was held open.
     pub(super) longest: Duration,
-    /// The most bytes that were sent on a connection.
+    /// Largest number of bytes sent on one connection.
     pub(super) most_sent: usize,
 }
 
 /// Running attackers.
 pub(super) struct Attackers {
-    /// Each returns the index of its attack, and its connections.
+    /// Tasks that each return the index of their attack and their connections.
     tasks: JoinSet<(usize, Vec<Connection>)>,
     stop: watch::Sender<bool>,
-    /// Closed when every attacker has opened a connection.
+    /// Channel that closes when every attacker has opened a connection.
     pub(super) arrivals: mpsc::Receiver<()>,
 }
 
 impl Attackers {
-    /// Starts the attackers, which arrive over 10 s and are distributed evenly over the addresses. Spread arrivals also
-    /// mean that not all connections are closed at the same time.
+    /// Starts the attackers over a period of 10 s, evenly distributed over the addresses. Spreading the starts also
+    /// prevents all connections from being closed at the same time.
     pub(super) fn start(addresses: &[SocketAddr]) -> Self {
         let ((stop, stopping), (arriving, arrivals)) = (watch::channel(false), mpsc::channel(1));
         let mut tasks = JoinSet::new();
@@ -102,8 +104,8 @@ impl Attackers {
         Self { tasks, stop, arrivals }
     }
 
-    /// Stops the attackers and adds their connections to the summaries, in the order of the attacks. Connections that
-    /// are still open count, too.
+    /// Stops the attackers and adds their connections, including those that are still open, to the summaries, in the
+    /// order of the attacks.
     pub(super) async fn stop(self, holds: &mut [Holds; ATTACKS.len()]) {
         let now = Instant::now();
         self.stop.send_replace(true);
@@ -120,7 +122,8 @@ impl Attackers {
 }
 
 impl Attack {
-    /// Opens connections one after the other, until dropped. Drops `arriving` when the first one is open.
+    /// Opens connections one after another until the task is dropped. Drops `arriving` once the first connection is
+    /// open.
     async fn repeat(&self, address: SocketAddr, arriving: mpsc::Sender<()>, connections: &mut Vec<Connection>) {
         let mut arriving = Some(arriving);
         let mut max_delay = ARRIVAL_PERIOD;
@@ -136,7 +139,7 @@ impl Attack {
         }
     }
 
-    /// Holds a connection until the server closes it.
+    /// Holds a connection open until the server closes it.
     async fn hold(&self, mut stream: TcpStream, sent: &mut usize) {
         let (mut response, mut request) = stream.split();
         let (piece, interval) = match self.piece {
@@ -150,11 +153,11 @@ impl Attack {
                 *sent += sending.as_ref().map_or(0, |()| piece.len());
                 sleep(interval).await;
             }
-            // Everything was sent, or sending failed: wait until the server closes the connection.
+            // All data was sent, or sending failed: wait until the server closes the connection.
             pending::<()>().await;
         };
         let mut buffer = [0; 1024];
-        // A response does not end the hold, because the connection may still be open.
+        // Ignore responses, because the connection may stay open after a response.
         let read = async { while matches!(response.read(&mut buffer).await, Ok(1..)) {} };
         tokio::select! {
             () = send => {}

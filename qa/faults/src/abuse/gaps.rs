@@ -1,4 +1,4 @@
-//! Requests that the edge proxy must reject, as raw bytes: HTTP clients cannot send most of them.
+//! Requests that the edge proxy must reject, sent as raw bytes because HTTP clients cannot send most of them.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::system::System;
 
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Paths that must get 404, although the services would route some of them to an internal operation.
+/// Paths that must return 404, although the services would route some of them to an internal operation.
 const PATHS: [&str; 12] = [
     "/internal/customers/1",
     "//internal/customers/1",
@@ -30,22 +30,22 @@ const PATHS: [&str; 12] = [
     "/customers/1;/internal",
 ];
 
-/// Paths of an internal operation that changes orders.
+/// Paths of an internal operation that modifies orders.
 const ABANDON: [&str; 3] = ["/internal/orders/abandon", "//internal/orders/abandon", "/%69nternal/orders/abandon"];
 
-/// More connections than HAProxy allows per address and port.
+/// Number of connections that exceeds HAProxy's limit per address and port.
 const TOO_MANY: usize = 1_300;
 
-/// Opens more connections than one address may have, and returns how many were closed at once. Meanwhile another
-/// address must be served.
+/// Opens more connections than one address may have, and returns how many of them were closed immediately. Meanwhile,
+/// requests from another address must succeed.
 pub(super) async fn exceed_connection_limit(system: &System, journal: &Journal) -> Result<usize> {
     let [edge, ..] = system.public;
     let mut open = Vec::new();
     for _ in 0..TOO_MANY {
         let socket = TcpSocket::new_v4()?;
-        // Every address of 127.0.0.0/8 is local.
+        // All addresses in 127.0.0.0/8 are local.
         socket.bind(SocketAddr::from(([127, 0, 0, 2], 0)))?;
-        // Connecting may fail if the connection is closed at once.
+        // Connecting may fail if the server closes the connection immediately.
         open.extend(socket.connect(edge).await);
     }
     let (status, _) = send(edge, "GET /health HTTP/1.1\r\nHost: edge\r\nConnection: close\r\n\r\n").await?;
@@ -63,8 +63,8 @@ fn is_closed(stream: &TcpStream) -> bool {
     !matches!(stream.try_read(&mut [0]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
 }
 
-/// Sends all forbidden requests, and returns their number. Those to a path have the service token. A request that is
-/// not rejected is a violation.
+/// Sends all forbidden requests, and returns their number. Requests for forbidden paths include the service token. A
+/// request that is not rejected is a violation.
 pub(super) async fn send_forbidden_requests(system: &System, journal: &Journal) -> Result<usize> {
     let [customers, orders, _] = system.public;
     let token = system.targets().service_token;
@@ -76,7 +76,7 @@ pub(super) async fn send_forbidden_requests(system: &System, journal: &Journal) 
     let with_length = |length: usize, body: &str| format!("{login}Content-Length: {length}\r\n\r\n{body}");
     let chunk = " ".repeat(100_000);
     let trailing = format!("{credentials}{{}}");
-    // Rejected by HAProxy with its own page.
+    // HAProxy itself rejects these requests, with its own error page.
     let unreadable = [
         "NONSENSE\r\n\r\n".to_owned(),
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(),
@@ -84,7 +84,7 @@ pub(super) async fn send_forbidden_requests(system: &System, journal: &Journal) 
         head("GET", "/customers/1") + "Host: other\r\n\r\n",
     ];
     let refused = [
-        // Rejected by the Content-Length alone, without the body.
+        // Rejected because of the Content-Length alone; the body is not sent.
         (customers, with_length(100_000_000, ""), 413),
         (customers, format!("{login}Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{chunk}\r\n0\r\n\r\n", chunk.len()), 413),
         (customers, with_length(trailing.len(), &trailing), 400),
@@ -105,7 +105,7 @@ pub(super) async fn send_forbidden_requests(system: &System, journal: &Journal) 
     Ok(sent)
 }
 
-/// Sends a request and returns the response body. A status other than the expected one is a violation.
+/// Sends a request and returns the response body. An unexpected status is a violation.
 async fn expect(edge: SocketAddr, request: &str, expected: u16, journal: &Journal) -> Result<String> {
     let (status, body) = send(edge, request).await?;
     if status != expected {
@@ -114,12 +114,12 @@ async fn expect(edge: SocketAddr, request: &str, expected: u16, journal: &Journa
     Ok(body)
 }
 
-/// Sends a request and returns the status and body of the response. The status is 0 without a response.
+/// Sends a request and returns the status and body of the response. Without a response, the status is 0.
 async fn send(edge: SocketAddr, request: &str) -> Result<(u16, String)> {
     let mut stream = TcpStream::connect(edge).await.context("cannot reach the edge proxy")?;
     let mut response = Vec::new();
     let _ = timeout(RESPONSE_TIMEOUT, async {
-        // A request that is rejected early is not sent completely, and a reset may follow its response.
+        // A request that is rejected early is not sent completely, and a connection reset may follow the response.
         let _ = stream.write_all(request.as_bytes()).await;
         stream.read_to_end(&mut response).await
     })

@@ -1,4 +1,4 @@
-//! Regular clients that are measured: reads and orders at a constant rate, independent of earlier responses.
+//! Measured regular clients: they send reads and orders at a constant rate, independent of earlier responses.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,8 +10,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use workload::Targets;
 
-/// Interval between requests of each kind. The rate is far below the system's capacity, so that only the attack slows
-/// it.
+/// Interval between requests of the same kind. The resulting rate is far below the system's capacity, so that only the
+/// attack can slow the system down.
 const REQUEST_INTERVAL: Duration = Duration::from_millis(40);
 
 const PRODUCTS: usize = 16;
@@ -20,14 +20,14 @@ const PRODUCTS: usize = 16;
 pub(super) struct RegularClients {
     customers: customers_client::Client,
     orders: orders_client::Client,
-    /// Several products, so that orders do not wait for each other.
+    /// Several products, so that orders do not wait for each other's row locks.
     products: Vec<i64>,
 }
 
-/// Latencies, each measured from the due time of its request, and failures.
+/// Latencies, each measured from the time at which its request was due, and failures.
 #[derive(Default)]
 pub(super) struct Measured {
-    /// By operation.
+    /// Latencies by operation.
     pub(super) latencies: BTreeMap<&'static str, Vec<Duration>>,
     pub(super) failures: Vec<String>,
 }
@@ -47,11 +47,12 @@ impl RegularClients {
         Ok(Self { customers: customers_client::Client::connect(customers, credentials)?, orders, products })
     }
 
-    /// Sends requests for this long, waits for all responses, and adds the measurements.
+    /// Sends requests for this duration, waits for all responses, and records the measurements.
     pub(super) async fn measure(&self, length: Duration, measured: &mut Measured) {
         let end = Instant::now() + length;
         let mut pace = interval(REQUEST_INTERVAL);
-        // Late requests are sent at once, so that a stall of this process shows in all latencies, not only in one.
+        // Send overdue requests immediately, so that a stall of this process affects the latencies of all delayed
+        // requests.
         pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
         let mut requests = JoinSet::new();
         let mut products = self.products.iter().cycle();
@@ -80,7 +81,7 @@ impl RegularClients {
     }
 }
 
-/// Returns this percentile of the latencies, or `None` if there are none.
+/// Returns the given percentile of the latencies, or `None` if there are no latencies.
 pub(super) fn quantile(latencies: &mut [Duration], percent: usize) -> Option<Duration> {
     latencies.sort_unstable();
     latencies.get((latencies.len().saturating_sub(1) * percent + 50) / 100).copied()

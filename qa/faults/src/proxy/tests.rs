@@ -1,4 +1,4 @@
-//! Tests of the proxy in front of an echo server and of a real database.
+//! Tests of the proxy with an echo server and with a real database.
 
 use std::time::Instant;
 
@@ -30,7 +30,7 @@ async fn proxy_to_echo() -> Proxy {
     proxy
 }
 
-/// Connects to a proxy, and retries until it listens.
+/// Connects to a proxy, retrying until it listens.
 async fn connect(proxy: &Proxy) -> TcpStream {
     loop {
         if let Ok(stream) = TcpStream::connect(proxy.address()).await {
@@ -73,7 +73,7 @@ async fn connections_are_refused_without_target_and_later_accepted_on_the_same_p
         if refuse {
             assert_eq!(response.unwrap_err().kind(), ErrorKind::ConnectionReset);
         } else {
-            assert_eq!(response.unwrap(), b"b", "an open connection stays open");
+            assert_eq!(response.unwrap(), b"b", "open connections are not affected");
         }
         proxy.set_behaviour(Behaviour::Pass);
         proxy.set_target(Some(echo().await));
@@ -134,7 +134,7 @@ async fn black_hole_forwards_all_data_when_it_ends() {
     }
 }
 
-/// Returns a database with a table of one column, and a proxy in front of it.
+/// Returns a database that has a table with one column, and a proxy for the database server.
 async fn proxy_to_database() -> (TestDatabase, Proxy, Db) {
     let database = TestDatabase::create().await;
     database.connection().await.batch_execute("CREATE TABLE inserted (id INT PRIMARY KEY)").await.unwrap();
@@ -154,7 +154,7 @@ async fn insert(db: &Db) -> Result<(), DbError> {
     db.transaction(insert).await
 }
 
-/// Returns whether the row exists: then inserting it again fails.
+/// Returns whether the row exists, in which case inserting it again fails.
 async fn is_inserted(database: &TestDatabase) -> bool {
     let mut connection = database.connection().await;
     connection.batch_execute("INSERT INTO inserted VALUES (1)").await.is_err()
@@ -187,7 +187,7 @@ fn requested_number_of_commits_is_cut() {
     assert_eq!(state.take_commit_cut(b"\x06\0\0\0\x03BEGIN"), None);
     assert_eq!(state.take_commit_cut(COMMIT), Some(CommitSide::After));
     assert_ne!(state.behaviour, Behaviour::Pass);
-    // The client may close a statement in the same chunk, which gets no response.
+    // The client may close a statement in the same chunk; that command has no response.
     assert_eq!(state.take_commit_cut(&[&b"\x05\0\0\0\x19\x01\0\0\0"[..], COMMIT].concat()), Some(CommitSide::After));
     assert_eq!(state.take_commit_cut(COMMIT), None);
     assert_eq!(state.behaviour, Behaviour::Pass);

@@ -1,5 +1,5 @@
-//! The system behind its edge proxy: HAProxy and two replicas of each service. The services call each other through
-//! HAProxy, at internal addresses.
+//! System behind its edge proxy: HAProxy and two replicas of each service. The services call each other through
+//! HAProxy, using internal addresses.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -12,24 +12,24 @@ use tokio::time::{sleep, timeout};
 use super::{POLL_INTERVAL, READY_TIMEOUT, Replica, System};
 use crate::Run;
 
-/// How long a replica keeps serving after SIGTERM, as HAProxy's configuration requires.
+/// Time for which a replica continues to serve requests after SIGTERM, as HAProxy's configuration requires.
 const DRAIN_SECONDS: &str = "3";
-/// Services that are called by other services.
+/// Services that other services call.
 const CALLED: [Service; 2] = [Service::Customers, Service::Orders];
 
-/// Options of the edge proxy.
+/// Edge proxy options.
 #[derive(clap::Args)]
 pub(crate) struct Edge {
-    /// HAProxy program
+    /// HAProxy executable
     #[arg(long, value_name = "PATH", default_value = "haproxy")]
     haproxy: PathBuf,
-    /// HAProxy configuration
+    /// HAProxy configuration file
     #[arg(long, value_name = "PATH", default_value = "deploy/haproxy.cfg")]
     configuration: PathBuf,
 }
 
 impl System {
-    /// Starts the system behind HAProxy, and returns when it is ready.
+    /// Starts the system behind HAProxy, and returns once it is ready.
     pub(crate) async fn start_balanced(run: &Run, edge: &Edge) -> Result<Self> {
         let mut ports = private_server::free_ports(CALLED.len() + 3 * Service::ALL.len())?.into_iter();
         let mut next = || {
@@ -38,7 +38,7 @@ impl System {
         };
         let public = [next()?, next()?, next()?];
         let mut system = Self::start(run, public).await?;
-        // Addresses for HAProxy's configuration.
+        // Addresses used in HAProxy's configuration.
         let names = Service::ALL.map(|service| service.name().to_uppercase());
         let mut addresses = Vec::from_iter(names.into_iter().zip(public));
         let mut settings = vec![
@@ -66,7 +66,7 @@ impl System {
         };
         system.edge = Some(program.start().await?);
         system.ready().await?;
-        // HAProxy's own health checks must also find the services ready.
+        // HAProxy's own health checks must also report the services as ready.
         let behind = async {
             while !futures::future::join_all(public.map(ready_status)).await.iter().all(|status| *status == Some(200)) {
                 sleep(POLL_INTERVAL).await;
@@ -76,7 +76,7 @@ impl System {
         Ok(system)
     }
 
-    /// Returns the names and process ids of the edge proxy and the replicas.
+    /// Returns the names and process IDs of the edge proxy and the replicas.
     pub(crate) async fn processes(&self) -> Vec<(String, u32)> {
         let mut processes = Vec::from_iter(self.edge.iter().map(|edge| ("edge".to_owned(), edge.pid())));
         for replica in &self.replicas {
@@ -86,12 +86,12 @@ impl System {
         processes
     }
 
-    /// Restarts a replica gracefully, as a rolling update does, and waits until it is ready. Returns the time from its
-    /// start until it was ready.
+    /// Restarts a replica gracefully, as a rolling update does, and waits until it is ready. Returns the time from the
+    /// start of the new process until it was ready.
     ///
     /// # Errors
     ///
-    /// If it does not exit with 0, or does not become ready again.
+    /// If the old process does not exit with 0, or the new process does not become ready.
     pub(crate) async fn restart(&self, replica: &Replica) -> Result<Duration> {
         match replica.take().await?.stop().await {
             Some(status) if status.success() => {}

@@ -1,4 +1,4 @@
-//! The system of `chaos`: one process of each service, and a proxy on every link. Injects the faults of `schedule`.
+//! System for `chaos`: one process per service, and a proxy on every link. Injects the faults that `schedule` plans.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -14,7 +14,7 @@ use crate::schedule::{Fault, Link};
 use crate::{Run, sleep_unless};
 
 impl System {
-    /// Starts the system with a proxy on every link, and returns when it is ready.
+    /// Starts the system with a proxy on every link, and returns once it is ready.
     pub(crate) async fn start_linked(run: &Run) -> Result<Self> {
         let links = Link::ALL.into_iter().map(|link| Ok((link, Proxy::start()?))).collect::<io::Result<Vec<_>>>();
         let links = links.context("no free ports for the proxies")?;
@@ -39,8 +39,8 @@ impl System {
         settings.chain([("PORT".to_owned(), "0".to_owned())]).collect()
     }
 
-    /// Injects a fault and waits until it is over. Returns the time that a restarted service took to
-    /// listen; zero for other faults.
+    /// Injects a fault and waits until it ends. Returns the time until a restarted service listened, or zero for other
+    /// faults.
     pub(crate) async fn inject(&self, fault: Fault, lasts: Duration) -> Result<Duration> {
         match fault {
             Fault::Kill(service) => {
@@ -79,7 +79,7 @@ impl System {
         Ok(Duration::ZERO)
     }
 
-    /// Sets the target of all links to this server.
+    /// Sets the target of all links to a server.
     fn set_target(&self, server: &str, address: Option<SocketAddr>) {
         for (_, proxy) in self.links.iter().filter(|(link, _)| link.to == server) {
             proxy.set_target(address);

@@ -29,18 +29,17 @@ pub(super) fn check(history: &History, contract: &Contract, findings: &mut Findi
                 let response = format_args!("{record} returned {status} {code}");
                 findings.unless(code != "internal", NO_INTERNAL, response);
                 let expected = match (*status, code.as_str()) {
-                    // These clients send valid credentials and valid requests in time.
+                    // These clients send only valid credentials and valid requests, without delay.
                     (400 | 401 | 403 | 408 | 413 | 415, _) => false,
                     (412, _) => call.if_match.is_some(),
-                    // They delete no products, their email addresses are unique, and they set no stock without
-                    // If-Match.
+                    // They delete no products, use unique email addresses, and set no stock without If-Match.
                     (_, "email_taken" | "idempotency_key_abandoned" | "product_not_found") => false,
                     (_, "stock_changed" | "total_out_of_range" | "upstream_auth") => false,
                     _ => true,
                 };
                 findings.unless(expected && lists(*status, code), LISTED, response);
             }
-            // The load balancer itself may respond.
+            // The load balancer may have sent this response itself.
             Err(Fault::Answered { status: 502..=504, body: None, .. }) if history.behind_balancer => {}
             Err(Fault::Answered { status, body: None, .. }) => {
                 findings.add(SCHEMA, format_args!("{record} returned {status} without an error code"));

@@ -1,4 +1,4 @@
-//! Checks that acknowledged orders exist, and no others.
+//! Checks that all acknowledged orders exist, and that no others were created.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,16 +11,16 @@ use crate::request::{Caller, NewOrder, Request};
 const EXISTS: &str = "an acknowledged order exists with the acknowledged customer, total, items and reference";
 const REQUESTED: &str = "an order has the customer and items of its request";
 const KEY: &str = "an order is recorded under the caller and idempotency key of its request";
-const TOTAL: &str = "an order's total is the sum of its items, and the total that the client expected";
+const TOTAL: &str = "an order's total is the sum of its items and equals the total that the client expected";
 const NEW: &str = "a new order is returned as CREATED at version 1";
 const ONE: &str = "at most one order is created per idempotency key";
 const REJECTED: &str = "a create request that was only ever rejected creates no order";
-const UNKEYED: &str =
-    "without a key, each acknowledged create request creates one order, and each with unknown outcome at most one";
+const UNKEYED: &str = "without a key, each acknowledged create request creates one order, \
+    and each with unknown outcome creates at most one";
 const DELETED: &str = "no order is created for a customer whose deletion was acknowledged";
 
 pub(super) fn check(history: &History, snapshot: &Snapshot, findings: &mut Findings) {
-    // When each deletion was acknowledged.
+    // Time at which each deletion was acknowledged.
     let deletions = history.records.iter().filter_map(|record| match record.request() {
         Request::DeleteCustomer { id } => Some((*id, record.acknowledged().next()?.ended)),
         _ => None,
@@ -29,7 +29,7 @@ pub(super) fn check(history: &History, snapshot: &Snapshot, findings: &mut Findi
     for (record, sent) in history.sends() {
         let (Request::Create(new), Some(observed)) = (&record.requests[sent.request], sent.order()) else { continue };
         let id = observed.id;
-        let violation = format_args!("order {id} of {record} was requested as {new:?}, and returned as {observed:?}");
+        let violation = format_args!("order {id} of {record} was requested as {new:?}, but returned as {observed:?}");
         findings.unless(
             is_as_requested(new, observed) && observed.external_reference == new.external_reference,
             REQUESTED,
@@ -44,7 +44,7 @@ pub(super) fn check(history: &History, snapshot: &Snapshot, findings: &mut Findi
             findings.add(EXISTS, format_args!("order {id} of {record} is missing"));
             continue;
         };
-        let violation = format_args!("order {id} of {record} was returned as {observed:?} and is {row:?}");
+        let violation = format_args!("order {id} of {record} was returned as {observed:?}, but is stored as {row:?}");
         let exists = row.is_as_returned(observed) && row.order.external_reference == observed.external_reference;
         findings.unless(exists, EXISTS, violation);
         let principal = if record.caller == Caller::User { history.user_principal.as_str() } else { "service" };
@@ -52,7 +52,7 @@ pub(super) fn check(history: &History, snapshot: &Snapshot, findings: &mut Findi
     }
     for record in history.records.iter().filter(|record| matches!(record.request(), Request::Create(_))) {
         let (created, possible) = (snapshot.orders_of(record), record.possible_executions());
-        let violation = format_args!("{record} may have created {possible:?} orders, and created {created:?}");
+        let violation = format_args!("{record} may have created {possible:?} orders, but created {created:?}");
         let keyed = record.key.is_some();
         findings.unless(keyed || possible.contains(&created.len()), UNKEYED, violation);
         findings.unless(!keyed || created.len() <= 1, ONE, violation);
@@ -60,12 +60,13 @@ pub(super) fn check(history: &History, snapshot: &Snapshot, findings: &mut Findi
     }
 }
 
-/// Returns the total of an order's items.
+/// Returns the sum of an order's items.
 pub(super) fn sum(observed: &Order) -> i64 {
     observed.items.iter().map(|item| item.qty * item.unit_price_cents).sum()
 }
 
-/// Returns whether an order has the requested customer and quantities. Lines of one product are added up.
+/// Returns whether an order has the requested customer and quantities. The quantities of lines for the same product are
+/// added.
 pub(super) fn is_as_requested(new: &NewOrder, observed: &Order) -> bool {
     let mut quantities = BTreeMap::new();
     for line in &new.items {

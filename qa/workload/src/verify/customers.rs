@@ -1,4 +1,4 @@
-//! Checks customers against acknowledged changes. Each customer is changed by one client only, one change at a time.
+//! Checks customers against acknowledged changes. Each customer is changed by only one client, one change at a time.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,15 +13,15 @@ const CONTENT: &str = "a customer has the content of the last acknowledged chang
 const SET: &str = "the response to a customer change has the values that it set";
 const HIDDEN: &str = "a customer whose deletion was acknowledged is no longer returned";
 const KNOWN: &str = "a customer that no client deleted is not reported as unknown";
-const ONE: &str =
-    "an acknowledged create request creates one customer, one with unknown outcome at most one, a rejected one none";
+const ONE: &str = "an acknowledged create request creates one customer, one with unknown outcome \
+    creates at most one, and a rejected one creates none";
 
-/// State of one customer according to the history.
+/// State of a customer according to the history.
 #[derive(Default)]
 struct State<'h> {
     is_deleted: bool,
     may_be_deleted: bool,
-    /// The name and the email address that the last acknowledged change set.
+    /// Name and email address set by the last acknowledged change.
     last: Option<(&'h String, &'h String)>,
     /// Values of changes with unknown outcome, which may have been executed at any later time.
     unknown: Vec<(&'h String, &'h String)>,
@@ -36,9 +36,10 @@ pub(super) fn check(history: &History, snapshot: &Snapshot, findings: &mut Findi
     for record in &history.records {
         let (id, content) = match record.request() {
             Request::CreateCustomer { name, email } => {
-                // The address may have changed since, so only too many rows are wrong. A missing id is found below.
+                // The email address may have changed since, so only an excess of rows is a violation. Missing IDs are
+                // detected below.
                 let (created, possible) = (by_email.get(email).copied().unwrap_or(0), record.possible_executions());
-                let violation = format_args!("{record} may have created {possible:?} customers, and created {created}");
+                let violation = format_args!("{record} may have created {possible:?} customers, but created {created}");
                 findings.unless(created <= *possible.end(), ONE, violation);
                 let Some(created) = record.sends.iter().find_map(Sent::customer) else { continue };
                 (created.id, Some((name, email)))
@@ -74,7 +75,7 @@ pub(super) fn check(history: &History, snapshot: &Snapshot, findings: &mut Findi
             findings.add(EXISTS, format_args!("customer {id} is missing"));
             continue;
         };
-        let violation = format_args!("customer {id} is {customer:?}, deleted: {is_deleted}");
+        let violation = format_args!("customer {id} is stored as {customer:?}, deleted: {is_deleted}");
         findings.unless(if *is_deleted { state.may_be_deleted } else { !state.is_deleted }, DELETED, violation);
         let mut possible = state.last.iter().chain(&state.unknown).peekable();
         let has_no_change = possible.peek().is_none();

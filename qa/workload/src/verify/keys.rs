@@ -1,4 +1,4 @@
-//! Checks that all responses under one idempotency key agree.
+//! Checks that all responses with the same idempotency key are consistent.
 
 use super::Findings;
 use crate::history::{History, Record};
@@ -20,7 +20,7 @@ pub(super) fn check(history: &History, findings: &mut Findings) {
             let code = error.code.as_str();
             let acknowledged = record.acknowledged().any(|one| one.request == sent.request && one.ended < sent.started);
             let stays = !acknowledged || status >= 500 || code == "idempotency_in_progress";
-            findings.unless(stays, STAYS, format_args!("{record} succeeded, and was then rejected: {status} {code}"));
+            findings.unless(stays, STAYS, format_args!("{record} succeeded, but was then rejected: {status} {code}"));
             let mut others = record.sends.iter().filter(|other| other.request != sent.request);
             let is_reuse = code != "idempotency_key_reused" || others.any(|other| other.started < sent.ended);
             findings.unless(is_reuse, REUSED, format_args!("{record} was rejected as reused"));
@@ -34,14 +34,14 @@ fn check_successes(record: &Record, findings: &mut Findings) {
     for (sent, success) in successes {
         let both = (observed, &success.observed);
         findings.unless(both.0 == both.1, SAME_ORDER, format_args!("{record} returned {both:?}"));
-        // Each sender of a saga has its own correlation id, which its response repeats.
+        // Each sender of a saga has its own correlation ID, which its response contains.
         let is_equal = sent.sender != first.sender || success.body == *body;
         let [one, other] = [body, &success.body].map(|body| String::from_utf8_lossy(body));
-        findings.unless(is_equal, SAME_BYTES, format_args!("{record} returned {one}, and then {other}"));
+        findings.unless(is_equal, SAME_BYTES, format_args!("{record} returned first {one}, then {other}"));
         let one_content = sent.request == first.request;
-        findings.unless(one_content, ONE_CONTENT, format_args!("{record} succeeded with several contents"));
+        findings.unless(one_content, ONE_CONTENT, format_args!("{record} succeeded with different contents"));
     }
-    // The orchestrator does not mark replays.
+    // The orchestrator does not mark replayed responses.
     let executed = record.acknowledged().filter(|sent| !sent.is_replay()).count();
     let marked = executed <= 1 || matches!(record.request(), Request::CreateAndConfirm(_));
     findings.unless(

@@ -1,7 +1,7 @@
-//! Verifier: compares the responses to clients with the database, the documents and each other.
+//! Verifier: compares the clients' responses with the database, with the OpenAPI documents, and with each other.
 //!
-//! `snapshot` reads the database tables directly. Each other module is a group of rules. A rule is one sentence, and a
-//! finding adds the ids and keys that violate it.
+//! `snapshot` reads the database tables directly. Each other module contains a group of rules. Each rule is stated in
+//! one sentence; a finding adds the IDs and keys that violate it.
 
 mod contract;
 mod creates;
@@ -25,10 +25,10 @@ use crate::history::History;
 use snapshot::Snapshot;
 
 impl History {
-    /// Reads the database and returns the violated rules, one sentence each: acknowledged results that are missing, and
-    /// responses that contradict each other or the documents. For a correct system the list is empty.
+    /// Reads the database and returns the violated rules, one sentence per violation: acknowledged results that are
+    /// missing, and responses that contradict each other or the documents. If the system is correct, the list is empty.
     ///
-    /// Call it when all clients have stopped. Background jobs of the system may still run.
+    /// Call this after all clients have stopped. The system's background jobs may still be running.
     ///
     /// # Errors
     ///
@@ -54,12 +54,12 @@ impl History {
     }
 }
 
-/// Violated rules. Equal findings count once.
+/// Violated rules. Identical findings count once.
 #[derive(Default)]
 struct Findings(BTreeSet<String>);
 
 impl Findings {
-    /// Adds a violation of a rule, which is a sentence without its period.
+    /// Adds a violation of a rule. The rule is a sentence without the final period.
     fn add(&mut self, rule: &str, violation: impl Display) {
         self.0.insert(format!("{rule}, but: {violation}"));
     }

@@ -1,4 +1,4 @@
-//! Checks that orders have the acknowledged status, and reached it only by requests of clients.
+//! Checks that orders have the acknowledged status, and that only client requests and expiry changed it.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -11,15 +11,16 @@ use crate::request::Request;
 
 const CONFIRMED_ONCE: &str = "an order whose confirmation was acknowledged was confirmed exactly once";
 const CONFIRMED_AT: &str = "an order has the confirmation time that was acknowledged";
-const RETURNED: &str = "a confirm returns the requested order as CONFIRMED, and a cancel returns it as CANCELED";
+const RETURNED: &str =
+    "a confirm request returns the requested order as CONFIRMED, and a cancel request returns it as CANCELED";
 const CANCELED: &str = "an order whose cancellation was acknowledged was canceled exactly once and stays canceled";
-const CANCELED_BY: &str = "a confirmed order is canceled only by a cancel request of a client";
+const CANCELED_BY: &str = "a confirmed order is canceled only by a cancel request from a client";
 const NOT_EXPIRED: &str = "an order whose confirmation was acknowledged does not expire";
 const EXPIRES: &str = "only an order created by a service expires";
-const CONFIRMED_BY: &str = "an order is confirmed only by a request of a client";
+const CONFIRMED_BY: &str = "an order is confirmed only by a request from a client";
 const REPORTED_CANCELED: &str = "an order that was reported as canceled is canceled";
 const KNOWN: &str = "an acknowledged order is not reported as unknown";
-const WINDOW: &str = "a cancel is rejected as too late only 10 minutes after the confirmation";
+const WINDOW: &str = "a cancel request is rejected as too late only if 10 minutes have passed since the confirmation";
 const REQUESTED: &str = "every order for the load's products was requested by a client";
 const FETCHED: &str = "an acknowledged order can be fetched with the same content";
 const FOUND: &str = "an acknowledged row is found in its list";
@@ -58,7 +59,7 @@ pub(super) fn check(history: &History, snapshot: &Snapshot, findings: &mut Findi
     }
 }
 
-/// Checks reads, which request only acknowledged rows. Returns the first response about each new order.
+/// Checks reads, all of which request acknowledged rows. Returns the first response about each new order.
 fn check_reads<'h>(history: &'h History, snapshot: &Snapshot, findings: &mut Findings) -> HashMap<i64, &'h Sent> {
     let mut created = HashMap::new();
     for (record, sent) in history.sends() {
@@ -76,7 +77,7 @@ fn check_reads<'h>(history: &'h History, snapshot: &Snapshot, findings: &mut Fin
                 findings.unless(!is_missing, FETCHED, format_args!("order {order} was reported as unknown"));
             }
             (request, Some(Observed::List(false))) => {
-                findings.add(FOUND, format_args!("{request:?} did not find it"));
+                findings.add(FOUND, format_args!("{request:?} did not find the row"));
             }
             _ => {}
         }
@@ -92,14 +93,18 @@ fn check_change(row: &Row, record: &Record, status: Status, observed: &Order, fi
         return check_confirmed(row, observed, record, findings);
     }
     let canceled = !row.is_live() && row.events(Status::Canceled).count() == 1;
-    findings.unless(canceled, CANCELED, format_args!("order {id} is {row:?}; acknowledged to {record}"));
+    findings.unless(
+        canceled,
+        CANCELED,
+        format_args!("order {id} is stored as {row:?}; cancellation acknowledged to {record}"),
+    );
 }
 
-/// Checks that an order is or was confirmed as the response reports.
+/// Checks that an order is or was confirmed, as the response reports.
 pub(super) fn check_confirmed(row: &Row, observed: &Order, record: &Record, findings: &mut Findings) {
     let events: Vec<_> = row.events(Status::Confirmed).collect();
     let (id, confirmed_at) = (row.order.id, row.order.confirmed_at);
-    let violation = format_args!("order {id} is {row:?}; {record} returned {:?}", observed.confirmed_at);
+    let violation = format_args!("order {id} is stored as {row:?}; {record} returned {:?}", observed.confirmed_at);
     findings.unless(events.len() == 1 && row.order.status != Status::Created, CONFIRMED_ONCE, violation);
     let at = events.first().map(|event| event.at);
     findings.unless(observed.confirmed_at == confirmed_at && at == confirmed_at, CONFIRMED_AT, violation);
@@ -108,7 +113,8 @@ pub(super) fn check_confirmed(row: &Row, observed: &Order, record: &Record, find
 }
 
 fn check_error(row: &Row, record: &Record, sent: &Sent, created: Option<&Sent>, findings: &mut Findings) {
-    let violation = format_args!("order {} is {:?}; reported to {record}", row.order.id, row.order.status);
+    let violation =
+        format_args!("order {} has status {:?}; the error was returned to {record}", row.order.id, row.order.status);
     findings.unless(!sent.has_code("order_canceled") || !row.is_live(), REPORTED_CANCELED, violation);
     findings.unless(!sent.has_code("order_not_found"), KNOWN, violation);
     let is_recent = created.is_some_and(|created| sent.ended < created.started + CANCEL_WINDOW);
@@ -119,7 +125,7 @@ fn check_error(row: &Row, record: &Record, sent: &Sent, created: Option<&Sent>, 
 /// Checks how an order reached its final status.
 fn check_final_status(row: &Row, names: &HashSet<String>, changed: &HashSet<(i64, Status)>, findings: &mut Findings) {
     let id = row.order.id;
-    let violation = format_args!("order {id} is {row:?}");
+    let violation = format_args!("order {id} is stored as {row:?}");
     findings.unless(row.names().any(|name| names.contains(name)), REQUESTED, violation);
     let (created, confirmed) = (row.event(Status::Created), row.event(Status::Confirmed));
     let by_saga = created.is_some_and(|event| names.contains(&event.correlation_id));

@@ -1,4 +1,4 @@
-//! Checks that acknowledged product changes happened, and that the stock is fully accounted for.
+//! Checks that acknowledged product changes were executed, and that the stock is fully accounted for.
 
 use super::Findings;
 use super::snapshot::Snapshot;
@@ -7,10 +7,10 @@ use crate::outcome::{Adjustment, Observed, Product};
 use crate::request::Request;
 
 const SET: &str = "the response to a product change has the values that it set";
-const MATCHED: &str = "a change with If-Match is applied to exactly the version that it names";
+const MATCHED: &str = "a change with If-Match is applied only to the version that it specifies";
 const PRICE: &str = "a product has the price of the last acknowledged change";
 const ADJUSTED: &str =
-    "an acknowledged adjustment is applied once, one with unknown outcome at most once, a rejected one never";
+    "an acknowledged adjustment is applied once, one with unknown outcome at most once, and a rejected one never";
 const RETURNED: &str = "the response to an adjustment has the values of its request";
 const ACCOUNTED: &str =
     "a product's stock is the initial stock plus acknowledged changes, minus the quantities of live orders";
@@ -53,10 +53,10 @@ fn check_adjustment(record: &Record, requested: &Adjustment, snapshot: &Snapshot
     let entries = requested.reference.as_ref().and_then(|reference| snapshot.adjustments.get(reference));
     let (entries, possible) = (entries.map(Vec::as_slice).unwrap_or_default(), record.possible_executions());
     let is_applied = possible.contains(&entries.len()) && entries.iter().all(|entry| entry == requested);
-    findings.unless(is_applied, ADJUSTED, format_args!("{record} may have {possible:?} entries, and has {entries:?}"));
+    findings.unless(is_applied, ADJUSTED, format_args!("{record} may have {possible:?} entries, but has {entries:?}"));
 }
 
-/// Checks the price and stock of a product. Changes with unknown outcome may have been executed at any time, or never.
+/// Checks a product's price and stock. Changes with unknown outcome may have been executed at any time, or never.
 fn check_product(first: &Product, product: &Product, history: &History, snapshot: &Snapshot, findings: &mut Findings) {
     let (id, price) = (product.id, product.price_cents);
     let live = snapshot.orders.values().filter(|row| row.is_live()).flat_map(|row| &row.order.items);
@@ -82,8 +82,9 @@ fn check_product(first: &Product, product: &Product, history: &History, snapshot
         }
     }
     let is_last = price == last.price_cents || may_have_price;
-    findings.unless(is_last, PRICE, format_args!("product {id} costs {price}, and was last returned as {last:?}"));
+    findings.unless(is_last, PRICE, format_args!("product {id} costs {price}, but was last returned as {last:?}"));
     let (stock, possible) = (product.stock, least..=most);
-    let violation = format_args!("product {id} has a stock of {stock}, not {possible:?}; live orders have {ordered}");
+    let violation =
+        format_args!("product {id} has a stock of {stock}, not {possible:?}; live orders contain {ordered}");
     findings.unless(possible.contains(&stock), ACCOUNTED, violation);
 }

@@ -1,4 +1,4 @@
-//! Checks the orchestrator's responses about orders.
+//! Checks the orchestrator's responses against the stored orders.
 
 use std::collections::BTreeSet;
 
@@ -31,8 +31,10 @@ pub(super) fn check(history: &History, snapshot: &Snapshot, findings: &mut Findi
             };
             let exists =
                 row.is_as_returned(observed) && is_as_requested(new, observed) && observed.total_cents == sum(observed);
-            let violation =
-                format_args!("{record} requested {new:?} and returned {observed:?}; order {} is {row:?}", observed.id);
+            let violation = format_args!(
+                "{record} requested {new:?} and returned {observed:?}; order {} is stored as {row:?}",
+                observed.id
+            );
             findings.unless(exists, EXISTS, violation);
             orders::check_confirmed(row, observed, record, findings);
         }
@@ -64,8 +66,8 @@ fn check_failures(record: &Record, created: &BTreeSet<i64>, snapshot: &Snapshot,
     }
 }
 
-/// Returns whether a request failed permanently. A key rejected as reused is bound to other content, whose order may be
-/// live.
+/// Returns whether a request failed permanently. If a key was rejected as reused, it is bound to different content,
+/// whose order may be live.
 fn failed_permanently(sent: &Sent) -> bool {
     let reused = sent.has_code("idempotency_key_reused");
     !reused && !sent.may_have_executed() && failure(sent).is_some_and(|failure| !failure.safe_to_retry)

@@ -10,20 +10,20 @@ use mysql_async::{Conn, Opts, OptsBuilder};
 use crate::history::Record;
 use crate::outcome::{Adjustment, Customer, Item, Order, Product, Status};
 
-/// Rows by id.
+/// Database rows, by ID.
 #[derive(Debug, Default)]
 pub(super) struct Snapshot {
     pub(super) orders: HashMap<i64, Row>,
     pub(super) products: HashMap<i64, Product>,
-    /// Customers, with whether each is deleted.
+    /// Customers, and whether each is deleted.
     pub(super) customers: HashMap<i64, (Customer, bool)>,
-    /// Stock adjustments by reference.
+    /// Stock adjustments, by reference.
     pub(super) adjustments: HashMap<String, Vec<Adjustment>>,
-    /// Orders by name and by key.
+    /// IDs of orders, by name and by key.
     pub(super) by_name: HashMap<String, BTreeSet<i64>>,
 }
 
-/// Order with the columns and events that no response contains.
+/// Order row, including columns and events that no response contains.
 #[derive(Debug)]
 pub(super) struct Row {
     pub(super) order: Order,
@@ -101,14 +101,14 @@ impl Snapshot {
         self
     }
 
-    /// Returns the orders that this record created, found by its names.
+    /// Returns the orders that this record created, found by the record's names.
     pub(super) fn orders_of(&self, record: &Record) -> BTreeSet<i64> {
         record.names().iter().filter_map(|name| self.by_name.get(name)).flatten().copied().collect()
     }
 }
 
 impl Row {
-    /// Returns the first transition into this status.
+    /// Returns the first transition to this status.
     pub(super) fn event(&self, to: Status) -> Option<&Event> {
         self.events(to).next()
     }
@@ -121,13 +121,13 @@ impl Row {
         self.order.status != Status::Canceled
     }
 
-    /// Returns the client's reference, and the correlation id of the create request.
+    /// Returns the client's reference and the correlation ID of the create request.
     pub(super) fn names(&self) -> impl Iterator<Item = &String> {
         let created = self.event(Status::Created).map(|event| &event.correlation_id);
         self.order.external_reference.iter().chain(created)
     }
 
-    /// Returns whether the order has the content of a response.
+    /// Returns whether an order has the content of a response.
     pub(super) fn is_as_returned(&self, observed: &Order) -> bool {
         let Order { customer_id, total_cents, items, .. } = &self.order;
         (customer_id, total_cents, items) == (&observed.customer_id, &observed.total_cents, &observed.items)

@@ -16,7 +16,7 @@ use crate::request::{Caller, Line, NewOrder, Request};
 const FIRST: Product = Product { id: 1, version: 1, price_cents: 10, stock: 100 };
 const MINUTE: u64 = 60_000_000;
 
-/// Returns the findings for these operations and this database.
+/// Returns the findings for these operations with this database.
 fn findings(records: Vec<Record>, snapshot: Snapshot) -> Vec<String> {
     check(&history(records, false), snapshot)
 }
@@ -49,7 +49,7 @@ fn sent(request: usize, sender: usize, started: u64, outcome: Outcome) -> Sent {
     Sent { request, sender, started, ended, outcome }
 }
 
-/// Shifts all attempts of a record by some microseconds.
+/// Shifts all attempts of a record by the given number of microseconds.
 fn at(started: u64, mut record: Record) -> Record {
     for sent in &mut record.sends {
         sent.started += Duration::from_micros(started);
@@ -108,7 +108,8 @@ fn confirmed() -> Outcome {
     success(200, Observed::Order(order(Status::Confirmed)))
 }
 
-/// Returns a database with order 7 under this key, created with the correlation id `k/0`, and with the matching stock.
+/// Returns a database that contains order 7 under this key, created with the correlation ID `k/0`, and the matching
+/// stock.
 fn with_order(key: &str, status: Status) -> Snapshot {
     let at = DateTime::from_timestamp_micros(1_000).unwrap();
     let event = |to| Event { to, principal: "service".to_owned(), correlation_id: "k/0".to_owned(), at };
@@ -215,7 +216,7 @@ fn orders_without_their_acknowledged_status_are_findings() {
     let after = |request, outcome| vec![create_under("c"), at(100, record(Some("d"), request, vec![outcome]))];
     let rows = || with_order("c", Status::Confirmed);
     let confirm = || Request::Confirm { order: 7 };
-    violates("a confirm returns the requested order", after(confirm(), success(200, created_order())), rows());
+    violates("a confirm request returns the requested order", after(confirm(), success(200, created_order())), rows());
     violates("an order that was reported as canceled", after(confirm(), rejected(409, "order_canceled")), rows());
     violates(
         "an acknowledged order is not reported as unknown",
@@ -223,7 +224,7 @@ fn orders_without_their_acknowledged_status_are_findings() {
         rows(),
     );
     let cancel = || after(Request::Cancel { order: 7 }, rejected(409, "cancel_window_passed"));
-    violates("a cancel is rejected as too late", cancel(), rows());
+    violates("a cancel request is rejected as too late", cancel(), rows());
     let mut late = cancel();
     let canceled_late = at(10 * MINUTE, late.remove(1));
     late.push(canceled_late);
@@ -236,7 +237,7 @@ fn created_order() -> Observed {
     Observed::Order(order(Status::Created))
 }
 
-/// Replaces the correlation ids, so that no operation of the load can have created the orders.
+/// Replaces the correlation IDs, so that no operation of the load can have created the orders.
 fn with_unknown_creator(mut snapshot: Snapshot) -> Snapshot {
     for event in snapshot.orders.values_mut().flat_map(|order| &mut order.events) {
         event.correlation_id = "another".to_owned();
@@ -253,7 +254,7 @@ fn false_responses_of_the_orchestrator_are_findings() {
     violates("an order reported as compensated", one(failed(Compensated::Done, false)), live());
     assert_eq!(findings(one(failed(Compensated::Done, false)), with_order("x", Status::Canceled)), [] as [String; 0]);
     assert_eq!(findings(one(failed(Compensated::Pending, true)), live()), [] as [String; 0]);
-    // The other of two concurrent senders may have succeeded without a response.
+    // The other of the two concurrent senders may have succeeded without receiving a response.
     let mut two = one(failed(Compensated::NotNeeded, false));
     two[0].sends.push(sent(0, 1, 3, Err(Fault::TimedOut)));
     assert_eq!(findings(two, live()), [] as [String; 0]);

@@ -1,4 +1,5 @@
-//! Checks that the versions of a resource never decrease, from one response to the next and to the database.
+//! Checks that the versions of a resource never decrease, either between responses or between a response and the
+//! database.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -10,7 +11,7 @@ use crate::history::History;
 use crate::outcome::Observed;
 use crate::request::Request;
 
-/// Version in a response, and when the request was in flight.
+/// Version in a response, and the period during which the request was in flight.
 #[derive(Debug)]
 struct Observation {
     started: Duration,
@@ -52,7 +53,8 @@ pub(super) fn check(history: &History, snapshot: &Snapshot, findings: &mut Findi
     }
 }
 
-/// Checks versions from the newest to the oldest: none is returned after a newer one, or as a change after itself.
+/// Checks versions from newest to oldest: no version may be returned after a newer one, or as a new change after it was
+/// already returned.
 fn check_responses((a, kind, id): (&str, &str, i64), observations: &mut [Observation], findings: &mut Findings) {
     let non_decreasing = format!("{a} {kind}'s version never decreases from one response to the next");
     let one_state = format!("each version of {a} {kind} has one state and was created by one change");

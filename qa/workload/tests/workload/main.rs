@@ -1,4 +1,4 @@
-//! Tests of the load against the three real servers, and of the verifier against manipulated databases.
+//! Tests of the load with the three real servers, and of the verifier with manipulated databases.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 

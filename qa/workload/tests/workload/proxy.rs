@@ -1,4 +1,4 @@
-//! Proxy that cuts connections to a server in the middle of a response.
+//! Proxy that closes connections to a server in the middle of a response.
 
 use std::net::SocketAddr;
 
@@ -6,8 +6,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-/// Starts a proxy in front of the server at this base URL, and returns the proxy's base URL. The nth response of each
-/// connection is cut halfway, where n varies between connections.
+/// Starts a proxy for the server at this base URL, and returns the proxy's base URL. The nth response on each
+/// connection is cut off halfway; n varies between connections.
 pub(crate) async fn start(base: &str) -> (String, JoinSet<()>) {
     let server: SocketAddr = base.trim_start_matches("http://").parse().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,4 +1,4 @@
-//! Load on a correct system: the verifier finds nothing.
+//! Runs a load on a correct system: the verifier must report no findings.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! The three servers in this process, on a separate database.
+//! Runs the three servers in this process, with a separate database.
 
 use std::time::Duration;
 
@@ -71,7 +71,7 @@ pub(crate) fn seed() -> u64 {
     seed
 }
 
-/// Runs clients until this many operations have completed, then completes those in flight and returns the history.
+/// Runs clients until this number of operations has completed, then completes those in flight and returns the history.
 pub(crate) async fn history(targets: &Targets, clients: usize, operations: u64) -> History {
     let load = Load::start(targets.clone(), seed(), clients).await.unwrap();
     let enough = async {
@@ -86,7 +86,7 @@ pub(crate) async fn history(targets: &Targets, clients: usize, operations: u64) 
     history
 }
 
-/// Returns how often an operation had an outcome with this prefix.
+/// Returns how often an operation had an outcome that starts with this prefix.
 pub(crate) fn count(progress: &Progress, operation: &str, outcome: &str) -> u64 {
     let counts = progress.outcomes.iter().filter(|((op, text), _)| *op == operation && text.starts_with(outcome));
     counts.map(|(_, count)| count).sum()
@@ -96,7 +96,7 @@ pub(crate) async fn connect(database: &TestDatabase) -> Conn {
     Conn::from_url(database.url()).await.unwrap()
 }
 
-/// Copies the rows of a database to a new one.
+/// Copies the rows of a database to a new database.
 pub(crate) async fn copy(original: &TestDatabase) -> TestDatabase {
     let copy = TestDatabase::create().await;
     let mut connection = connect(&copy).await;

@@ -1,4 +1,4 @@
-//! Manipulated databases: the verifier reports each manipulation.
+//! Manipulates databases and checks that the verifier reports each manipulation.
 
 use db_testing::TestDatabase;
 use mysql_async::prelude::Queryable;
@@ -6,11 +6,11 @@ use workload::History;
 
 use crate::system::{System, connect, copy, history};
 
-/// One manipulation: the query for a row, the statements that change it, and the violated rule.
+/// Manipulation: the query that selects a row, the statements that change it, and the rule that they violate.
 struct Manipulation {
-    /// Query for the row's id and the text by which a finding must name it.
+    /// Query for the row's ID and the text with which a finding must name the row.
     row: &'static str,
-    /// Statements, in which `{}` is the id.
+    /// Statements in which `{}` is replaced with the ID.
     change: &'static [&'static str],
     rule: &'static str,
 }
@@ -114,7 +114,7 @@ const MANIPULATIONS: &[Manipulation] = &[
     manipulation(
         CREATED,
         &["UPDATE orders SET status = 'CONFIRMED' WHERE id = {}", CONFIRM_EVENT],
-        "an order is confirmed only by a request of a client",
+        "an order is confirmed only by a request from a client",
     ),
     manipulation(
         CANCELED,
@@ -183,7 +183,7 @@ async fn every_manipulation_is_reported() {
     }
 }
 
-/// Applies a manipulation to a copy, and returns the row's name and the findings.
+/// Applies a manipulation to a copy. Returns the row's name and the findings.
 async fn findings_after(
     manipulation: &Manipulation,
     copied: &TestDatabase,
@@ -201,7 +201,7 @@ async fn findings_after(
     (name, history.verify(tampered.url()).await.unwrap())
 }
 
-/// Returns whether a finding names a row. `order 27` does not name `order 2`.
+/// Returns whether a finding names a row. For example, `order 27` does not name `order 2`.
 fn names(finding: &str, row: &str) -> bool {
     finding.split(row).skip(1).any(|rest| !rest.starts_with(|next: char| next.is_ascii_digit()))
 }

@@ -1,5 +1,5 @@
-//! Error responses. dropshot emits a generic `4XX` and `5XX`; this module replaces them with the statuses of each
-//! operation, and the error codes of each status.
+//! Error responses. dropshot emits generic `4XX` and `5XX` responses. This module replaces them with the statuses that
+//! each operation returns, and adds the error codes of each status.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 
 use super::{members, reference};
 
-/// Error codes of each shared error response, by the name of the response.
+/// Error codes of each shared error response, by response name.
 pub(super) type Failures = BTreeMap<String, Vec<ErrorCode>>;
 
-/// Adds a reference to an error response for each status of the operation, and collects the responses.
+/// Adds a reference to an error response for each error status of the operation, and collects these responses.
 pub(super) fn document(operation: &mut Value, described: &Operation, failures: &mut Failures) -> Result<()> {
     let by_status = by_status(operation, described);
     let responses = operation["responses"].as_object_mut().context("an operation without responses")?;
@@ -27,17 +27,17 @@ pub(super) fn document(operation: &mut Value, described: &Operation, failures: &
     Ok(())
 }
 
-/// Defines the error responses to which the operations refer.
+/// Defines the error responses to which operations refer.
 pub(super) fn define(components: &mut Value, contract: &Contract, failures: Failures) -> Result<()> {
     add_meanings(components, contract);
-    // dropshot's generic response has the error schema of the service.
+    // dropshot's generic response uses the error schema of the service.
     let (_, shape) = members(components, "responses").next().context("no error response")?;
     let shape = shape["content"]["application/json"].take();
     components["responses"] = failures.into_iter().map(|(name, codes)| (name, response(&codes, &shape))).collect();
     Ok(())
 }
 
-/// Documents the meaning and the status of each code in the error schema.
+/// Documents the meaning and status of each code in the error schema.
 fn add_meanings(components: &mut Value, contract: &Contract) {
     let meanings = contract.codes.iter().copied().flatten();
     let meanings: Vec<_> =
@@ -52,7 +52,7 @@ fn add_meanings(components: &mut Value, contract: &Contract) {
     }
 }
 
-/// Returns the implied error codes of an operation and those of its contract, by status.
+/// Returns an operation's error codes by status: the implied codes and those in its contract.
 fn by_status(operation: &Value, described: &Operation) -> BTreeMap<u16, Vec<ErrorCode>> {
     let own = described.errors.iter().copied().flatten().copied();
     let mut by_status = BTreeMap::<_, Vec<_>>::new();
@@ -82,7 +82,7 @@ fn implied(operation: &Value, security: Security) -> impl Iterator<Item = ErrorC
     rules.into_iter().filter(|(applies, _)| *applies).flat_map(|(_, codes)| codes).copied()
 }
 
-/// Whether some authenticated callers lack permission: services, user accounts, or those with a lower role.
+/// Whether some authenticated callers are not permitted: services, user accounts, or user accounts with a lower role.
 fn may_be_forbidden(security: Security) -> bool {
     match security {
         Security::Anyone => false,
@@ -92,7 +92,7 @@ fn may_be_forbidden(security: Security) -> bool {
 }
 
 /// Returns the name of a response, such as `EmailTaken`, or `UnavailableOrOutcomeUnknown` for two codes. The suffix
-/// `504` distinguishes codes that are also used with another status.
+/// `504` distinguishes responses whose codes are also used with another status.
 fn name(codes: &[ErrorCode]) -> String {
     let pascal = |word: &str| word[..1].to_uppercase() + &word[1..];
     let names: Vec<String> = codes.iter().map(|code| code.name.split('_').map(pascal).collect()).collect();

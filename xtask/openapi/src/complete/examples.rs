@@ -1,4 +1,4 @@
-//! Adds the contract's examples to schemas, properties, parameters, headers and errors.
+//! Adds the contract's examples to schemas, properties, parameters, headers and error responses.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{entries, items, members, operations};
 
-/// Adds the examples to the document. Missing examples are reported by `rules`.
+/// Adds the examples to the document. The module `rules` reports missing examples.
 pub(super) fn add(document: &mut Value, contract: &Contract) -> Result<()> {
     let mut examples: Value = serde_json::from_str(EXAMPLES).context("common/contract/examples.json")?;
     let own: Value = serde_json::from_str(contract.examples).context("the contract's examples")?;
@@ -36,10 +36,10 @@ pub(super) fn add(document: &mut Value, contract: &Contract) -> Result<()> {
     all_used(document, &own)
 }
 
-/// Resolves every `{"$ref": "#/schemas/Order", …}` in the value, and merges the other members of the object into the
-/// referenced example.
+/// Replaces every `{"$ref": "#/schemas/Order", …}` in the value with the referenced example, into which it merges the
+/// other members of the object.
 fn expanded(value: &Value, examples: &Value, depth: usize) -> Result<Value> {
-    // Deeper than any example: the references are circular.
+    // No example is nested this deeply, so the references must be circular.
     ensure!(depth < 32, "the contract's examples.json has circular references");
     let expanded = |value: &Value| expanded(value, examples, depth + 1);
     match value {
@@ -59,8 +59,8 @@ fn expanded(value: &Value, examples: &Value, depth: usize) -> Result<Value> {
     }
 }
 
-/// Adds the example of a schema, and of each property. A property that the schema's example omits can have a
-/// separate example, named `Schema.property`.
+/// Adds an example to a schema and to each of its properties. If the schema's example omits a property, a separate
+/// example named `Schema.property` can be provided.
 fn exemplify(schema: &mut Value, name: &str, examples: &Value) {
     let Some(example) = examples.get(name) else { return };
     for (property, schema) in members(schema, "properties").filter(|(_, schema)| schema.get("$ref").is_none()) {
@@ -79,7 +79,7 @@ fn exemplify_parameter(parameter: &mut Value, examples: &Value) {
     }
 }
 
-/// Adds the examples of headers. An example named `operation_id.Header` takes precedence.
+/// Adds the examples for headers. An example named `operation_id.Header` takes precedence.
 fn exemplify_headers(parent: &mut Value, operation: &str, examples: &Value) {
     for (name, header) in members(parent, "headers").filter(|(_, header)| header.get("$ref").is_none()) {
         let (examples, special) = (&examples["headers"], format!("{operation}.{name}"));
@@ -89,7 +89,7 @@ fn exemplify_headers(parent: &mut Value, operation: &str, examples: &Value) {
     }
 }
 
-/// Adds an example for each error code: that of the error body, merged with that of the code.
+/// Adds an example for each error code: the example of the error body, merged with the example of the code.
 fn errors(document: &mut Value, examples: &Value) -> Result<()> {
     for (_, response) in members(&mut document["components"], "responses") {
         let content = &mut response["content"]["application/json"];
@@ -123,7 +123,7 @@ fn merge(target: &mut Value, patch: &Value) {
     }
 }
 
-/// Fails if an example of the contract does not occur in the document.
+/// Returns an error if an example in the contract does not occur in the document.
 fn all_used(document: &Value, own: &Value) -> Result<()> {
     let components = &document["components"];
     let codes: BTreeSet<_> = entries(&components["responses"])

@@ -1,7 +1,7 @@
-//! Adds what dropshot does not emit, from the `CONTRACT` next to the trait: server URL, required credentials, error
+//! Adds what dropshot does not emit, using the `CONTRACT` next to the trait: server URL, required credentials, error
 //! responses, shared headers, links and examples.
 //!
-//! Completeness is checked by `rules`, not here.
+//! The module `rules` checks completeness, not this one.
 
 mod errors;
 mod examples;
@@ -13,10 +13,10 @@ use common_contract::document::REQUIRED_ROLE;
 use common_contract::{Contract, Role, Security};
 use serde_json::{Value, json};
 
-/// Headers and security schemes of every document.
+/// Headers and security schemes that every document contains.
 const COMPONENTS: &str = include_str!("components.json");
 
-/// Completes the document in place. Fails if the contract and the trait have different operations.
+/// Completes the document in place. Returns an error if the contract and the trait define different operations.
 pub(crate) fn complete(document: &mut Value, contract: &Contract) -> Result<()> {
     document["servers"] =
         json!([{ "url": contract.local_url, "description": "Local development server, started by `cargo xtask up`" }]);
@@ -74,8 +74,8 @@ fn reference(kind: &str, name: &str) -> Value {
     json!({ "$ref": format!("#/components/{kind}/{name}") })
 }
 
-/// Documents the required credentials of an operation. OpenAPI has no field for a role of a bearer token, so it is
-/// stated in the description and in [`REQUIRED_ROLE`].
+/// Documents the credentials that an operation requires. OpenAPI has no field for the role of a bearer token, so the
+/// role is stated in the description and in [`REQUIRED_ROLE`].
 fn add_security(operation: &mut Value, security: Security) {
     operation["security"] = match security {
         Security::Anyone => json!([]),

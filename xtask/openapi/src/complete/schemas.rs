@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{items, members, operations, successes};
 
 /// Converts each `oneOf` of single values to an `enum`. schemars emits a `oneOf` for an enum with documented variants;
-/// their descriptions are moved into the description of the schema.
+/// the descriptions of the variants are moved to the description of the schema.
 pub(super) fn flatten_enums(document: &mut Value) {
     for (_, schema) in members(&mut document["components"], "schemas") {
         if let Some(values) = described_values(schema) {
@@ -20,7 +20,7 @@ pub(super) fn flatten_enums(document: &mut Value) {
     }
 }
 
-/// Returns each value and its description, if the schema is a `oneOf` of single values.
+/// Returns each value and its description if the schema is a `oneOf` of single values.
 fn described_values(schema: &Value) -> Option<Vec<(String, String)>> {
     let described = |choice: &Value| {
         let [value] = choice["enum"].as_array()?.as_slice() else { return None };
@@ -29,10 +29,11 @@ fn described_values(schema: &Value) -> Option<Vec<(String, String)>> {
     schema["oneOf"].as_array()?.iter().map(described).collect()
 }
 
-/// Removes `nullable` from parameters, headers and optional response properties, and allows empty query parameters.
+/// Removes `nullable` from parameters, headers and optional response properties, and allows empty values of query
+/// parameters.
 ///
-/// schemars emits an `Option` as optional and nullable. But a parameter is never null, and responses omit absent
-/// values. In requests, null is treated as absent, and so is a query parameter without a value.
+/// schemars marks an `Option` as both optional and nullable. However, parameters are never null, and responses omit
+/// absent values. In requests, null counts as absent, as does a query parameter without a value.
 pub(super) fn drop_nulls(document: &mut Value) {
     let readable = Document::from(document.clone());
     let used = |part: &str| -> BTreeSet<_> {

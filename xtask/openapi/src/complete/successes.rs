@@ -1,4 +1,4 @@
-//! Success responses, which dropshot describes generically: their descriptions, links to other operations, and the
+//! Success responses, which dropshot describes only generically. Adds descriptions, links to other operations, and the
 //! headers that all requests and responses share.
 
 use anyhow::{Context, Result, ensure};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{operations, reference, successes};
 
-/// Adds references to the shared request headers, and to the shared response headers of the success responses.
+/// Adds references to the shared request headers and, in success responses, to the shared response headers.
 pub(super) fn add_headers(operation: &mut Value) {
     let shared = ["X-Correlation-Id", "traceparent"].map(|name| reference("parameters", name));
     let own = operation["parameters"].take();
@@ -22,7 +22,7 @@ pub(super) fn add_shared_headers(response: &mut Value) {
     }
 }
 
-/// Adds the contract's links to the success response. Fails if a link names an unknown operation.
+/// Adds the contract's links to the success response. Returns an error if a link names an unknown operation.
 pub(super) fn add_links(operation: &mut Value, id: &str, contract: &Contract) -> Result<()> {
     for link in contract.links.iter().filter(|link| link.from == id) {
         let response = successes(operation).next().context("no success response to link from")?;
@@ -36,7 +36,7 @@ pub(super) fn add_links(operation: &mut Value, id: &str, contract: &Contract) ->
     Ok(())
 }
 
-/// Sets the description of each success response to that of its schema.
+/// Sets the description of each success response to the description of its schema.
 pub(super) fn describe(document: &mut Value) {
     let schemas = document["components"]["schemas"].clone();
     for response in operations(document).flat_map(successes) {

@@ -1,4 +1,4 @@
-//! Pairs of the old and the new version of a document or a part of it.
+//! Pairs that consist of the old and the new version of a document or part of a document.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::document::{Object, is_true};
 
-/// Old and new version.
+/// Old and new version of a value.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Both<T> {
     pub(super) old: T,
@@ -52,7 +52,7 @@ impl<'a> Both<&'a Object> {
 }
 
 impl<K: Ord, V> Both<BTreeMap<K, V>> {
-    /// Pairs the members by key.
+    /// Pairs the members of both versions by key.
     pub(super) fn parts(self) -> BTreeMap<K, Both<Option<V>>> {
         let mut parts: BTreeMap<_, _> =
             self.old.into_iter().map(|(key, old)| (key, Both { old: Some(old), new: None })).collect();

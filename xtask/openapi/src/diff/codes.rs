@@ -1,7 +1,7 @@
-//! Error codes of an operation. The codes of a status are the keys of its examples.
+//! Error codes of an operation. The error codes of a status are the keys of its examples.
 //!
-//! The list of codes is open: clients accept new codes, but match on those that they know. The rest of an example is
-//! text.
+//! The list of codes is open: clients accept new codes, but may match on the codes that they know. The rest of an
+//! example is only text.
 
 use std::collections::BTreeSet;
 
@@ -14,8 +14,8 @@ impl Comparison<'_> {
         for (status, old) in failures(before) {
             let new = relevant(status, before, now);
             for code in codes(&[old]).difference(&codes(&new)) {
-                // An error that is no longer returned breaks no client, but one that is returned with another status
-                // does.
+                // Clients are not affected if an error is no longer returned, but the change is breaking if the code is
+                // now returned with another status.
                 let had = |other| codes(&relevant(other, now, before)).contains(code);
                 let moved = failures(now).find(|(other, new)| codes(&[new]).contains(code) && !had(other));
                 let moved = moved.map(|(other, _)| format!("the code \"{code}\" is now returned with status {other}"));
@@ -40,7 +40,7 @@ fn failures<'a>(answers: &Responses<'a>) -> impl Iterator<Item = (&'a str, &'a O
     failures.map(|(status, answer)| (*status, *answer))
 }
 
-/// Returns the responses of the other document that cover this status, or, for a range, some of its statuses.
+/// Returns the responses in the other document that cover this status, or, for a range, some of its statuses.
 fn relevant<'a>(status: &str, these: &Responses<'_>, others: &Responses<'a>) -> Vec<&'a Object> {
     let narrower = failures(others).filter(|(other, _)| is_covered_by(other, status, these));
     covering(status, others).into_iter().chain(narrower.map(|(_, answer)| answer)).collect()

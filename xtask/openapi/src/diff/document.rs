@@ -1,4 +1,4 @@
-//! Document with its version. All its references resolve.
+//! Document and its version. All references in the document can be resolved.
 
 use std::ops::Deref;
 use std::sync::LazyLock;
@@ -10,7 +10,7 @@ use semver::Version;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// JSON object of a document.
+/// JSON object in a document.
 pub(super) type Object = Map<String, Value>;
 
 pub(super) struct Document {
@@ -24,7 +24,7 @@ impl Document {
     }
 
     pub(super) fn of(root: Value) -> Result<Self> {
-        // The rules would ignore values whose type violates the specification.
+        // Check the types first: the rules would ignore values whose type violates the specification.
         OpenAPI::deserialize(&root).context("not an OpenAPI document")?;
         let version = root.pointer("/info/version").and_then(Value::as_str).context("info.version is missing")?;
         let version = Version::parse(version).with_context(|| format!("invalid version {version}"))?;
@@ -46,7 +46,7 @@ impl Deref for Document {
     }
 }
 
-/// Returns the object, or an empty one if the value is not an object.
+/// Returns the object, or an empty object if the value is not an object.
 pub(super) fn object(value: &Value) -> &Object {
     static EMPTY: LazyLock<Object> = LazyLock::new(Object::new);
     value.as_object().unwrap_or_else(|| &EMPTY)

@@ -1,7 +1,7 @@
-//! Comparison of the parameters, request body and responses of an operation.
+//! Comparison of an operation's parameters, request body and responses.
 //!
-//! `operations` matches operations and compares their callers; `codes` compares error codes. A status is defined
-//! explicitly (`404`), by its range (`4XX`) or by `default`; the most specific definition applies.
+//! `operations` matches operations and compares their callers; `codes` compares error codes. A response is defined for
+//! a specific status (`404`), for a range (`4XX`), or as `default`; the most specific definition applies.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -55,7 +55,8 @@ impl Comparison<'_> {
                 (Some(_), Some(_)) if !listed.old => self.ok(site(status), "now listed explicitly"),
                 (Some(_), None) if is_error(status) => self.ok(site(status), "the error is no longer returned"),
                 (Some(_), None) => self.breaks(site(status), "the response was removed: clients expect it"),
-                // Clients treat an unknown error status as the x00 status of its class (RFC 9110, 15).
+                // Clients treat an unknown error status as equivalent to the x00 status of its class (RFC 9110, section
+                // 15).
                 (None, _) if is_error(status) => self.ok(site(status), "the error was added"),
                 (None, _) => self.breaks(site(status), "the status was added: clients may not support it"),
                 _ => {}
@@ -81,13 +82,13 @@ impl Comparison<'_> {
         self.unknown_members(site, &["content", "headers"], answers);
     }
 
-    /// Compares the style and the schema of a parameter or header.
+    /// Compares the style and schema of a parameter or header.
     fn value(&mut self, site: &str, direction: Direction, values: Both<&Object>, known: &[&str]) {
         let style = values.map(style);
         if style.differ() {
             self.breaks(site, format!("`style` is {}, was {}", style.new, style.old));
         }
-        // A URL or a header cannot carry null, so `nullable` has no effect.
+        // URLs and headers cannot represent null, so `nullable` has no effect.
         let schemas = values.get("schema").map(|schema| {
             let mut schema = schema.cloned();
             schema.as_mut().and_then(Value::as_object_mut).and_then(|schema| schema.remove("nullable"));
@@ -97,11 +98,11 @@ impl Comparison<'_> {
         self.unknown_members(site, &[known, &["required", "schema", "style"][..]].concat(), values);
     }
 
-    /// Compares the media types of a body and their schemas.
+    /// Compares the media types of a body, and the schema for each media type.
     fn contents(&mut self, site: &str, direction: Direction, bodies: Both<&Object>) {
         let contents = bodies.get("content").map(|content| members(content).collect::<BTreeMap<_, _>>());
-        // A client without an Accept header may receive a new media type. Where no body was documented, clients ignore
-        // it.
+        // A client that sends no Accept header may receive a new media type. If no body was documented before, clients
+        // ignore the body.
         let was_closed = !contents.old.is_empty();
         for (media_type, parts) in contents.parts() {
             let parts = parts.map(|content| content.map(object));
@@ -120,7 +121,8 @@ impl Comparison<'_> {
     }
 }
 
-/// Returns the parameters of an operation by site, including those of its path that it does not override.
+/// Returns the parameters of an operation by site, including path-level parameters that the operation does not
+/// override.
 fn parameters<'a>((document, operation): (&'a Document, Operation<'a>)) -> BTreeMap<String, &'a Object> {
     let of_path = items(operation.item.get("parameters"));
     let all = of_path.chain(items(operation.value.get("parameters")));
@@ -134,13 +136,13 @@ fn parameters<'a>((document, operation): (&'a Document, Operation<'a>)) -> BTree
     .collect()
 }
 
-/// Returns the headers of a response by lower-case name.
+/// Returns the headers of a response, by lower-case name.
 fn headers<'a>((document, answer): (&'a Document, &'a Object)) -> BTreeMap<String, &'a Object> {
     let headers = members(answer.get("headers"));
     headers.map(|(name, header)| (name.to_lowercase(), object(document.resolve(header)))).collect()
 }
 
-/// Returns the style, or the default style.
+/// Returns the style, or the default style if none is given.
 fn style(value: &Object) -> Value {
     let is_form = matches!(value.get("in").and_then(Value::as_str), Some("query" | "cookie"));
     value.get("style").cloned().unwrap_or_else(|| json!(if is_form { "form" } else { "simple" }))
@@ -150,7 +152,7 @@ pub(super) fn site(status: &str) -> String {
     format!("responses/{status}")
 }
 
-/// Returns the response that applies to a status, or to every status of a range.
+/// Returns the response that applies to a status, or to every status in a range.
 pub(super) fn covering<'a>(status: &str, answers: &Responses<'a>) -> Option<&'a Object> {
     [status, &range(status), "default"].iter().find_map(|status| answers.get(status).copied())
 }
@@ -163,7 +165,7 @@ pub(super) fn is_error(status: &str) -> bool {
     status.starts_with(['4', '5'])
 }
 
-/// Returns whether `wide`, a range or `default` of the old document, covered this status.
+/// Returns whether `wide`, which is a range or `default` in the old document, covered this status.
 pub(super) fn is_covered_by(status: &str, wide: &str, before: &Responses<'_>) -> bool {
     let range = range(status);
     let is_in_wide = wide == range || wide == "default" && !before.contains_key(&*range);

@@ -1,4 +1,4 @@
-//! Differences, and their effect on clients of the old document.
+//! Differences, and their effect on clients that were written for the old document.
 
 use serde_json::Value;
 
@@ -7,26 +7,26 @@ use super::document::{Document, Object, is_true};
 
 /// Prefix of references to named schemas.
 pub(super) const SCHEMAS: &str = "#/components/schemas/";
-/// Keywords without a meaning for programs. Their changes never break a client, except for the keys of an error's
-/// examples: see `codes`.
+/// Keywords that have no meaning for programs. Changes to them never break a client, except for changes to the keys of
+/// an error's examples: see `codes`.
 const TEXTS: &[&str] =
     &["deprecated", "description", "example", "examples", "externalDocs", "links", "summary", "tags", "title"];
 
-/// Effect of a change on the set of valid values of a schema.
+/// Effect of a change on the set of values that a schema accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
     /// Some values are no longer valid.
     Narrows,
-    /// Additional values are valid.
+    /// Additional values are now valid.
     Widens,
-    /// Both, or unknown.
+    /// Both of the above, or unknown.
     Replaces,
     /// No effect.
     Keeps,
 }
 
 impl Effect {
-    /// Returns the effect of the opposite change.
+    /// Returns the effect of the reverse change.
     pub(super) fn reverse(self) -> Self {
         match self {
             Self::Narrows => Self::Widens,
@@ -35,45 +35,45 @@ impl Effect {
         }
     }
 
-    /// Returns the effect of a changed flag. `on` is the effect of setting it.
+    /// Returns the effect of changing a flag. `on` is the effect of setting the flag.
     pub(super) fn of_flag(flag: Both<bool>, on: Self) -> Option<Self> {
         flag.differ().then(|| if flag.new { on } else { on.reverse() })
     }
 }
 
-/// Direction of a value, from the client's perspective.
+/// Direction in which a value is transferred, from the client's perspective.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Direction {
     Sent,
     Received,
 }
 
-/// Effect of a difference on the set of valid values, and its description.
+/// Effect of a difference on the set of valid values, and a description of the difference.
 pub(super) type Described = (Effect, String);
 
-/// Difference between two schemas: its place, effect and description.
+/// Difference between two schemas: its location, effect and description.
 pub(super) type Change = (String, Described);
 
 /// Difference between two operations or documents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Finding {
     pub(super) breaks: bool,
-    /// Part of the operation: `parameters/query/limit`, `responses/200`.
+    /// Part of the operation, for example `parameters/query/limit` or `responses/200`.
     pub(super) site: String,
-    /// Path in the schema, starting with `SCHEMAS` and the nearest named schema, if any. Empty if the part itself
+    /// Path in the schema. Starts with `SCHEMAS` and the nearest named schema, if any. Empty if the part itself
     /// differs.
     pub(super) place: String,
     pub(super) what: String,
 }
 
 impl Finding {
-    /// Returns the named schema that contains the difference.
+    /// Returns the named schema that contains the difference, if any.
     pub(super) fn schema(&self) -> Option<&str> {
         self.place.strip_prefix(SCHEMAS)?.split('/').next()
     }
 }
 
-/// Comparison of two operations or documents, with its findings.
+/// Comparison of two operations or documents, including its findings.
 pub(super) struct Comparison<'d> {
     pub(super) documents: Both<&'d Document>,
     pub(super) found: Vec<Finding>,
@@ -92,10 +92,10 @@ impl Comparison<'_> {
         self.found.push(Finding { breaks, site: site.into(), place: String::new(), what: what.into() });
     }
 
-    /// Adds a change of a schema. Whether it breaks clients depends on the direction of the value.
+    /// Adds a schema change. Whether the change breaks clients depends on the direction of the value.
     pub(super) fn change(&mut self, site: &str, direction: Direction, (place, (effect, what)): Change) {
         let (breaks, reason) = match (effect, direction) {
-            (Effect::Narrows, Direction::Sent) => (true, ": requests of clients may be rejected"),
+            (Effect::Narrows, Direction::Sent) => (true, ": requests from clients may be rejected"),
             (Effect::Widens, Direction::Received) => (true, ": clients may receive unknown values"),
             (Effect::Replaces, _) => (true, ""),
             _ => (false, ""),
@@ -103,7 +103,7 @@ impl Comparison<'_> {
         self.found.push(Finding { breaks, site: site.to_owned(), place, what: what + reason });
     }
 
-    /// Compares the presence of a part that may be required. Returns the part if it exists in both versions.
+    /// Compares the presence of a part that may be required. Returns the part if both versions contain it.
     pub(super) fn part<'a>(
         &mut self,
         (site, direction): (&str, Direction),
@@ -128,7 +128,8 @@ impl Comparison<'_> {
     }
 }
 
-/// Returns the effect of adding, removing or requiring a part. `was_closed` means that clients reject unknown parts.
+/// Returns the effect of adding, removing or requiring a part. `was_closed` means that the recipient rejects unknown
+/// parts.
 pub(super) fn presence(name: &str, exists: Both<bool>, required: Both<bool>, was_closed: bool) -> Option<Described> {
     if exists.old == exists.new {
         let effect = Effect::of_flag(required, Effect::Narrows)?;
@@ -155,7 +156,7 @@ pub(super) fn unsupported(key: &str) -> String {
     format!("`{key}` differs, and no rule supports it")
 }
 
-/// Returns whether both values are identical, including the targets of their references. For keywords without a rule.
+/// Returns whether both values are identical, including their reference targets. Used for keywords without a rule.
 pub(super) fn same(documents: Both<&Document>, values: Both<Option<&Value>>) -> bool {
     let is_same = |reference: &str| !documents.map(|document| document.target(reference)).differ();
     let mut targets = values.new.into_iter().flat_map(|value| documents.new.references(value));

@@ -1,6 +1,6 @@
-//! Comparison of schema keywords with simple values: the type, the format and limits.
+//! Comparison of schema keywords that have simple values: type, format and limits.
 //!
-//! Each comparison returns the effect on the set of valid values, and its description.
+//! Each comparison returns the effect on the set of valid values, and a description of the difference.
 
 use std::cmp::Ordering;
 
@@ -10,9 +10,9 @@ use super::both::Both;
 use super::document::{is_true, items};
 use super::finding::{Described, Effect};
 
-/// Returns the differences of a keyword, or `None` for an unknown keyword.
+/// Returns the differences for a keyword, or `None` if the keyword is unknown.
 pub(super) fn compare(key: &str, values: Both<Option<&Value>>) -> Option<Vec<Described>> {
-    // Default of minimum lengths and counts.
+    // Minimum lengths and counts default to 0.
     let zero = Value::from(0);
     let effect = match key {
         "type" => kind(values),
@@ -69,7 +69,7 @@ fn integers(format: &Value) -> Option<(i128, i128)> {
     }
 }
 
-/// Compares an upper or lower bound. `narrower` is the order of a narrower bound relative to a wider one.
+/// Compares an upper or lower bound. `narrower` is the ordering of a narrower bound relative to a wider one.
 fn bound(limits: Both<Option<&Value>>, narrower: Ordering) -> Effect {
     let Some((before, now)) = limits.old.zip(limits.new) else { return appearance(limits) };
     match order(now, before) {
@@ -80,7 +80,7 @@ fn bound(limits: Both<Option<&Value>>, narrower: Ordering) -> Effect {
     }
 }
 
-/// Compares integers exactly, other numbers as floating-point values.
+/// Compares integers exactly, and other numbers as floating-point values.
 fn order(left: &Value, right: &Value) -> Option<Ordering> {
     let integer = |value: &Value| value.as_number().and_then(Number::as_i128);
     match (integer(left), integer(right)) {
@@ -89,7 +89,7 @@ fn order(left: &Value, right: &Value) -> Option<Ordering> {
     }
 }
 
-/// Compares values that have no order: only their presence shows which is narrower.
+/// Compares values that have no order. Only adding or removing the keyword shows which version is narrower.
 fn appearance(values: Both<Option<&Value>>) -> Effect {
     match (values.old, values.new) {
         (None, Some(_)) => Effect::Narrows,
@@ -98,7 +98,7 @@ fn appearance(values: Both<Option<&Value>>) -> Effect {
     }
 }
 
-/// Compares open lists: clients accept new codes, but match on those that they know.
+/// Compares open lists: clients accept new codes, but may match on the codes that they know.
 fn codes(lists: Both<Option<&Value>>) -> Vec<Described> {
     if lists.old.is_some() && lists.new.is_none() {
         return vec![(Effect::Replaces, "the list of codes was removed".to_owned())];

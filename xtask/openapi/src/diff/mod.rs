@@ -1,10 +1,10 @@
-//! `openapi diff`: breaking changes in `specs/` since an earlier revision.
+//! `openapi diff`: reports breaking changes in `specs/` since an earlier revision.
 //!
-//! This module selects the documents and returns the result. `revision` finds the revision, `operations`, `exchange`,
-//! `codes` and `schema` find the differences, and `report` formats them.
+//! This module selects the documents and returns the result. `revision` determines the base revision; `operations`,
+//! `exchange`, `codes` and `schema` find the differences; `report` formats them.
 //!
-//! A change is breaking if a request of an existing client may be rejected, if a client may receive an unknown value,
-//! or if the name of an operation or a schema disappears from generated code. Changes without a rule count as breaking.
+//! A change is breaking if requests from an existing client may be rejected, if a client may receive unknown values, or
+//! if the name of an operation or schema disappears from generated code. Changes that no rule covers count as breaking.
 
 mod both;
 mod codes;
@@ -29,8 +29,8 @@ use both::Both;
 use document::Document;
 use revision::Repository;
 
-/// Compares the documents of a working copy with those at a revision. Returns the names of documents with breaking
-/// changes and no new major version.
+/// Compares the documents in a working copy with those at a revision. Returns the names of the documents that contain
+/// breaking changes without a new major version.
 pub(crate) fn run(root: &Path, revision: Option<&str>) -> Result<Vec<String>> {
     let repository = Repository(root);
     let Some((base, chosen)) = repository.base(revision)? else {
@@ -48,7 +48,7 @@ pub(crate) fn run(root: &Path, revision: Option<&str>) -> Result<Vec<String>> {
     Ok(broken)
 }
 
-/// Texts of the documents, by path.
+/// Contents of the documents, by path.
 type Texts = BTreeMap<String, String>;
 
 fn documents(root: &Path) -> Result<Texts> {
@@ -65,7 +65,7 @@ fn documents(root: &Path) -> Result<Texts> {
 }
 
 fn parse(texts: Texts) -> Result<BTreeMap<String, Document>> {
-    // The folder may contain other JSON files.
+    // The directory may contain other JSON files.
     let documents = texts.into_iter().filter(|(_, text)| text.contains("\"openapi\""));
     documents.map(|(name, text)| Ok((name.clone(), Document::parse(&text).context(name)?))).collect()
 }

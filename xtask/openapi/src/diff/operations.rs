@@ -1,4 +1,4 @@
-//! Comparison of documents: matches operations, and compares their names, places and callers.
+//! Comparison of documents: matches operations, and compares their names, locations and callers.
 //!
 //! `exchange` compares the parameters, bodies and responses of an operation.
 
@@ -12,14 +12,14 @@ use super::both::Both;
 use super::document::{Document, Operation, is_method, items, members, object};
 use super::finding::{Comparison, Finding};
 
-/// Differences in the document itself, or in one operation.
+/// Differences in the document itself or in one operation.
 #[derive(Debug)]
 pub(super) struct Differences {
     pub(super) of: String,
     pub(super) found: Vec<Finding>,
 }
 
-/// Returns the differences, without unchanged operations.
+/// Returns the differences, omitting unchanged operations.
 pub(super) fn compare(documents: Both<&Document>) -> Vec<Differences> {
     let Both { old: before, new: mut now } = documents.map(|document| document.operations().collect::<Vec<_>>());
     let places: BTreeSet<_> = before.iter().map(place).collect();
@@ -30,7 +30,7 @@ pub(super) fn compare(documents: Both<&Document>) -> Vec<Differences> {
     };
     let mut all = vec![differences("the document".to_owned(), &|comparison| comparison.document())];
     for old in &before {
-        // Match the operation at the same place, or one with the same id at a new place.
+        // Match the operation with the same path and method, or else an operation with the same ID at a new location.
         let here = now.iter().position(|new| place(new) == place(old));
         let moved = |new: &Operation<'_>| !old.id().is_empty() && new.id() == old.id() && !places.contains(&place(new));
         let new = here.or_else(|| now.iter().position(moved)).map(|found| now.remove(found));
@@ -52,20 +52,20 @@ fn heading(operation: &Operation<'_>) -> String {
     format!("{} ({})", place(operation), operation.id())
 }
 
-/// Alternative of a security requirement: schemes that are required together, with their scopes.
+/// Alternative in a security requirement: schemes that are required together, and their scopes.
 type Alternative<'a> = Vec<(&'a str, Vec<&'a Value>)>;
 
 impl Comparison<'_> {
     fn document(&mut self) {
         const KNOWN: &[&str] = &["components", "info", "openapi", "paths", "security", "servers"];
         self.unknown_members("document", KNOWN, self.documents.map(|document| object(document.value())));
-        // Patch versions of the specification do not change its meaning.
+        // Patch versions of the OpenAPI specification do not change its meaning.
         let versions = self.documents.map(|document| document.value()["openapi"].as_str().unwrap_or_default());
         let minor = versions.map(|version| version.rsplit_once('.').map(|(minor, _)| minor));
         if versions.differ() {
             self.add(minor.differ(), "openapi", format!("OpenAPI {}, was {}", versions.new, versions.old));
         }
-        // Servers are identified by URL. The default is the location of the document.
+        // Servers are identified by their URLs. The default is the location of the document.
         let here = json!([{ "url": "/" }]);
         let servers = self.documents.map(|document| {
             let servers = items(document.value().get("servers").or(Some(&here)));
@@ -116,7 +116,7 @@ impl Comparison<'_> {
         }
     }
 
-    /// Documents from before the introduction of roles have no required role, which means `operator`.
+    /// Documents that predate roles specify no required role. In such documents, user accounts need `operator`.
     fn role(&mut self, operations: Both<Operation<'_>>, is_open: bool) {
         let roles = operations.map(|operation| operation.value.get(REQUIRED_ROLE));
         let named = |role: &Value| Role::ALL.into_iter().find(|known| role == known.as_str());
@@ -135,7 +135,7 @@ impl Comparison<'_> {
     }
 }
 
-/// Returns the alternatives of a security requirement. None at all means that no credentials are required.
+/// Returns the alternatives of a security requirement. An empty list means that no credentials are required.
 fn alternatives<'a>((document, operation): (&'a Document, Operation<'a>)) -> Vec<Alternative<'a>> {
     let required = operation.value.get("security").or(document.value().get("security"));
     let alternative =
@@ -161,7 +161,7 @@ fn caller(credentials: &Alternative<'_>) -> String {
     }
 }
 
-/// Returns the members of a security scheme, without `bearerFormat`, which is only a hint for humans, and
+/// Returns the members of a security scheme, excluding `bearerFormat`, which is only a hint for readers, and
 /// `description`.
 fn scheme<'a>(document: &'a Document, name: &str) -> Option<BTreeMap<&'a str, &'a Value>> {
     let scheme = document.value()["components"]["securitySchemes"].get(name)?;

@@ -1,4 +1,4 @@
-//! Formats the differences of a document, and decides whether its version allows them.
+//! Formats the differences in a document, and determines whether its version permits them.
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Display, Formatter};
@@ -46,8 +46,8 @@ fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// Writes the differences. Operations with the same differences share one list. Compatible changes of named schemas are
-/// listed once at the end.
+/// Writes the differences. Operations with the same differences share one list. Compatible changes to named schemas are
+/// listed once, at the end.
 fn write_all(text: &mut String, all: &[Differences]) {
     let mut lists: Vec<(Vec<&str>, Vec<Finding>)> = Vec::new();
     for differences in all {
@@ -78,7 +78,7 @@ impl Display for Finding {
     }
 }
 
-/// Sorts breaking changes first, and merges the same difference at several sites into one line. Compatible changes of
+/// Sorts breaking changes first, and merges identical differences at several sites into one line. Compatible changes to
 /// named schemas are abbreviated, because they are listed at the end.
 fn lines(found: &[Finding]) -> Vec<Finding> {
     let mut lines: Vec<Finding> = Vec::new();

@@ -1,4 +1,4 @@
-//! Base revision of the comparison, and its documents, read with the `git` program.
+//! Base revision of the comparison, and the documents at that revision, read with the `git` program.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -10,15 +10,15 @@ use super::Texts;
 /// Command that completes a shallow or single-branch clone.
 const FETCH: &str = "git fetch --unshallow --tags origin main:refs/remotes/origin/main";
 
-/// Working copy.
+/// Working copy in which `git` runs.
 pub(super) struct Repository<'a>(pub(super) &'a Path);
 
-/// Commit, and the reason for its choice.
+/// Commit, and the reason for its selection.
 pub(super) type Base = (String, String);
 
 impl Repository<'_> {
-    /// Returns the given revision, or the default: the merge base with main, or on main the last release. `None` if
-    /// there is no earlier commit.
+    /// Returns the given revision, or by default the merge base with main, or, on main, the latest release. Returns
+    /// `None` if there is no earlier commit.
     pub(super) fn base(&self, revision: Option<&str>) -> Result<Option<Base>> {
         if let Some(revision) = revision {
             let commit = self.commit(revision)?;
@@ -41,11 +41,11 @@ impl Repository<'_> {
         }
     }
 
-    /// Returns the last release, which clients use, or before the first release the parent of HEAD.
+    /// Returns the latest release, which clients use, or, before the first release, the parent of HEAD.
     fn before_head(&self, why: &str) -> Result<Option<Base>> {
         self.check_history(why)?;
         let Some(parent) = self.commit("HEAD^1")? else { return Ok(None) };
-        // The highest version tag reachable from the parent. Release candidates sort below their release.
+        // The highest version tag that is reachable from the parent. Release candidates sort below their release.
         let list = ["tag", "--list", "v[0-9]*", "--sort=-version:refname", "--merged", &parent];
         let tags = self.git(&[&["-c", "versionsort.suffix=-"], &list[..]].concat())?.unwrap_or_default();
         let Some(tag) = tags.lines().next() else {
@@ -55,7 +55,7 @@ impl Repository<'_> {
         Ok(Some((commit, format!("{tag}, the last release, because {why}"))))
     }
 
-    /// Fails in a shallow clone, where a missing commit does not mean that there is none.
+    /// Returns an error in a shallow clone, in which a commit may be missing although it exists.
     fn check_history(&self, why: &str) -> Result<()> {
         if self.git(&["rev-parse", "--is-shallow-repository"])?.as_deref() != Some("false") {
             bail!("{why}, and the clone is shallow: fetch the history ({FETCH}), or specify a revision");
@@ -68,7 +68,7 @@ impl Repository<'_> {
         self.git(&["rev-parse", "--verify", "--quiet", "--end-of-options", &revision])
     }
 
-    /// Returns the JSON files of `specs/` at a commit, by path.
+    /// Returns the JSON files in `specs/` at a commit, by path.
     pub(super) fn documents(&self, commit: &str) -> Result<Texts> {
         let listed = self.git(&["ls-tree", "--name-only", commit, "specs/"])?.unwrap_or_default();
         let read = |name: &str| {
@@ -78,7 +78,7 @@ impl Repository<'_> {
         listed.lines().filter(|name| name.ends_with(".json")).map(read).collect()
     }
 
-    /// Returns the output of git, or `None` for exit code 1, which means that nothing was found.
+    /// Returns the output of git, or `None` if it exits with 1, which means that nothing was found.
     fn git(&self, arguments: &[&str]) -> Result<Option<String>> {
         let mut command = Command::new("git");
         command.current_dir(self.0).args(arguments).stdin(Stdio::null());

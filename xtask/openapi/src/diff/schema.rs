@@ -1,7 +1,7 @@
-//! Comparison of schemas: their differences, and the effect of each on the set of valid values.
+//! Comparison of schemas: their differences, and the effect of each difference on the set of valid values.
 //!
-//! The direction of the values is not known here. `limits` compares keywords with simple values; this module compares
-//! those that contain other schemas.
+//! This module does not know the direction of the values. `limits` compares keywords with simple values; this module
+//! compares keywords that contain other schemas.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -22,7 +22,7 @@ pub(super) fn compare(documents: Both<&Document>, schemas: Both<&Value>) -> Vec<
 
 struct Walk<'a> {
     documents: Both<&'a Document>,
-    /// Pairs of schemas that were already compared, by address: references may be circular.
+    /// Schema pairs that were already compared, identified by address, because references may be circular.
     seen: BTreeSet<(usize, usize)>,
     changes: Vec<Change>,
 }
@@ -38,7 +38,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Compares the attributes of a use of the schema: its name, `nullable` and the default.
+    /// Compares the attributes of a schema's use: its name, `nullable`, and the default value.
     fn site(&mut self, place: &str, Both { old, new }: &Both<Shape<'_>>) {
         if let Some(before) = old.name.filter(|before| new.name != Some(*before)) {
             let now = new.name.map_or("no longer has a name".to_owned(), |now| format!("is now {now}"));
@@ -59,7 +59,7 @@ impl Walk<'_> {
     fn keywords(&mut self, place: &str, shapes: &Both<Shape<'_>>) {
         let start = self.changes.len();
         self.keyword(place, "type", shapes);
-        // Other differences are a consequence of the new type.
+        // Other differences are consequences of the new type.
         if self.changes[start..].iter().any(|(_, (effect, _))| *effect == Effect::Replaces) {
             return;
         }
@@ -113,7 +113,7 @@ impl Walk<'_> {
             let place = join(place, &format!("properties/{name}"));
             let properties = Both { old: old.property(name), new: new.property(name) };
             let required = Both { old: old.requires(name), new: new.requires(name) };
-            // Readers of a closed object reject unknown properties.
+            // Recipients of a closed object reject unknown properties.
             let described =
                 presence("property", properties.map(|property| property.is_some()), required, old.is_closed());
             self.changes.extend(described.map(|described| (place.clone(), described)));
@@ -123,7 +123,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Compares the schemas of an `allOf`, `anyOf` or `oneOf`. `more` is the effect of an additional schema.
+    /// Compares the schemas in an `allOf`, `anyOf` or `oneOf`. `more` is the effect of adding a schema.
     fn parts(&mut self, place: &str, lists: Both<Option<&Value>>, more: Effect) {
         for (key, parts) in lists.map(keyed).parts() {
             let place = join(place, &key);
@@ -139,7 +139,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Compares a flag. `on` is the effect of setting it.
+    /// Compares a flag. `on` is the effect of setting the flag.
     fn flag(&mut self, place: &str, flag: Both<bool>, on: Effect, what: [&str; 2]) {
         if let Some(effect) = Effect::of_flag(flag, on) {
             self.add(place, effect, what[usize::from(flag.new)]);
@@ -151,7 +151,7 @@ impl Walk<'_> {
     }
 }
 
-/// Schema that accepts every value, like an object without keywords.
+/// Schema that accepts every value, equivalent to an object without keywords.
 static TRUE: Value = Value::Bool(true);
 
 fn anything(schema: &Value) -> &Value {
@@ -163,7 +163,7 @@ fn join(place: &str, key: &str) -> String {
     if place.is_empty() { key.to_owned() } else { format!("{place}/{key}") }
 }
 
-/// Returns schemas by name, and unnamed ones by position.
+/// Returns the schemas by name, and unnamed schemas by position.
 fn keyed(parts: Option<&Value>) -> BTreeMap<String, &Value> {
     let mut unnamed = 0;
     let keyed = items(parts).map(|part| {

@@ -1,7 +1,7 @@
 //! Normalized schemas, so that equivalent notations compare as equal.
 //!
-//! dropshot wraps a reference in an `allOf` with one schema to add a description, and writes an enum with documented
-//! values as a `oneOf` of enums. `schema` compares the normalized schemas.
+//! To add a description to a reference, dropshot wraps the reference in an `allOf` with one schema. It writes an enum
+//! with documented values as a `oneOf` of enums. The module `schema` compares the normalized schemas.
 
 use std::collections::BTreeMap;
 
@@ -13,14 +13,14 @@ use super::finding::is_text;
 type Keywords<'a> = BTreeMap<&'a str, &'a Value>;
 
 pub(super) struct Shape<'a> {
-    /// Name of the schema in the components, which is a type in generated clients.
+    /// Name of the schema in the components. Generated clients use it as the name of a type.
     pub(super) name: Option<&'a str>,
     pub(super) nullable: bool,
     pub(super) default: Option<&'a Value>,
     pub(super) values: Option<Vec<&'a Value>>,
-    /// Other keywords, without text.
+    /// All other keywords, excluding text.
     pub(super) keywords: Keywords<'a>,
-    /// Schema that has these keywords; its address identifies it.
+    /// Schema object that contains these keywords. Its address identifies it.
     pub(super) inner: &'a Value,
 }
 
@@ -46,7 +46,7 @@ impl<'a> Shape<'a> {
         self.keywords.get(key).copied()
     }
 
-    /// Returns whether the object allows no properties other than the named ones.
+    /// Returns whether the object allows only the named properties.
     pub(super) fn is_closed(&self) -> bool {
         self.keyword("additionalProperties") == Some(&Value::Bool(false))
     }
@@ -59,14 +59,14 @@ impl<'a> Shape<'a> {
         self.keyword("properties")?.get(name)
     }
 
-    /// Iterates over properties with a schema and required properties without one.
+    /// Iterates over properties that have a schema and over required properties that have none.
     pub(super) fn named_properties(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         let named = members(self.keyword("properties")).map(|(name, _)| name);
         named.chain(items(self.keyword("required")).filter_map(Value::as_str))
     }
 }
 
-/// Returns the wrapped schema, if this one is a reference, or adds only text, `nullable` and `default`.
+/// Returns the wrapped schema if this schema is a reference, or adds only text, `nullable` and `default`.
 fn wrapped(schema: &Value) -> Option<&Value> {
     let keywords = keywords(schema);
     match (keywords.len(), keywords.first_key_value()?) {
@@ -76,12 +76,12 @@ fn wrapped(schema: &Value) -> Option<&Value> {
     }
 }
 
-/// Returns the keywords without text, `nullable` and `default`.
+/// Returns the keywords, excluding text, `nullable` and `default`.
 fn keywords(schema: &Value) -> Keywords<'_> {
     members(Some(schema)).filter(|(key, _)| !is_text(key) && !["nullable", "default"].contains(key)).collect()
 }
 
-/// Returns the type and the values of an enum that is written as a `oneOf` with a description for each value.
+/// Returns the type and values of an enum written as a `oneOf` with a description for each value.
 fn described_values<'a>(document: &'a Document, keywords: &Keywords<'a>) -> Option<(&'a Value, Vec<&'a Value>)> {
     let branches = keywords.get("oneOf").filter(|_| keywords.len() == 1)?.as_array()?;
     let (mut kinds, mut all) = (Vec::new(), Vec::new());

@@ -1,7 +1,7 @@
-//! Style rules for documents. Each finding names the place and the fix.
+//! Style rules for documents. Each finding states the location and the fix.
 //!
-//! `operations` checks operations, `schemas` checks everything that has a schema. People review the content, in the
-//! diff of `specs/`.
+//! `operations` checks operations; `schemas` checks everything that has a schema. The content itself is reviewed by
+//! people in the diff of `specs/`.
 
 mod operations;
 mod schemas;
@@ -11,7 +11,7 @@ use openapi_document::Document;
 /// Findings, one line each.
 type Findings = Vec<String>;
 
-/// Returns all rule violations of the document.
+/// Returns all rule violations in the document.
 pub(crate) fn violations(document: &Document) -> Findings {
     let mut findings = Findings::new();
     operations::check(document, &mut findings);

@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use super::Findings;
 
-/// Verbs allowed at the end of an operation id.
+/// Verbs that an operation ID may end with.
 const VERBS: [&str; 10] =
     ["abandon", "cancel", "confirm", "count", "create", "delete", "list", "lookup", "update", "view"];
-/// Exceptions: an alias with another path, and an operation with two verbs.
+/// Operation IDs that are exempt: an alias with another path, and an operation with two verbs.
 const NAME_EXCEPTIONS: [&str; 2] = ["token_create_login", "order_create_and_confirm"];
 /// Maximum length of a summary, in characters.
 const MAX_SUMMARY: usize = 50;
@@ -74,7 +74,7 @@ fn security(document: &Document, operation: Operation<'_>, check: &mut impl FnMu
     }
 }
 
-/// Requires exactly one success response, and error responses with the common error body.
+/// Requires exactly one success response, and requires error responses to have the common error body.
 fn responses(document: &Document, operation: Operation<'_>, check: &mut impl FnMut(bool, &str)) {
     let (successes, errors): (Vec<_>, Vec<_>) = operation.responses().partition(|(status, _)| status.starts_with('2'));
     check(
@@ -94,7 +94,7 @@ fn responses(document: &Document, operation: Operation<'_>, check: &mut impl FnM
     }
 }
 
-/// Requires the error schema to list exactly the codes that the operations return.
+/// Requires the error schema to list exactly the codes that operations return.
 fn codes(document: &Document, findings: &mut Findings) {
     let listed: BTreeSet<_> = document.components("schemas").flat_map(|(_, schema)| listed(schema)).collect();
     let used: BTreeSet<_> = document

@@ -1,4 +1,4 @@
-//! Rules for schemas, parameters and headers: description, limits, and an example that is valid for the schema.
+//! Rules for schemas, parameters and headers: description, limits, and an example that matches the schema.
 
 use openapi_document::{Document, Strictness};
 use serde_json::{Map, Value};
@@ -77,7 +77,7 @@ impl Rules<'_> {
         }
     }
 
-    /// Requires an example that is valid for the schema and has no undefined properties.
+    /// Requires an example that matches the schema and has no undefined properties.
     fn example(&mut self, place: &str, schema: &Value, example: Option<&Value>) {
         let Some(example) = example else {
             return self.find(place, "has no example: add one to the contract's examples.json");
@@ -92,7 +92,7 @@ impl Rules<'_> {
         }
     }
 
-    /// Requires a maximum length of strings and arrays.
+    /// Requires a maximum length for strings and arrays.
     fn limits(&mut self, place: &str, schema: &Value) {
         let is_bounded = schema["enum"].is_array() || schema["format"] == "date-time";
         for (kind, limit, checked) in [("string", "maxLength", "a validated type"), ("array", "maxItems", "List")] {
@@ -100,7 +100,7 @@ impl Rules<'_> {
                 let attribute = "#[schemars(length(max = …))] in a response";
                 self.find(
                     place,
-                    &format!("has no {limit}: use {checked} of common-contract in a request, {attribute}"),
+                    &format!("has no {limit}: use {checked} from common-contract in a request, or {attribute}"),
                 );
             }
         }

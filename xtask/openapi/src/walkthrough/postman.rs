@@ -1,4 +1,4 @@
-//! Postman collection format, version 2.1, and the scripts of its requests.
+//! Postman collection format, version 2.1, including the scripts of its requests.
 
 use openapi_document::Operation;
 use serde_json::{Map, Value, json};
@@ -25,7 +25,7 @@ pub(super) fn item(step: &Step, operation: Operation<'_>, status: &str, known: &
     let is_open = operation.schemes().next().is_none();
     let mut events = vec![script("test", &tests(step, status, known))];
     if is_open {
-        // Only the first step, the login, needs no token: it starts a new run.
+        // Only the first step needs no token: it logs in and starts a new run.
         let new_run = format!(r#"pm.collectionVariables.set("{RUN}", pm.variables.replaceIn("{{{{$guid}}}}"));"#);
         events.insert(0, script("prerequest", &[new_run]));
     }

@@ -6,7 +6,7 @@ fn services() -> Services {
     readable(&crate::services().unwrap()).unwrap()
 }
 
-/// Returns the documents, with a text of the orders document replaced.
+/// Returns the documents after replacing a text in the orders document.
 fn changed(from: &str, to: &str) -> Services {
     let mut services = services();
     let text = services["orders"].value().to_string();

@@ -1,6 +1,7 @@
-//! Mutation test: every change in the documents of this project must be detected.
+//! Mutation test: every change to this project's documents must be detected.
 //!
-//! A document has thousands of places, so its parts are mutated separately: each schema, each operation, the rest.
+//! A document contains thousands of places to mutate, so its parts are tested separately: each schema, each operation,
+//! the rest.
 
 use std::path::Path;
 
@@ -24,7 +25,7 @@ fn document(value: &Value) -> Document {
     Document::of(value.clone()).expect("a document")
 }
 
-/// Returns the pointers of all object members below a pointer, except text.
+/// Returns the pointers to all object members below a pointer, excluding text.
 fn places(document: &Value, below: &str) -> Vec<String> {
     let mut places = Vec::new();
     collect(document.pointer(below).expect("a value"), below, is_map(below), &mut places);
@@ -32,7 +33,7 @@ fn places(document: &Value, below: &str) -> Vec<String> {
     places
 }
 
-/// Returns whether the keys of the object are names, not keywords of the specification.
+/// Returns whether the keys of the object are names rather than keywords of the specification.
 fn is_map(pointer: &str) -> bool {
     const MAPS: &[&str] = &["content", "headers", "paths", "properties", "responses", "schemas", "securitySchemes"];
     MAPS.contains(&pointer.rsplit('/').next().unwrap_or_default())
@@ -56,18 +57,18 @@ fn collect(value: &Value, pointer: &str, is_map: bool, places: &mut Vec<String>)
     }
 }
 
-/// Returns whether a value is redundant, so that its change need not be detected.
+/// Returns whether a value is redundant, so that changes to it need not be detected.
 fn has_no_effect(document: &Value, pointer: &str) -> bool {
     let key = pointer.rsplit('/').next().unwrap_or_default();
     let value = document.pointer(pointer);
     ["bearerFormat", "style"].contains(&key)
         || key == "security" && value == Some(&json!([]))
         || ["required", "nullable"].contains(&key) && value == Some(&json!(false))
-        // A URL or a header cannot carry null.
+        // URLs and headers cannot represent null.
         || ["/parameters/", "/headers/"].iter().any(|of| pointer.contains(of)) && pointer.ends_with("/schema/nullable")
 }
 
-/// Returns the pointers of an operation's error codes, which are keys of examples.
+/// Returns the pointers to an operation's error codes, which are keys of examples.
 fn codes(document: &Value, operation: &Value) -> Vec<String> {
     let answers = operation["responses"].as_object().expect("responses").values();
     let names = answers.filter_map(|answer| answer["$ref"].as_str()?.strip_prefix('#'));
@@ -112,12 +113,12 @@ fn retyped(document: &Value, pointer: &str) -> Value {
     document
 }
 
-/// Mutation of the value at a pointer, with its name.
+/// Mutation of the value at a pointer, and its name.
 type Mutation = (&'static str, fn(&Value, &str) -> Value);
 
 const MUTATIONS: &[Mutation] = &[("removed", removed), ("renamed", renamed), ("retyped", retyped)];
 
-/// Returns the mutations that `is_detected` does not detect.
+/// Returns the mutations that `is_detected` fails to detect.
 fn undetected(value: &Value, places: &[String], is_detected: impl Fn(&Document) -> bool) -> Vec<String> {
     let changes = places.iter().flat_map(|place| MUTATIONS.iter().map(move |(how, mutate)| (place, how, mutate)));
     let undetected = changes.filter(|(place, _, mutate)| {
@@ -131,7 +132,7 @@ fn found(old: &Document, new: &Document) -> Vec<Finding> {
     compare(Both { old, new }).into_iter().flat_map(|differences| differences.found).collect()
 }
 
-/// Returns the document with empty schemas.
+/// Returns the document with all schemas emptied.
 fn hollow(document: &Value) -> Value {
     let mut document = document.clone();
     let schemas = document["components"]["schemas"].as_object_mut().expect("schemas");
@@ -139,7 +140,7 @@ fn hollow(document: &Value) -> Value {
     document
 }
 
-/// Returns the document with only this operation.
+/// Returns the document reduced to this operation.
 fn alone(document: &Value, operation: Operation<'_>) -> Value {
     let mut document = document.clone();
     document["paths"] = json!({operation.path: {operation.method: operation.value}});

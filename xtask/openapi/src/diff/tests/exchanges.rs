@@ -6,7 +6,7 @@ use super::{Breaks, Fine, Silent, Verdict, document, found, set, verdict};
 
 const OPERATION: &str = "/paths/~1shelves~1{id}/put";
 
-/// Applies changes to the operation in sequence; null removes a value.
+/// Applies changes to the operation sequentially. A null value removes the member.
 fn changed(document: &Value, changes: &[(&str, Value)]) -> Value {
     changes.iter().fold(document.clone(), |document, (place, value)| {
         set(&document, &format!("{OPERATION}/{place}"), value.clone())
@@ -146,7 +146,7 @@ fn statuses() {
     ]);
 }
 
-/// Returns an error response with these codes.
+/// Returns an error response that has these codes.
 fn failure(codes: &[&str]) -> Value {
     let examples: Value = codes.iter().map(|code| ((*code).to_owned(), json!({"summary": "S"}))).collect();
     let schema = json!({"$ref": "#/components/schemas/Error"});

@@ -12,7 +12,7 @@ use super::document::Document;
 use super::finding::Finding;
 use super::operations::{Differences, compare};
 
-/// Result of comparing a change.
+/// Expected result of comparing a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
     Silent,
@@ -40,7 +40,7 @@ fn found(old: &Value, new: &Value) -> Vec<Finding> {
     differences(old, new).into_iter().flat_map(|differences| differences.found).collect()
 }
 
-/// Document with one operation that covers all rules.
+/// Document with a single operation that exercises all rules.
 fn document() -> Value {
     let error = json!({"description": "error", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}});
     json!({
@@ -91,7 +91,7 @@ fn document() -> Value {
     })
 }
 
-/// Sets the value at a pointer, or removes it if the new value is null.
+/// Sets the value at a pointer, or removes the value if the new one is null.
 fn set(document: &Value, pointer: &str, value: Value) -> Value {
     let mut document = document.clone();
     let (parent, key) = pointer.rsplit_once('/').expect("a pointer");

@@ -1,4 +1,4 @@
-//! Tests of the rules for documents and operations: names, places, callers and servers.
+//! Tests of the rules for documents and operations: names, locations, callers and servers.
 
 use serde_json::{Value, json};
 
@@ -135,7 +135,7 @@ fn roles() {
     assert_eq!(verdict(&found(&needs("admin"), &anyone)), Fine, "no credentials required");
 }
 
-/// Covers changes that a widely used comparison tool reports or misses.
+/// Covers changes that a widely used comparison tool is known to report or to miss.
 #[test]
 fn changes_that_other_tools_miss() {
     let property = |name: &str| format!("/components/schemas/Shelf/properties/{name}");

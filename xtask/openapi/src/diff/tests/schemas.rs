@@ -1,4 +1,4 @@
-//! Tests of the rules for schemas, with the results for sent and received values.
+//! Tests of the schema rules, with the expected results for sent and for received values.
 
 #![expect(clippy::needless_pass_by_value, reason = "a row of a table reads better without references")]
 
@@ -30,7 +30,8 @@ fn check(rows: Vec<Row>) {
     }
 }
 
-/// Checks a narrowing change, which breaks senders, and its reverse, which breaks receivers.
+/// Checks a narrowing change, which breaks clients that send values, and its reverse, which breaks clients that receive
+/// them.
 fn check_narrowing(rows: Vec<(&'static str, Value, Value)>) {
     let there = rows.iter().cloned().map(|(rule, wide, narrow)| (rule, wide, narrow, Breaks, Fine));
     let back = rows.iter().cloned().map(|(rule, wide, narrow)| (rule, narrow, wide, Fine, Breaks));
