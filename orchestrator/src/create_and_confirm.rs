@@ -1,10 +1,10 @@
-//! The saga: validates the customer, creates the order, confirms it, and compensates on failure.
+//! The saga: validates the customer, creates the order, confirms the order, and compensates if a step fails.
 //!
-//! The order is the saga log. Create, confirm and cancel use idempotency keys derived from the caller's key, so the
-//! same request resumes where an earlier run stopped. A run does not cancel an order that another run created: that
-//! run, the reservation's expiry, or the next request with the key resolves it. The exception is a create whose outcome
-//! stays unknown: it is abandoned regardless of which run created the order, and another run that is about to confirm
-//! it finds it canceled.
+//! The order itself serves as the saga log. The create, confirm and cancel requests use idempotency keys derived from
+//! the caller's key, so a retry resumes where an earlier run stopped. A run does not cancel an order that another run
+//! created: that order is resolved by the other run, by the next request with the key, or by the expiry of its
+//! reservation. The exception is a create request whose outcome remains unknown: it is abandoned regardless of which
+//! run created the order. If another run then tries to confirm the order, it finds the order canceled.
 
 use client_common::{Attempts, Fault};
 use common_contract::codes::IDEMPOTENCY_KEY_REUSED;
@@ -33,17 +33,17 @@ pub(crate) struct CreateAndConfirm<'a> {
     deadlines: Deadlines,
 }
 
-/// Which run of the saga created the order.
+/// The saga run that created the order.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum CreatedBy {
     ThisRun,
     /// An earlier or concurrent run with the same key.
     AnotherRun,
-    /// Another run, or an attempt of this run whose response was lost.
+    /// Either another run, or an attempt of this run whose response was lost.
     Unknown,
 }
 
-/// Idempotency keys of the changes, derived per principal so that callers cannot use each other's keys.
+/// Idempotency keys for the saga's requests, derived per principal so that callers cannot use each other's keys.
 struct Keys {
     create: String,
     confirm: String,
@@ -53,7 +53,7 @@ struct Keys {
 impl Keys {
     fn derive(principal: &str, idempotency_key: &str) -> Self {
         let mut hash = Sha256::new();
-        // The length prefix keeps (principal, key) pairs distinct, regardless of their characters.
+        // Because of the length prefix, different (principal, key) pairs never have the same hash input.
         hash.update(principal.len().to_be_bytes());
         hash.update(principal);
         hash.update(idempotency_key);
@@ -81,11 +81,11 @@ impl<'a> CreateAndConfirm<'a> {
         }
     }
 
-    /// Runs the saga and returns the confirmed order.
+    /// Runs the saga. Returns the customer and the confirmed order.
     ///
     /// # Errors
     ///
-    /// The failure, which states whether an order may be left.
+    /// Returns a failure that states whether an order may remain.
     pub(crate) async fn run(&self) -> Result<Outcome, SagaFailure> {
         let customer = match self.validate().await {
             Ok(customer) => customer,
@@ -122,7 +122,7 @@ impl<'a> CreateAndConfirm<'a> {
         result.map_err(|fault| SagaFailure::new(Step::Validate, count, documented(failure::validate_code(&fault))))
     }
 
-    /// Step 2: creates the order, or returns the one that another run with the key created.
+    /// Step 2: creates the order, or returns the order that another run with the key created.
     async fn create(&self) -> Result<(i64, CreatedBy), SagaFailure> {
         let new_order = wire::new_order(self.request);
         let create = async || {
@@ -136,8 +136,8 @@ impl<'a> CreateAndConfirm<'a> {
         metrics::record_retries(Step::Create, count);
         let response = result.map_err(|fault| {
             let reason = failure::create_failure(&fault);
-            // A refusal concerns one attempt, and an ambiguous attempt may still arrive and succeed. Only a refusal of
-            // the key itself concerns all attempts.
+            // A rejection applies only to one attempt; an ambiguous attempt may still arrive and succeed. Only a
+            // rejection of the key itself applies to all attempts.
             let (reason, compensated) = match reason.code {
                 _ if !ambiguous => (reason, NotNeeded),
                 IDEMPOTENCY_KEY_REUSED | api::IDEMPOTENCY_KEY_SPENT => (reason, NotNeeded),
@@ -182,8 +182,8 @@ impl<'a> CreateAndConfirm<'a> {
         })
     }
 
-    /// Looks for an order of an earlier run with the key after a failed validation, and adds it to the failure, which
-    /// must not state that no order exists.
+    /// After a failed validation, looks up the order that an earlier run with the key may have created, and adds the
+    /// order to the failure. Without the lookup, the failure would incorrectly state that no order exists.
     async fn find_earlier_order(&self, failure: SagaFailure) -> SagaFailure {
         let key = self.keys.create.as_str();
         let lookup = async || client_common::send(self.orders.internal_order_lookup().create_key(key).send()).await;
@@ -203,8 +203,8 @@ impl<'a> CreateAndConfirm<'a> {
         }
     }
 
-    /// Compensates a create whose outcome is unknown: cancels the order if it was created, and prevents attempts that
-    /// arrive later from creating one.
+    /// Compensates a create request whose outcome is unknown: cancels the order if it was created, and prevents
+    /// attempts that arrive later from creating an order.
     async fn abandon(&self, failure: SagaFailure) -> Result<Order, SagaFailure> {
         let order = wire::new_order(self.request);
         let abandon = async || {
@@ -226,8 +226,8 @@ impl<'a> CreateAndConfirm<'a> {
         }
     }
 
-    /// Compensates a create: cancels the order. If the order has changed since its creation, its status decides the
-    /// outcome instead.
+    /// Compensates a create request by canceling the order. If the order has changed since its creation, does not
+    /// cancel it: the status of the order determines the outcome.
     async fn cancel(&self, id: i64, failure: SagaFailure) -> Result<Order, SagaFailure> {
         let cancel = async || {
             let cancel = self.orders.order_cancel().id(id);
@@ -241,7 +241,7 @@ impl<'a> CreateAndConfirm<'a> {
         }
     }
 
-    /// Reads whether the order was confirmed or canceled; changes nothing.
+    /// Determines the outcome from the status of the order, without changing the order.
     async fn read_outcome(&self, id: i64, failure: SagaFailure) -> Result<Order, SagaFailure> {
         let view = async || client_common::send(self.orders.order_view().id(id).send()).await;
         let Ok(order) = self.retry_compensation(view).await else { return Err(failure) };
@@ -252,8 +252,8 @@ impl<'a> CreateAndConfirm<'a> {
         }
     }
 
-    /// Sends a call of the compensation phase with the policy's retries, until the saga's deadline and from a separate
-    /// retry budget.
+    /// Sends a compensation request. Retries the request according to the policy, until the saga's deadline and within
+    /// a separate retry budget.
     async fn retry_compensation<T, F>(&self, call: impl Fn() -> F) -> Result<T, Fault<types::Error>>
     where
         F: Future<Output = Result<T, Fault<types::Error>>>,

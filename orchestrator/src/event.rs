@@ -1,8 +1,8 @@
-//! Sanitizes a gateway's event before lambda_http parses it.
+//! Sanitizes gateway events before lambda_http parses them.
 //!
 //! lambda_http supports the event formats of all gateways, but it panics on some requests that gateways forward and
-//! rejects others. So this module decodes the body itself and keeps only the fields that an operation reads and
-//! lambda_http accepts. Routing and authentication happen elsewhere.
+//! rejects others. Therefore, this module decodes the body itself, and keeps only fields that operations read and whose
+//! values lambda_http accepts. Routing and authentication are implemented in other modules.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -10,11 +10,11 @@ use http::{HeaderName, HeaderValue, header};
 use lambda_http::request::LambdaRequest;
 use serde_json::Value;
 
-/// Maximum length of a path in bytes. Percent-encoding can triple it, and the result still fits a URI. The paths of all
-/// operations are far shorter.
+/// Maximum length of a path in bytes. Percent-encoding can triple the length, and the result still fits into a URI. The
+/// paths of all operations are much shorter.
 const MAX_PATH: usize = 16 * 1024;
 
-/// Body that the event declares as Base64 but that does not decode.
+/// Error for a body that the event declares as Base64 but that is not valid Base64.
 pub(crate) struct NotBase64;
 
 pub(crate) type Body = Result<Vec<u8>, NotBase64>;
@@ -23,12 +23,12 @@ pub(crate) type Body = Result<Vec<u8>, NotBase64>;
 ///
 /// # Errors
 ///
-/// Fails if the event does not have the format of a gateway.
+/// Fails if the event does not have a gateway's event format.
 pub(crate) fn parse(mut event: Value) -> serde_json::Result<(LambdaRequest, Body)> {
     let body = body(&event);
     retain(&mut event, |name, value| match name {
         "headers" | "multiValueHeaders" => retain(value, is_valid_header),
-        // Without a leading slash it would be parsed as part of the host.
+        // A path without a leading slash would be parsed as part of the host.
         "path" | "rawPath" => value.as_str().is_some_and(|path| path.starts_with('/') && path.len() <= MAX_PATH),
         "requestContext" => retain(value, |name, _| {
             matches!(name, "elb" | "http" | "httpMethod" | "resourcePath" | "routeKey" | "stage")
@@ -48,8 +48,8 @@ fn retain(object: &mut Value, mut keep: impl FnMut(&str, &mut Value) -> bool) ->
     object.as_object_mut().map(|fields| fields.retain(|name, value| keep(name, value))).is_some()
 }
 
-/// Removes invalid values, and returns whether lambda_http accepts the remaining header. `Host` is excluded, because
-/// lambda_http builds a URI from it and panics on an invalid one.
+/// Removes invalid values from a header. Returns whether lambda_http accepts the remaining header. `Host` is always
+/// removed, because lambda_http builds a URI from it and panics if the URI is invalid.
 fn is_valid_header(name: &str, value: &mut Value) -> bool {
     let is_valid = |value: &Value| value.as_str().is_some_and(|value| HeaderValue::from_str(value).is_ok());
     let has_value = match value {
@@ -77,7 +77,7 @@ mod tests {
         include_str!("../events/load-balancer-multi-value.json"),
     ];
 
-    /// Values, by JSON pointer, on which lambda_http fails or might fail in one of the event formats.
+    /// JSON pointers and values for which lambda_http fails, or might fail, in at least one event format.
     fn malformed_values() -> Vec<(&'static str, Value)> {
         let ascii: String = (0..=0x7f).map(char::from).collect();
         let headers = json!({ "host": "a b", "Host": ["<"], "x-forwarded-proto": "?", "x-name": "é", "x y": "1", "x-none": null, "x-line": "a\nb", "x-some": ["\n", null, 1], "": "" });

@@ -1,4 +1,4 @@
-//! Failures of a saga: error codes for the faults of each step, and the response to the caller.
+//! Saga failures: error codes for the faults in each step, and the response to the caller.
 
 use std::time::Duration;
 
@@ -9,46 +9,46 @@ use orders_client::codes;
 
 use crate::wire;
 
-/// `Retry-After` of a transient failure.
+/// `Retry-After` value for transient failures.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// A saga that ended without a confirmed order.
 #[derive(Debug)]
 pub(crate) struct SagaFailure {
     pub(crate) step: Step,
-    /// Number of attempts of that step.
+    /// Number of attempts of the failed step.
     pub(crate) attempts: u32,
     pub(crate) reason: Failure,
-    /// `Pending` while an order may be left: a compensation changes it when it succeeds.
+    /// `Pending` while an order may remain. A successful compensation changes this value.
     pub(crate) compensated: Compensated,
     pub(crate) order_id: Option<i64>,
-    /// Whether the create key is abandoned, so that it can no longer create an order.
+    /// Whether the create key was abandoned, so that no order can be created with it.
     pub(crate) key_spent: bool,
 }
 
 impl SagaFailure {
-    /// Creates a failure that leaves nothing to compensate.
+    /// Creates a failure that requires no compensation.
     pub(crate) fn new(step: Step, attempts: u32, reason: Failure) -> Self {
         Self { step, attempts, reason, compensated: Compensated::NotNeeded, order_id: None, key_spent: false }
     }
 
-    /// Replaces the reason with a documented one.
+    /// Replaces the reason with `code` and its documented message.
     pub(crate) fn with_code(self, code: ErrorCode) -> Self {
         Self { reason: documented(code), ..self }
     }
 
-    /// Returns whether this run must compensate: an order may be left, and no other run with the same key is in flight
-    /// that would resolve it.
+    /// Returns whether this run must compensate: an order may remain, and no other run with the same key is in flight
+    /// that would resolve the order.
     pub(crate) fn needs_compensation(&self) -> bool {
         self.compensated == Compensated::Pending && self.reason.code != api::IDEMPOTENCY_IN_PROGRESS
     }
 
-    /// Returns the failure and the reason for the response body.
+    /// Returns the failure to respond with, and the failure reason for the response body.
     pub(crate) fn into_response(self) -> (Failure, FailureReason) {
         let Self { step, attempts, mut reason, compensated, order_id, key_spent } = self;
         let code = reason.code;
         let pending = compensated == Compensated::Pending;
-        // These two codes are reported even if an order may be left.
+        // These two codes are reported even if an order may remain.
         if pending && ![api::IDEMPOTENCY_IN_PROGRESS, api::UPSTREAM_AUTH].contains(&code) {
             reason = documented(api::COMPENSATION_PENDING);
         }
@@ -64,7 +64,8 @@ impl SagaFailure {
             attempts,
             order_id: order_id.and_then(|id| id.try_into().ok()),
             compensated,
-            // Stock may be added later, so a retry is safe; waiting alone does not help, so there is no Retry-After.
+            // A retry after insufficient stock is safe. It has no `Retry-After`, because a delay alone does not make
+            // success more likely.
             safe_to_retry: is_retriable || is_key_usable && code == api::INSUFFICIENT_STOCK,
             details: reason.details.clone(),
         };
@@ -72,22 +73,23 @@ impl SagaFailure {
     }
 }
 
-/// Returns whether the same request may succeed shortly, provided that this one left nothing behind.
+/// Returns whether a retry may succeed soon, provided that the failed request had no effect.
 fn is_transient(code: ErrorCode) -> bool {
     [api::IDEMPOTENCY_IN_PROGRESS, api::UPSTREAM_AUTH, api::UPSTREAM_UNAVAILABLE, api::UPSTREAM_TIMEOUT].contains(&code)
 }
 
-/// Returns a failure with this code and its documented message.
+/// Creates a failure with `code` and its documented message.
 pub(crate) fn documented(code: ErrorCode) -> Failure {
     Failure::new(code, code.meaning)
 }
 
-/// Returns the code for a fault while reading the customer.
+/// Returns the error code for a fault in the validate step.
 pub(crate) fn validate_code(fault: &Fault<customers_client::types::Error>) -> ErrorCode {
     if fault.has_code(codes::CUSTOMER_NOT_FOUND) { api::CUSTOMER_NOT_FOUND } else { common_code(fault) }
 }
 
-/// Returns the failure for a fault of the create. Passes on the message and details of product errors only.
+/// Returns the failure for a fault in the create step. Includes the upstream message and details only for product
+/// errors.
 pub(crate) fn create_failure(fault: &Fault<orders_client::types::Error>) -> Failure {
     let code = match fault.code() {
         Some(codes::CUSTOMER_NOT_FOUND) => api::CUSTOMER_NOT_FOUND,
@@ -106,7 +108,7 @@ pub(crate) fn create_failure(fault: &Fault<orders_client::types::Error>) -> Fail
     }
 }
 
-/// Returns the code for a fault of the confirm.
+/// Returns the error code for a fault in the confirm step.
 pub(crate) fn confirm_code(fault: &Fault<orders_client::types::Error>) -> ErrorCode {
     match common_code(fault) {
         _ if fault.has_code(codes::ORDER_CANCELED) => api::ORDER_CANCELED,
@@ -116,8 +118,8 @@ pub(crate) fn confirm_code(fault: &Fault<orders_client::types::Error>) -> ErrorC
     }
 }
 
-/// Returns the code for a fault while looking for an earlier order. A refused lookup does not prove that there is no
-/// order, so it is reported as unavailable.
+/// Returns the error code for a fault while looking up an earlier order. A rejected lookup does not prove that no order
+/// exists, so the rejection is reported as `UPSTREAM_UNAVAILABLE`.
 pub(crate) fn lookup_code(fault: &Fault<orders_client::types::Error>) -> ErrorCode {
     match common_code(fault) {
         api::UPSTREAM_INVALID => api::UPSTREAM_UNAVAILABLE,
@@ -125,7 +127,7 @@ pub(crate) fn lookup_code(fault: &Fault<orders_client::types::Error>) -> ErrorCo
     }
 }
 
-/// Returns the code for a fault that means the same in every step.
+/// Returns the error code for a fault if the step does not override the code.
 fn common_code<E: Coded>(fault: &Fault<E>) -> ErrorCode {
     match fault {
         Fault::TimedOut => api::UPSTREAM_TIMEOUT,
@@ -145,7 +147,7 @@ mod tests {
 
     const ORDERS_MESSAGE: &str = "message of the orders service";
 
-    /// Error response of a service, as the type of either client.
+    /// Creates an error response of an upstream service, as the error type of either client.
     fn error_response<E: From<Body>>(status: u16, code: &'static str) -> Fault<E> {
         Fault::Answered { status, retry_after: None, body: Some(E::from(Body(code))) }
     }
@@ -167,7 +169,7 @@ mod tests {
         }
     }
 
-    /// Faults with the code that applies in every step without an override.
+    /// Faults, each with its error code in steps that do not override the code.
     fn common_faults<E: From<Body>>() -> [(Fault<E>, ErrorCode); 11] {
         [
             (Fault::NotSent, api::UPSTREAM_UNAVAILABLE),
@@ -188,7 +190,8 @@ mod tests {
         vec![Detail { available: Some(2), ..Detail::default() }]
     }
 
-    /// Asserts the code, and that only product errors pass on the message and details of the orders service.
+    /// Asserts that the failure has this code, and that it includes the orders service's message and details only for
+    /// product errors.
     #[track_caller]
     fn assert_failure(failure: &Failure, code: ErrorCode) {
         let (message, details) = match code {
@@ -242,7 +245,7 @@ mod tests {
         }
     }
 
-    /// Every reason, its status and code, and whether a retry is safe if nothing was changed.
+    /// All failure reasons, each with its status, its code, and whether a retry is safe if nothing was changed.
     fn all_reasons() -> [(Failure, u16, &'static str, bool); 14] {
         let product_error = |code: ErrorCode| create_failure(&error_response(code.status, code.name));
         [
@@ -266,7 +269,7 @@ mod tests {
     fn response(reason: Failure, compensated: Compensated, key_spent: bool) -> (Failure, FailureReason) {
         let failed = SagaFailure { compensated, key_spent, ..SagaFailure::new(Step::Create, 3, reason) };
         let (failure, body) = failed.into_response();
-        // Waiting alone adds no stock.
+        // Insufficient stock has no `Retry-After`: a delay does not make a retry more likely to succeed.
         let has_retry_after = body.safe_to_retry && failure.code != api::INSUFFICIENT_STOCK;
         assert_eq!(failure.retry_after, has_retry_after.then_some(Duration::from_secs(1)));
         assert_eq!((body.step, body.attempts, body.compensated), (Step::Create, 3, compensated));

@@ -1,6 +1,6 @@
 //! Request handling shared by the local server and the Lambda function: authentication, the saga, and the response.
 //!
-//! Independent of how a request arrives.
+//! This module is independent of the transport of requests.
 
 use common_contract::{Failure, Health, OrderId, Readiness, codes};
 use common_http::{CreatedAnswer, OkAnswer};
@@ -23,11 +23,11 @@ pub struct Orchestrator {
     pub(crate) upstreams: Upstreams,
 }
 
-/// A failed request. `reason` is absent if the saga did not run or the failure is internal.
+/// A failed request. `reason` is `None` if the saga did not run or the failure is internal.
 struct FailedRequest {
     failure: Failure,
     reason: Option<FailureReason>,
-    /// Correlation id for the response body; may be invalid in a header.
+    /// Correlation ID for the response body. It may contain characters that are invalid in a header.
     correlation_id: Option<String>,
 }
 
@@ -49,7 +49,7 @@ impl ErrorResponse for FailedRequest {
 }
 
 impl Orchestrator {
-    /// Runs the saga for a request. With `answer_by`, responds before that time.
+    /// Runs the saga for a request. If `answer_by` is set, responds before that time.
     pub(crate) async fn create_and_confirm(
         &self,
         call: &Call,
@@ -67,13 +67,13 @@ impl Orchestrator {
         call.answer(work).await
     }
 
-    /// Reports that the process responds.
+    /// Liveness check: always succeeds.
     pub(crate) async fn health(&self, call: &Call) -> OkAnswer<Health> {
         let work = async { Ok::<_, FailedRequest>(OkAnswer::ok(Health::ok())?) };
         call.answer(work).await
     }
 
-    /// Reports whether the service is not draining and both upstreams are ready.
+    /// Readiness check: succeeds if the process is not draining and both upstream services are ready.
     pub(crate) async fn readiness(&self, call: &Call) -> OkAnswer<Readiness> {
         let work = async {
             self.runtime.refuse_while_draining()?;
@@ -83,8 +83,8 @@ impl Orchestrator {
         call.answer(work).await
     }
 
-    /// Returns the principal that scopes the caller's idempotency keys. The development profile accepts anonymous
-    /// callers.
+    /// Authenticates the caller. Returns the principal that scopes the caller's idempotency keys. The development
+    /// profile accepts anonymous callers.
     fn principal(&self, call: &Call) -> Result<String, Failure> {
         let caller: Option<Caller<Operator>> = match self.profile {
             Profile::Production => Some(self.auth.caller(call)?),
@@ -101,7 +101,7 @@ impl Orchestrator {
         answer_by: Option<Instant>,
     ) -> Result<Outcome, FailedRequest> {
         let deadlines = self.upstreams.policy.deadlines(answer_by);
-        let deadlines = deadlines.ok_or_else(|| Failure::unavailable("the time left is too short to run the saga"))?;
+        let deadlines = deadlines.ok_or_else(|| Failure::unavailable("too little time remains to run the saga"))?;
         let result = CreateAndConfirm::new(&self.upstreams, call, principal, request, deadlines).run().await;
         metrics::record_outcome(&result);
         result.map_err(|failed| {
@@ -112,15 +112,15 @@ impl Orchestrator {
                 compensated = ?reason.compensated,
                 order_id = reason.order_id.map(OrderId::get),
                 code = reason.code,
-                "the saga failed"
+                "saga failed"
             );
             FailedRequest { reason: Some(reason), ..failure.into() }
         })
     }
 }
 
-/// Returns the correlation id: from the body, otherwise from the header, otherwise the request id. An id from the body
-/// that is invalid in a header still appears in the response body.
+/// Returns the correlation ID from the request body; if the body contains none, from the header; otherwise, returns the
+/// request ID. An ID in the request body that is invalid in a header is still included in the response body.
 fn correlation_id(call: &Call, body: Option<&Request>) -> String {
     let given = body.and_then(|body| body.correlation_id.as_ref());
     if let Some(id) = given {
@@ -129,8 +129,9 @@ fn correlation_id(call: &Call, body: Option<&Request>) -> String {
     given.map_or(call.correlation_id(), |id| id.as_str()).to_owned()
 }
 
-/// Returns the response body. Without a reason from the saga, nothing was changed. An internal error is the exception:
-/// it may have occurred in any step, so it is reported as pending, and a retry with the same key resolves it.
+/// Returns the response body for a failure. If the saga supplied no reason, nothing was changed, with one exception: an
+/// internal error may have occurred in any step. Its compensation is therefore reported as pending; a retry with the
+/// same key completes the saga or its compensation.
 fn failure_body(correlation_id: &str, failure: &Failure, reason: Option<&FailureReason>) -> FailureBody {
     let is_internal = failure.code == codes::INTERNAL;
     let without_steps = || FailureReason {

@@ -1,7 +1,7 @@
-//! AWS Lambda function, invoked through API Gateway (REST or HTTP), a function URL or a load balancer.
+//! AWS Lambda function, invoked through API Gateway (REST or HTTP API), a function URL or a load balancer.
 //!
-//! Returns the same statuses and bodies as the local server. This module does what dropshot does there: it routes the
-//! request and sets the request id. lambda_http converts events and responses; `event` sanitizes each event first.
+//! Returns the same statuses and bodies as the local server. This module replaces dropshot: it routes requests and sets
+//! the request ID. lambda_http converts events and responses, after `event` has sanitized each event.
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -25,14 +25,14 @@ use tokio::time::Instant;
 use crate::event::{self, NotBase64};
 use crate::{Config, Orchestrator};
 
-/// Operations of the function.
+/// Operations that the function supports.
 enum Operation {
     CreateAndConfirm,
     Health,
     Readiness,
 }
 
-/// Runs the function until the runtime stops it.
+/// Runs the function until the Lambda runtime stops it.
 pub async fn run(config: impl FnOnce(Runtime) -> Result<Config, RunError>) -> ExitCode {
     common_server::init_logs();
     let orchestrator =
@@ -41,7 +41,7 @@ pub async fn run(config: impl FnOnce(Runtime) -> Result<Config, RunError>) -> Ex
         Ok(orchestrator) => orchestrator,
         Err(error) => return exit_with_error(&error),
     };
-    // Boxed: otherwise the compiler fails to compute the size of the runtime's future.
+    // Without the box, the compiler cannot compute the size of the runtime's future.
     match lambda_runtime::run(service_fn(|event| Box::pin(answer(&orchestrator, event)))).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => exit_with_error(&*error),
@@ -57,8 +57,8 @@ fn exit_with_error(error: &dyn std::error::Error) -> ExitCode {
 ///
 /// # Errors
 ///
-/// Fails if the event is not an HTTP request: the sender of another event, such as a queue, would take any response as
-/// success.
+/// Fails if the event is not an HTTP request: the sender of another kind of event, such as a queue, would interpret any
+/// response as a success.
 pub async fn answer(orchestrator: &Orchestrator, event: LambdaEvent<Value>) -> Result<Value, Diagnostic> {
     let LambdaEvent { payload, context } = event;
     let (request, body) = event::parse(payload).map_err(|_| Diagnostic {
@@ -68,7 +68,7 @@ pub async fn answer(orchestrator: &Orchestrator, event: LambdaEvent<Value>) -> R
     })?;
     let respond = async |request| Ok::<_, Infallible>(respond(orchestrator, &request, &body, &context).await);
     let Ok(response) = Adapter::from(service_fn(respond)).call(LambdaEvent::new(request, context.clone())).await;
-    // Lambda may freeze the process as soon as it has the response.
+    // Lambda may freeze the process as soon as it receives the response.
     orchestrator.runtime.flush_spans().await;
     serde_json::to_value(response).map_err(|error| error.to_string().into())
 }
@@ -86,7 +86,7 @@ async fn respond(
     if let Ok(id) = HeaderValue::from_str(&context.request_id) {
         response.headers_mut().insert("x-request-id", id);
     }
-    // hyper omits the body of a HEAD response in the local server; here it must be removed.
+    // In the local server, hyper omits the body of a HEAD response. Here, the body must be removed explicitly.
     if request.method() == Method::HEAD { response.map(|_| Body::empty()) } else { response }
 }
 
@@ -118,8 +118,8 @@ fn parse_body(request: &Request, body: &event::Body) -> Result<CreateAndConfirm,
     json_body(request.headers(), body.as_ref().map_err(not_base64)?, MAX_BODY_BYTES)
 }
 
-/// Returns the time at which the platform ends the invocation. The emulator of cargo-lambda sends ten minutes after the
-/// Unix epoch instead of a real deadline, which counts as none.
+/// Returns the time at which Lambda ends the invocation. Instead of a real deadline, the cargo-lambda emulator sends
+/// ten minutes after the Unix epoch, which is treated as no deadline.
 fn deadline(context: &Context) -> Option<Instant> {
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     let since_epoch = Duration::from_millis(context.deadline);
@@ -127,7 +127,7 @@ fn deadline(context: &Context) -> Option<Instant> {
     if since_epoch < DAY { None } else { Instant::now().checked_add(since_epoch.saturating_sub(now)) }
 }
 
-/// Returns the operation for the path and method.
+/// Returns the operation for the path and method of the request.
 fn route(request: &Request) -> Result<Operation, HttpError> {
     let found = candidate_paths(request).find_map(|path| match_path(&path));
     let (method, operation) = found.ok_or_else(|| HttpError::for_not_found(None, String::new()))?;
@@ -135,13 +135,14 @@ fn route(request: &Request) -> Result<Operation, HttpError> {
         return Ok(operation);
     }
     let mut error = HttpError::for_client_error_with_status(None, ClientErrorStatusCode::METHOD_NOT_ALLOWED);
-    // Every method's name is a valid header value.
+    // This cannot fail, because every method name is a valid header value.
     let _ = error.add_header(header::ALLOW, method.as_str());
     Err(error)
 }
 
-/// Returns the paths by which to route the request, in order: the path of the event; that path without the stage that a
-/// gateway prepends; and the path of the gateway's route, which lacks a custom domain's base path.
+/// Returns the candidate paths for routing, in order of precedence: the path in the event; the path in the event
+/// without the stage that a gateway prepends; and the path of the gateway's route, which excludes the base path of a
+/// custom domain.
 fn candidate_paths(request: &Request) -> impl Iterator<Item = Cow<'_, str>> {
     let (stage, route) = match request.request_context_ref() {
         Some(RequestContext::ApiGatewayV1(context)) => (context.stage.as_deref(), context.resource_path.as_deref()),

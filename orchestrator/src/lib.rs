@@ -1,14 +1,15 @@
 //! Saga that creates and confirms an order, as a local server and an AWS Lambda function.
 //!
 //! - `create_and_confirm`: the saga.
-//! - `failure`: error codes of its failures.
-//! - `wire`: type conversions.
-//! - `policy`: time limits.
-//! - `upstreams`: clients.
+//! - `failure`: saga failures and their error codes.
+//! - `wire`: conversions between upstream types and API types.
+//! - `policy`: time limits and retry policy.
+//! - `upstreams`: clients for the upstream services.
 //! - `handler`: request handling, shared by `local` (dropshot) and `lambda`.
-//! - `event`: sanitizes events for `lambda`.
+//! - `event`: event sanitization for `lambda`.
 //!
-//! The `orchestrator-api` crate defines the contract. The service has no store: the orders service keeps all state.
+//! The `orchestrator-api` crate defines the API contract. The orchestrator is stateless: the orders service stores all
+//! state.
 
 mod create_and_confirm;
 mod event;
@@ -35,16 +36,17 @@ use upstreams::Upstreams;
 pub use handler::Orchestrator;
 pub use policy::Policy;
 
-/// Port to listen on if `PORT` is not set.
+/// Default port, used if `PORT` is not set.
 pub const DEFAULT_PORT: u16 = 3003;
 
-/// Time limit for requests in flight when the server stops: receiving a body, then a saga, which has 20 s.
+/// Maximum wait for requests in flight during shutdown: enough to receive a request body and to run a saga, which takes
+/// up to 20 s.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(28);
 
-/// OpenAPI document, served under `/docs`.
+/// OpenAPI document, served at `/openapi.json` and displayed at `/docs`.
 const DOCUMENT: &str = include_str!("../../specs/orchestrator.json");
 
-/// Settings of the service.
+/// Orchestrator settings.
 pub struct Config {
     bind_address: SocketAddr,
     auth: Auth,
@@ -52,9 +54,9 @@ pub struct Config {
     service_token: SecretString,
     customers_base: String,
     orders_base: String,
-    /// Time limits and retries.
+    /// Time limits and retry policy.
     pub policy: Policy,
-    /// Runtime of the process. `from_env` sets the default; the program replaces it.
+    /// Process-wide runtime state. `from_env` sets a default, which the binary replaces.
     pub runtime: Runtime,
 }
 
@@ -64,7 +66,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// Names the first invalid or missing setting.
+    /// Returns an error that names the first invalid or missing setting.
     pub fn from_env(env: &Env<'_>) -> Result<Self, RunError> {
         refuse_weak_secrets(env, None)?;
         Ok(Self {
@@ -81,7 +83,7 @@ impl Config {
 }
 
 impl Orchestrator {
-    /// Creates the service. The upstream services need not be reachable yet.
+    /// Creates the orchestrator. The upstream services need not be reachable yet.
     ///
     /// # Errors
     ///
@@ -110,7 +112,7 @@ impl HasRuntime for Orchestrator {
 ///
 /// # Errors
 ///
-/// Fails if TLS cannot be initialized or the address cannot be bound.
+/// Fails if TLS cannot be initialized or the server cannot bind its listen address.
 pub fn start(config: Config) -> Result<Running<Orchestrator>, RunError> {
     let address = config.bind_address;
     let orchestrator = Orchestrator::new(config)?;

@@ -1,4 +1,5 @@
-//! Runs the orchestrator: as a function if AWS Lambda sets `AWS_LAMBDA_RUNTIME_API`, otherwise as a local server.
+//! Runs the orchestrator: as a Lambda function if AWS Lambda has set `AWS_LAMBDA_RUNTIME_API`, otherwise as a local
+//! server.
 
 use std::process::ExitCode;
 

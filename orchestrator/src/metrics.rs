@@ -1,4 +1,4 @@
-//! Saga metrics. No-ops without an installed exporter.
+//! Saga metrics. Recording is a no-op unless a metrics exporter is installed.
 
 use metrics::{counter, describe_counter};
 use orchestrator_api::{Compensated, Outcome, Step};
@@ -14,8 +14,8 @@ const OUTCOMES: [&str; 5] = ["confirmed", "refused", "failed", "undone", "pendin
 pub(crate) fn describe() {
     describe_counter!(
         RUNS,
-        "Sagas by outcome: confirmed, refused or failed (nothing to compensate), undone (compensated), pending (an \
-         order may be left)"
+        "Sagas by outcome: confirmed; refused (client error) or failed (server error), nothing to compensate; undone \
+         (compensated); pending (an order may remain)"
     );
     describe_counter!(RETRIES, "Retries of upstream calls, by saga step");
     for outcome in OUTCOMES {
@@ -38,7 +38,7 @@ pub(crate) fn record_outcome(result: &Result<Outcome, SagaFailure>) {
     counter!(RUNS, "outcome" => outcome).increment(1);
 }
 
-/// Counts the retries of a step: its attempts without the first.
+/// Counts the retries of a step: its attempts, excluding the first.
 pub(crate) fn record_retries(step: Step, attempts: u32) {
     let step = match step {
         Step::Input => "input",

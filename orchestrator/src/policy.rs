@@ -8,11 +8,11 @@ use tokio::time::Instant;
 /// Time limits and retry policy of a saga.
 #[derive(Debug, Clone, Copy)]
 pub struct Policy {
-    /// Retry policy of each call. Its `total` limits the whole saga, compensation included.
+    /// Retry policy for each upstream call. Its `total` limits the whole saga, including compensation.
     pub retry: Retry,
-    /// Part of that total which is reserved for compensation.
+    /// Part of `retry.total` that is reserved for compensation.
     pub compensation: Duration,
-    /// Time limit for connecting, within an attempt.
+    /// Time limit for establishing a connection, which is part of an attempt.
     pub connect: Duration,
 }
 
@@ -35,12 +35,12 @@ pub(crate) struct Deadlines {
 
 /// Time reserved for sending the response after the saga.
 const RESPONSE_RESERVE: Duration = Duration::from_millis(500);
-/// Minimum time for a saga. With less, its outcome would often be unknown, so it is not started.
+/// Minimum time for a saga. With less time, its outcome would often be unknown, so the saga is not started.
 const MIN_TOTAL: Duration = Duration::from_secs(1);
 
 impl Policy {
-    /// Returns the deadlines of a saga that starts now, or `None` if too little time is left before `answer_by`. A saga
-    /// with less than `retry.total` reserves proportionally less for compensation.
+    /// Returns the deadlines of a saga that starts now, or `None` if too little time remains before `answer_by`. If
+    /// less time than `retry.total` remains, the time reserved for compensation is reduced proportionally.
     pub(crate) fn deadlines(&self, answer_by: Option<Instant>) -> Option<Deadlines> {
         let now = Instant::now();
         let left = answer_by.map(|time| time.saturating_duration_since(now).saturating_sub(RESPONSE_RESERVE));
@@ -52,7 +52,7 @@ impl Policy {
         Some(Deadlines { steps: now + total.saturating_sub(compensation), compensation: now + total })
     }
 
-    /// Returns the retry policy of a call that must end by the deadline.
+    /// Returns the retry policy for an upstream call that must end by the deadline.
     pub(crate) fn retry_until(&self, deadline: Instant) -> Retry {
         Retry { total: deadline.saturating_duration_since(Instant::now()), ..self.retry }
     }
@@ -96,7 +96,8 @@ mod tests {
         assert!(deadline.elapsed() < Duration::from_millis(10), "{:?}", deadline.elapsed());
     }
 
-    /// Returns the time for the steps and for the whole saga if the response is due within this many milliseconds.
+    /// Returns the time limits of the steps and of the whole saga if the response is due within `answer_within`
+    /// milliseconds.
     fn time_limits(answer_within: Option<u64>) -> Option<(Duration, Duration)> {
         let now = Instant::now();
         let answer_by = answer_within.map(|millis| now + Duration::from_millis(millis));

@@ -1,4 +1,4 @@
-//! The customers and orders services: clients per request, retry budgets and readiness.
+//! Upstream services (customers and orders): per-request clients, retry budgets and readiness check.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use tokio::time::timeout;
 
 use crate::policy::Policy;
 
-/// Time limit for both readiness checks.
+/// Time limit for the readiness checks of both services, which run concurrently.
 const READINESS_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Addresses, connections and retry budgets of the services.
+/// Addresses, HTTP client and retry budgets for the upstream services.
 pub(crate) struct Upstreams {
     http: reqwest::Client,
     service_token: SecretString,
@@ -22,7 +22,7 @@ pub(crate) struct Upstreams {
     pub(crate) policy: Policy,
     pub(crate) customers_retries: RetryBudget,
     pub(crate) orders_retries: RetryBudget,
-    /// Separate budget, so that retries of steps cannot exhaust it.
+    /// Separate retry budget for compensation, which retries of the saga's steps cannot exhaust.
     pub(crate) compensation_retries: RetryBudget,
 }
 
@@ -45,7 +45,7 @@ impl Upstreams {
         })
     }
 
-    /// Returns clients that send this service's credentials and continue the caller's trace.
+    /// Returns clients that send the service token and propagate the correlation ID and trace context of `call`.
     pub(crate) fn clients(&self, call: &Call) -> (customers_client::Client, orders_client::Client) {
         let (traceparent, tracestate) = call.trace();
         let outbound = Outbound::new().bearer(self.service_token.expose_secret()).correlation_id(call.correlation_id());
@@ -57,7 +57,7 @@ impl Upstreams {
         )
     }
 
-    /// Checks that both services are ready.
+    /// Checks that both upstream services are ready.
     pub(crate) async fn ready(&self, call: &Call) -> Result<(), Failure> {
         let (customers, orders) = self.clients(call);
         let checks = async {

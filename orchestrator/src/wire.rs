@@ -1,5 +1,5 @@
-//! Conversions between the types of the upstream clients and those of this API. They return `None` for a value that
-//! this API cannot represent.
+//! Conversions between the types of the upstream clients and the types of this API. A conversion returns `None` if this
+//! API cannot represent the value.
 
 use std::collections::BTreeMap;
 
@@ -7,13 +7,14 @@ use common_contract::Detail;
 use orchestrator_api::{CreateAndConfirm, Customer, Item, Order, OrderItem, OrderStatus};
 use orders_client::types;
 
-/// Returns the order to create for a request.
+/// Builds the order to create for a request.
 pub(crate) fn new_order(request: &CreateAndConfirm) -> types::builder::NewOrder {
     let item = |item: &Item| types::NewOrderItem::builder().product_id(item.product_id.get()).qty(item.qty.get());
     types::NewOrder::builder().customer_id(request.customer_id.get()).items(request.items.as_slice().iter().map(item))
 }
 
-/// Returns whether the order has the requested customer, products and quantities. Lines of one product are summed.
+/// Returns whether the order has the requested customer, products and quantities. The quantities of lines for the same
+/// product are summed.
 pub(crate) fn matches_request(order: &types::Order, request: &CreateAndConfirm) -> bool {
     let mut requested = BTreeMap::<_, i64>::new();
     for item in request.items.as_slice() {
@@ -23,13 +24,13 @@ pub(crate) fn matches_request(order: &types::Order, request: &CreateAndConfirm) 
     order.customer_id == request.customer_id.get() && ordered == requested
 }
 
-/// Converts the customer for the response.
+/// Converts the customer to the response type.
 pub(crate) fn customer(customer: customers_client::types::CustomerContact) -> Option<Customer> {
     let customers_client::types::CustomerContact { id, name, email, phone, .. } = customer;
     Some(Customer { id: id.try_into().ok()?, name, email, phone })
 }
 
-/// Converts the order for the response; `None` if it is not confirmed.
+/// Converts the order to the response type. Returns `None` if the order is not confirmed.
 pub(crate) fn confirmed(order: types::Order) -> Option<Order> {
     let types::Order { id, customer_id, status, total_cents, created_at, confirmed_at, items, .. } = order;
     if status != types::OrderStatus::Confirmed {
@@ -51,7 +52,7 @@ fn order_item(item: &types::OrderItem) -> Option<OrderItem> {
     Some(OrderItem { product_id: product_id.try_into().ok()?, qty, unit_price_cents, subtotal_cents })
 }
 
-/// Converts a detail of an upstream error for the response.
+/// Converts a detail of an upstream error to the response type.
 pub(crate) fn detail(detail: types::Detail) -> Detail {
     let types::Detail { field, message, product_id, requested, available, total_cents, .. } = detail;
     Detail { field, message, product_id, requested, available, total_cents }

@@ -1,5 +1,5 @@
-//! Implementation of the contract: each handler authenticates the caller, validates the arguments, calls `app` and
-//! builds the response. The only file of this crate that uses dropshot.
+//! HTTP handlers that implement the API contract: each handler authenticates the caller, validates the arguments, calls
+//! `app` and builds the response. Only this module of the crate uses dropshot directly.
 
 use common_contract::{Failure, Health, OrderId, Page, ProductId, Readiness, etag};
 use common_http::{

@@ -1,7 +1,7 @@
 //! Background jobs.
 //!
-//! Every server of a deployment runs all of them without coordination: an order that one server has locked is skipped
-//! by the others, and deleting a key that no longer exists has no effect.
+//! Every server in a deployment runs all jobs, without coordination: a server skips orders that another server has
+//! locked, and deleting a key that no longer exists has no effect.
 
 use std::fmt::Debug;
 use std::panic::AssertUnwindSafe;
@@ -14,12 +14,15 @@ use tokio::time::sleep;
 
 use crate::app::expire;
 
-/// Pause between runs. An expired order keeps its stock for about this long.
+/// Delay between runs of the expiry job. After a reservation expires, its stock remains reserved for up to about this
+/// long.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(5);
-/// Pause between runs. Expired keys are ignored in any case and only take up space.
+/// Delay between runs of the key cleanup job. Expired keys are ignored, so until they are deleted they only use
+/// storage.
 const REAP_INTERVAL: Duration = Duration::from_secs(300);
 
-/// Starts the jobs, each with an immediate first run. Dropping the set aborts them; open transactions are rolled back.
+/// Starts the jobs; the first run of each job starts immediately. Dropping the returned set aborts the jobs, and their
+/// open transactions are rolled back.
 pub(crate) fn start(db: &Db) -> JoinSet<()> {
     let mut jobs = JoinSet::new();
     let (expiry, keys) = (db.clone(), db.clone());
@@ -34,8 +37,8 @@ pub(crate) fn start(db: &Db) -> JoinSet<()> {
     jobs
 }
 
-/// Runs a job forever, with a pause after each run. A run that fails or panics does not end the job, because that would
-/// go unnoticed until the stock runs out.
+/// Runs a job repeatedly, with a delay after each run. The job continues after a run fails or panics: if the expiry job
+/// ended, nobody would notice until expired reservations had used up the stock.
 async fn run_periodically<R, E>(job: &'static str, pause: Duration, run: impl Fn() -> R)
 where
     R: Future<Output = Result<usize, E>>,

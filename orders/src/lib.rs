@@ -1,7 +1,11 @@
-//! The Orders API server.
+//! Orders API server.
 //!
-//! `http` implements the contract (the `orders-api` crate), `app` contains the business rules, `store` all SQL on the
-//! tables of products and orders, `upstream` the client of the customers service, `jobs` the background jobs.
+//! - `http`: handlers that implement the API contract (the `orders-api` crate).
+//! - `app`: business rules.
+//! - `store`: SQL for the product and order tables.
+//! - `upstream`: client for the customers service.
+//! - `jobs`: background jobs.
+//! - `metrics`: Prometheus metrics.
 
 mod app;
 mod http;
@@ -26,18 +30,20 @@ use app::{Dispatcher, Orders, Products};
 use http::OrdersServer;
 use upstream::customers::CustomersService;
 
-/// Allowed retention of idempotency keys: at least a day, so that clients can retry after an outage; at most a year.
+/// Allowed retention periods for idempotency keys, in hours: from one day, so that clients can retry after an outage,
+/// to one year.
 const RETENTION_HOURS: RangeInclusive<u64> = 24..=8760;
-/// Allowed duration of a reservation: longer than the caller's retries; at most a day, because it blocks stock.
+/// Allowed reservation durations, in seconds: from one minute, so that a reservation outlasts the caller's retries, to
+/// one day, because reserved stock cannot be sold.
 const RESERVATION_SECONDS: RangeInclusive<u64> = 60..=86_400;
 
-/// Port of the server if `PORT` is not set.
+/// Default port, used if `PORT` is not set.
 pub const DEFAULT_PORT: u16 = 3002;
 
-/// The OpenAPI document, served as `/openapi.json` and shown under `/docs`.
+/// OpenAPI document, served at `/openapi.json` and displayed at `/docs`.
 const DOCUMENT: &str = include_str!("../../specs/orders.json");
 
-/// Settings of the server.
+/// Server settings.
 pub struct Config {
     bind_address: SocketAddr,
     database: DatabaseSettings,
@@ -46,7 +52,7 @@ pub struct Config {
     customers: CustomersService,
     key_retention: Duration,
     reservation: Duration,
-    /// Runtime of the process. `from_env` sets the default; the program replaces it.
+    /// Process-wide runtime state. `from_env` sets a default, which the binary replaces.
     pub runtime: Runtime,
 }
 
@@ -57,7 +63,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// Names the first setting that is invalid or missing.
+    /// Returns an error that names the first invalid or missing setting.
     pub fn from_env(env: &Env<'_>) -> Result<Self, RunError> {
         let retention_hours = number_in(env, "IDEMPOTENCY_RETENTION_HOURS", 72, RETENTION_HOURS)?;
         let reservation_seconds = number_in(env, "RESERVATION_SECONDS", 900, RESERVATION_SECONDS)?;
@@ -105,11 +111,11 @@ impl HasRuntime for Context {
 }
 
 /// Starts the server and its background jobs, which run until the server is closed or dropped. The database and the
-/// customers service need not be reachable yet.
+/// customers service need not be reachable at startup.
 ///
 /// # Errors
 ///
-/// If the server cannot listen on the address.
+/// Fails if the server cannot bind its listen address.
 pub fn start(config: Config) -> Result<Running<Context>, RunError> {
     let Config { bind_address, database, auth, cursors, customers, key_retention, reservation, runtime } = config;
     db::describe_metrics();

@@ -1,4 +1,4 @@
-//! The Orders API server: reads its settings from the environment and runs until it receives a stop signal.
+//! Orders API server: reads its settings from the environment and runs until it receives a shutdown signal.
 
 use std::process::ExitCode;
 

@@ -18,7 +18,8 @@ const CONFIRMATIONS: &str = "SELECT COUNT(*) AS n FROM order_events WHERE to_sta
 const CANCELLATIONS: &str = "SELECT COUNT(*) AS n FROM order_events WHERE to_status = 'CANCELED'";
 const ORDERS: &str = "SELECT COUNT(*) AS n FROM orders";
 
-/// Limits so long that no attempt times out on a busy machine: the test counts effects, not time.
+/// Time limits that are long enough that no attempt times out on a busy machine: the tests verify effects, not response
+/// times.
 const LENIENT_POLICY: Policy = Policy {
     retry: Retry {
         attempts: 4,
@@ -31,8 +32,8 @@ const LENIENT_POLICY: Policy = Policy {
     connect: Duration::from_secs(10),
 };
 
-/// Sends an order as a correct client does: retries after `Retry-After` while another request with the key is in flight
-/// or an upstream service is busy.
+/// Requests an order like a correct client: retries after the `Retry-After` delay while another request with the key is
+/// in flight or an upstream service is busy.
 async fn order_with_retries(system: &System, key: &str) -> Reply {
     loop {
         let reply = system.order(key).await;
@@ -50,7 +51,8 @@ async fn order_with_retries(system: &System, key: &str) -> Reply {
     }
 }
 
-/// Sends every key once, each at the same time as all other callers, and returns the response bodies.
+/// Sends one request per key. For each key, all callers send their requests at the same time. Returns the response
+/// bodies.
 async fn run_caller(system: Arc<System>, barrier: Arc<Barrier>) -> Vec<String> {
     let mut answers = Vec::new();
     for key in 0..KEYS {

@@ -1,4 +1,4 @@
-//! Secrets and tokens never appear in the log, neither of the server nor of the function.
+//! Secrets and tokens never appear in the logs of the server or of the function.
 
 use common_contract::Role;
 use common_server::testing::program_output;
@@ -22,7 +22,7 @@ async fn no_secret_or_token_is_logged_at_any_level() {
     ];
     let operator = auth().tokens().issue("ann", Role::Operator).unwrap();
     let send_requests = async |base: String| {
-        // Requests of this operation are logged at the lower levels only.
+        // Requests for this operation are logged only at the levels below info.
         reqwest::get(format!("{base}/health")).await.unwrap();
         for token in [&*operator, SERVICE_TOKEN] {
             let request = Client::new().post(format!("{base}{PATH}")).bearer_auth(token).json(&order_body("a"));

@@ -1,4 +1,4 @@
-//! Step 3: confirming the order, and compensating the create on failure.
+//! Step 3: confirming the order, and compensating the create step if the confirmation fails.
 
 use std::time::Duration;
 

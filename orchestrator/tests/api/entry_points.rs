@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 
 use crate::harness::{Harness, PATH, Reply, SERVICE_TOKEN, order_body};
 
-/// Example events, one for each gateway.
+/// Example events, one for each gateway event format.
 const GATEWAYS: [&str; 4] = ["api-gateway-http", "api-gateway-rest", "function-url", "load-balancer"];
 
-/// A request to either entry point.
+/// A request that can be sent to either entry point.
 struct TestRequest {
     method: Method,
     path: &'static str,
@@ -58,7 +58,7 @@ impl TestRequest {
         Reply::send(request).await
     }
 
-    /// Returns the request as an event of this gateway.
+    /// Returns the request as an event in this gateway's format.
     fn as_event(&self, gateway: &str, is_base64: bool) -> Value {
         let mut event = example(gateway);
         let headers: Value = self.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -90,7 +90,7 @@ pub(crate) fn example(name: &str) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
-/// Invokes the function and converts its response, in either header format.
+/// Invokes the function and converts its response, whose headers are in one of two formats.
 pub(crate) async fn invoke(function: &Orchestrator, event: &Value) -> Reply {
     let mut context = Context::default();
     context.request_id = "the-request".to_owned();
@@ -107,7 +107,7 @@ pub(crate) async fn invoke(function: &Orchestrator, event: &Value) -> Reply {
     }
 }
 
-/// Returns an event of a function URL with this body.
+/// Returns a function URL event with this body.
 pub(crate) fn event(body: &Value) -> Value {
     TestRequest::json(body).as_event("function-url", false)
 }
@@ -126,7 +126,7 @@ fn base64(text: &str) -> String {
     encoded
 }
 
-/// Returns the parts of a response that both entry points share. Replaces the request id, which differs.
+/// Returns the parts of a response that must be equal for both entry points. Replaces the request ID, which differs.
 fn comparable(Reply { status, headers, text }: &Reply) -> (u16, Vec<Option<String>>, String) {
     let value = |name: &str| headers.get(name).map(|value| value.to_str().unwrap().to_owned());
     let request_id = value("x-request-id").unwrap();
@@ -187,7 +187,7 @@ async fn lambda_and_local_server_respond_identically_to_every_event_shape() {
     assert_eq!(harness.store().orders.len(), 1);
 }
 
-/// Returns an event of this gateway with an order of a service, and with these values replaced.
+/// Returns an event in this gateway's format in which a service requests an order, with these values replaced.
 fn changed(gateway: &str, changes: &[(&str, Value)]) -> Value {
     let mut event = TestRequest::json(&order_body("a")).as_event(gateway, false);
     for (pointer, value) in changes {
@@ -244,7 +244,7 @@ async fn malformed_gateway_events_get_a_response() {
         let headers = json!({ "authorization": format!("Bearer {SERVICE_TOKEN}"), "host": "a b", "x-forwarded-proto": "?", "x-name": "é\u{fffd}", "x y": "1", "x-none": null, "x-line": "a\nb" });
         let rows = [
             (base64_event("****"), 400, "invalid_request"),
-            // gzip, and invalid UTF-8.
+            // Start of a gzip stream, which is invalid UTF-8.
             (base64_event("H4sIAAAAAAAA/w=="), 400, "invalid_request"),
             (base64_event("//79"), 400, "invalid_request"),
             (changed(gateway, &[("/body", json!(null))]), 400, "invalid_request"),
@@ -275,7 +275,7 @@ async fn response_headers_match_the_gateway_format() {
         ("api-gateway-http", &single, &none, json!(null)),
         ("api-gateway-rest", &none, &multi, json!(null)),
         ("function-url", &single, &none, json!(null)),
-        // The target group reads one of the two formats.
+        // The target group reads only one of the two header formats.
         ("load-balancer", &single, &multi, json!("201 Created")),
     ];
     for (gateway, single, multi, description) in rows {

@@ -1,4 +1,4 @@
-//! Fake customers service with customer 1 only.
+//! Fake customers service in which only customer 1 exists.
 
 use common_contract::{CustomerId, Failure, Health, OperatorId, Page, Readiness};
 use common_http::{

@@ -1,5 +1,5 @@
-//! Fake orders service in memory, with one product. It follows the contract for idempotency keys, versions and stock,
-//! and counts confirmations and cancellations.
+//! In-memory fake orders service with one product. The fake follows the contract for idempotency keys, versions and
+//! stock, and counts confirmations and cancellations.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -68,7 +68,7 @@ impl OrderStore {
         self.orders.values().next().unwrap().status
     }
 
-    /// Cancels every order, as an operator may.
+    /// Cancels every order, as an operator could.
     pub(crate) fn cancel_all(&mut self) {
         for id in self.orders.keys().copied().collect::<Vec<_>>() {
             self.cancel(id);
@@ -289,7 +289,7 @@ impl OrdersApi for Server {
     }
 }
 
-/// Applies a change under a key: checks the version and stores the first response.
+/// Applies a change with an idempotency key: checks the version, and stores the first response.
 async fn change(
     rqctx: RequestContext<FakeOrders>,
     id: PathId<OrderId>,

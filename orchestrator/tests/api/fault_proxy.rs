@@ -1,4 +1,5 @@
-//! Fault-injection proxy between the orchestrator and an upstream service: forwards requests or applies faults to them.
+//! Fault-injection proxy between the orchestrator and an upstream service, which forwards requests or applies faults to
+//! them.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -10,7 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-/// Number of times that exceeds the requests of any test.
+/// Number of times that exceeds the number of requests in any test.
 pub(crate) const ALWAYS: usize = usize::MAX;
 
 /// Fault applied to a request.
@@ -18,7 +19,7 @@ pub(crate) const ALWAYS: usize = usize::MAX;
 pub(crate) enum Fault {
     /// The connection closes before the service receives the request.
     RequestDropped,
-    /// The connection closes after the service executed the request.
+    /// The connection closes after the service has executed the request.
     ResponseDropped,
     /// The service does not receive the request, and the connection stays open without a response.
     RequestStalled,
@@ -28,17 +29,17 @@ pub(crate) enum Fault {
     ResponseTruncated,
     /// A gateway responds with HTML instead of forwarding the request.
     GatewayResponse(u16),
-    /// A gateway responds with HTML after the service executed the request.
+    /// A gateway responds with HTML after the service has executed the request.
     GatewayResponseAfterExecution(u16),
     /// The service responds with a documented error.
     Error(u16, &'static str),
-    /// The port closes: this request gets no response, and later connections are refused.
+    /// The port closes: this request receives no response, and later connections are refused.
     PortClosed,
     /// The port closes and reopens after this time.
     PortClosedFor(Duration),
     /// The service receives the request twice in succession; the first response is returned.
     Duplicated,
-    /// The request is forwarded, and a copy is held for [`FaultProxy::deliver_held`].
+    /// The request is forwarded, and a copy is kept for [`FaultProxy::deliver_held`].
     CopyHeld,
 }
 
@@ -49,18 +50,18 @@ pub(crate) struct FaultProxy {
 
 struct Shared {
     address: SocketAddr,
-    /// Reserves the port while it is closed; never listens.
+    /// Socket that reserves the port while the port is closed. It never listens.
     _port: TcpSocket,
     /// Accept loop; `None` while the port is closed.
     accept_loop: Mutex<Option<JoinHandle<()>>>,
     service: Mutex<SocketAddr>,
     rules: Mutex<Vec<Rule>>,
-    /// Every request, as `POST /orders/{id}/confirm`, in the order of arrival.
+    /// Every request, in the form `POST /orders/{id}/confirm`, in order of arrival.
     requests: watch::Sender<Vec<String>>,
     held: Mutex<Option<Vec<u8>>>,
 }
 
-/// Applies a fault to the next `times` requests of a kind.
+/// Rule that applies a fault to the next `times` requests of a kind.
 struct Rule {
     request: &'static str,
     times: usize,
@@ -92,7 +93,7 @@ impl FaultProxy {
         self.shared.rules.lock().unwrap().push(Rule { request, times, fault });
     }
 
-    /// Returns all requests so far.
+    /// Returns all requests received so far.
     pub(crate) fn requests(&self) -> Vec<String> {
         self.shared.requests.borrow().clone()
     }
@@ -102,7 +103,7 @@ impl FaultProxy {
         self.wait_for_requests(request, 1).await;
     }
 
-    /// Waits for this number of requests of the kind, counted from the start.
+    /// Waits until this number of requests of the kind has arrived, counted from the start of the proxy.
     pub(crate) async fn wait_for_requests(&self, request: &str, times: usize) {
         let mut requests = self.shared.requests.subscribe();
         let count = |requests: &Vec<String>| requests.iter().filter(|other| *other == request).count();
@@ -130,7 +131,7 @@ impl FaultProxy {
         *self.shared.service.lock().unwrap() = service;
     }
 
-    /// Forwards the request that was held last, and returns the status of the response.
+    /// Forwards the copy of the request that was kept most recently. Returns the status of the response.
     pub(crate) async fn deliver_held(&self) -> u16 {
         let request = self.shared.held.lock().unwrap().clone().expect("no request is held");
         let response = String::from_utf8(self.shared.forward(&request).await.unwrap()).unwrap();
@@ -138,7 +139,7 @@ impl FaultProxy {
     }
 }
 
-/// Binds a socket with `SO_REUSEPORT`: the reserved port stays bound while the listener on it is closed and reopened.
+/// Binds a socket with `SO_REUSEPORT`, so that the port remains reserved while its listener is closed and reopened.
 fn bind(address: SocketAddr) -> TcpSocket {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_reuseport(true).unwrap();
@@ -155,7 +156,8 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 }
 
 impl Shared {
-    /// Serves one request per connection, so that each request connects anew and notices a closed port at once.
+    /// Serves one request per connection, so that each request opens a new connection and immediately detects a closed
+    /// port.
     async fn serve(self: Arc<Self>, mut client: TcpStream) {
         let Some(request) = read_request(&mut client).await else { return };
         let kind = kind(&request);
@@ -169,7 +171,7 @@ impl Shared {
         }
     }
 
-    /// Applies a fault and returns the response; with `None` the connection closes.
+    /// Applies a fault and returns the response, or `None` if the connection must be closed.
     async fn apply(self: &Arc<Self>, fault: Fault, request: Vec<u8>, client: &mut TcpStream) -> Option<Vec<u8>> {
         match fault {
             Fault::RequestDropped => None,
@@ -249,7 +251,7 @@ impl Shared {
         Some(rule.fault)
     }
 
-    /// Forwards a request to the service and returns the response; `None` if the service is down.
+    /// Forwards a request to the service. Returns the response, or `None` if the service is down.
     async fn forward(&self, request: &[u8]) -> Option<Vec<u8>> {
         let service = *self.service.lock().unwrap();
         let mut service = TcpStream::connect(service).await.ok()?;
@@ -268,7 +270,7 @@ async fn wait_for_close(client: &mut TcpStream) {
     let _ = client.read(&mut [0]).await;
 }
 
-/// Reads one whole request; `None` if the client closes the connection first.
+/// Reads one complete request. Returns `None` if the client closes the connection first.
 pub(crate) async fn read_request(client: &mut TcpStream) -> Option<Vec<u8>> {
     let mut request = Vec::new();
     loop {
@@ -285,7 +287,7 @@ pub(crate) async fn read_request(client: &mut TcpStream) -> Option<Vec<u8>> {
     }
 }
 
-/// Returns the method and the path without its query, with `{id}` for every number.
+/// Returns the method and the path of a request, without the query and with every number replaced by `{id}`.
 fn kind(request: &[u8]) -> String {
     let text = String::from_utf8_lossy(request);
     let mut words = text.split(' ');

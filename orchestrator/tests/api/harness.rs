@@ -20,7 +20,7 @@ pub(crate) const SERVICE_TOKEN: &str = "service-token-of-the-tests-and-of-nothin
 pub(crate) const JWT_SECRET: &str = "jwt-secret-of-the-tests-and-of-nothing-else";
 pub(crate) const PATH: &str = "/orchestrator/create-and-confirm-order";
 
-/// Limits short enough for a test and long enough for responses on a busy machine.
+/// Time limits that are short enough for a test and long enough for responses on a busy machine.
 pub(crate) const POLICY: Policy = Policy {
     retry: Retry {
         attempts: 4,
@@ -81,7 +81,7 @@ impl Harness {
         }
     }
 
-    /// Creates another orchestrator with the same upstream services, to be invoked as a function.
+    /// Creates a second orchestrator with the same upstream services, for invocation as a Lambda function.
     pub(crate) fn function(&self) -> Orchestrator {
         self.function_in_profile("production")
     }
@@ -90,7 +90,7 @@ impl Harness {
         Orchestrator::new(config(profile, &self.customers.base_url(), &self.orders.base_url())).unwrap()
     }
 
-    /// Returns the addresses of the customers and the orders service, bypassing the proxies.
+    /// Returns the addresses of the customers and orders services, which bypass the proxies.
     pub(crate) fn upstream_addresses(&self) -> (SocketAddr, SocketAddr) {
         let (customers, orders, _) = &self.running;
         (customers.local_addr(), orders.local_addr())
@@ -100,19 +100,19 @@ impl Harness {
         self.store.lock().unwrap()
     }
 
-    /// Sends the body with the service token.
+    /// Sends the body, authenticated with the service token.
     pub(crate) async fn send(&self, body: &Value) -> Reply {
         let request = self.http.post(format!("{}{PATH}", self.base_url)).bearer_auth(SERVICE_TOKEN).json(body);
         Reply::send(request).await
     }
 
-    /// Orders 3 pieces under this key.
+    /// Sends a request for 3 pieces with this key.
     pub(crate) async fn order(&self, key: &str) -> Reply {
         self.send(&order_body(key)).await
     }
 }
 
-/// Returns a request for 3 pieces under this key.
+/// Returns a request for 3 pieces with this key.
 pub(crate) fn order_body(key: &str) -> Value {
     let items = json!([{ "product_id": fake_orders::PRODUCT, "qty": 3 }]);
     json!({ "customer_id": 1, "items": items, "idempotency_key": key, "correlation_id": "req-789" })
@@ -129,7 +129,7 @@ impl Reply {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
     }
 
-    /// Asserts the status and the machine-readable parts of the failure.
+    /// Asserts that the response has this status and these machine-readable failure fields.
     #[track_caller]
     pub(crate) fn assert_failed(&self, status: u16, code: &str, step: &str, compensated: &str, safe_to_retry: bool) {
         let error = &self.json()["error"];

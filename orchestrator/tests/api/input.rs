@@ -1,4 +1,4 @@
-//! Request validation: invalid requests are rejected before any step.
+//! Request validation: invalid requests are rejected before any step runs.
 
 use serde_json::{Value, json};
 

@@ -1,5 +1,5 @@
-//! The program as a server and as a function: a fake AWS Lambda runtime that can freeze it, and connections that can be
-//! closed.
+//! Harness for the program as a server and as a function: a fake AWS Lambda runtime that can freeze the program, and a
+//! relay whose connections can be closed.
 
 use std::net::SocketAddr;
 use std::process::Stdio;
@@ -23,7 +23,7 @@ pub(crate) fn program() -> Command {
     program
 }
 
-/// Returns a command for the program with these upstream services and the secrets of the tests.
+/// Returns a command that runs the program with these upstream services and the test secrets.
 pub(crate) fn program_with_upstreams(customers: String, orders: String) -> Command {
     let mut program = program();
     program
@@ -38,11 +38,11 @@ pub(crate) fn signal(process: &Child, signal: Signal) {
     kill(Pid::from_raw(pid), signal).unwrap();
 }
 
-/// An instance of the function and its runtime.
+/// An instance of the function, and its fake Lambda runtime.
 pub(crate) struct Instance {
     pub(crate) process: Child,
     runtime: TcpListener,
-    /// The function's request to the runtime that has no response yet.
+    /// The function's pending request to the runtime.
     pending: Option<TcpStream>,
 }
 
@@ -74,7 +74,7 @@ impl Instance {
         assert!(path.ends_with("/invocation/next"), "{path}");
     }
 
-    /// Delivers an event with this timeout.
+    /// Delivers an event with this invocation timeout.
     pub(crate) async fn deliver_event(&mut self, event: &Value, timeout: Duration) {
         let deadline = (SystemTime::UNIX_EPOCH.elapsed().unwrap() + timeout).as_millis();
         let headers = format!(
@@ -86,20 +86,20 @@ impl Instance {
         self.pending.take().unwrap().write_all(event.as_bytes()).await.unwrap();
     }
 
-    /// Returns the path and the body of the function's result.
+    /// Receives the function's result. Returns its path and body.
     pub(crate) async fn next_result(&mut self) -> (String, Value) {
         let (path, body) = self.request().await;
         (path, serde_json::from_str(&body).unwrap())
     }
 
-    /// Delivers an event and returns the status and the body of the response.
+    /// Delivers an event. Returns the status and body of the response.
     pub(crate) async fn invoke(&mut self, event: &Value, timeout: Duration) -> (u64, Value) {
         self.wait_until_idle().await;
         self.deliver_event(event, timeout).await;
         self.next_response().await
     }
 
-    /// Returns the status and the body of the response.
+    /// Receives the function's response. Returns its status and body.
     pub(crate) async fn next_response(&mut self) -> (u64, Value) {
         let (path, response) = self.next_result().await;
         assert!(path.ends_with("/invocation/the-request/response"), "{path}: {response}");
@@ -124,7 +124,7 @@ impl Instance {
     }
 }
 
-/// Relays connections to a service, and can close all of them at once.
+/// Relay that forwards connections to a service and can close all of them at once.
 pub(crate) struct TcpRelay {
     address: SocketAddr,
     connections: Arc<Mutex<JoinSet<()>>>,
@@ -150,7 +150,7 @@ impl TcpRelay {
         format!("http://{}", self.address)
     }
 
-    /// Closes every connection and returns their number.
+    /// Closes all connections. Returns the number of closed connections.
     pub(crate) async fn close_connections(&self) -> usize {
         let mut connections = std::mem::take(&mut *self.connections.lock().unwrap());
         let count = connections.len();

@@ -1,5 +1,5 @@
-//! Every upstream request of the saga with every fault: once, always, and as a duplicate delivery. The tests compare
-//! the response to the caller and the final state of the orders service.
+//! Every combination of a saga's upstream request and a fault: a single fault, a permanent fault, and duplicate
+//! delivery. The tests check the response to the caller and the final state of the orders service.
 
 use std::time::Duration;
 
@@ -20,16 +20,17 @@ const VIEW_ORDER: &str = "GET /orders/{id}";
 const LOOKUP: &str = "GET /internal/orders/lookup";
 
 const OUTAGE: Duration = Duration::from_millis(20);
-/// More attempts than fit into an outage, and time for all of them on a busy machine.
+/// Policy with more attempts than an outage can fail, and with time for all of them on a busy machine.
 const LENIENT_POLICY: Policy = Policy {
     retry: Retry { attempts: 60, total: Duration::from_secs(120), ..POLICY.retry },
     compensation: Duration::from_secs(60),
     ..POLICY
 };
-/// Number of concurrent sagas: few enough that none runs out of attempts while it waits for a processor.
+/// Number of concurrent sagas. With more, a saga could use up its attempts while it waits for a processor.
 const MAX_CONCURRENT: usize = 8;
 
-/// An upstream request of the saga, the permanent fault of another request that causes it, if any, and the outcome.
+/// An upstream request of the saga; the permanent fault of another request that causes this request, if any; and the
+/// outcome.
 #[derive(Clone, Copy)]
 struct SagaRequest {
     request: &'static str,
@@ -59,7 +60,7 @@ const SAGA_REQUESTS: [SagaRequest; 7] = [
     },
 ];
 
-/// Success response with an unparsable body.
+/// Success response whose body cannot be parsed.
 const UNPARSABLE: Fault = Fault::GatewayResponse(200);
 
 /// All transient faults.
@@ -77,7 +78,7 @@ const TRANSIENT: [Fault; 11] = [
     Fault::PortClosedFor(OUTAGE),
 ];
 
-/// Outcome of the saga if a request always fails, and of a retry with the same key after the fault is removed.
+/// Outcome of a saga in which a request always fails, and of a retry with the same key after the fault is removed.
 struct PermanentFault {
     request: &'static str,
     faults: &'static [Fault],
@@ -143,7 +144,7 @@ const PERMANENT_FAULTS: &[PermanentFault] = &[
     PermanentFault { request: LOOKUP, faults: TIMEOUTS, outcome: "504 upstream_timeout not_needed, no order", retry: "201, Confirmed" },
 ];
 
-/// Returns a harness in which this request is sent and has this fault.
+/// Returns a harness in which the saga sends this request and this fault is applied to it.
 async fn harness_with(sent: SagaRequest, times: usize, fault: Fault) -> Harness {
     let policy = if let Fault::PortClosedFor(_) = fault { LENIENT_POLICY } else { POLICY };
     let harness = Harness::with_policy(policy).await;
@@ -169,7 +170,7 @@ fn outcome(harness: &Harness, reply: &Reply) -> String {
     format!("{response}, {}", final_state(harness))
 }
 
-/// Returns the status of the order; adds the counts if they are not those of this status.
+/// Returns the status of the order, followed by the counts if they differ from the counts expected for this status.
 fn final_state(harness: &Harness) -> String {
     let store = harness.store();
     let (created, changes) = (store.orders.len(), (store.confirmations, store.cancellations));
@@ -192,7 +193,7 @@ fn mismatch(case: &str, actual: &str, expected: &str) -> Option<String> {
     (actual != expected).then(|| format!("{case}: {actual}; expected {expected}"))
 }
 
-/// Runs all cases, a few at a time, and returns their mismatches.
+/// Runs all cases with limited concurrency. Returns the mismatches.
 async fn run_cases<F>(runs: impl IntoIterator<Item = F>) -> Vec<String>
 where
     F: Future<Output = Vec<String>> + Send + 'static,

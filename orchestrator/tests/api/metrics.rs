@@ -37,10 +37,10 @@ async fn sagas_and_upstream_calls_are_counted_by_outcome() {
     let program = program(&harness).await;
     assert_eq!(saga_counts(&program.scrape().await), [0.0; 5]);
     assert_eq!(send(&program, "a").await, 201);
-    // A retried call.
+    // This saga retries one upstream call.
     harness.customers.inject(CUSTOMER, 1, Fault::GatewayResponse(503));
     assert_eq!(send(&program, "b").await, 201);
-    // Compensated, because the confirm fails.
+    // This saga is compensated, because the confirm step fails.
     harness.orders.inject(CONFIRM, ALWAYS, Fault::GatewayResponse(503));
     assert_eq!(send(&program, "c").await, 503);
     harness.orders.inject(CANCEL, ALWAYS, Fault::GatewayResponse(503));

@@ -1,5 +1,5 @@
-//! Events that outlast a run, with the real services: a crash of the orders server, an expired reservation, a deleted
-//! customer, and a key that another transaction holds.
+//! Failures whose effects outlast a saga run, with the real services: a crash of the orders server, an expired
+//! reservation, a deleted customer, and an idempotency key that another transaction has locked.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ const ABANDON: &str = "POST /internal/orders/abandon";
 const LOCK_ALL_KEYS: &str = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ; BEGIN; \
      SELECT `key` FROM idempotency_keys FOR UPDATE";
 
-/// Leaves an order that is neither confirmed nor canceled, and returns its id.
+/// Runs a saga that leaves an order that is neither confirmed nor canceled. Returns the ID of the order.
 async fn leave_unconfirmed(system: &System) -> Value {
     system.orders.inject(CONFIRM, 4, Fault::RequestDropped);
     system.orders.inject(CANCEL, 4, Fault::RequestDropped);
@@ -79,7 +79,7 @@ async fn key_of_an_order_with_expired_reservation_is_spent() {
 #[tokio::test(flavor = "multi_thread")]
 async fn confirmed_order_of_a_deleted_customer_is_reported() {
     let system = System::start().await;
-    // Two lines of one product become one line of the order; the request still matches it.
+    // Two request lines for one product become one order line; the order still matches the request.
     let mut body = harness::order_body("a");
     let item = body["items"][0].clone();
     body["items"].as_array_mut().unwrap().push(item);
@@ -112,8 +112,8 @@ async fn unconfirmed_order_of_a_deleted_customer_is_pending() {
     assert_eq!(system.view(&id).await.status, OrderStatus::Created);
 }
 
-/// Policy with attempts long enough for a busy machine. The tests of the orders service verify that it responds within
-/// an attempt of the default policy.
+/// Policy whose attempts have enough time on a busy machine. The orders service's tests verify that it responds within
+/// the attempt time limit of the default policy.
 const TWO_ATTEMPTS: Policy = Policy {
     retry: Retry { total: Duration::from_secs(45), attempt: Duration::from_secs(10), attempts: 2, ..POLICY.retry },
     ..POLICY

@@ -1,5 +1,5 @@
-//! The program: as a function with a fake Lambda runtime (timeouts, freezing), and its errors for settings, arguments
-//! and `--health`.
+//! The program: as a function with a fake Lambda runtime (timeouts and freezing), and its error messages for settings,
+//! arguments and `--health`.
 
 use std::time::{Duration, Instant};
 
@@ -48,8 +48,8 @@ async fn lambda_program_reports_a_non_http_event_and_continues() {
     assert_eq!(function.invoke(&example("api-gateway-http"), AMPLE_TIME).await.0, 201);
 }
 
-/// Invokes a function with a timeout of 3 s and these upstream faults. Returns the status, the code and compensation,
-/// and the status of the order.
+/// Invokes a function with a timeout of 3 s and these upstream faults. Returns the response status, the failure code
+/// and compensation, and the order status.
 async fn invoke_with_3_s_limit(faults: Vec<(&'static str, Fault)>) -> (u64, Value, String) {
     const TIMEOUT: Duration = Duration::from_secs(3);
     let harness = Harness::new().await;
@@ -91,7 +91,7 @@ async fn function_with_no_time_left_fails_at_once_without_upstream_calls() {
 
 #[tokio::test]
 async fn connections_closed_while_frozen_do_not_fail_the_next_invocation() {
-    /// More rounds than the retry budget holds, so that a retry in each round would exhaust it.
+    /// More rounds than the retry budget allows retries, so that one retry per round would exhaust the budget.
     const ROUNDS: usize = 120;
     let harness = Harness::new().await;
     let (customers, orders) = harness.upstream_addresses();
@@ -150,8 +150,8 @@ async fn missing_setting_is_a_one_line_error() {
     }
 }
 
-/// Runs the program with `--health` against a server that responds with this status. Returns its standard error and
-/// exit code.
+/// Runs the program with `--health` against a server that responds with this status. Returns the program's standard
+/// error and exit code.
 async fn run_health_check(status: u16) -> (String, Option<i32>) {
     let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = server.local_addr().unwrap().port().to_string();

@@ -72,7 +72,8 @@ async fn lost_requests_and_responses_yield_one_confirmed_order_each() {
     assert_eq!(system.allocated().await, 3 * 8);
 }
 
-/// Duplicates every request of a step or compensation; before that, the first 4 of one kind may have another fault.
+/// Duplicates every request of a step or compensation. Before that, another fault may be applied to the first 4
+/// requests of one kind.
 fn duplicate_all_requests(system: &System, first: Option<(&'static str, Fault)>) {
     system.orders.restore();
     if let Some((request, fault)) = first {
@@ -172,7 +173,7 @@ async fn order_canceled_by_an_operator_is_reported() {
 #[tokio::test(flavor = "multi_thread")]
 async fn same_key_32_times_concurrently_creates_one_order_despite_lost_responses() {
     let system = System::start().await;
-    // One fewer than the attempts of a run, so that no run loses all of its responses.
+    // One fewer than the number of attempts in a run, so that no run loses all of its responses.
     system.orders.inject(CREATE, 3, Fault::ResponseDropped);
     system.orders.inject(CONFIRM, 3, Fault::ResponseDropped);
     let body = harness::order_body("a");

@@ -52,7 +52,7 @@ impl System {
         Self::with_runtimes(policy, runtime(CUSTOMERS_DOCUMENT), runtime(ORDERS_DOCUMENT)).await
     }
 
-    /// Starts the system with these runtimes of the customers and the orders service.
+    /// Starts the system with these runtimes for the customers and orders services.
     pub(crate) async fn with_runtimes(policy: Policy, customers: Runtime, orders: Runtime) -> Self {
         let database = TestDatabase::seeded().await;
         let mut config = customers::Config::from_env(&env(&database, "")).unwrap();
@@ -81,7 +81,7 @@ impl System {
         system
     }
 
-    /// Stops the orders server abruptly, in the middle of its requests.
+    /// Stops the orders server abruptly, even while it processes requests.
     pub(crate) fn kill_orders(&mut self) {
         self.server.kill();
     }
@@ -102,13 +102,13 @@ impl System {
         self.send(&harness::order_body(key)).await
     }
 
-    /// Returns an operator's client that bypasses the proxies.
+    /// Returns a client that is authenticated as an operator and bypasses the proxies.
     pub(crate) fn operator(&self) -> orders_client::Client {
         let outbound = Outbound::new().bearer(&self.token);
         orders_client::Client::new_with_client(&self.server.running.base_url(), self.http.clone(), outbound)
     }
 
-    /// Deletes customer 1, the customer of all orders, as an operator.
+    /// Deletes customer 1, to whom all orders belong, as an operator.
     pub(crate) async fn delete_customer(&self) {
         let (base_url, outbound) = (self.customers_server.base_url(), Outbound::new().bearer(&self.token));
         let client = customers_client::Client::new_with_client(&base_url, self.http.clone(), outbound);
@@ -123,12 +123,12 @@ impl System {
         self.initial_stock
     }
 
-    /// Returns the quantity that orders hold.
+    /// Returns the quantity that is allocated to orders.
     pub(crate) async fn allocated(&self) -> i64 {
         self.initial_stock - self.stock().await
     }
 
-    /// Reads the order with this id from a response.
+    /// Retrieves the order with this ID, which is a value from a JSON response.
     pub(crate) async fn view(&self, id: &Value) -> Order {
         let id = id.as_i64().unwrap();
         client_common::send(self.operator().order_view().id(id).send()).await.unwrap().into_inner()
@@ -139,7 +139,7 @@ impl System {
         orders.data.iter().max_by_key(|order| order.id).unwrap().id
     }
 
-    /// Opens a database connection, to read state or to hold locks.
+    /// Opens a database connection for reading state or holding locks.
     pub(crate) async fn connection(&self) -> AsyncMysqlConnection {
         self.database.connection().await
     }
@@ -170,7 +170,7 @@ impl System {
     }
 }
 
-/// Policy with attempts long enough for a busy machine.
+/// Policy whose attempts have enough time on a busy machine.
 pub(crate) fn lenient_policy() -> Policy {
     Policy { retry: Retry { attempt: Policy::default().retry.attempt, ..POLICY.retry }, ..POLICY }
 }

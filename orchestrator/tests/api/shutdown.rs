@@ -1,4 +1,5 @@
-//! Shutdown: with `DRAIN_SECONDS` the server first fails readiness and keeps serving, then drains.
+//! Shutdown: if `DRAIN_SECONDS` is set, the server first fails readiness but continues to serve requests, and then
+//! drains.
 
 use std::time::Duration;
 
@@ -70,7 +71,7 @@ async fn drained_server_exits() {
     assert!(error.is_connect(), "{error}");
 }
 
-/// Terminates a server as soon as a saga has started in which these requests stall, and returns the response.
+/// Starts a saga whose upstream requests of these kinds stall, and then terminates the server. Returns the response.
 async fn terminate_during_saga(faults: &[(&'static str, usize)]) -> Reply {
     let mut server = Server::with_drain_seconds("0").await;
     for (request, times) in faults {
@@ -94,17 +95,17 @@ async fn accepted_request_is_answered_before_exit() {
 
 #[tokio::test]
 async fn saga_may_use_its_full_time_before_exit() {
-    // Six attempts of 2 s, of the 15 s for the steps.
+    // Six attempts take 2 s each, out of the 15 s that the steps have.
     terminate_during_saga(&[(CUSTOMER, 3), (CREATE, 3)]).await.assert_succeeded();
 }
 
 #[tokio::test]
 async fn hanging_log_reader_does_not_delay_requests_or_shutdown() {
-    /// Enough requests for their log lines to exceed the capacity of a pipe, 64 KiB.
+    /// Number of requests whose log lines exceed the capacity of a pipe (64 KiB).
     const REQUESTS: usize = 400;
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     let mut program = program_with_upstreams("http://127.0.0.1:1".to_owned(), "http://127.0.0.1:2".to_owned());
-    // The pipe of the log stays open but is never read.
+    // The log pipe stays open but is never read.
     let mut process = program.env("PORT", port.to_string()).env("PROFILE", "development").spawn().unwrap();
     let url = format!("http://127.0.0.1:{port}/nothing");
     let served = async {

@@ -46,7 +46,7 @@ impl Collector {
                 let export = ExportTraceServiceRequest::decode(&request[body..]).unwrap();
                 let scopes = export.resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
                 for span in scopes.flat_map(|scope| scope.spans) {
-                    // The receiver may be gone at the end of a test.
+                    // The receiver may already be dropped at the end of a test.
                     let _ = sender.send(span);
                 }
                 client.write_all(&response(200, "application/x-protobuf", "")).await.unwrap();
@@ -55,7 +55,7 @@ impl Collector {
         Self { endpoint, spans, received: Vec::new() }
     }
 
-    /// Waits for this number of spans of one trace. Spans of other traces are kept for later calls.
+    /// Waits until this number of spans of one trace has been received. Keeps spans of other traces for later calls.
     async fn trace(&mut self, id: &str, count: usize) -> Vec<Span> {
         loop {
             let found = Vec::from_iter(self.received.iter().filter(|span| hex(&span.trace_id) == id).cloned());
@@ -105,14 +105,16 @@ async fn send(program: &Program, traceparent: &str) -> Reply {
 async fn one_trace_covers_the_whole_saga() {
     let mut collector = Collector::start().await;
     let endpoint = collector.endpoint.clone();
-    // The two services run in this process, together with those of other tests, whose spans belong to other traces.
+    // The customers and orders services run in this process, together with the services of other tests, whose spans
+    // belong to other traces.
     let env = Env::new(|name| (name == "OTEL_EXPORTER_OTLP_ENDPOINT").then(|| endpoint.clone()));
     let runtime = Runtime::from_env("services", &env).unwrap();
     let system = System::with_runtimes(lenient_policy(), runtime.clone(), runtime).await;
     let program = orchestrator(system.customers.base_url(), system.orders.base_url(), &endpoint).await;
     let reply = send(&program, &format!("00-{TRACE}-{CALLER}-01")).await;
     reply.assert_succeeded();
-    // The request; three calls, each with a client and a server span; and the customer check of the orders service.
+    // One span for the request, a client span and a server span for each of three upstream calls, and the spans of the
+    // customer check by the orders service.
     let spans = collector.trace(TRACE, 1 + 2 * 3 + 2).await;
     let root = spans.iter().find(|span| span.name == "order_create_and_confirm").unwrap();
     assert_eq!((hex(&root.parent_span_id), root.trace_state.as_str()), (CALLER.to_owned(), "vendor=1"));
@@ -170,7 +172,7 @@ async fn missing_or_malformed_traceparent_starts_a_new_trace() {
     }
 }
 
-/// Listens without responding, as a hanging collector.
+/// Starts a listener that never responds, like a collector that hangs.
 async fn silent_collector() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -186,7 +188,7 @@ async fn unavailable_collector_does_not_delay_requests_or_shutdown() {
         let mut program = orchestrator(customers, orders, endpoint).await;
         send(&program, "").await.assert_succeeded();
         signal(&program.process, Signal::SIGTERM);
-        // Without requests in flight the server exits long before their time limit of 28 s.
+        // If no requests are in flight, the server exits long before the 28 s limit for requests in flight.
         let exited = tokio::time::timeout(Duration::from_secs(5), program.process.wait()).await;
         assert_eq!(exited.expect("the server exits in time").unwrap().code(), Some(0), "{endpoint}");
     }

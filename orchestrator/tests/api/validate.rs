@@ -1,5 +1,5 @@
-//! Step 1: validating the customer. A failure here means that this request changed nothing, but an earlier request with
-//! the key may have left an order.
+//! Step 1: validating the customer. If this step fails, the request has changed nothing, but an earlier request with
+//! the same key may have left an order.
 
 use orders_api::OrderStatus;
 use serde_json::json;

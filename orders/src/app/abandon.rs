@@ -1,5 +1,5 @@
-//! Abandonment of a create whose outcome is unknown to the calling service: its order is canceled, or, if there is
-//! none, a late create is refused.
+//! Abandonment of create requests whose outcome is unknown to the calling service. If the order exists and is not
+//! confirmed, it is canceled; if no order exists, a create request that arrives later with the same key is rejected.
 
 use common_server::Call;
 use common_server::auth::ServiceCaller;
@@ -16,8 +16,8 @@ use super::{Orders, OrdersError};
 use crate::store::orders;
 
 impl Orders {
-    /// Cancels the order that the create has created, unless it was confirmed, and prevents a late create from adding
-    /// one. A retry changes nothing.
+    /// Cancels the order that the create request created, unless the order is confirmed. If there is no order, prevents
+    /// the create request from creating one later. A retry has no further effect.
     pub(crate) async fn abandon(
         &self,
         call: &Call,
@@ -39,7 +39,8 @@ impl Orders {
     }
 }
 
-/// Cancels the order of the key, if any. The key's row is locked, so no create with the key is in flight.
+/// Cancels the order that was created with the key, if any. The key's row is locked, so no create request with the key
+/// is in flight.
 async fn abandon_order(
     connection: &mut Connection,
     key: &RequestKey<'_>,
@@ -48,7 +49,7 @@ async fn abandon_order(
     let Some((created, hash)) = orders::find_by_create_key(connection, key.principal, key.key).await? else {
         return Ok(Abandoned { outcome: AbandonOutcome::NeverCreated, order: None });
     };
-    // The key's row had expired, so its hash was not compared.
+    // If the key's row had expired, the request hash has not been compared yet.
     if hash.as_deref() != Some(&key.request_hash) {
         return Err(OrdersError::KeyReused);
     }

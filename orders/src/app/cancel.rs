@@ -1,4 +1,4 @@
-//! Cancellation of orders. It is final, and returns the stock once.
+//! Order cancellation. A cancellation is final and returns the order's stock exactly once.
 
 use chrono::{NaiveDateTime, TimeDelta};
 use common_contract::{IdempotencyKey, IfMatch, OrderId};
@@ -16,11 +16,11 @@ use crate::store::{orders, products};
 
 /// Scope of the operation's idempotency keys.
 const SCOPE: &str = "order.cancel";
-/// How long after its confirmation an order can still be canceled, inclusive.
+/// Period after confirmation during which an order can still be canceled (inclusive).
 const WINDOW: TimeDelta = TimeDelta::minutes(10);
 
 impl Orders {
-    /// Cancels an order. A canceled order stays unchanged.
+    /// Cancels an order. An order that is already canceled is returned unchanged.
     pub(crate) async fn cancel(
         &self,
         call: &Call,
@@ -36,7 +36,7 @@ impl Orders {
     }
 }
 
-/// The principal that cancels, and the correlation id of its request.
+/// Principal that cancels an order, and the correlation ID of its request.
 pub(super) struct Canceler<'c> {
     pub(super) principal: &'c str,
     pub(super) correlation_id: &'c str,
@@ -60,7 +60,8 @@ impl Transition for Cancellation<'_> {
     }
 }
 
-/// Checks that a confirmed order can still be canceled. An unconfirmed order can be canceled at any time.
+/// Checks that the cancellation window of a confirmed order has not passed. An unconfirmed order can be canceled at any
+/// time.
 fn check_window(order: &OrderSummary, now: NaiveDateTime) -> Result<(), OrdersError> {
     match order.confirmed_at {
         Some(confirmed_at) if now - confirmed_at.naive_utc() > WINDOW => Err(OrdersError::CancelWindowPassed),
@@ -68,8 +69,8 @@ fn check_window(order: &OrderSummary, now: NaiveDateTime) -> Result<(), OrdersEr
     }
 }
 
-/// Cancels an order whose row is locked and which is not canceled yet, and returns its stock. The caller runs the
-/// remaining statements.
+/// Cancels an order and returns its stock. The caller must have locked the order's row and checked that the order is
+/// not canceled, and must execute the returned statements.
 pub(super) async fn cancel(
     connection: &mut Connection,
     order: OrderSummary,
@@ -80,7 +81,7 @@ pub(super) async fn cancel(
     let (id, from, to) = (order.id, order.status, OrderStatus::Canceled);
     orders::set_canceled(connection, id, from, at).await?;
     let items = orders::items(connection, id).await?;
-    // Every transaction locks products in ascending order, which prevents deadlocks.
+    // All transactions lock products in ascending order of ID, which prevents deadlocks.
     for item in &items {
         products::return_stock(connection, item.product_id, item.qty).await?;
     }

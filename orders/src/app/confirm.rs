@@ -1,4 +1,4 @@
-//! Confirmation of orders, exactly once.
+//! Order confirmation, which is applied exactly once.
 
 use chrono::NaiveDateTime;
 use common_contract::{IdempotencyKey, IfMatch, OrderId};
@@ -17,7 +17,7 @@ use crate::store::orders;
 const SCOPE: &str = "order.confirm";
 
 impl Orders {
-    /// Confirms a created order. A confirmed order stays unchanged.
+    /// Confirms an order. An order that is already confirmed is returned unchanged.
     pub(crate) async fn confirm(
         &self,
         call: &Call,

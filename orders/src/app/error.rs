@@ -1,4 +1,4 @@
-//! Errors of the orders service, and their error codes.
+//! Orders service errors, and their mapping to error codes.
 
 use std::time::Duration;
 
@@ -12,17 +12,17 @@ use orders_api::{
 
 use crate::upstream::customers::CustomerFault;
 
-/// Value of `Retry-After` after a transient failure.
+/// `Retry-After` value for transient failures.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Error of an operation on products or orders.
+/// Error returned by an operation on products or orders.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OrdersError {
     #[error("{field}: {problem}")]
     Invalid { field: &'static str, problem: String },
     #[error("some products do not exist")]
     ProductsNotFound(Vec<ProductId>),
-    #[error("another product has this sku")]
+    #[error("another product already has this sku")]
     SkuTaken,
     #[error("the stock would be out of range")]
     StockOutOfRange { product: ProductId, available: i64 },
@@ -56,7 +56,7 @@ pub(crate) enum OrdersError {
     Database(#[from] DbError),
 }
 
-/// A product with less stock than was ordered.
+/// A product whose stock is less than the requested quantity.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Shortage {
     pub(crate) product: ProductId,
@@ -89,7 +89,7 @@ impl From<CustomerFault> for OrdersError {
     }
 }
 
-/// Maps each error to its error code, which determines the HTTP status. The only place in this crate that chooses error
+/// Maps each error to its error code, which determines the HTTP status. No other code in this crate chooses error
 /// codes.
 impl From<OrdersError> for Failure {
     fn from(error: OrdersError) -> Self {

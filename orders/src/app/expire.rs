@@ -1,7 +1,8 @@
-//! Expiry of reservations: an order that a service did not confirm in time is canceled, and its stock is returned.
+//! Reservation expiry: cancels orders that a service created but that were not confirmed in time, and returns their
+//! stock.
 //!
-//! Until then it is an ordinary CREATED order: a confirm that comes first succeeds, even after the reservation has
-//! expired. Orders of user accounts have no reservation and never expire.
+//! Until the cancellation, the order keeps its status CREATED and can be confirmed, even after its reservation has
+//! expired. Orders that user accounts create have no reservation and never expire.
 
 use common_contract::OrderId;
 use db::insert::run_all;
@@ -12,20 +13,21 @@ use super::cancel::{Canceler, cancel};
 use crate::metrics;
 use crate::store::orders;
 
-/// Principal of the cancellations in events and in the ledger.
+/// Principal recorded for these cancellations in order events and in the ledger.
 const PRINCIPAL: &str = "system:expiry";
-/// Orders per query.
+/// Maximum number of orders per query.
 const PAGE: usize = 50;
 
-/// Cancels every order whose reservation has expired, oldest reservation first. Returns their number.
+/// Cancels every order whose reservation has expired, oldest reservation first. Returns the number of canceled orders.
 ///
-/// Each order is canceled in a separate transaction with the lock order of a cancel: the order, then its products. A
-/// locked order is left to the next run, so any number of servers can share the work.
+/// Each order is canceled in a separate transaction, which locks the order first and then its products, like a
+/// requested cancellation. Locked orders are skipped until the next run, so any number of servers can run this job
+/// concurrently.
 ///
 /// # Errors
 ///
-/// A failed query or an unavailable database ends the run. The failure of a single order does not: the run continues
-/// with the next order, and returns the first such failure at its end.
+/// A failed query or an unavailable database ends the run. If canceling a single order fails, the run continues with
+/// the next order and finally returns the first such error.
 pub(crate) async fn expire(db: &Db) -> Result<usize, OrdersError> {
     let correlation_id = format!("expiry-{:032x}", rand::random::<u128>());
     let by = Canceler { principal: PRINCIPAL, correlation_id: &correlation_id };
@@ -51,7 +53,8 @@ pub(crate) async fn expire(db: &Db) -> Result<usize, OrdersError> {
     }
 }
 
-/// Cancels one order if it is still expired and not locked. Returns whether it did.
+/// Cancels an order whose reservation has expired, unless the order is locked or its status has changed in the
+/// meantime. Returns whether the order was canceled.
 async fn expire_one(connection: &mut Connection, id: OrderId, by: &Canceler<'_>) -> Result<bool, OrdersError> {
     let Some(order) = orders::lock_expired(connection, id).await? else { return Ok(false) };
     let now = clock::now(connection).await?;

@@ -1,7 +1,8 @@
-//! Transitions of orders that are applied at most once per idempotency key.
+//! Order status transitions that are applied at most once per idempotency key.
 //!
-//! The key, the transition and its response commit together. After a success, retries get the bytes of the first
-//! response until the key expires. A refusal or failure stores nothing, so a retry is evaluated anew.
+//! The key, the transition and the response are committed in one transaction. After a success, retries receive a
+//! response with the same bytes until the key expires. A rejected or failed request stores nothing, so a retry is
+//! processed like a new request.
 
 use common_contract::{IdempotencyKey, OrderId};
 use db::idempotency::{self, Acquisition, Nonce, RequestKey, ResponseToStore, StoredOutcome};
@@ -15,28 +16,29 @@ use super::{Orders, OrdersError};
 use crate::metrics;
 use crate::store::orders;
 
-/// Type of the target that is stored with a key.
+/// Target type that is stored with a key.
 const TARGET: &str = "order";
-/// HTTP status of a response with a changed order.
+/// HTTP status of the response to a successful transition.
 const OK: u16 = 200;
-/// Maximum number of retries after an ambiguous COMMIT that turned out to have had no effect.
+/// Maximum number of retries after an ambiguous COMMIT that is then found to have had no effect.
 const MAX_RETRIES: u32 = 2;
 
-/// A transition of an order from one status to the next.
+/// An order status transition.
 pub(super) trait Transition: Sync {
-    /// Applies the transition within a transaction, which may be retried from its start.
+    /// Applies the transition within a transaction. If the transaction is retried, this method is called again.
     fn apply(&self, connection: &mut Connection) -> impl Future<Output = Result<OrderUpdate, OrdersError>> + Send;
 }
 
 /// An order after a transition.
 pub(super) struct OrderUpdate {
     pub(super) order: Order,
-    /// Remaining statements of the transaction. Their results are not needed, so all of them share one round trip.
+    /// Remaining statements of the transaction. Their results are not needed, so all of them are sent in one round
+    /// trip.
     pub(super) statements: Vec<String>,
 }
 
 impl OrderUpdate {
-    /// Creates the update of an order that already has the requested status.
+    /// Creates an update without statements, for an order that already has the requested status.
     pub(super) fn unchanged(order: Order) -> Self {
         Self { order, statements: Vec::new() }
     }
@@ -45,12 +47,12 @@ impl OrderUpdate {
 /// A request with an idempotency key.
 pub(super) struct KeyedRequest<'k> {
     pub(super) key: RequestKey<'k>,
-    /// Distinguishes this request from others under the same key.
+    /// Distinguishes this request from other requests with the same key.
     pub(super) nonce: Nonce,
 }
 
 impl<'k> KeyedRequest<'k> {
-    /// Hashes the parsed request, so that its formatting does not matter.
+    /// Creates a keyed request. Hashes the parsed request, so that formatting differences do not change the hash.
     pub(super) fn new(
         scope: &'static str,
         principal: &'k str,
@@ -63,17 +65,18 @@ impl<'k> KeyedRequest<'k> {
     }
 }
 
-/// Response with an order, serialized once: the same bytes are sent and stored.
+/// Response that contains an order. The order is serialized once, so that the sent and stored bytes are identical.
 #[derive(Debug)]
 pub(crate) struct OrderResponse {
     pub(crate) id: OrderId,
     pub(crate) version: i64,
     pub(crate) json: Vec<u8>,
-    /// Whether an earlier request with the same key was executed instead of this one.
+    /// Whether this is the response to an earlier request with the same key, which was executed instead of this
+    /// request.
     pub(crate) replayed: bool,
 }
 
-/// Fields of a stored order that the response headers need.
+/// Fields of a stored order that are needed for the response headers.
 #[derive(Deserialize)]
 struct StoredOrder {
     id: OrderId,
@@ -85,12 +88,12 @@ impl OrderResponse {
         Ok(Self { id: order.id, version: order.version, json: serde_json::to_vec(order)?, replayed: false })
     }
 
-    /// Builds the response to a retry whose stored response has expired, from the order's current state.
+    /// Builds the response to a retry from the order's current state, for use after the stored response has expired.
     pub(super) fn rebuild(order: &Order) -> Result<Self, serde_json::Error> {
         Ok(Self { replayed: true, ..Self::new(order)? })
     }
 
-    /// Returns a copy marked as replayed, for another request with the same key.
+    /// Returns a copy that is marked as replayed, for another request with the same key.
     pub(super) fn replay(&self) -> Self {
         Self { json: self.json.clone(), replayed: true, ..*self }
     }
@@ -112,13 +115,14 @@ impl OrderResponse {
 }
 
 impl Orders {
-    /// Returns the stored response for a key, without waiting for a request in flight.
+    /// Returns the stored response for the request's key. Does not wait for in-flight requests with the same key.
     pub(super) async fn find_stored(&self, request: &KeyedRequest<'_>) -> Result<Option<OrderResponse>, OrdersError> {
         let outcome = self.stored_responses.find(&request.key, &request.nonce).await?;
         outcome.map(OrderResponse::from_stored).transpose()
     }
 
-    /// Applies the transition. With a key, it is applied once and later requests get the stored response.
+    /// Applies the transition. If the request has a key, the transition is applied at most once, and later requests
+    /// with the key receive the stored response.
     pub(super) async fn apply<T: Transition>(
         &self,
         request: Option<&KeyedRequest<'_>>,
@@ -137,9 +141,9 @@ impl Orders {
         outcome
     }
 
-    /// Runs the attempt. After an ambiguous COMMIT, reads the key's row to find out whether the transaction committed,
-    /// and retries if it did not. The outcome stays unknown without a key, if the row cannot be read, and after
-    /// `MAX_RETRIES`.
+    /// Runs the attempt. After an ambiguous COMMIT, reads the key's row to determine whether the transaction was
+    /// committed, and retries if it was not. The outcome remains unknown if the request has no key, if the row cannot
+    /// be read, or after `MAX_RETRIES` retries.
     pub(super) async fn resolve_ambiguous<F>(
         &self,
         request: Option<&KeyedRequest<'_>>,
@@ -155,12 +159,12 @@ impl Orders {
             let Some(request) = request.filter(|_| is_ambiguous(&outcome) && retries < MAX_RETRIES) else {
                 return outcome;
             };
-            // The key's row commits in the same transaction as the change.
+            // The key's row is committed in the same transaction as the change.
             match self.find_stored(request).await {
                 Ok(Some(response)) => return Ok(response),
                 Ok(None) => retries += 1,
                 Err(OrdersError::Database(error)) => {
-                    tracing::warn!(%error, "commit outcome unknown, and the idempotency key cannot be read");
+                    tracing::warn!(%error, "commit outcome unknown: cannot read the idempotency key");
                     return outcome;
                 }
                 Err(error) => return Err(error),
@@ -194,9 +198,9 @@ fn is_ambiguous(outcome: &Result<OrderResponse, OrdersError>) -> bool {
     matches!(outcome, Err(OrdersError::Database(DbError::OutcomeUnknown)))
 }
 
-/// Reports a failed retry as an unknown outcome: the first COMMIT may still be in flight and hold the key's row. A
-/// refusal is definite, because the retry had acquired the key; so is a violation of the create key, because the order
-/// exists.
+/// Converts a database error of a retry to an unknown outcome, because the first COMMIT may still be in flight and hold
+/// the lock on the key's row. A rejection is definite, because the retry had acquired the key. A violation of the
+/// unique create key is also definite, because the order exists.
 fn keep_ambiguous(error: OrdersError) -> OrdersError {
     match error {
         OrdersError::Database(error) if !error.is_unique(orders::UNIQUE_CREATE_KEY) => DbError::OutcomeUnknown.into(),

@@ -1,7 +1,7 @@
-//! Business rules for products and orders. Contains no HTTP and no SQL.
+//! Business rules for products and orders. This module contains no HTTP and no SQL code.
 //!
-//! `create`, `confirm`, `cancel`, `abandon` and `expire` change orders, `orders` reads them. `products` reads and
-//! changes products and their stock. `idempotent` applies a transition under an idempotency key.
+//! `create`, `confirm`, `cancel`, `abandon` and `expire` change orders; `orders` reads orders. `products` reads and
+//! changes products and their stock. `idempotent` applies an order status transition at most once per idempotency key.
 
 mod abandon;
 mod cancel;
@@ -20,7 +20,7 @@ pub(crate) use idempotent::OrderResponse;
 pub(crate) use orders::Orders;
 pub(crate) use products::Products;
 
-/// Reasons of stock movements that only the server may use.
+/// Stock movement reasons that only the server may use.
 mod reason {
     pub(super) const INITIAL: &str = "initial";
     pub(super) const SET: &str = "set";

@@ -1,4 +1,4 @@
-//! The orders service: shared resources and read operations.
+//! Orders service: shared resources and read operations.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,15 +17,16 @@ use crate::upstream::customers::CustomersService;
 
 const LIST: &str = "orders";
 
-/// Time limit of a request from a service. Services wait 2 s, so an error within this limit still reaches them.
+/// Time limit for a request from a service. Services wait 2 s for a response, so an error that is returned within this
+/// limit still reaches them.
 const SERVICE_LIMIT: Duration = Duration::from_millis(1600);
-/// Part of `SERVICE_LIMIT` for the customer check. The rest is for the database.
+/// Part of `SERVICE_LIMIT` that is available to the customer check. The rest is reserved for the database.
 const SERVICE_CHECK_LIMIT: Duration = Duration::from_secs(1);
-/// Time limit of the customer check for a user account. Equal to the max wait for a pooled database connection, so that
-/// a burst is served late rather than refused.
+/// Time limit for the customer check of a request from a user account. Equal to the maximum wait for a pooled database
+/// connection, so that requests in a burst are delayed rather than rejected.
 const USER_CHECK_LIMIT: Duration = Duration::from_secs(5);
 
-/// The orders service. Clones share all resources.
+/// Orders service. Clones share all resources.
 #[derive(Clone)]
 pub(crate) struct Orders {
     pub(crate) db: Db,
@@ -33,22 +34,22 @@ pub(crate) struct Orders {
     pub(crate) customers: Arc<CustomersService>,
     pub(crate) dispatcher: Dispatcher,
     pub(crate) stored_responses: StoredResponses,
-    /// How long the response to an idempotency key is stored.
+    /// Retention period for idempotency keys and their stored responses.
     pub(crate) key_retention: Duration,
-    /// How long an unconfirmed order of a service reserves its stock.
+    /// Duration of the stock reservation for an unconfirmed order that a service created.
     pub(crate) reservation: Duration,
 }
 
 impl Orders {
-    /// Returns the orders service for one request from a service, with its time limit. Only the wait for the answer to
-    /// COMMIT may exceed it, because without that answer the outcome is unknown.
+    /// Returns a clone for one request from a service, with the time limit `SERVICE_LIMIT`. Only the wait for the
+    /// response to COMMIT may exceed the limit, because without that response the outcome is unknown.
     pub(crate) fn for_service(&self) -> Self {
         let deadline = Instant::now() + SERVICE_LIMIT;
         let (db, stored_responses) = (self.db.until(deadline), self.stored_responses.until(deadline));
         Self { db, stored_responses, ..self.clone() }
     }
 
-    /// Returns the orders service for one request from this caller.
+    /// Returns a clone for one request from `caller`, with the time limit that applies to the caller.
     pub(crate) fn for_caller<P>(&self, caller: &Caller<P>) -> Self {
         match caller {
             Caller::Service(_) => self.for_service(),
@@ -80,10 +81,10 @@ impl Orders {
         Ok(Page::cut(rows, limit, |last| self.cursors.encode(LIST, &filters, position(last))))
     }
 
-    /// Lists all events of an order on one page.
+    /// Returns all events of an order on a single page.
     pub(crate) async fn events(&self, _: &Viewer, id: OrderId) -> Result<Page<OrderEvent>, OrdersError> {
         let data = self.db.run(async |connection| events::of_order(connection, id).await).await?;
-        // Every order has at least the event of its creation.
+        // Every order has at least one event: its creation.
         if data.is_empty() {
             Err(OrdersError::OrderNotFound)
         } else {
@@ -91,7 +92,7 @@ impl Orders {
         }
     }
 
-    /// Returns the order that this service created under this key.
+    /// Returns the order that `service` created with the key in the query.
     pub(crate) async fn lookup(&self, service: &ServiceCaller, query: &OrderLookupQuery) -> Result<Order, OrdersError> {
         let (principal, key) = (service.principal(), query.create_key.as_str());
         let found = self.db.run(async |connection| orders::find_by_create_key(connection, &principal, key).await);
@@ -103,8 +104,8 @@ impl Orders {
     }
 }
 
-/// Locks an order until the end of the transaction and checks its version against `If-Match`. Returns the order and the
-/// time after the lock was granted.
+/// Locks an order until the end of the transaction and checks its version against `If-Match`. Returns the order, and
+/// the database time after the lock was granted.
 pub(super) async fn lock(
     connection: &mut Connection,
     id: OrderId,

@@ -1,4 +1,5 @@
-//! Rules for products and their stock. The stock always equals the sum of its ledger: both change in one transaction.
+//! Business rules for products and their stock. The stock of a product always equals the sum of its ledger entries,
+//! because both change in the same transaction.
 
 use std::ops::RangeInclusive;
 
@@ -19,7 +20,7 @@ const LIST: &str = "products";
 const LEDGER: &str = "stock_adjustments";
 const ALLOWED_STOCK: RangeInclusive<i64> = Stock::MIN..=Stock::MAX;
 
-/// The products service.
+/// Product operations and their shared resources.
 pub(crate) struct Products {
     pub(crate) db: Db,
     pub(crate) loader: BatchLoader<i64, Product>,
@@ -63,7 +64,8 @@ impl Products {
         Ok(Page::new(rows, next.map(encode)))
     }
 
-    /// Changes the given fields. An absolute stock is recorded in the ledger as a difference.
+    /// Changes the fields that the patch contains. The ledger records a new absolute stock as its difference from the
+    /// previous stock.
     pub(crate) async fn update(
         &self,
         operator: &Operator,
@@ -131,7 +133,7 @@ async fn view(connection: &mut Connection, id: ProductId) -> Result<Product, Ord
     products::find(connection, id).await?.ok_or_else(|| not_found(id))
 }
 
-/// Records a stock change by a user account in the ledger. A change by 0 is not recorded.
+/// Records a stock change by a user account in the ledger. A change of 0 is not recorded.
 async fn record(
     connection: &mut Connection,
     (product_id, delta, reason): (ProductId, i64, &str),

@@ -1,4 +1,4 @@
-//! Events of orders, append-only.
+//! Append-only order events.
 
 use chrono::NaiveDateTime;
 use common_contract::OrderId;
@@ -11,7 +11,7 @@ use orders_api::{OrderEvent, OrderStatus};
 
 use super::status::Status;
 
-/// A new event of an order.
+/// A new order event.
 pub(crate) struct Event<'e> {
     pub(crate) order_id: OrderId,
     pub(crate) from: Option<OrderStatus>,
@@ -46,7 +46,7 @@ impl From<Row> for OrderEvent {
     }
 }
 
-/// Builds the statement that appends events.
+/// Builds the statement that appends order events.
 pub(crate) fn append<'e>(events: impl IntoIterator<Item = Event<'e>>) -> Insert {
     let mut insert =
         Insert::into("order_events (order_id, from_status, to_status, principal, correlation_id, created_at)");
@@ -63,7 +63,7 @@ pub(crate) fn append<'e>(events: impl IntoIterator<Item = Event<'e>>) -> Insert 
     insert
 }
 
-/// Lists the events of an order, newest first. An order has at most three, so there is no paging.
+/// Lists the events of an order, newest first. An order has at most three events, so the list is not paginated.
 pub(crate) async fn of_order(connection: &mut Connection, id: OrderId) -> Result<Vec<OrderEvent>, DbError> {
     let of_order = order_events::table.filter(order_events::order_id.eq(id.get()));
     let rows: Vec<Row> = of_order.order(order_events::id.desc()).select(Row::as_select()).load(connection).await?;

@@ -1,4 +1,4 @@
-//! Stock ledger, append-only.
+//! Append-only stock ledger.
 
 use chrono::NaiveDateTime;
 use common_contract::{OrderId, ProductId};
@@ -12,7 +12,7 @@ use orders_api::StockMovement;
 
 use super::limit;
 
-/// A new entry of the ledger.
+/// A new ledger entry.
 pub(crate) struct Entry<'e> {
     pub(crate) product_id: ProductId,
     pub(crate) delta: i64,
@@ -51,7 +51,7 @@ impl From<Row> for StockMovement {
     }
 }
 
-/// Builds the statement that appends entries.
+/// Builds the statement that appends ledger entries.
 pub(crate) fn append<'e>(entries: impl IntoIterator<Item = Entry<'e>>) -> Insert {
     let mut insert = Insert::into("stock_movements (product_id, delta, reason, reference, order_id, principal)");
     for entry in entries {
@@ -67,14 +67,14 @@ pub(crate) fn append<'e>(entries: impl IntoIterator<Item = Entry<'e>>) -> Insert
     insert
 }
 
-/// Returns the entry that this connection appended last.
+/// Returns the ledger entry that this connection appended most recently.
 pub(crate) async fn last_appended(connection: &mut Connection) -> Result<StockMovement, DbError> {
     let id = last_insert_id(connection).await?;
     let row: Row = stock_movements::table.find(id).select(Row::as_select()).first(connection).await?;
     Ok(row.into())
 }
 
-/// Lists at most `rows` entries of a product with an id below `before`, newest first.
+/// Lists up to `rows` ledger entries for a product, newest first, with IDs below `before`.
 pub(crate) async fn page(
     connection: &mut Connection,
     product: ProductId,

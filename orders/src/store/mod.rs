@@ -1,5 +1,5 @@
-//! All SQL on the tables of products and orders. The rules for changes are in `app`; the SQL on idempotency keys and on
-//! the index of the product search is in `db`.
+//! SQL for the product and order tables. The business rules are in `app`; the SQL for idempotency keys and for the
+//! product search index is in the `db` crate.
 
 pub(crate) mod events;
 pub(crate) mod ledger;
@@ -14,7 +14,7 @@ fn exactly_one(rows: usize) -> Result<(), DbError> {
     if rows == 1 { Ok(()) } else { Err(diesel::result::Error::NotFound.into()) }
 }
 
-/// Converts a number of rows for LIMIT.
+/// Converts a row count to the type of a LIMIT.
 fn limit(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
 }

@@ -16,12 +16,12 @@ use orders_api::{NewOrder, Order, OrderItem, OrderListQuery, OrderStatus, OrderS
 use super::status::Status;
 use super::{exactly_one, limit};
 
-/// Unique key on the principal and its idempotency key.
+/// Name of the unique key on the creating principal and its idempotency key.
 pub(crate) const UNIQUE_CREATE_KEY: &str = "uq_orders_create_key";
-/// Foreign key of the customer.
+/// Name of the foreign key that references the customer.
 pub(crate) const CUSTOMER_FOREIGN_KEY: &str = "fk_orders_customer";
 
-/// A new order without its items.
+/// A new order, excluding its items.
 pub(crate) struct NewRow<'o> {
     pub(crate) new: &'o NewOrder,
     pub(crate) total_cents: i64,
@@ -82,7 +82,7 @@ impl From<ItemRow> for OrderItem {
     }
 }
 
-/// Builds the statement that inserts orders. [`db::clock::inserted_ids`] returns their ids.
+/// Builds the statement that inserts orders. [`db::clock::inserted_ids`] returns their IDs.
 pub(crate) fn insert<'o>(orders: impl IntoIterator<Item = NewRow<'o>>) -> Insert {
     let mut insert = Insert::into("orders");
     for order in orders {
@@ -125,7 +125,8 @@ pub(crate) async fn find(connection: &mut Connection, id: OrderId) -> Result<Opt
     Ok(Some(with_items(row.into(), items)))
 }
 
-/// Finds the order that a principal created under an idempotency key, and the hash of its request.
+/// Finds the order that a principal created with an idempotency key. Returns the order, and the hash of its create
+/// request.
 pub(crate) async fn find_by_create_key(
     connection: &mut Connection,
     principal: &str,
@@ -137,7 +138,7 @@ pub(crate) async fn find_by_create_key(
     Ok(find(connection, OrderId::stored(id)).await?.map(|order| (order, hash)))
 }
 
-/// Lists the items of an order, by ascending product id.
+/// Lists the items of an order, in ascending order of product ID.
 pub(crate) async fn items(connection: &mut Connection, id: OrderId) -> Result<Vec<OrderItem>, DbError> {
     let of_order = order_items::table.filter(order_items::order_id.eq(id.get()));
     let rows: Vec<ItemRow> =
@@ -151,7 +152,7 @@ pub(crate) fn with_items(order: OrderSummary, items: Vec<OrderItem>) -> Order {
     Order { id, customer_id, status, terms, confirmed_at, canceled_at, version, items }
 }
 
-/// Locks the order's row. Returns it and the database's time after the lock was granted.
+/// Locks an order's row. Returns the order, and the database time after the lock was granted.
 pub(crate) async fn lock(
     connection: &mut Connection,
     id: OrderId,
@@ -161,8 +162,8 @@ pub(crate) async fn lock(
     Ok(row.map(|(row, now)| (row.into(), now)))
 }
 
-/// Lists at most `rows` CREATED orders whose reservation has expired, oldest reservation first, after the given one.
-/// Takes no locks: locking through this index would take locks in the opposite order of a confirm.
+/// Lists up to `rows` CREATED orders whose reservations have expired, oldest reservation first, starting after `after`.
+/// Takes no locks: locking rows through this index would acquire locks in the opposite order to a confirmation.
 pub(crate) async fn expired(
     connection: &mut Connection,
     after: Option<(NaiveDateTime, OrderId)>,
@@ -171,7 +172,7 @@ pub(crate) async fn expired(
     let until = orders::reserved_until.assume_not_null();
     let mut expired = orders::table.filter(is_expired()).select((until, orders::id)).into_boxed();
     if let Some((at, id)) = after {
-        // The index scan can start at the first condition, but not at the OR.
+        // The first condition is redundant, but lets an index scan start at it; the OR does not.
         expired = expired.filter(until.ge(at)).filter(until.gt(at).or(orders::id.gt(id.get())));
     }
     let oldest_first = expired.order((orders::reserved_until.asc(), orders::id.asc()));
@@ -179,21 +180,23 @@ pub(crate) async fn expired(
     Ok(rows.into_iter().map(|(until, id)| (until, OrderId::stored(id))).collect())
 }
 
-/// Locks the row of a CREATED order whose reservation has expired, unless another transaction has locked it.
+/// Locks the row of a CREATED order whose reservation has expired. Returns `None` if there is no such order, or if
+/// another transaction has locked its row.
 pub(crate) async fn lock_expired(connection: &mut Connection, id: OrderId) -> Result<Option<OrderSummary>, DbError> {
     let expired = orders::table.find(id.get()).filter(is_expired()).select(Row::as_select());
     let row: Option<Row> = expired.for_update().skip_locked().cached().get_result(connection).await.optional()?;
     Ok(row.map(OrderSummary::from))
 }
 
-/// Filter for CREATED orders whose reservation has expired. An order without a reservation never expires.
+/// Filter for CREATED orders whose reservations have expired. An order without a reservation never expires.
 #[diesel::dsl::auto_type(no_type_alias)]
 fn is_expired() -> _ {
     let (created, now): (Status, SqlLiteral<Datetime>) = (Status(OrderStatus::Created), utc_now());
     orders::status.eq(created).and(orders::reserved_until.assume_not_null().le(now))
 }
 
-/// Builds the statement that changes CREATED to CONFIRMED. The row must be locked and have been read as CREATED.
+/// Builds the statement that changes the status of an order from CREATED to CONFIRMED. The caller must have locked the
+/// row and found that its status is CREATED.
 pub(crate) fn set_confirmed(id: OrderId, at: NaiveDateTime) -> String {
     format!(
         "UPDATE orders SET status = 'CONFIRMED', confirmed_at = '{at}', reserved_until = NULL, version = version + 1 \
@@ -201,7 +204,7 @@ pub(crate) fn set_confirmed(id: OrderId, at: NaiveDateTime) -> String {
     )
 }
 
-/// Cancels an order that has this status. Any other status is an error.
+/// Changes the status of an order from `from` to CANCELED. Returns an error if the order has a different status.
 pub(crate) async fn set_canceled(
     connection: &mut Connection,
     id: OrderId,
@@ -218,7 +221,7 @@ pub(crate) async fn set_canceled(
     exactly_one(diesel::update(cancelable).set(changes).cached().execute(connection).await?)
 }
 
-/// Lists at most `rows` orders that match the query, newest first, after this position.
+/// Lists up to `rows` orders that match the query, newest first, starting after the position `after`.
 pub(crate) async fn page(
     connection: &mut Connection,
     query: &OrderListQuery,
@@ -243,7 +246,7 @@ pub(crate) async fn page(
     }
     if let Some(Position { sort, id }) = after {
         let at = storable(DateTime::from_timestamp_micros(sort).unwrap_or_default());
-        // The index scan can start at the first condition, but not at the OR.
+        // The first condition is redundant, but lets an index scan start at it; the OR does not.
         orders = orders.filter(orders::created_at.le(at)).filter(orders::created_at.lt(at).or(orders::id.lt(id)));
     }
     let newest_first = orders.order((orders::created_at.desc(), orders::id.desc()));
@@ -251,8 +254,8 @@ pub(crate) async fn page(
     Ok(rows.into_iter().map(OrderSummary::from).collect())
 }
 
-/// Clamps a time to a range that DATETIME(6) can store. No order is outside that range, so the result of a comparison
-/// stays the same.
+/// Clamps a time to a range that DATETIME(6) can store. No order was created outside this range, so clamping does not
+/// change the result of a comparison.
 fn storable(time: Timestamp) -> NaiveDateTime {
     const YEAR_1000: i64 = -30_610_224_000_000_000;
     const YEAR_9999: i64 = 253_370_764_800_000_000;

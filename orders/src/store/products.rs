@@ -1,4 +1,4 @@
-//! Products and their stock. Every statement that changes the stock also checks it.
+//! Products and their stock. Every statement that changes the stock also validates it.
 
 use std::ops::RangeInclusive;
 
@@ -14,7 +14,7 @@ use orders_api::{NewProduct, Product, ProductPatch};
 
 use super::{exactly_one, limit};
 
-/// Unique key on the sku.
+/// Name of the unique key on the SKU.
 pub(crate) const UNIQUE_SKU: &str = "uq_products_sku";
 
 #[derive(Queryable, Selectable)]
@@ -65,30 +65,30 @@ pub(crate) async fn find(connection: &mut Connection, id: ProductId) -> Result<O
     Ok(row.map(Product::from))
 }
 
-/// Returns the products of `ids` that exist.
+/// Finds products by ID. The result omits IDs of products that do not exist.
 pub(crate) async fn find_all(connection: &mut Connection, ids: Vec<i64>) -> Result<Vec<(i64, Product)>, DbError> {
     let wanted = products::table.filter(products::id.eq_any(ids)).select(Row::as_select());
     let rows: Vec<Row> = wanted.cached().load(connection).await?;
     Ok(rows.into_iter().map(|row| (row.id, row.into())).collect())
 }
 
-/// Locks the product's row.
+/// Locks a product's row and returns the product.
 pub(crate) async fn lock(connection: &mut Connection, id: ProductId) -> Result<Option<Product>, DbError> {
     let row = products::table.find(id.get()).select(Row::as_select()).for_update().first(connection).await;
     Ok(row.optional()?.map(Product::from))
 }
 
-/// Treatment of rows that another transaction has locked.
+/// Handling of rows that another transaction has locked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LockMode {
     Wait,
-    /// Omits them from the result, like rows that do not exist.
+    /// Omits locked rows from the result, like rows that do not exist.
     SkipLocked,
 }
 
-/// Locks the products of `ids` that exist. Returns them by ascending id, and the database's time after the locks were
-/// granted. The rows are locked in the same order: the database reads them through the primary key, in ascending order,
-/// for lookups and for a scan.
+/// Locks the products with these IDs. Returns the products that exist, in ascending order of ID, and the database time
+/// after the locks were granted. The rows are also locked in ascending order, because both point lookups and scans read
+/// them through the primary key in this order.
 pub(crate) async fn lock_all(
     connection: &mut Connection,
     ids: &[ProductId],
@@ -105,16 +105,16 @@ pub(crate) async fn lock_all(
     Ok((rows.into_iter().map(|(row, _)| row.into()).collect(), now))
 }
 
-/// Lists at most `rows` products with an id below `before`, newest first.
+/// Lists up to `rows` products, newest first, with IDs below `before`.
 pub(crate) async fn page(connection: &mut Connection, before: i64, rows: usize) -> Result<Vec<Product>, DbError> {
     let newest_first = products::table.filter(products::id.lt(before)).order(products::id.desc());
     let rows: Vec<Row> = newest_first.limit(limit(rows)).select(Row::as_select()).load(connection).await?;
     Ok(rows.into_iter().map(Product::from).collect())
 }
 
-/// Searches for at most `rows` products with an id below `before`, newest first. Returns them and the id below which
-/// the next page starts. A product that is deleted between the two statements is missing from the page, but does not
-/// end the list.
+/// Searches for up to `rows` products, newest first, with IDs below `before`. Returns the products and the value of
+/// `before` for the next page. A product that is deleted between the two statements is missing from the page, but the
+/// list continues on the next page.
 pub(crate) async fn search(
     connection: &mut Connection,
     search: &str,
@@ -135,7 +135,7 @@ struct Changes<'p> {
     stock: Option<i64>,
 }
 
-/// Applies the patch to a product that is locked and was read as `seen`.
+/// Applies the patch to a product. The caller must have locked the product's row and read `seen` from it.
 pub(crate) async fn update(connection: &mut Connection, seen: &Product, patch: &ProductPatch) -> Result<(), DbError> {
     let changes = Changes {
         name: patch.name.as_ref().map(Text::as_str),
@@ -151,8 +151,8 @@ pub(crate) async fn update(connection: &mut Connection, seen: &Product, patch: &
     }
 }
 
-/// Changes the stock by `delta` if it stays within the limits. Returns whether it did; false also if the product does
-/// not exist.
+/// Adds `delta` to the stock if the result is within `limits`. Returns whether the stock was changed: `false` if the
+/// result would be outside the limits, or if the product does not exist.
 pub(crate) async fn add_stock(
     connection: &mut Connection,
     id: ProductId,
@@ -169,8 +169,8 @@ pub(crate) async fn add_stock(
     Ok(diesel::update(fitting).set(changes).cached().execute(connection).await? == 1)
 }
 
-/// Builds the statement that deducts stock for a number of orders, each of which increments the version. The row must
-/// be locked and have enough stock; otherwise its CHECK constraint fails the statement.
+/// Builds the statement that deducts a total quantity for several orders, and increments the version once for each
+/// order. The caller must have locked the row. If the stock is insufficient, a CHECK constraint fails the statement.
 pub(crate) fn deduct_stock(id: ProductId, qty: i64, orders: i64) -> String {
     format!(
         "UPDATE products SET stock = stock - {qty}, version = version + {orders}, updated_at = UTC_TIMESTAMP(6) \
@@ -178,7 +178,8 @@ pub(crate) fn deduct_stock(id: ProductId, qty: i64, orders: i64) -> String {
     )
 }
 
-/// Returns stock. There is no upper limit: deliveries may have refilled the stock in the meantime.
+/// Returns stock to a product. No upper limit applies, because deliveries may have replenished the stock in the
+/// meantime.
 pub(crate) async fn return_stock(connection: &mut Connection, id: ProductId, qty: i64) -> Result<(), DbError> {
     let returned = add_stock(connection, id, qty, 0..=i64::MAX).await?;
     exactly_one(usize::from(returned))

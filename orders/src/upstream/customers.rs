@@ -1,4 +1,4 @@
-//! Client of the customers service: checks that a customer exists.
+//! Customers service client: checks that a customer exists.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use customers_client::{Client, codes};
 use secrecy::{ExposeSecret, SecretString};
 
 const CONNECT_LIMIT: Duration = Duration::from_millis(500);
-/// Time limit of one attempt. Each check has its own limit for all attempts together.
+/// Time limit for one attempt. The caller of a check sets the limit for all of its attempts together.
 const CALL_LIMIT: Duration = Duration::from_secs(2);
 const RETRY: Retry = Retry {
     attempts: 3,
@@ -21,7 +21,7 @@ const RETRY: Retry = Retry {
     total: CALL_LIMIT,
 };
 
-/// Client of the customers service.
+/// Client for the customers service.
 pub(crate) struct CustomersService {
     base: String,
     token: SecretString,
@@ -40,7 +40,7 @@ pub(crate) enum CustomerFault {
 }
 
 impl CustomersService {
-    /// Reads `CUSTOMERS_API_BASE` and `SERVICE_TOKEN`.
+    /// Creates the client from `CUSTOMERS_API_BASE` and `SERVICE_TOKEN`.
     pub(crate) fn from_env(env: &Env<'_>) -> Result<Self, RunError> {
         let http = client_common::http_client(CONNECT_LIMIT, CALL_LIMIT);
         Ok(Self {
@@ -50,7 +50,8 @@ impl CustomersService {
         })
     }
 
-    /// Checks within `limit` that the customer exists. Passes on the correlation id and the trace of `call`.
+    /// Checks that the customer exists, within the time `limit`. Propagates the correlation ID and trace context of
+    /// `call`.
     pub(crate) async fn check(&self, call: &Call, id: CustomerId, limit: Duration) -> Result<(), CustomerFault> {
         let (traceparent, tracestate) = call.trace();
         let outbound = Outbound::new().bearer(self.token.expose_secret()).correlation_id(call.correlation_id());

@@ -1,3 +1,3 @@
-//! Clients of other services.
+//! Clients for other services.
 
 pub(crate) mod customers;

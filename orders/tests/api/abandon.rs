@@ -1,4 +1,4 @@
-//! Abandoning a create, and looking up the order of a create key.
+//! Abandoning a create request, and looking up the order for a create key.
 
 use orders_client::types::{self, AbandonOutcome, AbandonRequest, Abandoned, OrderStatus};
 use orders_client::{Error, ResponseValue};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::harness::{Harness, SERVICE_TOKEN, api_error, error_of, is_replay, new_order};
 use crate::invariants;
 
-/// Abandons a create of `qty` pieces.
+/// Abandons the request to create an order for `qty` pieces.
 async fn abandon(harness: &Harness, key: &str, product: i64, qty: i64) -> Abandoned {
     try_abandon(harness, key, product, qty).await.unwrap().into_inner()
 }

@@ -25,7 +25,7 @@ impl Target {
         self.request(method, path).header("content-type", "application/json").body(body.to_owned())
     }
 
-    /// Each case is a body and the field that is wrong in it.
+    /// Each case consists of a body and the name of its invalid field.
     async fn assert_rejects(&self, method: Method, path: &str, cases: &[(&str, &str)]) {
         for (body, field) in cases {
             assert_eq!(error_response(self.send(method.clone(), path, body)).await, invalid(field), "{body}");
@@ -42,7 +42,7 @@ impl Target {
     }
 }
 
-/// Status, code and the named field of an error response.
+/// Status, code and field of an error response.
 async fn error_response(request: RequestBuilder) -> (u16, String, String) {
     let response = request.send().await.unwrap();
     let status = response.status().as_u16();
@@ -236,7 +236,7 @@ async fn invalid_query_parameter_is_named() {
         ("/products?q=a", "q"),
         ("/products/1/stock-adjustments?limit=-1", "limit"),
         ("/products/1/stock-adjustments?reason=order", "reason"),
-        // Not UTF-8, so no parameter can be named.
+        // The query is not UTF-8, so the error cannot name a parameter.
         ("/products?search=%FF", ""),
         ("/orders?external_reference=%ED%A0%80", ""),
     ];

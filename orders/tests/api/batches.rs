@@ -1,4 +1,5 @@
-//! Order batches: orders for one product share a transaction, and each has the outcome that it would have alone.
+//! Order batches: orders for the same product share a transaction, and each order has the same outcome as it would in a
+//! separate transaction.
 
 use std::pin::pin;
 
@@ -10,7 +11,7 @@ use crate::harness::{Harness, RawResponse};
 use crate::invariants;
 
 const CALLERS: i64 = 48;
-/// A customer that the fake customers service knows, but that has no row.
+/// A customer that exists in the fake customers service but has no database row.
 const UNKNOWN_CUSTOMER: i64 = 4711;
 
 fn body(customer: i64, product: i64, qty: i64, more: &str) -> String {

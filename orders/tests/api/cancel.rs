@@ -1,4 +1,4 @@
-//! Canceling an order is final and returns its stock once.
+//! Order cancellation, which is final and returns the stock exactly once.
 
 use diesel_async::SimpleAsyncConnection;
 use orders_client::types::{self, OrderStatus};

@@ -20,7 +20,7 @@ async fn no_secret_or_token_is_logged_at_any_level() {
     ];
     let operator = operator_token("ann");
     let visit = async |base: String| {
-        // This request is logged at the lower levels only.
+        // This request is logged only at the levels below info.
         reqwest::get(format!("{base}/health")).await.unwrap();
         let order = json!({ "customer_id": CUSTOMER, "items": [{ "product_id": product, "qty": 1 }] });
         for token in [&*operator, SERVICE_TOKEN] {
@@ -38,7 +38,7 @@ async fn no_secret_or_token_is_logged_at_any_level() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn disconnect_is_logged_without_client_address_and_path() {
-    // Accepts connections and sends nothing, so that requests wait.
+    // This listener accepts connections but sends nothing, so that requests wait.
     let database = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let settings = [
         ("DATABASE_URL", format!("mysql://root@{}/x", database.local_addr().unwrap())),
@@ -52,7 +52,7 @@ async fn disconnect_is_logged_without_client_address_and_path() {
     let bearer = operator_token("ann");
     let request = format!("GET /products/987654321 HTTP/1.1\r\nhost: h\r\nauthorization: Bearer {bearer}\r\n\r\n");
     client.write_all(request.as_bytes()).await.unwrap();
-    // The background jobs open the first two connections. The third one means that the request has started.
+    // The background jobs open the first two connections. The third connection shows that the request has started.
     let mut silent = Vec::new();
     while silent.len() < 3 {
         silent.push(database.accept().await.unwrap());

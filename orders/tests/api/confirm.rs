@@ -1,4 +1,4 @@
-//! Confirming an order, exactly once.
+//! Order confirmation, which is applied exactly once.
 
 use insta::assert_json_snapshot;
 use orders_client::types::OrderStatus;

@@ -6,14 +6,15 @@ use orders_client::types::OrderStatus;
 use crate::harness::{Harness, expect_error, is_replay};
 use crate::invariants;
 
-/// Errors of the database after which a transaction is retried.
+/// Database errors that cause a transaction retry.
 const CONFLICTS: [(u16, &str, &str); 3] = [
     (1213, "40001", "Deadlock found when trying to get lock; try restarting transaction"),
     (1205, "HY000", "Lock wait timeout exceeded; try restarting transaction"),
     (1020, "HY000", "Record has changed since last read in table 'order_events'"),
 ];
 
-/// Builds a trigger that raises this error `times` times per connection. Session variables survive a rollback.
+/// Builds a trigger that raises this error `times` times per connection. The count is a session variable, which
+/// survives a rollback.
 fn conflict_trigger(times: u32, (number, state, message): (u16, &str, &str)) -> String {
     format!(
         "CREATE TRIGGER raise_conflict BEFORE INSERT ON order_events FOR EACH ROW BEGIN \
@@ -67,8 +68,8 @@ async fn deadlock_victim_is_retried_and_succeeds() {
     let confirm = harness.operator().order_confirm().id(id).x_idempotency_key("k").send();
     let deadlock = async {
         harness.wait_for_key_after(0).await;
-        // The confirm holds the key and waits for the order. This transaction holds the order and now waits for the
-        // key.
+        // The confirm request holds the lock on the key and waits for the order. This transaction holds the lock on the
+        // order and now waits for the key.
         other.batch_execute("SELECT `key` FROM idempotency_keys WHERE `key` = 'k' FOR UPDATE").await.unwrap();
         other.batch_execute("ROLLBACK").await.unwrap();
     };

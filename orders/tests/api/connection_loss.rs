@@ -1,4 +1,4 @@
-//! The connection to the database is lost during COMMIT.
+//! Loss of the database connection during COMMIT.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -15,16 +15,16 @@ use tokio::sync::Notify;
 use crate::harness::{Harness, api_error, error_of, expect_error, is_replay, new_order, operator_token};
 use crate::invariants;
 
-/// What happens to the next COMMIT.
+/// Fault to inject into the next COMMIT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
-    /// The connection is cut before COMMIT arrives.
+    /// The connection is cut before COMMIT reaches the database.
     LoseCommit,
-    /// COMMIT is executed, and the connection is cut before its response arrives.
+    /// COMMIT is executed, and the connection is cut before the server receives the response.
     LoseCommitResponse,
     /// COMMIT is held back until the server closes the connection.
     HoldCommit,
-    /// The connection to the server is cut, and COMMIT arrives when the test releases it.
+    /// The connection to the server is cut, and COMMIT reaches the database when the test releases it.
     DelayCommit,
 }
 
@@ -88,7 +88,7 @@ async fn accept(listener: TcpListener, database: String, state: Arc<ProxyState>)
     }
 }
 
-/// Forwards until one side closes the connection, or until the fault is due.
+/// Forwards data until one side closes the connection or the fault must be injected.
 async fn forward(mut server: TcpStream, mut database: TcpStream, state: &ProxyState) -> std::io::Result<()> {
     let (mut request, mut reply) = (vec![0; 1 << 16], vec![0; 1 << 16]);
     loop {

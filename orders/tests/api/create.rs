@@ -1,4 +1,4 @@
-//! Creating an order.
+//! Order creation.
 
 use insta::assert_json_snapshot;
 use orders_client::types::{self, OrderStatus};

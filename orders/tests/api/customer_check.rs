@@ -1,4 +1,5 @@
-//! The customer of a new order is checked with the customers service. If the check fails, nothing changes.
+//! Customer check: the orders service asks the customers service whether the customer of a new order exists. If the
+//! check fails, nothing changes.
 
 use std::pin::pin;
 use std::time::{Duration, Instant};
@@ -139,7 +140,7 @@ async fn unresponsive_customers_service_delays_no_other_operation() {
     let product = harness.product("A", 10).await;
     let order = harness.order(&[(product, 1)]).await;
     customers.set_behavior(Behavior::Unresponsive);
-    // More requests than there are pooled database connections.
+    // More requests than the pool has database connections.
     let client = harness.operator();
     let creates =
         futures::future::join_all((0..40).map(|_| client.order_create().body(new_order(&[(product, 1)])).send()));
@@ -194,7 +195,7 @@ async fn customer_check_sends_service_token_correlation_id_and_trace() {
         (&seen[0]["x-correlation-id"], &seen[0]["tracestate"]),
         (&"req-789".parse().unwrap(), &"vendor=1".parse().unwrap())
     );
-    // The same trace, with a span of this service as parent.
+    // The trace is the same, and the parent is a span of the orders service.
     let [_, passed_on, span, flags] = seen[0]["traceparent"].to_str().unwrap().split('-').collect::<Vec<_>>()[..]
     else {
         panic!("{:?}", seen[0]["traceparent"])

@@ -1,6 +1,6 @@
-//! Background jobs: canceling orders whose reservation has expired, and deleting expired keys.
+//! Background jobs: canceling orders whose reservations have expired, and deleting expired idempotency keys.
 //!
-//! A server runs both at its start, so a test that needs them immediately starts another server.
+//! A server runs both jobs at startup, so a test that needs an immediate run starts another server.
 
 use std::time::{Duration, Instant};
 
@@ -22,10 +22,11 @@ use crate::invariants;
 const CREATED_ORDERS: &str = "SELECT COUNT(*) AS n FROM orders WHERE status = 'CREATED'";
 const EXPIRY_EVENTS: &str = "SELECT COUNT(*) AS n FROM order_events WHERE principal = 'system:expiry'";
 const UNLOCKED_ORDERS: &str = "SELECT COUNT(*) AS n FROM orders FOR UPDATE SKIP LOCKED";
-/// A transaction waits up to 1 s for a lock and is retried 5 times, so an expiry that waits takes longer than this.
+/// Time within which the expiry job must skip a locked order. If the job waited for the lock (up to 1 s per attempt, 5
+/// retries), it would take longer.
 const LOCK_RETRY_TIME: Duration = Duration::from_secs(5);
 
-/// Creates an order of a service, whose stock is reserved for a limited time. Retries while the server is busy.
+/// Creates an order as a service, so that its stock is reserved for a limited time. Retries while the server is busy.
 async fn create_reserved(harness: &Harness, key: &str, lines: &[(i64, i64)]) -> Order {
     let create = || harness.service().order_create().x_idempotency_key(key).body(new_order(lines)).send();
     retry_while_unavailable(create).await.unwrap().into_inner()
@@ -47,12 +48,13 @@ where
 }
 
 async fn create_many_reserved(harness: &Harness, count: usize, lines: &[(i64, i64)]) -> Vec<Order> {
-    // Requests of services have a short time limit, so only as many are in flight as can be served within it.
+    // Requests from services have a short time limit, so the number of requests in flight is limited to those that can
+    // be served within it.
     let orders = (0..count).map(async |n| create_reserved(harness, &format!("k{n}"), lines).await);
     stream::iter(orders).buffered(16).collect().await
 }
 
-/// Sets the end of the reservation to `seconds` ago.
+/// Sets the expiry time of the reservation to `seconds` seconds ago.
 async fn expire_reservation(harness: &Harness, order: &Order, seconds: u32) {
     let until = format!("UTC_TIMESTAMP(6) - INTERVAL {seconds} SECOND");
     harness.sql(&format!("UPDATE orders SET reserved_until = {until} WHERE id = {}", order.id)).await;
@@ -73,7 +75,7 @@ async fn unconfirmed_order_expires_and_returns_its_stock() {
     let (a, b) = (harness.product("A", 10).await, harness.product("B", 5).await);
     let order = create_reserved(&harness, "k", &[(b, 5), (a, 3)]).await;
     expire_reservation(&harness, &order, 1).await;
-    // The server that created the order cancels it at the next run of the job.
+    // The server that created the order cancels it in the next run of the job.
     harness.wait_for(CREATED_ORDERS, 0).await;
     let client = harness.operator();
     let expired = client.order_view().id(order.id).send().await.unwrap().into_inner();
@@ -95,9 +97,9 @@ async fn confirmed_reserved_and_operator_orders_do_not_expire() {
     let (running, passed) =
         (create_reserved(&harness, "r", &[(a, 1)]).await, create_reserved(&harness, "p", &[(a, 1)]).await);
     harness.operator().order_confirm().id(confirmed.id).x_idempotency_key("k").send().await.unwrap();
-    // A confirmed order has no reservation; even with one it must not expire.
+    // A confirmed order has no reservation. Even if it had one, it must not expire.
     expire_reservation(&harness, &confirmed, 9).await;
-    // The latest reservation to expire: once it is canceled, the job has passed all others.
+    // This reservation expires last: once its order is canceled, the job has processed all other orders.
     expire_reservation(&harness, &passed, 1).await;
     harness.wait_for(EXPIRY_EVENTS, 1).await;
     assert_eq!(status(&harness, &passed).await, OrderStatus::Canceled);
@@ -109,8 +111,9 @@ async fn confirmed_reserved_and_operator_orders_do_not_expire() {
     invariants::check(&harness).await;
 }
 
-/// Legal outcomes of a race between confirm, cancel and expiry: outcome of the confirm, outcome of the cancel, whether
-/// the cancel required the order's first version, and the events of the order.
+/// Allowed outcomes of a race between confirm, cancel and expiry. Each entry contains the outcome of the confirm
+/// request, the outcome of the cancel request, whether the cancel request required the order's first version, and the
+/// order's events.
 const LEGAL_OUTCOMES: [(&str, &str, bool, &str); 5] = [
     ("CONFIRMED", "precondition_failed", true, "'CREATED service,CONFIRMED service'"),
     ("order_canceled", "CANCELED", true, "'CREATED service,CANCELED operator:ann'"),
@@ -139,7 +142,7 @@ async fn concurrent_confirm_cancel_and_expiry_end_in_a_legal_state() {
         expire_all_reservations(&harness).await;
         let expiring = harness.start_server();
         let races = orders.iter().map(|order| {
-            // About as long as expiry takes to cancel the orders one by one.
+            // About as long as the expiry job takes to cancel the orders one by one.
             let mut delay = || Duration::from_micros(rng.random_range(0..60_000));
             race(&harness, order, [delay(), delay()])
         });
@@ -167,7 +170,7 @@ async fn concurrent_confirm_cancel_and_expiry_end_in_a_legal_state() {
     invariants::check(&harness).await;
 }
 
-/// Confirms and cancels an order, each after a delay, and returns both outcomes. For every other order the cancel
+/// Confirms and cancels an order, each after a delay. Returns both outcomes. For every second order, the cancel request
 /// requires the first version.
 async fn race(harness: &Harness, order: &Order, delays: [Duration; 2]) -> (i64, (String, String, bool)) {
     let conditional = order.id % 2 == 0;
@@ -194,7 +197,7 @@ async fn race(harness: &Harness, order: &Order, delays: [Duration; 2]) -> (i64, 
 async fn servers_on_one_database_expire_each_order_once_in_one_run() {
     let mut harness = Harness::start().await;
     let (a, b) = (harness.product("A", 200).await, harness.product("B", 200).await);
-    // More than the job reads at a time.
+    // More orders than the job reads per query.
     create_many_reserved(&harness, 120, &[(a, 1), (b, 1)]).await;
     harness.close().await;
     expire_all_reservations(&harness).await;
@@ -277,7 +280,7 @@ async fn dropped_server_leaves_no_task() {
     runtime.shutdown_background();
 }
 
-/// Starts a server whose tasks are the only ones on the runtime.
+/// Starts a server whose tasks are the only tasks on the runtime.
 fn start_server_on(runtime: &Runtime, harness: &Harness) -> Running<Context> {
     let _entered = runtime.enter();
     let server = harness.start_server();
@@ -285,7 +288,7 @@ fn start_server_on(runtime: &Runtime, harness: &Harness) -> Running<Context> {
     server
 }
 
-/// Waits until all tasks have ended: an aborted task ends only when it is scheduled next.
+/// Waits until all tasks have ended: an aborted task ends only the next time it is scheduled.
 async fn wait_for_no_tasks(runtime: &Runtime) {
     let started = Instant::now();
     while runtime.metrics().num_alive_tasks() > 0 {

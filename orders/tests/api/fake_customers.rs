@@ -1,4 +1,4 @@
-//! Fake customers service that knows every customer and fails on demand.
+//! Fake customers service in which every customer exists, and which fails on demand.
 
 use std::sync::{Arc, Mutex};
 
@@ -16,22 +16,22 @@ use dropshot::{Body, HttpResponse, HttpResponseDeleted, HttpResponseUpdatedNoCon
 use http::HeaderMap;
 use tokio::sync::Notify;
 
-/// Behavior of the fake.
+/// Behavior of the fake service.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Behavior {
-    /// Knows the customer.
+    /// Returns the customer.
     Healthy,
-    /// Responds with this status and a secret.
+    /// Responds with this status, and a secret in the body.
     Status(u16),
-    /// Responds with 503 this many times, then is healthy.
+    /// Responds with 503 this many times, then behaves like `Healthy`.
     Failing(u32),
-    /// Responds once with 503 and `Retry-After` in seconds, then is healthy.
+    /// Responds once with 503 and this `Retry-After` in seconds, then behaves like `Healthy`.
     RetryAfter(u64),
     /// Never responds.
     Unresponsive,
     /// Responds with invalid JSON.
     InvalidJson,
-    /// Knows the customer, but responds only after `release`.
+    /// Returns the customer, but only after `release` is called.
     Held,
 }
 
@@ -50,13 +50,13 @@ impl HasRuntime for State {
     }
 }
 
-/// The running fake.
+/// The running fake service.
 pub(crate) struct FakeCustomers {
     server: Running<State>,
     state: State,
 }
 
-/// Text in the body of a failure that must not reach a client.
+/// Text in the body of error responses, which must not be returned to clients.
 pub(crate) const SECRET: &str = "the-secret-of-the-customers-service";
 
 impl FakeCustomers {
@@ -78,17 +78,17 @@ impl FakeCustomers {
         *self.state.behavior.lock().unwrap() = behavior;
     }
 
-    /// Waits until a call is held.
+    /// Waits until the service receives a call whose response it delays.
     pub(crate) async fn wait_for_call(&self) {
         self.state.arrived.notified().await;
     }
 
-    /// Releases the held call.
+    /// Releases the delayed response.
     pub(crate) fn release(&self) {
         self.state.release.notify_one();
     }
 
-    /// Returns the headers of every call so far.
+    /// Returns the headers of each call received so far.
     pub(crate) fn calls(&self) -> Vec<HeaderMap> {
         self.state.calls.lock().unwrap().clone()
     }

@@ -1,4 +1,4 @@
-//! Test harness: a separate server, database and customers service for each test.
+//! Test harness, which provides a separate server, database and customers service for each test.
 
 use std::time::{Duration, Instant};
 
@@ -52,15 +52,15 @@ impl Harness {
         Self::with_real_customers(TestDatabase::seeded().await)
     }
 
-    /// Starts a server on a database with one customer. Its customer checks go to this address.
+    /// Starts a server on a database with one customer. The server sends its customer checks to this address.
     pub(crate) async fn with_customers_at(customers_base: &str) -> Self {
         let database = insert_customer(TestDatabase::create().await).await;
         let config = config(database.url(), customers_base);
         Self::new(database, config, None, customers_base)
     }
 
-    /// Starts a server with a proxy between it and its database, on a database with one customer. The first run of the
-    /// background jobs has ended, so the server sends no COMMIT before its first request.
+    /// Starts a server on a database with one customer, with a proxy between the server and the database. Waits until
+    /// the first run of the background jobs has ended, so that the server sends no COMMIT before its first request.
     pub(crate) async fn with_proxy() -> (Self, Proxy) {
         let database = insert_customer(TestDatabase::create().await).await;
         database.connection().await.batch_execute(EXPIRED_KEY).await.expect("the key is inserted");
@@ -72,7 +72,7 @@ impl Harness {
         (harness, proxy)
     }
 
-    /// Starts a server with a pool of this size, on a database with one customer.
+    /// Starts a server on a database with one customer, with a connection pool of this size.
     pub(crate) async fn with_connections(count: usize) -> Self {
         let database = insert_customer(TestDatabase::create().await).await;
         let customers = real_customers(&database);
@@ -107,7 +107,7 @@ impl Harness {
         orders::start(config(self.database.url(), &self.customers_base)).expect("the server starts")
     }
 
-    /// Returns a client of that server with an operator's token.
+    /// Returns a client for `server`, authenticated as an operator.
     pub(crate) fn operator_of(&self, server: &Running<Context>) -> Client {
         let [operator, _] = clients(&server.base_url(), &self.http);
         operator
@@ -162,7 +162,7 @@ impl Harness {
         self.operator().product_view().id(id).send().await.expect("the product exists").stock
     }
 
-    /// Creates an order of the customer.
+    /// Creates an order for the customer.
     pub(crate) async fn order(&self, lines: &[(i64, i64)]) -> types::Order {
         let response = self.operator().order_create().body(new_order(lines)).send().await;
         response.expect("the order is created").into_inner()
@@ -174,20 +174,20 @@ impl Harness {
         response.expect("the order is confirmed").into_inner()
     }
 
-    /// Executes SQL statements on the database directly.
+    /// Executes SQL statements directly on the database.
     pub(crate) async fn sql(&self, statements: &str) {
         let mut connection = self.database.connection().await;
         connection.batch_execute(statements).await.expect("the statements are valid");
     }
 
-    /// Returns the column `n` of a query with one row.
+    /// Returns the column `n` of a query that returns one row.
     pub(crate) async fn number(&self, query: &str) -> i64 {
         let mut connection = self.database.connection().await;
         let row: Number = diesel::sql_query(query).get_result(&mut connection).await.expect("the query is valid");
         row.n
     }
 
-    /// Returns the column `n` of a query with one row, which also reads uncommitted rows.
+    /// Returns the column `n` of a query that returns one row and also reads uncommitted changes.
     pub(crate) async fn uncommitted_number(&self, query: &str) -> i64 {
         let mut connection = self.database.connection().await;
         let read_uncommitted = "SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED";
@@ -209,8 +209,8 @@ impl Harness {
         }
     }
 
-    /// Waits until a request in flight has acquired a key after this time, and returns when it did. Both times are in
-    /// microseconds since 2000.
+    /// Waits until a request in flight has acquired a key after this time. Returns the time at which it acquired the
+    /// key. Both times are in microseconds since the year 2000.
     pub(crate) async fn wait_for_key_after(&self, time: i64) -> i64 {
         let acquired = "SELECT COALESCE(MAX(TIMESTAMPDIFF(MICROSECOND, '2000-01-01', created_at)), 0) AS n \
                        FROM idempotency_keys WHERE status = 'in_progress'";
@@ -230,20 +230,20 @@ impl Harness {
         self.wait_for_transactions(tables, Duration::from_secs(1)).await;
     }
 
-    /// Waits for the end of every transaction that has read from or written to one of these tables, because LOCK TABLES
-    /// waits for it. Fails if one is still open after `max_wait`.
+    /// Waits for the end of every transaction that has read from or written to one of these tables, by using LOCK
+    /// TABLES. Fails if such a transaction is still open after `max_wait`.
     pub(crate) async fn wait_for_transactions(&self, tables: &[&str], max_wait: Duration) {
         let locks: Vec<_> = tables.iter().map(|table| format!("{table} WRITE")).collect();
         let (seconds, locks) = (max_wait.as_secs(), locks.join(", "));
         self.sql(&format!("SET lock_wait_timeout = {seconds}; LOCK TABLES {locks}; UNLOCK TABLES")).await;
     }
 
-    /// Sends a POST and returns the response with its body as text.
+    /// Sends a POST request. Returns the response with its body as text.
     pub(crate) async fn post(&self, path: &str, key: &str, json: &str) -> RawResponse {
         self.post_to(&self.base_url, path, key, json).await
     }
 
-    /// Sends a POST to another server.
+    /// Sends a POST request to another server.
     pub(crate) async fn post_to(&self, base_url: &str, path: &str, key: &str, json: &str) -> RawResponse {
         let url = format!("{base_url}{path}");
         let request = self.http.post(url).bearer_auth(operator_token("ann")).header("x-idempotency-key", key);
@@ -270,7 +270,7 @@ struct Number {
     n: i64,
 }
 
-/// An expired key that no request can have.
+/// An expired idempotency key that no request can use.
 const EXPIRED_KEY: &str = "INSERT INTO idempotency_keys (scope, principal, `key`, nonce, request_hash, status, \
      created_at, expires_at) VALUES ('test', 'test', 'k', REPEAT('n', 16), REPEAT('h', 32), 'completed', \
      UTC_TIMESTAMP(6) - INTERVAL 4 DAY, UTC_TIMESTAMP(6) - INTERVAL 1 DAY)";
@@ -289,18 +289,18 @@ async fn insert_customer(database: TestDatabase) -> TestDatabase {
     database
 }
 
-/// Returns a client with an operator's token and one with a service token.
+/// Returns one client with an operator's token and one with a service token.
 fn clients(base_url: &str, http: &reqwest::Client) -> [Client; 2] {
     [operator_token("ann"), SERVICE_TOKEN.to_owned()]
         .map(|token| Client::new_with_client(base_url, http.clone(), Outbound::new().bearer(&token)))
 }
 
-/// Returns an operator's token as the customers service issues it.
+/// Returns a token for an operator, in the form that the customers service issues.
 pub(crate) fn operator_token(name: &str) -> String {
     auth().tokens().issue(name, Role::Operator).expect("the token is signed")
 }
 
-/// Returns the authentication with the secrets of the test servers.
+/// Returns the authentication configured with the test servers' secrets.
 pub(crate) fn auth() -> Auth {
     Auth::from_env(&env("", "")).expect("the settings are valid")
 }
@@ -309,7 +309,7 @@ pub(crate) fn config(database_url: &str, customers_base: &str) -> Config {
     config_from(&env(database_url, customers_base))
 }
 
-/// Returns a configuration whose runtime checks every response against the document.
+/// Returns a configuration whose runtime checks every response against the OpenAPI document.
 pub(crate) fn config_from(env: &Env<'_>) -> Config {
     let mut config = Config::from_env(env).expect("the settings are valid");
     config.runtime = testing::runtime(DOCUMENT).expect("the document can be read");
@@ -322,7 +322,7 @@ fn config_with_pool_size(count: usize, database_url: &str, customers_base: &str)
     config_from(&few)
 }
 
-/// Returns the settings of the test servers. Port 0 lets the system choose a port.
+/// Returns the test servers' settings. Port 0 lets the operating system choose a port.
 pub(crate) fn env<'e>(database_url: &'e str, customers_base: &'e str) -> Env<'e> {
     Env::new(move |name| {
         let value = match name {
@@ -339,7 +339,7 @@ pub(crate) fn env<'e>(database_url: &'e str, customers_base: &'e str) -> Env<'e>
     })
 }
 
-/// Builds the request to create an order of the customer.
+/// Builds the request to create an order for the customer.
 pub(crate) fn new_order(lines: &[(i64, i64)]) -> types::builder::NewOrder {
     let item = |(product, qty): &(i64, i64)| types::NewOrderItem::builder().product_id(*product).qty(*qty);
     types::NewOrder::builder().customer_id(CUSTOMER).items(lines.iter().map(item))
@@ -353,13 +353,13 @@ pub(crate) fn error_of<T: std::fmt::Debug>(
     (error.status().as_u16(), error.into_inner().error_code)
 }
 
-/// Returns an error response of the contract.
+/// Returns the error response, which must follow the API contract.
 pub(crate) fn expect_error<T: std::fmt::Debug>(
     result: Result<ResponseValue<T>, Error<types::Error>>,
 ) -> ResponseValue<types::Error> {
     match result.expect_err("the request fails") {
         Error::ErrorResponse(response) => response,
-        other => panic!("expected an error of the contract, got {other:?}"),
+        other => panic!("expected a documented error response, got {other:?}"),
     }
 }
 

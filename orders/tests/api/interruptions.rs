@@ -1,7 +1,8 @@
-//! Clients that disconnect and servers that end during a request. No connection leaks or returns to the pool with an
-//! open transaction, and a retry with the same key is applied exactly once in total.
+//! Clients that disconnect and servers that terminate during a request. No connection leaks or returns to the pool with
+//! an open transaction, and a request that is retried with the same key is applied exactly once in total.
 //!
-//! A server completes a request whose client has disconnected. Only the end of the server interrupts a request.
+//! A server completes a request even if its client disconnects. Only the termination of the server interrupts a
+//! request.
 
 use std::time::Duration;
 
@@ -25,10 +26,11 @@ const REQUESTS: usize = 300;
 const ROUNDS: usize = 10;
 const REQUESTS_PER_ROUND: usize = REQUESTS / ROUNDS;
 const TABLES: [&str; 5] = ["products", "orders", "order_items", "order_events", "idempotency_keys"];
-/// Longer than a request takes, but shorter than the wait for a pooled connection that has leaked.
+/// Time limit for a request: longer than a request takes, but shorter than the wait for a pooled connection if
+/// connections have leaked.
 const MAX_WAIT: Duration = Duration::from_secs(4);
 
-/// Returns `count` delays before an interruption, about as long as a request takes.
+/// Returns `count` delays before an interruption. The delays are about as long as a request takes.
 fn random_delays(count: usize) -> Vec<Duration> {
     let seed = rand::random();
     eprintln!("seed {seed}");
@@ -46,8 +48,8 @@ async fn confirm(client: &Client, order: i64) -> Option<types::Order> {
     confirm.send().await.ok().map(orders_client::ResponseValue::into_inner)
 }
 
-/// Retries every request with its key. Checks that each key has exactly one order, the reported one if there was a
-/// response, and that every order can be confirmed.
+/// Retries every request with its key. Checks that each key has exactly one order, which is the reported order if there
+/// was a response, and that every order can be confirmed.
 async fn assert_all_retries_succeed(harness: &Harness, product: i64, reported: &[Option<i64>]) {
     assert_eq!(reported.len(), REQUESTS);
     assert!(reported.contains(&None), "no request was interrupted");
@@ -72,7 +74,7 @@ async fn disconnecting_clients_leak_no_connection_and_violate_no_invariant() {
     let client = harness.operator();
     let mut reported = Vec::new();
     for (n, delay) in random_delays(REQUESTS).into_iter().enumerate() {
-        // For every 30th request the row is locked, so that requests wait with all pooled connections in use.
+        // The row is locked for every 30th request, so that requests wait while all pooled connections are in use.
         let locked = if n % 30 == 29 { Some(lock_product(&harness, a).await) } else { None };
         let order = timeout(delay, create(client, a, n)).await.ok().flatten();
         if let Some(order) = &order {

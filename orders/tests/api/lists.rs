@@ -1,4 +1,4 @@
-//! Lists: newest first, page by page.
+//! Lists: newest-first order and pagination.
 
 use orders_client::types::{self, NewOrderExternalReference, OrderStatus, ProductPage, ProductPatch, ProductPatchName};
 
@@ -8,7 +8,7 @@ fn skus(page: &ProductPage) -> Vec<&str> {
     page.data.iter().map(|product| product.sku.as_str()).collect()
 }
 
-/// Returns the ids of all orders that match a query, read in pages of three.
+/// Returns the IDs of all orders that match a query, retrieved in pages of three.
 async fn ids(harness: &Harness, query: &str) -> Vec<i64> {
     let (mut ids, mut cursor) = (Vec::new(), String::new());
     loop {
@@ -192,7 +192,7 @@ async fn search_continues_after_a_page_of_deleted_products() {
     for n in 0..5 {
         harness.product(&format!("P{n}"), 1).await;
     }
-    // The index still contains them, as for a search that has read the index before the deletion.
+    // The index still contains the deleted products, as if a search had read the index before the deletion.
     harness.sql("SET foreign_key_checks = 0; DELETE FROM products WHERE sku IN ('P4', 'P3', 'P2')").await;
     let client = harness.operator();
     let first = client.product_list().search("product").limit(2).send().await.unwrap().into_inner();

@@ -1,5 +1,5 @@
-//! Tests of the Orders API over HTTP: a real server and database, the generated client, and either the real customers
-//! service or a fake that fails on demand.
+//! Tests of the Orders API over HTTP. They use a real server and database, the generated client, and either the real
+//! customers service or a fake that fails on demand.
 //!
 //! # Guarantees and their tests
 //!
@@ -7,32 +7,32 @@
 //!
 //! | guarantee | test |
 //! | --- | --- |
-//! | accepted in either header, quoted or not; repeated or contradictory headers: 400; 1 to 255 visible ASCII characters | `create::key_is_accepted_in_either_header`, `confirm::a_key_is_required` |
-//! | operation and caller are part of the key | `create::keys_are_distinct_by_case_caller_and_operation` |
-//! | the hash covers the parsed request | `create::same_key_and_request_replays_the_same_bytes` |
+//! | a key is accepted in either header, with or without quotes, and has 1 to 255 visible ASCII characters; repeated or contradictory headers: 400 | `create::key_is_accepted_in_either_header`, `confirm::a_key_is_required` |
+//! | keys are scoped to the operation and the caller | `create::keys_are_distinct_by_case_caller_and_operation` |
+//! | the request hash covers the parsed request | `create::same_key_and_request_replays_the_same_bytes` |
 //! | same key, different request: 422 | `create::same_key_with_a_different_request_is_rejected`, `confirm::key_of_another_order_is_rejected`, `cancel::cancel_with_a_key_is_replayed` |
-//! | same key, first request in flight: 409 within 2 s | `confirm::key_of_a_request_in_flight_is_in_progress`, `time_limits::key_held_by_another_request_is_reported_in_time` |
-//! | a replay has status, headers and bytes of the first response, and is marked | `create::same_key_and_request_replays_the_same_bytes`, `create::replay_has_the_headers_of_the_first_response` |
-//! | only successes are stored | `create::refused_create_is_evaluated_again_with_the_same_key`, `confirm::refusals_are_not_stored` |
-//! | ambiguous COMMIT: the outcome is read, never guessed | `connection_loss::confirm_is_applied_once_if_the_connection_is_lost_at_commit`, `connection_loss::unresolved_commit_is_outcome_unknown_and_a_retry_resolves_it`, `connection_loss::create_without_a_key_is_outcome_unknown_after_an_ambiguous_commit` |
-//! | stored for 72 h; an expired row is ignored and deleted | `confirm::keys_are_stored_for_72_hours`, `confirm::expired_key_is_executed_again_and_changes_nothing`, `expiry::expired_keys_are_deleted_and_live_keys_are_kept` |
+//! | same key while the first request is in flight: 409 within 2 s | `confirm::key_of_a_request_in_flight_is_in_progress`, `time_limits::key_held_by_another_request_is_reported_in_time` |
+//! | a replay has the status, headers and bytes of the first response, and is marked as a replay | `create::same_key_and_request_replays_the_same_bytes`, `create::replay_has_the_headers_of_the_first_response` |
+//! | only successful responses are stored | `create::refused_create_is_evaluated_again_with_the_same_key`, `confirm::refusals_are_not_stored` |
+//! | after an ambiguous COMMIT, the outcome is read from the database, never guessed | `connection_loss::confirm_is_applied_once_if_the_connection_is_lost_at_commit`, `connection_loss::unresolved_commit_is_outcome_unknown_and_a_retry_resolves_it`, `connection_loss::create_without_a_key_is_outcome_unknown_after_an_ambiguous_commit` |
+//! | a response is stored for 72 h; an expired row is ignored and later deleted | `confirm::keys_are_stored_for_72_hours`, `confirm::expired_key_is_executed_again_and_changes_nothing`, `expiry::expired_keys_are_deleted_and_live_keys_are_kept` |
 //!
 //! Confirm:
 //!
 //! | guarantee | test |
 //! | --- | --- |
-//! | first confirm of a CREATED order | `confirm::a_created_order_becomes_confirmed` |
+//! | the first confirm request changes a CREATED order to CONFIRMED | `confirm::a_created_order_becomes_confirmed` |
 //! | same key: replay | `confirm::same_key_replays_the_same_bytes` |
 //! | different key: 200, no second transition | `confirm::different_key_on_a_confirmed_order_changes_nothing` |
 //! | same key, different order: 422 | `confirm::key_of_another_order_is_rejected` |
-//! | unknown order 404, CANCELED order 409, nothing stored | `confirm::refusals_are_not_stored` |
-//! | confirm, cancel, retry of the confirm: replay, and the order stays CANCELED | `confirm::replay_does_not_reopen_a_canceled_order` |
-//! | invalid token with a stored key: 401 | `confirm::stored_response_requires_authentication` |
-//! | error before COMMIT, then a retry with the same key | `confirm::error_before_commit_leaves_nothing_and_the_key_can_be_retried` |
-//! | server crash while the row is locked | `connection_loss::crashed_server_releases_its_row_locks` |
+//! | unknown order: 404; CANCELED order: 409; neither response is stored | `confirm::refusals_are_not_stored` |
+//! | confirm, cancel, then a retry of the confirm request: replay, and the order stays CANCELED | `confirm::replay_does_not_reopen_a_canceled_order` |
+//! | invalid token with a key that has a stored response: 401 | `confirm::stored_response_requires_authentication` |
+//! | an error before COMMIT, followed by a retry with the same key | `confirm::error_before_commit_leaves_nothing_and_the_key_can_be_retried` |
+//! | server crash while it holds a row lock | `connection_loss::crashed_server_releases_its_row_locks` |
 //! | connection lost before or after COMMIT | `connection_loss::confirm_is_applied_once_if_the_connection_is_lost_at_commit` |
 //! | expired key | `confirm::expired_key_is_executed_again_and_changes_nothing` |
-//! | deadlock, lock timeout, error 1020 | `conflicts::conflicting_transaction_is_retried_transparently`, `conflicts::deadlock_victim_is_retried_and_succeeds`, `conflicts::lock_timeout_on_a_locked_row_only_delays_the_request`, `conflicts::persistent_conflict_is_unavailable_and_leaves_nothing` |
+//! | deadlock, lock timeout, or error 1020 | `conflicts::conflicting_transaction_is_retried_transparently`, `conflicts::deadlock_victim_is_retried_and_succeeds`, `conflicts::lock_timeout_on_a_locked_row_only_delays_the_request`, `conflicts::persistent_conflict_is_unavailable_and_leaves_nothing` |
 //! | `abc` and `ABC` are different keys | `confirm::keys_are_case_sensitive` |
 //!
 //! Create:
@@ -42,24 +42,24 @@
 //! | without a key: two orders for an operator, 400 for a service | `create::two_creates_of_an_operator_without_a_key_are_two_orders`, `create::create_of_a_service_without_a_key_is_rejected` |
 //! | same key and body: one order | `create::same_key_and_request_replays_the_same_bytes`, `connection_loss::create_is_applied_once_if_the_connection_is_lost_at_commit` |
 //! | same key, different body: 422 | `create::same_key_with_a_different_request_is_rejected` |
-//! | 409, stock adjustment, retry with the same key: 201 | `create::refused_create_is_evaluated_again_with_the_same_key` |
-//! | replay while the customers service is down, the customer deleted, the price changed | `customer_check::replay_is_independent_of_customers_service_customer_and_price` |
-//! | customers service slow, failing or unreachable | `customer_check::failing_customers_service_is_unavailable_and_its_errors_stay_hidden`, `customer_check::unresponsive_customers_service_times_out_after_five_seconds`, `customer_check::unreachable_customers_service_is_unavailable`, `time_limits::unresponsive_customers_service_is_reported_in_time` |
-//! | key expired, order exists: no second order | `create::expired_key_never_creates_a_second_order` |
-//! | different `expected_total_cents`: 409 | `create::different_expected_total_is_rejected_with_the_current_total` |
+//! | 409, then a stock adjustment and a retry with the same key: 201 | `create::refused_create_is_evaluated_again_with_the_same_key` |
+//! | a replay is unaffected if the customers service is down, the customer is deleted, or the price has changed | `customer_check::replay_is_independent_of_customers_service_customer_and_price` |
+//! | the customers service is slow, failing or unreachable | `customer_check::failing_customers_service_is_unavailable_and_its_errors_stay_hidden`, `customer_check::unresponsive_customers_service_times_out_after_five_seconds`, `customer_check::unreachable_customers_service_is_unavailable`, `time_limits::unresponsive_customers_service_is_reported_in_time` |
+//! | the key has expired but the order exists: no second order | `create::expired_key_never_creates_a_second_order` |
+//! | `expected_total_cents` differs from the total: 409 | `create::different_expected_total_is_rejected_with_the_current_total` |
 //!
 //! Stock and order status:
 //!
 //! | guarantee | test |
 //! | --- | --- |
-//! | CANCELED is final, and returns the stock once | `cancel::cancel_of_a_created_order_returns_its_stock`, `cancel::cancel_of_a_canceled_order_changes_nothing` |
+//! | CANCELED is final, and the stock is returned exactly once | `cancel::cancel_of_a_created_order_returns_its_stock`, `cancel::cancel_of_a_canceled_order_changes_nothing` |
 //! | a CONFIRMED order can be canceled for 10 minutes | `cancel::a_confirmed_order_can_be_canceled_for_ten_minutes`; to the microsecond: unit test in `src/app/cancel.rs` |
-//! | a second return of stock violates a key; the stock equals its ledger | `cancel::second_stock_return_violates_a_unique_key_of_the_ledger`, `stock::ledger_lists_every_stock_change_newest_first` |
+//! | a second return of the same stock violates a unique key; the stock equals the sum of its ledger entries | `cancel::second_stock_return_violates_a_unique_key_of_the_ledger`, `stock::ledger_lists_every_stock_change_newest_first` |
 //! | the stock is never negative | `stock::stock_stays_within_its_limits`, `create::shortage_names_every_product_and_allocates_nothing` |
-//! | lines of one product are added up, without overflow | `create::lines_of_one_product_are_added_up`, `create::total_of_the_largest_order_does_not_overflow` |
-//! | an absolute stock is set only if version and `expected_stock` match, where given | `products::update_with_a_wrong_version_is_rejected`, `products::stock_is_not_set_unless_it_equals_the_expected_stock` |
+//! | the quantities of lines for one product are summed, without overflow | `create::lines_of_one_product_are_added_up`, `create::total_of_the_largest_order_does_not_overflow` |
+//! | an absolute stock is set only if the version and `expected_stock`, if given, match | `products::update_with_a_wrong_version_is_rejected`, `products::stock_is_not_set_unless_it_equals_the_expected_stock` |
 //! | stock adjustments | `stock::adjustment_changes_the_stock_and_is_recorded` |
-//! | orders of services are reserved for 15 minutes, orders of operators without limit | `create::only_orders_of_services_are_reserved_for_15_minutes` |
+//! | orders created by services reserve stock for 15 minutes, orders created by operators without a time limit | `create::only_orders_of_services_are_reserved_for_15_minutes` |
 //! | expiry of reservations | `expiry::unconfirmed_order_expires_and_returns_its_stock`, `expiry::locked_order_delays_expiry_of_no_other` |
 //! | events | `cancel::events_record_status_and_principal_newest_first` |
 //!
@@ -67,19 +67,19 @@
 //!
 //! | guarantee | test |
 //! | --- | --- |
-//! | same key from 64 clients | `races::sixty_four_clients_with_the_same_fifty_keys_create_fifty_orders`, `races::sixty_four_confirms_with_one_key_are_one_transition` |
-//! | 64 keys on one order | `races::sixty_four_confirms_with_different_keys_are_one_transition` |
-//! | orders for one product share a transaction, and none fails because of another one | `batches::orders_for_one_product_share_commits`, `batches::a_rejected_order_leaves_nothing_and_does_not_affect_its_batch` |
+//! | 64 clients send requests with the same key | `races::sixty_four_clients_with_the_same_fifty_keys_create_fifty_orders`, `races::sixty_four_confirms_with_one_key_are_one_transition` |
+//! | 64 confirm requests with different keys for one order | `races::sixty_four_confirms_with_different_keys_are_one_transition` |
+//! | orders for one product share a transaction, and no order fails because of another order | `batches::orders_for_one_product_share_commits`, `batches::a_rejected_order_leaves_nothing_and_does_not_affect_its_batch` |
 //! | a locked row delays only the orders for its product | `batches::a_locked_product_delays_no_order_for_another_product`, `time_limits::orders_for_a_locked_product_do_not_starve_other_operations` |
-//! | stock of 100, 400 buyers: 100 orders | `races::four_hundred_buyers_of_a_stock_of_100_get_100_orders` |
-//! | orders of (A,B) and (B,A) by 32 workers: under 1 % of transactions are retried | `retries::orders_of_products_in_opposite_order_succeed_with_few_retries` |
-//! | 64 cancels of one order | `races::sixty_four_cancels_return_the_stock_once` |
+//! | 400 buyers of a stock of 100: 100 orders | `races::four_hundred_buyers_of_a_stock_of_100_get_100_orders` |
+//! | 32 workers order (A,B) and (B,A): less than 1 % of transactions are retried | `retries::orders_of_products_in_opposite_order_succeed_with_few_retries` |
+//! | 64 cancel requests for one order | `races::sixty_four_cancels_return_the_stock_once` |
 //! | concurrent confirm, cancel and expiry | `expiry::concurrent_confirm_cancel_and_expiry_end_in_a_legal_state` |
-//! | concurrent orders and edits of price and stock | `races::concurrent_edits_and_orders_lose_no_update` |
-//! | create and abandon, concurrently and in reverse order | `abandon::concurrent_create_and_abandon_leave_no_active_order`, `abandon::abandoned_key_rejects_a_late_create` |
-//! | abandon with different content changes nothing | `abandon::abandon_with_different_content_is_rejected_and_changes_nothing` |
-//! | client disconnects, server ends during a request | `interruptions::disconnecting_clients_leak_no_connection_and_violate_no_invariant`, `interruptions::server_aborted_during_requests_leaves_no_partial_change` |
-//! | database killed or unresponsive, and its recovery | `outage::killed_database_is_reported_in_time_and_recovery_is_detected`, `outage::unresponsive_database_is_reported_in_time_and_recovery_is_detected` |
+//! | concurrent orders and changes of price and stock | `races::concurrent_edits_and_orders_lose_no_update` |
+//! | create and abandon requests, concurrently and in reverse order | `abandon::concurrent_create_and_abandon_leave_no_active_order`, `abandon::abandoned_key_rejects_a_late_create` |
+//! | an abandon request with different content changes nothing | `abandon::abandon_with_different_content_is_rejected_and_changes_nothing` |
+//! | a client disconnects or a server terminates during a request | `interruptions::disconnecting_clients_leak_no_connection_and_violate_no_invariant`, `interruptions::server_aborted_during_requests_leaves_no_partial_change` |
+//! | the database is killed or unresponsive, and recovers | `outage::killed_database_is_reported_in_time_and_recovery_is_detected`, `outage::unresponsive_database_is_reported_in_time_and_recovery_is_detected` |
 //! | random sequences of operations | `model::random_operations_match_the_model` |
 
 #![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]

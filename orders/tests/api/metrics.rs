@@ -6,7 +6,7 @@ use common_server::testing::{Program, Scrape};
 
 use crate::harness::{Harness, env, new_order, operator_token};
 
-/// Starts the program on the database of the harness.
+/// Starts the program on the harness's database.
 async fn start_program(harness: &Harness) -> Program {
     let base = harness.customers_base();
     let env = env(harness.database.url(), base);
@@ -56,8 +56,8 @@ async fn requests_keys_and_transactions_are_counted_by_outcome() {
     let views = ["200", "404"].map(|status| responses(&after, "GET", "order_view", status));
     assert_eq!(views, [1.0, 1.0]);
     let transactions = |scrape: &Scrape, outcome| scrape.sum("db_transactions_total", &[("outcome", outcome)]);
-    // Committed: a create, a confirm, and transactions of the background jobs. Refused: the create with too little
-    // stock.
+    // Committed transactions: a create, a confirm, and those of the background jobs. Rejected transactions: the create
+    // with insufficient stock.
     assert!(transactions(&after, "committed") - transactions(&before, "committed") >= 2.0);
     assert_eq!(transactions(&after, "refused"), 1.0);
     assert_eq!(transactions(&after, "unknown") + transactions(&after, "failed"), 0.0);
@@ -76,7 +76,7 @@ async fn expired_reservation_is_counted() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;
     harness.service().order_create().x_idempotency_key("k").body(new_order(&[(a, 1)])).send().await.unwrap();
-    // Otherwise the harness's server could cancel the order.
+    // Otherwise, the harness's server could cancel the order.
     let mut harness = harness;
     harness.close().await;
     harness.sql("UPDATE orders SET reserved_until = UTC_TIMESTAMP(6) - INTERVAL 1 SECOND").await;
@@ -98,7 +98,7 @@ async fn transaction_retries_are_counted_by_cause() {
     let mut other = harness.database.connection().await;
     other.batch_execute("BEGIN; SELECT id FROM products FOR UPDATE").await.unwrap();
     let retries = |scrape: &Scrape, cause| scrape.sum("db_transaction_retries_total", &[("cause", cause)]);
-    // The time limit of an operator's request is longer than the lock timeout of any database.
+    // The time limit for an operator's request is longer than the lock timeout of every supported database.
     let create = client.order_create().x_idempotency_key("k").body(new_order(&[(a, 1)])).send();
     let (created, ()) = tokio::join!(create, async {
         while retries(&program.scrape().await, "lock_timeout") == 0.0 {

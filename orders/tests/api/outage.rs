@@ -21,15 +21,16 @@ use tokio::time::{sleep, timeout};
 
 use crate::harness::{SERVICE_TOKEN, config, env, expect_error, new_order, operator_token};
 
-/// Margin on top of the documented limits for a machine that is busy with all other tests, where responses within the
-/// limit of 1.6 s have taken more than 2 s.
+/// Tolerance that is added to the documented time limits. On a machine that runs all other tests at the same time,
+/// responses with a limit of 1.6 s have taken more than 2 s.
 const BUSY_MARGIN: Duration = Duration::from_secs(2);
 const OPERATOR_LIMIT: Duration = Duration::from_secs(10).saturating_add(BUSY_MARGIN);
 const SERVICE_LIMIT: Duration = Duration::from_millis(1_600).saturating_add(BUSY_MARGIN);
-/// Maximum time until requests succeed after the database is available.
+/// Maximum time until requests succeed after the database becomes available.
 const RECOVERY_LIMIT: Duration = Duration::from_secs(5);
 
-/// A database server that can be killed and restarted. Its address stays the same although its port changes.
+/// A database server that can be killed and restarted. Clients always connect to the same address, although the
+/// server's port changes.
 struct Database {
     directory: TempDir,
     server: Option<PrivateServer>,
@@ -110,8 +111,8 @@ impl System {
         Self { database, operator, service, product, order, login, _servers: (customers, orders) }
     }
 
-    /// Checks that all requests fail within their limit. Returns the time of the slowest operator and the slowest
-    /// service.
+    /// Checks that all requests fail within their time limit. Returns the duration of the slowest request of an
+    /// operator and of a service.
     async fn assert_unavailable(&self) -> [Duration; 2] {
         let (operator, service, order) = (&self.operator, &self.service, self.order);
         let body = || new_order(&[(self.product, 1)]);
@@ -146,7 +147,7 @@ impl System {
         slowest
     }
 
-    /// Checks that a login fails, and returns how long it took.
+    /// Checks that a login fails. Returns its duration.
     async fn time_to_login_unavailable(&self) -> Duration {
         let started = Instant::now();
         let response = self.log_in().await;
@@ -160,7 +161,7 @@ impl System {
         reqwest::Client::new().post(&self.login).json(&body).send().await.unwrap()
     }
 
-    /// Waits until reads, writes and logins succeed. Returns how long that took.
+    /// Waits until reads, writes and logins succeed. Returns the duration of the wait.
     async fn wait_for_recovery(&self, key: &str) -> Duration {
         let started = Instant::now();
         let served = async {
@@ -182,7 +183,7 @@ impl System {
     }
 }
 
-/// Checks that the call fails as unavailable, and returns how long it took.
+/// Checks that the call fails as unavailable. Returns its duration.
 async fn time_to_unavailable<T: std::fmt::Debug>(
     call: impl Future<Output = Result<ResponseValue<T>, Error<types::Error>>>,
 ) -> Duration {

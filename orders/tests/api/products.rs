@@ -1,4 +1,4 @@
-//! Creating, changing and reading products.
+//! Creating, updating and reading products.
 
 use insta::assert_json_snapshot;
 use orders_client::types::{self, ProductPatch, ProductPatchName};

@@ -20,7 +20,8 @@ fn assert_same_response(responses: &[RawResponse], status: u16) {
     );
 }
 
-/// Retries a request with its key while it is in progress or the server is busy, as a correct client does.
+/// Sends a request and, like a correct client, retries it with its key while the key is in progress or the server is
+/// busy.
 async fn send_until_settled(harness: &Harness, base_url: &str, path: &str, key: &str, body: &str) -> RawResponse {
     let deadline = Instant::now() + Duration::from_secs(120);
     loop {
@@ -181,7 +182,7 @@ async fn concurrent_edits_and_orders_lose_no_update() {
     invariants::check(&harness).await;
 }
 
-/// Sets the stock to one more than the stock that was read. Retries until no other change comes in between.
+/// Reads the stock and sets it to one more. Retries until no other change occurs between the read and the update.
 async fn increment_stock(harness: &Harness, product: i64) {
     loop {
         let seen = harness.stock(product).await;

@@ -1,5 +1,5 @@
-//! Orders that name the same products in opposite order: no caller sees a deadlock, and few transactions are retried.
-//! The retries are counted from the log of the database layer, on the threads of one test only.
+//! Orders that list the same products in opposite order: no caller receives a deadlock error, and few transactions are
+//! retried. Retries are counted from the log messages of the database layer, only on the threads of one test.
 
 use std::mem;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ impl RetryCounter {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Returns a runtime on whose threads retries are counted.
+    /// Returns a tokio runtime on whose threads retries are counted.
     fn runtime(&self) -> Runtime {
         let transactions = Targets::new().with_target("db::transaction", Level::DEBUG);
         let counting = Dispatch::new(tracing_subscriber::registry().with(self.clone().with_filter(transactions)));
@@ -86,7 +86,7 @@ fn retried_transaction_is_counted() {
         let a = harness.product("A", 10).await;
         harness.order(&[(a, 1)]).await;
         assert_eq!(counter.count(), 0);
-        // Fails once per connection. Session variables survive a rollback.
+        // The trigger fails once per connection: a session variable survives the rollback.
         let deadlocks = "CREATE TRIGGER deadlocks BEFORE INSERT ON order_events FOR EACH ROW BEGIN \
                          SET @failed = COALESCE(@failed, 0) + 1; \
                          IF @failed = 1 THEN SIGNAL SQLSTATE '40001' SET MESSAGE_TEXT = \

@@ -1,4 +1,4 @@
-//! Stock and its ledger.
+//! Stock adjustments and the stock ledger.
 
 use insta::assert_json_snapshot;
 use orders_client::types::{NewStockAdjustment, NewStockAdjustmentReference, ProductPatch, StockMovement};

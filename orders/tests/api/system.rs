@@ -1,4 +1,4 @@
-//! Settings, health, readiness, correlation ids, and operation without a database.
+//! Settings, health, readiness, correlation IDs, and operation without a database.
 
 use common_server::settings::Env;
 use orders::Config;

@@ -1,5 +1,5 @@
-//! A service waits 2 s for a response. If a dependency is slow, the server responds with an error within that time: a
-//! service without a response could not know whether its order was created.
+//! Time limits for requests from services, which wait 2 s for a response. If a dependency is slow, the server responds
+//! with an error within this time: without a response, the service could not know whether its order was created.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use crate::harness::{
 };
 use crate::invariants;
 
-/// Returns the client of a service with its 2 s timeout. A timeout fails the test.
+/// Returns a client with the 2 s timeout that services use. A timeout fails the test.
 fn service_client(base_url: &str) -> Client {
     let http = client_common::http_client(Duration::from_millis(500), Duration::from_secs(2)).unwrap();
     Client::new_with_client(base_url, http, Outbound::new().bearer(SERVICE_TOKEN))
@@ -30,7 +30,7 @@ async fn unresponsive_customers_service_is_reported_in_time() {
     let create = || client.order_create().x_idempotency_key("k").body(new_order(&[(a, 1)])).send();
     customers.set_behavior(Behavior::Unresponsive);
     assert_eq!(error_of(create().await), api_error(504, "customer_service_unavailable"));
-    // The requested delay is longer than the remaining time.
+    // The delay requested by `Retry-After` is longer than the remaining time.
     customers.set_behavior(Behavior::RetryAfter(1));
     assert_eq!(error_of(create().await), api_error(503, "customer_service_unavailable"));
     assert!(!is_replay(&create().await.unwrap()));
@@ -51,7 +51,8 @@ async fn key_held_by_another_request_is_reported_in_time() {
                  UTC_TIMESTAMP(6) + INTERVAL 1 DAY FROM (SELECT 'order.create' AS scope UNION SELECT 'order.confirm') s";
     running.batch_execute(&format!("BEGIN; {insert}")).await.unwrap();
     let (created, confirmed) = tokio::join!(create(), confirm());
-    // The database checks lock timeouts once a second, so the time limit of the service may end first.
+    // The database checks for lock timeouts once per second, so the time limit for the service's request may expire
+    // first.
     let in_time = [api_error(409, "idempotency_in_progress"), api_error(503, "unavailable")];
     let (created, confirmed) = (error_of(created), error_of(confirmed));
     assert!(in_time.contains(&created) && in_time.contains(&confirmed), "{created:?} {confirmed:?}");
@@ -114,7 +115,7 @@ async fn exhausted_pool_is_reported_in_time() {
     }
 }
 
-/// How long a row stays locked while many orders wait for it and other operations continue.
+/// Time for which a row stays locked while many orders wait for the row and other operations continue.
 const LOCKED_FOR: Duration = Duration::from_millis(1500);
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-//! A requested order, and the allocation of stock to it.
+//! Requested orders, and the allocation of stock to them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,10 +16,10 @@ use crate::store::orders::NewRow;
 /// Scope of the operation's idempotency keys.
 pub(super) const SCOPE: &str = "order.create";
 
-/// Quantity of each product, by ascending product id.
+/// Quantity per product, in ascending order of product ID.
 pub(super) type Lines = BTreeMap<ProductId, i64>;
 
-/// Adds up the quantities of each product.
+/// Sums the quantities of lines for the same product.
 pub(super) fn merge_lines(items: &[NewOrderItem]) -> Result<Lines, OrdersError> {
     let mut lines = Lines::new();
     for NewOrderItem { product_id, qty } in items {
@@ -33,9 +33,9 @@ pub(super) fn merge_lines(items: &[NewOrderItem]) -> Result<Lines, OrdersError> 
 #[derive(Clone, Debug)]
 pub(super) struct Draft {
     pub(super) new: NewOrder,
-    /// Quantity of each product.
+    /// Quantity per product.
     pub(super) lines: Lines,
-    /// How long the unconfirmed order reserves its stock. Without a reservation it never expires.
+    /// Duration of the stock reservation while the order is unconfirmed. An order without a reservation never expires.
     pub(super) reservation: Option<Duration>,
     pub(super) principal: String,
     pub(super) correlation_id: String,
@@ -57,7 +57,7 @@ impl DraftKey {
     }
 }
 
-/// The stock allocated to a draft, at its prices.
+/// Stock allocated to a draft, at the current prices.
 #[derive(Debug)]
 pub(super) struct Allocation {
     pub(super) items: Vec<OrderItem>,
@@ -65,24 +65,24 @@ pub(super) struct Allocation {
 }
 
 impl Draft {
-    /// Returns the key as it is stored, with the nonce of the request.
+    /// Returns the key in the form in which it is stored, and the nonce of the request.
     pub(super) fn request_key(&self) -> Option<(RequestKey<'_>, Nonce)> {
         let DraftKey { key, request_hash, nonce } = self.key.as_ref()?;
         let (scope, principal, request_hash) = (SCOPE, self.principal.as_str(), *request_hash);
         Some((RequestKey { scope, principal, key, request_hash }, *nonce))
     }
 
-    /// Returns the principal and the key.
+    /// Returns the principal and the idempotency key.
     pub(super) fn key(&self) -> Option<(&str, &str)> {
         self.key.as_ref().map(|key| (&*self.principal, &*key.key))
     }
 
-    /// Returns the hash of the request, which exists only with a key.
+    /// Returns the hash of the request, or `None` if the request has no key.
     pub(super) fn request_hash(&self) -> Option<[u8; 32]> {
         self.key.as_ref().map(|key| key.request_hash)
     }
 
-    /// Returns the row of the order, created at `now`.
+    /// Builds the row for the new order, with the creation time `now`.
     pub(super) fn row(&self, allocation: &Allocation, now: NaiveDateTime) -> NewRow<'_> {
         NewRow {
             new: &self.new,
@@ -95,7 +95,7 @@ impl Draft {
         }
     }
 
-    /// Returns the order, created at `now`.
+    /// Builds the new order, with the creation time `now`.
     pub(super) fn order(&self, id: OrderId, allocation: &Allocation, now: NaiveDateTime) -> Order {
         Order {
             id,
@@ -114,13 +114,13 @@ impl Draft {
     }
 }
 
-/// Locked products with their remaining stock.
+/// Locked products, and the stock that remains after the allocations.
 pub(super) struct Inventory {
     products: BTreeMap<ProductId, Product>,
     deductions: BTreeMap<ProductId, Deduction>,
 }
 
-/// Stock that is allocated from a product, and the number of orders that share it.
+/// Total quantity allocated from a product, and the number of orders that share it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Deduction {
     pub(super) qty: i64,
@@ -133,7 +133,7 @@ impl Inventory {
         Self { products, deductions: BTreeMap::new() }
     }
 
-    /// Allocates the whole draft, or nothing.
+    /// Allocates stock for all lines of the draft. After an error, nothing is allocated.
     pub(super) fn allocate(&mut self, draft: &Draft) -> Result<Allocation, OrdersError> {
         let allocation = self.allocation(draft)?;
         for (id, qty) in &draft.lines {
@@ -147,7 +147,7 @@ impl Inventory {
         Ok(allocation)
     }
 
-    /// Returns the deductions, by ascending product id.
+    /// Returns the deductions, in ascending order of product ID.
     pub(super) fn deductions(&self) -> &BTreeMap<ProductId, Deduction> {
         &self.deductions
     }

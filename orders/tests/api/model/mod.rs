@@ -1,9 +1,10 @@
-//! Model-based test: random operations on a running system and on a small model of it. Each response must equal that of
-//! the model; at the end stocks, prices and orders must be equal and the data invariants must hold.
+//! Model-based test: applies random operations to a running system and to a small model of it. Each response must equal
+//! the model's response. At the end, the stocks, prices and orders must equal those of the model, and the data
+//! invariants must hold.
 //!
-//! `shop` is the model, `operation` generates operations, `system` executes them on the server. A failure is shrunk to
-//! a few operations. `PROPTEST_CASES=500` runs more cases; `PROPTEST_RNG_SEED`, which every run prints, reproduces
-//! a run.
+//! `shop` is the model, `operation` generates operations, and `system` executes them on the server. A failing sequence
+//! is shrunk to a few operations. `PROPTEST_CASES=500` runs more cases. Every run prints `PROPTEST_RNG_SEED`, with
+//! which it can be reproduced.
 
 mod operation;
 mod shop;
@@ -22,7 +23,7 @@ use system::System;
 
 const CASES: u32 = 24;
 const MAX_OPERATIONS: usize = 60;
-/// Initial stocks: two that run out, and one that does not.
+/// Initial stock of each product: two stocks that run out, and one that does not.
 const STOCKS: [i64; 3] = [5, 12, 40];
 
 impl ReferenceStateMachine for Shop {

@@ -10,7 +10,7 @@ use proptest::sample::select;
 
 use super::shop::{MAX_STOCK, Order, Shop};
 
-/// Few, so that operations share keys.
+/// Number of idempotency keys: small enough that operations share keys.
 const KEYS: u8 = 4;
 
 /// Version in the `If-Match` header, if any.
@@ -22,7 +22,7 @@ pub(super) enum Caller {
     Service,
 }
 
-/// Content of a create: lines of product and quantity in the order of the request, and the expected total.
+/// Content of a create request: pairs of product and quantity in request order, and the expected total.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Content {
     pub(super) lines: Vec<(usize, i64)>,
@@ -30,7 +30,7 @@ pub(super) struct Content {
 }
 
 impl Content {
-    /// Adds up the lines of each product.
+    /// Sums the quantities of lines for the same product.
     pub(super) fn merged(&self) -> BTreeMap<usize, i64> {
         let mut merged = BTreeMap::new();
         for (product, qty) in &self.lines {
@@ -40,7 +40,7 @@ impl Content {
     }
 }
 
-/// An operation on the shop. An index after the last one refers to an order or a product that does not exist.
+/// An operation on the shop. An index that is out of range refers to an order or a product that does not exist.
 #[derive(Debug, Clone)]
 pub(super) enum Operation {
     Create {
@@ -94,7 +94,7 @@ pub(super) enum Operation {
     Restart,
 }
 
-/// Generates an operation, more often one that affects existing orders or keys.
+/// Generates an operation, with a preference for operations that affect existing orders or keys.
 pub(super) fn operations(shop: &Shop) -> BoxedStrategy<Operation> {
     let create = (caller(), option::weighted(0.8, key()), content(shop))
         .prop_map(|(caller, key, content)| Operation::Create { caller, key, content });
@@ -134,7 +134,7 @@ fn abandon_earlier_create(shop: &Shop) -> BoxedStrategy<Operation> {
     earlier_create(shop).prop_map(|(_, key, content)| Operation::Abandon { key, content }).boxed()
 }
 
-/// Generates a create that was sent before, or any create if there is none.
+/// Generates a create request that was sent before; if there is none, any create request.
 fn earlier_create(shop: &Shop) -> BoxedStrategy<(Caller, u8, Content)> {
     if shop.sent.is_empty() { (caller(), key(), content(shop)).boxed() } else { select(shop.sent.clone()).boxed() }
 }
@@ -202,7 +202,8 @@ fn order(shop: &Shop) -> BoxedStrategy<usize> {
     prop_oneof![4 => first..end, 1 => 0..end].boxed()
 }
 
-/// Generates mostly an order with this property, or any order if there is none.
+/// Generates the index of an order, in most cases of one with this property; if no order has the property, of any
+/// order.
 fn order_that(shop: &Shop, is_wanted: impl Fn(&Order) -> bool) -> BoxedStrategy<usize> {
     let wanted: Vec<_> = (0..shop.orders.len()).filter(|index| is_wanted(&shop.orders[*index])).collect();
     if wanted.is_empty() { order(shop) } else { prop_oneof![4 => select(wanted), 1 => order(shop)].boxed() }

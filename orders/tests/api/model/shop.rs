@@ -1,7 +1,7 @@
-//! The model: the state of the shop, and the expected response to each operation.
+//! Model: the state of the shop, and the expected response to each operation.
 //!
-//! It identifies products and orders by index and keys by number. It has no concurrency, no failures and no clock: only
-//! operations advance time.
+//! The model identifies products and orders by index, and keys by number. It does not model concurrency, failures or a
+//! clock: only operations advance time.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use orders_client::types::{AbandonOutcome, OrderStatus};
 
 use super::operation::{Caller, Content, Operation, Tag};
 
-/// Maximum stock that can be set or reached by an adjustment.
+/// Maximum stock that can be set directly or reached by an adjustment.
 pub(super) const MAX_STOCK: i64 = 1_000_000_000;
 
-/// The comparable part of an order: no ids, no times.
+/// The comparable part of an order, which excludes IDs and times.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct OrderView {
     pub(super) order: usize,
@@ -28,7 +28,7 @@ pub(super) struct OrderView {
 /// The comparable part of a response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Response {
-    /// The operation sends no request.
+    /// No response, because the operation sends no request.
     Nothing,
     Order {
         status: u16,
@@ -47,7 +47,7 @@ pub(super) enum Response {
     Movement {
         delta: i64,
     },
-    /// An error. `facts` are the numbers in its details: product, requested, available, total.
+    /// An error. `facts` contains the numbers in its details: product, requested, available, total.
     Error {
         status: u16,
         code: String,
@@ -71,7 +71,7 @@ pub(super) struct Order {
     pub(super) cancel_window_ended: bool,
 }
 
-/// Content that distinguishes one create from another: quantity of each product, and the expected total.
+/// Content that distinguishes create requests from each other: the quantity per product, and the expected total.
 type Lines = (BTreeMap<usize, i64>, Option<i64>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,7 +91,7 @@ impl Request {
     }
 }
 
-/// Stored key: its request, and the response with its step unless the request was abandoned.
+/// A stored key: its request and, unless the request was abandoned, the response and its step.
 #[derive(Debug, Clone)]
 struct StoredKey {
     request: Request,
@@ -103,7 +103,7 @@ pub(super) struct Shop {
     pub(super) products: Vec<Product>,
     pub(super) orders: Vec<Order>,
     keys: BTreeMap<(&'static str, Caller, u8), StoredKey>,
-    /// Creates that were sent with a key, for retries.
+    /// Create requests that were sent with a key, for retries.
     pub(super) sent: Vec<(Caller, u8, Content)>,
     /// Number of operations so far.
     steps: usize,
@@ -114,7 +114,7 @@ pub(super) struct Shop {
 }
 
 impl Shop {
-    /// Creates a shop with products of these stocks, at 100 cents each.
+    /// Creates a shop whose products have these stocks and a price of 100 cents each.
     pub(super) fn with_stocks(stocks: &[i64]) -> Self {
         let products = stocks.iter().map(|&stock| Product { price: 100, stock, version: 1 }).collect();
         let (orders, keys, sent) = (Vec::new(), BTreeMap::new(), Vec::new());
@@ -300,7 +300,8 @@ impl Shop {
         Ok(Response::Product { price: product.price, stock: product.stock, version: product.version })
     }
 
-    /// Cancels an order whose reservation has expired: only an unconfirmed order of a service has one.
+    /// Cancels an order whose reservation has expired. Only unconfirmed orders that a service created have a
+    /// reservation.
     fn expire(&mut self, order: usize) -> Response {
         let expires = |order: &Order| order.created_by == Caller::Service && order.view.status == OrderStatus::Created;
         if self.orders.get(order).is_some_and(expires) {
@@ -330,7 +331,7 @@ impl Shop {
         Ok(view)
     }
 
-    /// Returns the stored response of the key, if any.
+    /// Returns the stored response for the key, if any.
     fn replay(&mut self, caller: Caller, key: Option<u8>, request: &Request) -> Result<Option<Response>, Response> {
         let Some(key) = key else { return Ok(None) };
         match self.keys.get(&(request.scope(), caller, key)) {

@@ -1,4 +1,4 @@
-//! The running system, driven by the model's operations. Its responses are converted to the model's types here.
+//! The running system. Executes the model's operations and converts the responses to the model's types.
 
 use orders_client::types::{self, NewStockAdjustment, ProductPatch};
 use orders_client::{Client, Error, ResponseValue};
@@ -8,7 +8,7 @@ use super::shop::{OrderView, Response, Shop};
 use crate::harness::{Harness, is_replay, new_order};
 use crate::invariants;
 
-/// Id of a product or an order that does not exist.
+/// ID of a product or an order that does not exist.
 const UNKNOWN: i64 = 1_000_000;
 const EXPIRED_RESERVATIONS: &str =
     "SELECT COUNT(*) AS n FROM orders WHERE status = 'CREATED' AND reserved_until <= UTC_TIMESTAMP(6)";
@@ -138,7 +138,7 @@ impl System {
         })
     }
 
-    /// Executes an operation that sends no request. Changes times in rows instead of the clock.
+    /// Executes an operation that sends no request. Changes times in database rows instead of advancing the clock.
     async fn change_time_or_restart(&mut self, operation: &Operation) {
         match operation {
             Operation::ExpireReservation { order } => {
@@ -175,7 +175,7 @@ impl System {
         self.to_response(sent, |order| Response::Order { status, replayed, view: self.view(order) })
     }
 
-    /// Converts an error to the model's type, and a success with `success`.
+    /// Converts a result to the model's type, using `success` for a successful response.
     fn to_response<T: std::fmt::Debug>(&self, sent: CallResult<T>, success: impl FnOnce(&T) -> Response) -> Response {
         match sent {
             Ok(response) => success(&response.into_inner()),
@@ -184,7 +184,7 @@ impl System {
                 let code = error.error_code.clone().unwrap_or_default();
                 Response::Error { status: error.status().as_u16(), code, facts }
             }
-            Err(other) => panic!("expected a response of the contract, got {other:?}"),
+            Err(other) => panic!("expected a documented response, got {other:?}"),
         }
     }
 
