@@ -1,4 +1,4 @@
-//! Extracts two files of the Swagger UI release as gzip files, which `src/docs.rs` embeds.
+//! Extracts two files from the Swagger UI release as gzip files, which `src/docs.rs` embeds in the program.
 
 use std::error::Error;
 use std::io::{Cursor, Read};
@@ -13,19 +13,19 @@ const FILES: [&str; 2] = ["swagger-ui-bundle.js", "swagger-ui.css"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
-    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set; cargo sets it for build scripts")?);
     let mut release = ZipArchive::new(Cursor::new(SWAGGER_UI_VENDORED))?;
     for file in FILES {
         let suffix = format!("/dist/{file}");
         let index = release.file_names_raw().position(|name| name.ends_with(suffix.as_bytes()));
-        let index = index.ok_or_else(|| format!("the Swagger UI release has no {suffix}"))?;
+        let index = index.ok_or_else(|| format!("the Swagger UI release does not contain {suffix}"))?;
         let gzip = gzip(release.by_index_raw(index)?).map_err(|error| format!("{file}: {error}"))?;
         fs::write(out.join(format!("{file}.gz")), gzip)?;
     }
     Ok(())
 }
 
-/// Converts a zip entry to a gzip file without recompression: both hold the same DEFLATE stream between different
+/// Converts a zip entry to a gzip file without recompression: both formats wrap the same DEFLATE stream in different
 /// headers and trailers (RFC 1952).
 fn gzip(mut entry: ZipFile<'_, Cursor<&[u8]>>) -> Result<Vec<u8>, Box<dyn Error>> {
     const DEFLATE: u8 = 8;

@@ -1,5 +1,5 @@
-//! Implementation of the contract. Each handler authenticates the caller, reads the request, calls one business rule
-//! and wraps its result. This is the only file of the crate that uses dropshot.
+//! Implementation of the API contract. Each handler authenticates the caller, parses the request, calls one operation
+//! in `app` and converts its result to a response. This is the only file of the crate that uses dropshot.
 
 use std::net::IpAddr;
 
@@ -211,7 +211,7 @@ async fn log_in(rqctx: RequestContext<Context>, body: JsonBody<Credentials>) -> 
     Ok(call.answer(handler).await)
 }
 
-/// Returns the address of the client, as reported by a trusted proxy if the connection comes from one.
+/// Returns the client address, as reported by the proxy if the connection comes from a trusted proxy.
 fn client_address(rqctx: &RequestContext<Context>) -> IpAddr {
     rqctx.context().proxies.client_address(rqctx.request.remote_addr().ip(), rqctx.request.headers())
 }

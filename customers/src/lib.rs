@@ -1,7 +1,7 @@
 //! The Customers API server.
 //!
-//! `http` implements the contract, `app` holds the business rules, and `store` holds all SQL on the customer and user
-//! account tables. The contract is the `customers-api` crate.
+//! `http` implements the contract, `app` contains the business rules, and `store` contains all SQL for the customer and
+//! user account tables. The contract is defined in the `customers-api` crate.
 
 mod app;
 mod http;
@@ -24,7 +24,7 @@ use http::CustomersServer;
 /// TCP port used when `PORT` is not set.
 pub const DEFAULT_PORT: u16 = 3001;
 
-/// OpenAPI document, served at `/openapi.json` and shown at `/docs`.
+/// OpenAPI document, served at `/openapi.json` and displayed at `/docs`.
 const DOCUMENT: &str = include_str!("../../specs/customers.json");
 
 /// Settings of the service, read from the environment.
@@ -35,7 +35,8 @@ pub struct Config {
     cursors: CursorKey,
     bootstrap: Bootstrap,
     proxies: TrustedProxies,
-    /// Draining flag and span exporter. The default exports no spans; `main` replaces it with the process's runtime.
+    /// Draining flag and span exporter. The default runtime exports no spans; `main` replaces it with the process's
+    /// runtime.
     pub runtime: Runtime,
 }
 
@@ -65,7 +66,7 @@ impl Config {
 
 /// Reads the credentials of the bootstrap admin.
 ///
-/// A name or password that no login request can contain is rejected at startup rather than at every login.
+/// A username or password that no login request can contain is rejected at startup rather than at each login.
 fn bootstrap(env: &Env<'_>) -> Result<Bootstrap, SettingError> {
     let user = Username::try_from(env.required("ADMIN_USER")?);
     let username = user.map_err(|problem| SettingError::invalid("ADMIN_USER", problem))?;

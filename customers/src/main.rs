@@ -1,4 +1,4 @@
-//! The Customers API server as a program. It reads its settings from the environment and runs until it is stopped.
+//! Customers API server program. It reads its settings from the environment and runs until it is stopped.
 
 use std::process::ExitCode;
 

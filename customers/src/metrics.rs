@@ -1,4 +1,4 @@
-//! Metrics of logins and password hashing. Without a metrics port nothing is recorded.
+//! Login and password hashing metrics. Nothing is recorded if no metrics port is set.
 
 use common_contract::{Failure, codes};
 use customers_api::{TOO_MANY_ATTEMPTS, WRONG_PASSWORD};
@@ -7,15 +7,15 @@ use metrics::{counter, describe_counter};
 const LOGINS: &str = "logins_total";
 const PASSWORD_HASHES: &str = "password_hashes_total";
 
-/// Describes the metrics and starts every counter at zero.
+/// Describes the metrics and initializes each counter to zero.
 pub(crate) fn describe() {
     describe_counter!(
         LOGINS,
-        "Logins and changes of the caller's own password, by outcome: ok, refused, throttled or failed"
+        "Logins and password changes by the account owner, by outcome: ok, refused, throttled or failed"
     );
     describe_counter!(
         PASSWORD_HASHES,
-        "Argon2id hashes started, by purpose: compare (verify a password) or keep (store a new one)"
+        "Argon2id computations started, by purpose: compare (verify a password) or keep (store a new hash)"
     );
     for outcome in ["ok", "refused", "throttled", "failed"] {
         counter!(LOGINS, "outcome" => outcome).increment(0);
@@ -25,12 +25,12 @@ pub(crate) fn describe() {
     }
 }
 
-/// Counts an Argon2id hash that is started: `compare` to verify a password, `keep` to store a new one.
+/// Counts an Argon2id computation at its start: `compare` to verify a password, `keep` to store a new hash.
 pub(crate) fn count_password_hash(purpose: &'static str) {
     counter!(PASSWORD_HASHES, "purpose" => purpose).increment(1);
 }
 
-/// Counts the outcome of a request that presented a password, and returns it unchanged.
+/// Counts the outcome of a request that contained a password, and returns the result unchanged.
 pub(crate) fn count_login<T>(result: Result<T, Failure>) -> Result<T, Failure> {
     let outcome = match &result {
         Ok(_) => "ok",

@@ -1,8 +1,9 @@
 //! Batch loader: reads rows by key and combines concurrent requests into one statement.
 //!
-//! A round trip costs client and server much more than reading the row. When no statement is in flight, a request sends
-//! its own at once; requests that arrive in the meantime share the next statement. A request never joins a statement
-//! that was already sent, so a returned row is never older than its request.
+//! A round trip is much more expensive for the client and the server than reading the row. If no statement is in
+//! flight, a request sends its own statement immediately; requests that arrive in the meantime share the next
+//! statement. A request never joins a statement that has already been sent, so a returned row is never older than its
+//! request.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -40,7 +41,7 @@ impl<R: Clone + Send + 'static> Row for R {}
 
 /// Batch loader for rows of one kind. Clones share statements.
 pub struct BatchLoader<K, R> {
-    /// Pool with the deadline of the caller. Shared statements use `Batches::db`, which has no deadline.
+    /// Pool with the caller's deadline. Shared statements use `Batches::db`, which has no deadline.
     db: Db,
     batches: Arc<Batches<K, R>>,
 }
@@ -53,11 +54,12 @@ struct Batches<K, R> {
 
 struct Queue<K, R> {
     waiting: Vec<(K, Waiter<R>)>,
-    /// Whether a statement is in flight. Only one at a time, so that as many requests as possible share the next one.
+    /// Whether a statement is in flight. At most one is in flight at a time, so that as many requests as possible share
+    /// the next one.
     is_reading: bool,
 }
 
-/// Channel to a waiting request: carries the row, if it exists. Dropped when the statement fails.
+/// Channel that sends the row, if it exists, to a waiting request. Dropped if the statement fails.
 type Waiter<R> = oneshot::Sender<Option<R>>;
 
 impl<K, R> Clone for BatchLoader<K, R> {
@@ -73,7 +75,7 @@ impl<K: Key, R: Row> BatchLoader<K, R> {
         Self { db: db.clone(), batches: Arc::new(Batches { db, read, queue }) }
     }
 
-    /// Returns this loader with the deadline of a caller, like [`Db::until`].
+    /// Returns this loader with a caller's deadline, like [`Db::until`].
     #[must_use]
     pub fn until(&self, deadline: Instant) -> Self {
         Self { db: self.db.until(deadline), batches: Arc::clone(&self.batches) }
@@ -83,7 +85,7 @@ impl<K: Key, R: Row> BatchLoader<K, R> {
     ///
     /// # Errors
     ///
-    /// Same as [`Db::run`].
+    /// Returns the same errors as [`Db::run`].
     pub async fn load_one(&self, key: K) -> Result<Option<R>, DbError> {
         let Some(row) = self.batches.wait_if_busy(&key) else {
             let _in_flight = InFlight(Arc::clone(&self.batches));
@@ -104,7 +106,8 @@ impl<K: Key, R: Row> BatchLoader<K, R> {
 }
 
 impl<K: Key, R: Row> Batches<K, R> {
-    /// Joins the queue. Returns `None` if no statement is in flight; the caller must then send one.
+    /// Adds the key to the queue if a statement is in flight. Otherwise, returns `None`, and the caller must send a
+    /// statement.
     fn wait_if_busy(&self, key: &K) -> Option<oneshot::Receiver<Option<R>>> {
         let mut queue = self.queue();
         if !queue.is_reading {

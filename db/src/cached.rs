@@ -1,8 +1,8 @@
 //! Prepared-statement caching for statements that Diesel does not cache.
 //!
-//! Diesel caches a prepared statement only if it can prove that the text never varies. It cannot for UPDATEs, raw SQL
-//! fragments and `sql_query`, so each execution takes two round trips: prepare and execute. [`CachedStatement::cached`]
-//! opts such a statement in.
+//! Diesel caches a prepared statement only if it can prove that the text never varies. It cannot prove this for
+//! UPDATEs, raw SQL fragments and `sql_query`, so each execution of these takes two round trips: prepare and execute.
+//! [`CachedStatement::cached`] enables caching for such a statement.
 
 use diesel::mysql::Mysql;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
@@ -10,8 +10,8 @@ use diesel::result::QueryResult;
 
 /// Statements that can be cached as prepared statements.
 pub trait CachedStatement: Sized {
-    /// Returns the statement with caching: each connection prepares it once per text. Use it only for statements with
-    /// few distinct texts, because a connection never evicts a cached statement.
+    /// Returns the statement with caching enabled: each connection prepares it once for each distinct text. Use it only
+    /// for statements with few distinct texts, because a connection never evicts a cached statement.
     fn cached(self) -> Cached<Self> {
         Cached(self)
     }
@@ -36,7 +36,7 @@ impl<S: QueryFragment<Mysql>> QueryFragment<Mysql> for Cached<S> {
 impl<S> QueryId for Cached<S> {
     type QueryId = ();
 
-    // Makes the text the cache key.
+    // Use the statement text as the cache key.
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 

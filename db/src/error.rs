@@ -1,8 +1,8 @@
-//! Database errors, classified by what a caller can do about them.
+//! Database errors, classified by how callers can handle them.
 //!
-//! diesel-async drops the server's error number and keeps only the message, so [`classify`] uses Diesel's kind where it
-//! has one and the message otherwise. It covers the messages of MySQL and MariaDB; integration tests provoke the errors
-//! on a real server. The services map these errors to HTTP statuses.
+//! diesel-async discards the server's error number and keeps only the message, so [`classify`] uses Diesel's error kind
+//! if there is one, and otherwise the message. It recognises the messages of MySQL and MariaDB; integration tests
+//! provoke the errors on a real server. The services map these errors to HTTP statuses.
 
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use thiserror::Error;
@@ -13,10 +13,10 @@ pub enum DbError {
     /// No connection was available, or it was lost before COMMIT. In a transaction, nothing was committed.
     #[error("the database cannot be reached: {reason}")]
     Unavailable {
-        /// Message of the pool, the driver or the server.
+        /// Message from the pool, the driver or the server.
         reason: String,
     },
-    /// Time limit exceeded before COMMIT.
+    /// The time limit was exceeded before COMMIT.
     #[error("the database did not respond within the time limit")]
     Timeout,
     /// The server rolled this transaction back to resolve a deadlock.
@@ -28,29 +28,29 @@ pub enum DbError {
     /// Another request with the same idempotency key is in flight.
     #[error("a request with the same idempotency key is in flight")]
     KeyInProgress,
-    /// Violation of a unique key.
+    /// Unique key violation.
     #[error("duplicate value for unique key {constraint}")]
     Unique {
         /// Name of the key, without its table; `PRIMARY` for a primary key.
         constraint: String,
     },
-    /// Violation of a foreign key: a referenced row is missing, or a row is still referenced.
+    /// Foreign key violation: a referenced row is missing, or a row is still referenced.
     #[error("foreign key {constraint} is violated")]
     ForeignKey {
         /// Name of the foreign key.
         constraint: String,
     },
-    /// Violation of a CHECK constraint.
+    /// CHECK constraint violation.
     #[error("check constraint {constraint} is violated")]
     Check {
         /// Name of the constraint.
         constraint: String,
     },
-    /// Ambiguous commit: COMMIT was sent and not acknowledged. The transaction may or may not be committed; read the
-    /// database to find out.
+    /// Ambiguous commit: COMMIT was sent but not acknowledged. The transaction may or may not have been committed; read
+    /// the database to find out.
     #[error("COMMIT was not acknowledged; the outcome of the transaction is unknown")]
     OutcomeUnknown,
-    /// Any other error: an invalid statement, a value that does not fit, a missing row.
+    /// Any other error, such as an invalid statement, a value that does not fit, or a missing row.
     #[error("unexpected database error")]
     Other(#[source] DieselError),
 }
@@ -82,7 +82,7 @@ impl From<DieselError> for DbError {
 
 const IO_ERROR: &str = "Input/output error: ";
 
-/// Message prefixes of connection failures in the driver and of a server that is shutting down or ends the connection.
+/// Message prefixes of driver connection failures, and of servers that are shutting down or closing the connection.
 const LOST: [&str; 7] = [
     IO_ERROR,
     "Driver error:",
@@ -93,8 +93,8 @@ const LOST: [&str; 7] = [
     "Query execution was interrupted",
 ];
 
-/// Message prefixes of deadlocks. The second is sent by MariaDB 11.6 and later when a row has changed since it was
-/// read; it requires the same retry.
+/// Message prefixes of deadlocks. MariaDB 11.6 and later send the second one if a row has changed since it was read,
+/// which requires the same retry.
 const DEADLOCK: [&str; 2] = ["Deadlock found when trying to get lock", "Record has changed since last read"];
 
 /// Message prefixes of lock timeouts, including locks refused under NOWAIT.
@@ -132,7 +132,7 @@ fn from_message(kind: &DatabaseErrorKind, message: &str) -> Option<DbError> {
 }
 
 /// Extracts the key name from `Duplicate entry 'x' for key 'uq_name'`; MySQL writes `'table.uq_name'`. Searches from
-/// the end, because the entry is user input and may contain anything.
+/// the end, because the entry is user input and may contain any text.
 fn unique_key(message: &str) -> String {
     let quoted = message.trim_end_matches('\'').rsplit('\'').next().unwrap_or_default();
     quoted.rsplit('.').next().unwrap_or_default().to_owned()

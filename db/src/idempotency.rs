@@ -1,12 +1,12 @@
-//! Idempotency keys: a request sent twice has one effect and one response.
+//! Idempotency keys: a request that is sent twice has one effect and one response.
 //!
-//! The key's row commits in the same transaction as the work and its response, so a row visible to other connections is
-//! never in progress, and a crash leaves nothing behind. To execute a request:
+//! The row of a key is committed in the same transaction as the work and its response, so other connections never see a
+//! row in progress, and a crash leaves no row behind. To execute a request:
 //!
-//! 1. Call [`StoredResponses::find`] outside a transaction: a cheap replay if a response is stored.
-//! 2. Otherwise run [`acquire`], the work and [`completion`] in one transaction.
+//! 1. Call [`StoredResponses::find`] outside a transaction. If a response is stored, replay it.
+//! 2. Otherwise, run [`acquire`], the work and [`completion`] in one transaction.
 //!
-//! Lock order: key, order, products. The services decide what is hashed and stored.
+//! Locks are acquired in this order: key, order, products. The services determine which data is hashed and stored.
 
 use std::time::{Duration, Instant};
 
@@ -43,7 +43,7 @@ pub struct RequestKey<'a> {
 /// Random id that distinguishes a request from others with the same key. Constant across retries of its transaction.
 pub type Nonce = [u8; 16];
 
-/// Result of an earlier request with the key.
+/// Outcome of an earlier request with the same key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoredOutcome {
     /// The earlier request succeeded with this response.
@@ -54,7 +54,8 @@ pub enum StoredOutcome {
         body: Vec<u8>,
         /// Id of the created or changed object.
         target_id: Option<i64>,
-        /// Whether this request stored it itself, in an attempt whose COMMIT succeeded but was not acknowledged.
+        /// Whether this request itself stored the response, in an attempt whose COMMIT succeeded but was not
+        /// acknowledged.
         by_this_request: bool,
     },
     /// The key was used for a different request.
@@ -63,23 +64,23 @@ pub enum StoredOutcome {
     Abandoned,
 }
 
-/// The outcome of [`acquire`].
+/// Outcome of [`acquire`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Acquisition {
-    /// This transaction holds the key: do the work, then run [`completion`].
+    /// This transaction holds the key: execute the work, then run [`completion`].
     Acquired,
     /// An earlier request used the key.
     Found(StoredOutcome),
 }
 
-/// The outcome of [`abandon`].
+/// Outcome of [`abandon`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Abandoned {
     /// No request with the key was executed, and none will be.
     Tombstone,
     /// The key was used or abandoned for a different request, so this request will never be executed.
     Reused,
-    /// The request was completed and its response stays stored. The caller decides whether to compensate.
+    /// The request was completed, and its response remains stored. The caller decides whether to compensate.
     Completed {
         /// Id of the created or changed object.
         target_id: Option<i64>,
@@ -91,12 +92,12 @@ pub enum Abandoned {
 pub struct StoredResponses(BatchLoader<PrimaryKey, Row>);
 
 impl StoredResponses {
-    /// Creates a lookup in this database.
+    /// Creates a lookup for this database.
     pub fn new(db: Db) -> Self {
         Self(BatchLoader::new(db, |connection, primary_keys| load_unexpired(connection, primary_keys).boxed()))
     }
 
-    /// Returns this lookup with the deadline of a caller, like [`Db::until`].
+    /// Returns this lookup with a caller's deadline, like [`Db::until`].
     #[must_use]
     pub fn until(&self, deadline: Instant) -> Self {
         Self(self.0.until(deadline))
@@ -106,7 +107,7 @@ impl StoredResponses {
     ///
     /// # Errors
     ///
-    /// Same as [`Db::run`].
+    /// Returns the same errors as [`Db::run`].
     pub async fn find(&self, request: &RequestKey<'_>, nonce: &Nonce) -> Result<Option<StoredOutcome>, DbError> {
         let row = self.0.load_one(PrimaryKey::of(request)).await?;
         row.map(|row| row.outcome(request, nonce)).transpose()
@@ -119,7 +120,7 @@ impl StoredResponses {
 ///
 /// # Errors
 ///
-/// `KeyInProgress` if another transaction holds the key for more than a second; any other [`DbError`].
+/// Returns `KeyInProgress` if another transaction holds the key for more than a second, or any other [`DbError`].
 pub async fn acquire(
     connection: &mut AsyncMysqlConnection,
     request: &RequestKey<'_>,
@@ -134,7 +135,7 @@ pub async fn acquire(
 ///
 /// # Errors
 ///
-/// Same as [`acquire`]. One key held by another transaction fails the whole batch.
+/// Returns the same errors as [`acquire`]. If another transaction holds one of the keys, the whole batch fails.
 pub async fn acquire_all(
     connection: &mut AsyncMysqlConnection,
     requests: &[(RequestKey<'_>, Nonce)],
@@ -142,7 +143,8 @@ pub async fn acquire_all(
 ) -> Result<Vec<Acquisition>, DbError> {
     let rows = insert_if_free(connection, requests, IN_PROGRESS, retention).await?;
     let acquisition = |((request, nonce), row): (&(RequestKey<'_>, Nonce), Row)| {
-        // Check the status too: an earlier attempt of this request may have committed without acknowledgement.
+        // Also check the status, because an earlier attempt of this request may have been committed without
+        // acknowledgement.
         let is_acquired = row.nonce == nonce && row.status == IN_PROGRESS;
         if is_acquired { Ok(Acquisition::Acquired) } else { row.outcome(request, nonce).map(Acquisition::Found) }
     };
@@ -153,7 +155,7 @@ pub async fn acquire_all(
 ///
 /// # Errors
 ///
-/// Any [`DbError`] of a write.
+/// Returns any [`DbError`] that a write can cause.
 pub async fn release(connection: &mut AsyncMysqlConnection, requests: &[RequestKey<'_>]) -> Result<(), DbError> {
     if requests.is_empty() {
         return Ok(());
@@ -179,8 +181,9 @@ pub struct ResponseToStore<'a> {
     pub target_id: i64,
 }
 
-/// Returns the statement that stores responses for keys acquired by this transaction. Their rows exist and are locked,
-/// so each insert becomes an update. For any other key, the inserted row expires at once, so it has no effect.
+/// Returns the statement that stores responses for keys acquired by this transaction. The rows of these keys exist and
+/// are locked, so each insert becomes an update. For any other key, the inserted row expires immediately, so it has no
+/// effect.
 pub fn completion<'a>(responses: impl IntoIterator<Item = (RequestKey<'a>, ResponseToStore<'a>)>) -> Insert {
     let mut insert = Insert::into(
         "idempotency_keys (scope, principal, `key`, nonce, request_hash, created_at, expires_at, \
@@ -206,12 +209,13 @@ pub fn completion<'a>(responses: impl IntoIterator<Item = (RequestKey<'a>, Respo
     insert.ending_with(STORE_RESPONSE)
 }
 
-/// Abandons a request: it is rejected if it arrives later. Call it in a transaction. Keys that are completed or were
-/// used for a different request stay unchanged.
+/// Abandons a request, so that it is rejected if it arrives later. Call this function in a transaction. Keys that are
+/// completed or were used for a different request remain unchanged.
 ///
 /// # Errors
 ///
-/// `KeyInProgress` if a request with the key is in flight and does not end within a second; any other [`DbError`].
+/// Returns `KeyInProgress` if a request with the key is in flight and does not end within a second, or any other
+/// [`DbError`].
 pub async fn abandon(
     connection: &mut AsyncMysqlConnection,
     request: &RequestKey<'_>,
@@ -227,12 +231,12 @@ pub async fn abandon(
     }
 }
 
-/// Deletes expired rows in batches of 1000 and returns their number. Expired rows are ignored by all reads, so this
+/// Deletes expired rows in batches of 1000 and returns their number. All reads ignore expired rows, so deleting them
 /// only frees space.
 ///
 /// # Errors
 ///
-/// Any [`DbError`]; earlier batches stay deleted.
+/// Returns any [`DbError`]. Earlier batches remain deleted.
 pub async fn reap(db: &Db) -> Result<usize, DbError> {
     let mut total = 0;
     loop {
@@ -256,8 +260,8 @@ const ABANDONED: &str = "abandoned";
 const ACQUIRE_COLUMNS: &str =
     "idempotency_keys (scope, principal, `key`, nonce, request_hash, status, created_at, expires_at)";
 
-/// Inserts the row, replaces an expired row, or leaves an unexpired row unchanged. `expires_at` is assigned last:
-/// assignments run from left to right, and all of them must see its old value.
+/// Inserts the row, replaces an expired row, or leaves an unexpired row unchanged. `expires_at` is assigned last,
+/// because assignments are evaluated from left to right, and all of them must see its old value.
 ///
 /// The affected-rows count does not distinguish the three cases; the nonce does.
 const REPLACE_IF_EXPIRED: &str = " \
@@ -272,8 +276,8 @@ response_body = IF(expires_at <= UTC_TIMESTAMP(6), NULL, response_body), \
 created_at = IF(expires_at <= UTC_TIMESTAMP(6), VALUES(created_at), created_at), \
 expires_at = IF(expires_at <= UTC_TIMESTAMP(6), VALUES(expires_at), expires_at)";
 
-/// Stores the response in a row that is in progress. `status` is assigned last, because the others must see its old
-/// value.
+/// Stores the response in a row that is in progress. `status` is assigned last, because the other assignments must see
+/// its old value.
 const STORE_RESPONSE: &str = " \
 ON DUPLICATE KEY UPDATE \
 target_type = IF(status = 'in_progress', VALUES(target_type), target_type), \
@@ -341,8 +345,8 @@ fn not_found() -> DbError {
     diesel::result::Error::NotFound.into()
 }
 
-/// Maps a lock timeout to `KeyInProgress`, which is not retried: a request in flight holds the lock, and waiting up to
-/// five more times would not help the caller.
+/// Maps a lock timeout to `KeyInProgress`, which is not retried: a request in flight holds the lock, and up to five
+/// more lock waits would not help the caller.
 fn lock_timeout_as_in_progress(error: DbError) -> DbError {
     match error {
         DbError::LockTimeout => DbError::KeyInProgress,

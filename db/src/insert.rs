@@ -1,8 +1,9 @@
 //! Multi-row INSERTs with literal values.
 //!
-//! A statement with bound values takes two round trips (prepare, execute) unless it is already prepared, and each
-//! number of rows is a different statement. The server also describes every bound value, which for ten thousand values
-//! takes longer than the insert itself. So the rows are written into the statement as literals quoted by the driver.
+//! A statement with bound values takes two round trips (prepare and execute) unless it is already prepared, and each
+//! number of rows requires a different statement. The server also describes every bound value, which for ten thousand
+//! values takes longer than the insert itself. The rows are therefore written into the statement as literals, which the
+//! driver quotes.
 
 use std::fmt::{self, Write};
 use std::time::Duration;
@@ -24,7 +25,7 @@ pub struct Insert {
 pub enum Value {
     /// NULL, integer, text, bytes, or time with microsecond precision.
     Literal(mysql_async::Value),
-    /// Current time of the server plus this duration.
+    /// Current server time plus this duration.
     FromNow(Duration),
 }
 
@@ -73,11 +74,11 @@ impl Insert {
         self.rows += 1;
     }
 
-    /// Executes the statement. Does nothing if it has no rows.
+    /// Executes the statement. Does nothing if the statement has no rows.
     ///
     /// # Errors
     ///
-    /// Any [`DbError`] of a write.
+    /// Returns any [`DbError`] that a write can cause.
     pub async fn run(&self, connection: &mut AsyncMysqlConnection) -> Result<(), DbError> {
         run_all(connection, [self]).await
     }
@@ -93,18 +94,18 @@ impl Insert {
     }
 }
 
-/// Formats the statement. Empty if it has no rows.
+/// Formats the statement. The result is empty if the statement has no rows.
 impl fmt::Display for Insert {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.rows == 0 { Ok(()) } else { write!(f, "{}{}", self.sql, self.suffix) }
     }
 }
 
-/// Executes statements in order in one round trip, up to the first that fails.
+/// Executes statements in order in one round trip, up to the first one that fails.
 ///
 /// # Errors
 ///
-/// Any [`DbError`] of a write.
+/// Returns any [`DbError`] that a write can cause.
 pub async fn run_all(
     connection: &mut AsyncMysqlConnection,
     statements: impl IntoIterator<Item = impl fmt::Display>,

@@ -1,7 +1,8 @@
 //! MySQL/MariaDB access: pool, transactions, idempotency keys, batch loader, search, migrations.
 //!
-//! Shared by all services: safe connection pooling, transactions with retries, typed errors and the table declarations.
-//! Each service keeps the statements on its own tables in its `store` modules. The command line is in `db-cli`.
+//! This crate provides all services with safe connection pooling, transactions with retries, typed errors and the table
+//! declarations. Each service defines the statements for its own tables in its `store` modules. The command-line tool
+//! is in `db-cli`.
 
 pub mod batch_loader;
 pub mod cached;

@@ -1,4 +1,4 @@
-//! Metrics of the pool and of transactions. Without an installed recorder they are no-ops.
+//! Connection pool and transaction metrics. Nothing is recorded if no recorder is installed.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub fn describe_metrics() {
     describe_gauge!(MAX, "Maximum number of open database connections");
     describe_gauge!(CONNECTIONS, "Open database connections by state: busy or idle");
     describe_gauge!(WAITING, "Tasks waiting for a database connection");
-    describe_histogram!(WAIT, Unit::Seconds, "Wait for a database connection by outcome: served or failed");
+    describe_histogram!(WAIT, Unit::Seconds, "Wait time for a database connection by outcome: served or failed");
     describe_counter!(RETRIES, "Transaction retries by cause: deadlock or lock_timeout");
     describe_counter!(
         TRANSACTIONS,
@@ -37,7 +37,7 @@ pub fn describe_metrics() {
 }
 
 impl Db {
-    /// Returns a function that publishes the pool gauges. It does nothing after the pool is dropped.
+    /// Returns a function that updates the pool gauges. The function does nothing after the pool is dropped.
     pub fn watch(&self) -> impl Fn() + Send + use<> {
         let pool = self.weak_pool();
         move || {
@@ -62,7 +62,7 @@ pub(crate) fn record_wait(time: Duration, is_acquired: bool) {
     histogram!(WAIT, "outcome" => if is_acquired { "served" } else { "failed" }).record(time);
 }
 
-/// Counts a retry of a transaction because of `cause`, by [`Db::transaction`] or by its caller.
+/// Counts a transaction retry that `cause` made necessary, whether by [`Db::transaction`] or by its caller.
 pub fn count_retry(cause: &DbError) {
     let cause = if matches!(cause, DbError::Deadlock) { "deadlock" } else { "lock_timeout" };
     counter!(RETRIES, "cause" => cause).increment(1);

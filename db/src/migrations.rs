@@ -1,7 +1,7 @@
-//! Schema migrations: apply, revert, list.
+//! Applies, reverts and lists schema migrations.
 //!
-//! The files in `db/migrations` are compiled in. A server-side lock serialises processes that migrate the same
-//! database; the server releases it when the connection that holds it closes.
+//! The files in `db/migrations` are embedded in the program. A server-side lock serialises processes that migrate the
+//! same database; the server releases it when the connection that holds it closes.
 
 use diesel::migration::{Migration, MigrationSource, MigrationVersion};
 use diesel::mysql::Mysql;
@@ -23,38 +23,38 @@ const LOCK_WAIT: i32 = 120;
 /// Migration and whether it has been applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MigrationStatus {
-    /// The name of its directory.
+    /// Directory name of the migration.
     pub name: String,
-    /// True if it has been applied.
+    /// Whether the migration has been applied.
     pub applied: bool,
 }
 
-/// Failure to migrate. The message is one line.
+/// Migration error. The message is a single line.
 #[derive(Debug, Error)]
 pub enum MigrateError {
-    /// The server cannot be reached or refuses the user.
+    /// The server cannot be reached or rejects the user.
     #[error("cannot connect to {database}")]
     Connect {
         /// `user@host:port/name`.
         database: String,
-        /// Error of the driver.
+        /// Driver error.
         source: ConnectionError,
     },
     /// Another process holds the migration lock.
     #[error("another process has been migrating {0} for {LOCK_WAIT} seconds; wait for it or stop it")]
     Locked(String),
-    /// A migration's statements failed. Statements before the failing one stay applied: DDL is not transactional.
+    /// A statement of a migration failed. The preceding statements remain applied, because DDL is not transactional.
     #[error("migration {name} failed: {reason}")]
     Migration {
-        /// The name of its directory.
+        /// Directory name of the migration.
         name: String,
-        /// Message of the server.
+        /// Server message.
         reason: String,
     },
-    /// The list of applied migrations cannot be read, or names a migration that this build does not have.
+    /// The list of applied migrations cannot be read, or contains a migration that this build does not include.
     #[error("cannot read the list of applied migrations: {0}")]
     History(String),
-    /// No migration to revert.
+    /// There is no migration to revert.
     #[error("no migration is applied")]
     NothingApplied,
     /// The thread that ran the migrations panicked.
@@ -66,7 +66,7 @@ pub enum MigrateError {
 ///
 /// # Errors
 ///
-/// Any [`MigrateError`]; migrations before the failed one stay applied.
+/// Returns any [`MigrateError`]. Migrations before the failed one remain applied.
 pub async fn up(settings: &DatabaseSettings) -> Result<Vec<String>, MigrateError> {
     create_database(settings).await?;
     with_harness(settings, |harness| {
@@ -80,7 +80,7 @@ pub async fn up(settings: &DatabaseSettings) -> Result<Vec<String>, MigrateError
 ///
 /// # Errors
 ///
-/// Any [`MigrateError`].
+/// Returns any [`MigrateError`].
 pub async fn status(settings: &DatabaseSettings) -> Result<Vec<MigrationStatus>, MigrateError> {
     with_harness(settings, |harness| {
         let applied = harness.applied_migrations().map_err(history_error)?;
@@ -93,20 +93,20 @@ pub async fn status(settings: &DatabaseSettings) -> Result<Vec<MigrationStatus>,
     .await
 }
 
-/// Reverts the newest applied migration and returns its name. The data in its tables is lost.
+/// Reverts the newest applied migration and returns its name. Data in the affected tables is lost.
 ///
 /// # Errors
 ///
-/// Any [`MigrateError`]; `NothingApplied` if no migration is applied.
+/// Returns any [`MigrateError`], such as `NothingApplied` if no migration is applied.
 pub async fn down(settings: &DatabaseSettings) -> Result<String, MigrateError> {
     with_harness(settings, revert_newest).await
 }
 
-/// Reverts the newest applied migration and applies it again. The data in its tables is lost.
+/// Reverts the newest applied migration and applies it again. Data in the affected tables is lost.
 ///
 /// # Errors
 ///
-/// Same as [`down`].
+/// Returns the same errors as [`down`].
 pub async fn redo(settings: &DatabaseSettings) -> Result<String, MigrateError> {
     with_harness(settings, |harness| {
         let name = revert_newest(harness)?;
@@ -123,9 +123,9 @@ pub async fn redo(settings: &DatabaseSettings) -> Result<String, MigrateError> {
 ///
 /// # Errors
 ///
-/// `Connect` if the server cannot be reached or the user may not create it.
+/// Returns `Connect` if the server cannot be reached or the user is not permitted to create the database.
 async fn create_database(settings: &DatabaseSettings) -> Result<(), MigrateError> {
-    // Try to connect first: a user without the right to create databases can still migrate an existing one.
+    // Try to connect first: a user without the privilege to create databases can still migrate an existing one.
     if open_unpooled(settings).await.is_ok() {
         return Ok(());
     }

@@ -32,7 +32,7 @@ pub struct DatabaseSettings {
 pub enum TlsMode {
     /// No TLS. The default.
     Disabled,
-    /// TLS without certificate verification if the server offers it, plain text otherwise.
+    /// TLS without certificate verification if the server offers TLS, otherwise plain text.
     Preferred,
     /// TLS without certificate verification: protects against eavesdropping, not against impersonation.
     Required,
@@ -41,7 +41,7 @@ pub enum TlsMode {
     Verify,
 }
 
-/// Missing or invalid setting. The message is one line that names the setting and never contains a password.
+/// Missing or invalid setting. The message is a single line that names the setting and never contains a password.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{setting}: {problem}")]
 pub struct SettingError {
@@ -56,13 +56,13 @@ impl SettingError {
 }
 
 impl DatabaseSettings {
-    /// Reads the settings: `DATABASE_URL`, or else `DB_HOST`, `DB_PORT`, `DB_USER`, `DB_PASSWORD`, `DB_NAME`,
-    /// `DB_SSL_MODE` and `DB_SSL_CA`; and `DB_POOL_SIZE`. Empty values count as unset.
+    /// Reads the settings: `DATABASE_URL` or, if it is not set, `DB_HOST`, `DB_PORT`, `DB_USER`, `DB_PASSWORD`,
+    /// `DB_NAME`, `DB_SSL_MODE` and `DB_SSL_CA`; and `DB_POOL_SIZE`. Empty values are treated as not set.
     ///
     /// # Errors
     ///
-    /// The first setting that is missing or invalid. `DB_SSL_MODE` and `DB_SSL_CA` are invalid together with
-    /// `DATABASE_URL`, which would ignore them and connect without TLS.
+    /// Returns the first setting that is missing or invalid. `DB_SSL_MODE` and `DB_SSL_CA` are invalid in combination
+    /// with `DATABASE_URL`, which would ignore them and connect without TLS.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingError> {
         let get = |name: &str| lookup(name).filter(|value| !value.is_empty());
         let mut settings = match get("DATABASE_URL") {
@@ -82,7 +82,7 @@ impl DatabaseSettings {
     ///
     /// # Errors
     ///
-    /// A [`SettingError`] for `DATABASE_URL` that names the invalid part.
+    /// Returns a [`SettingError`] for `DATABASE_URL` that names the invalid part.
     pub fn from_url(url: &str) -> Result<Self, SettingError> {
         let bad = |problem: &str| SettingError::new("DATABASE_URL", problem);
         let url = Url::parse(url).map_err(|error| bad(&format!("not a URL: {error}")))?;
@@ -111,13 +111,13 @@ impl DatabaseSettings {
         })
     }
 
-    /// Returns the name of the database.
+    /// Returns the database name.
     #[must_use]
     pub fn database(&self) -> &str {
         &self.database
     }
 
-    /// Returns the password. Empty if none is set.
+    /// Returns the password, which is empty if none is set.
     #[must_use]
     pub fn password(&self) -> &SecretString {
         &self.password
@@ -205,7 +205,7 @@ fn tls_mode(setting: &'static str, value: &str) -> Result<TlsMode, SettingError>
     }
 }
 
-/// Rejects the separate TLS settings: a URL has its own TLS parameters.
+/// Rejects the separate TLS settings, because a URL contains its own TLS parameters.
 fn reject_tls_settings_with_url(get: &impl Fn(&str) -> Option<String>) -> Result<(), SettingError> {
     match ["DB_SSL_MODE", "DB_SSL_CA"].into_iter().find(|name| get(name).is_some()) {
         Some(name) => {

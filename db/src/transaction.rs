@@ -23,13 +23,13 @@ const MAX_RETRIES: u32 = 5;
 const BASE_DELAY: Duration = Duration::from_millis(10);
 
 /// Time limit for the response to COMMIT or ROLLBACK. Abandoning COMMIT early would make a slow success ambiguous;
-/// abandoning ROLLBACK holds the locks until the server sees the connection closed. The caller's deadline applies to
-/// ROLLBACK, not to COMMIT.
+/// after an abandoned ROLLBACK, the locks are held until the server detects that the connection is closed. The caller's
+/// deadline applies to ROLLBACK, but not to COMMIT.
 const END_LIMIT: Duration = Duration::from_secs(5);
 
 /// Error type of a transaction closure: a service's own error that can wrap a [`DbError`].
 pub trait TransactionError: From<DbError> {
-    /// Returns the wrapped database error, if any. Determines whether the transaction is retried.
+    /// Returns the wrapped database error, if any, which determines whether the transaction is retried.
     fn as_db(&self) -> Option<&DbError>;
 }
 
@@ -43,17 +43,17 @@ impl Db {
     /// Runs `work` in a transaction: commits if it returns `Ok`, rolls back if it returns `Err`.
     ///
     /// After a deadlock or lock timeout, the whole transaction is retried from BEGIN, at most 5 times, so `work` must
-    /// have no effect outside the database. A connection lost at BEGIN is replaced; one lost later is not, because work
-    /// may already have been sent. Isolation is READ COMMITTED.
+    /// have no effect outside the database. A connection that is lost at BEGIN is replaced. A connection that is lost
+    /// later is not, because statements may already have been executed. The isolation level is READ COMMITTED.
     ///
-    /// All attempts together have 10 seconds, including waits for a connection and backoff. The final COMMIT or
-    /// ROLLBACK may take 5 seconds more. The deadline of [`Db::until`] applies to the attempts and to ROLLBACK, but not
-    /// to COMMIT.
+    /// All attempts together take at most 10 seconds, including connection waits and backoff. The final COMMIT or
+    /// ROLLBACK may take another 5 seconds. The deadline of [`Db::until`] applies to the attempts and to ROLLBACK, but
+    /// not to COMMIT.
     ///
     /// # Errors
     ///
-    /// The error of `work`; `Unavailable` or `Timeout` if nothing was committed; `Deadlock` or `LockTimeout` if the
-    /// last attempt failed with it; `OutcomeUnknown` if COMMIT was sent and not acknowledged.
+    /// Returns the error of `work`; `Unavailable` or `Timeout` if nothing was committed; `Deadlock` or `LockTimeout` if
+    /// the last attempt failed with that error; `OutcomeUnknown` if COMMIT was sent but not acknowledged.
     #[expect(clippy::manual_async_fn, reason = "an async fn cannot declare its future Send")]
     pub fn transaction<'a, T, E>(
         &'a self,
@@ -96,7 +96,7 @@ impl Db {
         work: &impl for<'c> SendAsyncFn<&'c mut AsyncMysqlConnection, Result<T, E>, Future: Send>,
     ) -> Result<T, E> {
         let mut pooled = timeout_at(deadline, self.begin()).await.unwrap_or(Err(DbError::Timeout))?;
-        // An early return drops the connection. That closes it, and the server rolls back.
+        // An early return drops and thereby closes the connection, and the server rolls back the transaction.
         match timeout_at(deadline, work(pooled.connection())).await {
             Err(_) => Err(DbError::Timeout.into()),
             Ok(Ok(value)) => {
@@ -104,7 +104,8 @@ impl Db {
                 Ok(value)
             }
             Ok(Err(error)) => {
-                // Always roll back: on a lock timeout, the server rolls back only the statement.
+                // Always roll back the transaction, because after a lock timeout the server rolls back only the
+                // statement.
                 rollback(pooled, self.deadline(END_LIMIT).into()).await;
                 Err(error)
             }
@@ -132,7 +133,8 @@ async fn begin_on(mut pooled: PooledConnection) -> Result<PooledConnection, DbEr
     }
 }
 
-/// Commits. A deadlock means that nothing was committed; after any other failure, the outcome is unknown.
+/// Commits the transaction. A deadlock means that nothing was committed; after any other failure, the outcome is
+/// unknown.
 async fn commit(mut pooled: PooledConnection) -> Result<(), DbError> {
     match timeout(END_LIMIT, Manager::commit_transaction(pooled.connection())).await {
         Ok(Ok(())) => {

@@ -1,17 +1,17 @@
-//! Macro with the handwritten part of every generated client.
+//! Macro that defines the handwritten part of each generated client.
 
-/// Defines the constructor of a generated client, `rows` for each of its lists, and a test that no list of the document
-/// is missing.
+/// Defines the constructor of a generated client, the `rows` method of each list, and a test that every list of the
+/// OpenAPI document has this method.
 #[macro_export]
 macro_rules! client {
     ($document:literal: $($list:ident of $row:ident),*) => {
         impl Client {
-            /// Creates a client of the service at `base`, such as `http://127.0.0.1:3001`. All clients of the process
-            /// share one connection pool. Does not send anything.
+            /// Creates a client for the service at `base`, such as `http://127.0.0.1:3001`, without sending a request.
+            /// All clients in the process share one connection pool.
             ///
             /// # Errors
             ///
-            /// If `base` is not an http or https URL, or TLS cannot be initialized.
+            /// Returns an error if `base` is not an http or https URL, or TLS cannot be initialized.
             pub fn connect(base: &str, outbound: $crate::Outbound) -> Result<Self, $crate::ConnectError> {
                 let (base, http) = $crate::connect(base)?;
                 Ok(Self::new_with_client(base, http, outbound))
@@ -31,8 +31,8 @@ macro_rules! client {
         }
 
         $(impl<'a> builder::$list<'a> {
-            /// Streams all rows of the list, page by page, with the parameters set so far. Each page is retried
-            /// according to `retry`, because reads are repeatable. A fault ends the stream.
+            /// Streams all rows of the list, page by page, with the parameters set so far. Failed page requests are
+            /// retried according to `retry`, because reads are repeatable. A fault ends the stream.
             pub fn rows(self, retry: $crate::Retry) -> $crate::Rows<'a, types::$row, types::Error> {
                 $crate::rows(retry, self, Self::cursor, async |list: Self| {
                     let page = $crate::send(list.send()).await?.into_inner();

@@ -1,4 +1,4 @@
-//! Connections to the services.
+//! HTTP connections to the services.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -7,10 +7,10 @@ use reqwest::{Client, Url};
 
 /// Connect timeout of the shared connection pool.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-/// Timeout of a whole call: longer than the slowest operation, create-and-confirm, can take.
+/// Timeout for a complete call. It exceeds the maximum duration of the slowest operation, create-and-confirm.
 const CALL_LIMIT: Duration = Duration::from_secs(30);
 
-/// Error of creating a client.
+/// Error while creating a client.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// Invalid base URL.
@@ -21,12 +21,12 @@ pub enum ConnectError {
     Tls(#[source] reqwest::Error),
 }
 
-/// Returns the base URL without a trailing slash, and the connection pool that all clients of the process share. Does
-/// not send anything.
+/// Returns the base URL without a trailing slash, and the connection pool that all clients in the process share. Sends
+/// no requests.
 ///
 /// # Errors
 ///
-/// If `base` is not an http or https URL, or TLS cannot be initialized.
+/// Returns an error if `base` is not an http or https URL, or TLS cannot be initialized.
 pub fn connect(base: &str) -> Result<(&str, Client), ConnectError> {
     let is_base = Url::parse(base).is_ok_and(|url| {
         ["http", "https"].contains(&url.scheme()) && url.query().is_none() && url.fragment().is_none()
@@ -45,12 +45,12 @@ fn shared() -> reqwest::Result<Client> {
     }
 }
 
-/// Creates a separate connection pool with a connect timeout and a timeout for a whole call. Connections are bound to
-/// the runtime that uses them, so a test with its own runtime needs its own pool.
+/// Creates a separate connection pool with a connect timeout and a timeout for a complete call. Connections are bound
+/// to the runtime that uses them, so a test with its own runtime needs its own pool.
 ///
 /// # Errors
 ///
-/// If TLS cannot be initialized.
+/// Returns an error if TLS cannot be initialized.
 pub fn http_client(connect: Duration, call: Duration) -> reqwest::Result<Client> {
     Client::builder().connect_timeout(connect).timeout(call).redirect(reqwest::redirect::Policy::none()).build()
 }

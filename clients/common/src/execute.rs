@@ -1,7 +1,7 @@
-//! Executes a call, and records it as a client span and in a metric.
+//! Executes calls, and records each call in a client span and a metric.
 //!
-//! Both end with the head of the response; errors in its body are handled by `fault`. In a process without a tracer and
-//! a metrics recorder this has no effect, and headers are sent unchanged.
+//! Both cover the time until the response head is received; `fault` handles errors in the response body. If the process
+//! has neither a tracer nor a metrics recorder, nothing is recorded, and headers are sent unchanged.
 
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ use reqwest::{Client, Request, Response};
 
 const DURATION: &str = "http_client_request_duration_seconds";
 
-/// Describes the metric of calls to the installed recorder.
+/// Registers the description of the call metric with the installed recorder.
 pub fn describe_metrics() {
     describe_histogram!(
         DURATION,
@@ -23,7 +23,7 @@ pub fn describe_metrics() {
     );
 }
 
-/// Hook with which generated clients execute their requests.
+/// Hook that generated clients use to execute requests.
 pub async fn execute(
     client: &Client,
     service: &'static str,
@@ -36,13 +36,13 @@ pub async fn execute(
     response
 }
 
-/// Request in flight. Ends its span and records its duration when dropped.
+/// Request in flight. When dropped, ends the span and records the duration.
 struct InFlight {
     service: &'static str,
     operation: &'static str,
     started: Instant,
     context: Context,
-    /// Status, or the reason for its absence. Initially `given_up`, which remains if the caller drops the call.
+    /// HTTP status, or the reason why there is none. Initially `given_up`, which remains if the caller drops the call.
     outcome: String,
 }
 

@@ -7,18 +7,18 @@ use progenitor_client::Error;
 
 use crate::send::Head;
 
-/// The only transient conflict: a request with the same key is in flight.
+/// Code of the only transient conflict: a request with the same key is in flight.
 const IDEMPOTENCY_IN_PROGRESS: &str = "idempotency_in_progress";
 
 /// Error body with a stable code.
 pub trait Coded {
-    /// Codes of transient errors after which nothing has changed.
+    /// Codes of transient errors that guarantee that no changes were made.
     const UNCHANGED_CODES: &'static [&'static str];
 
     /// Returns the code, or `None` if the server does not know the path or the method.
     fn code(&self) -> Option<&str>;
 
-    /// Returns whether a retry can succeed, if the body states it.
+    /// Returns whether a retry can succeed, or `None` if the body does not state this.
     fn is_transient(&self) -> Option<bool> {
         None
     }
@@ -39,7 +39,8 @@ pub enum Fault<E> {
         status: u16,
         /// Value of `Retry-After`, if any.
         retry_after: Option<Duration>,
-        /// Error body, or `None` if it is not the documented one, for instance that of a gateway.
+        /// Error body, or `None` if the body does not have the documented format, for example because a gateway
+        /// returned it.
         body: Option<E>,
     },
     /// The request was not sent because a value violates the contract.
@@ -48,7 +49,7 @@ pub enum Fault<E> {
 
 impl<E> Fault<E> {
     pub(crate) fn of(error: Error<E>, head: Option<Head>) -> Self {
-        // Without a complete body, the reason of a 4xx is unknown.
+        // Without a complete body, the reason for a 4xx status is unknown.
         let is_cut = matches!(&error, Error::ResponseBodyError(error) if !error.is_timeout());
         if is_cut && head.is_some_and(|head| head.status < 500) {
             return Self::Broken;
@@ -91,9 +92,10 @@ impl<E> Fault<E> {
         }
     }
 
-    /// Returns whether a retry can succeed: for calls that were not sent, timed out or got an invalid response; for the
-    /// statuses 408, 429, 500, 502, 503 and 504; and for 409 while a request with the same idempotency key is in
-    /// flight. All other faults are final. If the body states whether a retry is safe, that takes precedence.
+    /// Returns whether a retry can succeed. This is true for calls that were not sent, timed out or received an invalid
+    /// response; for the statuses 408, 429, 500, 502, 503 and 504; and for 409 while a request with the same
+    /// idempotency key is in flight. All other faults are final. If the body states whether a retry is safe, that
+    /// statement takes precedence.
     ///
     /// This does not mean that a retry is safe: see [`may_have_been_executed`].
     ///
@@ -113,10 +115,10 @@ impl<E> Fault<E> {
         }
     }
 
-    /// Returns whether the call may have been executed despite the fault. Then retry it only if it is a read, or with
-    /// the same idempotency key.
+    /// Returns whether the call may have been executed despite the fault. In this case, retry it only if it is a read,
+    /// or if the retry has the same idempotency key.
     ///
-    /// Of the transient faults, only these rule out execution: a call that was not sent, 429, and the codes in
+    /// Only the following transient faults rule out execution: a call that was not sent, 429, and the codes in
     /// [`Coded::UNCHANGED_CODES`]. Any other 5xx may come from a gateway, after the service has executed the call.
     pub fn may_have_been_executed(&self) -> bool
     where
@@ -128,7 +130,7 @@ impl<E> Fault<E> {
         is_ambiguous && !ruled_out
     }
 
-    /// Returns the value of `Retry-After`, if any. It is not limited.
+    /// Returns the value of `Retry-After`, if any. The value has no upper limit.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Answered { retry_after, .. } => *retry_after,
@@ -145,7 +147,7 @@ impl<E> Fault<E> {
     }
 }
 
-/// Classifies the error of a call without a complete response.
+/// Classifies an error that occurred before a complete response was received.
 impl<E> From<reqwest::Error> for Fault<E> {
     fn from(error: reqwest::Error) -> Self {
         if error.is_builder() {

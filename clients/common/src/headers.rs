@@ -1,4 +1,4 @@
-//! Headers and time limit of all requests of a client.
+//! Headers and time limit for all requests of a client.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -10,7 +10,7 @@ const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
-/// Headers and time limit of all requests of a client.
+/// Headers and time limit for all requests of a client.
 ///
 /// ```
 /// use std::time::Duration;
@@ -30,7 +30,7 @@ pub struct Outbound {
 }
 
 impl Outbound {
-    /// Creates an instance without headers and time limit.
+    /// Creates an instance with no headers and no time limit.
     pub fn new() -> Self {
         Self::default()
     }
@@ -62,7 +62,7 @@ impl Outbound {
         self
     }
 
-    /// Sets the time limit of each request, which replaces that of the connection pool.
+    /// Sets the time limit for each request, which replaces the timeout of the connection pool.
     #[must_use]
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = Some(limit);
@@ -77,7 +77,7 @@ impl fmt::Debug for Outbound {
     }
 }
 
-/// Hook with which generated clients add headers. Headers of the call itself take precedence.
+/// Hook that generated clients use to add headers. Headers set on the call itself take precedence.
 pub fn add_headers(outbound: &Outbound, request: &mut reqwest::Request) -> Result<(), Infallible> {
     let Outbound { authorization, correlation_id, traceparent, tracestate, time_limit } = outbound;
     let headers = [

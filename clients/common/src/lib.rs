@@ -1,10 +1,11 @@
-//! Runtime of the generated clients: headers, errors, retries and pagination. The operations are in the clients
-//! themselves.
+//! Runtime library of the generated clients: headers, errors, retries and pagination. The clients themselves define the
+//! operations.
 //!
 //! # Calls
 //!
 //! `Client::connect(base, outbound)` creates a client. [`Outbound`] sets the token, the correlation ID and the time
-//! limit of its requests. Clients are cheap and share one connection pool, so create one per unit of work.
+//! limit for its requests. Clients are cheap to create and share one connection pool, so create one client per unit of
+//! work.
 //!
 //! Send every call with [`send`], which returns the response or a [`Fault`].
 //!
@@ -25,13 +26,13 @@
 //!
 //! # Retries
 //!
-//! [`Retry`] retries a call while that can succeed. Use [`repeatable`](Retry::repeatable) for a call that may be
-//! executed twice without harm, and [`unrepeatable`](Retry::unrepeatable) for any other. A service that calls another
-//! on behalf of many callers limits its retries with a [`RetryBudget`].
+//! [`Retry`] retries a call as long as a retry can succeed. Use [`repeatable`](Retry::repeatable) for a call that may
+//! be executed twice without harm, and [`unrepeatable`](Retry::unrepeatable) for any other. A service that calls
+//! another on behalf of many callers limits its retries with a [`RetryBudget`].
 //!
 //! # Lists
 //!
-//! `client.order_list().rows(Retry::default())` returns [`Rows`], a stream that requests one page after the other.
+//! `client.order_list().rows(Retry::default())` returns [`Rows`], a stream that requests one page after another.
 
 mod client;
 mod connect;

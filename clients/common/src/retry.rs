@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::{Coded, Fault};
 
-/// Retry policy of a call. Only [transient](Fault::is_transient) faults are retried; all others are final.
+/// Retry policy for a call. Only [transient](Fault::is_transient) faults are retried; all others are final.
 ///
 /// ```
 /// # struct Body;
@@ -30,18 +30,18 @@ use crate::{Coded, Fault};
 pub struct Retry {
     /// Maximum number of attempts.
     pub attempts: u32,
-    /// Upper limit of the backoff after the first attempt; doubles with each further attempt. The backoff is random
-    /// below it (full jitter), but never shorter than the response's `Retry-After`.
+    /// Upper limit of the backoff after the first attempt, which doubles with each further attempt. The backoff is a
+    /// random duration up to this limit (full jitter), but never shorter than the response's `Retry-After`.
     pub base_delay: Duration,
     /// Upper limit of every backoff, unless `Retry-After` is longer.
     pub max_delay: Duration,
-    /// Time limit of one attempt.
+    /// Time limit for one attempt.
     pub attempt: Duration,
-    /// Time limit of all attempts and backoffs together. No backoff starts that would end later.
+    /// Total time limit for all attempts and backoffs. A backoff that would exceed this limit is not started.
     pub total: Duration,
 }
 
-/// Four attempts within a minute.
+/// At most four attempts within one minute.
 impl Default for Retry {
     fn default() -> Self {
         Self {
@@ -54,7 +54,7 @@ impl Default for Retry {
     }
 }
 
-/// Attempts of one call, and the result of the last one.
+/// Summary of the attempts to execute a call.
 #[derive(Debug)]
 pub struct Attempts<T, E> {
     /// Result of the last attempt.
@@ -66,7 +66,7 @@ pub struct Attempts<T, E> {
 }
 
 /// Token bucket that limits retries to a tenth of all calls while a service is failing. Each call deposits a tenth of a
-/// retry; each retry withdraws a whole one. Starts full.
+/// retry; each retry withdraws a whole one. The bucket starts full.
 #[derive(Debug)]
 pub struct RetryBudget {
     tenths: AtomicU32,
@@ -79,7 +79,7 @@ impl Default for RetryBudget {
 }
 
 impl RetryBudget {
-    /// One hundred retries, so that a short outage does not exhaust the budget.
+    /// One hundred retries, in tenths, so that a short outage does not exhaust the budget.
     const CAPACITY: u32 = 1000;
     const RETRY: u32 = 10;
 
@@ -94,7 +94,8 @@ impl RetryBudget {
     }
 }
 
-/// Returns the instant after this time, or a year from now if the clock cannot represent it.
+/// Returns the instant at which this time will have elapsed, or a year from now if the clock cannot represent that
+/// instant.
 fn after(time: Duration) -> Instant {
     const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
     let now = Instant::now();
@@ -103,12 +104,12 @@ fn after(time: Duration) -> Instant {
 
 impl Retry {
     /// Sends a call that may be executed twice without harm: a read, or a change under an idempotency key that is the
-    /// same in each attempt. A PUT or a DELETE is repeatable if its final state is enough: if the response to the first
-    /// attempt is lost, the second one may return 404 or 412.
+    /// same in each attempt. A PUT or a DELETE is repeatable if only the final state matters: if the response to the
+    /// first attempt is lost, the second attempt may return 404 or 412.
     ///
     /// # Errors
     ///
-    /// The last attempt's fault.
+    /// Returns the fault of the last attempt.
     pub async fn repeatable<T, E: Coded, F>(&self, call: impl Fn() -> F) -> Result<T, Fault<E>>
     where
         F: Future<Output = Result<T, Fault<E>>>,
@@ -120,7 +121,7 @@ impl Retry {
     ///
     /// # Errors
     ///
-    /// The last attempt's fault. [`Fault::may_have_been_executed`] states whether the outcome is unknown.
+    /// Returns the fault of the last attempt. [`Fault::may_have_been_executed`] states whether the outcome is unknown.
     pub async fn unrepeatable<T, E: Coded, F>(&self, call: impl Fn() -> F) -> Result<T, Fault<E>>
     where
         F: Future<Output = Result<T, Fault<E>>>,
@@ -128,8 +129,8 @@ impl Retry {
         self.run(call, |fault| fault.is_transient() && !fault.may_have_been_executed()).await.result
     }
 
-    /// Sends a call as [`repeatable`](Self::repeatable) does, withdraws each retry from a budget, and reports the
-    /// attempts.
+    /// Sends a call like [`repeatable`](Self::repeatable), withdraws each retry from a budget, and returns a summary of
+    /// the attempts.
     pub async fn repeatable_within<T, E: Coded, F>(&self, budget: &RetryBudget, call: impl Fn() -> F) -> Attempts<T, E>
     where
         F: Future<Output = Result<T, Fault<E>>>,
@@ -161,7 +162,7 @@ impl Retry {
         }
     }
 
-    /// Returns the backoff after this number of attempts; `fault` is that of the last one.
+    /// Returns the backoff after this number of attempts. `fault` is the fault of the last attempt.
     pub fn backoff<E>(&self, attempts: u32, fault: &Fault<E>) -> Duration {
         let doubled = self.base_delay.saturating_mul(2_u32.saturating_pow(attempts.saturating_sub(1)));
         let jitter = rand::random_range(Duration::ZERO..=doubled.min(self.max_delay));

@@ -4,13 +4,13 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
 use crate::{Coded, Fault, Retry};
 
-/// Stream of the rows of a list, newest first. Rows that are added concurrently do not affect it.
+/// Stream of list rows, newest first. Rows that are added concurrently do not affect the stream.
 ///
 /// With [`TryStreamExt`] in scope: `while let Some(row) = rows.try_next().await? { … }`, or
 /// `let all: Vec<_> = rows.try_collect().await?`.
 pub type Rows<'a, R, E> = BoxStream<'a, Result<R, Fault<E>>>;
 
-/// Page of a list. It may be empty although more pages follow.
+/// Page of a list. It may be empty even if more pages follow.
 pub struct Page<R> {
     /// Rows of the page.
     pub rows: Vec<R>,
@@ -20,8 +20,8 @@ pub struct Page<R> {
     pub has_more: bool,
 }
 
-/// Streams a list. `at` sets the cursor of the request, `fetch` requests the page. Generated clients wrap this in a
-/// method of each list.
+/// Streams a list. `at` sets the cursor of the request; `fetch` requests a page. Generated clients wrap this function
+/// in a method of each list.
 pub fn rows<'a, L, R, E, F>(
     retry: Retry,
     list: L,

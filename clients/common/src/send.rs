@@ -1,7 +1,7 @@
 //! Sends one call of a generated client.
 //!
-//! A generated client discards the status of an error response whose body it cannot read. The hook here records the
-//! status first, per task, because concurrent calls may share one client.
+//! A generated client discards the status of an error response whose body it cannot parse. The hook in this module
+//! therefore records the status first, separately for each task, because concurrent calls may share one client.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -27,13 +27,13 @@ tokio::task_local! {
 ///
 /// # Errors
 ///
-/// Every response other than the documented success is a [`Fault`]. Unlike the error of a generated client, it has the
-/// status even if the error body is unreadable.
+/// Every response other than the documented success is a [`Fault`]. Unlike the error of a generated client, the fault
+/// contains the status even if the error body cannot be parsed.
 pub async fn send<T, E>(call: impl Future<Output = Result<T, Error<E>>>) -> Result<T, Fault<E>> {
     HEAD.scope(Cell::new(None), async { call.await.map_err(|error| Fault::of(error, HEAD.with(Cell::get))) }).await
 }
 
-/// Hook with which generated clients report the head of a response.
+/// Hook that generated clients use to report the head of a response.
 pub fn record_head(_: &crate::Outbound, answer: &reqwest::Result<Response>) {
     let Ok(answer) = answer else { return };
     let head = Head { status: answer.status().as_u16(), retry_after: retry_after(answer.headers()) };
@@ -41,7 +41,7 @@ pub fn record_head(_: &crate::Outbound, answer: &reqwest::Result<Response>) {
     let _ = HEAD.try_with(|slot| slot.set(Some(head)));
 }
 
-/// Returns `Retry-After` in seconds. The date format is not used by these services.
+/// Returns the value of `Retry-After` in seconds. These services do not use the date format.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
     Some(Duration::from_secs(seconds))

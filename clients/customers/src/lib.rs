@@ -1,4 +1,4 @@
-//! Typed client of the customers service, generated from `specs/customers.json`: access tokens, customers and user
+//! Typed client for the customers service, generated from `specs/customers.json`: access tokens, customers and user
 //! accounts.
 //!
 //! ```no_run
@@ -23,7 +23,7 @@
 //! let view = || send(customers.customer_view().id(1).send());
 //! let customer = Retry::default().repeatable(view).await?;
 //!
-//! // Update only this version: 412 if the customer has changed since.
+//! // Update the customer only if its version is unchanged; otherwise, the service returns 412.
 //! let renamed = CustomerInput::builder().name("ACME Ltd").email(customer.email.clone());
 //! let etag = format!("\"v{}\"", customer.version);
 //! send(customers.customer_update().id(1).if_match(etag).body(renamed).send()).await?;
@@ -37,15 +37,15 @@
 //! # }
 //! ```
 //!
-//! A token expires after [`types::Token::expires_in`] seconds. Then every call fails with 401
+//! A token expires after [`types::Token::expires_in`] seconds. After that, every call fails with status 401 and code
 //! [`UNAUTHORIZED`](codes::UNAUTHORIZED): log in again, and create a new client.
 //!
 //! # Structure
 //!
 //! [`Client`] has a method per operation, which returns a builder from [`builder`] with a method per parameter. Request
-//! and response bodies are in [`types`], errors in [`codes`] and [`Fault`]. Everything is generated from the document
-//! at build time, except [`Client::connect`], [`log_in`], `rows` of lists and the implementation of
-//! [`Coded`](client_common::Coded).
+//! and response bodies are in [`types`]; errors are in [`codes`] and [`Fault`]. Everything is generated from the
+//! document at build time, except [`Client::connect`], [`log_in`], the `rows` methods of lists and the implementation
+//! of [`Coded`](client_common::Coded).
 //!
 //! [`Fault`]: client_common::Fault
 

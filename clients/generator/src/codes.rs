@@ -8,14 +8,14 @@ use syn::{Item, ItemMod, parse_quote};
 
 /// Generates a module with a constant for each error code of the document, documented with its meaning.
 ///
-/// The codes are strings and not an enum, so that existing clients can read codes that are added later.
+/// The codes are strings and not an enum, so that existing clients can parse codes that are added later.
 pub(crate) fn module(document: &Value) -> ItemMod {
     let constants = meanings(document).into_iter().map(|(code, meaning)| -> Item {
         let name = format_ident!("{}", code.to_uppercase());
         parse_quote!(#[doc = #meaning] pub const #name: &str = #code;)
     });
     parse_quote! {
-        /// Error codes. More codes may be added.
+        /// Error codes. Later versions of the service may add codes.
         pub mod codes {
             #(#constants)*
         }

@@ -20,11 +20,12 @@ use serde_json::{Map, Value};
 ///
 /// # Errors
 ///
-/// If the document cannot be read, or uses an unsupported feature.
+/// Returns an error if the document cannot be read, or uses an unsupported feature.
 pub fn generate(path: &str) -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed={path}");
     let document = fs::read_to_string(path)?;
-    let folder = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set: this has to run in a build script")?);
+    let folder =
+        PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set; call this function from a build script")?);
     fs::write(folder.join("client.rs"), client(&document)?)?;
     Ok(())
 }
@@ -40,8 +41,8 @@ fn client(document: &str) -> Result<String, Box<dyn Error>> {
     Ok(prettyplease::unparse(&client))
 }
 
-/// Replaces the error responses of each operation by `4XX` and `5XX`, so that existing clients can read errors with a
-/// status that is added later. All errors of a service have the same schema.
+/// Replaces the error responses of each operation with `4XX` and `5XX`, so that existing clients can parse errors with
+/// statuses that are added later. All errors of a service have the same schema.
 fn accept_any_error_status(document: &mut Value) {
     let paths = document["paths"].as_object_mut().into_iter().flatten();
     let operations = paths.filter_map(|(_, path)| path.as_object_mut()).flatten();
@@ -94,7 +95,7 @@ fn plain_type(schema: &Map<String, Value>) -> Option<&'static str> {
     }
 }
 
-/// Returns the schema as the generator compares it.
+/// Returns the schema in the form that the generator compares.
 fn without_annotations(schema: &Map<String, Value>) -> Value {
     const ANNOTATIONS: [&str; 5] = ["description", "title", "default", "example", "nullable"];
     let kept = schema.iter().filter(|(keyword, _)| !ANNOTATIONS.contains(&keyword.as_str()));
@@ -107,7 +108,7 @@ mod tests {
 
     use super::*;
 
-    /// Generates the client of a document with one schema that has these properties.
+    /// Generates a client from a document with one schema that has these properties.
     fn client_of(properties: &Value) -> String {
         let document = json!({
             "openapi": "3.0.3",

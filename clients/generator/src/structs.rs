@@ -7,7 +7,7 @@ use syn::{
 };
 use syn::{ItemMod, parse_quote};
 
-/// Makes structs constructible by their builders only, and lets setters accept lists of builders.
+/// Makes structs constructible only by their builders, and makes setters accept lists of builders.
 pub(crate) fn make_extensible(client: &mut File) {
     let Some(types) = module(&mut client.items, "types") else { return };
     for item in &mut *types {
@@ -53,7 +53,7 @@ fn of_list(setter: &ImplItemFn, element: &Type) -> ImplItemFn {
     }
 }
 
-/// Returns `E` of a setter that accepts any `T: TryInto<Vec<E>>`.
+/// Returns `E` for a setter that accepts any `T: TryInto<Vec<E>>`.
 fn element(setter: &ImplItemFn) -> Option<Type> {
     let WherePredicate::Type(predicate) = setter.sig.generics.where_clause.as_ref()?.predicates.first()? else {
         return None;

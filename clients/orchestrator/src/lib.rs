@@ -1,4 +1,4 @@
-//! Typed client of the orchestrator, generated from `specs/orchestrator.json`: creates and confirms an order in one
+//! Typed client for the orchestrator, generated from `specs/orchestrator.json`: creates and confirms an order in one
 //! call.
 //!
 //! ```no_run
@@ -25,14 +25,14 @@
 //! ```
 //!
 //! A failure states whether the same request can be retried ([`types::FailureReason::safe_to_retry`]), and
-//! [`Retry`](client_common::Retry) complies. A saga takes up to 20 s, which is within the timeout of the shared
-//! connection pool.
+//! [`Retry`](client_common::Retry) retries accordingly. A saga takes at most 20 s, which is less than the timeout of
+//! the shared connection pool.
 //!
 //! # Structure
 //!
 //! [`Client`] has a method per operation, which returns a builder from [`builder`] with a method per parameter. Request
-//! and response bodies are in [`types`], errors in [`codes`] and [`Fault`]. Everything is generated from the document
-//! at build time, except [`Client::connect`] and the implementation of [`Coded`](client_common::Coded).
+//! and response bodies are in [`types`]; errors are in [`codes`] and [`Fault`]. Everything is generated from the
+//! document at build time, except [`Client::connect`] and the implementation of [`Coded`](client_common::Coded).
 //!
 //! [`Fault`]: client_common::Fault
 
@@ -54,13 +54,13 @@ impl client_common::Coded for types::Failure {
         Some(&self.error.code)
     }
 
-    /// Excludes `insufficient_stock`: a retry after a moment does not help.
+    /// Excludes `insufficient_stock`, because a delay does not make a retry more likely to succeed.
     fn is_transient(&self) -> Option<bool> {
         Some(self.error.safe_to_retry && self.error.code != codes::INSUFFICIENT_STOCK)
     }
 }
 
-/// Compiles the example in the README of the clients.
+/// Compiles the example in `clients/README.md`.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;

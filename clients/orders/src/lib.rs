@@ -1,4 +1,4 @@
-//! Typed client of the orders service, generated from `specs/orders.json`: products, their stock, and orders.
+//! Typed client for the orders service, generated from `specs/orders.json`: products, their stock, and orders.
 //!
 //! ```no_run
 //! use futures::TryStreamExt;
@@ -9,7 +9,7 @@
 //! # async fn example(token: &str) -> Result<(), Box<dyn std::error::Error>> {
 //! let orders = Client::connect("http://127.0.0.1:3002", Outbound::new().bearer(token))?;
 //!
-//! // An idempotency key makes the create repeatable: a retry never creates a second order.
+//! // An idempotency key makes the create request repeatable: a retry never creates a second order.
 //! let item = NewOrderItem::builder().product_id(2).qty(3);
 //! let new = NewOrder::builder().customer_id(1).items([item]);
 //! let create = || send(orders.order_create().x_idempotency_key("2026-11-22/acme/1").body(new.clone()).send());
@@ -27,7 +27,7 @@
 //! let confirm = || send(orders.order_confirm().id(order.id).x_idempotency_key("2026-11-22/acme/1/confirm").send());
 //! Retry::default().repeatable(confirm).await?;
 //!
-//! // A list is a stream of rows, newest first. Rows that are added concurrently do not affect it.
+//! // A list is a stream of rows, newest first. Rows that are added concurrently do not affect the stream.
 //! let confirmed = orders.order_list().status(OrderStatus::Confirmed).limit(100).rows(Retry::default());
 //! let cents = confirmed.try_fold(0, async |sum, order| Ok(sum + order.total_cents)).await?;
 //! println!("{cents} cents");
@@ -42,15 +42,15 @@
 //! [`IDEMPOTENCY_KEY_REUSED`](codes::IDEMPOTENCY_KEY_REUSED). Only successful responses are stored, so a request that
 //! was rejected is executed again when it is retried with the same key.
 //!
-//! Send operations without a key, such as creating a product, with
+//! For operations that do not accept a key, such as creating a product, use
 //! [`unrepeatable`](client_common::Retry::unrepeatable). After [`OUTCOME_UNKNOWN`](codes::OUTCOME_UNKNOWN), a timeout
 //! or an incomplete response, check whether the change was applied before you retry.
 //!
 //! # Structure
 //!
 //! [`Client`] has a method per operation, which returns a builder from [`builder`] with a method per parameter. Request
-//! and response bodies are in [`types`], errors in [`codes`] and [`Fault`]. Everything is generated from the document
-//! at build time, except [`Client::connect`], `rows` of lists and the implementation of
+//! and response bodies are in [`types`]; errors are in [`codes`] and [`Fault`]. Everything is generated from the
+//! document at build time, except [`Client::connect`], the `rows` methods of lists and the implementation of
 //! [`Coded`](client_common::Coded).
 //!
 //! [`Fault`]: client_common::Fault

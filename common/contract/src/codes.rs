@@ -8,7 +8,7 @@ pub const INVALID_REQUEST: ErrorCode = ErrorCode::new(
     "invalid_request",
     "The request is malformed, or one of its values is invalid. `details` lists the invalid fields.",
 );
-/// The cursor does not belong to this list and these filters.
+/// The cursor was issued for a different list or different filters.
 pub const INVALID_CURSOR: ErrorCode = ErrorCode::new(
     400,
     "invalid_cursor",
@@ -23,13 +23,13 @@ pub const FORBIDDEN: ErrorCode = ErrorCode::new(
     "forbidden",
     "The caller is authenticated but does not have permission to call this operation.",
 );
-/// The resource has another version than `If-Match`.
+/// The current version of the resource does not match `If-Match`.
 pub const PRECONDITION_FAILED: ErrorCode = ErrorCode::new(
     412,
     "precondition_failed",
     "The `If-Match` header does not match the current version of the resource.",
 );
-/// The request body arrives too slowly.
+/// The request body was not received within the time limit.
 pub const REQUEST_TIMEOUT: ErrorCode = ErrorCode::new(
     408,
     "request_timeout",
@@ -41,16 +41,16 @@ pub const PAYLOAD_TOO_LARGE: ErrorCode =
 /// The request body is not JSON.
 pub const UNSUPPORTED_MEDIA_TYPE: ErrorCode =
     ErrorCode::new(415, "unsupported_media_type", "The `Content-Type` of the request is not `application/json`.");
-/// Unexpected error: a bug.
+/// Unexpected server error, which indicates a bug.
 pub const INTERNAL: ErrorCode = ErrorCode::new(
     500,
     "internal",
     "An unexpected error occurred on the server. The server logs contain the cause under the request ID.",
 );
-/// The database is unreachable or too slow.
+/// The database cannot be reached or does not respond in time.
 pub const UNAVAILABLE: ErrorCode =
     ErrorCode::new(503, "unavailable", "The service is temporarily unavailable. No changes were made.");
-/// The connection was lost during a commit.
+/// The connection was lost during a commit, so the outcome is unknown.
 pub const OUTCOME_UNKNOWN: ErrorCode = ErrorCode::new(
     503,
     "outcome_unknown",
@@ -63,14 +63,14 @@ pub const IDEMPOTENCY_KEY_REUSED: ErrorCode = ErrorCode::new(
     "idempotency_key_reused",
     "The idempotency key was already used for a request with different content.",
 );
-/// The first request with this key is in flight.
+/// Another request with the same idempotency key is in flight.
 pub const IDEMPOTENCY_IN_PROGRESS: ErrorCode = ErrorCode::new(
     409,
     "idempotency_in_progress",
     "A request with the same idempotency key is still in progress. Retry later.",
 );
 
-/// Errors of every service.
+/// Error codes that every service can return.
 pub const EVERYWHERE: &[ErrorCode] = &[
     INVALID_REQUEST,
     UNAUTHORIZED,
@@ -81,11 +81,11 @@ pub const EVERYWHERE: &[ErrorCode] = &[
     INTERNAL,
     UNAVAILABLE,
 ];
-/// Additional errors of services that list and change resources.
+/// Additional error codes of services that list and change resources.
 pub const RESOURCES: &[ErrorCode] = &[INVALID_CURSOR, PRECONDITION_FAILED, OUTCOME_UNKNOWN];
-/// Additional errors of services and operations that support idempotency keys.
+/// Additional error codes of services and operations that support idempotency keys.
 pub const IDEMPOTENCY: &[ErrorCode] = &[IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_IN_PROGRESS];
-/// Errors of an operation that reads from the database.
+/// Error codes of operations that read from the database.
 pub const READS: &[ErrorCode] = &[UNAVAILABLE];
-/// Errors of an operation that writes to the database.
+/// Error codes of operations that write to the database.
 pub const WRITES: &[ErrorCode] = &[UNAVAILABLE, OUTCOME_UNKNOWN];

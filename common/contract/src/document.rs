@@ -5,19 +5,19 @@ use crate::{ErrorCode, Role};
 /// Examples shared by all contracts, in the format of [`Contract::examples`].
 pub const EXAMPLES: &str = include_str!("../examples.json");
 
-/// OpenAPI extension of an operation: the minimum role of a user account that may call it.
+/// OpenAPI operation extension: the minimum role that a user account needs to call the operation.
 pub const REQUIRED_ROLE: &str = "x-required-role";
 
 /// Credentials that an operation requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Security {
-    /// None.
+    /// No credentials.
     Anyone,
-    /// JSON web token of a user account with this role or a higher one.
+    /// JSON Web Token of a user account with at least this role.
     Role(Role),
     /// Service token.
     Service,
-    /// Token of a user account with this role or a higher one, or a service token.
+    /// JSON Web Token of a user account with at least this role, or a service token.
     RoleOrService(Role),
 }
 
@@ -31,40 +31,40 @@ impl Security {
     }
 }
 
-/// Metadata of an operation that the trait cannot express.
+/// Operation metadata that the API trait cannot express.
 #[derive(Debug)]
 pub struct Operation {
     /// Name of the trait method.
     pub id: &'static str,
     /// Required credentials.
     pub security: Security,
-    /// Error codes, besides those implied by its parameters, its body and its credentials.
+    /// Error codes in addition to those implied by the operation's parameters, body and credentials.
     pub errors: &'static [&'static [ErrorCode]],
 }
 
 impl Operation {
-    /// Creates the metadata of an operation.
+    /// Creates operation metadata.
     pub const fn new(id: &'static str, security: Security, errors: &'static [&'static [ErrorCode]]) -> Self {
         Self { id, security, errors }
     }
 }
 
-/// OpenAPI link: passes values of a response to parameters of other operations.
+/// OpenAPI link: maps values in a response to parameters of other operations.
 #[derive(Debug)]
 pub struct Link {
     /// Operation that returns the response.
     pub from: &'static str,
-    /// Operations that take the values.
+    /// Operations that accept the values as parameters.
     pub to: &'static [&'static str],
-    /// Their parameters, and the OpenAPI runtime expressions of the values.
+    /// Parameter names, each with the OpenAPI runtime expression of its value.
     pub parameters: &'static [(&'static str, &'static str)],
 }
 
-/// Link to the returned resource by its id.
+/// Link parameters for operations on the returned resource.
 pub const BY_ID: &[(&str, &str)] = &[("id", "$response.body#/id")];
-/// Link to the returned resource by its id, provided that its version is unchanged.
+/// Link parameters for operations that require the version of the returned resource to be unchanged.
 pub const BY_ID_AND_VERSION: &[(&str, &str)] = &[("id", "$response.body#/id"), ("If-Match", "$response.header.ETag")];
-/// Link to the next page of the same list.
+/// Link parameters for the next page of the same list.
 pub const NEXT_PAGE: &[(&str, &str)] = &[("cursor", "$response.body#/next_cursor")];
 
 impl Link {
@@ -78,7 +78,7 @@ impl Link {
     }
 }
 
-/// Metadata of an API that its trait cannot express.
+/// API metadata that the API trait cannot express.
 #[derive(Debug)]
 pub struct Contract {
     /// File name of the document in `specs/`, without the extension.
@@ -97,8 +97,8 @@ pub struct Contract {
     pub links: &'static [Link],
     /// All error codes of the service.
     pub codes: &'static [&'static [ErrorCode]],
-    /// Examples, as a JSON object: complete `schemas` by name, `parameters` and `headers` by name, and `errors` by
-    /// code, each as a merge patch (RFC 7396) of the example of the error body. `{"$ref": "#/schemas/Order", …}` is
-    /// replaced by that example, with the other members of the object merged into it.
+    /// Examples as a JSON object: `schemas`, `parameters` and `headers` contain complete examples by name, and `errors`
+    /// contains a merge patch (RFC 7396) of the error body example for each code. `{"$ref": "#/schemas/Order", …}` is
+    /// replaced with the referenced example, into which the other members of the object are merged.
     pub examples: &'static str,
 }

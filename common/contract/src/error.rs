@@ -10,11 +10,12 @@ use serde::Serialize;
 use crate::values::bounded_text;
 use crate::{codes, etag};
 
-/// `Retry-After` of a transient failure.
+/// `Retry-After` for transient failures.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 /// Maximum length of an error code, in characters.
 const MAX_CODE: usize = 64;
-/// Maximum length of a message, in characters. A message may quote input of any length.
+/// Maximum length of a message, in characters. Longer messages are truncated, because they may quote input of any
+/// length.
 const MAX_MESSAGE: usize = 500;
 /// Maximum number of details: one for each line item of an order.
 const MAX_DETAILS: u32 = 100;
@@ -24,11 +25,11 @@ const MAX_DETAILS: u32 = 100;
 /// Clients match on the name. The message is for humans and may change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ErrorCode {
-    /// The HTTP status, 400 to 599.
+    /// HTTP status, from 400 to 599.
     pub status: u16,
-    /// The name in `error_code`.
+    /// Name, sent as `error_code`.
     pub name: &'static str,
-    /// Condition under which the error is returned, in one or two sentences, for the document.
+    /// Condition under which the error is returned: one or two sentences for the OpenAPI document.
     pub meaning: &'static str,
 }
 
@@ -39,9 +40,9 @@ impl ErrorCode {
     }
 }
 
-/// Error codes that a service returns.
+/// Error codes that a service can return.
 pub trait ErrorCodes: Send + Sync + 'static {
-    /// All codes, including the shared ones.
+    /// All codes of the service, including the shared ones.
     const ALL: &'static [&'static [ErrorCode]];
 }
 
@@ -88,16 +89,16 @@ pub struct Failure {
     pub code: ErrorCode,
     /// Human-readable message, returned to the caller.
     pub message: String,
-    /// Causes, returned to the caller.
+    /// Details of the cause, returned to the caller.
     pub details: Vec<Detail>,
     /// Delay after which a retry may succeed, sent as `Retry-After`.
     pub retry_after: Option<Duration>,
-    /// Cause, logged and not returned to the caller.
+    /// Underlying error, which is logged but not returned to the caller.
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Failure {
-    /// Creates a failure with a code and a message only.
+    /// Creates a failure that has only a code and a message.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         let message = truncated(message.into());
         Self { code, message, details: Vec::new(), retry_after: None, source: None }
@@ -109,12 +110,12 @@ impl Failure {
         Self::new(codes::INVALID_REQUEST, format!("{field}: {message}")).with(Detail::field(field, message))
     }
 
-    /// Creates the failure for an unexpected error. The cause is logged, not returned.
+    /// Creates the failure for an unexpected error. The cause is logged but not returned to the caller.
     pub fn internal(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::new(codes::INTERNAL, "something went wrong on our side").caused_by(source)
     }
 
-    /// Creates the failure for a temporarily unavailable dependency. Use it only if nothing was changed.
+    /// Creates the failure for a temporarily unavailable dependency. Use it only if no changes were made.
     pub fn unavailable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::new(codes::UNAVAILABLE, "the service is temporarily unavailable; nothing was changed")
             .retry_after(RETRY_DELAY)
@@ -148,7 +149,7 @@ impl Failure {
         self
     }
 
-    /// Sets the cause, which is only logged.
+    /// Sets the underlying error, which is logged but not returned to the caller.
     #[must_use]
     pub fn caused_by(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
@@ -156,7 +157,7 @@ impl Failure {
     }
 }
 
-/// Truncates a text to [`MAX_MESSAGE`] characters.
+/// Truncates text to [`MAX_MESSAGE`] characters.
 fn truncated(text: String) -> String {
     match text.char_indices().nth(MAX_MESSAGE) {
         None => text,
@@ -164,23 +165,23 @@ fn truncated(text: String) -> String {
     }
 }
 
-/// Returns the schema of an error's message.
+/// Returns the schema of error messages.
 pub fn message_schema(_: &mut SchemaGenerator) -> Schema {
     bounded_text(MAX_MESSAGE)
 }
 
-/// Returns the schema of an error's details.
+/// Returns the schema of error details.
 pub fn details_schema(generator: &mut SchemaGenerator) -> Schema {
     let mut schema = generator.subschema_for::<Vec<Detail>>().into_object();
     schema.array = schema.array.map(|array| Box::new(ArrayValidation { max_items: Some(MAX_DETAILS), ..*array }));
     schema.into()
 }
 
-/// Returns the schema of an error code. It is a string and not an enum, so that existing clients can read codes that
-/// are added later. The meanings of the codes are added when the document is generated.
+/// Returns the schema of error codes. It is a string and not an enum, so that existing clients can parse codes that are
+/// added later. The descriptions of the codes are added when the document is generated.
 pub fn code_schema(codes: &[&[ErrorCode]]) -> Schema {
     let mut names: Vec<_> = codes.iter().copied().flatten().map(|code| code.name).collect();
-    // A code with two statuses is listed twice in a row.
+    // A code that has two statuses occurs twice in succession.
     names.dedup();
     let mut schema = bounded_text(MAX_CODE).into_object();
     schema.extensions.insert("x-extensible-enum".to_owned(), names.into());

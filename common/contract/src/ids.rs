@@ -15,12 +15,12 @@ macro_rules! id_type {
         pub struct $name(i64);
 
         impl $name {
-            /// Wraps the id of a stored row without validation. The database assigns ids from 1.
+            /// Wraps the id of a stored row without validation, because the database generates only positive ids.
             pub fn stored(id: i64) -> Self {
                 Self(id)
             }
 
-            /// Returns the id as an integer, as the database stores it.
+            /// Returns the id as the integer stored in the database.
             pub fn get(self) -> i64 {
                 self.0
             }

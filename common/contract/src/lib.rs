@@ -1,8 +1,8 @@
 //! Types shared by all API contracts: validated values, identifiers, error codes, failures, pages and document
 //! metadata.
 //!
-//! A leaf crate: nothing here reads a request, sends a response or runs a server. Extractors and responses are in
-//! `common-http`, authentication and the server life cycle in `common-server`.
+//! This crate does not read requests, send responses or run a server. Extractors and responses are in `common-http`;
+//! authentication and the server life cycle are in `common-server`.
 
 pub mod codes;
 pub mod document;
@@ -23,7 +23,7 @@ pub use preconditions::{IdempotencyKey, IfMatch, etag};
 pub use role::Role;
 pub use values::{Email, List, PriceCents, Qty, Sku, Stock, StockDelta, Text, Username};
 
-/// Header that carries the correlation id of a unit of work across services.
+/// Header that propagates the correlation id of a unit of work between services.
 pub const CORRELATION_ID: &str = "x-correlation-id";
 
 /// Point in time in UTC, with microsecond precision.

@@ -1,4 +1,4 @@
-//! Cursor pagination: lists are sorted newest first and returned in pages of bounded size.
+//! Cursor pagination: lists are sorted from newest to oldest and returned in pages of limited size.
 
 use schemars::JsonSchema;
 use schemars::r#gen::SchemaGenerator;
@@ -23,7 +23,7 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
-    /// Creates a page of these rows, followed by the page at this cursor, if any.
+    /// Creates a page from rows and the cursor of the next page, if any.
     pub fn new(data: Vec<T>, next_cursor: Option<String>) -> Self {
         Self { data, has_more: next_cursor.is_some(), next_cursor }
     }
@@ -38,15 +38,15 @@ impl<T> Page<T> {
     }
 }
 
-/// Schema of `next_cursor`, which is always present, unlike other optional response fields. `nullable` is OpenAPI 3.0's
-/// keyword.
+/// Returns the schema of `next_cursor`. Unlike other optional response fields, it is always present and may be null.
+/// The keyword `nullable` is specific to OpenAPI 3.0.
 fn cursor_or_null(generator: &mut SchemaGenerator) -> Schema {
     let mut schema = Cursor::json_schema(generator).into_object();
     schema.extensions.insert("nullable".to_owned(), true.into());
     schema.into()
 }
 
-/// Cursor as the caller sends it: at most 200 characters. The list itself verifies its content.
+/// Cursor as sent by the caller: at most 200 characters. The list operation verifies its content.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Cursor(String);
@@ -86,7 +86,7 @@ impl JsonSchema for Cursor {
     }
 }
 
-/// Maximum number of rows per page: 1 to 100, by default 20.
+/// Maximum number of rows per page: from 1 to 100, 20 by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct PageLimit(u8);
@@ -106,7 +106,7 @@ impl Default for PageLimit {
     }
 }
 
-/// Parses the text of a query parameter.
+/// Parses the value of a query parameter.
 impl TryFrom<String> for PageLimit {
     type Error = String;
 

@@ -21,7 +21,7 @@ impl Role {
     /// All roles, in ascending order.
     pub const ALL: [Self; 3] = [Self::Viewer, Self::Operator, Self::Admin];
 
-    /// Returns the role as it is written in documents and tokens.
+    /// Returns the name of the role in OpenAPI documents and tokens.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Viewer => "viewer",

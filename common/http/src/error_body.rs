@@ -35,7 +35,7 @@ pub struct ErrorBody<C> {
 }
 
 impl<C> ErrorBody<C> {
-    /// Creates the body for a failure of the request with this id.
+    /// Creates the body that reports a failure of the request with this id.
     pub fn new(request_id: &str, failure: &Failure) -> Self {
         Self {
             request_id: request_id.to_owned(),

@@ -1,7 +1,7 @@
-//! Typed request headers, read one by one.
+//! Typed request headers, each parsed separately.
 //!
-//! dropshot's header extractor reads all headers at once and fails for a non-ASCII byte in any of them, even in an
-//! unrelated one.
+//! dropshot's header extractor parses all headers at once, and fails if any header, even an unrelated one, contains a
+//! non-ASCII byte.
 
 use http::{HeaderMap, HeaderName, header};
 use schemars::JsonSchema;
@@ -36,7 +36,7 @@ impl JsonSchema for IfMatchHeader {
 }
 
 /// Headers of an operation that accepts an idempotency key.
-#[expect(dead_code, reason = "read one by one; the fields only describe the headers in the OpenAPI document")]
+#[expect(dead_code, reason = "parsed separately; the fields only describe the headers in the OpenAPI document")]
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct Keyed {
     /// Idempotency key: 1 to 255 visible ASCII characters. The key must be unique among the caller's requests to the
@@ -49,7 +49,7 @@ pub struct Keyed {
 }
 
 /// Headers of an operation that changes a resource.
-#[expect(dead_code, reason = "read one by one; the fields only describe the headers in the OpenAPI document")]
+#[expect(dead_code, reason = "parsed separately; the fields only describe the headers in the OpenAPI document")]
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct Conditional {
     /// Expected version of the resource: one `ETag` value, a comma-separated list of `ETag` values, or `*` for any
@@ -59,7 +59,7 @@ pub struct Conditional {
 }
 
 /// Headers of an operation that changes a resource and accepts an idempotency key.
-#[expect(dead_code, reason = "read one by one; the fields only describe the headers in the OpenAPI document")]
+#[expect(dead_code, reason = "parsed separately; the fields only describe the headers in the OpenAPI document")]
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct ConditionalKeyed {
     /// Idempotency key: 1 to 255 visible ASCII characters. The key must be unique among the caller's requests to the
@@ -76,7 +76,7 @@ pub struct ConditionalKeyed {
 }
 
 /// Headers of an operation that changes a resource and requires an idempotency key.
-#[expect(dead_code, reason = "read one by one; the fields only describe the headers in the OpenAPI document")]
+#[expect(dead_code, reason = "parsed separately; the fields only describe the headers in the OpenAPI document")]
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct ConditionalKeyRequired {
     /// Idempotency key: 1 to 255 visible ASCII characters. The key must be unique among the caller's requests to the
@@ -125,13 +125,13 @@ impl FromHeaders for ConditionalKeyRequired {
     }
 }
 
-/// Returns the key of either header. The standard header may hold it as a quoted string.
+/// Returns the idempotency key from either header. In the standard header, the key may be a quoted string.
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Failure> {
     let own = key_under(headers, &X_IDEMPOTENCY_KEY)?;
     let standard = key_under(headers, &IDEMPOTENCY_KEY)?;
     match (own, standard) {
         (Some(own), Some(standard)) if own != standard => {
-            Err(Failure::invalid_field("X-Idempotency-Key", "Idempotency-Key was sent too, with a different value"))
+            Err(Failure::invalid_field("X-Idempotency-Key", "the Idempotency-Key header has a different value"))
         }
         (own, standard) => Ok(own.or(standard)),
     }
@@ -158,7 +158,7 @@ fn if_match(headers: &HeaderMap) -> Result<Option<IfMatch>, Failure> {
     }
 }
 
-/// Returns the strong entity tags of a list; `None` if the list is malformed.
+/// Returns the strong entity tags in a list, or `None` if the list is malformed.
 fn entity_tags(list: &str) -> Option<Vec<String>> {
     let (mut tags, mut rest) = (Vec::new(), list.trim());
     loop {
@@ -175,7 +175,7 @@ fn entity_tags(list: &str) -> Option<Vec<String>> {
     }
 }
 
-/// Returns the header's single value. A repeated header is an error: the values are contradictory or redundant.
+/// Returns the header's only value. A repeated header is rejected, because its values are contradictory or redundant.
 fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Failure> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else {

@@ -1,4 +1,4 @@
-//! HTTP types shared by all API traits: extractors that read a request, and responses that handlers return.
+//! HTTP types shared by all API traits: extractors that parse requests, and responses that handlers return.
 //!
 //! Values and error codes are in `common-contract`.
 

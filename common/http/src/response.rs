@@ -11,11 +11,11 @@ use http::{HeaderValue, StatusCode, header};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// Finished HTTP response, documented as `R`.
+/// Complete HTTP response, described as `R` in the OpenAPI document.
 ///
-/// A replayed response must be the stored bytes, errors need additional headers, and every response carries the
-/// correlation id. dropshot's typed responses support none of these, so handlers return the HTTP response itself and
-/// take only the documentation of `R`.
+/// A replayed response must consist of the stored bytes, errors need additional headers, and every response contains
+/// the correlation id. dropshot's typed responses support none of this, so handlers return the HTTP response itself,
+/// and `R` is used only to document it.
 pub struct Answer<R> {
     response: http::Response<Body>,
     documented_as: PhantomData<fn() -> R>,
@@ -43,11 +43,11 @@ impl<R> Answer<R> {
 }
 
 impl<R: HttpResponse> Answer<R> {
-    /// Creates the response from its documented type.
+    /// Creates a response from a value of its documented type.
     ///
     /// # Errors
     ///
-    /// If the value cannot be serialized as JSON.
+    /// Returns an error if the value cannot be serialized as JSON.
     pub fn of(documented: R) -> Result<Self, Failure> {
         documented.to_result().map(Self::new).map_err(Failure::internal)
     }
@@ -58,7 +58,7 @@ impl<T: Serialize + JsonSchema + Send + Sync + 'static> OkAnswer<T> {
     ///
     /// # Errors
     ///
-    /// If the value cannot be serialized as JSON.
+    /// Returns an error if the value cannot be serialized as JSON.
     pub fn ok(body: T) -> Result<Self, Failure> {
         Self::of(HttpResponseOk(body))
     }
@@ -69,7 +69,7 @@ impl<T: Serialize + JsonSchema + Send + Sync + 'static> CreatedAnswer<T> {
     ///
     /// # Errors
     ///
-    /// If the value cannot be serialized as JSON.
+    /// Returns an error if the value cannot be serialized as JSON.
     pub fn created(body: T) -> Result<Self, Failure> {
         Self::of(HttpResponseCreated(body))
     }
@@ -80,18 +80,18 @@ where
     T: HttpCodedResponse,
     H: JsonSchema + Serialize + Send + Sync + 'static,
 {
-    /// Creates a response from the stored body of the request's first execution, with the documented status.
+    /// Creates a response with the documented status from the body that was stored when the request was first executed.
     ///
     /// # Errors
     ///
-    /// If a header's value is invalid.
+    /// Returns an error if a header's value is invalid.
     pub fn stored(json: Vec<u8>, headers: H) -> Result<Self, Failure> {
         let documented = HttpResponseHeaders::new(StoredBody::<T>(json, PhantomData), headers);
         documented.to_result().map(Self::new).map_err(Failure::internal)
     }
 }
 
-/// A stored body with the status of `T`.
+/// Stored response body, sent with the status of `T`.
 struct StoredBody<T>(Vec<u8>, PhantomData<fn() -> T>);
 
 impl<T: HttpCodedResponse> HttpCodedResponse for StoredBody<T> {
@@ -122,7 +122,7 @@ impl<R: HttpResponse> HttpResponse for Answer<R> {
     }
 }
 
-/// Returns the value of `Idempotent-Replayed`: `true`, or no header.
+/// Returns the value of the `Idempotent-Replayed` header: `true` for a replayed response, otherwise `None`.
 pub fn replayed(replayed: bool) -> Option<String> {
     replayed.then(|| "true".to_owned())
 }

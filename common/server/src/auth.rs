@@ -1,4 +1,5 @@
-//! Authentication of callers. Verification yields a typed principal; code that needs a caller takes that type.
+//! Caller authentication. Successful verification returns a typed principal, which functions that require an
+//! authenticated caller take as a parameter.
 
 mod service_tokens;
 mod tokens;
@@ -19,7 +20,7 @@ pub(crate) use tokens::{JwtSecrets, secondary_jwt_secret};
 pub use tokens::{TOKEN_LIFETIME_SECONDS, Tokens};
 pub use users::{Admin, Operator, RequiredRole, User, Username, Viewer};
 
-/// An authenticated service.
+/// Authenticated service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceCaller {
     name: String,
@@ -30,13 +31,13 @@ pub struct ServiceCaller {
 /// `Caller<Operator>`, for example, admits operators, admins and services.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Caller<U> {
-    /// A user account.
+    /// User account.
     User(U),
-    /// A service.
+    /// Service.
     Service(ServiceCaller),
 }
 
-/// The authenticated owner of the credentials, before authorization.
+/// Authenticated owner of the credentials, not yet authorized.
 enum Authenticated {
     User(Username, Role),
     Service(ServiceCaller),
@@ -70,12 +71,12 @@ impl Auth {
     ///
     /// # Errors
     ///
-    /// The first invalid or missing setting.
+    /// Returns an error for the first invalid or missing setting.
     pub fn from_env(env: &Env<'_>) -> Result<Self, SettingError> {
         Ok(Self { tokens: Tokens::from_env(env)?, service_tokens: ServiceTokens::from_env(env)? })
     }
 
-    /// Authenticates a user account of any role.
+    /// Authenticates a user account with any role.
     pub fn viewer(&self, call: &Call) -> Result<Viewer, Failure> {
         self.user(call)
     }
@@ -94,7 +95,7 @@ impl Auth {
     pub fn service(&self, call: &Call) -> Result<ServiceCaller, Failure> {
         match self.authenticate(call)? {
             Authenticated::Service(service) => Ok(service),
-            Authenticated::User(..) => Err(Failure::new(codes::FORBIDDEN, "this operation is for services")),
+            Authenticated::User(..) => Err(Failure::new(codes::FORBIDDEN, "this operation requires a service token")),
         }
     }
 
@@ -106,7 +107,8 @@ impl Auth {
         }
     }
 
-    /// Like [`Self::caller`], but returns `None` for a request without credentials. Invalid ones are still refused.
+    /// Like [`Self::caller`], but returns `None` for a request without credentials. Invalid credentials are still
+    /// rejected.
     pub fn optional_caller<R: RequiredRole>(&self, call: &Call) -> Result<Option<Caller<User<R>>>, Failure> {
         if call.headers().contains_key(header::AUTHORIZATION) { self.caller(call).map(Some) } else { Ok(None) }
     }
@@ -123,7 +125,7 @@ impl Auth {
                 let role = R::ROLE;
                 Err(Failure::new(
                     codes::FORBIDDEN,
-                    format!("this operation needs a user account with the role {role} or a higher one"),
+                    format!("this operation requires a user account with the role {role} or higher"),
                 ))
             }
         }
@@ -141,7 +143,7 @@ impl Auth {
     }
 }
 
-/// Returns the token of `Authorization: Bearer …` (RFC 6750). The scheme is case-insensitive.
+/// Returns the token from the `Authorization: Bearer …` header (RFC 6750). The scheme is case-insensitive.
 fn bearer(call: &Call) -> Result<&str, Failure> {
     let mut values = call.headers().get_all(header::AUTHORIZATION).iter();
     let Some(value) = values.next() else {
@@ -161,7 +163,8 @@ fn unauthorized(message: &str) -> Failure {
     Failure::new(codes::UNAUTHORIZED, message)
 }
 
-/// Digest of a secret for constant-time comparison. Digests have equal length, so the time reveals nothing.
+/// Digest of a secret for constant-time comparison. All digests have the same length, so the comparison time reveals
+/// nothing about the secret.
 pub struct SecretDigest([u8; 32]);
 
 impl SecretDigest {
@@ -170,7 +173,7 @@ impl SecretDigest {
         Self(Sha256::digest(secret).into())
     }
 
-    /// Returns whether the candidate is the secret.
+    /// Returns whether the candidate equals the secret.
     pub fn matches(&self, candidate: &str) -> bool {
         self.0.ct_eq(Sha256::digest(candidate).as_slice()).into()
     }

@@ -19,7 +19,7 @@ use crate::trace::RequestSpan;
 /// Maximum length of an accepted correlation id, in characters.
 const MAX_CORRELATION_ID: usize = 128;
 
-/// AWS's trace header, which is not in the W3C format.
+/// AWS trace header, which does not use the W3C format.
 const AWS_TRACE_ID: &str = "x-amzn-trace-id";
 
 /// Per-request context shared by all operations.
@@ -41,7 +41,7 @@ pub trait ErrorResponse: From<Failure> {
     /// Returns the failure, which determines the status, the headers and the log line.
     fn failure(&self) -> &Failure;
 
-    /// Returns the response body in the form that the service's contract describes.
+    /// Returns the response body in the format that the service's contract defines.
     fn body(&self, call: &Call) -> impl Serialize;
 }
 
@@ -64,7 +64,8 @@ impl Call {
         Self::from_parts(runtime, operation, method, route, &rqctx.request_id, rqctx.request.headers().clone())
     }
 
-    /// Creates the context of a request from another front end. `route` is its path template, if known.
+    /// Creates the context of a request that dropshot did not receive. `route` is the operation's path template, if
+    /// known.
     pub fn from_parts(
         runtime: &Runtime,
         operation: &str,
@@ -93,7 +94,7 @@ impl Call {
         &self.request_id
     }
 
-    /// Returns the correlation id: the caller's, or this request's id if the caller sent no valid one.
+    /// Returns the correlation id sent by the caller, or the request id if the caller sent no valid correlation id.
     pub fn correlation_id(&self) -> &str {
         self.correlation_id.get_or_init(|| {
             let given = self.headers.get(CORRELATION_ID).and_then(|value| value.to_str().ok());
@@ -102,15 +103,15 @@ impl Call {
         })
     }
 
-    /// Sets the correlation id, if it is valid. Has no effect after the id has been read.
+    /// Sets the correlation id if it is valid. Has no effect if the correlation id has already been read.
     pub fn correlate(&self, id: &str) {
         if is_correlation_id(id) {
             let _ = self.correlation_id.set(id.to_owned());
         }
     }
 
-    /// Returns the headers `traceparent` and `tracestate` (W3C Trace Context) for requests to other services. The
-    /// latter may be empty.
+    /// Returns the values of the `traceparent` and `tracestate` headers (W3C Trace Context) for requests to other
+    /// services. `tracestate` may be empty.
     pub fn trace(&self) -> (String, String) {
         self.span.headers()
     }
@@ -119,12 +120,12 @@ impl Call {
         &self.headers
     }
 
-    /// Records the principal for the log.
+    /// Records the principal for the log line.
     pub(crate) fn record_principal(&self, principal: String) {
         let _ = self.principal.set(principal);
     }
 
-    /// Executes an operation and returns its response. A panic becomes an `internal` failure.
+    /// Executes an operation and returns its response. A panic is reported as an `internal` failure.
     pub async fn answer<R: HttpResponse, E: ErrorResponse>(
         &self,
         work: impl Future<Output = Result<Answer<R>, E>>,
@@ -166,7 +167,7 @@ impl Call {
         response
     }
 
-    /// Reports the result to metrics, trace and log.
+    /// Records the result in the metrics, the trace and the log.
     fn finish(&self, status: u16, failure: Option<&Failure>) {
         let (took, outcome) = (self.started.elapsed(), failure.map_or("ok", |failure| failure.code.name));
         metrics::request_finished(self.operation.clone(), self.method, status, took);
@@ -174,7 +175,8 @@ impl Call {
         self.log(status, outcome, took, failure);
     }
 
-    /// Writes the request's log line. It contains no path parameters, query or body, which may hold personal data.
+    /// Writes the request's log line. It contains no path parameters, query or body, because these may contain personal
+    /// data.
     fn log(&self, status: u16, outcome: &str, took: Duration, failure: Option<&Failure>) {
         let (operation, method) = (self.operation.as_str(), self.method);
         let principal = self.principal.get().map_or("-", String::as_str);
@@ -182,7 +184,7 @@ impl Call {
         let correlation_id = self.correlation_id();
         let cause = failure.and_then(|failure| failure.source.as_deref()).map(error_chain).unwrap_or_default();
         let is_probe = matches!(operation, "health_view" | "readiness_view");
-        // A draining server fails readiness by design.
+        // Readiness checks are expected to fail while the server drains.
         if is_probe && (status < 500 || self.runtime.is_draining()) {
             tracing::debug!(operation, method, status, latency_us, outcome, "request");
         } else if status >= 500 {
@@ -203,8 +205,8 @@ impl Call {
     }
 }
 
-/// Returns the operation's path template. dropshot does not pass it to handlers, so this searches the router. The
-/// search is slow, and only exported spans need it.
+/// Returns the operation's path template. dropshot does not pass it to handlers, so this function searches the router.
+/// The search is slow, so call it only if spans are exported.
 fn route<C: ServerContext>(rqctx: &RequestContext<C>) -> Option<String> {
     let operation = &rqctx.endpoint.operation_id;
     let mut endpoints = rqctx.server.router.endpoints(None);
@@ -212,7 +214,7 @@ fn route<C: ServerContext>(rqctx: &RequestContext<C>) -> Option<String> {
     found.map(|(template, ..)| template)
 }
 
-/// Returns whether the id has 1 to 128 visible ASCII characters, which are safe in headers and logs.
+/// Returns whether the id consists of 1 to 128 visible ASCII characters, which are safe in headers and logs.
 fn is_correlation_id(id: &str) -> bool {
     (1..=MAX_CORRELATION_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
 }

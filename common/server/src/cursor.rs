@@ -1,4 +1,4 @@
-//! Authenticated page tokens (cursors). A token is valid only for the list and the filters that issued it.
+//! Authenticated page tokens (cursors). A token is valid only for the list and the filters for which it was issued.
 
 use std::ops::BitOr;
 
@@ -24,7 +24,7 @@ pub struct Position {
     pub id: i64,
 }
 
-/// Key that encodes and verifies page tokens.
+/// Key for encoding and verifying page tokens.
 #[derive(Clone)]
 pub struct CursorKey {
     current: Hmac<Sha256>,
@@ -32,8 +32,8 @@ pub struct CursorKey {
 }
 
 impl CursorKey {
-    /// Derives the key from `JWT_SECRET`, which all replicas of a service share. Page tokens issued under
-    /// `JWT_SECRET_SECONDARY` are valid too.
+    /// Derives the key from `JWT_SECRET`, which all replicas of a service share. Page tokens encoded with the key
+    /// derived from `JWT_SECRET_SECONDARY` are also valid.
     pub fn from_env(env: &Env<'_>) -> Result<Self, SettingError> {
         let JwtSecrets { current, secondary } = JwtSecrets::from_env(env)?;
         Ok(Self { current: derive_key(&current), secondary: secondary.as_ref().map(derive_key) })
@@ -50,21 +50,21 @@ impl CursorKey {
     ///
     /// # Errors
     ///
-    /// `invalid_cursor` unless this list issued it for these filters.
+    /// Returns `invalid_cursor` unless the token was issued for this list and these filters.
     pub fn decode(&self, list: &str, filters: &[u8], cursor: &str) -> Result<Position, Failure> {
         self.position(list, filters, cursor).ok_or_else(|| {
-            Failure::new(codes::INVALID_CURSOR, "the cursor was not issued by this list for these filters")
+            Failure::new(codes::INVALID_CURSOR, "the cursor was not issued for this list and these filters")
                 .with(common_contract::Detail::field("cursor", "expected the next_cursor of the previous page"))
         })
     }
 
-    /// Decodes a page token of a list in descending order of ids. Returns the exclusive upper bound of the next page's
-    /// ids: `i64::MAX` without a token.
+    /// Decodes a page token of a list sorted by descending id. Returns the exclusive upper bound of the ids on the next
+    /// page, or `i64::MAX` if there is no token.
     pub fn decode_id_bound(&self, list: &str, filters: &[u8], cursor: Option<&Cursor>) -> Result<i64, Failure> {
         cursor.map_or(Ok(i64::MAX), |cursor| Ok(self.decode(list, filters, cursor.as_str())?.id))
     }
 
-    /// Encodes a page token of a list in descending order of ids. The next page starts below this id.
+    /// Encodes a page token of a list sorted by descending id. The next page contains only ids below this one.
     pub fn encode_id(&self, list: &str, filters: &[u8], id: i64) -> String {
         self.encode(list, filters, Position { sort: id, id })
     }
@@ -102,9 +102,9 @@ fn derive_key(secret: &SecretString) -> Hmac<Sha256> {
 }
 
 /// Creates an HMAC with this key.
-#[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
+#[expect(clippy::expect_used, reason = "HMAC accepts a key of any length")]
 pub(crate) fn new_hmac(key: &[u8]) -> Hmac<Sha256> {
-    Hmac::new_from_slice(key).expect("HMAC takes a key of any length")
+    Hmac::new_from_slice(key).expect("HMAC accepts a key of any length")
 }
 
 #[cfg(test)]

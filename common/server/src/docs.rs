@@ -1,7 +1,8 @@
-//! API documentation: the OpenAPI document at `/openapi.json`, and a page that shows it at `/docs`.
+//! API documentation: the OpenAPI document at `/openapi.json`, and a page at `/docs` that displays it.
 //!
 //! All files are embedded in the program. The build script extracts Swagger UI from its release; the files in `docs/`
-//! start it. These paths are not operations, so the document does not list them. The API crates define the document.
+//! load it. The paths served here are not API operations, so the document does not list them. The API crates define the
+//! document.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -18,8 +19,8 @@ const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
-/// Restricts the page to its own scripts and its own origin, and forbids framing. `data:` is for the icons in Swagger
-/// UI's style sheet.
+/// Content security policy: allows only resources from the page's own origin, and forbids framing. `data:` allows the
+/// icons in Swagger UI's style sheet.
 const SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
                                connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -27,7 +28,7 @@ const SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 
 ///
 /// # Errors
 ///
-/// If dropshot refuses a path.
+/// Returns an error if dropshot refuses a path.
 pub fn with_docs<C: ServerContext + HasRuntime>(
     mut api: ApiDescription<C>,
     document: &'static str,
@@ -69,7 +70,7 @@ fn endpoint<C: ServerContext + HasRuntime>(method: Method, file: &Arc<File>) -> 
     ApiEndpoint::new("docs_view".to_owned(), handler, method, JSON, file.path, ApiEndpointVersions::All).visible(false)
 }
 
-/// A file embedded in the program.
+/// File embedded in the program.
 struct File {
     path: &'static str,
     content_type: &'static str,
@@ -84,12 +85,12 @@ impl File {
         Self { path, content_type, is_gzip: false, content, etag: etag(content) }
     }
 
-    /// Creates a file that is sent compressed regardless of `Accept-Encoding`: every browser accepts gzip.
+    /// Creates a file that is sent compressed regardless of `Accept-Encoding`, because every browser accepts gzip.
     fn gzip(path: &'static str, content_type: &'static str, content: &'static [u8]) -> Self {
         Self { path, content_type, is_gzip: true, content, etag: etag(content) }
     }
 
-    /// Returns the file, or 304 if the client has it.
+    /// Returns the file, or status 304 if the client's copy is current.
     fn respond(&self, request: &HeaderMap) -> http::Result<Response<Body>> {
         let known = is_known(request, &self.etag);
         let mut response = Response::builder()
@@ -110,7 +111,8 @@ impl File {
     }
 }
 
-/// Returns a hash of the content. Another build may hash the same content differently, which costs one download.
+/// Returns a hash of the content. Another build may compute a different hash for the same content, which causes one
+/// additional download.
 fn etag(content: &[u8]) -> String {
     let mut hasher = DefaultHasher::new();
     content.hash(&mut hasher);

@@ -1,7 +1,8 @@
-//! Shared parts of every server: settings, authentication, client addresses, request context, page tokens, telemetry,
-//! API documentation pages, startup, shutdown and health check.
+//! Components shared by all servers: settings, authentication, client addresses, request context, page tokens,
+//! telemetry, API documentation pages, startup, shutdown and health check.
 //!
-//! This crate knows no resource and no database. Contracts live in `common-contract` and the API crates.
+//! This crate does not depend on any resource or database. Contracts are defined in `common-contract` and the API
+//! crates.
 
 pub mod auth;
 mod call;

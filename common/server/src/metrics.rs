@@ -1,7 +1,7 @@
-//! Prometheus metrics: `GET /metrics` on a separate listener, so that the public one never serves them.
+//! Prometheus metrics, served by `GET /metrics` on a separate listener, so that the public listener never serves them.
 //!
-//! All metrics are recorded through the crate `metrics`, which does nothing without a recorder. This module has the
-//! listener and the metrics of requests and logs; other modules record their own.
+//! All metrics are recorded through the crate `metrics`, which does nothing if no recorder is installed. This module
+//! contains the listener and the metrics for requests and logs; other modules record their own metrics.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -21,8 +21,8 @@ use crate::{RunError, telemetry};
 
 /// Content type of the Prometheus text format, version 0.0.4.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
-/// Bucket bounds in seconds: from a read of one row to the longest saga. They include the time limits of callers, 1.6 s
-/// for services and 10 s for user accounts.
+/// Histogram bucket bounds in seconds, from the duration of a single-row read to that of the longest saga. They include
+/// the callers' time limits: 1.6 s for services and 10 s for user accounts.
 const BUCKETS: [f64; 14] = [0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.6, 2.5, 5.0, 10.0, 30.0];
 /// Interval at which recorded durations are moved into buckets, to bound memory between scrapes.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -37,7 +37,7 @@ struct MetricsContext {
     runtime: Runtime,
 }
 
-/// The server of `GET /metrics`.
+/// HTTP server for `GET /metrics`.
 pub(crate) struct MetricsServer(HttpServer<MetricsContext>);
 
 impl MetricsServer {
@@ -103,13 +103,13 @@ impl Drop for InFlight {
     }
 }
 
-/// Records a finished request. The operation is `-` for a request that matched none.
+/// Records the duration of a finished request. `operation` is `-` if the request matched no operation.
 pub(crate) fn request_finished(operation: String, method: &'static str, status: u16, took: Duration) {
     let status = status.to_string();
     histogram!(DURATION, "operation" => operation, "method" => method, "status" => status).record(took);
 }
 
-/// Updates the counter of dropped log lines before each scrape.
+/// Registers a callback that updates the counter of dropped log lines before each scrape.
 pub(crate) fn watch_log(log: &LogWriter, runtime: &Runtime) {
     let dropped = log.dropped_lines();
     runtime.before_scrape(move || {
@@ -118,7 +118,8 @@ pub(crate) fn watch_log(log: &LogWriter, runtime: &Runtime) {
     });
 }
 
-/// Returns the label of a method: `-` unless it is a well-known one, to bound the number of time series.
+/// Returns the label value for an HTTP method: its name, or `-` if it is not a standard method, to limit the number of
+/// time series.
 pub(crate) fn method_label(method: &str) -> &'static str {
     const METHODS: [&str; 7] = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"];
     METHODS.into_iter().find(|known| known.eq_ignore_ascii_case(method)).unwrap_or("-")

@@ -1,7 +1,7 @@
 //! Client addresses behind trusted proxies.
 //!
-//! Proxies append to some of the usual headers and pass others on unchanged, so a client can forge them. Only
-//! `X-Client-Address` is read: a trusted proxy overwrites it with a single address.
+//! Proxies append to some of the common client address headers and forward others unchanged, so clients can forge these
+//! headers. Only `X-Client-Address` is read, which a trusted proxy overwrites with a single address.
 
 use std::net::IpAddr;
 
@@ -17,11 +17,12 @@ const X_CLIENT_ADDRESS: &str = "x-client-address";
 pub struct TrustedProxies(Vec<IpNet>);
 
 impl TrustedProxies {
-    /// Reads `TRUSTED_PROXIES`: addresses and networks (`10.0.0.0/8`), separated by commas; none by default.
+    /// Reads `TRUSTED_PROXIES`: comma-separated addresses and networks, such as `10.0.0.0/8`. By default, no proxy is
+    /// trusted.
     ///
     /// # Errors
     ///
-    /// If an entry is neither.
+    /// Returns an error if an entry is neither an address nor a network.
     pub fn from_env(env: &Env<'_>) -> Result<Self, SettingError> {
         let given = env.get("TRUSTED_PROXIES").unwrap_or_default();
         let networks = given.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(parse_network);
@@ -34,9 +35,9 @@ impl TrustedProxies {
         }
     }
 
-    /// Returns the client's address: that of `X-Client-Address` if the connection comes from a trusted proxy.
+    /// Returns the client address: the value of `X-Client-Address` if the connection comes from a trusted proxy.
     ///
-    /// Otherwise, and if the header is missing, repeated or not an address, it is the connection's address.
+    /// Otherwise, or if the header is missing, repeated or not an address, returns the address of the connection.
     pub fn client_address(&self, connection: IpAddr, headers: &HeaderMap) -> IpAddr {
         let connection = connection.to_canonical();
         let reported = if self.trusts(connection) { reported_address(headers) } else { None };
@@ -48,7 +49,7 @@ impl TrustedProxies {
     }
 }
 
-/// Returns the address of the header, if there is exactly one.
+/// Returns the address in the header if the request contains exactly one valid address.
 fn reported_address(headers: &HeaderMap) -> Option<IpAddr> {
     let mut values = headers.get_all(X_CLIENT_ADDRESS).iter();
     let address = values.next()?.to_str().ok()?.parse().ok()?;

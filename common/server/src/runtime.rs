@@ -16,7 +16,7 @@ type ResponseHook = Box<dyn Fn(&str, Response<Body>) -> Response<Body> + Send + 
 
 /// Process-wide state: draining flag, span exporter, and callbacks that update gauges before a scrape.
 ///
-/// Clones share one state. The default exports no spans.
+/// Clones share one state. The default runtime exports no spans.
 #[derive(Clone, Default)]
 pub struct Runtime(Arc<State>);
 
@@ -45,12 +45,13 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// If the endpoint is invalid, or the exporter cannot be created.
+    /// Returns an error if the endpoint is invalid, or the exporter cannot be created.
     pub fn from_env(service: &'static str, env: &Env<'_>) -> Result<Self, RunError> {
         Ok(Self(Arc::new(State { traces: Traces::from_env(service, env)?, ..State::default() })))
     }
 
-    /// Creates a runtime that passes every response through a hook, together with the operation's id. For tests.
+    /// Creates a runtime for tests that passes every response and its operation id to a hook, which returns the
+    /// response to send.
     pub fn with_response_hook(hook: impl Fn(&str, Response<Body>) -> Response<Body> + Send + Sync + 'static) -> Self {
         Self(Arc::new(State { response_hook: Some(Box::new(hook)), ..State::default() }))
     }
@@ -60,17 +61,17 @@ impl Runtime {
         self.0.gauges.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(update));
     }
 
-    /// Fails readiness while the server drains, so that load balancers send it no new requests.
+    /// Fails readiness checks while the server drains, so that load balancers route no new requests to it.
     ///
     /// # Errors
     ///
-    /// `unavailable` while the server drains.
+    /// Returns `unavailable` while the server drains.
     pub fn refuse_while_draining(&self) -> Result<(), Failure> {
         if self.is_draining() { Err(Failure::unavailable("the service is shutting down")) } else { Ok(()) }
     }
 
-    /// Exports all finished spans, for a process that may be frozen afterwards. Takes at most 200 ms; returns at once
-    /// without an exporter.
+    /// Exports all finished spans before the process may be frozen. Takes at most 200 ms; returns immediately if there
+    /// is no exporter.
     pub async fn flush_spans(&self) {
         if let Some(traces) = self.traces() {
             traces.flush().await;

@@ -1,4 +1,4 @@
-//! Response and log line of a handler that panics.
+//! Tests of the response and the log line for a handler that panics.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 

@@ -1,7 +1,7 @@
-//! Operations on user accounts, for admins.
+//! User account operations for admins.
 //!
-//! A token states the role at the time it was issued. Each operation also checks in the table that the caller is still
-//! an active admin.
+//! A token contains the role that the account had when the token was issued. Each operation therefore also checks in
+//! the database that the caller is still an active admin.
 
 use std::sync::Arc;
 
@@ -16,10 +16,10 @@ use super::login::reject_username_as_password;
 use super::passwords::PasswordHasher;
 use crate::store::accounts::{self as store, AccountChanges};
 
-/// Name of the list, which page tokens are bound to.
+/// Name of the list to which page tokens are bound.
 const LIST: &str = "operators";
 
-/// Operations on user accounts.
+/// User account operations.
 pub(crate) struct Accounts {
     pub(crate) db: Db,
     pub(crate) cursors: CursorKey,
@@ -70,9 +70,10 @@ impl Accounts {
         }
     }
 
-    /// Applies the given changes, which may be none.
+    /// Applies the changes in `patch`, which may be empty.
     ///
-    /// Locks all active admins first: if two admins demote each other at the same time, the second is rejected.
+    /// Locks all active admins first, so that if two admins demote each other concurrently, the second request is
+    /// rejected.
     pub(crate) async fn update(
         &self,
         admin: &Admin,
@@ -106,8 +107,8 @@ impl Accounts {
             .await
     }
 
-    /// Hashes a password if the caller is still an admin, because a hash uses a permit that logins need. The
-    /// transaction checks the caller again.
+    /// Hashes a password after checking that the caller is still an admin, because hashing uses a permit that logins
+    /// need. The transaction checks the caller again.
     async fn hash(&self, admin: &Admin, password: &NewPassword) -> Result<String, CustomersError> {
         self.db.run(async |connection| Ok(require_active_admin(connection, admin).await)).await??;
         Ok(self.passwords.hash(self.passwords.acquire().await?, password.as_str()).await?)

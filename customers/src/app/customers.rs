@@ -1,4 +1,4 @@
-//! Operations on customers.
+//! Customer operations.
 
 use common_contract::{CustomerId, Failure, IfMatch, Page, Text};
 use common_server::CursorKey;
@@ -10,10 +10,10 @@ use futures::FutureExt;
 use super::error::CustomersError;
 use crate::store::customers as store;
 
-/// Name of the list, which page tokens are bound to.
+/// Name of the list to which page tokens are bound.
 const LIST: &str = "customers";
 
-/// Operations on customers. Each takes a caller with the required role as a parameter.
+/// Customer operations. Each operation takes a caller with the required role as a parameter.
 pub(crate) struct Customers {
     pub(crate) db: Db,
     pub(crate) loader: BatchLoader<i64, Customer>,

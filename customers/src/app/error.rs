@@ -1,4 +1,5 @@
-//! Errors of the business rules, and their mapping to error codes and statuses. No other file of the crate maps them.
+//! Business rule errors and their mapping to error codes and statuses. This is the only file of the crate that maps
+//! them.
 
 use common_contract::{CustomerId, Detail, Failure, OperatorId, codes};
 use customers_api::{

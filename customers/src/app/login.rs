@@ -1,4 +1,4 @@
-//! Logins and changes of the caller's own password.
+//! Logins, and password changes by the account owner.
 //!
 //! Both verify passwords with [`Login::verify_password`], so that both are throttled. A failed login takes the same
 //! time whether or not the user account exists.
@@ -19,15 +19,16 @@ use crate::store::accounts::{self as store, AccountChanges, LoginRecord};
 
 /// Credentials of the bootstrap admin.
 ///
-/// A login with them creates or reactivates the account as an admin if there is no active admin: at the first login,
-/// and after all admins were deactivated or demoted in the database.
+/// If there is no active admin, a login with these credentials creates or reactivates the account as an admin. This
+/// happens at the first login, and after all admins have been deactivated or demoted in the database.
 pub(crate) struct Bootstrap {
     pub(crate) username: Username,
     pub(crate) password: SecretDigest,
 }
 
 impl Bootstrap {
-    /// Creates or reactivates the admin and returns its stored username, or `None` if there is an active admin.
+    /// Creates or reactivates the bootstrap admin and returns its stored username. Returns `None` if there is already
+    /// an active admin.
     async fn activate_admin(&self, connection: &mut Connection, hash: &str) -> Result<Option<String>, DbError> {
         if !store::lock_active_admins(connection).await?.is_empty() {
             return Ok(None);
@@ -72,7 +73,7 @@ impl Login {
         })
     }
 
-    /// Replaces the caller's own password.
+    /// Replaces the caller's password.
     pub(crate) async fn change_password(
         &self,
         viewer: &Viewer,
@@ -129,8 +130,8 @@ impl Login {
         self.db.run(queries).await
     }
 
-    /// Verifies the password; `Wrong` without an active account. The attempt counts as failed until the password is
-    /// found correct.
+    /// Verifies the password. Returns `Wrong` if there is no active account. The attempt counts as failed until the
+    /// password is verified as correct.
     async fn verify_password(
         &self,
         attempt: &LoginAttempt,
@@ -139,7 +140,7 @@ impl Login {
     ) -> Result<PasswordCheck, CustomersError> {
         let permit = self.acquire_permit(attempt).await?;
         let hash = account.map(|account| account.password_hash.as_str());
-        // The permit is held until the success is recorded, so that the next attempt sees it.
+        // Hold the permit until the success is recorded, so that the next attempt takes it into account.
         let (check, _permit) = self.passwords.verify(permit, password, hash).await?;
         if check != PasswordCheck::Wrong && account.is_some_and(|account| account.active) {
             self.throttle.record_success(attempt, Instant::now());
@@ -157,7 +158,8 @@ impl Login {
         Ok(permit)
     }
 
-    /// Activates the bootstrap admin and returns its stored username, or `None` if there is an active admin by now.
+    /// Activates the bootstrap admin and returns its stored username. Returns `None` if another admin has become
+    /// active.
     async fn activate_admin(&self, attempt: &LoginAttempt, password: &str) -> Result<Option<String>, CustomersError> {
         let hash = self.passwords.hash(self.acquire_permit(attempt).await?, password).await?;
         self.throttle.record_success(attempt, Instant::now());
@@ -175,7 +177,8 @@ impl Login {
         }
     }
 
-    /// Hashes the password again with the current parameters. A failure is logged and does not fail the login.
+    /// Hashes the password again with the current parameters. If hashing fails, the error is logged and the login still
+    /// succeeds.
     async fn rehash(&self, account: &LoginRecord, password: &str) {
         let rehashed = async {
             let hash = self.passwords.hash(self.passwords.acquire().await?, password).await?;
@@ -188,7 +191,7 @@ impl Login {
     }
 }
 
-/// Rejects a password that equals the username, because it is the first guess of an attacker.
+/// Rejects a password that equals the username, because attackers try the username first.
 pub(super) fn reject_username_as_password(
     password: &NewPassword,
     username: &str,

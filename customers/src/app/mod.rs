@@ -1,7 +1,7 @@
 //! Business rules for customers, user accounts and logins, independent of HTTP and SQL.
 //!
 //! `login` exchanges passwords for tokens, `throttle` rate limits failed login attempts, and `passwords` hashes and
-//! verifies passwords. `accounts` and `customers` hold the operations on each.
+//! verifies passwords. `accounts` and `customers` contain the operations on user accounts and customers.
 
 mod accounts;
 mod customers;

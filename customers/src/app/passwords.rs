@@ -1,10 +1,11 @@
 //! Password hashing with Argon2id, on blocking threads and with limited concurrency.
 //!
-//! A hash takes 19 MiB and tens of milliseconds of a core by design. Without a limit, many login attempts would use all
-//! cores and all memory. A request therefore waits for a permit, for a limited time.
+//! By design, computing a hash takes 19 MiB of memory and tens of milliseconds of CPU time. Without a limit, many
+//! concurrent login attempts would use all cores and all memory. Each request therefore waits for a permit, for a
+//! limited time.
 //!
-//! The working memory is reused. Allocators seldom pass freed memory from one thread to another, so without reuse each
-//! blocking thread would end up holding 19 MiB.
+//! The working memory is reused. Allocators rarely reuse memory freed by one thread in another, so without this pool
+//! each blocking thread would eventually hold 19 MiB.
 
 use std::mem::take;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,10 +21,10 @@ use tokio::time::timeout;
 
 use crate::metrics;
 
-/// Argon2id memory (RFC 9106). The parameters follow the OWASP Password Storage Cheat Sheet.
+/// Argon2id memory cost in KiB (RFC 9106). The Argon2id parameters follow the OWASP Password Storage Cheat Sheet.
 ///
-/// A stored hash carries its own parameters. After a change here, each hash is renewed at the account's next login, and
-/// [`DUMMY_HASH`] has to be regenerated.
+/// A stored hash contains its own parameters. After a change of the parameters, each hash is replaced at the next login
+/// of its account, and [`DUMMY_HASH`] must be regenerated.
 const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
@@ -35,14 +36,14 @@ const LANES: u32 = 1;
 const DUMMY_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdCBvZiBhIG5vYm9keQ$\
                        418LDV3GQbo8IVM4lYPraUD4pNLF/Q5FDTYbAFO/qIE";
 
-/// Maximum number of concurrent hashes. It is below the throttle's burst for an account and address, so that concurrent
-/// logins with the correct password are never throttled.
+/// Maximum number of concurrent hash computations. It is lower than the throttle's burst limit for an account and
+/// address, so that concurrent logins with the correct password are never throttled.
 const MAX_PERMITS: usize = 4;
 
 /// Maximum wait for a permit.
 const PERMIT_MAX_WAIT: Duration = Duration::from_secs(3);
 
-/// Error of hashing or verifying a password.
+/// Error while hashing or verifying a password.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HashingError {
     #[error("all password hashing permits are in use")]
@@ -59,12 +60,12 @@ impl From<password_hash::Error> for HashingError {
     }
 }
 
-/// Result of verifying a password.
+/// Result of a password verification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PasswordCheck {
     Wrong,
     Correct,
-    /// Correct, but the hash was created with other parameters than the current ones.
+    /// Correct, but the hash was created with parameters that differ from the current ones.
     CorrectNeedsRehash,
 }
 
@@ -75,12 +76,13 @@ pub(crate) struct PasswordHasher {
     free_memory: Arc<MemoryPool>,
 }
 
-/// Memory for one Argon2 computation, initially empty, then as large as the largest hash so far.
+/// Memory for Argon2 computations. It is initially empty and grows to the size of the largest computation so far.
 ///
-/// It keeps data derived from the last password, but not the password, until the next hash overwrites it.
+/// It contains data derived from the last password, but not the password itself, until the next computation overwrites
+/// it.
 type WorkingMemory = Vec<Block>;
 
-/// Working memory of unused permits. Together with the permits in use it holds at most one entry per permit.
+/// Working memory that is not in use. The pool and the permits in use together hold at most one entry per permit.
 #[derive(Default)]
 struct MemoryPool(Mutex<Vec<WorkingMemory>>);
 
@@ -92,7 +94,7 @@ impl MemoryPool {
 
 /// Permit for one hash or verification, with its working memory.
 ///
-/// The blocking task owns it until the computation ends, even if the request is cancelled.
+/// The blocking task owns the permit until the computation ends, even if the request is canceled.
 pub(crate) struct HashingPermit {
     memory: WorkingMemory,
     free_memory: Arc<MemoryPool>,
@@ -107,7 +109,7 @@ impl Drop for HashingPermit {
 }
 
 impl PasswordHasher {
-    /// Creates a hasher with one permit for every two cores, from 1 to 4.
+    /// Creates a hasher with one permit for every two cores, but at least 1 and at most 4 permits.
     pub(crate) fn new() -> Self {
         let cores = available_parallelism().map_or(1, usize::from);
         let permits = Arc::new(Semaphore::new((cores / 2).clamp(1, MAX_PERMITS)));
@@ -118,7 +120,7 @@ impl PasswordHasher {
     ///
     /// # Errors
     ///
-    /// [`HashingError::Busy`] after that time.
+    /// Returns [`HashingError::Busy`] if no permit becomes available in that time.
     pub(crate) async fn acquire(&self) -> Result<HashingPermit, HashingError> {
         let Ok(Ok(permit)) = timeout(self.max_wait, Arc::clone(&self.permits).acquire_owned()).await else {
             return Err(HashingError::Busy);
@@ -133,7 +135,7 @@ impl PasswordHasher {
         Ok(run_blocking(permit, "keep", move |memory| hash(memory, &password)).await?.0)
     }
 
-    /// Verifies the password against a hash. Without a hash it takes the same time and returns `Wrong`.
+    /// Verifies the password against a hash. If there is no hash, takes the same time and returns `Wrong`.
     ///
     /// Also returns the permit, so that the caller can record the result before the next attempt gets the permit.
     pub(crate) async fn verify(
@@ -185,7 +187,7 @@ fn verify(memory: &mut WorkingMemory, password: &str, expected: &str) -> passwor
     let algorithm = Algorithm::try_from(expected.algorithm.as_str())?;
     let version = expected.version.map(Version::try_from).transpose()?.unwrap_or_default();
     let argon2 = Argon2::new(algorithm, version, Params::try_from(&expected)?);
-    // The comparison of outputs takes constant time.
+    // Outputs are compared in constant time.
     Ok(match output(memory, &argon2, password, &salt)? == hash {
         false => PasswordCheck::Wrong,
         true if has_current_parameters(algorithm, argon2.params()) => PasswordCheck::Correct,

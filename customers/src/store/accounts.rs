@@ -1,4 +1,4 @@
-//! All SQL on the user account table, `operators`. Only [`LoginRecord`] contains a password hash.
+//! SQL statements for the user account table, `operators`. Only [`LoginRecord`] contains a password hash.
 
 use chrono::NaiveDateTime;
 use common_contract::{OperatorId, Username};
@@ -13,7 +13,7 @@ use diesel::prelude::*;
 use diesel::serialize::{self, Output, ToSql};
 use diesel_async::RunQueryDsl;
 
-/// Unique index that allows a username on one account only, regardless of letter case.
+/// Unique index that prevents two accounts from having the same username, ignoring case.
 pub(crate) const UNIQUE_USERNAME: &str = "uq_operators_username_key";
 
 /// Role as stored in the ENUM column.
@@ -72,7 +72,7 @@ struct LoginRow {
     active: bool,
 }
 
-/// User account with its password hash, to verify a password.
+/// User account with its password hash, for password verification.
 pub(crate) struct LoginRecord {
     pub(crate) id: OperatorId,
     pub(crate) username: String,
@@ -104,9 +104,9 @@ struct ChangedColumns<'c> {
     active: Option<bool>,
 }
 
-/// Returns the lookup key of a username, or an empty key, which no account has, if the text is not a valid username.
+/// Returns the lookup key of a username. For an invalid username, returns an empty key, which no account has.
 ///
-/// The validation matters because the column's collation ignores trailing spaces.
+/// The validation is necessary because the column's collation ignores trailing spaces.
 pub(crate) fn username_key(username: &str) -> String {
     Username::try_from(username.to_owned()).map(|username| username.key()).unwrap_or_default()
 }
@@ -163,7 +163,8 @@ pub(crate) async fn is_active_admin(connection: &mut Connection, username_key: &
     Ok(account.is_some_and(|account| account.active && account.role == common_contract::Role::Admin))
 }
 
-/// Locks all active admins and returns their ids and username keys. The order is fixed, which prevents deadlocks.
+/// Locks all active admins and returns their ids and username keys. Locks them in a fixed order, which prevents
+/// deadlocks.
 pub(crate) async fn lock_active_admins(connection: &mut Connection) -> Result<Vec<(OperatorId, String)>, DbError> {
     let admins = operators::table.filter(operators::active.eq(true)).filter(operators::role.eq(ADMIN));
     let by_id = admins.order(operators::id).select((operators::id, operators::username_key)).for_update();
@@ -192,9 +193,10 @@ pub(crate) async fn update(
     Ok(())
 }
 
-/// Replaces the hash of an unchanged password, unless the password was changed since `seen` was read.
+/// Replaces the password hash with a new hash of the same password, unless the password was changed after `seen` was
+/// read.
 ///
-/// Keeps the version, because the account that clients see does not change.
+/// Does not change the version, because the account data returned to clients does not change.
 pub(crate) async fn replace_hash(connection: &mut Connection, seen: &LoginRecord, hash: &str) -> Result<(), DbError> {
     let unchanged = operators::table.find(seen.id.get()).filter(operators::password_hash.eq(&seen.password_hash));
     diesel::update(unchanged).set(operators::password_hash.eq(hash)).cached().execute(connection).await?;
@@ -202,7 +204,7 @@ pub(crate) async fn replace_hash(connection: &mut Connection, seen: &LoginRecord
 }
 
 /// Sets the password hash of an active account. Returns `false` without a change if the account is inactive or its hash
-/// was changed since `seen` was read.
+/// was changed after `seen` was read.
 pub(crate) async fn change_password(
     connection: &mut Connection,
     seen: &LoginRecord,

@@ -1,4 +1,4 @@
-//! All SQL on the customer tables.
+//! SQL statements for the customer tables.
 
 use chrono::NaiveDateTime;
 use common_contract::{CustomerId, Email, Text};
@@ -10,7 +10,7 @@ use db::{CachedStatement, Connection, DbError};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
-/// Unique index that allows an email address on one customer only.
+/// Unique index that prevents two customers from having the same email address.
 pub(crate) const UNIQUE_EMAIL: &str = "uq_customers_email_key";
 
 #[derive(Queryable, Selectable)]
@@ -77,7 +77,7 @@ pub(crate) async fn page(connection: &mut Connection, before: i64, limit: usize)
 
 /// Returns at most `limit` matching customers with an id below `before`, newest first, and the next page's `before`.
 ///
-/// A customer deleted before the second statement is missing from the page but does not end the list.
+/// A customer that is deleted between the two statements is missing from the page, but does not end the list.
 pub(crate) async fn search(
     connection: &mut Connection,
     search: &str,
@@ -125,8 +125,8 @@ pub(crate) async fn delete(connection: &mut Connection, id: CustomerId) -> Resul
 /// Returns the case-folded address that the unique index compares.
 ///
 /// Folds each character separately, to upper case and then to lower case, because lower-casing a whole string depends
-/// on the neighbours: a final `Σ` becomes `ς`. A mapping to several characters is skipped, so a key is as long as its
-/// address.
+/// on adjacent characters: a final `Σ` becomes `ς`. Mappings to several characters are skipped, so a key is as long as
+/// its address.
 fn email_key(email: &Email) -> String {
     let folded = |c: char| {
         let upper = single(c.to_uppercase()).unwrap_or(c);

@@ -1,4 +1,4 @@
-//! All SQL on the customer and user account tables.
+//! SQL statements for the customer and user account tables.
 
 pub(crate) mod accounts;
 pub(crate) mod customers;

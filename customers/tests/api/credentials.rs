@@ -9,7 +9,7 @@ use crate::harness::{DOCUMENT, Harness, PASSWORD, SERVICE_TOKEN, USER, auth, cre
 #[tokio::test(flavor = "multi_thread")]
 async fn every_operation_rejects_credentials_it_does_not_document() {
     let harness = Harness::start().await;
-    // Operations on user accounts also check the account of the caller, "ann".
+    // User account operations also check the caller's account, "ann".
     create_account(&harness.admin().await, "ann", Role::Admin).await;
     let wrong = access_violations(DOCUMENT, &harness.url(""), auth().tokens(), SERVICE_TOKEN).await.unwrap();
     assert_eq!(wrong, Vec::<String>::new());

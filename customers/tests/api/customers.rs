@@ -1,4 +1,4 @@
-//! Operations on customers.
+//! Customer operations.
 
 use customers_client::types::{CustomerInput, CustomerInputPhone};
 use insta::assert_json_snapshot;

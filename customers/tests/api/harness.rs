@@ -22,7 +22,7 @@ pub(crate) const PASSWORD: &str = "correct horse";
 pub(crate) struct Harness {
     server: Running<Context>,
     http: reqwest::Client,
-    /// Dropped after the server, which uses it.
+    /// Dropped after the server, because the server uses it.
     database: TestDatabase,
 }
 
@@ -47,7 +47,7 @@ impl Harness {
         Self { server, http: http(), database }
     }
 
-    /// Starts another server on the same database.
+    /// Starts a second server that uses the same database.
     pub(crate) fn start_replica(&self) -> Running<Context> {
         start_server(&env(self.database.url(), None))
     }

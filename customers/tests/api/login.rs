@@ -101,7 +101,7 @@ async fn invalid_usernames_match_no_account_and_share_one_throttle_bucket() {
     }
 }
 
-/// Returns status, header names, `Retry-After` and body of a response, without the request id.
+/// Returns the status, header names, `Retry-After` and body of a response, excluding the request id.
 async fn comparable(response: reqwest::Response) -> (u16, BTreeSet<String>, Option<String>, Value) {
     let headers = response.headers().keys().map(ToString::to_string).collect();
     let wait = response.headers().get(RETRY_AFTER).map(|wait| wait.to_str().unwrap().to_owned());

@@ -1,4 +1,4 @@
-//! Metrics of logins, and the request log.
+//! Login metrics and the request log.
 
 use client_common::Outbound;
 use common_server::testing::Program;
@@ -38,7 +38,7 @@ async fn logged_in(program: &Program, username: &str) -> Client {
     Client::new_with_client(&program.base_url, reqwest::Client::new(), outbound)
 }
 
-/// Returns the number of hashes started for this purpose.
+/// Returns the number of hash computations started for this purpose.
 async fn hash_count(program: &Program, purpose: &str) -> f64 {
     program.scrape().await.sum("password_hashes_total", &[("purpose", purpose)])
 }

@@ -1,4 +1,4 @@
-//! Changes of the caller's own password.
+//! Password changes by the account owner.
 
 use customers_client::Client;
 use customers_client::types::{OperatorPatch, PasswordChange, Role};

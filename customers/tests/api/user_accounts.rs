@@ -1,4 +1,4 @@
-//! Operations on user accounts, for admins.
+//! User account operations for admins.
 
 use client_common::Retry;
 use customers_client::Client;

@@ -1,6 +1,6 @@
-//! Invariants of customers and of the search index.
+//! Customer and search index invariants.
 //!
-//! The services define how non-ASCII letters are normalised, so rows with such letters are only partly checked.
+//! The services define how non-ASCII letters are normalised, so rows that contain such letters are only partly checked.
 
 use crate::Invariant;
 
@@ -20,7 +20,8 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         name: "email-keys-match-emails",
-        sentence: "The email key of a live customer is its lower-cased email address; a deleted customer has none.",
+        sentence: "The email key of a live customer is its lower-cased email address; \
+            a deleted customer has no email key.",
         query: "
             SELECT CONCAT('customer ', id, ': ', email, ', email key ', COALESCE(email_key, 'none'),
                 IF(deleted_at IS NULL, '', ', deleted'))
@@ -30,7 +31,7 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         name: "names-are-searchable",
-        sentence: "Every live customer and every product is found by the first word of its name.",
+        sentence: "A search for the first word of a name finds the live customer or the product with that name.",
         query: "
             SELECT CONCAT('customer ', c.id, ': ', c.name)
             FROM customers c
@@ -46,7 +47,7 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         name: "prefixes-occur-in-names",
-        sentence: "Every search prefix occurs in its customer or product; deleted customers have none.",
+        sentence: "Every search prefix occurs in its customer or product; deleted customers have no search prefixes.",
         query: "
             SELECT CONCAT('customer ', x.customer_id, ': ', x.prefix)
             FROM customer_prefixes x

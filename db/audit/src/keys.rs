@@ -1,11 +1,11 @@
-//! Invariants of idempotency keys. They also hold for expired rows that are not deleted yet.
+//! Idempotency key invariants. They also hold for expired rows that have not been deleted yet.
 
 use crate::Invariant;
 
 pub(crate) const INVARIANTS: &[Invariant] = &[
     Invariant {
         name: "no-key-in-progress",
-        sentence: "No key is left in progress.",
+        sentence: "No idempotency key has the status in_progress.",
         query: "
             SELECT CONCAT(scope, ' ', principal, ' ', `key`)
             FROM idempotency_keys
@@ -13,7 +13,7 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         name: "stored-responses-are-complete",
-        sentence: "A completed key has a 2xx response with its order in the status that the operation sets.",
+        sentence: "A completed key has a 2xx response that contains the order in the status set by the operation.",
         query: "
             SELECT CONCAT(a.scope, ' ', a.principal, ' ', a.`key`, ': status ', COALESCE(a.response_status, 'none'),
                 ', order ', COALESCE(a.target_id, 'none'), ', body ', COALESCE(LEFT(a.body, 80), 'none'))
@@ -35,7 +35,7 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         name: "create-keys-reference-orders",
-        sentence: "The order of a completed create key has the caller, key and request hash of that key.",
+        sentence: "The order of a completed create key stores the same caller, key and request hash as that key.",
         query: "
             SELECT CONCAT(k.principal, ' ', k.`key`, ': order ', COALESCE(k.target_id, 'none'), ' created by ',
                 COALESCE(o.create_principal, 'none'), ' with key ', COALESCE(o.create_key, 'none'))
@@ -47,7 +47,7 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         name: "transition-keys-reference-events",
-        sentence: "The order of a completed confirm or cancel key has the matching event.",
+        sentence: "The order of a completed confirm or cancel key has the corresponding event.",
         query: "
             SELECT CONCAT(k.scope, ' ', k.principal, ' ', k.`key`, ': order ', COALESCE(k.target_id, 'none'))
             FROM idempotency_keys k

@@ -1,8 +1,8 @@
-//! Data invariants, and an audit of a database against them.
+//! Data invariants, and an audit that checks a database against them.
 //!
-//! Shares no code with the services; it depends only on the tables. Each invariant is a sentence and a query that
-//! selects the rows that violate it; see `stock`, `orders`, `keys` and `customers`. All queries read one snapshot, so
-//! an audit under live traffic does not see partial changes.
+//! This crate shares no code with the services; it depends only on the tables. Each invariant consists of a sentence
+//! and a query that selects the violating rows; see `stock`, `orders`, `keys` and `customers`. All queries read one
+//! snapshot, so an audit under live traffic does not see partial changes.
 
 mod customers;
 mod keys;
@@ -15,8 +15,8 @@ use mysql_async::{Conn, Opts, OptsBuilder};
 /// Maximum number of example violations per invariant that [`check`] returns.
 pub const DEFAULT_EXAMPLES: usize = 5;
 
-/// Statements that open the snapshot. `@audit_time` is the server's time just before it, so that overdue rows are
-/// determined as of the snapshot, however long the queries take.
+/// Statements that open the snapshot. `@audit_time` is the server time immediately before the snapshot, so that overdue
+/// rows are determined as of the snapshot, regardless of how long the queries take.
 const SNAPSHOT: [&str; 4] = [
     "SET NAMES utf8mb4, time_zone = '+00:00'",
     "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
@@ -24,14 +24,14 @@ const SNAPSHOT: [&str; 4] = [
     "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
 ];
 
-/// Statement about the data that holds in every database.
+/// Condition that the data in every database must satisfy.
 #[derive(Clone, Copy, Debug)]
 pub struct Invariant {
     /// Stable short name.
     pub name: &'static str,
     /// The invariant as a sentence.
     pub sentence: &'static str,
-    /// Query that returns one text per violating row: which row, and what is wrong.
+    /// Query that returns one text per violating row, which describes the row and the violation.
     query: &'static str,
 }
 
@@ -44,14 +44,14 @@ pub struct Finding {
     pub sentence: &'static str,
     /// Number of violating rows; 0 if the invariant holds.
     pub violations: u64,
-    /// First violations: which row, and what is wrong.
+    /// Descriptions of the first violations: the row and the violation.
     pub examples: Vec<String>,
 }
 
-/// Failure to run the audit. Implies nothing about the data.
+/// Error that prevented the audit. It implies nothing about the data.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The URL is invalid, the server refuses the connection, or the snapshot cannot be opened.
+    /// The URL is invalid, the server rejects the connection, or the snapshot cannot be opened.
     #[error("cannot connect")]
     Connect(#[source] mysql_async::Error),
     /// A statement failed: a table is missing, or the connection was lost.
@@ -59,7 +59,7 @@ pub enum Error {
     Query {
         /// Name of the invariant.
         invariant: &'static str,
-        /// Error of the driver.
+        /// Driver error.
         source: mysql_async::Error,
     },
 }
@@ -69,15 +69,15 @@ pub fn all() -> impl Iterator<Item = &'static Invariant> {
     [stock::INVARIANTS, orders::INVARIANTS, keys::INVARIANTS, customers::INVARIANTS].into_iter().flatten()
 }
 
-/// Audits a database and returns a finding per invariant, including those that hold. `database_url` is a URL of the
-/// driver; it is used without TLS.
+/// Audits a database and returns a finding per invariant, including those that hold. `database_url` is a URL in the
+/// driver's format; the connection does not use TLS.
 ///
 /// # Errors
 ///
-/// The server cannot be reached, or a table is missing.
+/// Returns an error if the server cannot be reached or a table is missing.
 pub async fn check(database_url: &str) -> Result<Vec<Finding>, Error> {
     let opts = Opts::from_url(database_url).map_err(|error| Error::Connect(error.into()))?;
-    // A server behind a forwarded port reports a socket path on its own machine: never use it.
+    // A server behind a forwarded port reports a socket path on its own machine, which must not be used.
     let opts = OptsBuilder::from_opts(opts).prefer_socket(false);
     check_on(Conn::new(opts).await.map_err(Error::Connect)?, DEFAULT_EXAMPLES).await
 }
@@ -86,7 +86,7 @@ pub async fn check(database_url: &str) -> Result<Vec<Finding>, Error> {
 ///
 /// # Errors
 ///
-/// A table is missing, or the connection is lost.
+/// Returns an error if a table is missing or the connection is lost.
 pub async fn check_on(mut conn: Conn, examples: usize) -> Result<Vec<Finding>, Error> {
     for statement in SNAPSHOT {
         conn.query_drop(statement).await.map_err(Error::Connect)?;

@@ -1,4 +1,4 @@
-//! Invariants of orders, their items and their events.
+//! Invariants for orders, their items and their events.
 
 use crate::Invariant;
 
@@ -91,7 +91,8 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         name: "timestamps-match-status",
-        sentence: "CONFIRMED orders have a confirmation time, CANCELED a cancellation time, CREATED neither.",
+        sentence: "CONFIRMED orders have a confirmation time, CANCELED orders have a cancellation time, \
+            and CREATED orders have neither.",
         query: "
             SELECT CONCAT('order ', id, ': ', status, ', confirmed ', COALESCE(confirmed_at, 'never'), ', canceled ',
                 COALESCE(canceled_at, 'never'))
@@ -149,7 +150,7 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         name: "keys-create-one-order",
-        sentence: "No caller created two orders with one key.",
+        sentence: "No caller created two orders with the same key.",
         query: "
             SELECT CONCAT(COUNT(*), ' orders by ', create_principal, ' with key ', create_key, ': from ', MIN(id),
                 ' to ', MAX(id))
@@ -160,7 +161,8 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         name: "orders-store-their-request",
-        sentence: "An order has both the key and the hash of its create request, or neither; by a service, both.",
+        sentence: "An order has both the key and the hash of its create request, or neither; \
+            an order created by a service has both.",
         query: "
             SELECT CONCAT('order ', id, ' by ', create_principal, ': key ', COALESCE(create_key, 'none'), ', ',
                 IF(create_hash IS NULL, 'no hash', 'a hash'))
@@ -170,7 +172,7 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         name: "creators-match-events",
-        sentence: "The CREATED event of an order has the principal that created the order.",
+        sentence: "The CREATED event of an order names the principal that created the order.",
         query: "
             SELECT CONCAT('order ', o.id, ': ', o.create_principal, ', event ', e.id, ': ', e.principal)
             FROM orders o

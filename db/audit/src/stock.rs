@@ -1,8 +1,8 @@
-//! Invariants of the stock and its ledger.
+//! Stock and stock ledger invariants.
 //!
-//! `GROUP BY product_id + 0` keeps the server from reading the ledger through its product index, which reads each row
-//! from a different page. A scan in primary key order is ten times as fast when the ledger is larger than the server's
-//! memory.
+//! `GROUP BY product_id + 0` prevents the server from reading the ledger through its product index, which would read
+//! each row from a different page. A scan in primary key order is ten times as fast when the ledger is larger than the
+//! server's memory.
 
 use crate::Invariant;
 
@@ -43,7 +43,7 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
     // A product created without stock has no initial entry.
     Invariant {
         name: "initial-entry-comes-first",
-        sentence: "A product has at most one initial ledger entry; it is the first and not negative.",
+        sentence: "A product has at most one initial ledger entry, which is its first entry and is not negative.",
         query: "
             SELECT CONCAT('product ', m.product_id, ', entry ', m.id, ': ', m.delta, ', first entry ', f.entry)
             FROM stock_movements m
@@ -69,7 +69,8 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         name: "items-are-allocated-once",
-        sentence: "Each order item has exactly one 'order' ledger entry, of its quantity; there are no others.",
+        sentence: "Each order item has exactly one 'order' ledger entry, with its quantity; \
+            there are no other 'order' entries.",
         query: "
             SELECT CONCAT('order ', i.order_id, ', product ', i.product_id, ': ordered ', MAX(i.qty), ', allocated ',
                 -COALESCE(SUM(m.delta), 0), ' by ', COUNT(m.id), ' entries')
@@ -86,7 +87,7 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         name: "canceled-items-are-restocked-once",
-        sentence: "Each item of a CANCELED order has exactly one 'cancel' ledger entry, of its quantity.",
+        sentence: "Each item of a CANCELED order has exactly one 'cancel' ledger entry, with its quantity.",
         query: "
             SELECT CONCAT('order ', i.order_id, ', product ', i.product_id, ': ordered ', MAX(i.qty), ', restocked ',
                 COALESCE(SUM(m.delta), 0), ' by ', COUNT(m.id), ' entries')
@@ -112,7 +113,7 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         name: "allocations-match-live-orders",
-        sentence: "The quantity of a product in live orders is its net allocation in the ledger.",
+        sentence: "The quantity of a product in live orders equals its net allocation in the ledger.",
         query: "
             SELECT CONCAT('product ', p.id, ': live orders ', COALESCE(h.qty, 0), ', net allocation ',
                 -COALESCE(l.total, 0))

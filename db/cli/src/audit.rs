@@ -1,4 +1,4 @@
-//! `db audit`: prints every invariant with its number of violations.
+//! `db audit`: prints each invariant and the number of its violations.
 
 use std::time::Duration;
 

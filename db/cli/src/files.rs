@@ -41,7 +41,8 @@ async fn generated_files(settings: &DatabaseSettings) -> anyhow::Result<[(&'stat
     Ok([("db/schema.sql", schema.sql()), ("db/src/schema.rs", schema.rust()?)])
 }
 
-/// Finds the source tree that contains the current directory. The program may have been built in a different one.
+/// Finds the source tree that contains the current directory. The program may have been built in a different source
+/// tree.
 fn source_root() -> anyhow::Result<PathBuf> {
     let directory = env::current_dir()?;
     let root = directory.ancestors().find(|directory| directory.join("db/migrations").is_dir());

@@ -1,4 +1,4 @@
-//! Command line tool `db`: migrations, sample data, schema files, and data audit.
+//! Command-line tool `db`: migrations, sample data, schema files, and data audit.
 
 mod audit;
 mod files;
@@ -47,20 +47,20 @@ enum Command {
     /// Apply, list or revert schema migrations
     #[command(subcommand, after_help = EXIT_CODES)]
     Migrate(Migrate),
-    /// Insert sample data; existing rows do not change
+    /// Insert sample data without changing existing rows
     #[command(after_help = EXIT_CODES)]
     Seed {
         /// Also insert this many generated orders, with new customers and products
         #[arg(long, value_name = "ORDERS")]
         scale: Option<u32>,
-        /// Number of generated customers, at least 10 [default: a tenth of the orders]
+        /// Number of generated customers, at least 10 [default: one tenth of ORDERS]
         #[arg(long, value_name = "N", requires = "scale")]
         customers: Option<u32>,
-        /// Number of generated products, at least 10 [default: a twentieth of the orders]
+        /// Number of generated products, at least 10 [default: one twentieth of ORDERS]
         #[arg(long, value_name = "N", requires = "scale")]
         products: Option<u32>,
     },
-    /// Check the data invariants; the check is read-only and safe under live traffic
+    /// Check the data invariants; read-only, and safe under live traffic
     #[command(after_help = EXIT_CODES)]
     Audit {
         /// Maximum number of violations to show per invariant
@@ -78,9 +78,9 @@ enum Migrate {
     Up,
     /// List migrations as applied or pending
     Status,
-    /// Revert the newest migration; the data in its tables is lost
+    /// Revert the newest migration; data in the affected tables is lost
     Down,
-    /// Revert the newest migration and apply it again; the data in its tables is lost
+    /// Revert the newest migration and apply it again; data in the affected tables is lost
     Redo,
 }
 

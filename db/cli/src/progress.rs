@@ -1,4 +1,4 @@
-//! Progress of inserting generated rows: a progress bar on a terminal, otherwise a line per 10%.
+//! Progress display for the insertion of generated rows: a progress bar on a terminal, otherwise one line per 10%.
 
 use std::cell::Cell;
 use std::time::Instant;

@@ -1,4 +1,5 @@
--- email_key enforces unique addresses: the email case-folded, NULL for deleted customers to free the address.
+-- email_key enforces unique email addresses. It is the case-folded address, or NULL for deleted customers, to free the
+-- address.
 CREATE TABLE customers (
     id          BIGINT       NOT NULL AUTO_INCREMENT PRIMARY KEY,
     name        VARCHAR(200) NOT NULL,

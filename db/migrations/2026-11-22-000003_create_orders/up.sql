@@ -41,7 +41,7 @@ CREATE TABLE order_items (
     CONSTRAINT ck_order_items_subtotal CHECK (subtotal_cents = qty * unit_price_cents)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
--- Status transitions of orders: principal, time, old and new status. Append-only.
+-- Order status transitions with their principal, time, old status and new status. Append-only.
 CREATE TABLE order_events (
     id             BIGINT       NOT NULL AUTO_INCREMENT PRIMARY KEY,
     order_id       BIGINT       NOT NULL,

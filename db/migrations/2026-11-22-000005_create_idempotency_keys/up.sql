@@ -1,6 +1,6 @@
 -- One row per operation, caller and key. A row commits together with the work of its request, so rows visible to other
 -- connections are `completed`, or `abandoned`: the caller abandoned the request, and it is rejected if it arrives late.
--- nonce shows the request that acquires a key whether its own INSERT created the row.
+-- nonce tells the request that acquires a key whether its own INSERT created the row.
 CREATE TABLE idempotency_keys (
     scope           VARCHAR(64)  CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     principal       VARCHAR(100) NOT NULL,

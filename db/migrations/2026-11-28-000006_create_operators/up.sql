@@ -1,4 +1,4 @@
--- User accounts. username_key enforces unique names: lower-cased username. password_hash is a PHC string with
+-- User accounts. username_key, the lower-cased username, enforces unique names. password_hash is a PHC string with
 -- algorithm, parameters and salt, so that the parameters can be raised later.
 CREATE TABLE operators (
     id            BIGINT       NOT NULL AUTO_INCREMENT PRIMARY KEY,

@@ -1,8 +1,8 @@
-//! Test harness: a fresh, migrated database per test.
+//! Test harness: a fresh, migrated database for each test.
 //!
-//! Uses the server in `TEST_DATABASE_URL` or `DATABASE_URL` (the database named there is not touched), or else starts a
-//! private server once per test process. The migrations run once per process; databases are then created from the
-//! resulting schema in one round trip.
+//! Uses the server in `TEST_DATABASE_URL` or `DATABASE_URL` without changing the database named there. If neither is
+//! set, starts one private server per test process. The migrations run once per process; each database is then created
+//! from the resulting schema in one round trip.
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -33,7 +33,7 @@ impl TestDatabase {
     ///
     /// # Panics
     ///
-    /// If no server is available or it refuses the connection. The message is one line.
+    /// Panics with a single-line message if no server is available or the server rejects the connection.
     pub async fn create() -> Self {
         let server = expect_ok("find a database server", spawn_blocking(server_url).await);
         let schema = SCHEMA.get_or_init(|| migrated_schema(server)).await;
@@ -49,14 +49,14 @@ impl TestDatabase {
     ///
     /// # Panics
     ///
-    /// Same as [`TestDatabase::create`].
+    /// Panics under the same conditions as [`TestDatabase::create`].
     pub async fn seeded() -> Self {
         let database = Self::create().await;
         expect_ok("seed", seed::seed(&database.db).await);
         database
     }
 
-    /// Returns the URL of the database, as for `DATABASE_URL`.
+    /// Returns the database URL in the format of `DATABASE_URL`.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
@@ -78,7 +78,7 @@ impl TestDatabase {
     ///
     /// # Panics
     ///
-    /// If the server refuses the connection. The message is one line.
+    /// Panics with a single-line message if the server rejects the connection.
     pub async fn connection(&self) -> AsyncMysqlConnection {
         expect_ok("connect to the test database", open_unpooled(&self.settings).await)
     }
@@ -135,7 +135,7 @@ struct Session {
 }
 
 /// Kills all sessions on the database. A transaction left open by the test would block DROP DATABASE, and its
-/// connection closes only when the test's runtime continues, which waits for this function.
+/// connection closes only when the test's runtime continues, but the runtime waits for this function.
 ///
 /// Uses SHOW PROCESSLIST, because MySQL fails to read `information_schema.processlist` while a statement has binary
 /// values.
@@ -149,7 +149,7 @@ async fn kill_sessions(connection: &mut AsyncMysqlConnection, database: &str) ->
     Ok(())
 }
 
-/// Returns the URL of the server for all databases of this process.
+/// Returns the URL of the server that hosts all databases of this process.
 fn server_url() -> &'static Url {
     static URL: OnceLock<Url> = OnceLock::new();
     URL.get_or_init(|| {
@@ -183,7 +183,8 @@ fn start_in_free_directory(program: &Program) -> Result<PrivateServer, ServerErr
     }
 }
 
-/// Returns the directory of the server data, in cargo's target directory: a test binary is `<profile>/deps/<name>`.
+/// Returns the directory for server data in cargo's target directory. The path of a test binary is
+/// `<profile>/deps/<name>`.
 fn servers_directory() -> PathBuf {
     let program = expect_ok("find the directory of this test", env::current_exe());
     program.ancestors().nth(2).unwrap_or(&program).join("test-servers")

@@ -40,7 +40,7 @@ async fn invalid_statements_are_other_errors_with_the_server_message() {
         "INSERT INTO products (sku, name, price_cents, stock) VALUES (REPEAT('x', 65), 'x', 1, 1)",
         "INSERT INTO customers (name, email) VALUES (NULL, 'x')",
         "SELEKT 1",
-        // An error in the last of several statements is reported too.
+        // An error in the last of several statements is also reported.
         "DO 1; DO 2; SELECT no_such_column",
     ] {
         let error = error_of(database.db(), sql).await;

@@ -1,4 +1,4 @@
-//! Integration tests on a real server; see `db_testing` for its selection.
+//! Integration tests on a real server; see `db_testing` for how the server is selected.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failing test helper fails the test")]
 

@@ -9,10 +9,10 @@ use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 
 const LIMIT: usize = 20;
 
-/// Allowance in reads for querying the counters themselves.
+/// Number of reads allowed for querying the counters themselves.
 const SLACK: i64 = 20;
 
-/// Inserts customers with these ids: all with the word `all`, each with `even` or `odd`, and every 700th with `rare`.
+/// Inserts customers with these ids and prefixes: all have `all`, each has `even` or `odd`, and every 700th has `rare`.
 async fn fill(connection: &mut Connection, ids: std::ops::RangeInclusive<i64>) {
     let rows: Vec<String> = ids.clone().map(|id| format!("({id}, '', '')")).collect();
     let (first, last) = ids.into_inner();
@@ -70,9 +70,9 @@ async fn page_cost_is_independent_of_table_size() {
         fill(&mut connection, size + 1..=next_size).await;
         size = next_size;
         let bounds = [
-            // A page and one row more.
+            // One page and one additional row.
             ("even", 21),
-            // In addition 200 entries of each word, and a lookup per candidate.
+            // In addition, 200 entries for each word, and one lookup per candidate.
             ("even all", 400 + 2 * 21),
             // No match: all 200 candidates are examined.
             ("even odd", 400 + 400),

@@ -157,8 +157,8 @@ async fn unacknowledged_commit_has_unknown_outcome() {
     }
 }
 
-/// Starts a proxy that closes the connection at COMMIT: after forwarding it and receiving the response, or instead of
-/// forwarding it.
+/// Starts a proxy that closes the connection at COMMIT, either after forwarding COMMIT and receiving the response, or
+/// instead of forwarding it.
 async fn behind_proxy(database: &TestDatabase, forward_commit: bool) -> DatabaseSettings {
     let server = Url::parse(database.url()).unwrap();
     let target = (server.host_str().unwrap().to_owned(), server.port().unwrap());

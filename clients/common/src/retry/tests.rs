@@ -1,4 +1,4 @@
-//! Retries, with tokio's paused clock.
+//! Retry tests with tokio's paused clock.
 
 use std::cell::{Cell, RefCell};
 
@@ -158,7 +158,7 @@ async fn a_tenth_of_the_calls_is_retried_while_all_fail() {
         };
         RETRY.repeatable_within(&budget, fail).await;
     }
-    // The very first call found the budget full and deposited nothing.
+    // The budget was full at the first call, so that call deposited nothing.
     assert_eq!(sent.get(), 10_000 + 1_000 + 100 - 1);
 }
 

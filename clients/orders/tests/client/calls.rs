@@ -14,7 +14,7 @@ fn new_order() -> builder::NewOrder {
     NewOrder::builder().customer_id(1).items([NewOrderItem::builder().product_id(2).qty(3)])
 }
 
-/// Returns the fault of viewing an order with this response.
+/// Requests an order from a server that sends this response, and returns the fault.
 async fn fault(answer: Answer) -> Fault<orders_client::types::Error> {
     let server = Server::answering([answer]).await;
     let client = server.client(Outbound::new().time_limit(Duration::from_millis(200)));

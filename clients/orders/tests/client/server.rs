@@ -1,4 +1,4 @@
-//! Fake server that returns prepared responses in sequence, and then closes.
+//! Fake server that sends prepared responses in sequence and then stops listening.
 
 use std::sync::{Arc, Mutex};
 
@@ -55,7 +55,7 @@ impl Server {
         Self { base, seen }
     }
 
-    /// Returns all requests so far, as they were sent.
+    /// Returns the raw text of all requests received so far.
     pub(crate) fn seen(&self) -> Vec<String> {
         self.seen.lock().unwrap().clone()
     }

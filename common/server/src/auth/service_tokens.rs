@@ -1,4 +1,4 @@
-//! Tokens of services. Each service name may have two, so that a token can be rotated without an interruption.
+//! Service tokens. Each service name can have two valid tokens, so that tokens can be rotated without downtime.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use subtle::{ConditionallySelectable, ConstantTimeEq};
 use super::{SecretDigest, ServiceCaller};
 use crate::settings::{Env, SettingError};
 
-/// Service name of `SERVICE_TOKEN`.
+/// Service name that `SERVICE_TOKEN` authenticates.
 pub(super) const SHARED: &str = "service";
 const MAX_NAME_LENGTH: usize = 40;
-/// The current token, and the previous or the next one.
+/// Maximum number of valid tokens per service name: the current token, and the previous or next one.
 const MAX_TOKENS_PER_NAME: usize = 2;
 
 /// All accepted service tokens with their owners.
@@ -26,7 +26,8 @@ impl ServiceTokens {
         Ok(Self(named.iter().map(entry).collect()))
     }
 
-    /// Returns the owner of a token. Compares with every token, so that the time does not depend on the match.
+    /// Returns the owner of a token. Compares the token with all accepted tokens, so that the time does not reveal
+    /// which one matches.
     pub(super) fn owner(&self, token: &str) -> Option<&ServiceCaller> {
         let digest = SecretDigest::of(token);
         // One-based; 0 means no match.
@@ -81,7 +82,7 @@ fn check_set(named: &[(String, SecretString)]) -> Result<(), SettingError> {
     let mut counts = BTreeMap::<_, usize>::new();
     for (name, token) in named {
         if let Some(owner) = owners.insert(token.expose_secret(), name) {
-            let problem = format!("expected a different token for each entry: {owner} and {name} have the same one");
+            let problem = format!("expected a different token for each entry: {owner} and {name} have the same token");
             return Err(SettingError::invalid("SERVICE_TOKENS", problem));
         }
         let count = counts.entry(name).or_default();

@@ -1,4 +1,4 @@
-//! Tests of authentication.
+//! Authentication tests.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -142,8 +142,8 @@ fn a_key_id_is_eight_hex_digits_and_depends_on_the_secret() {
     assert!(kid(SECRET).len() == 8 && kid(SECRET).bytes().all(|byte| byte.is_ascii_hexdigit()));
 }
 
-/// A secret is rotated in three steps, and services take each step at different moments. Before the last step, all
-/// tokens of the old secret have expired.
+/// A secret rotation consists of three steps, which the services do not perform at the same time. All tokens signed
+/// with the old secret expire before the last step.
 #[test]
 fn every_token_is_valid_while_services_rotate_the_secret_one_by_one() {
     let steps: [&'static [(&str, &str)]; 4] = [
@@ -157,7 +157,7 @@ fn every_token_is_valid_while_services_rotate_the_secret_one_by_one() {
         auth_with(steps[verifier]).viewer(&with_token(&token)).is_ok()
     };
     for step in 0..3 {
-        // Some services have taken the step, others have not.
+        // Some services have completed the step; others have not.
         for (issuer, verifier) in [(step, step), (step, step + 1), (step + 1, step), (step + 1, step + 1)] {
             assert!(is_valid(issuer, verifier), "issued at {issuer}, verified at {verifier}");
         }
@@ -165,7 +165,7 @@ fn every_token_is_valid_while_services_rotate_the_secret_one_by_one() {
     assert!(!is_valid(0, 3) && !is_valid(1, 3), "the old secret is still valid");
 }
 
-/// Reads the settings. Returns whether they accept a token that `old` signed, and the log.
+/// Reads the settings, and returns whether they accept a token signed with the secret `old`, and the log lines.
 fn with_old_token(settings: &'static [(&'static str, &'static str)]) -> (bool, Vec<Value>) {
     let issuer = auth_with(&[("SERVICE_TOKEN", "s"), ("JWT_SECRET", "old")]);
     let token = issuer.tokens().issue("ann", Role::Viewer).unwrap();
@@ -187,7 +187,7 @@ impl io::Write for Log {
     }
 }
 
-/// Runs a function. Returns its result and its log.
+/// Runs a function, and returns its result and the log lines that it writes.
 fn with_log<T>(function: impl FnOnce() -> T) -> (T, Vec<Value>) {
     let log = Log::default();
     let writer = log.clone();

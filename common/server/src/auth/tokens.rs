@@ -1,7 +1,7 @@
-//! Tokens of user accounts: JSON Web Tokens signed with HS256.
+//! User tokens: JSON Web Tokens signed with HS256.
 //!
-//! Two secrets can be valid at a time, so that a rotation logs no user out. The `kid` of a token names the secret that
-//! signed it.
+//! Two secrets can be valid at the same time, so that users stay logged in during a rotation. The `kid` of a token
+//! identifies the secret that signed it.
 
 use common_contract::{Failure, Role};
 use hmac::Mac;
@@ -16,7 +16,7 @@ use crate::settings::{Env, SettingError};
 
 pub(super) const ISSUER: &str = "b2b-orders";
 pub(super) const AUDIENCE: &str = "b2b-orders-api";
-/// Tolerated clock difference between two machines.
+/// Maximum tolerated clock difference between two machines, in seconds.
 const LEEWAY_SECONDS: u64 = 30;
 /// Lifetime of a user token, in seconds.
 pub const TOKEN_LIFETIME_SECONDS: u32 = 900;
@@ -25,7 +25,7 @@ const SECONDARY: &str = "JWT_SECRET_SECONDARY";
 /// Deprecated name of `JWT_SECRET_SECONDARY`.
 const DEPRECATED_SECONDARY: &str = "JWT_SECRET_ALSO";
 
-/// The secret that signs, and the one that only verifies during a rotation.
+/// Secret that signs tokens, and an optional second secret that only verifies them during a rotation.
 pub(crate) struct JwtSecrets {
     /// `JWT_SECRET`.
     pub(crate) current: SecretString,
@@ -40,11 +40,11 @@ impl JwtSecrets {
     }
 }
 
-/// Returns the secondary secret with the name of its setting, which may be the deprecated one.
+/// Returns the secondary secret with the name of its setting, which may be the deprecated name.
 ///
 /// # Errors
 ///
-/// If both names are set.
+/// Returns an error if both names are set.
 pub(crate) fn secondary_jwt_secret(env: &Env<'_>) -> Result<Option<(&'static str, SecretString)>, SettingError> {
     match (env.optional_secret(SECONDARY), env.optional_secret(DEPRECATED_SECONDARY)) {
         (Some(_), Some(_)) => {
@@ -101,7 +101,7 @@ impl Tokens {
         })
     }
 
-    /// Issues a token for a user account. It is valid for [`TOKEN_LIFETIME_SECONDS`].
+    /// Issues a token for a user account. The token is valid for [`TOKEN_LIFETIME_SECONDS`].
     pub fn issue(&self, name: &str, role: Role) -> Result<String, Failure> {
         let now = jsonwebtoken::get_current_timestamp();
         let claims = Claims {
@@ -125,9 +125,9 @@ impl Tokens {
         Ok((name, claims.role))
     }
 
-    /// Returns the claims of a token that one of the secrets signed.
+    /// Verifies a token and returns its claims.
     ///
-    /// Tries each key, which costs less than decoding the token's header first to select one.
+    /// Tries each key, which is cheaper than decoding the token header first to select a key.
     fn verified_claims(&self, token: &str) -> Result<Claims, Failure> {
         let refused =
             |error| unauthorized("the token is malformed, expired or not signed by this system").caused_by(error);
@@ -145,7 +145,7 @@ impl Tokens {
     }
 }
 
-/// Derives the public key id of a secret: 8 hexadecimal digits that reveal nothing about it.
+/// Derives the public key id of a secret: 8 hexadecimal digits that reveal nothing about the secret.
 pub(super) fn kid(secret: &str) -> String {
     let mut mac = new_hmac(secret.as_bytes());
     mac.update(b"kid");

@@ -1,4 +1,4 @@
-//! Authenticated user accounts. A value of one of these types proves that the account's role was checked.
+//! Authenticated user accounts. A value of one of these types proves that the account has the required role.
 
 use std::marker::PhantomData;
 
@@ -7,11 +7,11 @@ use common_contract::{Failure, Role, Text, codes};
 /// Username of a user account. Logs and audit records contain it as part of the principal.
 pub type Username = Text<64>;
 
-/// A user account of any role: read access.
+/// User account with any role, which permits read access.
 pub type Viewer = User<RequiresViewer>;
-/// A user account with the role operator or admin: daily work.
+/// User account with the role operator or admin, which permits changes to customers, products and orders.
 pub type Operator = User<RequiresOperator>;
-/// A user account with the role admin: manages user accounts.
+/// User account with the role admin, which permits management of user accounts.
 pub type Admin = User<RequiresAdmin>;
 
 /// A user account whose role satisfies the requirement `R`.
@@ -21,9 +21,9 @@ pub struct User<R> {
     requirement: PhantomData<R>,
 }
 
-/// A minimum role.
+/// Role requirement.
 pub trait RequiredRole {
-    /// The lowest sufficient role.
+    /// Minimum role.
     const ROLE: Role;
 }
 
@@ -62,12 +62,12 @@ impl<R> User<R> {
 }
 
 impl<R: RequiredRole> User<R> {
-    /// Checks the role against the requirement.
+    /// Creates the user if the role satisfies the requirement.
     pub(super) fn with(name: Username, role: Role) -> Result<Self, Failure> {
         if role >= R::ROLE {
             Ok(Self { name, requirement: PhantomData })
         } else {
-            Err(Failure::new(codes::FORBIDDEN, format!("this operation needs the role {} or a higher one", R::ROLE)))
+            Err(Failure::new(codes::FORBIDDEN, format!("this operation requires the role {} or higher", R::ROLE)))
         }
     }
 }

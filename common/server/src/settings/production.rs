@@ -1,4 +1,4 @@
-//! Startup checks of the production profile. They refuse weak secrets, and plain-text connections to services or
+//! Startup checks for the production profile. They reject weak secrets, and plain-text connections to services or
 //! databases outside a private network.
 
 use std::net::IpAddr;
@@ -11,10 +11,11 @@ use crate::auth::{named_tokens, secondary_jwt_secret};
 
 /// Minimum length of a secret, in characters. A random secret of this length cannot be found by brute force.
 const MIN_SECRET_LENGTH: usize = 32;
-/// Minimum length of a password, in characters. Shorter than a secret's, because logins are rate limited.
+/// Minimum length of a password, in characters. It is lower than the limit for secrets, because logins are rate
+/// limited.
 const MIN_PASSWORD_LENGTH: usize = 12;
 
-/// Secrets of the `.env.example` files, and common passwords, in lower case.
+/// Secrets from the `.env.example` files, and common passwords, in lower case.
 const WELL_KNOWN: [&str; 25] = [
     "development-only-jwt-secret-do-not-deploy",
     "development-only-service-token-do-not-deploy",
@@ -46,21 +47,21 @@ const WELL_KNOWN: [&str; 25] = [
 /// Domains that resolve only inside a private network (RFC 6761, 6762, 8375; `.internal` is reserved by ICANN).
 const PRIVATE_DOMAINS: [&str; 4] = [".internal", ".local", ".localhost", ".home.arpa"];
 
-/// A secret with its minimum length.
+/// Secret with its minimum length.
 struct Secret {
     setting: &'static str,
     value: SecretString,
     min_length: usize,
 }
 
-/// Refuses secrets that are well known, short or equal to each other, in the production profile.
+/// In the production profile, rejects secrets that are well known, too short or equal to each other.
 ///
 /// Checks `JWT_SECRET`, `JWT_SECRET_SECONDARY`, `SERVICE_TOKEN`, `SERVICE_TOKENS`, `ADMIN_PASSWORD` if set, and the
-/// database's password. The latter may be empty or short, because the database has its own password policy.
+/// database password. The database password may be empty or short, because the database has its own password policy.
 ///
 /// # Errors
 ///
-/// Names the first refused setting, without its value.
+/// Returns an error that names the first rejected setting and omits its value.
 pub fn refuse_weak_secrets(env: &Env<'_>, database_password: Option<&SecretString>) -> Result<(), SettingError> {
     if Profile::from_env(env)? == Profile::Development {
         return Ok(());
@@ -98,7 +99,7 @@ fn check(secret: &Secret) -> Result<(), SettingError> {
     let Secret { setting, value, min_length } = secret;
     let value = value.expose_secret();
     if WELL_KNOWN.iter().any(|known| value.eq_ignore_ascii_case(known)) {
-        let problem = "expected a secret that is not known publicly, or PROFILE=development on your own machine";
+        let problem = "expected a secret that is not known publicly; for development, set PROFILE=development";
         return Err(SettingError::invalid(setting, problem));
     }
     if value.chars().count() < *min_length {
@@ -107,7 +108,7 @@ fn check(secret: &Secret) -> Result<(), SettingError> {
     Ok(())
 }
 
-/// Refuses a plain-text connection to a service outside a private network.
+/// Rejects a plain-text connection to a service outside a private network.
 pub(super) fn require_https_to_remote_host(setting: &str, url: &Url) -> Result<(), SettingError> {
     if url.scheme() == "https" || url.host().is_some_and(|host| is_private_host(&host)) {
         return Ok(());
@@ -115,13 +116,13 @@ pub(super) fn require_https_to_remote_host(setting: &str, url: &Url) -> Result<(
     Err(SettingError::invalid(setting, format!("expected https: http is accepted only for {}", private_network())))
 }
 
-/// Refuses a plain-text connection to a database outside a private network, in the production profile.
+/// In the production profile, rejects a plain-text connection to a database outside a private network.
 ///
-/// `plain_text_to` is the database's host if the connection may be unencrypted.
+/// `plain_text_to` is the database host if the connection may be unencrypted.
 ///
 /// # Errors
 ///
-/// Names the setting that must require TLS.
+/// Returns an error that names the setting that must require TLS.
 pub fn require_tls_to_remote_database(env: &Env<'_>, plain_text_to: Option<&str>) -> Result<(), SettingError> {
     let Some(host) = plain_text_to else { return Ok(()) };
     if Profile::from_env(env)? == Profile::Development || is_private_host_name(host) {
@@ -143,7 +144,8 @@ fn private_network() -> String {
     format!("this machine, private and link-local addresses, names without a dot, and names under {names}")
 }
 
-/// Returns whether a host outside a URL is in the private network. Text that is not a host is not.
+/// Returns whether a host that is not part of a URL is in the private network. Returns `false` if the text is not a
+/// host.
 fn is_private_host_name(host: &str) -> bool {
     match host.parse() {
         Ok(IpAddr::V6(address)) => is_private_host(&Host::Ipv6(address)),
@@ -189,7 +191,7 @@ mod tests {
         ("DATABASE_URL", "mysql://app:five@db.internal/shop"),
     ];
 
-    /// Checks the good settings with some replaced.
+    /// Checks the valid settings after replacing some of them.
     fn check_with(replaced: &[(&str, &str)], database_password: &str) -> Result<(), String> {
         let env = Env::new(|name: &str| {
             let all = replaced.iter().chain(&GOOD);

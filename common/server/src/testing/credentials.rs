@@ -1,4 +1,4 @@
-//! Access control test of every operation in an OpenAPI document.
+//! Access control test for every operation in an OpenAPI document.
 
 use common_contract::Role;
 use common_contract::document::REQUIRED_ROLE;
@@ -7,14 +7,14 @@ use reqwest::{Client, Method};
 
 use crate::auth::Tokens;
 
-/// Calls every operation without credentials, with forged ones, with a user token of each role and with a service
-/// token.
+/// Calls every operation without credentials, with forged credentials, with a user token for each role and with a
+/// service token.
 ///
-/// Returns a line per response that contradicts the document; tests expect none.
+/// Returns one line for each response that contradicts the document. Tests expect no lines.
 ///
 /// # Errors
 ///
-/// If the document cannot be parsed or the server cannot be reached.
+/// Returns an error if the document cannot be parsed or the server cannot be reached.
 pub async fn access_violations(
     document: &str,
     base_url: &str,
@@ -54,15 +54,15 @@ pub async fn access_violations(
             let is_wrong =
                 is_refused == is_allowed && !is_login(operation) || is_refused && !is_allowed && status != refusal;
             if is_wrong || status >= 500 {
-                violations.push(format!("{} responded {status} to {caller}", operation.id()));
+                violations.push(format!("{} returned {status} for {caller}", operation.id()));
             }
         }
     }
     Ok(violations)
 }
 
-/// Returns whether the document admits user accounts of this role. An operation for user accounts names the required
-/// role.
+/// Returns whether the document permits user accounts with this role. Each operation for user accounts specifies the
+/// required role.
 fn is_allowed_to(operation: Operation<'_>, role: Role) -> Result<bool, String> {
     if operation.schemes().all(|scheme| scheme != "operatorJwt") {
         return Ok(false);
@@ -72,13 +72,13 @@ fn is_allowed_to(operation: Operation<'_>, role: Role) -> Result<bool, String> {
     required.map(|required| role >= required).ok_or_else(|| format!("{} requires no known role", operation.id()))
 }
 
-/// Returns whether the operation is a login, which responds 401 to wrong passwords regardless of credentials.
+/// Returns whether the operation is a login, which returns 401 for a wrong password regardless of the credentials sent.
 fn is_login(operation: Operation<'_>) -> bool {
     operation.path.starts_with("/auth/") && operation.schemes().next().is_none()
 }
 
 async fn call(base_url: &str, operation: Operation<'_>, credentials: Option<&str>) -> reqwest::Result<u16> {
-    // Documents have only standard methods, so the default never applies.
+    // Documents contain only standard methods, so the default never applies.
     let method = operation.method.to_uppercase().parse().unwrap_or(Method::GET);
     let url = format!("{base_url}{}", operation.path.replace("{id}", "9223372036854775807"));
     let mut request = Client::new().request(method, url);

@@ -1,4 +1,4 @@
-//! A server program that runs as a separate process with the settings of a test.
+//! Server program that runs in a separate process with test settings.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test helper fails the test")]
 
@@ -17,16 +17,16 @@ use tokio::time::{sleep, timeout};
 
 use super::Scrape;
 
-/// Maximum time for any event that a test waits for.
+/// Maximum time that a test waits for an event.
 const MAX_WAIT: Duration = Duration::from_secs(30);
 /// Interval between two polls.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// A running program. It is killed on drop.
+/// Running program. Dropping it kills the process.
 pub struct Program {
-    /// The process.
+    /// Process of the program.
     pub process: Child,
-    /// Base URL of its server.
+    /// Base URL of the server.
     pub base_url: String,
     metrics_url: Option<String>,
     log: Output,
@@ -70,11 +70,12 @@ impl Output {
     }
 }
 
-/// Runs a program with these settings at log level TRACE while `visit` uses it at its base URL. Returns all its output.
+/// Runs a program with these settings and log level TRACE, calls `visit` with its base URL, stops it, and returns its
+/// complete output.
 ///
 /// # Errors
 ///
-/// If it does not start, with its output.
+/// Returns the output of the program if it does not start.
 pub async fn program_output(
     path: &str,
     settings: &[(&'static str, &str)],
@@ -87,17 +88,18 @@ pub async fn program_output(
 }
 
 impl Program {
-    /// Starts the program on a free port and waits until it listens. The profile is development unless set.
+    /// Starts the program on a free port and waits until it listens. The default profile is development.
     ///
     /// # Panics
     ///
-    /// If it does not start.
+    /// Panics if the program does not start.
     pub async fn start(path: &str, settings: impl IntoIterator<Item = (&'static str, String)>) -> Self {
         let settings = iter::once(("PROFILE", "development".to_owned())).chain(settings);
         Self::try_start(path, settings).await.unwrap_or_else(|output| panic!("the program did not start: {output}"))
     }
 
-    /// Starts the program with these settings only. Returns its output as the error if it exits before it listens.
+    /// Starts the program with these settings only. If the program exits before it listens, returns its output as the
+    /// error.
     async fn try_start(path: &str, settings: impl IntoIterator<Item = (&'static str, String)>) -> Result<Self, String> {
         let mut process = Command::new(path)
             .env_clear()
@@ -137,7 +139,7 @@ impl Program {
         lines.into_iter().map(|line| line + "\n").collect()
     }
 
-    /// Closes the pipes of its output, as if the log's reader had exited.
+    /// Closes the output pipes of the program, as if the process that reads its log had exited.
     pub async fn stop_reading(&mut self) {
         self.log.stop().await;
         self.errors.stop().await;
@@ -147,7 +149,7 @@ impl Program {
     ///
     /// # Panics
     ///
-    /// If a line is not JSON.
+    /// Panics if a line is not JSON.
     pub fn lines(&self) -> Vec<Value> {
         parsed(&self.log)
     }
@@ -156,16 +158,16 @@ impl Program {
     ///
     /// # Panics
     ///
-    /// If there is none within 30 s.
+    /// Panics if no line matches within 30 s.
     pub async fn line(&self, matches: impl Fn(&Value) -> bool) -> Value {
         line(&self.log, matches).await
     }
 
-    /// Scrapes its metrics.
+    /// Scrapes the program's metrics.
     ///
     /// # Panics
     ///
-    /// If it serves no metrics, or not in the Prometheus text format.
+    /// Panics if the program does not serve metrics in the Prometheus text format.
     pub async fn scrape(&self) -> Scrape {
         let url = self.metrics_url.as_ref().unwrap_or_else(|| panic!("METRICS_PORT is not set"));
         let response = reqwest::get(format!("{url}/metrics")).await.expect("the metrics are served");

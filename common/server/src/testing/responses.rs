@@ -1,4 +1,4 @@
-//! Verification of every response in every test against the OpenAPI document: status, code, headers and body.
+//! Verifies the status, error code, headers and body of every response in tests against the OpenAPI document.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -21,18 +21,19 @@ const SIGNIFICANT_HEADERS: [&str; 5] = ["etag", "idempotent-replayed", "location
 /// Header that dropshot adds to every response after this verification.
 const ADDED_BY_DROPSHOT: &str = "X-Request-Id";
 
-/// A document with its compiled responses.
+/// OpenAPI document with its compiled responses.
 struct Verifier {
     document: Document,
-    /// By operation and status. Compiled on first use, because a test uses few of them.
+    /// Expected responses by operation and status. They are compiled on first use, because each test uses only a few of
+    /// them.
     expected: Mutex<BTreeMap<(String, u16), Arc<Expected>>>,
 }
 
-/// A documented response.
+/// Documented response.
 struct Expected {
-    /// `None` without a body.
+    /// Validator for the body, or `None` if the response has no body.
     body: Option<Validator>,
-    /// Empty for a success.
+    /// Documented error codes; empty for a success response.
     codes: Vec<String>,
     headers: Vec<ExpectedHeader>,
 }
@@ -46,12 +47,12 @@ struct ExpectedHeader {
 
 /// Returns a runtime that verifies every response of its server against the document.
 ///
-/// An undocumented response exits the process with a message. An error response instead could be mistaken for a failure
-/// that the test expects.
+/// If a response is undocumented, the process prints a message and exits, because an error response could be mistaken
+/// for a failure that the test expects.
 ///
 /// # Errors
 ///
-/// If the document cannot be parsed.
+/// Returns an error if the document cannot be parsed.
 pub fn runtime(document: &'static str) -> Result<Runtime, serde_json::Error> {
     let mut known = VERIFIERS.lock().unwrap_or_else(PoisonError::into_inner);
     let verifier = match known.get(document) {
@@ -82,7 +83,7 @@ impl Verifier {
         if !problems.is_empty() {
             let body = String::from_utf8_lossy(&body);
             let problems = problems.join("\n");
-            // The test harness captures the output of `eprintln!` until the test ends, which would lose it here.
+            // The test harness captures `eprintln!` output until the test ends, so the message would be lost here.
             let _ =
                 writeln!(std::io::stderr(), "{operation}: response {status} is not as documented:\n{problems}\n{body}");
             std::process::exit(1);

@@ -4,9 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The samples of one scrape.
+/// Samples from one scrape.
 pub struct Scrape {
-    /// By series: name and labels as in the text.
+    /// Values by series: the name and the labels as they appear in the text.
     samples: BTreeMap<String, f64>,
 }
 
@@ -15,7 +15,7 @@ impl Scrape {
     ///
     /// # Panics
     ///
-    /// If a line is not a sample, or a metric has no HELP or TYPE.
+    /// Panics if a line is not a sample, or a metric has no HELP or TYPE.
     pub fn read(text: &str) -> Self {
         let (mut samples, mut described, mut typed) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
         for line in text.lines().filter(|line| !line.is_empty()) {

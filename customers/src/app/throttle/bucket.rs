@@ -1,7 +1,7 @@
 //! Leaky buckets (GCRA) for many keys, in bounded memory.
 //!
-//! The state of a bucket is one instant: when it will be empty. Each cell delays that instant by the replenish interval.
-//! A bucket is full while the instant is further away than `burst - 1` intervals.
+//! The state of a bucket is the instant at which it will be empty. Each added cell delays that instant by the replenish
+//! interval. A bucket is full while that instant is more than `burst - 1` intervals in the future.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 pub(super) struct Limit {
     /// Number of cells that fit into an empty bucket.
     pub(super) burst: u32,
-    /// Time in which a bucket loses one cell.
+    /// Time after which a bucket loses one cell.
     pub(super) replenish_interval: Duration,
 }
 
-/// Buckets with a common limit, by key. A key without an entry has an empty bucket.
+/// Buckets by key, with a common limit. A key without an entry has an empty bucket.
 #[derive(Debug)]
 pub(super) struct Buckets<K> {
     limit: Limit,
@@ -34,7 +34,7 @@ impl<K: Clone + Eq + Hash> Buckets<K> {
         self.capacity
     }
 
-    /// Returns the time until the bucket has room for one more cell, zero if it has room now.
+    /// Returns the time until the bucket has room for one more cell, or zero if it has room now.
     pub(super) fn wait(&self, key: &K, now: Instant) -> Duration {
         let Some(empty_at) = self.empty_at.get(key) else { return Duration::ZERO };
         let tolerance = self.limit.replenish_interval * self.limit.burst.saturating_sub(1);
@@ -64,7 +64,8 @@ impl<K: Clone + Eq + Hash> Buckets<K> {
         self.empty_at.remove(key);
     }
 
-    /// Makes room for a new bucket: removes empty buckets, or else the bucket that would be empty first.
+    /// Makes room for a new bucket: removes all empty buckets or, if there are none, the bucket that will be empty
+    /// first.
     fn evict(&mut self, now: Instant) {
         if self.empty_at.len() < self.capacity {
             return;

@@ -2,13 +2,13 @@
 //!
 //! Failed attempts fill three kinds of buckets: one per account and address, one per address, and one per account for
 //! all addresses that have not logged in to it. An attempt is rejected if one of its buckets is full. For a trusted
-//! source (an address that has logged in to the account) only the first kind counts, so that attackers at other
+//! source (an address that has logged in to the account) only the first kind applies, so that attackers at other
 //! addresses cannot lock out the owner.
 //!
 //! An attempt counts as failed before its password is verified, so that concurrent attempts count each other. Existing
 //! and unknown accounts are treated the same.
 //!
-//! The state is kept in memory and lost at a restart. Replicas do not share it: N replicas allow up to N times as many
+//! The state is kept in memory and lost on restart. Replicas do not share it, so N replicas allow up to N times as many
 //! attempts.
 
 mod bucket;
@@ -22,11 +22,11 @@ use std::time::{Duration, Instant};
 
 use bucket::{Buckets, Limit};
 
-/// Failed attempts on one account from one address.
+/// Limit for failed attempts on one account from one address.
 const PAIR: Limit = Limit { burst: 5, replenish_interval: Duration::from_secs(30) };
-/// Failed attempts from one address on all accounts.
+/// Limit for failed attempts from one address on all accounts.
 const ADDRESS: Limit = Limit { burst: 30, replenish_interval: Duration::from_secs(5) };
-/// Failed attempts on one account from all addresses that are not trusted sources.
+/// Limit for failed attempts on one account from all addresses that are not trusted sources.
 const ACCOUNT: Limit = Limit { burst: 50, replenish_interval: Duration::from_secs(10) };
 /// Maximum number of buckets of each kind, and of trusted sources.
 const CAPACITY: usize = 10_000;
@@ -34,15 +34,15 @@ const CAPACITY: usize = 10_000;
 /// Login attempt: the account and the client's address.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct LoginAttempt {
-    /// Key of the username.
+    /// Username key.
     account: String,
     address: IpAddr,
 }
 
 impl LoginAttempt {
-    /// Creates an attempt on the account with this username key.
+    /// Creates a login attempt for the account with this username key.
     ///
-    /// Only the /64 prefix of an IPv6 address counts, because a client usually controls the whole /64 network.
+    /// For IPv6 addresses, only the /64 prefix is used, because a client usually controls the whole /64 network.
     pub(crate) fn new(key: &str, address: IpAddr) -> Self {
         let address = match address.to_canonical() {
             IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
@@ -52,7 +52,7 @@ impl LoginAttempt {
     }
 }
 
-/// Error of an attempt that the throttle rejects.
+/// Error for an attempt that the throttle rejects.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("too many failed login attempts: wait before the next attempt")]
 pub(crate) struct TooManyAttempts {
@@ -69,7 +69,7 @@ struct State {
     pairs: Buckets<LoginAttempt>,
     addresses: Buckets<IpAddr>,
     accounts: Buckets<String>,
-    /// Accounts and the addresses that have logged in to them, with the time of the last login.
+    /// Pairs of an account and an address that has logged in to it, with the time of the last login.
     trusted_sources: HashMap<LoginAttempt, Instant>,
 }
 
@@ -117,8 +117,8 @@ impl Throttle {
 
     /// Records that an admitted attempt succeeded.
     ///
-    /// Failed attempts of the address on other accounts still count. Otherwise an attacker could reset the limit by
-    /// logging in to an account of their own.
+    /// Failed attempts from the same address on other accounts still count. Otherwise, attackers could reset the limit
+    /// by logging in to their own account.
     pub(crate) fn record_success(&self, attempt: &LoginAttempt, now: Instant) {
         let mut state = self.lock();
         state.pairs.clear(attempt);
@@ -135,13 +135,14 @@ impl Throttle {
         state.trusted_sources.insert(attempt.clone(), now);
     }
 
-    /// Locks the state. It stays usable after a panic of another thread, because every single update is valid.
+    /// Locks the state. The state remains usable after another thread has panicked, because each individual update
+    /// leaves it valid.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Rounds up, so that an attempt after the reported wait is allowed.
+/// Rounds the wait up, so that an attempt after the reported wait is allowed.
 fn round_up_to_seconds(wait: Duration) -> Duration {
     Duration::from_secs(wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
 }

@@ -140,7 +140,7 @@ fn empty_buckets_are_evicted_first() {
 }
 
 proptest! {
-    /// Regardless of timing, an address has no more failures than the limit allows, and an attempt after the reported
+    /// Regardless of timing, the failures from an address never exceed the limit, and an attempt after the reported
     /// wait is allowed.
     #[test]
     fn no_timing_exceeds_the_limit_and_every_wait_ends(pauses in prop::collection::vec(0_u64..200, 1..100)) {

@@ -1,10 +1,11 @@
-//! Small valid database with orders in every status, reached in every way.
+//! Small valid database with orders in every status, reached through every possible transition.
 
 use db_testing::TestDatabase;
 use diesel_async::SimpleAsyncConnection;
 
-/// Rows of the database. Orders created by user accounts: 1 CREATED, 4 CANCELED, 5 CANCELED after it was confirmed.
-/// Orders created by the service: 2 CREATED, 3 CONFIRMED.
+/// Rows of the database. Of the orders created by user accounts, order 1 is CREATED, order 4 is CANCELED, and order 5
+/// was CANCELED after it was CONFIRMED. Of the orders created by the service, order 2 is CREATED and order 3 is
+/// CONFIRMED.
 const ROWS: &str = r#"
 SET @t = UTC_TIMESTAMP(6) - INTERVAL 1 DAY;
 

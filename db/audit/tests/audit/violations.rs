@@ -4,7 +4,7 @@
 pub(crate) struct Violation {
     /// Invariant under test.
     pub(crate) breaks: &'static str,
-    /// Other invariants that are necessarily violated too.
+    /// Other invariants that the statements necessarily also violate.
     pub(crate) also: &'static [&'static str],
     pub(crate) sql: &'static str,
 }
@@ -120,7 +120,7 @@ pub(crate) const VIOLATIONS: &[Violation] = &[
         "events-form-a-valid-chain",
         "UPDATE order_events SET from_status = NULL WHERE order_id = 3 AND to_status = 'CONFIRMED'",
     ),
-    // A status without an event has no timestamp either.
+    // A status that has no event has no timestamp either.
     Violation {
         breaks: "status-is-last-event",
         also: &["timestamps-match-status"],

@@ -23,7 +23,7 @@ pub struct Schema {
     versions: Vec<String>,
 }
 
-/// Failure of [`Schema::of_migrations`].
+/// Error returned by [`Schema::of_migrations`].
 #[derive(Debug, Error)]
 pub enum SchemaError {
     /// The scratch database could not be created.
@@ -39,23 +39,23 @@ impl Schema {
     ///
     /// # Errors
     ///
-    /// Any [`DbError`] of a plain read.
+    /// Returns any [`DbError`] that a read can cause.
     pub async fn read(db: &Db) -> Result<Self, DbError> {
         db.run(async |connection| read::schema(connection).await).await
     }
 
-    /// Reads the tables that the migrations of this build create, from a scratch database on the server of `settings`.
-    /// The database in `settings` is not touched.
+    /// Reads the tables that the migrations of this build create, from a scratch database on the server in `settings`.
+    /// The database in `settings` is not accessed.
     ///
     /// # Errors
     ///
-    /// The scratch database cannot be migrated, read or dropped.
+    /// Returns an error if the scratch database cannot be migrated, read or dropped.
     pub async fn of_migrations(settings: &DatabaseSettings) -> Result<Self, SchemaError> {
         let scratch = settings.with_database(&format!("schema_{:016x}", rand::random::<u64>()));
         migrations::up(&scratch).await?;
         let db = Db::connect(&scratch);
         let schema = Self::read(&db).await;
-        // Drop it even if reading failed. The name needs no quoting.
+        // Drop the scratch database even if reading failed. Its name needs no quoting.
         let drop = format!("DROP DATABASE {}", scratch.database());
         db.run(async |connection| Ok(connection.batch_execute(&drop).await?)).await?;
         Ok(schema?)

@@ -94,7 +94,8 @@ pub(super) async fn schema(connection: &mut AsyncMysqlConnection) -> Result<Sche
     })
 }
 
-/// Removes meaningless display widths of integers: MariaDB reports `bigint(20) unsigned`, both report `tinyint(1)`.
+/// Removes integer display widths, which have no effect: MariaDB reports `bigint(20) unsigned`, and both servers report
+/// `tinyint(1)`.
 fn without_display_width(column: Column) -> Column {
     let is_integer = column.base_type().ends_with("int");
     match column.column_type.split_once('(').and_then(|(name, rest)| Some((name, rest.split_once(')')?.1))) {
@@ -111,7 +112,7 @@ fn in_dependency_order(mut remaining: Vec<Table>) -> Vec<Table> {
             |table: &Table| table.foreign_keys.iter().all(|key| ordered.iter().any(|placed| placed.name == key.parent));
         match remaining.iter().position(ready) {
             Some(next) => ordered.push(remaining.remove(next)),
-            // Nothing is left, or only tables with cyclic references: append those by name.
+            // Either no tables are left, or only tables with cyclic references, which are appended in order of name.
             None => {
                 ordered.append(&mut remaining);
                 return ordered;

@@ -40,7 +40,7 @@ const TYPES: [(&str, &str); 20] = [
     ("datetime", "Datetime"),
 ];
 
-/// Column type without a rule in `TYPES`.
+/// Column type that has no rule in `TYPES`.
 #[derive(Debug, Error)]
 #[error("{table}.{column}: no Diesel type for `{column_type}`; add a rule to TYPES in db/cli/src/schema/rust.rs")]
 pub struct UnknownType {
@@ -54,7 +54,7 @@ impl Schema {
     ///
     /// # Errors
     ///
-    /// A column has a type without a rule.
+    /// Returns an error if a column type has no rule.
     pub fn rust(&self) -> Result<String, UnknownType> {
         let mut rust = HEADER.to_owned();
         for table in &self.tables {

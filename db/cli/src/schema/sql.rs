@@ -12,7 +12,8 @@ const HEADER: &str = "\
 -- Load into an empty database: mysql NAME < db/schema.sql
 ";
 
-/// Diesel's migration table. Fixed here because its definition depends on the server's defaults.
+/// Diesel's migration table. The definition is fixed here, because Diesel's own definition depends on the server's
+/// defaults.
 const HISTORY: &str = "\
 CREATE TABLE __diesel_schema_migrations (
     version VARCHAR(50) NOT NULL PRIMARY KEY,
@@ -80,8 +81,8 @@ fn type_sql(column_type: &str) -> String {
     }
 }
 
-/// Formats a column default. MariaDB reports an expression (`'CREATED'`, `NULL`), MySQL a bare value (`CREATED`), and
-/// SQL NULL for no default.
+/// Formats a column default. MariaDB reports an expression (`'CREATED'`, `NULL`). MySQL reports a bare value
+/// (`CREATED`), or SQL NULL if there is no default.
 fn default_sql(column_type: &str, value: &str) -> Option<String> {
     let upper = value.to_uppercase();
     if upper == "NULL" {
@@ -117,14 +118,14 @@ impl ForeignKey {
 }
 
 impl Check {
-    /// Formats the constraint without parentheses: MySQL adds redundant ones, MariaDB does not. This is safe for
-    /// comparisons of products and sums, the only checks in use; a test loads the generated file.
+    /// Formats the constraint without parentheses, because MySQL adds redundant parentheses and MariaDB does not. This
+    /// is safe for comparisons of products and sums, which are the only checks in use; a test loads the generated file.
     fn sql(&self) -> String {
         format!("CONSTRAINT {} CHECK ({})", self.name, self.clause.replace(['`', '(', ')'], ""))
     }
 }
 
-/// Quotes `key`, the only reserved word among the names.
+/// Quotes the name if it is `key`, the only reserved word among the names.
 fn quoted(name: &str) -> String {
     if name == "key" { "`key`".to_owned() } else { name.to_owned() }
 }

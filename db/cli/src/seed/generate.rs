@@ -1,6 +1,6 @@
-//! Generator of customers, products and orders. Deterministic: the same size gives the same data.
+//! Deterministic generator of customers, products and orders: the same size produces the same data.
 //!
-//! Independent of the database: ids count from zero, and times are relative to the start of the period.
+//! The generator does not depend on the database: ids start at zero, and times are relative to the start of the period.
 
 use rand::Rng;
 use rand::distr::uniform::SampleUniform;
@@ -13,17 +13,18 @@ const SEED: u64 = 20_260_101;
 /// Period over which orders are spread: one year.
 const SPAN_SECONDS: i64 = 365 * 24 * 3600;
 
-/// Age of the start of that period: an hour more, so that confirmations and cancellations are in the past.
+/// Age of the start of the period. It exceeds the period by one hour, so that confirmations and cancellations are in
+/// the past.
 pub(super) const START_SECONDS: i64 = SPAN_SECONDS + 3600;
 
 /// Amount of data to generate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
-    /// Orders, each of one to four products.
+    /// Number of orders, each with one to four products.
     pub orders: u32,
-    /// Customers of the orders.
+    /// Number of customers.
     pub customers: u32,
-    /// Products in the orders.
+    /// Number of products.
     pub products: u32,
 }
 
@@ -160,12 +161,13 @@ fn skewed<N: SampleUniform + Ord + Default + Copy>(rng: &mut ChaCha8Rng, count: 
 
 /// Returns the time in seconds of event `number` of `count` evenly spaced events.
 fn evenly_spaced(number: i64, count: i64) -> i64 {
-    // i128, because the product of the seconds in a year and the number of orders may overflow i64.
+    // Use i128, because the product of the seconds in a year and the number of orders may overflow i64.
     let seconds = i128::from(SPAN_SECONDS) * i128::from(number) / i128::from(count.max(1));
     i64::try_from(seconds).unwrap_or(SPAN_SECONDS)
 }
 
-/// Random generator with one stream per kind of row, so that changing one kind does not affect the others.
+/// Returns a random number generator with a separate stream for each kind of row, so that a change to one kind does not
+/// affect the others.
 fn generator(stream: u64) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(SEED);
     rng.set_stream(stream);

@@ -20,7 +20,7 @@ use db::pool::Db;
 use db::schema::{customer_prefixes, customers, product_prefixes, products};
 use owners::{CUSTOMER_PREFIXES, PRODUCT_PREFIXES, prefix_rows};
 
-/// Principal of the generated rows.
+/// Principal recorded in the generated rows.
 const PRINCIPAL: &str = "seed";
 
 const SEED: &str = include_str!("../../seed.sql");
@@ -36,7 +36,7 @@ type Owner = (i64, String, String, bool);
 ///
 /// # Errors
 ///
-/// Any [`DbError`]; rows inserted before the failure stay, and the next run leaves them unchanged.
+/// Returns any [`DbError`]. Rows inserted before the failure remain, and the next run leaves them unchanged.
 pub async fn seed(db: &Db) -> Result<(), DbError> {
     db.transaction(async |connection| Ok::<_, DbError>(connection.batch_execute(SEED).await?)).await?;
     let mut last = Some(0);

@@ -21,8 +21,8 @@ pub(super) struct CatalogProduct {
     restocked: i64,
 }
 
-/// Generates all products with their totals. This generates all orders a first time, because the ordered quantities
-/// must be known before products are inserted.
+/// Generates all products with their totals. To calculate the totals, it generates all orders a first time, because the
+/// ordered quantities must be known before products are inserted.
 pub(super) fn catalog(size: Size, first_id: i64) -> Vec<CatalogProduct> {
     let mut catalog = (first_id..)
         .zip(generate::products(size))
@@ -46,7 +46,7 @@ pub(super) fn catalog(size: Size, first_id: i64) -> Vec<CatalogProduct> {
     catalog
 }
 
-/// Returns the rows of customers, given their ids and names.
+/// Returns the rows for customers with these ids and names.
 pub(super) fn customer_rows(names: &[(i64, String)], base: &Base) -> Vec<Insert> {
     let start = base.start;
     let mut rows = Insert::into("customers (id, name, email, email_key, created_at, updated_at)");
@@ -59,7 +59,7 @@ pub(super) fn customer_rows(names: &[(i64, String)], base: &Base) -> Vec<Insert>
     vec![rows, prefix_rows(CUSTOMER_PREFIXES, texts)]
 }
 
-/// Returns the rows of products.
+/// Returns the rows for products.
 pub(super) fn product_rows(products: &[CatalogProduct], base: &Base) -> Vec<Insert> {
     let mut rows = Insert::into("products (id, sku, name, price_cents, stock, created_at, updated_at)");
     let mut ledger = Insert::into(MOVEMENTS);
@@ -82,8 +82,8 @@ pub(super) fn product_rows(products: &[CatalogProduct], base: &Base) -> Vec<Inse
     vec![rows, ledger, prefix_rows(PRODUCT_PREFIXES, texts)]
 }
 
-/// Returns the prefix rows of `owners`, each an id with its two texts. Sorted by primary key, so that adjacent rows
-/// are on the same page.
+/// Returns the prefix rows for `owners`, each given as an id with its two texts. The rows are sorted by primary key, so
+/// that adjacent rows are on the same page.
 pub(super) fn prefix_rows<'t>(target: &str, owners: impl Iterator<Item = (i64, [&'t str; 2])>) -> Insert {
     let mut rows: Vec<_> =
         owners.flat_map(|(id, texts)| prefixes(&texts).into_iter().map(move |prefix| (prefix, id))).collect();

@@ -1,4 +1,4 @@
-//! Table rows of a batch of generated orders.
+//! Table rows for a batch of generated orders.
 
 use chrono::{NaiveDateTime, TimeDelta};
 
@@ -11,7 +11,7 @@ use db::insert::Insert;
 /// Table and columns of the stock ledger.
 pub(super) const MOVEMENTS: &str = "stock_movements (product_id, delta, reason, order_id, principal, created_at)";
 
-/// Inserts for one batch of orders, one per table.
+/// INSERT statements for a batch of orders, one per table.
 pub(super) struct OrderRows {
     orders: Insert,
     items: Insert,
@@ -20,7 +20,7 @@ pub(super) struct OrderRows {
 }
 
 impl OrderRows {
-    /// Creates the rows of `orders`, given with their ids.
+    /// Creates the rows for `orders`, each given with its id.
     pub(super) fn of(orders: &[(i64, Order)], base: &Base, catalog: &[CatalogProduct]) -> Self {
         let mut rows = Self {
             orders: Insert::into(
@@ -39,7 +39,7 @@ impl OrderRows {
         rows
     }
 
-    /// Returns the inserts, referenced tables first.
+    /// Returns the INSERT statements, with those for referenced tables first.
     pub(super) fn into_inserts(self) -> Vec<Insert> {
         let Self { orders, items, events, movements } = self;
         vec![orders, items, events, movements]

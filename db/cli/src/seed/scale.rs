@@ -19,10 +19,10 @@ use db::insert::Insert;
 use db::pool::Db;
 use db::schema::{customers, orders, products};
 
-/// Orders per transaction. With items, events and movements, about 8,000 rows.
+/// Number of orders per transaction: about 8,000 rows, including items, events and movements.
 const ORDER_BATCH: usize = 1000;
 
-/// Customers or products per transaction. With search prefixes, about 25,000 rows.
+/// Number of customers or products per transaction: about 25,000 rows, including search prefixes.
 const OWNER_BATCH: usize = 1000;
 
 /// Maximum number of batches inserted concurrently, each on its own connection.
@@ -44,12 +44,12 @@ struct Batch {
 }
 
 /// Appends orders with new customers and products, at least 10 of each. Calls `progress` with the number of orders,
-/// customers or products inserted since the last call, and returns the number of rows in all tables. The ids are
-/// assigned here, so there must be no concurrent writes to these tables.
+/// customers or products inserted since the last call, and returns the number of rows in all tables. This function
+/// assigns the ids, so there must be no concurrent writes to these tables.
 ///
 /// # Errors
 ///
-/// Any [`DbError`]; batches inserted before the failure stay.
+/// Returns any [`DbError`]. Batches inserted before the failure remain.
 pub async fn seed_orders(db: &Db, size: Size, mut progress: impl FnMut(usize)) -> Result<usize, DbError> {
     let size = size.with_minimum();
     let base = &db.run(base).await?;
@@ -98,7 +98,7 @@ async fn insert_all(
     Ok(total)
 }
 
-/// Inserts a batch in a transaction. Returns its count and the number of rows.
+/// Inserts a batch in a transaction. Returns the batch's count and the number of rows.
 async fn insert(db: &Db, Batch { count, inserts }: Batch) -> Result<(usize, usize), DbError> {
     let run = async |connection: &mut AsyncMysqlConnection| {
         for insert in &inserts {

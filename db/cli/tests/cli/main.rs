@@ -1,4 +1,5 @@
-//! Tests of sample data, schema files and the program `db` on a real server; see `db_testing` for its selection.
+//! Tests of sample data, schema files and the program `db` on a real server; see `db_testing` for how the server is
+//! selected.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test helper fails the test")]
 

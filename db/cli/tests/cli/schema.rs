@@ -43,7 +43,7 @@ impl Column {
     }
 }
 
-/// Returns the same form for every column in the source of `schema.rs`.
+/// Returns the declarations of all columns in the source of `schema.rs`, in the same format.
 fn declarations(source: &str) -> BTreeSet<String> {
     let mut table = "";
     let mut declarations = BTreeSet::new();
