@@ -19,6 +19,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
+use crate::headers::at_most_one;
+
 /// JSON body of a request.
 #[derive(Debug)]
 pub struct JsonBody<T>(Result<T, Failure>);
@@ -184,7 +186,7 @@ pub fn query_params<T: DeserializeOwned>(query: &str) -> Result<T, Failure> {
 
 /// Checks that the content type is JSON. A missing one is accepted, because existing clients omit it.
 fn expect_json(headers: &HeaderMap) -> Result<(), Failure> {
-    let Some(value) = headers.get(header::CONTENT_TYPE) else {
+    let Some(value) = at_most_one(headers, &header::CONTENT_TYPE)? else {
         return Ok(());
     };
     let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();

@@ -108,6 +108,8 @@ async fn non_json_content_type_is_rejected_and_a_missing_one_means_json() {
         let (status, code, field) = error_of(post("{}").header("content-type", other)).await;
         assert_eq!((status, code.as_str(), field.as_str()), (415, "unsupported_media_type", "Content-Type"), "{other}");
     }
+    let twice = post("{}").header("content-type", "application/json").header("content-type", "text/plain");
+    assert_eq!(error_of(twice).await, invalid_request("Content-Type"));
     let bare = post(r#"{"name":"A","email":"bare@b.com"}"#).send().await.unwrap();
     assert_eq!(bare.status(), 201);
     let charset =
@@ -129,7 +131,7 @@ async fn invalid_id_is_rejected() {
 #[tokio::test(flavor = "multi_thread")]
 async fn invalid_if_match_is_rejected() {
     let target = Target::start().await;
-    for condition in ["v2", "\"v1", "\"v1\" \"v2\"", ""] {
+    for condition in ["v2", "\"v1", "\"v1\" \"v2\"", "", ",", "*, \"v1\""] {
         let request = target.request(Method::DELETE, "/customers/1").header("if-match", condition);
         assert_eq!(error_of(request).await, invalid_request("If-Match"), "{condition}");
     }

@@ -85,6 +85,24 @@ async fn stale_if_match_is_rejected() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn if_match_is_a_list_that_may_span_several_lines() {
+    let harness = Harness::start().await;
+    let client = harness.admin().await;
+    let id = create_customer(&client, "A", "a@acme.com").await.id;
+    let token = harness.token().await;
+    let update = async |conditions: &[&str]| {
+        let body = serde_json::json!({ "name": "B", "email": "a@acme.com" });
+        let request = harness.http().put(harness.url(&format!("/customers/{id}"))).bearer_auth(&token).json(&body);
+        let request = conditions.iter().fold(request, |request, value| request.header("if-match", *value));
+        request.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(update(&["\"v1\","]).await, 200);
+    assert_eq!(update(&["\"v1\"", "\"v2\""]).await, 200);
+    assert_eq!(update(&["\"v1\"", "W/\"v3\","]).await, 412);
+    assert_eq!(update(&["\"v3\"", "*"]).await, 400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn deleted_customer_is_not_found_and_its_email_is_free() {
     let harness = Harness::start().await;
     let client = harness.admin().await;

@@ -273,5 +273,8 @@ async fn invalid_header_is_named() {
     assert_eq!(error_response(confirm("X-Idempotency-Key", "a b")).await, invalid("X-Idempotency-Key"));
     assert_eq!(error_response(with_key("v1")).await, invalid("If-Match"));
     assert_eq!(error_response(with_key("\"v1")).await, invalid("If-Match"));
+    for name in ["X-Idempotency-Key", "Idempotency-Key"] {
+        assert_eq!(error_response(confirm(name, "k").header(name, "k")).await, invalid(name));
+    }
     target.assert_unchanged().await;
 }
