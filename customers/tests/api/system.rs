@@ -31,6 +31,16 @@ async fn service_without_database_is_alive_but_not_ready() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn head_of_a_probe_has_the_status_and_no_body() {
+    let server = customers::start(config("mysql://root@127.0.0.1:1/nothing")).unwrap();
+    for (path, status) in [("/health", 200), ("/ready", 503), ("/docs", 200), ("/openapi.json", 200)] {
+        let response = reqwest::Client::new().head(format!("{}{path}", server.base_url())).send().await.unwrap();
+        assert_eq!(response.status(), status, "{path}");
+        assert_eq!(response.bytes().await.unwrap(), "", "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn correlation_id_is_echoed_or_generated() {
     let harness = Harness::start().await;
     let token = harness.token().await;

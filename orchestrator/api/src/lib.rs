@@ -74,4 +74,20 @@ pub trait OrchestratorApi {
     /// down, 503 otherwise.
     #[endpoint { method = GET, path = "/ready", tags = ["system"] }]
     async fn readiness_view(rqctx: RequestContext<Self::Context>) -> Result<OkAnswer<Readiness>, FailureBody>;
+
+    /// Check liveness without a body
+    ///
+    /// Same as `GET /health`, for probes that send HEAD.
+    #[endpoint { method = HEAD, path = "/health", operation_id = "health_view", unpublished = true }]
+    async fn health_head(rqctx: RequestContext<Self::Context>) -> Result<OkAnswer<Health>, FailureBody> {
+        Self::health_view(rqctx).await
+    }
+
+    /// Check readiness without a body
+    ///
+    /// Same as `GET /ready`, for probes that send HEAD.
+    #[endpoint { method = HEAD, path = "/ready", operation_id = "readiness_view", unpublished = true }]
+    async fn readiness_head(rqctx: RequestContext<Self::Context>) -> Result<OkAnswer<Readiness>, FailureBody> {
+        Self::readiness_view(rqctx).await
+    }
 }
