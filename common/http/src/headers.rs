@@ -13,6 +13,7 @@ use common_contract::values::text_schema;
 use common_contract::{Failure, IdempotencyKey, IfMatch};
 
 use crate::input::FromHeaders;
+use crate::invalid::quote;
 
 const X_IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("x-idempotency-key");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -117,7 +118,10 @@ impl FromHeaders for ConditionalKeyRequired {
     type Value = (IdempotencyKey, Option<IfMatch>);
 
     fn from_headers(headers: &HeaderMap) -> Result<Self::Value, Failure> {
-        let key = idempotency_key(headers)?.ok_or_else(|| Failure::invalid_field("X-Idempotency-Key", "is missing"))?;
+        let key = idempotency_key(headers)?.ok_or_else(|| {
+            let problem = format!("is missing, expected 1 to {} visible ASCII characters", IdempotencyKey::MAX);
+            Failure::invalid_field("X-Idempotency-Key", problem)
+        })?;
         Ok((key, if_match(headers)?))
     }
 }
@@ -142,7 +146,7 @@ fn key_under(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Idempotenc
     let key = quoted.filter(|_| *name == IDEMPOTENCY_KEY).unwrap_or(value);
     IdempotencyKey::try_from(key.to_owned())
         .map(Some)
-        .map_err(|problem| Failure::invalid_field(display_name(name), problem))
+        .map_err(|problem| Failure::invalid_field(display_name(name), format!("{problem}, got {}", quote(key))))
 }
 
 /// Returns the condition of all `If-Match` headers, which form one list (RFC 9110, 5.3).

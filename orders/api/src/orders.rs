@@ -177,6 +177,7 @@ pub struct AbandonRequest {
     /// Idempotency key of the create.
     pub create_key: IdempotencyKey,
     /// Request body of the create. An order with different content under the same key is left unchanged.
+    #[serde(deserialize_with = "common_contract::values::object")]
     pub order: NewOrder,
 }
 
