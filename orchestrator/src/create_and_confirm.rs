@@ -272,6 +272,14 @@ mod tests {
         assert_ne!(keys("operator:ann", "1"), keys("service", "1"));
     }
 
+    /// Orders keep their create key, and a retry after a deployment must derive the same one.
+    #[test]
+    fn derived_keys_are_those_of_the_first_release() {
+        let base = "8d8b5b8c7a85819716af52a9544a5b2a2c79fd67483de0d947fde15f1e7302ae";
+        let Keys { create, confirm, cancel } = Keys::derive("service", "abc-123");
+        assert_eq!([create, confirm, cancel], ["create", "confirm", "cancel"].map(|step| format!("{base}.{step}")));
+    }
+
     #[test]
     fn derived_keys_fit_the_header() {
         let Keys { create, confirm, cancel } = Keys::derive(&"é".repeat(80), &"\u{1f980}".repeat(255));

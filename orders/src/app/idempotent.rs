@@ -51,6 +51,9 @@ pub(super) struct KeyedRequest<'k> {
 
 impl<'k> KeyedRequest<'k> {
     /// Hashes the parsed request, so that its formatting does not matter.
+    ///
+    /// Hashes are stored, those of orders without a time limit. So the JSON of `request` is version 1 as long as it has
+    /// the fields of the first release only; with later fields it is an object with a `version`.
     pub(super) fn new(
         scope: &'static str,
         principal: &'k str,

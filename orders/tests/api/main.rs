@@ -13,6 +13,7 @@
 //! | same key, different request: 422 | `create::same_key_with_a_different_request_is_rejected`, `confirm::key_of_another_order_is_rejected`, `cancel::cancel_with_a_key_is_replayed` |
 //! | same key, first request in flight: 409 within 2 s | `confirm::key_of_a_request_in_flight_is_in_progress`, `time_limits::key_held_by_another_request_is_reported_in_time` |
 //! | a replay has status, headers and bytes of the first response, and is marked | `create::same_key_and_request_replays_the_same_bytes`, `create::replay_has_the_headers_of_the_first_response` |
+//! | a retry matches the hash that an earlier release stored | `earlier_release::create_stored_by_the_first_release_is_replayed`, `earlier_release::confirm_and_cancel_stored_by_the_first_release_are_replayed`, `earlier_release::create_stored_by_the_first_release_can_be_abandoned` |
 //! | only successes are stored | `create::refused_create_is_evaluated_again_with_the_same_key`, `confirm::refusals_are_not_stored` |
 //! | ambiguous COMMIT: the outcome is read, never guessed | `connection_loss::confirm_is_applied_once_if_the_connection_is_lost_at_commit`, `connection_loss::unresolved_commit_is_outcome_unknown_and_a_retry_resolves_it`, `connection_loss::create_without_a_key_is_outcome_unknown_after_an_ambiguous_commit` |
 //! | stored for 72 h; an expired row is ignored and deleted | `confirm::keys_are_stored_for_72_hours`, `confirm::expired_key_is_executed_again_and_changes_nothing`, `expiry::expired_keys_are_deleted_and_live_keys_are_kept` |
@@ -95,6 +96,7 @@ mod connection_loss;
 mod create;
 mod credentials;
 mod customer_check;
+mod earlier_release;
 mod expiry;
 mod fake_customers;
 mod harness;
