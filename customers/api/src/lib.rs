@@ -16,8 +16,8 @@ use common_http::{
 use dropshot::{HttpResponseDeleted, HttpResponseUpdatedNoContent, RequestContext};
 
 pub use types::{
-    Credentials, Customer, CustomerContact, CustomerInput, CustomerListQuery, NewOperator, NewPassword,
-    OperatorAccount, OperatorListQuery, OperatorPatch, Password, PasswordChange, Token,
+    Credentials, Customer, CustomerContact, CustomerContactQuery, CustomerInput, CustomerListQuery, NewOperator,
+    NewPassword, OperatorAccount, OperatorListQuery, OperatorPatch, Password, PasswordChange, Token,
 };
 
 /// The email address is in use.
@@ -80,7 +80,7 @@ pub const CONTRACT: Contract = Contract {
     name: "customers",
     title: "Customers API",
     description: "Manages customers and user accounts, and issues access tokens.",
-    version: "1.2.0",
+    version: "1.3.0",
     local_url: "http://127.0.0.1:3001",
     operations: &[
         Operation::new("token_create", Security::Anyone, LOGIN),
@@ -265,11 +265,13 @@ pub trait CustomersApi {
 
     /// Retrieve a customer's contact data
     ///
-    /// Returns the data that another service needs before it creates an order.
+    /// Returns the data that another service needs before it creates an order. Returns 404 for a deleted customer unless
+    /// `include_deleted` is true.
     #[endpoint { method = GET, path = "/internal/customers/{id}", tags = ["internal"] }]
     async fn internal_customer_view(
         rqctx: RequestContext<Self::Context>,
         id: PathId<CustomerId>,
+        query: QueryParams<CustomerContactQuery>,
     ) -> Result<OkAnswer<CustomerContact>, Error>;
 
     /// Check liveness

@@ -1,7 +1,7 @@
 //! All SQL on the customer tables.
 
 use chrono::NaiveDateTime;
-use common_contract::{CustomerId, Email, Text};
+use common_contract::{CustomerId, Email, Text, Timestamp};
 use customers_api::{Customer, CustomerInput};
 use db::clock::{last_insert_id, utc_now};
 use db::prefix_index::{CUSTOMERS, Hits};
@@ -58,6 +58,17 @@ pub(crate) async fn find(connection: &mut Connection, id: CustomerId) -> Result<
     let live = customers::table.filter(customers::id.eq(id.get())).filter(customers::deleted_at.is_null());
     let row = live.select(Row::as_select()).first(connection).await.optional()?;
     Ok(row.map(Customer::from))
+}
+
+/// Returns a deleted customer and the time of its deletion.
+pub(crate) async fn find_deleted(
+    connection: &mut Connection,
+    id: CustomerId,
+) -> Result<Option<(Customer, Option<Timestamp>)>, DbError> {
+    let deleted = customers::table.find(id.get()).filter(customers::deleted_at.is_not_null());
+    let row: Option<(Row, Option<NaiveDateTime>)> =
+        deleted.select((Row::as_select(), customers::deleted_at)).first(connection).await.optional()?;
+    Ok(row.map(|(row, deleted_at)| (row.into(), deleted_at.map(|at| at.and_utc()))))
 }
 
 /// Returns those of the customers that exist, each with its id.

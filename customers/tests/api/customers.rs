@@ -120,6 +120,25 @@ async fn deleted_customer_is_not_found_and_its_email_is_free() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn services_can_ask_for_a_deleted_customer() {
+    let harness = Harness::start().await;
+    let client = harness.admin().await;
+    let id = create_customer(&client, "Gone", "gone@acme.com").await.id;
+    let service = harness.service();
+    let view = |id: i64, include_deleted: bool| {
+        service.internal_customer_view().id(id).include_deleted(include_deleted).send()
+    };
+    assert_eq!(view(id, true).await.unwrap().deleted_at, None);
+    client.customer_delete().id(id).send().await.unwrap();
+    let contact = view(id, true).await.unwrap().into_inner();
+    assert_eq!((contact.id, contact.name.as_str(), contact.email.as_str()), (id, "Gone", "gone@acme.com"));
+    assert!(contact.deleted_at.is_some());
+    let gone = refused(404, "customer_not_found");
+    assert_eq!(refusal(view(id, false).await), gone);
+    assert_eq!(refusal(view(i64::MAX, true).await), gone);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn internal_customer_view_returns_contact_data() {
     let harness = Harness::seeded().await;
     let contact = harness.service().internal_customer_view().id(1).send().await.unwrap();

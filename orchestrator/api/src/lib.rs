@@ -54,8 +54,8 @@ pub trait OrchestratorApi {
     ///
     /// Validates the customer, creates the order and confirms it. A failure is compensated: an order that cannot be
     /// confirmed is canceled. Retrying with the same idempotency key never creates a second order; it resumes an
-    /// incomplete request or returns the confirmed order. An error reports the failed step, the state of the
-    /// compensation, and whether a retry with the same key is safe.
+    /// incomplete request or returns the confirmed order, also if the customer was deleted since. An error reports the
+    /// failed step, the state of the compensation, and whether a retry with the same key is safe.
     #[endpoint { method = POST, path = "/orchestrator/create-and-confirm-order", tags = ["orchestrator"] }]
     async fn order_create_and_confirm(
         rqctx: RequestContext<Self::Context>,

@@ -46,7 +46,7 @@
 //! | 409, stock adjustment, retry with the same key: 201 | `create::refused_create_is_evaluated_again_with_the_same_key` |
 //! | replay while the customers service is down, the customer deleted, the price changed | `customer_check::replay_is_independent_of_customers_service_customer_and_price` |
 //! | customers service slow, failing or unreachable | `customer_check::failing_customers_service_is_unavailable_and_its_errors_stay_hidden`, `customer_check::unresponsive_customers_service_times_out_after_five_seconds`, `customer_check::unreachable_customers_service_is_unavailable`, `time_limits::unresponsive_customers_service_is_reported_in_time` |
-//! | key expired, order exists: no second order | `create::expired_key_never_creates_a_second_order` |
+//! | key expired, order exists: no second order | `create::expired_key_never_creates_a_second_order`, `customer_check::order_of_an_expired_key_is_returned_although_its_customer_was_deleted` |
 //! | different `expected_total_cents`: 409 | `create::different_expected_total_is_rejected_with_the_current_total` |
 //!
 //! Stock and order status:
