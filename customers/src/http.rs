@@ -10,8 +10,8 @@ use common_http::{
 };
 use common_server::Call;
 use customers_api::{
-    Credentials, Customer, CustomerContact, CustomerInput, CustomerListQuery, CustomersApi, Error, NewOperator,
-    OperatorAccount, OperatorListQuery, OperatorPatch, PasswordChange, Token,
+    Credentials, Customer, CustomerContact, CustomerContactQuery, CustomerInput, CustomerListQuery, CustomersApi,
+    Error, NewOperator, OperatorAccount, OperatorListQuery, OperatorPatch, PasswordChange, Token,
 };
 use dropshot::{
     HttpResponseCreated, HttpResponseDeleted, HttpResponseHeaders, HttpResponseOk, HttpResponseUpdatedNoContent,
@@ -178,11 +178,12 @@ impl CustomersApi for CustomersServer {
     async fn internal_customer_view(
         rqctx: RequestContext<Context>,
         id: PathId<CustomerId>,
+        query: QueryParams<CustomerContactQuery>,
     ) -> Result<OkAnswer<CustomerContact>, Error> {
         let (call, context) = (Call::new(&rqctx), rqctx.context());
         let handler = async {
             let service = context.auth.service(&call)?;
-            Answer::ok(context.customers.contact(&service, id.checked()?).await?)
+            Answer::ok(context.customers.contact(&service, id.checked()?, &query.checked()?).await?)
         };
         Ok(call.answer(handler).await)
     }

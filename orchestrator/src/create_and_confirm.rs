@@ -89,7 +89,7 @@ impl<'a> CreateAndConfirm<'a> {
     pub(crate) async fn run(&self) -> Result<Outcome, SagaFailure> {
         let customer = match self.validate().await {
             Ok(customer) => customer,
-            Err(failure) => return Err(self.find_earlier_order(failure).await),
+            Err((failure, deleted)) => return self.find_earlier_order(failure, deleted).await,
         };
         let (id, created_by) = match self.create().await {
             Ok(created) => created,
@@ -109,17 +109,24 @@ impl<'a> CreateAndConfirm<'a> {
         Ok(Outcome { customer, order })
     }
 
-    /// Step 1: reads the customer.
-    async fn validate(&self) -> Result<Customer, SagaFailure> {
+    /// Step 1: reads the customer. A deleted customer is a failure, which includes the customer.
+    async fn validate(&self) -> Result<Customer, (SagaFailure, Option<Customer>)> {
         let id = self.request.customer_id.get();
         let view = async || {
-            let response = client_common::send(self.customers.internal_customer_view().id(id).send()).await?;
-            wire::customer(response.into_inner()).ok_or(Fault::Broken)
+            let view = self.customers.internal_customer_view().id(id).include_deleted(true);
+            let contact = client_common::send(view.send()).await?.into_inner();
+            let is_deleted = contact.deleted_at.is_some();
+            wire::customer(contact).map(|customer| (customer, is_deleted)).ok_or(Fault::Broken)
         };
         let retry = self.upstreams.policy.retry_until(self.deadlines.steps);
         let Attempts { result, count, .. } = retry.repeatable_within(&self.upstreams.customers_retries, view).await;
         metrics::record_retries(Step::Validate, count);
-        result.map_err(|fault| SagaFailure::new(Step::Validate, count, documented(failure::validate_code(&fault))))
+        let failed = |code| SagaFailure::new(Step::Validate, count, documented(code));
+        match result {
+            Ok((customer, false)) => Ok(customer),
+            Ok((customer, true)) => Err((failed(api::CUSTOMER_NOT_FOUND), Some(customer))),
+            Err(fault) => Err((failed(failure::validate_code(&fault)), None)),
+        }
     }
 
     /// Step 2: creates the order, or returns the order that another run with the key created.
@@ -182,24 +189,31 @@ impl<'a> CreateAndConfirm<'a> {
         })
     }
 
-    /// After a failed validation, looks up the order that an earlier run with the key may have created, and adds the
-    /// order to the failure. Without the lookup, the failure would incorrectly state that no order exists.
-    async fn find_earlier_order(&self, failure: SagaFailure) -> SagaFailure {
+    /// Looks for an order of an earlier run with the key after a failed validation. Returns it if it was confirmed and the
+    /// customer deleted since. Otherwise adds it to the failure, which must not state that no order exists.
+    async fn find_earlier_order(
+        &self,
+        failure: SagaFailure,
+        deleted: Option<Customer>,
+    ) -> Result<Outcome, SagaFailure> {
         let key = self.keys.create.as_str();
         let lookup = async || client_common::send(self.orders.internal_order_lookup().create_key(key).send()).await;
         let order = match self.retry_compensation(lookup).await {
             Ok(order) => order.into_inner(),
-            Err(fault) if fault.has_code(codes::ORDER_NOT_FOUND) => return failure,
-            Err(fault) => return failure.with_code(failure::lookup_code(&fault)),
+            Err(fault) if fault.has_code(codes::ORDER_NOT_FOUND) => return Err(failure),
+            Err(fault) => return Err(failure.with_code(failure::lookup_code(&fault))),
         };
         if !wire::matches_request(&order, self.request) {
-            return failure.with_code(IDEMPOTENCY_KEY_REUSED);
+            return Err(failure.with_code(IDEMPOTENCY_KEY_REUSED));
         }
         let failure = SagaFailure { order_id: Some(order.id), ..failure };
         match order.status {
-            OrderStatus::Created => SagaFailure { compensated: Pending, ..failure },
-            OrderStatus::Confirmed => failure,
-            OrderStatus::Canceled => failure.with_code(api::IDEMPOTENCY_KEY_SPENT),
+            OrderStatus::Created => Err(SagaFailure { compensated: Pending, ..failure }),
+            OrderStatus::Confirmed => {
+                let outcome = deleted.zip(wire::confirmed(order));
+                outcome.map(|(customer, order)| Outcome { customer, order }).ok_or(failure)
+            }
+            OrderStatus::Canceled => Err(failure.with_code(api::IDEMPOTENCY_KEY_SPENT)),
         }
     }
 
@@ -273,6 +287,14 @@ mod tests {
         assert_eq!(keys("operator:ann", "1"), keys("operator:ann", "1"));
         assert_ne!(keys("operator:ann", "1"), keys("operator:ann1", ""));
         assert_ne!(keys("operator:ann", "1"), keys("service", "1"));
+    }
+
+    /// Orders keep their create key, and a retry after a deployment must derive the same one.
+    #[test]
+    fn derived_keys_are_those_of_the_first_release() {
+        let base = "8d8b5b8c7a85819716af52a9544a5b2a2c79fd67483de0d947fde15f1e7302ae";
+        let Keys { create, confirm, cancel } = Keys::derive("service", "abc-123");
+        assert_eq!([create, confirm, cancel], ["create", "confirm", "cancel"].map(|step| format!("{base}.{step}")));
     }
 
     #[test]

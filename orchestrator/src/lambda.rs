@@ -25,7 +25,12 @@ use tokio::time::Instant;
 use crate::event::{self, NotBase64};
 use crate::{Config, Orchestrator};
 
-/// Operations that the function supports.
+/// Methods of create-and-confirm.
+const COMMAND: &[Method] = &[Method::POST];
+/// Methods of the health checks.
+const PROBE: &[Method] = &[Method::GET, Method::HEAD];
+
+/// Operations of the function.
 enum Operation {
     CreateAndConfirm,
     Health,
@@ -130,13 +135,15 @@ fn deadline(context: &Context) -> Option<Instant> {
 /// Returns the operation for the path and method of the request.
 fn route(request: &Request) -> Result<Operation, HttpError> {
     let found = candidate_paths(request).find_map(|path| match_path(&path));
-    let (method, operation) = found.ok_or_else(|| HttpError::for_not_found(None, String::new()))?;
-    if *request.method() == method {
+    let (methods, operation) = found.ok_or_else(|| HttpError::for_not_found(None, String::new()))?;
+    if methods.contains(request.method()) {
         return Ok(operation);
     }
     let mut error = HttpError::for_client_error_with_status(None, ClientErrorStatusCode::METHOD_NOT_ALLOWED);
-    // This cannot fail, because every method name is a valid header value.
-    let _ = error.add_header(header::ALLOW, method.as_str());
+    for method in methods {
+        // Every method's name is a valid header value.
+        let _ = error.add_header(header::ALLOW, method.as_str());
+    }
     Err(error)
 }
 
@@ -164,13 +171,13 @@ fn path_from_route<'r>(request: &'r Request, route: &'r str) -> Option<Cow<'r, s
     Some(Cow::Owned(format!("{before}{proxy}")))
 }
 
-fn match_path(path: &str) -> Option<(Method, Operation)> {
+fn match_path(path: &str) -> Option<(&'static [Method], Operation)> {
     let segments = path.split('/').filter(|segment| !segment.is_empty());
     let segments: Vec<_> = segments.map(|segment| percent_decode_str(segment).decode_utf8_lossy()).collect();
     match segments.iter().map(Cow::as_ref).collect::<Vec<_>>()[..] {
-        ["orchestrator", "create-and-confirm-order"] => Some((Method::POST, Operation::CreateAndConfirm)),
-        ["health"] => Some((Method::GET, Operation::Health)),
-        ["ready"] => Some((Method::GET, Operation::Readiness)),
+        ["orchestrator", "create-and-confirm-order"] => Some((COMMAND, Operation::CreateAndConfirm)),
+        ["health"] => Some((PROBE, Operation::Health)),
+        ["ready"] => Some((PROBE, Operation::Readiness)),
         _ => None,
     }
 }

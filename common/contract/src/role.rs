@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// Role of a user account. Each role in this list includes the permissions of the roles that precede it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", try_from = "String")]
 pub enum Role {
     /// Can read customers, products and orders.
     Viewer,
@@ -31,6 +31,15 @@ impl Role {
     }
 }
 
+/// serde would also accept an object such as `{"viewer": null}`.
+impl TryFrom<String> for Role {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        Self::ALL.into_iter().find(|role| role.as_str() == name).ok_or("not a role")
+    }
+}
+
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -46,6 +55,7 @@ mod tests {
         assert!(Role::ALL.is_sorted());
         for role in Role::ALL {
             assert_eq!(serde_json::to_value(role).unwrap(), role.as_str());
+            assert_eq!(serde_json::from_value::<Role>(role.as_str().into()).unwrap(), role);
         }
     }
 }

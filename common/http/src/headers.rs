@@ -3,7 +3,7 @@
 //! dropshot's header extractor parses all headers at once, and fails if any header, even an unrelated one, contains a
 //! non-ASCII byte.
 
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use schemars::JsonSchema;
 use schemars::r#gen::SchemaGenerator;
 use schemars::schema::Schema;
@@ -13,6 +13,7 @@ use common_contract::values::text_schema;
 use common_contract::{Failure, IdempotencyKey, IfMatch};
 
 use crate::input::FromHeaders;
+use crate::invalid::quote;
 
 const X_IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("x-idempotency-key");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -120,7 +121,10 @@ impl FromHeaders for ConditionalKeyRequired {
     type Value = (IdempotencyKey, Option<IfMatch>);
 
     fn from_headers(headers: &HeaderMap) -> Result<Self::Value, Failure> {
-        let key = idempotency_key(headers)?.ok_or_else(|| Failure::invalid_field("X-Idempotency-Key", "is missing"))?;
+        let key = idempotency_key(headers)?.ok_or_else(|| {
+            let problem = format!("is missing, expected 1 to {} visible ASCII characters", IdempotencyKey::MAX);
+            Failure::invalid_field("X-Idempotency-Key", problem)
+        })?;
         Ok((key, if_match(headers)?))
     }
 }
@@ -145,63 +149,85 @@ fn key_under(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Idempotenc
     let key = quoted.filter(|_| *name == IDEMPOTENCY_KEY).unwrap_or(value);
     IdempotencyKey::try_from(key.to_owned())
         .map(Some)
-        .map_err(|problem| Failure::invalid_field(display_name(name), problem))
+        .map_err(|problem| Failure::invalid_field(display_name(name), format!("{problem}, got {}", quote(key))))
 }
 
+/// Returns the condition of all `If-Match` headers, which form one list (RFC 9110, 5.3).
 fn if_match(headers: &HeaderMap) -> Result<Option<IfMatch>, Failure> {
-    let Some(value) = single(headers, &header::IF_MATCH)? else { return Ok(None) };
-    let fits = value.len() <= IfMatch::MAX;
-    match (value.trim(), entity_tags(value)) {
-        ("*", _) => Ok(Some(IfMatch::Any)),
-        (_, Some(tags)) if fits => Ok(Some(IfMatch::Tags(tags))),
-        _ => Err(Failure::invalid_field("If-Match", r#"expected entity tags such as "v3", or *"#)),
+    if !headers.contains_key(header::IF_MATCH) {
+        return Ok(None);
     }
+    let values = headers.get_all(header::IF_MATCH).iter().map(|value| text(value, &header::IF_MATCH));
+    let list = values.collect::<Result<Vec<_>, _>>()?.join(",");
+    if list.len() > IfMatch::MAX {
+        let problem = format!("expected at most {} characters, got {}", IfMatch::MAX, list.len());
+        return Err(Failure::invalid_field("If-Match", problem));
+    }
+    let condition = if list.trim() == "*" { Some(IfMatch::Any) } else { entity_tags(&list).map(IfMatch::Tags) };
+    condition.map(Some).ok_or_else(|| {
+        let problem = r#"expected entity tags such as "v3", separated by commas, or a single *"#;
+        Failure::invalid_field("If-Match", format!("{problem}, got `{list}`"))
+    })
 }
 
-/// Returns the strong entity tags in a list, or `None` if the list is malformed.
+/// Returns the strong entity tags of a list, whose elements may be empty (RFC 9110, 5.6.1). `None` if the list is malformed
+/// or has no tag.
 fn entity_tags(list: &str) -> Option<Vec<String>> {
-    let (mut tags, mut rest) = (Vec::new(), list.trim());
+    let skip_separators = |text: &str| text.len() - text.trim_start_matches([' ', '\t', ',']).len();
+    let (mut tags, mut rest) = (Vec::new(), &list[skip_separators(list)..]);
     loop {
         let strong = rest.strip_prefix("W/").unwrap_or(rest);
         let (opaque, remainder) = strong.strip_prefix('"')?.split_once('"')?;
+        if !opaque.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return None;
+        }
         if strong.len() == rest.len() {
             tags.push(format!("\"{opaque}\""));
         }
-        rest = remainder.trim_start();
+        let (separators, next) = remainder.split_at(skip_separators(remainder));
+        rest = next;
         if rest.is_empty() {
             return Some(tags);
         }
-        rest = rest.strip_prefix(',')?.trim_start();
+        if !separators.contains(',') {
+            return None;
+        }
     }
 }
 
-/// Returns the header's only value. A repeated header is rejected, because its values are contradictory or redundant.
+/// Returns the text of a header that may be sent once only: several values are contradictory or redundant.
 fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Failure> {
+    at_most_one(headers, name)?.map(|value| text(value, name)).transpose()
+}
+
+/// Returns the value of a header that may be sent once only.
+pub(crate) fn at_most_one<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h HeaderValue>, Failure> {
     let mut values = headers.get_all(name).iter();
-    let Some(value) = values.next() else {
-        return Ok(None);
-    };
-    if values.next().is_some() {
-        return Err(Failure::invalid_field(display_name(name), "sent more than once"));
+    let first = values.next();
+    match values.count() {
+        0 => Ok(first),
+        more => {
+            let problem = format!("expected one header of this name, got {}", more + 1);
+            Err(Failure::invalid_field(display_name(name), problem))
+        }
     }
-    value
-        .to_str()
-        .map(Some)
-        .map_err(|_| Failure::invalid_field(display_name(name), "expected visible ASCII characters"))
+}
+
+fn text<'h>(value: &'h HeaderValue, name: &HeaderName) -> Result<&'h str, Failure> {
+    value.to_str().map_err(|_| Failure::invalid_field(display_name(name), "expected visible ASCII characters"))
 }
 
 fn display_name(name: &HeaderName) -> &'static str {
     match name {
         name if *name == X_IDEMPOTENCY_KEY => "X-Idempotency-Key",
         name if *name == IDEMPOTENCY_KEY => "Idempotency-Key",
+        name if *name == header::CONTENT_TYPE => "Content-Type",
         _ => "If-Match",
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     fn headers(pairs: &[(&'static str, &[u8])]) -> HeaderMap {
@@ -243,19 +269,60 @@ mod tests {
         assert!(key(&[("x-idempotency-key", b"a"), ("idempotency-key", b"b")]).is_err());
     }
 
+    /// Returns whether these `If-Match` headers allow a change of version 7.
+    fn allows(values: &[&[u8]]) -> Result<bool, String> {
+        let pairs: Vec<_> = values.iter().map(|value| ("if-match", *value)).collect();
+        let condition = if_match(&headers(&pairs)).map_err(|failure| failure.message)?;
+        Ok(condition.expect("a condition").allows(7))
+    }
+
     #[test]
     fn if_match_allows_only_the_listed_versions() {
-        let condition = |value: &[u8]| if_match(&headers(&[("if-match", value)])).map_err(|failure| failure.message);
-        assert!(condition(b"*").unwrap().unwrap().allows(7));
-        assert!(condition(b"\"v7\"").unwrap().unwrap().allows(7));
-        assert!(condition(b"\"v1\" , \"v7\"").unwrap().unwrap().allows(7));
-        assert!(condition(b"\"a,b\",\"v7\"").unwrap().unwrap().allows(7));
+        assert_eq!(if_match(&headers(&[])).unwrap(), None);
+        for listed in [&b"*"[..], b"\"v7\"", b"\"v1\" , \"v7\"", b"\"a,b\",\"v7\"", b"W/\"v1\", \"v7\""] {
+            assert_eq!(allows(&[listed]), Ok(true), "{listed:?}");
+        }
         for other in [&b"\"v1\""[..], b"W/\"v7\"", b"\"7\"", b"\"\"", b"\"v+7\"", b"\"v07\""] {
-            assert!(!condition(other).unwrap().unwrap().allows(7), "{other:?}");
+            assert_eq!(allows(&[other]), Ok(false), "{other:?}");
         }
-        let long = format!("\"{}\"", "x".repeat(1000));
-        for bad in [&b"v7"[..], b"", b"\"v7", b"\"v7\" \"v8\"", b"\"v7\",", b"\xff", long.as_bytes()] {
-            assert!(condition(bad).is_err(), "{bad:?}");
+    }
+
+    #[test]
+    fn if_match_may_have_empty_elements_and_several_lines() {
+        for list in [&b"\"v7\","[..], b",\"v7\"", b" , ,\"v1\",,\t\"v7\" , "] {
+            assert_eq!(allows(&[list]), Ok(true), "{list:?}");
         }
+        assert_eq!(allows(&[b"\"v1\"", b"\"v7\""]), Ok(true));
+        assert_eq!(allows(&[b"\"v7\",", b"", b"\"v1\""]), Ok(true));
+        assert_eq!(allows(&[b"\"v1\"", b"W/\"v7\""]), Ok(false));
+    }
+
+    #[test]
+    fn malformed_if_match_is_an_error_that_shows_the_expected_form() {
+        for malformed in [
+            &[&b"v7"[..]][..],
+            &[b""],
+            &[b","],
+            &[b"\"v7"],
+            &[b"\"v7\" \"v8\""],
+            &[b"\"v 7\""],
+            &[b"w/\"v7\""],
+            &[b"*,"],
+            &[b"*, \"v7\""],
+            &[b"*", b"*"],
+            &[b"\"v7\"", b"*"],
+        ] {
+            let problem = allows(malformed).unwrap_err();
+            assert!(problem.starts_with("If-Match: expected entity tags such as \"v3\","), "{malformed:?}: {problem}");
+        }
+        let long = format!("\"{}\"", "x".repeat(999));
+        assert_eq!(allows(&[long.as_bytes()]), Err("If-Match: expected at most 1000 characters, got 1001".to_owned()));
+        assert!(allows(&[b"\xff"]).is_err());
+    }
+
+    #[test]
+    fn a_header_that_may_be_sent_once_says_so() {
+        let problem = key(&[("idempotency-key", b"a"), ("idempotency-key", b"a")]).unwrap_err();
+        assert_eq!(problem, "Idempotency-Key: expected one header of this name, got 2");
     }
 }

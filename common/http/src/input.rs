@@ -17,7 +17,11 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio::time::timeout;
+
+use crate::headers::at_most_one;
+use crate::invalid::{invalid_input, quote};
 
 /// JSON body of a request.
 #[derive(Debug)]
@@ -114,7 +118,9 @@ where
 {
     async fn from_request<C: ServerContext>(rqctx: &RequestContext<C>) -> Result<Self, HttpError> {
         let path = <Path<IdSegment<String>> as SharedExtractor>::from_request(rqctx).await?;
-        Ok(Self(path.into_inner().id.parse().map_err(|problem| Failure::invalid_field("id", problem))))
+        let id = path.into_inner().id;
+        let invalid = |problem| Failure::invalid_field("id", format!("{problem}, got {}", quote(&id)));
+        Ok(Self(id.parse().map_err(invalid)))
     }
 
     fn metadata(content_type: ApiEndpointBodyContentType) -> ExtractorMetadata {
@@ -138,18 +144,29 @@ impl<H: FromHeaders + DeserializeOwned + JsonSchema + Send + Sync + 'static> Sha
 /// # Errors
 ///
 /// A failure that describes the problem and names the field, if the problem is in one field.
-pub fn json_body<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8], limit: usize) -> Result<T, Failure> {
+pub fn json_body<T: DeserializeOwned + JsonSchema>(
+    headers: &HeaderMap,
+    body: &[u8],
+    limit: usize,
+) -> Result<T, Failure> {
     expect_json(headers)?;
     if body.len() > limit { Err(too_large(limit)) } else { parse_json(body) }
 }
 
 /// Parses exactly one JSON document, without trailing data.
-fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+fn parse_json<T: DeserializeOwned + JsonSchema>(bytes: &[u8]) -> Result<T, Failure> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let Object(value) = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let path = error.path().to_string();
-        let error = error.into_inner();
-        if error.is_data() { invalid_data(&path, &error.to_string()) } else { not_json(&error) }
+        let (path, error) = (error.path().clone(), error.into_inner());
+        let input = serde_json::from_slice::<Value>(bytes).ok();
+        let message = error.to_string();
+        let problem = message.rsplit_once(" at line ").map_or(&*message, |(problem, _)| problem);
+        match input {
+            input if error.is_data() => invalid_input::<T>(&path, problem, input.as_ref()),
+            // serde_json reports some values of a wrong type as malformed JSON.
+            Some(input) => invalid_input::<T>(&path, "", Some(&input)),
+            None => not_json(&error),
+        }
     })?;
     json.end().map_err(|error| not_json(&error))?;
     Ok(value)
@@ -160,7 +177,7 @@ fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
 /// # Errors
 ///
 /// A failure that describes the problem and names the parameter.
-pub fn query_params<T: DeserializeOwned>(query: &str) -> Result<T, Failure> {
+pub fn query_params<T: DeserializeOwned + JsonSchema>(query: &str) -> Result<T, Failure> {
     let given: Vec<_> =
         query.split('&').filter(|pair| pair.split_once('=').is_some_and(|(_, value)| !value.is_empty())).collect();
     let given = given.join("&");
@@ -168,31 +185,25 @@ pub fn query_params<T: DeserializeOwned>(query: &str) -> Result<T, Failure> {
     if percent_encoding::percent_decode_str(&given).decode_utf8().is_err() {
         return Err(Failure::new(codes::INVALID_REQUEST, "the query string is not UTF-8"));
     }
-    let pairs = serde_urlencoded::Deserializer::new(form_urlencoded::parse(given.as_bytes()));
-    serde_path_to_error::deserialize(pairs).map_err(|error| {
-        let path = error.path().to_string();
-        let problem = error.into_inner().to_string();
-        // These are the standard library's messages for invalid integers.
-        let is_not_a_number =
-            problem.contains("digit found in string") || problem.contains("integer from empty string");
-        invalid_data(
-            &path,
-            if is_not_a_number || problem.starts_with("number too ") { "expected an integer" } else { &problem },
-        )
+    let pairs = || form_urlencoded::parse(given.as_bytes());
+    serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(pairs())).map_err(|error| {
+        let values = pairs().map(|(name, value)| (name.into_owned(), Value::String(value.into_owned())));
+        invalid_input::<T>(error.path(), &error.inner().to_string(), Some(&Value::Object(values.collect())))
     })
 }
 
 /// Checks that the content type is JSON. A missing one is accepted, because existing clients omit it.
 fn expect_json(headers: &HeaderMap) -> Result<(), Failure> {
-    let Some(value) = headers.get(header::CONTENT_TYPE) else {
+    let Some(value) = at_most_one(headers, &header::CONTENT_TYPE)? else {
         return Ok(());
     };
     let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case("application/json") {
         Ok(())
     } else {
-        Err(Failure::new(codes::UNSUPPORTED_MEDIA_TYPE, "Content-Type: expected application/json")
-            .with(Detail::field("Content-Type", "expected application/json")))
+        let problem = format!("expected application/json, got {}", quote(essence));
+        Err(Failure::new(codes::UNSUPPORTED_MEDIA_TYPE, format!("Content-Type: {problem}"))
+            .with(Detail::field("Content-Type", problem)))
     }
 }
 
@@ -218,27 +229,16 @@ fn too_large(limit: usize) -> Failure {
 }
 
 fn not_json(error: &serde_json::Error) -> Failure {
-    Failure::new(codes::INVALID_REQUEST, format!("the body is not one JSON document: {error}"))
-}
-
-/// Converts serde's message into a failure that names the field. serde names a missing, unknown or repeated field only
-/// in the message; the path then ends at the enclosing object.
-fn invalid_data(path: &str, message: &str) -> Failure {
-    let problem = message.rsplit_once(" at line ").map_or(message, |(problem, _)| problem);
-    let path = if path == "." || path == "?" { "" } else { path };
-    for (prefix, problem) in
-        [("missing field `", "is missing"), ("unknown field `", "is unknown"), ("duplicate field `", "is repeated")]
-    {
-        if let Some((name, _)) = message.strip_prefix(prefix).and_then(|rest| rest.split_once('`')) {
-            let parent = path.strip_suffix(name).map_or(path, |parent| parent.trim_end_matches('.'));
-            let field = if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") };
-            return Failure::invalid_field(field, problem);
-        }
-    }
-    match path {
-        "" => Failure::new(codes::INVALID_REQUEST, problem),
-        field => Failure::invalid_field(field, problem),
-    }
+    let message = error.to_string();
+    let problem = match message {
+        _ if error.is_eof() => "it ends too early",
+        message if message.starts_with("number out of range") => "a number is too large",
+        message if message.starts_with("recursion limit") => "it is nested too deeply",
+        _ => "unexpected input",
+    };
+    let (line, column) = (error.line(), error.column());
+    let message = format!("the body is not one JSON document: {problem} at line {line}, column {column}");
+    Failure::new(codes::INVALID_REQUEST, message)
 }
 
 #[cfg(test)]
@@ -253,18 +253,28 @@ mod tests {
     use super::*;
     use common_contract::List;
 
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
     struct Outer {
         #[expect(dead_code, reason = "only its deserialization is tested")]
         list: List<Inner, 0, 9>,
     }
 
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
     struct Inner {
         #[expect(dead_code, reason = "only its deserialization is tested")]
         qty: u8,
+        #[expect(dead_code, reason = "only its deserialization is tested")]
+        kind: Option<Kind>,
+    }
+
+    #[derive(Debug, Deserialize, JsonSchema)]
+    enum Kind {
+        /// The documentation gives each variant a schema of its own.
+        Whole,
+        /// Another one.
+        Part,
     }
 
     fn field(json: &str) -> String {
@@ -284,6 +294,30 @@ mod tests {
         assert_eq!(field(r#"{"list":[{"qty":1,"qty":2}]}"#), "list[0].qty");
         assert_eq!(field(r#"{"list":[{"qty":1,"x":2}]}"#), "list[0].x");
         assert_eq!(field(r#"{"list":[[1]]}"#), "list[0]");
+    }
+
+    #[test]
+    fn a_failure_says_what_was_expected_and_given() {
+        let message = |inner: &str| {
+            let json = format!(r#"{{"list":[{{"qty":1}},{inner}]}}"#);
+            parse_json::<Outer>(json.as_bytes()).expect_err("bad input").message.replace("list[1]", "item")
+        };
+        let qty = "item.qty: expected an integer from 0 to 9223372036854775807";
+        assert_eq!(message(r#"{"qty":"1"}"#), format!(r#"{qty}, got "1""#));
+        assert_eq!(message(r#"{"qty":null}"#), format!("{qty}, got null"));
+        let long = "x".repeat(41);
+        assert_eq!(message(&format!(r#"{{"qty":"{long}"}}"#)), format!(r#"{qty}, got "{}…""#, &long[..40]));
+        let kind = "item.kind: expected one of Whole, Part";
+        for (given, shown) in
+            [(r#""whole""#, r#""whole""#), ("1", "1"), ("{}", "an object"), ("[1]", "an array of 1 item")]
+        {
+            assert_eq!(message(&format!(r#"{{"qty":1,"kind":{given}}}"#)), format!("{kind}, got {shown}"));
+        }
+        assert_eq!(
+            message(r#"{"kind":"Part"}"#),
+            "item.qty: is missing, expected an integer from 0 to 9223372036854775807"
+        );
+        assert_eq!(message(r#"{"qty":1,"x":2}"#), "item.x: is unknown, expected one of kind, qty");
     }
 
     #[tokio::test(start_paused = true)]

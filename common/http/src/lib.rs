@@ -5,6 +5,7 @@
 mod error_body;
 mod headers;
 mod input;
+mod invalid;
 mod response;
 
 pub use error_body::ErrorBody;

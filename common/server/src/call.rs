@@ -94,11 +94,12 @@ impl Call {
         &self.request_id
     }
 
-    /// Returns the correlation id sent by the caller, or the request id if the caller sent no valid correlation id.
+    /// Returns the correlation id: the caller's, or this request's id if the caller sent no valid one, or several.
     pub fn correlation_id(&self) -> &str {
         self.correlation_id.get_or_init(|| {
-            let given = self.headers.get(CORRELATION_ID).and_then(|value| value.to_str().ok());
-            let valid = given.filter(|id| is_correlation_id(id));
+            let mut given = self.headers.get_all(CORRELATION_ID).iter();
+            let only = given.next().filter(|_| given.next().is_none()).and_then(|value| value.to_str().ok());
+            let valid = only.filter(|id| is_correlation_id(id));
             valid.unwrap_or(&self.request_id).to_owned()
         })
     }

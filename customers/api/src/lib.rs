@@ -16,8 +16,8 @@ use common_http::{
 use dropshot::{HttpResponseDeleted, HttpResponseUpdatedNoContent, RequestContext};
 
 pub use types::{
-    Credentials, Customer, CustomerContact, CustomerInput, CustomerListQuery, NewOperator, NewPassword,
-    OperatorAccount, OperatorListQuery, OperatorPatch, Password, PasswordChange, Token,
+    Credentials, Customer, CustomerContact, CustomerContactQuery, CustomerInput, CustomerListQuery, NewOperator,
+    NewPassword, OperatorAccount, OperatorListQuery, OperatorPatch, Password, PasswordChange, Token,
 };
 
 /// The email address is in use.
@@ -83,7 +83,7 @@ pub const CONTRACT: Contract = Contract {
     name: "customers",
     title: "Customers API",
     description: "Manages customers and user accounts, and issues access tokens.",
-    version: "1.2.0",
+    version: "1.3.0",
     local_url: "http://127.0.0.1:3001",
     operations: &[
         Operation::new("token_create", Security::Anyone, LOGIN),
@@ -268,12 +268,13 @@ pub trait CustomersApi {
 
     /// Retrieve a customer's contact data
     ///
-    /// Returns the customer's name, email address and phone number. Other services use this operation to check that the
-    /// customer exists before they create an order.
+    /// Returns the data that another service needs before it creates an order. Returns 404 for a deleted customer unless
+    /// `include_deleted` is true.
     #[endpoint { method = GET, path = "/internal/customers/{id}", tags = ["internal"] }]
     async fn internal_customer_view(
         rqctx: RequestContext<Self::Context>,
         id: PathId<CustomerId>,
+        query: QueryParams<CustomerContactQuery>,
     ) -> Result<OkAnswer<CustomerContact>, Error>;
 
     /// Check liveness
@@ -287,4 +288,20 @@ pub trait CustomersApi {
     /// Returns 200 if the database responds within 500 ms and the service is not shutting down. Otherwise, returns 503.
     #[endpoint { method = GET, path = "/ready", tags = ["system"] }]
     async fn readiness_view(rqctx: RequestContext<Self::Context>) -> Result<OkAnswer<Readiness>, Error>;
+
+    /// Check liveness without a body
+    ///
+    /// Same as `GET /health`, for probes that send HEAD.
+    #[endpoint { method = HEAD, path = "/health", operation_id = "health_view", unpublished = true }]
+    async fn health_head(rqctx: RequestContext<Self::Context>) -> Result<OkAnswer<Health>, Error> {
+        Self::health_view(rqctx).await
+    }
+
+    /// Check readiness without a body
+    ///
+    /// Same as `GET /ready`, for probes that send HEAD.
+    #[endpoint { method = HEAD, path = "/ready", operation_id = "readiness_view", unpublished = true }]
+    async fn readiness_head(rqctx: RequestContext<Self::Context>) -> Result<OkAnswer<Readiness>, Error> {
+        Self::readiness_view(rqctx).await
+    }
 }

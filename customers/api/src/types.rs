@@ -168,7 +168,15 @@ pub struct Customer {
     pub version: i64,
 }
 
-/// Contact data of a customer, for use by other services.
+/// Which customers to retrieve.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CustomerContactQuery {
+    /// Whether to return a deleted customer as well, for the replay of an earlier request. Defaults to false.
+    pub include_deleted: Option<bool>,
+}
+
+/// Contact data of a customer, for other services.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct CustomerContact {
     /// ID of the customer.
@@ -183,6 +191,9 @@ pub struct CustomerContact {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 40))]
     pub phone: Option<String>,
+    /// Time of the deletion; absent unless the customer was deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<Timestamp>,
 }
 
 /// Search and pagination of the list of customers.

@@ -3,7 +3,7 @@
 use common_contract::{CustomerId, Failure, IfMatch, Page, Text};
 use common_server::CursorKey;
 use common_server::auth::{Operator, ServiceCaller, Viewer};
-use customers_api::{Customer, CustomerContact, CustomerInput, CustomerListQuery};
+use customers_api::{Customer, CustomerContact, CustomerContactQuery, CustomerInput, CustomerListQuery};
 use db::{BatchLoader, Connection, Db, DbError};
 use futures::FutureExt;
 
@@ -84,10 +84,21 @@ impl Customers {
             .await
     }
 
-    pub(crate) async fn contact(&self, _: &ServiceCaller, id: CustomerId) -> Result<CustomerContact, CustomersError> {
-        let customer = self.loader.load_one(id.get()).await?;
-        let Customer { id, name, email, phone, .. } = customer.ok_or(CustomersError::CustomerNotFound(id))?;
-        Ok(CustomerContact { id, name, email, phone })
+    pub(crate) async fn contact(
+        &self,
+        _: &ServiceCaller,
+        id: CustomerId,
+        query: &CustomerContactQuery,
+    ) -> Result<CustomerContact, CustomersError> {
+        let found = match self.loader.load_one(id.get()).await? {
+            None if query.include_deleted == Some(true) => {
+                self.db.run(async |connection| store::find_deleted(connection, id).await).await?
+            }
+            live => live.map(|customer| (customer, None)),
+        };
+        let (customer, deleted_at) = found.ok_or(CustomersError::CustomerNotFound(id))?;
+        let Customer { id, name, email, phone, .. } = customer;
+        Ok(CustomerContact { id, name, email, phone, deleted_at })
     }
 
     pub(crate) async fn ready(&self) -> Result<(), CustomersError> {

@@ -1,7 +1,7 @@
 //! SQL statements for the customer tables.
 
 use chrono::NaiveDateTime;
-use common_contract::{CustomerId, Email, Text};
+use common_contract::{CustomerId, Email, Text, Timestamp};
 use customers_api::{Customer, CustomerInput};
 use db::clock::{last_insert_id, utc_now};
 use db::prefix_index::{CUSTOMERS, Hits};
@@ -60,7 +60,18 @@ pub(crate) async fn find(connection: &mut Connection, id: CustomerId) -> Result<
     Ok(row.map(Customer::from))
 }
 
-/// Returns the existing customers among `ids`, each with its id.
+/// Returns a deleted customer and the time of its deletion.
+pub(crate) async fn find_deleted(
+    connection: &mut Connection,
+    id: CustomerId,
+) -> Result<Option<(Customer, Option<Timestamp>)>, DbError> {
+    let deleted = customers::table.find(id.get()).filter(customers::deleted_at.is_not_null());
+    let row: Option<(Row, Option<NaiveDateTime>)> =
+        deleted.select((Row::as_select(), customers::deleted_at)).first(connection).await.optional()?;
+    Ok(row.map(|(row, deleted_at)| (row.into(), deleted_at.map(|at| at.and_utc()))))
+}
+
+/// Returns those of the customers that exist, each with its id.
 pub(crate) async fn find_all(connection: &mut Connection, ids: Vec<i64>) -> Result<Vec<(i64, Customer)>, DbError> {
     let live = customers::table.filter(customers::id.eq_any(ids)).filter(customers::deleted_at.is_null());
     let rows: Vec<Row> = live.select(Row::as_select()).cached().load(connection).await?;

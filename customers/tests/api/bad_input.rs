@@ -1,9 +1,10 @@
 //! Invalid input: the error names the field and nothing is written.
 
+use common_server::testing::message_violations;
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 
-use crate::harness::Harness;
+use crate::harness::{DOCUMENT, Harness, SERVICE_TOKEN};
 
 /// Server with seeded customers, and an admin's token.
 struct Target {
@@ -108,6 +109,8 @@ async fn non_json_content_type_is_rejected_and_a_missing_one_means_json() {
         let (status, code, field) = error_of(post("{}").header("content-type", other)).await;
         assert_eq!((status, code.as_str(), field.as_str()), (415, "unsupported_media_type", "Content-Type"), "{other}");
     }
+    let twice = post("{}").header("content-type", "application/json").header("content-type", "text/plain");
+    assert_eq!(error_of(twice).await, invalid_request("Content-Type"));
     let bare = post(r#"{"name":"A","email":"bare@b.com"}"#).send().await.unwrap();
     assert_eq!(bare.status(), 201);
     let charset =
@@ -129,7 +132,7 @@ async fn invalid_id_is_rejected() {
 #[tokio::test(flavor = "multi_thread")]
 async fn invalid_if_match_is_rejected() {
     let target = Target::start().await;
-    for condition in ["v2", "\"v1", "\"v1\" \"v2\"", ""] {
+    for condition in ["v2", "\"v1", "\"v1\" \"v2\"", "", ",", "*, \"v1\""] {
         let request = target.request(Method::DELETE, "/customers/1").header("if-match", condition);
         assert_eq!(error_of(request).await, invalid_request("If-Match"), "{condition}");
     }
@@ -162,4 +165,35 @@ async fn unauthenticated_request_returns_401_before_input_errors() {
     let target = Target::start().await;
     let request = target.harness.http().post(target.harness.url("/customers")).body("not json");
     assert_eq!(error_of(request).await, (401, "unauthorized".to_owned(), String::new()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_message_says_what_was_expected_in_the_words_of_the_contract() {
+    let harness = Harness::seeded().await;
+    let token = harness.token().await;
+    let wrong = message_violations(DOCUMENT, &harness.url(""), &token, SERVICE_TOKEN).await.unwrap();
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn role_that_is_not_a_string_is_rejected() {
+    let target = Target::start().await;
+    let body = r#"{"username":"ann","password":"correct horse","role":{"viewer":null}}"#;
+    assert_eq!(error_of(target.request(Method::POST, "/operators").body(body)).await, invalid_request("role"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn message_contains_no_password() {
+    let target = Target::start().await;
+    let post = |path: &str, body: &str| target.request(Method::POST, path).body(body.to_owned()).send();
+    for (path, body) in [
+        ("/auth/token", r#"{"username":"ann","password":12345678}"#),
+        ("/auth/password", r#"{"current_password":"a","new_password":"hunter2"}"#),
+        ("/operators", r#"{"username":"ann","password":"hunter2","role":"viewer"}"#),
+    ] {
+        let response = post(path, body).await.unwrap();
+        assert_eq!(response.status(), 400, "{path}");
+        let text = response.text().await.unwrap();
+        assert!(!text.contains("hunter2") && !text.contains("12345678"), "{text}");
+    }
 }

@@ -85,6 +85,24 @@ async fn stale_if_match_is_rejected() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn if_match_is_a_list_that_may_span_several_lines() {
+    let harness = Harness::start().await;
+    let client = harness.admin().await;
+    let id = create_customer(&client, "A", "a@acme.com").await.id;
+    let token = harness.token().await;
+    let update = async |conditions: &[&str]| {
+        let body = serde_json::json!({ "name": "B", "email": "a@acme.com" });
+        let request = harness.http().put(harness.url(&format!("/customers/{id}"))).bearer_auth(&token).json(&body);
+        let request = conditions.iter().fold(request, |request, value| request.header("if-match", *value));
+        request.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(update(&["\"v1\","]).await, 200);
+    assert_eq!(update(&["\"v1\"", "\"v2\""]).await, 200);
+    assert_eq!(update(&["\"v1\"", "W/\"v3\","]).await, 412);
+    assert_eq!(update(&["\"v3\"", "*"]).await, 400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn deleted_customer_is_not_found_and_its_email_is_free() {
     let harness = Harness::start().await;
     let client = harness.admin().await;
@@ -99,6 +117,25 @@ async fn deleted_customer_is_not_found_and_its_email_is_free() {
     assert!(client.customer_list().send().await.unwrap().data.is_empty());
     assert!(client.customer_list().search("gone").send().await.unwrap().data.is_empty());
     assert_ne!(create_customer(&client, "New", "gone@acme.com").await.id, created.id);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn services_can_ask_for_a_deleted_customer() {
+    let harness = Harness::start().await;
+    let client = harness.admin().await;
+    let id = create_customer(&client, "Gone", "gone@acme.com").await.id;
+    let service = harness.service();
+    let view = |id: i64, include_deleted: bool| {
+        service.internal_customer_view().id(id).include_deleted(include_deleted).send()
+    };
+    assert_eq!(view(id, true).await.unwrap().deleted_at, None);
+    client.customer_delete().id(id).send().await.unwrap();
+    let contact = view(id, true).await.unwrap().into_inner();
+    assert_eq!((contact.id, contact.name.as_str(), contact.email.as_str()), (id, "Gone", "gone@acme.com"));
+    assert!(contact.deleted_at.is_some());
+    let gone = refused(404, "customer_not_found");
+    assert_eq!(refusal(view(id, false).await), gone);
+    assert_eq!(refusal(view(i64::MAX, true).await), gone);
 }
 
 #[tokio::test(flavor = "multi_thread")]

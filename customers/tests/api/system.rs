@@ -31,6 +31,16 @@ async fn service_without_database_is_alive_but_not_ready() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn head_of_a_probe_has_the_status_and_no_body() {
+    let server = customers::start(config("mysql://root@127.0.0.1:1/nothing")).unwrap();
+    for (path, status) in [("/health", 200), ("/ready", 503), ("/docs", 200), ("/openapi.json", 200)] {
+        let response = reqwest::Client::new().head(format!("{}{path}", server.base_url())).send().await.unwrap();
+        assert_eq!(response.status(), status, "{path}");
+        assert_eq!(response.bytes().await.unwrap(), "", "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn correlation_id_is_echoed_or_generated() {
     let harness = Harness::start().await;
     let token = harness.token().await;
@@ -43,9 +53,13 @@ async fn correlation_id_is_echoed_or_generated() {
         );
         let generated = get().send().await.unwrap();
         assert_eq!(generated.headers()["x-correlation-id"], generated.headers()["x-request-id"]);
-        let unusable = get().header("x-correlation-id", "café").send().await.unwrap();
-        assert_eq!(unusable.status().as_u16(), status);
-        assert_eq!(unusable.headers()["x-correlation-id"], unusable.headers()["x-request-id"]);
+        let not_ascii = get().header("x-correlation-id", "café");
+        let repeated = get().header("x-correlation-id", "req-1").header("x-correlation-id", "req-2");
+        for unusable in [not_ascii, repeated] {
+            let response = unusable.send().await.unwrap();
+            assert_eq!(response.status().as_u16(), status);
+            assert_eq!(response.headers()["x-correlation-id"], response.headers()["x-request-id"]);
+        }
     }
 }
 

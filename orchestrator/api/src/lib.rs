@@ -53,10 +53,10 @@ pub trait OrchestratorApi {
 
     /// Create and confirm an order
     ///
-    /// Checks that the customer exists, creates the order and confirms it. If the order cannot be confirmed, it is
-    /// canceled. A retry with the same idempotency key never creates a second order: it resumes the incomplete request
-    /// or returns the confirmed order. An error response contains the failed step, the state of the compensation, and
-    /// whether a retry with the same key is safe.
+    /// Validates the customer, creates the order and confirms it. A failure is compensated: an order that cannot be
+    /// confirmed is canceled. Retrying with the same idempotency key never creates a second order; it resumes an
+    /// incomplete request or returns the confirmed order, also if the customer was deleted since. An error reports the
+    /// failed step, the state of the compensation, and whether a retry with the same key is safe.
     #[endpoint { method = POST, path = "/orchestrator/create-and-confirm-order", tags = ["orchestrator"] }]
     async fn order_create_and_confirm(
         rqctx: RequestContext<Self::Context>,
@@ -75,4 +75,20 @@ pub trait OrchestratorApi {
     /// not shutting down. Otherwise, returns 503.
     #[endpoint { method = GET, path = "/ready", tags = ["system"] }]
     async fn readiness_view(rqctx: RequestContext<Self::Context>) -> Result<OkAnswer<Readiness>, FailureBody>;
+
+    /// Check liveness without a body
+    ///
+    /// Same as `GET /health`, for probes that send HEAD.
+    #[endpoint { method = HEAD, path = "/health", operation_id = "health_view", unpublished = true }]
+    async fn health_head(rqctx: RequestContext<Self::Context>) -> Result<OkAnswer<Health>, FailureBody> {
+        Self::health_view(rqctx).await
+    }
+
+    /// Check readiness without a body
+    ///
+    /// Same as `GET /ready`, for probes that send HEAD.
+    #[endpoint { method = HEAD, path = "/ready", operation_id = "readiness_view", unpublished = true }]
+    async fn readiness_head(rqctx: RequestContext<Self::Context>) -> Result<OkAnswer<Readiness>, FailureBody> {
+        Self::readiness_view(rqctx).await
+    }
 }

@@ -170,6 +170,9 @@ fn test_requests() -> Vec<TestRequest> {
         order(|_| ()).with_target(Method::POST, "/orchestrator//create%2Dand-confirm-order/"),
         TestRequest::text("").with_target(Method::GET, "/health"),
         TestRequest::text("").with_target(Method::GET, "/ready"),
+        TestRequest::text("").with_target(Method::HEAD, "/health"),
+        TestRequest::text("").with_target(Method::HEAD, "/ready"),
+        TestRequest::text("").with_target(Method::POST, "/ready"),
     ]
 }
 

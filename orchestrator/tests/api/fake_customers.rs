@@ -7,8 +7,8 @@ use common_http::{
 use common_server::auth::Auth;
 use common_server::{Call, HasRuntime, Running, Runtime};
 use customers_api::{
-    CUSTOMER_NOT_FOUND, Credentials, Customer, CustomerContact, CustomerInput, CustomerListQuery, CustomersApi, Error,
-    NewOperator, OperatorAccount, OperatorListQuery, OperatorPatch, PasswordChange, Token,
+    CUSTOMER_NOT_FOUND, Credentials, Customer, CustomerContact, CustomerContactQuery, CustomerInput, CustomerListQuery,
+    CustomersApi, Error, NewOperator, OperatorAccount, OperatorListQuery, OperatorPatch, PasswordChange, Token,
 };
 use dropshot::{
     HttpError, HttpResponseCreated, HttpResponseDeleted, HttpResponseHeaders, HttpResponseOk,
@@ -48,6 +48,7 @@ impl CustomersApi for Server {
     async fn internal_customer_view(
         rqctx: RequestContext<FakeCustomers>,
         id: PathId<CustomerId>,
+        _: QueryParams<CustomerContactQuery>,
     ) -> Result<OkAnswer<CustomerContact>, Error> {
         let call = Call::new(&rqctx);
         let work = async {
@@ -57,7 +58,7 @@ impl CustomersApi for Server {
                 return Err(Failure::new(CUSTOMER_NOT_FOUND, "customer not found"));
             }
             let (name, email) = ("ACME".to_owned(), "ops@acme.com".to_owned());
-            OkAnswer::ok(CustomerContact { id, name, email, phone: None })
+            OkAnswer::ok(CustomerContact { id, name, email, phone: None, deleted_at: None })
         };
         Ok(call.answer(work).await)
     }

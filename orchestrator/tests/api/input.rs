@@ -1,8 +1,9 @@
 //! Request validation: invalid requests are rejected before any step runs.
 
+use common_server::testing::message_violations;
 use serde_json::{Value, json};
 
-use crate::harness::{Harness, PATH, Reply, SERVICE_TOKEN, order_body};
+use crate::harness::{DOCUMENT, Harness, PATH, Reply, SERVICE_TOKEN, order_body};
 
 fn changed(change: impl FnOnce(&mut Value)) -> Value {
     let mut body = order_body("a");
@@ -31,6 +32,14 @@ async fn invalid_field_is_named_and_no_step_runs() {
         assert_eq!(reply.json()["error"]["details"][0]["field"], field, "{}", reply.text);
         assert_eq!(reply.attempts(), 0);
     }
+    assert_eq!(harness.customers.requests(), [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn every_message_says_what_was_expected_in_the_words_of_the_contract() {
+    let harness = Harness::new().await;
+    let wrong = message_violations(DOCUMENT, &harness.base_url, SERVICE_TOKEN, SERVICE_TOKEN).await.unwrap();
+    assert_eq!(wrong, Vec::<String>::new());
     assert_eq!(harness.customers.requests(), [] as [&str; 0]);
 }
 

@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | invalid body, field that is unknown or out of range, or missing key: 400 | `input::invalid_field_is_named_and_no_step_runs`, `input::body_that_is_not_one_json_document_is_rejected` |
 //! | missing or invalid token: 401 | `callers::invalid_credentials_are_rejected_before_any_upstream_call`, `callers::every_operation_enforces_its_documented_credentials` |
-//! | validate: unknown or deleted customer | `validate::unknown_customer_is_not_found`, `outages::confirmed_order_of_a_deleted_customer_is_reported`, `outages::unconfirmed_order_of_a_deleted_customer_is_pending` |
+//! | validate: unknown or deleted customer | `validate::unknown_customer_is_not_found`, `outages::confirmed_order_of_a_deleted_customer_is_returned`, `outages::unconfirmed_order_of_a_deleted_customer_is_pending` |
 //! | validate: 5xx or connection refused in every attempt: 503 | `validate::persistent_customers_failure_is_unavailable`, `validate::refused_customers_connection_is_unavailable` |
 //! | validate: timeout in every attempt: 504 | `validate::silent_customers_service_is_a_timeout` |
 //! | validate: two attempts fail, and the third succeeds | `validate::two_customers_failures_are_retried` |

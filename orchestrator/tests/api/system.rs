@@ -19,6 +19,20 @@ async fn ready_while_both_upstreams_are_ready() {
 }
 
 #[tokio::test]
+async fn head_of_a_probe_has_the_status_and_no_body() {
+    let harness = Harness::new().await;
+    let head = async |path: &str| {
+        let reply = Reply::send(reqwest::Client::new().head(format!("{}{path}", harness.base_url))).await;
+        (reply.status, reply.text)
+    };
+    assert_eq!(head("/health").await, (200, String::new()));
+    assert_eq!(head("/ready").await, (200, String::new()));
+    harness.orders.inject("GET /ready", ALWAYS, Fault::GatewayResponse(503));
+    assert_eq!(head("/health").await, (200, String::new()));
+    assert_eq!(head("/ready").await, (503, String::new()));
+}
+
+#[tokio::test]
 async fn not_ready_while_an_upstream_is_not_ready() {
     for fault in [Fault::GatewayResponse(503), Fault::RequestStalled, Fault::PortClosed] {
         for is_customers in [true, false] {

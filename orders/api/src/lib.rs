@@ -273,4 +273,20 @@ pub trait OrdersApi {
     /// Returns 200 if the database responds within 500 ms and the service is not shutting down. Otherwise, returns 503.
     #[endpoint { method = GET, path = "/ready", tags = ["system"] }]
     async fn readiness_view(rqctx: RequestContext<Self::Context>) -> Result<OkAnswer<Readiness>, Error>;
+
+    /// Check liveness without a body
+    ///
+    /// Same as `GET /health`, for probes that send HEAD.
+    #[endpoint { method = HEAD, path = "/health", operation_id = "health_view", unpublished = true }]
+    async fn health_head(rqctx: RequestContext<Self::Context>) -> Result<OkAnswer<Health>, Error> {
+        Self::health_view(rqctx).await
+    }
+
+    /// Check readiness without a body
+    ///
+    /// Same as `GET /ready`, for probes that send HEAD.
+    #[endpoint { method = HEAD, path = "/ready", operation_id = "readiness_view", unpublished = true }]
+    async fn readiness_head(rqctx: RequestContext<Self::Context>) -> Result<OkAnswer<Readiness>, Error> {
+        Self::readiness_view(rqctx).await
+    }
 }

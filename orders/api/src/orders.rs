@@ -177,8 +177,8 @@ pub struct OrderEvent {
 pub struct AbandonRequest {
     /// Idempotency key of the create request.
     pub create_key: IdempotencyKey,
-    /// Body of the create request. If an order with different content was created with the same key, that order remains
-    /// unchanged.
+    /// Request body of the create. An order with different content under the same key is left unchanged.
+    #[serde(deserialize_with = "common_contract::values::object")]
     pub order: NewOrder,
 }
 

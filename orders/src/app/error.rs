@@ -67,7 +67,7 @@ pub(crate) struct Shortage {
 impl OrdersError {
     /// Error for a missing idempotency key.
     pub(crate) fn key_required() -> Self {
-        Self::Invalid { field: "X-Idempotency-Key", problem: "is required".to_owned() }
+        Self::Invalid { field: "X-Idempotency-Key", problem: "is missing, and services must send one".to_owned() }
     }
 }
 

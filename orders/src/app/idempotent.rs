@@ -52,7 +52,10 @@ pub(super) struct KeyedRequest<'k> {
 }
 
 impl<'k> KeyedRequest<'k> {
-    /// Creates a keyed request. Hashes the parsed request, so that formatting differences do not change the hash.
+    /// Hashes the parsed request, so that its formatting does not matter.
+    ///
+    /// Hashes are stored, those of orders without a time limit. So the JSON of `request` is version 1 as long as it has
+    /// the fields of the first release only; with later fields it is an object with a `version`.
     pub(super) fn new(
         scope: &'static str,
         principal: &'k str,

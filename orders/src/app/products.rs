@@ -158,10 +158,13 @@ fn check_unchanged(seen: &Product, if_match: Option<&IfMatch>, patch: &ProductPa
 
 fn check_adjustment(adjustment: &NewStockAdjustment) -> Result<(), OrdersError> {
     if adjustment.delta.get() == 0 {
-        return Err(OrdersError::Invalid { field: "delta", problem: "expected a number other than 0".to_owned() });
+        return Err(OrdersError::Invalid {
+            field: "delta",
+            problem: "expected an integer other than 0, got 0".to_owned(),
+        });
     }
     if reason::RESERVED.contains(&adjustment.reason.as_str()) {
-        let problem = format!("{} are reserved", reason::RESERVED.join(", "));
+        let problem = format!("expected a reason other than {}", reason::RESERVED.join(", "));
         return Err(OrdersError::Invalid { field: "reason", problem });
     }
     Ok(())

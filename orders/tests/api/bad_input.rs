@@ -1,9 +1,10 @@
 //! Invalid input is rejected with an error that names the field, and changes nothing.
 
+use common_server::testing::message_violations;
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 
-use crate::harness::{Harness, SERVICE_TOKEN, operator_token};
+use crate::harness::{DOCUMENT, Harness, SERVICE_TOKEN, operator_token};
 use crate::invariants;
 
 /// A server with product 1 and order 1.
@@ -163,6 +164,7 @@ async fn invalid_abandon_or_lookup_is_rejected_with_its_field() {
         (r#"{"create_key":""}"#, "create_key"),
         (r#"{"create_key":"k"}"#, "order"),
         (r#"{"create_key":"k","order":{"customer_id":1,"items":[]}}"#, "order.items"),
+        (r#"{"create_key":"k","order":[1,[{"product_id":1,"qty":1}],null,null]}"#, "order"),
         (r#"{"create_key":"k","x":1}"#, "x"),
     ];
     for (body, field) in cases {
@@ -273,5 +275,58 @@ async fn invalid_header_is_named() {
     assert_eq!(error_response(confirm("X-Idempotency-Key", "a b")).await, invalid("X-Idempotency-Key"));
     assert_eq!(error_response(with_key("v1")).await, invalid("If-Match"));
     assert_eq!(error_response(with_key("\"v1")).await, invalid("If-Match"));
+    for name in ["X-Idempotency-Key", "Idempotency-Key"] {
+        assert_eq!(error_response(confirm(name, "k").header(name, "k")).await, invalid(name));
+    }
     target.assert_unchanged().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_message_says_what_was_expected_in_the_words_of_the_contract() {
+    let target = Target::start().await;
+    let wrong = message_violations(DOCUMENT, &target.0.url(""), &operator_token("ann"), SERVICE_TOKEN).await.unwrap();
+    assert_eq!(wrong, Vec::<String>::new());
+    target.assert_unchanged().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn message_names_the_field_the_expected_and_the_given_value() {
+    let target = Target::start().await;
+    let message = async |request: RequestBuilder| {
+        let body: Value = request.send().await.unwrap().json().await.unwrap();
+        body["message"].as_str().unwrap().to_owned()
+    };
+    let id = "expected an integer from 1 to 9223372036854775807";
+    let qty = |qty: &str| format!(r#"{{"customer_id":1,"items":[{{"product_id":1,"qty":{qty}}}]}}"#);
+    let nested = "[".repeat(200);
+    for (body, expected) in [
+        (r#"{"customer_id":"1"}"#, format!("customer_id: {id}, got \"1\"")),
+        (r#"{"customer_id":9223372036854775808}"#, format!("customer_id: {id}, got 9223372036854775808")),
+        (r#"{"customer_id":1}"#, "items: is missing, expected an array of 1 to 100 items".to_owned()),
+        (r#"{"customer_id":1,"items":[]}"#, "items: expected 1 to 100 items, got an array of 0 items".to_owned()),
+        (&qty("4999.99"), "items[0].qty: expected an integer from 1 to 1000000, got 4999.99".to_owned()),
+        (&qty("0"), "items[0].qty: expected an integer from 1 to 1000000, got 0".to_owned()),
+        (&qty("[]"), "items[0].qty: expected an integer from 1 to 1000000, got an array of 0 items".to_owned()),
+        (
+            r#"{"customer_id":1,"id":2}"#,
+            "id: is unknown, expected one of customer_id, expected_total_cents, external_reference, items".to_owned(),
+        ),
+        (r#"{"customer_id":1,"customer_id":2}"#, "customer_id: is given more than once, expected one value".to_owned()),
+        ("[1]", "the body: expected an object, got an array of 1 item".to_owned()),
+        ("", "the body is not one JSON document: it ends too early at line 1, column 0".to_owned()),
+        ("{\n x}", "the body is not one JSON document: unexpected input at line 2, column 2".to_owned()),
+        (&qty("1e999"), "the body is not one JSON document: a number is too large at line 1, column 53".to_owned()),
+        (&nested, "the body: expected an object".to_owned()),
+    ] {
+        assert_eq!(message(target.send(Method::POST, "/orders", body)).await, expected, "{body}");
+    }
+    for (query, expected) in [
+        ("to=x", "to: expected a time such as 2026-11-30T12:00:00Z, got \"x\"".to_owned()),
+        ("status=new", "status: expected one of CREATED, CONFIRMED, CANCELED, got \"new\"".to_owned()),
+        ("customer_id=0", format!("customer_id: {id}, got \"0\"")),
+        ("limit=ten", "limit: expected an integer from 1 to 100, got \"ten\"".to_owned()),
+    ] {
+        assert_eq!(message(target.request(Method::GET, &format!("/orders?{query}"))).await, expected);
+    }
+    assert_eq!(message(target.request(Method::GET, "/orders/x")).await, format!("id: {id}, got \"x\""));
 }

@@ -218,3 +218,18 @@ async fn replay_is_independent_of_customers_service_customer_and_price() {
     assert_eq!((retry.status, retry.replayed, retry.body), (201, true, first.body));
     assert_eq!(customers.calls().len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn order_of_an_expired_key_is_returned_although_its_customer_was_deleted() {
+    let harness = Harness::start().await;
+    let product = harness.product("A", 10).await;
+    let create = || harness.operator().order_create().x_idempotency_key("k").body(new_order(&[(product, 2)])).send();
+    let first = create().await.unwrap().into_inner();
+    harness
+        .sql("DELETE FROM idempotency_keys; UPDATE customers SET deleted_at = UTC_TIMESTAMP(6), email_key = NULL")
+        .await;
+    let retry = create().await.unwrap();
+    assert!(is_replay(&retry));
+    assert_eq!(retry.into_inner(), first);
+    assert_eq!(harness.stock(product).await, 8);
+}

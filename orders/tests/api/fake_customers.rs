@@ -9,8 +9,8 @@ use common_http::{
 };
 use common_server::{Call, HasRuntime, Running, Runtime};
 use customers_api::{
-    Credentials, Customer, CustomerContact, CustomerInput, CustomerListQuery, CustomersApi, Error, NewOperator,
-    OperatorAccount, OperatorListQuery, OperatorPatch, PasswordChange, Token,
+    Credentials, Customer, CustomerContact, CustomerContactQuery, CustomerInput, CustomerListQuery, CustomersApi,
+    Error, NewOperator, OperatorAccount, OperatorListQuery, OperatorPatch, PasswordChange, Token,
 };
 use dropshot::{Body, HttpResponse, HttpResponseDeleted, HttpResponseUpdatedNoContent, RequestContext};
 use http::HeaderMap;
@@ -118,6 +118,7 @@ impl CustomersApi for Fake {
     async fn internal_customer_view(
         rqctx: RequestContext<State>,
         id: PathId<CustomerId>,
+        _: QueryParams<CustomerContactQuery>,
     ) -> Result<OkAnswer<CustomerContact>, Error> {
         let work = async {
             let id = id.checked()?;
@@ -242,7 +243,7 @@ async fn not_faked<R: HttpResponse>(rqctx: &RequestContext<State>) -> Result<Ans
 }
 
 fn contact(id: CustomerId) -> CustomerContact {
-    CustomerContact { id, name: "ACME".to_owned(), email: "ops@acme.com".to_owned(), phone: None }
+    CustomerContact { id, name: "ACME".to_owned(), email: "ops@acme.com".to_owned(), phone: None, deleted_at: None }
 }
 
 fn response(status: u16, body: &str) -> http::Response<Body> {

@@ -11,11 +11,12 @@
 //! | keys are scoped to the operation and the caller | `create::keys_are_distinct_by_case_caller_and_operation` |
 //! | the request hash covers the parsed request | `create::same_key_and_request_replays_the_same_bytes` |
 //! | same key, different request: 422 | `create::same_key_with_a_different_request_is_rejected`, `confirm::key_of_another_order_is_rejected`, `cancel::cancel_with_a_key_is_replayed` |
-//! | same key while the first request is in flight: 409 within 2 s | `confirm::key_of_a_request_in_flight_is_in_progress`, `time_limits::key_held_by_another_request_is_reported_in_time` |
-//! | a replay has the status, headers and bytes of the first response, and is marked as a replay | `create::same_key_and_request_replays_the_same_bytes`, `create::replay_has_the_headers_of_the_first_response` |
-//! | only successful responses are stored | `create::refused_create_is_evaluated_again_with_the_same_key`, `confirm::refusals_are_not_stored` |
-//! | after an ambiguous COMMIT, the outcome is read from the database, never guessed | `connection_loss::confirm_is_applied_once_if_the_connection_is_lost_at_commit`, `connection_loss::unresolved_commit_is_outcome_unknown_and_a_retry_resolves_it`, `connection_loss::create_without_a_key_is_outcome_unknown_after_an_ambiguous_commit` |
-//! | a response is stored for 72 h; an expired row is ignored and later deleted | `confirm::keys_are_stored_for_72_hours`, `confirm::expired_key_is_executed_again_and_changes_nothing`, `expiry::expired_keys_are_deleted_and_live_keys_are_kept` |
+//! | same key, first request in flight: 409 within 2 s | `confirm::key_of_a_request_in_flight_is_in_progress`, `time_limits::key_held_by_another_request_is_reported_in_time` |
+//! | a replay has status, headers and bytes of the first response, and is marked | `create::same_key_and_request_replays_the_same_bytes`, `create::replay_has_the_headers_of_the_first_response` |
+//! | a retry matches the hash that an earlier release stored | `earlier_release::create_stored_by_the_first_release_is_replayed`, `earlier_release::confirm_and_cancel_stored_by_the_first_release_are_replayed`, `earlier_release::create_stored_by_the_first_release_can_be_abandoned` |
+//! | only successes are stored | `create::refused_create_is_evaluated_again_with_the_same_key`, `confirm::refusals_are_not_stored` |
+//! | ambiguous COMMIT: the outcome is read, never guessed | `connection_loss::confirm_is_applied_once_if_the_connection_is_lost_at_commit`, `connection_loss::unresolved_commit_is_outcome_unknown_and_a_retry_resolves_it`, `connection_loss::create_without_a_key_is_outcome_unknown_after_an_ambiguous_commit` |
+//! | stored for 72 h; an expired row is ignored and deleted | `confirm::keys_are_stored_for_72_hours`, `confirm::expired_key_is_executed_again_and_changes_nothing`, `expiry::expired_keys_are_deleted_and_live_keys_are_kept` |
 //!
 //! Confirm:
 //!
@@ -42,11 +43,11 @@
 //! | without a key: two orders for an operator, 400 for a service | `create::two_creates_of_an_operator_without_a_key_are_two_orders`, `create::create_of_a_service_without_a_key_is_rejected` |
 //! | same key and body: one order | `create::same_key_and_request_replays_the_same_bytes`, `connection_loss::create_is_applied_once_if_the_connection_is_lost_at_commit` |
 //! | same key, different body: 422 | `create::same_key_with_a_different_request_is_rejected` |
-//! | 409, then a stock adjustment and a retry with the same key: 201 | `create::refused_create_is_evaluated_again_with_the_same_key` |
-//! | a replay is unaffected if the customers service is down, the customer is deleted, or the price has changed | `customer_check::replay_is_independent_of_customers_service_customer_and_price` |
-//! | the customers service is slow, failing or unreachable | `customer_check::failing_customers_service_is_unavailable_and_its_errors_stay_hidden`, `customer_check::unresponsive_customers_service_times_out_after_five_seconds`, `customer_check::unreachable_customers_service_is_unavailable`, `time_limits::unresponsive_customers_service_is_reported_in_time` |
-//! | the key has expired but the order exists: no second order | `create::expired_key_never_creates_a_second_order` |
-//! | `expected_total_cents` differs from the total: 409 | `create::different_expected_total_is_rejected_with_the_current_total` |
+//! | 409, stock adjustment, retry with the same key: 201 | `create::refused_create_is_evaluated_again_with_the_same_key` |
+//! | replay while the customers service is down, the customer deleted, the price changed | `customer_check::replay_is_independent_of_customers_service_customer_and_price` |
+//! | customers service slow, failing or unreachable | `customer_check::failing_customers_service_is_unavailable_and_its_errors_stay_hidden`, `customer_check::unresponsive_customers_service_times_out_after_five_seconds`, `customer_check::unreachable_customers_service_is_unavailable`, `time_limits::unresponsive_customers_service_is_reported_in_time` |
+//! | key expired, order exists: no second order | `create::expired_key_never_creates_a_second_order`, `customer_check::order_of_an_expired_key_is_returned_although_its_customer_was_deleted` |
+//! | different `expected_total_cents`: 409 | `create::different_expected_total_is_rejected_with_the_current_total` |
 //!
 //! Stock and order status:
 //!
@@ -95,6 +96,7 @@ mod connection_loss;
 mod create;
 mod credentials;
 mod customer_check;
+mod earlier_release;
 mod expiry;
 mod fake_customers;
 mod harness;

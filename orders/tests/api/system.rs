@@ -40,6 +40,16 @@ async fn server_without_a_database_is_alive_but_not_ready() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn head_of_a_probe_has_the_status_and_no_body() {
+    let server = orders::start(config("mysql://root@127.0.0.1:1/nothing", "http://127.0.0.1:1")).unwrap();
+    for (path, status) in [("/health", 200), ("/ready", 503), ("/docs", 200), ("/openapi.json", 200)] {
+        let response = reqwest::Client::new().head(format!("{}{path}", server.base_url())).send().await.unwrap();
+        assert_eq!(response.status(), status, "{path}");
+        assert_eq!(response.bytes().await.unwrap(), "", "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn correlation_id_is_echoed_or_generated() {
     let harness = Harness::start().await;
     for (path, status) in [("/orders", 200), ("/orders/999999", 404), ("/orders/x", 400)] {

@@ -25,6 +25,7 @@ use orders_api::{
     AbandonRequest, NewOrder, NewProduct, NewStockAdjustment, OrderListQuery, OrderLookupQuery, ProductListQuery,
     ProductPatch, StockMovementListQuery,
 };
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::runtime;
@@ -51,7 +52,7 @@ pub fn body(bytes: &[u8]) {
     read_body::<CreateAndConfirm>(bytes);
 }
 
-fn read_body<T: DeserializeOwned>(bytes: &[u8]) {
+fn read_body<T: DeserializeOwned + JsonSchema>(bytes: &[u8]) {
     if let Err(failure) = json_body::<T>(&HeaderMap::new(), bytes, MAX_BODY_BYTES) {
         assert!(failure.code == codes::INVALID_REQUEST || failure.code == codes::PAYLOAD_TOO_LARGE, "{failure:?}");
         assert_short(&failure);
@@ -69,7 +70,7 @@ pub fn query(bytes: &[u8]) {
     read_query::<OrderLookupQuery>(&text);
 }
 
-fn read_query<T: DeserializeOwned>(text: &str) {
+fn read_query<T: DeserializeOwned + JsonSchema>(text: &str) {
     if let Err(failure) = query_params::<T>(text) {
         assert_eq!(failure.code, codes::INVALID_REQUEST);
         assert_short(&failure);

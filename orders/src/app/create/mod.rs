@@ -16,7 +16,7 @@ use common_server::Call;
 use common_server::auth::{Caller, Operator};
 use db::idempotency::RequestKey;
 use orders_api::NewOrder;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::idempotent::{KeyedRequest, OrderResponse};
@@ -128,43 +128,91 @@ pub(super) fn keyed_request<'k>(
     Ok(KeyedRequest::new(SCOPE, principal, key, &HashedContent::new(new)?)?)
 }
 
-/// Hashed content of a create. It keeps the layout of the first release, so that existing keys stay valid: a field that
-/// was added later is hashed only if the request contains it.
+/// Hashed content of a create, in the lowest version that can express the request. The layout of a version never changes,
+/// so that the keys of earlier releases stay valid.
 #[derive(Serialize)]
-struct HashedContent<'c>(
-    CustomerId,
-    Lines,
-    Option<i64>,
-    Option<&'c str>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")] BTreeMap<String, Value>,
-);
+#[serde(untagged)]
+enum HashedContent<'c> {
+    V1(ContentV1<'c>),
+    V2 { version: u8, v1: ContentV1<'c>, later: LaterFields },
+}
+
+/// Content of version 1. An optional field that the request omits is null.
+#[derive(Serialize)]
+struct ContentV1<'c>(CustomerId, Lines, Option<i64>, Option<&'c str>);
+
+/// Fields that version 1 does not cover, where the request contains any.
+#[derive(Serialize, Deserialize)]
+struct LaterFields {
+    /// All items with all their fields, if an item has a later field.
+    items: Vec<BTreeMap<String, Value>>,
+    #[serde(flatten)]
+    order: BTreeMap<String, Value>,
+}
 
 impl<'c> HashedContent<'c> {
     fn new(new: &'c NewOrder) -> Result<Self, OrdersError> {
-        const FIRST_RELEASE: [&str; 4] = ["customer_id", "items", "expected_total_cents", "external_reference"];
-        let mut later: BTreeMap<String, Value> = serde_json::from_value(serde_json::to_value(new)?)?;
-        later.retain(|name, _| !FIRST_RELEASE.contains(&name.as_str()));
         let reference = new.external_reference.as_ref().map(Text::as_str);
-        Ok(Self(new.customer_id, merge_lines(new.items.as_slice())?, new.expected_total_cents, reference, later))
+        let lines = merge_lines(new.items.as_slice())?;
+        let v1 = ContentV1(new.customer_id, lines, new.expected_total_cents, reference);
+        Ok(Self::of(v1, LaterFields::of(serde_json::to_value(new)?)?))
+    }
+
+    fn of(v1: ContentV1<'c>, later: LaterFields) -> Self {
+        let LaterFields { items, order } = &later;
+        if items.is_empty() && order.is_empty() { Self::V1(v1) } else { Self::V2 { version: 2, v1, later } }
+    }
+}
+
+impl LaterFields {
+    fn of(order: Value) -> serde_json::Result<Self> {
+        const ORDER_V1: [&str; 3] = ["customer_id", "expected_total_cents", "external_reference"];
+        const ITEM_V1: [&str; 2] = ["product_id", "qty"];
+        let mut fields: Self = serde_json::from_value(order)?;
+        fields.order.retain(|name, _| !ORDER_V1.contains(&name.as_str()));
+        if fields.items.iter().flat_map(BTreeMap::keys).all(|name| ITEM_V1.contains(&name.as_str())) {
+            fields.items.clear();
+        }
+        Ok(fields)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
-    fn content(new: &str) -> String {
-        let new: NewOrder = serde_json::from_str(new).unwrap();
+    fn content(new: Value) -> String {
+        let new: NewOrder = serde_json::from_value(new).unwrap();
         serde_json::to_string(&HashedContent::new(&new).unwrap()).unwrap()
     }
 
     #[test]
-    fn a_key_of_an_earlier_release_stays_valid() {
-        let item = r#"{"product_id":2,"qty":3}"#;
-        let minimal = content(&format!(r#"{{"customer_id":1,"items":[{item},{item}]}}"#));
-        assert_eq!(minimal, r#"[1,{"2":6},null,null]"#);
-        let full =
-            format!(r#"{{"customer_id":1,"items":[{item}],"expected_total_cents":7,"external_reference":"PO-1"}}"#);
-        assert_eq!(content(&full), r#"[1,{"2":3},7,"PO-1"]"#);
+    fn a_request_of_the_first_release_is_hashed_in_version_1() {
+        let item = json!({ "product_id": 2, "qty": 3 });
+        assert_eq!(content(json!({ "customer_id": 1, "items": [item, item] })), r#"[1,{"2":6},null,null]"#);
+        let full = json!({
+            "customer_id": 1, "items": [item], "expected_total_cents": 7, "external_reference": "PO-1"
+        });
+        assert_eq!(content(full), r#"[1,{"2":3},7,"PO-1"]"#);
+    }
+
+    #[test]
+    fn later_fields_of_the_order_and_its_items_are_hashed_in_version_2() {
+        let content = |order: Value| {
+            let v1 = ContentV1(CustomerId::stored(1), Lines::new(), None, None);
+            serde_json::to_string(&HashedContent::of(v1, LaterFields::of(order).unwrap())).unwrap()
+        };
+        let item = json!({ "product_id": 2, "qty": 3 });
+        assert_eq!(content(json!({ "customer_id": 1, "items": [item] })), "[1,{},null,null]");
+        assert_eq!(
+            content(json!({ "customer_id": 1, "items": [item], "note": "n" })),
+            r#"{"version":2,"v1":[1,{},null,null],"later":{"items":[],"note":"n"}}"#
+        );
+        assert_eq!(
+            content(json!({ "customer_id": 1, "items": [item, { "product_id": 3, "qty": 1, "note": "n" }] })),
+            r#"{"version":2,"v1":[1,{},null,null],"later":{"items":[{"product_id":2,"qty":3},{"note":"n","product_id":3,"qty":1}]}}"#
+        );
     }
 }
