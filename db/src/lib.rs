@@ -19,6 +19,7 @@ pub mod settings;
 pub mod transaction;
 
 mod metrics;
+mod readiness;
 
 pub use batch_loader::BatchLoader;
 pub use cached::{CachedStatement, padded};

@@ -10,5 +10,6 @@ mod idempotency;
 mod insert;
 mod migrations;
 mod prefix_index;
+mod readiness;
 mod support;
 mod transaction;

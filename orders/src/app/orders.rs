@@ -99,7 +99,7 @@ impl Orders {
     }
 
     pub(crate) async fn ready(&self) -> Result<(), OrdersError> {
-        Ok(self.db.ping().await?)
+        Ok(self.db.check_writable().await?)
     }
 }
 

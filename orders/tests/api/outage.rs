@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use client_common::Outbound;
 use common_server::Running;
 use db::DatabaseSettings;
+use diesel_async::SimpleAsyncConnection;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use orders::Context;
@@ -213,4 +214,18 @@ async fn unresponsive_database_is_reported_in_time_and_recovery_is_detected() {
     system.database.signal(Signal::SIGCONT);
     let recovered = system.wait_for_recovery("k").await;
     println!("hung: operators failed within {operator:?}, services {service:?}; recovered within {recovered:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn server_is_not_ready_while_the_database_is_read_only() {
+    let system = System::start().await;
+    let database = DatabaseSettings::from_url(&system.database.url).unwrap();
+    let mut root = db::connect::open_unpooled(&database).await.unwrap();
+    let ready = async || system.operator.readiness_view().send().await;
+    for _ in 0..2 {
+        assert_eq!(ready().await.unwrap().status, "ready");
+        root.batch_execute("SET GLOBAL read_only = 1").await.unwrap();
+        time_to_unavailable(ready()).await;
+        root.batch_execute("SET GLOBAL read_only = 0").await.unwrap();
+    }
 }
