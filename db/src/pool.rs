@@ -22,7 +22,7 @@ use diesel_async::{AsyncConnection, AsyncMysqlConnection, SimpleAsyncConnection,
 use futures::FutureExt;
 use tokio::time::{timeout, timeout_at};
 
-use crate::connect::open_unpooled;
+use crate::connect::{WAIT_TIMEOUT, open_unpooled};
 use crate::error::DbError;
 use crate::metrics;
 use crate::readiness::Readiness;
@@ -42,6 +42,7 @@ const PING_LIMIT: Duration = Duration::from_millis(500);
 
 /// Idle time after which a connection is tested before use: servers and firewalls close idle connections.
 const TRUSTED_IDLE: Duration = Duration::from_secs(30);
+const _: () = assert!(TRUSTED_IDLE.as_secs() < WAIT_TIMEOUT as u64, "the server would close trusted connections");
 
 /// Handle to the database: a connection pool and a readiness check, shared within a process. Clones share the pool.
 #[derive(Clone)]

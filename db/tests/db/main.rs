@@ -7,6 +7,7 @@ mod classify;
 mod dropped;
 mod guard;
 mod idempotency;
+mod idle;
 mod insert;
 mod migrations;
 mod prefix_index;

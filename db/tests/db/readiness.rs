@@ -2,32 +2,13 @@
 
 use std::time::Duration;
 
-use db::{Connection, Db};
+use db::Db;
 use db_testing::TestDatabase;
-use diesel::QueryableByName;
-use diesel::sql_types::{Bigint, Nullable, Text, Unsigned};
-use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
+use diesel_async::SimpleAsyncConnection;
 use futures::future::join_all;
 use tokio::time::sleep;
 
-use crate::support::execute;
-
-#[derive(QueryableByName)]
-struct Session {
-    #[diesel(sql_type = Unsigned<Bigint>, column_name = "Id")]
-    id: u64,
-    #[diesel(sql_type = Nullable<Text>, column_name = "db")]
-    database: Option<String>,
-}
-
-/// Returns the ids of all sessions on the database but the observer's own one.
-async fn sessions(database: &TestDatabase, observer: &mut Connection) -> Vec<u64> {
-    let sessions: Vec<Session> = diesel::sql_query("SHOW PROCESSLIST").load(observer).await.unwrap();
-    let own = crate::support::number_on(observer, "SELECT CONNECTION_ID()").await.unwrap();
-    let name = database.settings().database();
-    let others = sessions.into_iter().filter(|session| session.database.as_deref() == Some(name));
-    others.map(|session| session.id).filter(|id| i64::try_from(*id) != Ok(own)).collect()
-}
+use crate::support::{execute, other_sessions};
 
 #[tokio::test]
 async fn busy_pool_does_not_fail_the_check() {
@@ -56,10 +37,10 @@ async fn checks_use_one_connection_which_is_replaced_when_lost() {
         for check in join_all((0..50).map(|_| database.db().check_writable())).await {
             check.unwrap();
         }
-        let open = sessions(&database, &mut observer).await;
+        let open = other_sessions(&mut observer).await;
         assert_eq!(open.len(), 1, "{open:?}");
         observer.batch_execute(&format!("KILL {}", open[0])).await.unwrap();
-        while !sessions(&database, &mut observer).await.is_empty() {
+        while !other_sessions(&mut observer).await.is_empty() {
             sleep(Duration::from_millis(5)).await;
         }
     }
