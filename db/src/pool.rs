@@ -35,7 +35,7 @@ const WAIT_LIMIT: Duration = Duration::from_secs(5);
 const OPEN_LIMIT: Duration = Duration::from_secs(2);
 
 /// Time limit of one call of [`Db::run`], or of all attempts of a transaction, including the wait for a connection.
-pub(crate) const RUN_LIMIT: Duration = Duration::from_secs(10);
+pub const RUN_LIMIT: Duration = Duration::from_secs(10);
 
 /// Time limit for testing an idle connection.
 const PING_LIMIT: Duration = Duration::from_millis(500);

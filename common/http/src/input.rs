@@ -197,7 +197,7 @@ fn expect_json(headers: &HeaderMap) -> Result<(), Failure> {
 }
 
 /// Maximum time to receive a body, so that slow senders do not occupy connections.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 async fn read_body(body: Body, limit: usize) -> Result<bytes::Bytes, Failure> {
     let Ok(result) = timeout(BODY_TIMEOUT, Limited::new(body, limit).collect()).await else {

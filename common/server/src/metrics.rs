@@ -88,18 +88,20 @@ fn describe() {
 }
 
 /// Counts a request as in flight until dropped.
-pub(crate) struct InFlight(());
+pub(crate) struct InFlight(Runtime);
 
 impl InFlight {
-    pub(crate) fn start() -> Self {
+    pub(crate) fn start(runtime: Runtime) -> Self {
         gauge!(IN_FLIGHT).increment(1.0);
-        Self(())
+        runtime.request_started();
+        Self(runtime)
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
         gauge!(IN_FLIGHT).decrement(1.0);
+        self.0.request_ended();
     }
 }
 

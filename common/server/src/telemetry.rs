@@ -24,7 +24,7 @@ use crate::metrics::{self, method_label};
 /// Maximum number of lines buffered for a slow standard output, a few MiB. Further lines are dropped and counted.
 const MAX_BUFFERED_LINES: usize = 10_000;
 /// Maximum time to flush the log to a blocked standard output at shutdown.
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
+pub(crate) const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Writes this process's logs to standard output synchronously, because a function may be frozen after its response.
 pub fn init_logs() {

@@ -29,7 +29,7 @@ use crate::settings::Env;
 
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 /// Maximum time to export the remaining spans at shutdown.
-const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(500);
+pub(crate) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 /// Maximum time to export spans before a function returns its response.
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(200);
 
@@ -69,8 +69,8 @@ impl Traces {
     /// Exports all finished spans and stops the exporter.
     pub(crate) async fn shut_down(&self) {
         let provider = self.provider.clone();
-        let shut_down = spawn_blocking(move || provider.shutdown_with_timeout(SHUTDOWN_TIMEOUT));
-        let _ = timeout(2 * SHUTDOWN_TIMEOUT, shut_down).await;
+        let shut_down = spawn_blocking(move || provider.shutdown_with_timeout(SHUTDOWN_TIMEOUT / 2));
+        let _ = timeout(SHUTDOWN_TIMEOUT, shut_down).await;
     }
 }
 

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use chrono::NaiveDateTime;
 use common_contract::{Failure, IfMatch, OrderId, Page};
 use common_server::auth::{Caller, ServiceCaller, Viewer};
-use common_server::{CursorKey, Position};
+use common_server::{CursorKey, OPERATION_LIMIT, Position};
 use db::idempotency::StoredResponses;
-use db::{Connection, Db};
+use db::{Connection, Db, END_LIMIT, RUN_LIMIT};
 use orders_api::{Order, OrderEvent, OrderListQuery, OrderLookupQuery, OrderSummary};
 
 use super::{Dispatcher, OrdersError};
@@ -24,6 +24,9 @@ const SERVICE_CHECK_LIMIT: Duration = Duration::from_secs(1);
 /// Time limit of the customer check for a user account. Equal to the max wait for a pooled database connection, so that
 /// a burst is served late rather than refused.
 const USER_CHECK_LIMIT: Duration = Duration::from_secs(5);
+/// Time limit of a request from a user account.
+const USER_LIMIT: Duration = USER_CHECK_LIMIT.saturating_add(RUN_LIMIT);
+const _: () = assert!(USER_LIMIT.saturating_add(END_LIMIT).as_millis() <= OPERATION_LIMIT.as_millis());
 
 /// The orders service. Clones share all resources.
 #[derive(Clone)]
@@ -40,19 +43,24 @@ pub(crate) struct Orders {
 }
 
 impl Orders {
-    /// Returns the orders service for one request from a service, with its time limit. Only the wait for the answer to
-    /// COMMIT may exceed it, because without that answer the outcome is unknown.
-    pub(crate) fn for_service(&self) -> Self {
-        let deadline = Instant::now() + SERVICE_LIMIT;
+    /// Returns the orders service for one request with a time limit. Only the wait for the answer to COMMIT may exceed
+    /// it, because without that answer the outcome is unknown.
+    fn within(&self, limit: Duration) -> Self {
+        let deadline = Instant::now() + limit;
         let (db, stored_responses) = (self.db.until(deadline), self.stored_responses.until(deadline));
         Self { db, stored_responses, ..self.clone() }
+    }
+
+    /// Returns the orders service for one request from a service.
+    pub(crate) fn for_service(&self) -> Self {
+        self.within(SERVICE_LIMIT)
     }
 
     /// Returns the orders service for one request from this caller.
     pub(crate) fn for_caller<P>(&self, caller: &Caller<P>) -> Self {
         match caller {
             Caller::Service(_) => self.for_service(),
-            Caller::User(_) => self.clone(),
+            Caller::User(_) => self.within(USER_LIMIT),
         }
     }
 
