@@ -83,7 +83,7 @@ async fn run_upkeep(recorder: PrometheusHandle) {
 fn describe() {
     describe_histogram!(DURATION, Unit::Seconds, "Request duration by operation, method and status");
     describe_gauge!(IN_FLIGHT, "Requests in flight");
-    describe_counter!(LOG_LINES_DROPPED, "Log lines dropped because standard output was too slow");
+    describe_counter!(LOG_LINES_DROPPED, "Log lines dropped because standard output was too slow or failed");
     gauge!(IN_FLIGHT).set(0.0);
 }
 
@@ -115,7 +115,7 @@ pub(crate) fn request_finished(operation: String, method: &'static str, status: 
 pub(crate) fn watch_log(log: &LogWriter, runtime: &Runtime) {
     let dropped = log.dropped_lines();
     runtime.before_scrape(move || {
-        let lines = u64::try_from(dropped.dropped_lines()).unwrap_or(u64::MAX);
+        let lines = u64::try_from(dropped.count()).unwrap_or(u64::MAX);
         counter!(LOG_LINES_DROPPED).absolute(lines);
     });
 }

@@ -135,7 +135,7 @@ pub async fn run<C: ServerContext + HasRuntime>(
     match run_command(name, default_port, start).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{name}: {}", one_line(&*error));
+            telemetry::print_error(format!("{name}: {}", one_line(&*error)));
             ExitCode::FAILURE
         }
     }
@@ -238,7 +238,8 @@ mod tests {
 
     #[test]
     fn supervisors_wait_longer_than_a_shutdown_takes() {
-        let limit = SHUTDOWN_TIMEOUT + trace::SHUTDOWN_TIMEOUT + telemetry::FLUSH_TIMEOUT;
+        // The last one twice: for the log, and for an error.
+        let limit = SHUTDOWN_TIMEOUT + trace::SHUTDOWN_TIMEOUT + 2 * telemetry::FLUSH_TIMEOUT;
         // In Compose: the services, and the edge proxy in front of them.
         for (path, setting, count) in
             [("docker-compose.yml", "stop_grace_period:", 2), ("deploy/service.yaml", "StopTimeout:", 1)]

@@ -5,14 +5,15 @@
 //! here.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
-use std::sync::mpsc;
-use std::thread;
+use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
+use std::{panic, thread};
 
 use slog::{Drain, KV};
 use tracing::{Level, Metadata};
-use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::MakeWriter;
@@ -23,7 +24,7 @@ use crate::metrics::{self, method_label};
 
 /// Maximum number of lines buffered for a slow standard output, a few MiB. Further lines are dropped and counted.
 const MAX_BUFFERED_LINES: usize = 10_000;
-/// Maximum time to flush the log to a blocked standard output at shutdown.
+/// Maximum time to write to a blocked standard output or standard error at shutdown.
 pub(crate) const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Writes this process's logs to standard output synchronously, because a function may be frozen after its response.
@@ -33,35 +34,98 @@ pub fn init_logs() {
 
 /// Writes this process's logs to standard output from a background thread, so that a slow reader delays no request.
 pub(crate) fn init_background_logs() -> LogWriter {
-    let writer = NonBlockingBuilder::default().buffered_lines_limit(MAX_BUFFERED_LINES).thread_name("log");
-    let (writer, guard) = writer.finish(std::io::stdout());
-    let dropped = writer.error_counter();
-    init(writer);
-    LogWriter { guard, dropped }
+    let (lines, writer) = LogWriter::new(std::io::stdout());
+    init(lines);
+    // The default hook writes to standard error, which may have a slow reader, too.
+    panic::set_hook(Box::new(|panic| tracing::error!(%panic, "panicked")));
+    writer
 }
 
 /// Handle of the thread that writes the log.
 pub(crate) struct LogWriter {
     guard: WorkerGuard,
-    dropped: ErrorCounter,
+    dropped: DroppedLines,
 }
 
 impl LogWriter {
+    /// Starts the thread.
+    fn new(output: impl Write + Send + 'static) -> (NonBlocking, Self) {
+        let unwritten = Arc::<AtomicUsize>::default();
+        let output = Output { output, unwritten: Arc::clone(&unwritten) };
+        let builder = NonBlockingBuilder::default().buffered_lines_limit(MAX_BUFFERED_LINES).thread_name("log");
+        let (lines, guard) = builder.finish(output);
+        let dropped = DroppedLines { unbuffered: lines.error_counter(), unwritten };
+        (lines, Self { guard, dropped })
+    }
+
     /// Returns the counter of dropped lines.
-    pub(crate) fn dropped_lines(&self) -> ErrorCounter {
+    pub(crate) fn dropped_lines(&self) -> DroppedLines {
         self.dropped.clone()
     }
 
     /// Writes the buffered lines, for at most 2 s. The guard's drop alone could block forever, because it reports its
     /// own timeout on standard output.
     pub(crate) fn flush(self) {
-        let (flushed, done) = mpsc::channel();
-        thread::spawn(move || {
-            drop(self.guard);
-            flushed.send(())
-        });
-        let _ = done.recv_timeout(FLUSH_TIMEOUT);
+        write_for_at_most_2_s(|| drop(self.guard));
     }
+}
+
+/// Counter of log lines that were dropped.
+#[derive(Clone)]
+pub(crate) struct DroppedLines {
+    /// The buffer was full.
+    unbuffered: ErrorCounter,
+    /// Writing failed.
+    unwritten: Arc<AtomicUsize>,
+}
+
+impl DroppedLines {
+    /// Returns the number of dropped lines.
+    pub(crate) fn count(&self) -> usize {
+        self.unbuffered.dropped_lines().saturating_add(self.unwritten.load(Ordering::Relaxed))
+    }
+}
+
+/// Output that counts the lines it cannot write, for example to a full disk.
+struct Output<W> {
+    output: W,
+    unwritten: Arc<AtomicUsize>,
+}
+
+impl<W: Write> Write for Output<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.output.write(bytes)
+    }
+
+    /// Writes a line.
+    fn write_all(&mut self, line: &[u8]) -> io::Result<()> {
+        if self.output.write_all(line).is_err() {
+            self.unwritten.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.output.flush()
+    }
+}
+
+/// Prints an error to standard error.
+pub(crate) fn print_error(line: String) {
+    write_for_at_most_2_s(move || {
+        // Nothing is left to report a failure to.
+        let _ = writeln!(io::stderr(), "{line}");
+    });
+}
+
+/// Calls a function that blocks while the reader of an output hangs, and returns after 2 s at the latest.
+fn write_for_at_most_2_s(write: impl FnOnce() + Send + 'static) {
+    let (written, done) = mpsc::channel();
+    thread::spawn(move || {
+        write();
+        written.send(())
+    });
+    let _ = done.recv_timeout(FLUSH_TIMEOUT);
 }
 
 fn init<W>(writer: W)
@@ -175,5 +239,38 @@ impl slog::Serializer for Fields {
     fn emit_arguments(&mut self, key: slog::Key, value: &std::fmt::Arguments<'_>) -> slog::Result {
         self.0.insert(AsRef::<str>::as_ref(&key).to_owned(), value.to_string());
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn hanging_reader_blocks_neither_lines_nor_the_flush_and_dropped_lines_are_counted() {
+        let (_never_read, pipe) = io::pipe().unwrap();
+        let (mut lines, writer) = LogWriter::new(pipe);
+        let (dropped, started) = (writer.dropped_lines(), Instant::now());
+        // The pipe holds at most 64 lines of this length, and the thread one more.
+        let line = [b'x'; 1024];
+        for _ in 0..MAX_BUFFERED_LINES + 1000 {
+            lines.write_all(&line).unwrap();
+        }
+        assert!((900..=1000).contains(&dropped.count()), "{}", dropped.count());
+        writer.flush();
+        assert!(started.elapsed() < FLUSH_TIMEOUT * 5, "{:?}", started.elapsed());
+    }
+
+    #[test]
+    fn lines_that_a_full_disk_refuses_are_counted() {
+        let (mut lines, writer) = LogWriter::new(std::fs::File::options().write(true).open("/dev/full").unwrap());
+        let dropped = writer.dropped_lines();
+        for _ in 0..3 {
+            lines.write_all(b"a line\n").unwrap();
+        }
+        writer.flush();
+        assert_eq!(dropped.count(), 3);
     }
 }
