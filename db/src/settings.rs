@@ -1,6 +1,7 @@
 //! Database connection settings, read from environment variables or a URL.
 
 use std::fmt;
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 
 use percent_encoding::percent_decode_str;
@@ -145,7 +146,7 @@ impl DatabaseSettings {
             })
         };
         let port = match get("DB_PORT") {
-            Some(port) => port.parse().map_err(|_| SettingError::new("DB_PORT", "must be a number from 1 to 65535"))?,
+            Some(port) => port_number(&port)?,
             None => DEFAULT_PORT,
         };
         let tls = get("DB_SSL_MODE").map_or(Ok(TlsMode::Disabled), |mode| tls_mode("DB_SSL_MODE", &mode))?;
@@ -213,6 +214,11 @@ fn reject_tls_settings_with_url(get: &impl Fn(&str) -> Option<String>) -> Result
         }
         None => Ok(()),
     }
+}
+
+fn port_number(value: &str) -> Result<u16, SettingError> {
+    let port: Option<NonZeroU16> = value.parse().ok();
+    port.map(NonZeroU16::get).ok_or_else(|| SettingError::new("DB_PORT", "must be a number from 1 to 65535"))
 }
 
 fn pool_size(value: &str) -> Result<usize, SettingError> {
@@ -337,7 +343,9 @@ mod tests {
         for size in ["0", "1001", "many", "-1"] {
             assert_eq!(from(&[url, ("DB_POOL_SIZE", size)]).unwrap_err().setting, "DB_POOL_SIZE");
         }
-        let parts = [("DB_HOST", "h"), ("DB_USER", "u"), ("DB_NAME", "n"), ("DB_PORT", "70000")];
-        assert_eq!(from(&parts).unwrap_err().setting, "DB_PORT");
+        for port in ["0", "70000"] {
+            let parts = [("DB_HOST", "h"), ("DB_USER", "u"), ("DB_NAME", "n"), ("DB_PORT", port)];
+            assert_eq!(from(&parts).unwrap_err().setting, "DB_PORT");
+        }
     }
 }

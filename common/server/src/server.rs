@@ -149,7 +149,7 @@ async fn run_command<C: ServerContext + HasRuntime>(
     let arguments: Vec<OsString> = env::args_os().skip(1).collect();
     match arguments.as_slice() {
         [] => {
-            let log = telemetry::init_background_logs();
+            let log = telemetry::init_background_logs(&Env::process())?;
             let result = run_until_stopped(name, &log, start).await;
             log.flush();
             Ok(result?)

@@ -15,30 +15,38 @@ use slog::{Drain, KV};
 use tracing::{Level, Metadata};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::metrics::{self, method_label};
+use crate::settings::{Env, SettingError};
 
 /// Maximum number of lines buffered for a slow standard output, a few MiB. Further lines are dropped and counted.
 const MAX_BUFFERED_LINES: usize = 10_000;
 /// Maximum time to write to a blocked standard output or standard error at shutdown.
 pub(crate) const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
+const LEVELS: &str = "RUST_LOG";
+const FORMAT: &str = "LOG_FORMAT";
+
 /// Writes this process's logs to standard output synchronously, because a function may be frozen after its response.
-pub fn init_logs() {
-    init(std::io::stdout);
+///
+/// # Errors
+///
+/// Names `RUST_LOG` or `LOG_FORMAT` if its value is invalid.
+pub fn init_logs(env: &Env<'_>) -> Result<(), SettingError> {
+    init(env, std::io::stdout)
 }
 
 /// Writes this process's logs to standard output from a background thread, so that a slow reader delays no request.
-pub(crate) fn init_background_logs() -> LogWriter {
+pub(crate) fn init_background_logs(env: &Env<'_>) -> Result<LogWriter, SettingError> {
     let (lines, writer) = LogWriter::new(std::io::stdout());
-    init(lines);
+    init(env, lines)?;
     // The default hook writes to standard error, which may have a slow reader, too.
     panic::set_hook(Box::new(|panic| tracing::error!(%panic, "panicked")));
-    writer
+    Ok(writer)
 }
 
 /// Handle of the thread that writes the log.
@@ -128,16 +136,16 @@ fn write_for_at_most_2_s(write: impl FnOnce() + Send + 'static) {
     let _ = done.recv_timeout(FLUSH_TIMEOUT);
 }
 
-fn init<W>(writer: W)
+fn init<W>(env: &Env<'_>, writer: W) -> Result<(), SettingError>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let (filter, is_text) = (levels(env)?, is_text_format(env)?);
     // If the log's reader has exited, reporting the error to a closed standard error would end the process.
     let logs = tracing_subscriber::fmt().with_env_filter(filter).log_internal_errors(false).with_writer(writer);
     let without_credentials = filter_fn(is_free_of_credentials);
     // Fails only if a subscriber is already set, which then stays.
-    let _ = if is_text_format() {
+    let _ = if is_text {
         logs.with_ansi(std::io::stdout().is_terminal()).finish().with(without_credentials).try_init()
     } else {
         logs.json()
@@ -148,6 +156,7 @@ where
             .with(without_credentials)
             .try_init()
     };
+    Ok(())
 }
 
 /// Drops the TRACE level of the AWS Lambda runtime, which logs whole events with the credentials in them.
@@ -155,11 +164,28 @@ fn is_free_of_credentials(metadata: &Metadata<'_>) -> bool {
     *metadata.level() != Level::TRACE || !metadata.target().starts_with("lambda_runtime")
 }
 
-fn is_text_format() -> bool {
-    match std::env::var("LOG_FORMAT").as_deref() {
-        Ok("text") => true,
-        Ok("json") => false,
-        _ => std::io::stdout().is_terminal(),
+/// Reads `RUST_LOG`. A word alone is a level; the parser would also take it for a target, so that a misspelled level
+/// would silence the log.
+fn levels(env: &Env<'_>) -> Result<EnvFilter, SettingError> {
+    let value = env.get(LEVELS).unwrap_or_else(|| "info".to_owned());
+    let entries = Vec::from_iter(value.split(',').map(str::trim));
+    let is_level_or_pair =
+        |entry: &&str| entry.contains(['=', '[']) || !entry.is_empty() && entry.parse::<LevelFilter>().is_ok();
+    let filter = EnvFilter::builder().parse(entries.join(",")).ok().filter(|_| entries.iter().all(is_level_or_pair));
+    filter.ok_or_else(|| {
+        let expected =
+            "expected error, warn, info, debug, trace or off, also per target, as in info,common_server=debug";
+        SettingError::invalid(LEVELS, expected)
+    })
+}
+
+/// Reads `LOG_FORMAT`: text by default on a terminal.
+fn is_text_format(env: &Env<'_>) -> Result<bool, SettingError> {
+    match env.get(FORMAT).as_deref() {
+        Some("text") => Ok(true),
+        Some("json") => Ok(false),
+        None => Ok(std::io::stdout().is_terminal()),
+        Some(_) => Err(SettingError::invalid(FORMAT, "expected text or json")),
     }
 }
 
@@ -247,6 +273,42 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
+
+    fn problem_of(name: &'static str, value: &'static str) -> Option<String> {
+        let env = Env::new(move |asked| (asked == name).then(|| value.to_owned()));
+        levels(&env).err().or(is_text_format(&env).err()).map(|error| error.to_string())
+    }
+
+    #[test]
+    fn valid_levels_and_formats_are_accepted() {
+        for value in
+            ["", "info", "WARN", "off", "info,common_server=debug", "orders::app=trace, warn", "[request]=debug"]
+        {
+            assert_eq!(problem_of(LEVELS, value), None, "{value}");
+        }
+        for value in ["", "text", "json"] {
+            assert_eq!(problem_of(FORMAT, value), None, "{value}");
+        }
+    }
+
+    #[test]
+    fn the_default_level_is_info() {
+        for value in [None, Some("")] {
+            let env = Env::new(|_| value.map(str::to_owned));
+            assert_eq!(levels(&env).unwrap().to_string(), "info");
+        }
+    }
+
+    #[test]
+    fn unknown_levels_and_formats_are_refused_with_the_accepted_ones() {
+        for value in ["warning", "INFORMATION", "common_server", "info,debg", "orders=debg", "info,"] {
+            let problem = problem_of(LEVELS, value).unwrap();
+            assert!(problem.starts_with("RUST_LOG: expected error, warn, info, debug, trace or off"), "{problem}");
+        }
+        for value in ["yaml", "JSON", " text"] {
+            assert_eq!(problem_of(FORMAT, value).unwrap(), "LOG_FORMAT: expected text or json");
+        }
+    }
 
     #[test]
     fn hanging_reader_blocks_neither_lines_nor_the_flush_and_dropped_lines_are_counted() {

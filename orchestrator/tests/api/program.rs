@@ -150,6 +150,19 @@ async fn missing_setting_is_a_one_line_error() {
     }
 }
 
+#[tokio::test]
+async fn invalid_log_setting_is_a_one_line_error_with_the_accepted_values() {
+    let bad = [("RUST_LOG", "warning", "expected error, warn, info"), ("LOG_FORMAT", "yaml", "expected text or json")];
+    for (name, value, expected) in bad {
+        for lambda in [None, Some(("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9"))] {
+            let output = program().env(name, value).envs(lambda).output().await.unwrap();
+            let error = String::from_utf8(output.stderr).unwrap();
+            assert!(error.starts_with(&format!("orchestrator: {name}: {expected}")), "{error}");
+            assert_eq!((error.lines().count(), output.status.code()), (1, Some(1)));
+        }
+    }
+}
+
 /// Runs the program with `--health` against a server that responds with this status. Returns its standard error and exit code.
 async fn run_health_check(status: u16) -> (String, Option<i32>) {
     let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
