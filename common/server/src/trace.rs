@@ -2,10 +2,12 @@
 //!
 //! If `OTEL_EXPORTER_OTLP_ENDPOINT` is set, a background thread exports spans to that collector (OTLP over HTTP,
 //! protobuf). A collector that hangs delays no request; spans that it does not accept are dropped. The other standard
-//! variables apply too. Without the setting, a span only provides ids for the log and for upstream requests.
+//! variables apply too, or `variables` refuses them. Without the setting, a span only provides ids for the log and for upstream requests.
 //!
 //! Spans are not built by `tracing-opentelemetry`, because ids and headers are needed without an exporter too, and
 //! because its layer exports every field of a `tracing` span, including those that are meant for the log alone.
+
+mod variables;
 
 use std::env;
 use std::time::Duration;
@@ -27,7 +29,10 @@ use tokio::time::timeout;
 use crate::RunError;
 use crate::settings::Env;
 
+/// Base URL of the collector.
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+/// The collector's complete URL for spans, which takes precedence.
+const TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
 /// Maximum time to export the remaining spans at shutdown.
 pub(crate) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 /// Maximum time to export spans before a function returns its response.
@@ -45,10 +50,15 @@ pub(crate) struct Traces {
 impl Traces {
     /// Creates the exporter; `None` without a collector.
     pub(crate) fn from_env(service: &'static str, env: &Env<'_>) -> Result<Option<Self>, RunError> {
-        if env.get(ENDPOINT).is_none() {
+        let endpoint = match (env.get(TRACES_ENDPOINT), env.get(ENDPOINT)) {
+            (Some(_), _) => env.base_url(TRACES_ENDPOINT)?,
+            (None, Some(_)) => format!("{}/v1/traces", env.base_url(ENDPOINT)?),
+            (None, None) => return Ok(None),
+        };
+        variables::check(env)?;
+        if !variables::is_enabled(env) {
             return Ok(None);
         }
-        let endpoint = format!("{}/v1/traces", env.base_url(ENDPOINT)?);
         let exporter = SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary).with_endpoint(endpoint);
         let exporter = exporter.build().map_err(|error| RunError::Start(Box::new(error)))?;
         let resource = resource(service);
