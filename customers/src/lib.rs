@@ -17,6 +17,7 @@ use common_server::settings::{Env, SettingError, bind_address, refuse_weak_secre
 use common_server::{CursorKey, HasRuntime, RunError, Running, Runtime, TrustedProxies};
 use customers_api::Password;
 use db::{DatabaseSettings, Db};
+use secrecy::ExposeSecret;
 
 use app::{Accounts, Bootstrap, Customers, Login, PasswordHasher, Throttle};
 use http::CustomersServer;
@@ -69,7 +70,7 @@ impl Config {
 fn bootstrap(env: &Env<'_>) -> Result<Bootstrap, SettingError> {
     let user = Username::try_from(env.required("ADMIN_USER")?);
     let username = user.map_err(|problem| SettingError::invalid("ADMIN_USER", problem))?;
-    let password = <Password>::try_from(env.required("ADMIN_PASSWORD")?);
+    let password = <Password>::try_from(env.secret("ADMIN_PASSWORD")?.expose_secret().to_owned());
     let password = password.map_err(|problem| SettingError::invalid("ADMIN_PASSWORD", problem))?;
     Ok(Bootstrap { username, password: SecretDigest::of(password.as_str()) })
 }

@@ -158,7 +158,7 @@ impl DatabaseSettings {
             host: required("DB_HOST")?,
             port,
             user: required("DB_USER")?,
-            password: get("DB_PASSWORD").unwrap_or_default().into(),
+            password: password(get("DB_PASSWORD").unwrap_or_default())?,
             database: required("DB_NAME")?,
             tls,
             tls_ca,
@@ -213,6 +213,16 @@ fn reject_tls_settings_with_url(get: &impl Fn(&str) -> Option<String>) -> Result
             Err(SettingError::new(name, "only valid with DB_HOST; in DATABASE_URL, use ?ssl-mode= and &ssl-ca="))
         }
         None => Ok(()),
+    }
+}
+
+/// Rejects a line break at the end, which is usually that of the file the password was read from. A URL can contain one
+/// in percent-encoding.
+fn password(value: String) -> Result<SecretString, SettingError> {
+    if value.trim() == value {
+        Ok(value.into())
+    } else {
+        Err(SettingError::new("DB_PASSWORD", "has a space or line break at its start or end"))
     }
 }
 
@@ -318,6 +328,13 @@ mod tests {
         assert_eq!(tls(&verified), Ok((TlsMode::Verify, Some(PathBuf::from("/ca.pem")))));
         assert!(tls(&[("DB_SSL_MODE", "MAYBE")]).unwrap_err().starts_with("DB_SSL_MODE: unknown ssl-mode `MAYBE`"));
         assert!(tls(&[("DB_SSL_CA", "/ca.pem")]).unwrap_err().starts_with("DB_SSL_CA: requires DB_SSL_MODE"));
+    }
+
+    #[test]
+    fn password_with_white_space_at_its_end_is_rejected() {
+        let parts = [("DB_HOST", "h"), ("DB_USER", "u"), ("DB_NAME", "n"), ("DB_PASSWORD", "hunter2\n")];
+        let error = from(&parts).unwrap_err().to_string();
+        assert_eq!(error, "DB_PASSWORD: has a space or line break at its start or end");
     }
 
     #[test]
