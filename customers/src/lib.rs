@@ -91,6 +91,17 @@ impl HasRuntime for Context {
     }
 }
 
+/// Starts the server like [`start`], once the database accepts writes. Until then nothing listens, so that a release
+/// which cannot reach its database fails its health checks. Later outages only fail readiness.
+///
+/// # Errors
+///
+/// Returns an error if the server cannot listen on the configured address.
+pub async fn start_with_database(config: Config) -> Result<Running<Context>, RunError> {
+    Db::connect(&config.database).wait_until_writable().await;
+    start(config)
+}
+
 /// Starts the server. The database does not have to be reachable yet.
 ///
 /// # Errors

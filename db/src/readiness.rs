@@ -10,7 +10,7 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::connect::open_unpooled_driver;
 use crate::error::DbError;
@@ -24,6 +24,9 @@ const CHECK_LIMIT: Duration = Duration::from_millis(500);
 /// Time limit of a question. Longer than that of a check, so that the next check profits from a connection that was
 /// slow to open.
 const QUESTION_LIMIT: Duration = Duration::from_secs(2);
+
+/// Time between two checks of [`Db::wait_until_writable`].
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Variables of a server that refuses writes. `super_read_only` exists on MySQL only, `wsrep_on` on MariaDB only.
 const VARIABLES: &str = "SHOW GLOBAL VARIABLES WHERE Variable_name IN \
@@ -56,6 +59,15 @@ impl Db {
         };
         metrics::count_readiness_check(answer.is_ok());
         answer
+    }
+
+    /// Waits until the database accepts writes. Logs why it does not.
+    pub async fn wait_until_writable(&self) {
+        metrics::describe_metrics();
+        while let Err(error) = self.check_writable().await {
+            tracing::warn!(%error, "waiting for the database");
+            sleep(RETRY_INTERVAL).await;
+        }
     }
 }
 

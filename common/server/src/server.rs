@@ -126,11 +126,11 @@ impl<C: ServerContext + HasRuntime> Running<C> {
 /// With `METRICS_PORT` it serves `GET /metrics` on that port until the process exits. With
 /// `OTEL_EXPORTER_OTLP_ENDPOINT` it exports spans.
 ///
-/// With the argument `--health` it starts no server; it checks whether the one at `HOST` and `PORT` is ready.
+/// With the argument `--health` it starts no server; it checks whether the one at `HOST` and `PORT` is alive.
 pub async fn run<C: ServerContext + HasRuntime>(
     name: &'static str,
     default_port: u16,
-    start: impl FnOnce(Runtime) -> Result<Running<C>, RunError>,
+    start: impl AsyncFnOnce(Runtime) -> Result<Running<C>, RunError>,
 ) -> ExitCode {
     match run_command(name, default_port, start).await {
         Ok(()) => ExitCode::SUCCESS,
@@ -144,7 +144,7 @@ pub async fn run<C: ServerContext + HasRuntime>(
 async fn run_command<C: ServerContext + HasRuntime>(
     name: &'static str,
     default_port: u16,
-    start: impl FnOnce(Runtime) -> Result<Running<C>, RunError>,
+    start: impl AsyncFnOnce(Runtime) -> Result<Running<C>, RunError>,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<OsString> = env::args_os().skip(1).collect();
     match arguments.as_slice() {
@@ -162,7 +162,7 @@ async fn run_command<C: ServerContext + HasRuntime>(
 async fn run_until_stopped<C: ServerContext + HasRuntime>(
     name: &'static str,
     log: &LogWriter,
-    start: impl FnOnce(Runtime) -> Result<Running<C>, RunError>,
+    start: impl AsyncFnOnce(Runtime) -> Result<Running<C>, RunError>,
 ) -> Result<(), RunError> {
     let drain = drain_period(&Env::process())?;
     let mut signals = Signals::listen()?;
@@ -171,7 +171,10 @@ async fn run_until_stopped<C: ServerContext + HasRuntime>(
     // The recorder must exist before the first metric is described or recorded.
     let metrics = metrics_address(&Env::process())?;
     let metrics = metrics.map(|address| MetricsServer::start(address, runtime.clone())).transpose()?;
-    let server = start(runtime.clone())?;
+    let server = tokio::select! {
+        server = start(runtime.clone()) => server?,
+        () = signals.next() => return Ok(()),
+    };
     if let Some(metrics) = &metrics {
         tracing::info!(address = %metrics.local_addr(), "serving metrics at /metrics");
     }

@@ -172,7 +172,7 @@ async fn run_health_check(status: u16) -> (String, Option<i32>) {
     let served = async {
         let (mut client, _) = server.accept().await.unwrap();
         let request = String::from_utf8(read_request(&mut client).await.unwrap()).unwrap();
-        assert!(request.starts_with("GET /ready HTTP/1.1\r\n"), "{request}");
+        assert!(request.starts_with("GET /health HTTP/1.1\r\n"), "{request}");
         client.write_all(&response(status, "application/json", "{}")).await.unwrap();
     };
     let (output, ()) = tokio::join!(checked, served);
@@ -182,10 +182,10 @@ async fn run_health_check(status: u16) -> (String, Option<i32>) {
 }
 
 #[tokio::test]
-async fn health_flag_reports_server_readiness() {
+async fn health_flag_reports_whether_the_server_is_alive() {
     assert_eq!(run_health_check(200).await, (String::new(), Some(0)));
     let (error, code) = run_health_check(503).await;
-    assert!(error.starts_with("orchestrator: not ready: GET /ready at 127.0.0.1:PORT"), "{error}");
+    assert!(error.starts_with("orchestrator: unhealthy: GET /health at 127.0.0.1:PORT"), "{error}");
     assert_eq!((error.lines().count(), code), (1, Some(1)));
 }
 

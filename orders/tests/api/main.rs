@@ -80,6 +80,7 @@
 //! | abandon with different content changes nothing | `abandon::abandon_with_different_content_is_rejected_and_changes_nothing` |
 //! | client disconnects, server ends during a request | `interruptions::disconnecting_clients_leak_no_connection_and_violate_no_invariant`, `interruptions::server_aborted_during_requests_leaves_no_partial_change` |
 //! | database killed or unresponsive, and its recovery | `outage::killed_database_is_reported_in_time_and_recovery_is_detected`, `outage::unresponsive_database_is_reported_in_time_and_recovery_is_detected` |
+//! | database read-only; at the start not reachable | `outage::server_is_not_ready_while_the_database_is_read_only`, `outage::program_listens_once_it_has_reached_the_database_and_survives_outages` |
 //! | random sequences of operations | `model::random_operations_match_the_model` |
 
 #![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
