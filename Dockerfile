@@ -52,8 +52,8 @@ EXPOSE 3003
 HEALTHCHECK --interval=2s --timeout=5s --start-period=30s CMD ["/orchestrator", "--health"]
 ENTRYPOINT ["/orchestrator"]
 
-# HAProxy from Debian's package. The edge proxy container is healthy if the orchestrator is ready when called through
-# it.
+# Debian's HAProxy package. The image of the edge proxy is healthy if the orchestrator responds through it, which requires
+# that it is ready.
 FROM debian:bookworm-slim AS haproxy
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends haproxy \

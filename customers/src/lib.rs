@@ -17,6 +17,7 @@ use common_server::settings::{Env, SettingError, bind_address, refuse_weak_secre
 use common_server::{CursorKey, HasRuntime, RunError, Running, Runtime, TrustedProxies};
 use customers_api::Password;
 use db::{DatabaseSettings, Db};
+use secrecy::ExposeSecret;
 
 use app::{Accounts, Bootstrap, Customers, Login, PasswordHasher, Throttle};
 use http::CustomersServer;
@@ -70,7 +71,7 @@ impl Config {
 fn bootstrap(env: &Env<'_>) -> Result<Bootstrap, SettingError> {
     let user = Username::try_from(env.required("ADMIN_USER")?);
     let username = user.map_err(|problem| SettingError::invalid("ADMIN_USER", problem))?;
-    let password = <Password>::try_from(env.required("ADMIN_PASSWORD")?);
+    let password = <Password>::try_from(env.secret("ADMIN_PASSWORD")?.expose_secret().to_owned());
     let password = password.map_err(|problem| SettingError::invalid("ADMIN_PASSWORD", problem))?;
     Ok(Bootstrap { username, password: SecretDigest::of(password.as_str()) })
 }
@@ -89,6 +90,17 @@ impl HasRuntime for Context {
     fn runtime(&self) -> &Runtime {
         &self.runtime
     }
+}
+
+/// Starts the server like [`start`], once the database accepts writes. Until then nothing listens, so that a release
+/// which cannot reach its database fails its health checks. Later outages only fail readiness.
+///
+/// # Errors
+///
+/// Returns an error if the server cannot listen on the configured address.
+pub async fn start_with_database(config: Config) -> Result<Running<Context>, RunError> {
+    Db::connect(&config.database).wait_until_writable().await;
+    start(config)
 }
 
 /// Starts the server. The database does not have to be reachable yet.

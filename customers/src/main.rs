@@ -7,10 +7,10 @@ use customers::Config;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    common_server::run("customers", customers::DEFAULT_PORT, |runtime| {
+    common_server::run("customers", customers::DEFAULT_PORT, async |runtime| {
         let mut config = Config::from_env(&Env::process())?;
         config.runtime = runtime;
-        customers::start(config)
+        customers::start_with_database(config).await
     })
     .await
 }

@@ -20,12 +20,13 @@ pub mod settings;
 pub mod transaction;
 
 mod metrics;
+mod readiness;
 
 pub use batch_loader::BatchLoader;
 pub use cached::{CachedStatement, padded};
 pub use diesel_async::AsyncMysqlConnection as Connection;
 pub use error::{DbError, classify};
 pub use metrics::{count_retry, describe_metrics};
-pub use pool::Db;
+pub use pool::{Db, RUN_LIMIT};
 pub use settings::{DatabaseSettings, SettingError, TlsMode};
-pub use transaction::TransactionError;
+pub use transaction::{END_LIMIT, TransactionError};

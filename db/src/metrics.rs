@@ -15,6 +15,7 @@ const WAITING: &str = "db_pool_waiting";
 const WAIT: &str = "db_pool_wait_seconds";
 const RETRIES: &str = "db_transaction_retries_total";
 const TRANSACTIONS: &str = "db_transactions_total";
+const CHECKS: &str = "db_readiness_checks_total";
 
 /// Registers metric descriptions, and initialises counters to zero so that rates include the first increment.
 pub fn describe_metrics() {
@@ -28,11 +29,15 @@ pub fn describe_metrics() {
         "Transactions by outcome: committed; refused (constraint or application error, rolled back); failed (database \
          error, nothing committed); unknown (COMMIT not acknowledged)"
     );
+    describe_counter!(CHECKS, "Readiness checks by outcome: writable, or failed (unreachable, too slow or read-only)");
     for cause in ["deadlock", "lock_timeout"] {
         counter!(RETRIES, "cause" => cause).increment(0);
     }
     for outcome in ["committed", "refused", "failed", "unknown"] {
         counter!(TRANSACTIONS, "outcome" => outcome).increment(0);
+    }
+    for outcome in ["writable", "failed"] {
+        counter!(CHECKS, "outcome" => outcome).increment(0);
     }
 }
 
@@ -77,4 +82,9 @@ pub(crate) fn count_transaction<T, E: TransactionError>(result: &Result<T, E>) {
         Err(Some(_)) => "failed",
     };
     counter!(TRANSACTIONS, "outcome" => outcome).increment(1);
+}
+
+/// Counts a readiness check.
+pub(crate) fn count_readiness_check(is_writable: bool) {
+    counter!(CHECKS, "outcome" => if is_writable { "writable" } else { "failed" }).increment(1);
 }

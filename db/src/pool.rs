@@ -8,6 +8,7 @@
 //! work that can safely run twice is retried on a new connection.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use deadpool::Runtime;
@@ -21,9 +22,10 @@ use diesel_async::{AsyncConnection, AsyncMysqlConnection, SimpleAsyncConnection,
 use futures::FutureExt;
 use tokio::time::{timeout, timeout_at};
 
-use crate::connect::open_unpooled;
+use crate::connect::{WAIT_TIMEOUT, open_unpooled};
 use crate::error::DbError;
 use crate::metrics;
+use crate::readiness::Readiness;
 use crate::settings::DatabaseSettings;
 
 /// Maximum wait for a pooled connection while all are in use.
@@ -33,18 +35,20 @@ const WAIT_LIMIT: Duration = Duration::from_secs(5);
 const OPEN_LIMIT: Duration = Duration::from_secs(2);
 
 /// Time limit of one call of [`Db::run`], or of all attempts of a transaction, including the wait for a connection.
-pub(crate) const RUN_LIMIT: Duration = Duration::from_secs(10);
+pub const RUN_LIMIT: Duration = Duration::from_secs(10);
 
-/// Time limit of a readiness check, and of the test of an idle connection.
+/// Time limit for testing an idle connection.
 const PING_LIMIT: Duration = Duration::from_millis(500);
 
 /// Idle time after which a connection is tested before use: servers and firewalls close idle connections.
 const TRUSTED_IDLE: Duration = Duration::from_secs(30);
+const _: () = assert!(TRUSTED_IDLE.as_secs() < WAIT_TIMEOUT as u64, "the server would close trusted connections");
 
-/// Handle to the database: a connection pool, shared within a process. Clones share the pool.
+/// Handle to the database: a connection pool and a readiness check, shared within a process. Clones share the pool.
 #[derive(Clone)]
 pub struct Db {
     pool: Pool<AsyncMysqlConnection>,
+    readiness: Arc<Readiness>,
     /// Deadline of the caller.
     until: Option<Instant>,
 }
@@ -92,7 +96,7 @@ impl Db {
             .queue_mode(QueueMode::Lifo)
             .build();
         match pool {
-            Ok(pool) => Self { pool, until: None },
+            Ok(pool) => Self { pool, readiness: Arc::new(Readiness::new(settings.clone())), until: None },
             // The only possible error is a timeout without a runtime, and the runtime is set above.
             Err(error) => unreachable!("{error}"),
         }
@@ -102,7 +106,7 @@ impl Db {
     /// waits for connections and locks. The only exception is the wait for the response to COMMIT.
     #[must_use]
     pub fn until(&self, deadline: Instant) -> Self {
-        Self { pool: self.pool.clone(), until: Some(deadline) }
+        Self { until: Some(deadline), ..self.clone() }
     }
 
     /// Returns the deadline of an operation that starts now.
@@ -144,16 +148,6 @@ impl Db {
         async move { timeout_at(self.deadline(RUN_LIMIT).into(), run).await.unwrap_or(Err(DbError::Timeout)) }
     }
 
-    /// Checks that the server responds. For readiness checks.
-    ///
-    /// # Errors
-    ///
-    /// `Unavailable`, or `Timeout` if there is no response within 500 milliseconds.
-    pub async fn ping(&self) -> Result<(), DbError> {
-        let response = self.run(async |connection| Ok(connection.batch_execute("DO 1").await?));
-        timeout(PING_LIMIT, response).await.unwrap_or(Err(DbError::Timeout))
-    }
-
     /// Returns the utilisation of the pool.
     #[must_use]
     pub fn status(&self) -> PoolStatus {
@@ -164,6 +158,10 @@ impl Db {
     /// Returns a weak reference to the pool, which does not keep it open.
     pub(crate) fn weak_pool(&self) -> WeakPool<AsyncDieselConnectionManager<AsyncMysqlConnection>> {
         self.pool.weak()
+    }
+
+    pub(crate) fn readiness(&self) -> &Arc<Readiness> {
+        &self.readiness
     }
 
     /// Acquires a connection. Dropping it without `release` closes it.

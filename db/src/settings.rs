@@ -1,6 +1,7 @@
 //! Database connection settings, read from environment variables or a URL.
 
 use std::fmt;
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 
 use percent_encoding::percent_decode_str;
@@ -145,7 +146,7 @@ impl DatabaseSettings {
             })
         };
         let port = match get("DB_PORT") {
-            Some(port) => port.parse().map_err(|_| SettingError::new("DB_PORT", "must be a number from 1 to 65535"))?,
+            Some(port) => port_number(&port)?,
             None => DEFAULT_PORT,
         };
         let tls = get("DB_SSL_MODE").map_or(Ok(TlsMode::Disabled), |mode| tls_mode("DB_SSL_MODE", &mode))?;
@@ -157,7 +158,7 @@ impl DatabaseSettings {
             host: required("DB_HOST")?,
             port,
             user: required("DB_USER")?,
-            password: get("DB_PASSWORD").unwrap_or_default().into(),
+            password: password(get("DB_PASSWORD").unwrap_or_default())?,
             database: required("DB_NAME")?,
             tls,
             tls_ca,
@@ -213,6 +214,21 @@ fn reject_tls_settings_with_url(get: &impl Fn(&str) -> Option<String>) -> Result
         }
         None => Ok(()),
     }
+}
+
+/// Rejects a line break at the end, which is usually that of the file the password was read from. A URL can contain one
+/// in percent-encoding.
+fn password(value: String) -> Result<SecretString, SettingError> {
+    if value.trim() == value {
+        Ok(value.into())
+    } else {
+        Err(SettingError::new("DB_PASSWORD", "has a space or line break at its start or end"))
+    }
+}
+
+fn port_number(value: &str) -> Result<u16, SettingError> {
+    let port: Option<NonZeroU16> = value.parse().ok();
+    port.map(NonZeroU16::get).ok_or_else(|| SettingError::new("DB_PORT", "must be a number from 1 to 65535"))
 }
 
 fn pool_size(value: &str) -> Result<usize, SettingError> {
@@ -315,6 +331,13 @@ mod tests {
     }
 
     #[test]
+    fn password_with_white_space_at_its_end_is_rejected() {
+        let parts = [("DB_HOST", "h"), ("DB_USER", "u"), ("DB_NAME", "n"), ("DB_PASSWORD", "hunter2\n")];
+        let error = from(&parts).unwrap_err().to_string();
+        assert_eq!(error, "DB_PASSWORD: has a space or line break at its start or end");
+    }
+
+    #[test]
     fn errors_are_one_line_with_the_setting_and_without_the_password() {
         let bad = [
             ("DATABASE_URL", "postgres://root:hunter2@h/d"),
@@ -337,7 +360,9 @@ mod tests {
         for size in ["0", "1001", "many", "-1"] {
             assert_eq!(from(&[url, ("DB_POOL_SIZE", size)]).unwrap_err().setting, "DB_POOL_SIZE");
         }
-        let parts = [("DB_HOST", "h"), ("DB_USER", "u"), ("DB_NAME", "n"), ("DB_PORT", "70000")];
-        assert_eq!(from(&parts).unwrap_err().setting, "DB_PORT");
+        for port in ["0", "70000"] {
+            let parts = [("DB_HOST", "h"), ("DB_USER", "u"), ("DB_NAME", "n"), ("DB_PORT", port)];
+            assert_eq!(from(&parts).unwrap_err().setting, "DB_PORT");
+        }
     }
 }

@@ -23,9 +23,9 @@ const MAX_RETRIES: u32 = 5;
 const BASE_DELAY: Duration = Duration::from_millis(10);
 
 /// Time limit for the response to COMMIT or ROLLBACK. Abandoning COMMIT early would make a slow success ambiguous;
-/// after an abandoned ROLLBACK, the locks are held until the server detects that the connection is closed. The caller's
-/// deadline applies to ROLLBACK, but not to COMMIT.
-const END_LIMIT: Duration = Duration::from_secs(5);
+/// abandoning ROLLBACK holds the locks until the server sees the connection closed. The caller's deadline applies to
+/// ROLLBACK, not to COMMIT.
+pub const END_LIMIT: Duration = Duration::from_secs(5);
 
 /// Error type of a transaction closure: a service's own error that can wrap a [`DbError`].
 pub trait TransactionError: From<DbError> {

@@ -39,9 +39,10 @@ enum Operation {
 
 /// Runs the function until the Lambda runtime stops it.
 pub async fn run(config: impl FnOnce(Runtime) -> Result<Config, RunError>) -> ExitCode {
-    common_server::init_logs();
-    let orchestrator =
-        Runtime::from_env("orchestrator", &Env::process()).and_then(|runtime| Orchestrator::new(config(runtime)?));
+    let orchestrator = common_server::init_logs(&Env::process())
+        .map_err(RunError::from)
+        .and_then(|()| Runtime::from_env("orchestrator", &Env::process()))
+        .and_then(|runtime| Orchestrator::new(config(runtime)?));
     let orchestrator = match orchestrator {
         Ok(orchestrator) => orchestrator,
         Err(error) => return exit_with_error(&error),

@@ -23,7 +23,6 @@ mod upstreams;
 mod wire;
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use common_server::auth::Auth;
 use common_server::settings::{Env, Profile, bind_address, refuse_weak_secrets};
@@ -39,11 +38,7 @@ pub use policy::Policy;
 /// Default port, used if `PORT` is not set.
 pub const DEFAULT_PORT: u16 = 3003;
 
-/// Maximum wait for requests in flight during shutdown: enough to receive a request body and to run a saga, which takes
-/// up to 20 s.
-const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(28);
-
-/// OpenAPI document, served at `/openapi.json` and displayed at `/docs`.
+/// OpenAPI document, served under `/docs`.
 const DOCUMENT: &str = include_str!("../../specs/orchestrator.json");
 
 /// Orchestrator settings.
@@ -118,6 +113,5 @@ pub fn start(config: Config) -> Result<Running<Orchestrator>, RunError> {
     let orchestrator = Orchestrator::new(config)?;
     let api = orchestrator_api::orchestrator_api_mod::api_description::<LocalServer>()
         .map_err(|error| RunError::Start(Box::new(error)))?;
-    Ok(common_server::serve(common_server::with_docs(api, DOCUMENT)?, orchestrator, address)?
-        .with_shutdown_timeout(SHUTDOWN_TIMEOUT))
+    common_server::serve(common_server::with_docs(api, DOCUMENT)?, orchestrator, address)
 }

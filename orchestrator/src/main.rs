@@ -16,6 +16,6 @@ async fn main() -> ExitCode {
     if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_some() {
         lambda::run(config).await
     } else {
-        common_server::run("orchestrator", DEFAULT_PORT, |runtime| start(config(runtime)?)).await
+        common_server::run("orchestrator", DEFAULT_PORT, async |runtime| start(config(runtime)?)).await
     }
 }

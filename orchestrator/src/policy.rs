@@ -16,10 +16,14 @@ pub struct Policy {
     pub connect: Duration,
 }
 
+/// Time limit of a saga.
+const SAGA_LIMIT: Duration = Duration::from_secs(20);
+const _: () = assert!(SAGA_LIMIT.as_millis() <= common_server::OPERATION_LIMIT.as_millis());
+
 impl Default for Policy {
     fn default() -> Self {
         Self {
-            retry: Retry { attempt: Duration::from_secs(2), total: Duration::from_secs(20), ..Retry::default() },
+            retry: Retry { attempt: Duration::from_secs(2), total: SAGA_LIMIT, ..Retry::default() },
             compensation: Duration::from_secs(5),
             connect: Duration::from_millis(500),
         }

@@ -110,6 +110,17 @@ impl HasRuntime for Context {
     }
 }
 
+/// Starts the server like [`start`], once the database accepts writes. Until then nothing listens, so that a release
+/// which cannot reach its database fails its health checks. Later outages only fail readiness.
+///
+/// # Errors
+///
+/// If the server cannot listen on the address.
+pub async fn start_with_database(config: Config) -> Result<Running<Context>, RunError> {
+    Db::connect(&config.database).wait_until_writable().await;
+    start(config)
+}
+
 /// Starts the server and its background jobs, which run until the server is closed or dropped. The database and the
 /// customers service need not be reachable at startup.
 ///

@@ -7,10 +7,10 @@ use orders::Config;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    common_server::run("orders", orders::DEFAULT_PORT, |runtime| {
+    common_server::run("orders", orders::DEFAULT_PORT, async |runtime| {
         let mut config = Config::from_env(&Env::process())?;
         config.runtime = runtime;
-        orders::start(config)
+        orders::start_with_database(config).await
     })
     .await
 }

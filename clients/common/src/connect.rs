@@ -48,11 +48,14 @@ fn shared() -> reqwest::Result<Client> {
 /// Creates a separate connection pool with a connect timeout and a timeout for a complete call. Connections are bound
 /// to the runtime that uses them, so a test with its own runtime needs its own pool.
 ///
+/// The base URL is where requests go: proxy variables (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`) have no effect.
+///
 /// # Errors
 ///
 /// Returns an error if TLS cannot be initialized.
 pub fn http_client(connect: Duration, call: Duration) -> reqwest::Result<Client> {
-    Client::builder().connect_timeout(connect).timeout(call).redirect(reqwest::redirect::Policy::none()).build()
+    let client = Client::builder().connect_timeout(connect).timeout(call);
+    client.no_proxy().redirect(reqwest::redirect::Policy::none()).build()
 }
 
 #[cfg(test)]

@@ -207,8 +207,8 @@ fn expect_json(headers: &HeaderMap) -> Result<(), Failure> {
     }
 }
 
-/// Maximum time to receive a body, so that slow clients do not hold connections open.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Maximum time to receive a body, so that slow senders do not occupy connections.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 async fn read_body(body: Body, limit: usize) -> Result<bytes::Bytes, Failure> {
     let Ok(result) = timeout(BODY_TIMEOUT, Limited::new(body, limit).collect()).await else {

@@ -10,7 +10,7 @@ mod response;
 
 pub use error_body::ErrorBody;
 pub use headers::{Conditional, ConditionalKeyRequired, ConditionalKeyed, Keyed};
-pub use input::{FromHeaders, Headers, JsonBody, PathId, QueryParams, json_body, query_params};
+pub use input::{BODY_TIMEOUT, FromHeaders, Headers, JsonBody, PathId, QueryParams, json_body, query_params};
 pub use response::{
     Answer, ChangedHeaders, CreatedAnswer, CreatedHeaders, CreatedWith, EntityHeaders, KeyedCreatedHeaders, OkAnswer,
     OkWith, replayed,

@@ -85,7 +85,7 @@ impl Call {
             headers,
             started: Instant::now(),
             principal: OnceLock::new(),
-            _in_flight: InFlight::start(),
+            _in_flight: InFlight::start(runtime.clone()),
         }
     }
 

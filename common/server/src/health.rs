@@ -1,5 +1,7 @@
-//! Health check of `--health`: requests `/ready` of the server that runs with the same settings. An image needs no
+//! Health check of `--health`: requests `/health` of the server that runs with the same settings. An image needs no
 //! other program for its health check.
+//!
+//! Liveness, not readiness: supervisors replace an unhealthy process, which does not bring back its database.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -15,27 +17,23 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(4);
 /// Maximum length of a status line.
 const MAX_STATUS_LINE_BYTES: u64 = 1024;
 
-/// Failure of the readiness check.
+/// Failure of the health check.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum NotReady {
+pub(crate) enum Unhealthy {
     #[error("no response from {address}")]
     NoResponse { address: SocketAddr, source: io::Error },
-    #[error("not ready: GET /ready at {address} returned '{status_line}'")]
+    #[error("unhealthy: GET /health at {address} returned '{status_line}'")]
     Refused { address: SocketAddr, status_line: String },
 }
 
-/// Requests `/ready` of the server that listens on an address.
-///
-/// # Errors
-///
-/// If there is no response in time, or its status is not 200.
-pub(crate) async fn check(listening_on: SocketAddr) -> Result<(), NotReady> {
+/// Requests `/health` of the server that listens on an address.
+pub(crate) async fn check(listening_on: SocketAddr) -> Result<(), Unhealthy> {
     let address = connect_address(listening_on);
     let response = timeout(RESPONSE_TIMEOUT, status_line(address)).await.map_err(io::Error::from).flatten();
     match response {
         Ok(line) if line.starts_with("HTTP/1.1 200 ") => Ok(()),
-        Ok(status_line) => Err(NotReady::Refused { address, status_line }),
-        Err(source) => Err(NotReady::NoResponse { address, source }),
+        Ok(status_line) => Err(Unhealthy::Refused { address, status_line }),
+        Err(source) => Err(Unhealthy::NoResponse { address, source }),
     }
 }
 
@@ -51,7 +49,7 @@ fn connect_address(address: SocketAddr) -> SocketAddr {
 
 async fn status_line(address: SocketAddr) -> io::Result<String> {
     let mut stream = TcpStream::connect(address).await?;
-    let request = format!("GET /ready HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let request = format!("GET /health HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut line = String::new();
     BufReader::new(stream.take(MAX_STATUS_LINE_BYTES)).read_line(&mut line).await?;
@@ -72,16 +70,16 @@ mod tests {
             let (mut client, _) = server.accept().await.unwrap();
             let mut request = [0; 16];
             client.read_exact(&mut request).await.unwrap();
-            assert_eq!(&request, b"GET /ready HTTP/");
+            assert_eq!(&request, b"GET /health HTTP");
             client.write_all(response.as_bytes()).await.unwrap();
         });
         check(address).await.map_err(|error| error.to_string().replace(&address.port().to_string(), "PORT"))
     }
 
     #[tokio::test]
-    async fn only_status_200_is_ready() {
+    async fn only_status_200_is_healthy() {
         assert_eq!(check_server_that_sends("HTTP/1.1 200 OK\r\n\r\n").await, Ok(()));
-        let refused = "not ready: GET /ready at 127.0.0.1:PORT returned 'HTTP/1.1 503 Service Unavailable'";
+        let refused = "unhealthy: GET /health at 127.0.0.1:PORT returned 'HTTP/1.1 503 Service Unavailable'";
         assert_eq!(check_server_that_sends("HTTP/1.1 503 Service Unavailable\r\n\r\n").await, Err(refused.to_owned()));
         for other in ["", "HTTP/1.1 2000 OK\r\n", "SSH-2.0-OpenSSH_9.2\r\n"] {
             assert!(check_server_that_sends(other).await.is_err(), "{other}");
@@ -96,10 +94,10 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_server_that_never_responds_is_not_ready() {
+    async fn a_server_that_never_responds_is_unhealthy() {
         // The kernel accepts the connection; the test never reads from it.
         let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let error = check(silent.local_addr().unwrap()).await.unwrap_err();
-        assert!(matches!(error, NotReady::NoResponse { source, .. } if source.kind() == io::ErrorKind::TimedOut));
+        assert!(matches!(error, Unhealthy::NoResponse { source, .. } if source.kind() == io::ErrorKind::TimedOut));
     }
 }

@@ -24,5 +24,5 @@ pub use cursor::{CursorKey, Position};
 pub use docs::with_docs;
 pub use proxies::TrustedProxies;
 pub use runtime::{HasRuntime, Runtime};
-pub use server::{MAX_BODY_BYTES, RunError, Running, run, serve};
+pub use server::{MAX_BODY_BYTES, OPERATION_LIMIT, RunError, Running, run, serve};
 pub use telemetry::init_logs;

@@ -83,23 +83,25 @@ async fn run_upkeep(recorder: PrometheusHandle) {
 fn describe() {
     describe_histogram!(DURATION, Unit::Seconds, "Request duration by operation, method and status");
     describe_gauge!(IN_FLIGHT, "Requests in flight");
-    describe_counter!(LOG_LINES_DROPPED, "Log lines dropped because standard output was too slow");
+    describe_counter!(LOG_LINES_DROPPED, "Log lines dropped because standard output was too slow or failed");
     gauge!(IN_FLIGHT).set(0.0);
 }
 
 /// Counts a request as in flight until dropped.
-pub(crate) struct InFlight(());
+pub(crate) struct InFlight(Runtime);
 
 impl InFlight {
-    pub(crate) fn start() -> Self {
+    pub(crate) fn start(runtime: Runtime) -> Self {
         gauge!(IN_FLIGHT).increment(1.0);
-        Self(())
+        runtime.request_started();
+        Self(runtime)
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
         gauge!(IN_FLIGHT).decrement(1.0);
+        self.0.request_ended();
     }
 }
 
@@ -113,7 +115,7 @@ pub(crate) fn request_finished(operation: String, method: &'static str, status: 
 pub(crate) fn watch_log(log: &LogWriter, runtime: &Runtime) {
     let dropped = log.dropped_lines();
     runtime.before_scrape(move || {
-        let lines = u64::try_from(dropped.dropped_lines()).unwrap_or(u64::MAX);
+        let lines = u64::try_from(dropped.count()).unwrap_or(u64::MAX);
         counter!(LOG_LINES_DROPPED).absolute(lines);
     });
 }

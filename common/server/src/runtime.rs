@@ -1,6 +1,6 @@
 //! Process-wide state of a server, shared with its requests.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use common_contract::Failure;
@@ -14,7 +14,7 @@ use crate::trace::Traces;
 type GaugeUpdate = Box<dyn Fn() + Send>;
 type ResponseHook = Box<dyn Fn(&str, Response<Body>) -> Response<Body> + Send + Sync>;
 
-/// Process-wide state: draining flag, span exporter, and callbacks that update gauges before a scrape.
+/// Process-wide state: draining flag, requests in flight, span exporter, and callbacks that update gauges before a scrape.
 ///
 /// Clones share one state. The default runtime exports no spans.
 #[derive(Clone, Default)]
@@ -23,6 +23,7 @@ pub struct Runtime(Arc<State>);
 #[derive(Default)]
 struct State {
     draining: AtomicBool,
+    requests: AtomicUsize,
     traces: Option<Traces>,
     gauges: Mutex<Vec<GaugeUpdate>>,
     response_hook: Option<ResponseHook>,
@@ -80,6 +81,18 @@ impl Runtime {
 
     pub(crate) fn drain(&self) {
         self.0.draining.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn request_started(&self) {
+        self.0.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn request_ended(&self) {
+        self.0.requests.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn requests_in_flight(&self) -> usize {
+        self.0.requests.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_draining(&self) -> bool {

@@ -48,7 +48,8 @@ impl SettingError {
 impl Env<'static> {
     /// Reads the environment of this process.
     pub fn process() -> Self {
-        Self::new(|name| std::env::var(name).ok())
+        // A value that is not UTF-8 must not count as unset.
+        Self::new(|name| Some(std::env::var_os(name)?.to_string_lossy().into_owned()))
     }
 }
 
@@ -70,12 +71,18 @@ impl<'a> Env<'a> {
 
     /// Returns a required secret.
     pub fn secret(&self, name: &str) -> Result<SecretString, SettingError> {
-        self.required(name).map(SecretString::from)
+        self.optional_secret(name)?.ok_or_else(|| SettingError::Missing(name.to_owned()))
     }
 
-    /// Returns a secret, if set.
-    pub fn optional_secret(&self, name: &str) -> Option<SecretString> {
-        self.get(name).map(SecretString::from)
+    /// Returns a secret, if set. A line break at its end is usually that of the file it was read from: one service would
+    /// use another secret than the next.
+    pub fn optional_secret(&self, name: &str) -> Result<Option<SecretString>, SettingError> {
+        match self.get(name) {
+            Some(value) if value.trim() != value || value.contains(char::REPLACEMENT_CHARACTER) => Err(
+                SettingError::invalid(name, "expected UTF-8 text without a space or line break at its start or end"),
+            ),
+            value => Ok(value.map(SecretString::from)),
+        }
     }
 
     /// Returns the parsed value, if set.
@@ -94,7 +101,9 @@ impl<'a> Env<'a> {
             let bare = url.username().is_empty() && url.password().is_none() && url.query().is_none();
             matches!(url.scheme(), "http" | "https") && bare && url.fragment().is_none()
         };
-        let Some(url) = Url::parse(base).ok().filter(is_base) else {
+        // The parser would ignore spaces and line breaks, but each request would contain them.
+        let is_bare = value.trim() == value;
+        let Some(url) = Url::parse(base).ok().filter(|url| is_bare && is_base(url)) else {
             return Err(SettingError::invalid(name, "expected a URL such as http://127.0.0.1:3001"));
         };
         if Profile::from_env(self)? == Profile::Production {
@@ -165,6 +174,22 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_with_white_space_at_its_start_or_end_is_refused_and_not_shown() {
+        for value in ["hunter2\n", "hunter2\r\n", " hunter2", "hunter2\t", "hunter2\u{a0}", "\n", "hunter\u{fffd}"] {
+            for error in [env("A", value).secret("A").unwrap_err(), env("A", value).optional_secret("A").unwrap_err()] {
+                let error = error.to_string();
+                assert!(
+                    error.starts_with("A: expected UTF-8 text without a space") && !error.contains("hunter"),
+                    "{error}"
+                );
+            }
+        }
+        for value in ["hunter2", "correct horse"] {
+            assert!(env("A", value).secret("A").is_ok(), "{value}");
+        }
+    }
+
+    #[test]
     fn an_empty_setting_counts_as_unset() {
         assert_eq!(env("JWT_SECRET", "").get("JWT_SECRET"), None);
     }
@@ -202,8 +227,19 @@ mod tests {
     #[test]
     fn a_base_url_needs_a_scheme_and_loses_its_trailing_slash() {
         assert_eq!(env("A", "http://x:1/").base_url("A").unwrap(), "http://x:1");
-        for bad in ["x:1", "ftp://x", "http://", "http://a b", "http://u:p@x", "http://u@x", "http://x?a", "http://x#a"]
-        {
+        for bad in [
+            "x:1",
+            "ftp://x",
+            "http://",
+            "http://a b",
+            "http://u:p@x",
+            "http://u@x",
+            "http://x?a",
+            "http://x#a",
+            "http://x ",
+            " http://x",
+            "http://x\n",
+        ] {
             assert!(env("A", bad).base_url("A").is_err(), "{bad}");
         }
     }

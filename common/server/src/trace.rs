@@ -2,12 +2,13 @@
 //! one.
 //!
 //! If `OTEL_EXPORTER_OTLP_ENDPOINT` is set, a background thread exports spans to that collector (OTLP over HTTP,
-//! protobuf). The other standard variables apply too. A collector that hangs does not delay requests to a server; it
-//! delays the response of a function by at most 200 ms. Spans that it does not accept are dropped. Without the setting,
-//! a span only provides ids for the log and for upstream requests.
+//! protobuf). A collector that hangs delays no request; spans that it does not accept are dropped. The other standard
+//! variables apply too, or `variables` refuses them. Without the setting, a span only provides ids for the log and for upstream requests.
 //!
 //! Spans are not built by `tracing-opentelemetry`, because ids and headers are needed without an exporter too, and
 //! because its layer exports every field of a `tracing` span, including those that are meant for the log alone.
+
+mod variables;
 
 use std::env;
 use std::time::Duration;
@@ -29,9 +30,12 @@ use tokio::time::timeout;
 use crate::RunError;
 use crate::settings::Env;
 
+/// Base URL of the collector.
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+/// The collector's complete URL for spans, which takes precedence.
+const TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
 /// Maximum time to export the remaining spans at shutdown.
-const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(500);
+pub(crate) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 /// Maximum time to export spans before a function returns its response.
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(200);
 
@@ -47,10 +51,15 @@ pub(crate) struct Traces {
 impl Traces {
     /// Creates the exporter; `None` without a collector.
     pub(crate) fn from_env(service: &'static str, env: &Env<'_>) -> Result<Option<Self>, RunError> {
-        if env.get(ENDPOINT).is_none() {
+        let endpoint = match (env.get(TRACES_ENDPOINT), env.get(ENDPOINT)) {
+            (Some(_), _) => env.base_url(TRACES_ENDPOINT)?,
+            (None, Some(_)) => format!("{}/v1/traces", env.base_url(ENDPOINT)?),
+            (None, None) => return Ok(None),
+        };
+        variables::check(env)?;
+        if !variables::is_enabled(env) {
             return Ok(None);
         }
-        let endpoint = format!("{}/v1/traces", env.base_url(ENDPOINT)?);
         let exporter = SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary).with_endpoint(endpoint);
         let exporter = exporter.build().map_err(|error| RunError::Start(Box::new(error)))?;
         let resource = resource(service);
@@ -71,8 +80,8 @@ impl Traces {
     /// Exports all finished spans and stops the exporter.
     pub(crate) async fn shut_down(&self) {
         let provider = self.provider.clone();
-        let shut_down = spawn_blocking(move || provider.shutdown_with_timeout(SHUTDOWN_TIMEOUT));
-        let _ = timeout(2 * SHUTDOWN_TIMEOUT, shut_down).await;
+        let shut_down = spawn_blocking(move || provider.shutdown_with_timeout(SHUTDOWN_TIMEOUT / 2));
+        let _ = timeout(SHUTDOWN_TIMEOUT, shut_down).await;
     }
 }
 

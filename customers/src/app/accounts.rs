@@ -30,14 +30,14 @@ impl Accounts {
     pub(crate) async fn create(&self, admin: &Admin, new: &NewOperator) -> Result<OperatorAccount, CustomersError> {
         let NewOperator { username, password, role } = new;
         reject_username_as_password(password, username.as_str(), "password")?;
-        let hash = self.hash(admin, password).await?;
-        self.db
-            .transaction(async |connection| {
-                require_active_admin(connection, admin).await?;
-                let id = store::insert(connection, username, &hash, *role).await.map_err(map_username_conflict)?;
-                find(connection, id).await
-            })
-            .await
+        let db = self.db.until(self.db.run_deadline());
+        let hash = self.hash(&db, admin, password).await?;
+        db.transaction(async |connection| {
+            require_active_admin(connection, admin).await?;
+            let id = store::insert(connection, username, &hash, *role).await.map_err(map_username_conflict)?;
+            find(connection, id).await
+        })
+        .await
     }
 
     pub(crate) async fn view(&self, admin: &Admin, id: OperatorId) -> Result<OperatorAccount, CustomersError> {
@@ -81,36 +81,36 @@ impl Accounts {
         if_match: Option<&IfMatch>,
         patch: &OperatorPatch,
     ) -> Result<OperatorAccount, CustomersError> {
+        let db = self.db.until(self.db.run_deadline());
         let hash = match &patch.password {
-            Some(password) => Some(self.hash(admin, password).await?),
+            Some(password) => Some(self.hash(&db, admin, password).await?),
             None => None,
         };
-        self.db
-            .transaction(async |connection| {
-                let admins = store::lock_active_admins(connection).await?;
-                if !admins.iter().any(|(_, admins_key)| *admins_key == admin_key(admin)) {
-                    return Err(CustomersError::NoLongerAllowed);
-                }
-                let current = store::lock(connection, id).await?.ok_or(CustomersError::AccountNotFound(id))?;
-                validate_update(&current, if_match, patch)?;
-                let OperatorPatch { role, active, .. } = *patch;
-                if hash.is_none() && role.is_none() && active.is_none() {
-                    return Ok(current);
-                }
-                let remains_admin = role.unwrap_or(current.role) == Role::Admin && active.unwrap_or(current.active);
-                if !remains_admin && admins.iter().all(|(admin, _)| *admin == id) {
-                    return Err(CustomersError::LastAdmin);
-                }
-                store::update(connection, id, AccountChanges { password_hash: hash.as_deref(), role, active }).await?;
-                find(connection, id).await
-            })
-            .await
+        db.transaction(async |connection| {
+            let admins = store::lock_active_admins(connection).await?;
+            if !admins.iter().any(|(_, admins_key)| *admins_key == admin_key(admin)) {
+                return Err(CustomersError::NoLongerAllowed);
+            }
+            let current = store::lock(connection, id).await?.ok_or(CustomersError::AccountNotFound(id))?;
+            validate_update(&current, if_match, patch)?;
+            let OperatorPatch { role, active, .. } = *patch;
+            if hash.is_none() && role.is_none() && active.is_none() {
+                return Ok(current);
+            }
+            let remains_admin = role.unwrap_or(current.role) == Role::Admin && active.unwrap_or(current.active);
+            if !remains_admin && admins.iter().all(|(admin, _)| *admin == id) {
+                return Err(CustomersError::LastAdmin);
+            }
+            store::update(connection, id, AccountChanges { password_hash: hash.as_deref(), role, active }).await?;
+            find(connection, id).await
+        })
+        .await
     }
 
-    /// Hashes a password after checking that the caller is still an admin, because hashing uses a permit that logins
-    /// need. The transaction checks the caller again.
-    async fn hash(&self, admin: &Admin, password: &NewPassword) -> Result<String, CustomersError> {
-        self.db.run(async |connection| Ok(require_active_admin(connection, admin).await)).await??;
+    /// Hashes a password if the caller is still an admin, because a hash uses a permit that logins need. The
+    /// transaction checks the caller again.
+    async fn hash(&self, db: &Db, admin: &Admin, password: &NewPassword) -> Result<String, CustomersError> {
+        db.run(async |connection| Ok(require_active_admin(connection, admin).await)).await??;
         Ok(self.passwords.hash(self.passwords.acquire().await?, password.as_str()).await?)
     }
 }

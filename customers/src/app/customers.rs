@@ -102,7 +102,7 @@ impl Customers {
     }
 
     pub(crate) async fn ready(&self) -> Result<(), CustomersError> {
-        Ok(self.db.ping().await?)
+        Ok(self.db.check_writable().await?)
     }
 }
 

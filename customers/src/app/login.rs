@@ -5,15 +5,16 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use common_contract::{Failure, Role, Username};
+use common_server::OPERATION_LIMIT;
 use common_server::auth::{SecretDigest, TOKEN_LIFETIME_SECONDS, Tokens, Viewer};
 use customers_api::{Credentials, NewPassword, PasswordChange, Token};
-use db::{Connection, Db, DbError};
+use db::{Connection, Db, DbError, END_LIMIT, RUN_LIMIT};
 
 use super::error::CustomersError;
-use super::passwords::{HashingPermit, PasswordCheck, PasswordHasher};
+use super::passwords::{HashingPermit, PERMIT_MAX_WAIT, PasswordCheck, PasswordHasher};
 use super::throttle::{LoginAttempt, Throttle};
 use crate::store::accounts::{self as store, AccountChanges, LoginRecord};
 
@@ -46,6 +47,11 @@ impl Bootstrap {
         }
     }
 }
+
+/// Time limit of an operation: one deadline for all uses of the database, and at most two hashing permits.
+const LIMIT: Duration =
+    RUN_LIMIT.saturating_add(END_LIMIT).saturating_add(PERMIT_MAX_WAIT).saturating_add(PERMIT_MAX_WAIT);
+const _: () = assert!(LIMIT.as_millis() <= OPERATION_LIMIT.as_millis());
 
 /// Exchanges passwords for tokens.
 pub(crate) struct Login {
@@ -85,14 +91,15 @@ impl Login {
         let key = store::username_key(viewer.name().as_str());
         let attempt = LoginAttempt::new(&key, from);
         self.throttle.check(&attempt, Instant::now())?;
-        let account = self.db.run(async |connection| store::find_login(connection, &key).await).await?;
+        let db = self.db.until(self.db.run_deadline());
+        let account = db.run(async |connection| store::find_login(connection, &key).await).await?;
         let account = account.filter(|account| account.active).ok_or(CustomersError::NoLongerAllowed)?;
         if self.verify_password(&attempt, current_password.as_str(), Some(&account)).await? == PasswordCheck::Wrong {
             return Err(CustomersError::WrongPassword);
         }
         let hash = self.passwords.hash(self.passwords.acquire().await?, new_password.as_str()).await?;
         let changed: Result<bool, DbError> =
-            self.db.transaction(async |connection| store::change_password(connection, &account, &hash).await).await;
+            db.transaction(async |connection| store::change_password(connection, &account, &hash).await).await;
         if changed? { Ok(()) } else { Err(CustomersError::WrongPassword) }
     }
 
@@ -101,19 +108,20 @@ impl Login {
         let (key, password) = (store::username_key(credentials.username.as_str()), credentials.password.as_str());
         let attempt = LoginAttempt::new(&key, from);
         self.throttle.check(&attempt, Instant::now())?;
-        let (mut account, has_admin) = self.look_up(&key).await?;
+        let db = self.db.until(self.db.run_deadline());
+        let (mut account, has_admin) = look_up(&db, &key).await?;
         if !has_admin && key == self.bootstrap.username.key() && self.bootstrap.password.matches(password) {
-            if let Some(username) = self.activate_admin(&attempt, password).await? {
+            if let Some(username) = self.activate_admin(&db, &attempt, password).await? {
                 return Ok((username, Role::Admin));
             }
             // Another replica activated an admin in the meantime.
-            account = self.look_up(&key).await?.0;
+            account = look_up(&db, &key).await?.0;
         }
         let check = self.verify_password(&attempt, password, account.as_ref()).await?;
         match account {
             Some(account) if check != PasswordCheck::Wrong => {
                 if check == PasswordCheck::CorrectNeedsRehash {
-                    self.rehash(&account, password).await;
+                    self.rehash(&db, &account, password).await;
                 }
                 Ok((account.username, account.role))
             }
@@ -121,17 +129,7 @@ impl Login {
         }
     }
 
-    /// Returns the account, and whether there is an active admin. Always runs both queries, so that the response time
-    /// does not reveal the result.
-    async fn look_up(&self, key: &str) -> Result<(Option<LoginRecord>, bool), DbError> {
-        let queries = async |connection: &mut Connection| {
-            Ok((store::find_login(connection, key).await?, store::has_active_admin(connection).await?))
-        };
-        self.db.run(queries).await
-    }
-
-    /// Verifies the password. Returns `Wrong` if there is no active account. The attempt counts as failed until the
-    /// password is verified as correct.
+    /// Verifies the password of an active account. The attempt counts as failed until the password is found correct.
     async fn verify_password(
         &self,
         attempt: &LoginAttempt,
@@ -158,13 +156,16 @@ impl Login {
         Ok(permit)
     }
 
-    /// Activates the bootstrap admin and returns its stored username. Returns `None` if another admin has become
-    /// active.
-    async fn activate_admin(&self, attempt: &LoginAttempt, password: &str) -> Result<Option<String>, CustomersError> {
+    /// Activates the bootstrap admin and returns its stored username, or `None` if another replica was faster.
+    async fn activate_admin(
+        &self,
+        db: &Db,
+        attempt: &LoginAttempt,
+        password: &str,
+    ) -> Result<Option<String>, CustomersError> {
         let hash = self.passwords.hash(self.acquire_permit(attempt).await?, password).await?;
         self.throttle.record_success(attempt, Instant::now());
-        let activated =
-            self.db.transaction(async |connection| self.bootstrap.activate_admin(connection, &hash).await).await;
+        let activated = db.transaction(async |connection| self.bootstrap.activate_admin(connection, &hash).await).await;
         match activated {
             Err(error) if error.is_unique(store::UNIQUE_USERNAME) => Ok(None),
             Err(error) => Err(error.into()),
@@ -177,13 +178,12 @@ impl Login {
         }
     }
 
-    /// Hashes the password again with the current parameters. If hashing fails, the error is logged and the login still
-    /// succeeds.
-    async fn rehash(&self, account: &LoginRecord, password: &str) {
+    /// Hashes the password again with the current parameters. A failure is logged and does not fail the login.
+    async fn rehash(&self, db: &Db, account: &LoginRecord, password: &str) {
         let rehashed = async {
             let hash = self.passwords.hash(self.passwords.acquire().await?, password).await?;
             let replace = async |connection: &mut Connection| store::replace_hash(connection, account, &hash).await;
-            Ok::<_, CustomersError>(self.db.run(replace).await?)
+            Ok::<_, CustomersError>(db.run(replace).await?)
         };
         if let Err(error) = rehashed.await {
             tracing::warn!(%error, "password rehash failed");
@@ -191,7 +191,16 @@ impl Login {
     }
 }
 
-/// Rejects a password that equals the username, because attackers try the username first.
+/// Returns the account, and whether there is an active admin. Always runs both queries, so that the response time does
+/// not reveal the result.
+async fn look_up(db: &Db, key: &str) -> Result<(Option<LoginRecord>, bool), DbError> {
+    let queries = async |connection: &mut Connection| {
+        Ok((store::find_login(connection, key).await?, store::has_active_admin(connection).await?))
+    };
+    db.run(queries).await
+}
+
+/// Rejects a password that equals the username, because it is the first guess of an attacker.
 pub(super) fn reject_username_as_password(
     password: &NewPassword,
     username: &str,

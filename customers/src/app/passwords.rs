@@ -41,7 +41,7 @@ const DUMMY_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdCBvZiBhIG5vYm9keQ$
 const MAX_PERMITS: usize = 4;
 
 /// Maximum wait for a permit.
-const PERMIT_MAX_WAIT: Duration = Duration::from_secs(3);
+pub(super) const PERMIT_MAX_WAIT: Duration = Duration::from_secs(3);
 
 /// Error while hashing or verifying a password.
 #[derive(Debug, thiserror::Error)]

@@ -79,12 +79,12 @@ async fn deadlock_victim_gets_a_deadlock_error() {
 async fn wrong_password_or_database_is_unavailable_with_the_reason() {
     let database = TestDatabase::create().await;
     let db = Db::connect(&database.settings().with_database("no_such_database"));
-    let error = db.ping().await.unwrap_err().to_string();
+    let error = db.check_writable().await.unwrap_err().to_string();
     assert!(error.contains("Unknown database 'no_such_database' (error 1049)"), "{error}");
     let mut url = Url::parse(database.url()).unwrap();
     // Use an existing user: for unknown users, MySQL reports a made-up authentication method.
     url.set_password(Some("hunter2")).unwrap();
     let db = Db::connect(&db::DatabaseSettings::from_url(url.as_str()).unwrap());
-    let error = db.ping().await.unwrap_err().to_string();
+    let error = db.check_writable().await.unwrap_err().to_string();
     assert!(error.contains("Access denied") && !error.contains("hunter2"), "{error}");
 }

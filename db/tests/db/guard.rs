@@ -195,17 +195,17 @@ async fn down_server_is_unavailable_and_silent_server_times_out() {
     let port = listener.local_addr().unwrap().port();
     let db = Db::connect(&DatabaseSettings::from_url(&format!("mysql://root@127.0.0.1:{port}/x")).unwrap());
     let started = Instant::now();
-    assert!(matches!(db.ping().await, Err(DbError::Timeout)));
+    assert!(matches!(db.check_writable().await, Err(DbError::Timeout)));
     assert!(started.elapsed() < Duration::from_millis(900));
     drop(listener);
-    assert!(matches!(db.ping().await, Err(DbError::Unavailable { .. })));
+    assert!(matches!(db.check_writable().await, Err(DbError::Unavailable { .. })));
 }
 
 #[tokio::test]
 async fn sessions_have_the_required_settings() {
     let database = TestDatabase::create().await;
     let db = database.db();
-    db.ping().await.unwrap();
+    db.check_writable().await.unwrap();
     assert_eq!(number(db, "SELECT @@innodb_lock_wait_timeout").await, 1);
     assert_eq!(number(db, "SELECT @@time_zone = '+00:00'").await, 1);
     assert_eq!(

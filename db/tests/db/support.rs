@@ -2,7 +2,7 @@
 
 use db::{Connection, Db, DbError};
 use diesel::QueryableByName;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 
 #[derive(QueryableByName)]
@@ -26,6 +26,26 @@ pub(crate) async fn number(db: &Db, sql: &str) -> i64 {
 /// Executes statements on a pooled connection.
 pub(crate) async fn execute(db: &Db, sql: &str) -> Result<(), DbError> {
     db.run(async |connection| Ok(connection.batch_execute(sql).await?)).await
+}
+
+#[derive(QueryableByName)]
+struct Session {
+    #[diesel(sql_type = BigInt, column_name = "Id")]
+    id: i64,
+    #[diesel(sql_type = Nullable<Text>, column_name = "db")]
+    database: Option<String>,
+}
+
+/// Returns the ids of all other sessions on the database of this connection.
+pub(crate) async fn other_sessions(connection: &mut Connection) -> Vec<i64> {
+    let own = number_on(connection, "SELECT CONNECTION_ID()").await.unwrap();
+    let sessions: Vec<Session> = diesel::sql_query("SHOW PROCESSLIST").load(connection).await.unwrap();
+    let database = sessions.iter().find(|session| session.id == own).and_then(|session| session.database.clone());
+    sessions
+        .into_iter()
+        .filter(|session| session.id != own && session.database == database)
+        .map(|session| session.id)
+        .collect()
 }
 
 /// A customer with id 1 and products with ids 1 to 3, each with a stock of 100.

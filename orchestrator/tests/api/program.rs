@@ -150,8 +150,20 @@ async fn missing_setting_is_a_one_line_error() {
     }
 }
 
-/// Runs the program with `--health` against a server that responds with this status. Returns the program's standard
-/// error and exit code.
+#[tokio::test]
+async fn invalid_log_setting_is_a_one_line_error_with_the_accepted_values() {
+    let bad = [("RUST_LOG", "warning", "expected error, warn, info"), ("LOG_FORMAT", "yaml", "expected text or json")];
+    for (name, value, expected) in bad {
+        for lambda in [None, Some(("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9"))] {
+            let output = program().env(name, value).envs(lambda).output().await.unwrap();
+            let error = String::from_utf8(output.stderr).unwrap();
+            assert!(error.starts_with(&format!("orchestrator: {name}: {expected}")), "{error}");
+            assert_eq!((error.lines().count(), output.status.code()), (1, Some(1)));
+        }
+    }
+}
+
+/// Runs the program with `--health` against a server that responds with this status. Returns its standard error and exit code.
 async fn run_health_check(status: u16) -> (String, Option<i32>) {
     let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = server.local_addr().unwrap().port().to_string();
@@ -160,7 +172,7 @@ async fn run_health_check(status: u16) -> (String, Option<i32>) {
     let served = async {
         let (mut client, _) = server.accept().await.unwrap();
         let request = String::from_utf8(read_request(&mut client).await.unwrap()).unwrap();
-        assert!(request.starts_with("GET /ready HTTP/1.1\r\n"), "{request}");
+        assert!(request.starts_with("GET /health HTTP/1.1\r\n"), "{request}");
         client.write_all(&response(status, "application/json", "{}")).await.unwrap();
     };
     let (output, ()) = tokio::join!(checked, served);
@@ -170,10 +182,10 @@ async fn run_health_check(status: u16) -> (String, Option<i32>) {
 }
 
 #[tokio::test]
-async fn health_flag_reports_server_readiness() {
+async fn health_flag_reports_whether_the_server_is_alive() {
     assert_eq!(run_health_check(200).await, (String::new(), Some(0)));
     let (error, code) = run_health_check(503).await;
-    assert!(error.starts_with("orchestrator: not ready: GET /ready at 127.0.0.1:PORT"), "{error}");
+    assert!(error.starts_with("orchestrator: unhealthy: GET /health at 127.0.0.1:PORT"), "{error}");
     assert_eq!((error.lines().count(), code), (1, Some(1)));
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use common_server::testing::Program;
+use common_server::testing::{Program, Scrape};
 use nix::sys::signal::Signal;
 use tokio::net::TcpListener;
 
@@ -118,6 +118,33 @@ async fn hanging_log_reader_does_not_delay_requests_or_shutdown() {
         }
     };
     tokio::time::timeout(Duration::from_secs(60), served).await.expect("the server responds");
+    signal(&process, Signal::SIGTERM);
+    let exited = tokio::time::timeout(Duration::from_secs(10), process.wait()).await;
+    assert_eq!(exited.expect("the server exits in time").unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn full_disk_of_the_log_is_counted_and_affects_neither_requests_nor_the_exit() {
+    let ports = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    let [port, metrics_port] = ports.map(|listener| listener.local_addr().unwrap().port().to_string());
+    let mut program = program_with_upstreams("http://127.0.0.1:1".to_owned(), "http://127.0.0.1:2".to_owned());
+    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+    program.env("PORT", &port).env("METRICS_PORT", &metrics_port).env("PROFILE", "development");
+    let mut process = program.stdout(full()).stderr(full()).spawn().unwrap();
+    let dropped = async {
+        loop {
+            let _ = reqwest::get(format!("http://127.0.0.1:{port}/nothing")).await;
+            if let Ok(response) = reqwest::get(format!("http://127.0.0.1:{metrics_port}/metrics")).await {
+                let scrape = Scrape::read(&response.text().await.unwrap());
+                // At least the lines of the start and of a request.
+                if scrape.sum("log_lines_dropped_total", &[]) > 3.0 {
+                    return;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), dropped).await.expect("lines are dropped and counted");
     signal(&process, Signal::SIGTERM);
     let exited = tokio::time::timeout(Duration::from_secs(10), process.wait()).await;
     assert_eq!(exited.expect("the server exits in time").unwrap().code(), Some(0));

@@ -1,11 +1,12 @@
 //! Health, readiness, settings and the generated client.
 
 use client_common::Outbound;
+use common_server::testing::Program;
 use orchestrator::Config;
 use orchestrator_client::{Client, codes, types};
 
 use crate::fault_proxy::{ALWAYS, Fault};
-use crate::harness::{Harness, Reply, SERVICE_TOKEN, order_body, settings};
+use crate::harness::{Harness, JWT_SECRET, PATH, Reply, SERVICE_TOKEN, order_body, settings};
 
 async fn get(harness: &Harness, path: &str) -> Reply {
     Reply::send(reqwest::Client::new().get(format!("{}{path}", harness.base_url))).await
@@ -52,6 +53,20 @@ async fn api_document_and_docs_page_are_public() {
     let get = async |path: &str| reqwest::get(format!("{}{path}", harness.base_url)).await.unwrap();
     assert_eq!(get("/openapi.json").await.text().await.unwrap(), include_str!("../../../specs/orchestrator.json"));
     assert_eq!(get("/docs").await.status(), 200);
+}
+
+#[tokio::test]
+async fn proxy_variables_do_not_affect_calls_between_services() {
+    let harness = Harness::new().await;
+    let base = [("CUSTOMERS_API_BASE", harness.customers.base_url()), ("ORDERS_API_BASE", harness.orders.base_url())];
+    let secrets = [("SERVICE_TOKEN", SERVICE_TOKEN.to_owned()), ("JWT_SECRET", JWT_SECRET.to_owned())];
+    // Nothing listens on this port.
+    let proxies =
+        ["http_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"].map(|name| (name, "http://127.0.0.1:1".to_owned()));
+    let settings = base.into_iter().chain(secrets).chain(proxies);
+    let program = Program::start(env!("CARGO_BIN_EXE_orchestrator"), settings).await;
+    let request = reqwest::Client::new().post(format!("{}{PATH}", program.base_url)).bearer_auth(SERVICE_TOKEN);
+    Reply::send(request.json(&order_body("a"))).await.assert_succeeded();
 }
 
 #[test]

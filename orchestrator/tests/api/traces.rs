@@ -1,11 +1,15 @@
 //! Traces: one trace covers the whole saga in all three services, and an unavailable collector has no effect.
 
 use std::collections::BTreeSet;
+use std::io::Read;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use common_server::Runtime;
 use common_server::settings::Env;
 use common_server::testing::Program;
+use flate2::read::GzDecoder;
 use nix::sys::signal::Signal;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as AnyValue;
@@ -31,6 +35,8 @@ struct Collector {
     endpoint: String,
     spans: UnboundedReceiver<Span>,
     received: Vec<Span>,
+    /// Whether a compressed export has arrived.
+    is_compressed: Arc<AtomicBool>,
 }
 
 impl Collector {
@@ -38,12 +44,23 @@ impl Collector {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let (sender, spans) = unbounded_channel();
+        let is_compressed = Arc::<AtomicBool>::default();
+        let saw_compressed = Arc::clone(&is_compressed);
         tokio::spawn(async move {
             while let Ok((mut client, _)) = listener.accept().await {
                 let Some(request) = read_request(&mut client).await else { continue };
                 assert!(request.starts_with(b"POST /v1/traces HTTP/1.1\r\n"));
                 let body = request.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
-                let export = ExportTraceServiceRequest::decode(&request[body..]).unwrap();
+                let (head, body) = request.split_at(body);
+                let mut decompressed = Vec::new();
+                let body = if String::from_utf8_lossy(head).to_lowercase().contains("content-encoding: gzip") {
+                    saw_compressed.store(true, Ordering::Relaxed);
+                    GzDecoder::new(body).read_to_end(&mut decompressed).unwrap();
+                    &decompressed
+                } else {
+                    body
+                };
+                let export = ExportTraceServiceRequest::decode(body).unwrap();
                 let scopes = export.resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
                 for span in scopes.flat_map(|scope| scope.spans) {
                     // The receiver may already be dropped at the end of a test.
@@ -52,7 +69,7 @@ impl Collector {
                 client.write_all(&response(200, "application/x-protobuf", "")).await.unwrap();
             }
         });
-        Self { endpoint, spans, received: Vec::new() }
+        Self { endpoint, spans, received: Vec::new(), is_compressed }
     }
 
     /// Waits until this number of spans of one trace has been received. Keeps spans of other traces for later calls.
@@ -84,6 +101,15 @@ fn attribute(span: &Span, name: &str) -> Option<String> {
 
 /// Starts the program with these upstream services and this collector.
 async fn orchestrator(customers: String, orders: String, collector: &str) -> Program {
+    orchestrator_with(customers, orders, collector, None).await
+}
+
+async fn orchestrator_with(
+    customers: String,
+    orders: String,
+    collector: &str,
+    setting: Option<(&'static str, &str)>,
+) -> Program {
     let settings = [
         ("CUSTOMERS_API_BASE", customers),
         ("ORDERS_API_BASE", orders),
@@ -91,7 +117,8 @@ async fn orchestrator(customers: String, orders: String, collector: &str) -> Pro
         ("JWT_SECRET", "a secret for tests only".to_owned()),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.to_owned()),
     ];
-    Program::start(env!("CARGO_BIN_EXE_orchestrator"), settings).await
+    let more = setting.map(|(name, value)| (name, value.to_owned()));
+    Program::start(env!("CARGO_BIN_EXE_orchestrator"), settings.into_iter().chain(more)).await
 }
 
 async fn send(program: &Program, traceparent: &str) -> Reply {
@@ -172,7 +199,20 @@ async fn missing_or_malformed_traceparent_starts_a_new_trace() {
     }
 }
 
-/// Starts a listener that never responds, like a collector that hangs.
+#[tokio::test(flavor = "multi_thread")]
+async fn spans_are_compressed_if_requested() {
+    let mut collector = Collector::start().await;
+    let harness = Harness::new().await;
+    let (customers, orders) = (harness.customers.base_url(), harness.orders.base_url());
+    let gzip = Some(("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"));
+    let program = orchestrator_with(customers, orders, &collector.endpoint, gzip).await;
+    send(&program, &format!("00-{TRACE}-{CALLER}-01")).await.assert_succeeded();
+    // Three calls, and the request itself.
+    assert_eq!(collector.trace(TRACE, 4).await.len(), 4);
+    assert!(collector.is_compressed.load(Ordering::Relaxed));
+}
+
+/// Listens without responding, as a hanging collector.
 async fn silent_collector() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -188,7 +228,7 @@ async fn unavailable_collector_does_not_delay_requests_or_shutdown() {
         let mut program = orchestrator(customers, orders, endpoint).await;
         send(&program, "").await.assert_succeeded();
         signal(&program.process, Signal::SIGTERM);
-        // If no requests are in flight, the server exits long before the 28 s limit for requests in flight.
+        // Without requests in flight the server exits long before their time limit of 32 s.
         let exited = tokio::time::timeout(Duration::from_secs(5), program.process.wait()).await;
         assert_eq!(exited.expect("the server exits in time").unwrap().code(), Some(0), "{endpoint}");
     }

@@ -270,7 +270,7 @@ pub trait OrdersApi {
 
     /// Check readiness
     ///
-    /// Returns 200 if the database responds within 500 ms and the service is not shutting down. Otherwise, returns 503.
+    /// Returns 200 if the database accepts writes and the service is not shutting down, 503 otherwise, within 500 ms.
     #[endpoint { method = GET, path = "/ready", tags = ["system"] }]
     async fn readiness_view(rqctx: RequestContext<Self::Context>) -> Result<OkAnswer<Readiness>, Error>;
 

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use chrono::NaiveDateTime;
 use common_contract::{Failure, IfMatch, OrderId, Page};
 use common_server::auth::{Caller, ServiceCaller, Viewer};
-use common_server::{CursorKey, Position};
+use common_server::{CursorKey, OPERATION_LIMIT, Position};
 use db::idempotency::StoredResponses;
-use db::{Connection, Db};
+use db::{Connection, Db, END_LIMIT, RUN_LIMIT};
 use orders_api::{Order, OrderEvent, OrderListQuery, OrderLookupQuery, OrderSummary};
 
 use super::{Dispatcher, OrdersError};
@@ -25,6 +25,9 @@ const SERVICE_CHECK_LIMIT: Duration = Duration::from_secs(1);
 /// Time limit for the customer check of a request from a user account. Equal to the maximum wait for a pooled database
 /// connection, so that requests in a burst are delayed rather than rejected.
 const USER_CHECK_LIMIT: Duration = Duration::from_secs(5);
+/// Time limit of a request from a user account.
+const USER_LIMIT: Duration = USER_CHECK_LIMIT.saturating_add(RUN_LIMIT);
+const _: () = assert!(USER_LIMIT.saturating_add(END_LIMIT).as_millis() <= OPERATION_LIMIT.as_millis());
 
 /// Orders service. Clones share all resources.
 #[derive(Clone)]
@@ -41,19 +44,24 @@ pub(crate) struct Orders {
 }
 
 impl Orders {
-    /// Returns a clone for one request from a service, with the time limit `SERVICE_LIMIT`. Only the wait for the
-    /// response to COMMIT may exceed the limit, because without that response the outcome is unknown.
-    pub(crate) fn for_service(&self) -> Self {
-        let deadline = Instant::now() + SERVICE_LIMIT;
+    /// Returns the orders service for one request with a time limit. Only the wait for the answer to COMMIT may exceed
+    /// it, because without that answer the outcome is unknown.
+    fn within(&self, limit: Duration) -> Self {
+        let deadline = Instant::now() + limit;
         let (db, stored_responses) = (self.db.until(deadline), self.stored_responses.until(deadline));
         Self { db, stored_responses, ..self.clone() }
     }
 
-    /// Returns a clone for one request from `caller`, with the time limit that applies to the caller.
+    /// Returns the orders service for one request from a service.
+    pub(crate) fn for_service(&self) -> Self {
+        self.within(SERVICE_LIMIT)
+    }
+
+    /// Returns the orders service for one request from this caller.
     pub(crate) fn for_caller<P>(&self, caller: &Caller<P>) -> Self {
         match caller {
             Caller::Service(_) => self.for_service(),
-            Caller::User(_) => self.clone(),
+            Caller::User(_) => self.within(USER_LIMIT),
         }
     }
 
@@ -100,7 +108,7 @@ impl Orders {
     }
 
     pub(crate) async fn ready(&self) -> Result<(), OrdersError> {
-        Ok(self.db.ping().await?)
+        Ok(self.db.check_writable().await?)
     }
 }
 

@@ -76,11 +76,12 @@
 //! | 32 workers order (A,B) and (B,A): less than 1 % of transactions are retried | `retries::orders_of_products_in_opposite_order_succeed_with_few_retries` |
 //! | 64 cancel requests for one order | `races::sixty_four_cancels_return_the_stock_once` |
 //! | concurrent confirm, cancel and expiry | `expiry::concurrent_confirm_cancel_and_expiry_end_in_a_legal_state` |
-//! | concurrent orders and changes of price and stock | `races::concurrent_edits_and_orders_lose_no_update` |
-//! | create and abandon requests, concurrently and in reverse order | `abandon::concurrent_create_and_abandon_leave_no_active_order`, `abandon::abandoned_key_rejects_a_late_create` |
-//! | an abandon request with different content changes nothing | `abandon::abandon_with_different_content_is_rejected_and_changes_nothing` |
-//! | a client disconnects or a server terminates during a request | `interruptions::disconnecting_clients_leak_no_connection_and_violate_no_invariant`, `interruptions::server_aborted_during_requests_leaves_no_partial_change` |
-//! | the database is killed or unresponsive, and recovers | `outage::killed_database_is_reported_in_time_and_recovery_is_detected`, `outage::unresponsive_database_is_reported_in_time_and_recovery_is_detected` |
+//! | concurrent orders and edits of price and stock | `races::concurrent_edits_and_orders_lose_no_update` |
+//! | create and abandon, concurrently and in reverse order | `abandon::concurrent_create_and_abandon_leave_no_active_order`, `abandon::abandoned_key_rejects_a_late_create` |
+//! | abandon with different content changes nothing | `abandon::abandon_with_different_content_is_rejected_and_changes_nothing` |
+//! | client disconnects, server ends during a request | `interruptions::disconnecting_clients_leak_no_connection_and_violate_no_invariant`, `interruptions::server_aborted_during_requests_leaves_no_partial_change` |
+//! | database killed or unresponsive, and its recovery | `outage::killed_database_is_reported_in_time_and_recovery_is_detected`, `outage::unresponsive_database_is_reported_in_time_and_recovery_is_detected` |
+//! | database read-only; at the start not reachable | `outage::server_is_not_ready_while_the_database_is_read_only`, `outage::program_listens_once_it_has_reached_the_database_and_survives_outages` |
 //! | random sequences of operations | `model::random_operations_match_the_model` |
 
 #![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]

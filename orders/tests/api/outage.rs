@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use client_common::Outbound;
-use common_server::Running;
+use common_server::{Running, testing};
 use db::DatabaseSettings;
+use diesel_async::SimpleAsyncConnection;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use orders::Context;
@@ -16,6 +17,7 @@ use private_server::{Durability, PrivateServer, Program};
 use tempfile::TempDir;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
@@ -36,6 +38,8 @@ struct Database {
     server: Option<PrivateServer>,
     port: Arc<AtomicU16>,
     url: String,
+    /// Notified when a connection could not be forwarded.
+    refused: Arc<Notify>,
 }
 
 impl Database {
@@ -44,8 +48,9 @@ impl Database {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let url = format!("mysql://root@{}/outage", listener.local_addr().unwrap());
         let port = Arc::<AtomicU16>::default();
-        tokio::spawn(forward(listener, Arc::clone(&port)));
-        let mut database = Self { directory, server: None, port, url };
+        let refused = Arc::<Notify>::default();
+        tokio::spawn(forward(listener, Arc::clone(&port), Arc::clone(&refused)));
+        let mut database = Self { directory, server: None, port, url, refused };
         database.restart().await;
         db::migrations::up(&DatabaseSettings::from_url(&database.url).unwrap()).await.unwrap();
         database
@@ -71,12 +76,15 @@ impl Database {
     }
 }
 
-async fn forward(listener: TcpListener, port: Arc<AtomicU16>) {
+async fn forward(listener: TcpListener, port: Arc<AtomicU16>, refused: Arc<Notify>) {
     while let Ok((mut client, _)) = listener.accept().await {
-        let port = port.load(Ordering::Relaxed);
+        let (port, refused) = (port.load(Ordering::Relaxed), Arc::clone(&refused));
         tokio::spawn(async move {
-            let mut server = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
-            copy_bidirectional(&mut client, &mut server).await
+            match TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await {
+                // An error only means that the connection has ended.
+                Ok(mut server) => drop(copy_bidirectional(&mut client, &mut server).await),
+                Err(_) => refused.notify_one(),
+            }
         });
     }
 }
@@ -214,4 +222,41 @@ async fn unresponsive_database_is_reported_in_time_and_recovery_is_detected() {
     system.database.signal(Signal::SIGCONT);
     let recovered = system.wait_for_recovery("k").await;
     println!("hung: operators failed within {operator:?}, services {service:?}; recovered within {recovered:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn server_is_not_ready_while_the_database_is_read_only() {
+    let system = System::start().await;
+    let database = DatabaseSettings::from_url(&system.database.url).unwrap();
+    let mut root = db::connect::open_unpooled(&database).await.unwrap();
+    let ready = async || system.operator.readiness_view().send().await;
+    for _ in 0..2 {
+        assert_eq!(ready().await.unwrap().status, "ready");
+        root.batch_execute("SET GLOBAL read_only = 1").await.unwrap();
+        time_to_unavailable(ready()).await;
+        root.batch_execute("SET GLOBAL read_only = 0").await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn program_listens_once_it_has_reached_the_database_and_survives_outages() {
+    let mut database = Database::start().await;
+    database.kill().await;
+    let url = database.url.clone();
+    let env = env(&url, "http://127.0.0.1:1");
+    let settings = ["DATABASE_URL", "CUSTOMERS_API_BASE", "JWT_SECRET", "SERVICE_TOKEN"]
+        .map(|name| (name, env.get(name).unwrap()));
+    let (program, ()) = tokio::join!(testing::Program::start(env!("CARGO_BIN_EXE_orders"), settings), async {
+        database.refused.notified().await;
+        database.restart().await;
+    });
+    let lines = program.lines();
+    assert!(lines.iter().any(|line| line["message"] == "waiting for the database"), "{lines:#?}");
+    let status = async |path: &str| {
+        let response = reqwest::get(format!("{}{path}", program.base_url)).await.unwrap();
+        response.status().as_u16()
+    };
+    assert_eq!((status("/health").await, status("/ready").await), (200, 200));
+    database.kill().await;
+    assert_eq!((status("/health").await, status("/ready").await), (200, 503));
 }

@@ -85,7 +85,7 @@ async fn locked_row_is_reported_in_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn exhausted_pool_is_reported_in_time() {
+async fn exhausted_pool_is_reported_in_time_and_the_server_stays_ready() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;
     let (id, other) = (harness.order(&[(a, 1)]).await.id, harness.order(&[(a, 1)]).await.id);
@@ -107,6 +107,7 @@ async fn exhausted_pool_is_reported_in_time() {
         let (viewed, confirmed) = tokio::join!(view, confirm);
         assert_eq!(error_of(viewed), api_error(503, "unavailable"));
         assert_eq!(error_of(confirmed), api_error(503, "unavailable"));
+        assert_eq!(client.readiness_view().send().await.unwrap().status, "ready");
     };
     tokio::pin!(check);
     tokio::select! {

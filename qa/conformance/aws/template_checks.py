@@ -128,7 +128,10 @@ def check_service(checks, service, stack):
     checks.equal(f"a release of {service} that fails", deployment["DeploymentCircuitBreaker"], {"Enable": True, "Rollback": True})
     target = {"ContainerName": service, "ContainerPort": PORTS[service], "TargetGroupArn": f"{service}.Targets"}
     checks.equal(f"target of {service}", (definition["TaskDefinition"], definition["LoadBalancers"]), (f"{service}.Task", [target]))
-    checks.equal(f"readiness of {service}", stack["Targets"]["HealthCheckPath"], "/ready")
+    # A failed check replaces a task, which does not end a database outage.
+    checks.equal(f"health check of {service}", stack["Targets"]["HealthCheckPath"], "/health")
+    start = stack["Task"]["ContainerDefinitions"][0]["HealthCheck"]["StartPeriod"]
+    checks.equal(f"seconds to reach the database for a new task of {service}", (start, definition["HealthCheckGracePeriodSeconds"]), (120, 120))
     checks.equal(f"listener of {service}", (listener["LoadBalancerArn"], listener["Port"]), ("foundation.LoadBalancer", PORTS[service]))
     checks.equal(f"scaling of {service}", (stack["Scaling"]["MinCapacity"], stack["Scaling"]["MaxCapacity"]), (2, 6))
     check_task(checks, service, stack["Task"], stack["Start"])

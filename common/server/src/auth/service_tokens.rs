@@ -45,10 +45,10 @@ pub(crate) fn named_tokens(env: &Env<'_>) -> Result<Vec<(String, SecretString)>,
     let shared = env.secret("SERVICE_TOKEN")?;
     check_token("SERVICE_TOKEN", shared.expose_secret())?;
     let mut named = vec![(SHARED.to_owned(), shared)];
-    let more = env.optional_secret("SERVICE_TOKENS");
+    let more = env.optional_secret("SERVICE_TOKENS")?;
     let more = more.as_ref().map(|more| more.expose_secret().split(',')).into_iter().flatten();
     for pair in more {
-        let Some((name, token)) = pair.trim().split_once('=') else {
+        let Some((name, token)) = pair.trim_start().split_once('=') else {
             return Err(SettingError::invalid("SERVICE_TOKENS", "expected name=token pairs, separated by commas"));
         };
         check_name(name)?;
@@ -132,6 +132,9 @@ mod tests {
             ("one", "=hunter2", "SERVICE_TOKENS: expected names"),
             ("one", "Billing=hunter2", "SERVICE_TOKENS: expected names"),
             ("one", long, "SERVICE_TOKENS: expected names"),
+            ("hunter2\n", "", "SERVICE_TOKEN: expected UTF-8 text without a space"),
+            ("one", "a=hunter2\n", "SERVICE_TOKENS: expected UTF-8 text without a space"),
+            ("one", "a=hunter2 ,b=x", "SERVICE_TOKENS: expected tokens of visible"),
             ("one", "a=hunter2,b=hunter2", "SERVICE_TOKENS: expected a different token for each entry: a and b"),
             ("hunter2", "a=hunter2", "SERVICE_TOKENS: expected a different token for each entry: service and a"),
             ("one", "a=1,a=2,a=hunter2", "SERVICE_TOKENS: expected at most 2 tokens of a"),

@@ -44,9 +44,9 @@ impl JwtSecrets {
 ///
 /// # Errors
 ///
-/// Returns an error if both names are set.
+/// If both names are set, or the value is invalid.
 pub(crate) fn secondary_jwt_secret(env: &Env<'_>) -> Result<Option<(&'static str, SecretString)>, SettingError> {
-    match (env.optional_secret(SECONDARY), env.optional_secret(DEPRECATED_SECONDARY)) {
+    match (env.optional_secret(SECONDARY)?, env.optional_secret(DEPRECATED_SECONDARY)?) {
         (Some(_), Some(_)) => {
             let problem =
                 format!("set together with its deprecated name {DEPRECATED_SECONDARY}; remove {DEPRECATED_SECONDARY}");

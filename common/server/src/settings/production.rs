@@ -87,7 +87,7 @@ fn secrets(env: &Env<'_>, database_password: Option<&SecretString>) -> Result<Ve
         let setting = if index == 0 { "SERVICE_TOKEN" } else { "SERVICE_TOKENS" };
         all.push(secret(setting, token, MIN_SECRET_LENGTH));
     }
-    let password = env.optional_secret("ADMIN_PASSWORD");
+    let password = env.optional_secret("ADMIN_PASSWORD")?;
     all.extend(password.map(|value| secret("ADMIN_PASSWORD", value, MIN_PASSWORD_LENGTH)));
     let database = database_password.filter(|password| !password.expose_secret().is_empty());
     let setting = if env.get("DATABASE_URL").is_some() { "DATABASE_URL" } else { "DB_PASSWORD" };
