@@ -42,12 +42,17 @@ pub fn query_words(search: &str) -> Vec<String> {
     distinct
 }
 
-/// Returns the words of `text`: runs of letters and digits, lower-cased, without accents, truncated to 24 characters.
-fn words(text: &str) -> Vec<String> {
+/// Returns `text` lower-cased and without accents. Two texts that differ only in these have the same result.
+#[must_use]
+pub fn normalized(text: &str) -> String {
     // Lower-casing can add combining marks (İ becomes i and a dot), so marks are removed afterwards.
     let lower = text.nfkd().flat_map(char::to_lowercase).collect::<String>();
-    let plain = lower.nfkd().filter(|c| !is_combining_mark(*c)).collect::<String>();
-    plain
+    lower.nfkd().filter(|c| !is_combining_mark(*c)).collect()
+}
+
+/// Returns the normalised words of `text`: runs of letters and digits, truncated to 24 characters.
+fn words(text: &str) -> Vec<String> {
+    normalized(text)
         .split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty())
         .map(|word| word.chars().take(MAX_PREFIX_CHARS).collect())

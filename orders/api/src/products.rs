@@ -79,7 +79,7 @@ pub struct NewStockAdjustment {
     /// Units to add, or to remove if negative. Must not be 0.
     pub delta: StockDelta,
     /// Reason for the adjustment, such as `delivery`, `count` or `damage`. `initial`, `set`, `order` and `cancel` are
-    /// reserved.
+    /// reserved, regardless of case, accents and surrounding spaces.
     pub reason: Text<40>,
     /// Reference to a document or ticket.
     pub reference: Option<Text<100>>,

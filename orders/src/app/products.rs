@@ -158,8 +158,8 @@ fn check_adjustment(adjustment: &NewStockAdjustment) -> Result<(), OrdersError> 
     if adjustment.delta.get() == 0 {
         return Err(OrdersError::Invalid { field: "delta", problem: "expected a number other than 0".to_owned() });
     }
-    if reason::RESERVED.contains(&adjustment.reason.as_str()) {
-        let problem = format!("{} are reserved", reason::RESERVED.join(", "));
+    if reason::is_reserved(adjustment.reason.as_str()) {
+        let problem = format!("{} are reserved, in any spelling", reason::RESERVED.join(", "));
         return Err(OrdersError::Invalid { field: "reason", problem });
     }
     Ok(())

@@ -2,10 +2,7 @@
 
 use std::marker::PhantomData;
 
-use common_contract::{Failure, Role, Text, codes};
-
-/// A user account's name. It is part of every audit record of the account.
-pub type Username = Text<64>;
+use common_contract::{Failure, Role, Username, codes};
 
 /// A user account of any role: read access.
 pub type Viewer = User<RequiresViewer>;

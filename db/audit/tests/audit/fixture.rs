@@ -41,6 +41,8 @@ INSERT INTO order_events (order_id, from_status, to_status, principal, correlati
 INSERT INTO stock_movements (product_id, delta, reason, order_id, principal) VALUES
     (1, 90, 'initial', NULL, 'operator:ann'), (2, 50, 'initial', NULL, 'operator:ann'),
     (1, 10, 'delivery', NULL, 'operator:ann'),
+    (1, 1, 'order ', NULL, 'operator:ann'), (1, -1, 'cancel ', NULL, 'operator:ann'),
+    (1, 1, 'initial ', NULL, 'operator:ann'), (1, -1, 'Initial', NULL, 'operator:ann'),
     (1, -2, 'order', 1, 'operator:ann'),
     (1, -1, 'order', 2, 'service'), (2, -1, 'order', 2, 'service'),
     (2, -3, 'order', 3, 'service'),

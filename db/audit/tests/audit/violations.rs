@@ -39,6 +39,10 @@ pub(crate) const VIOLATIONS: &[Violation] = &[
         "INSERT INTO stock_movements (product_id, delta, reason, principal) VALUES (1, 0, 'count', 'operator:ann')",
     ),
     violation(
+        "entries-change-the-stock",
+        "INSERT INTO stock_movements (product_id, delta, reason, principal) VALUES (1, 0, 'initial ', 'operator:ann')",
+    ),
+    violation(
         "order-entries-name-orders",
         "INSERT INTO stock_movements (product_id, delta, reason, order_id, principal) \
          VALUES (1, 1, 'found', 1, 'operator:ann'), (1, -1, 'loss', 1, 'operator:ann')",
@@ -216,4 +220,7 @@ pub(crate) const VIOLATIONS: &[Violation] = &[
     ),
     violation("prefixes-occur-in-names", "INSERT INTO customer_prefixes (customer_id, prefix) VALUES (2, 'gone')"),
     violation("prefixes-occur-in-names", "INSERT INTO product_prefixes (product_id, prefix) VALUES (1, 'gamma')"),
+    violation("compared-texts-end-visibly", "UPDATE products SET sku = 'A-1 ' WHERE id = 1"),
+    violation("compared-texts-end-visibly", "UPDATE order_events SET principal = 'operator:ann ' WHERE order_id = 1"),
+    violation("compared-texts-end-visibly", "UPDATE idempotency_keys SET target_type = 'order ' WHERE `key` = 's2'"),
 ];
