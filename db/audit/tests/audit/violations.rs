@@ -158,11 +158,22 @@ pub(crate) const VIOLATIONS: &[Violation] = &[
     ),
     violation("service-orders-are-reserved", "UPDATE orders SET reserved_until = NULL WHERE id = 2"),
     violation(
+        "service-orders-are-reserved",
+        "UPDATE orders SET create_principal = 'service:billing', reserved_until = NULL WHERE id = 2; \
+         UPDATE order_events SET principal = 'service:billing' WHERE order_id = 2; \
+         UPDATE idempotency_keys SET principal = 'service:billing' WHERE `key` = 's2'",
+    ),
+    violation(
         "keys-create-one-order",
         "ALTER TABLE orders DROP INDEX uq_orders_create_key; \
          UPDATE orders SET create_key = 'o4', create_hash = REPEAT('4', 32) WHERE id = 1",
     ),
     violation("orders-store-their-request", "UPDATE orders SET create_key = 'k' WHERE id = 1"),
+    violation(
+        "orders-store-their-request",
+        "UPDATE orders SET create_principal = 'service:billing', reserved_until = UTC_TIMESTAMP(6) + INTERVAL 1 HOUR \
+         WHERE id = 1; UPDATE order_events SET principal = 'service:billing' WHERE order_id = 1",
+    ),
     violation("creators-match-events", "UPDATE order_events SET principal = 'operator:eve' WHERE order_id = 1"),
     violation("references-exist", "SET foreign_key_checks = 0; UPDATE orders SET customer_id = 9 WHERE id = 1"),
     violation(
