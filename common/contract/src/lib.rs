@@ -13,6 +13,7 @@ mod page;
 mod preconditions;
 mod role;
 pub mod values;
+mod visible;
 
 pub use document::{Contract, Link, Operation, Security};
 pub use error::{Detail, ErrorCode, ErrorCodes, Failure, code_schema, details_schema, message_schema};

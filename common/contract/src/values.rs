@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::RangeInclusive;
 
 use schemars::JsonSchema;
 use schemars::r#gen::SchemaGenerator;
@@ -13,10 +14,12 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-/// Text of `MIN` to `MAX` characters, without control characters and not only spaces.
+use crate::visible::is_visible;
+
+/// Text of 1 to `MAX` characters, at least one of them visible, without control characters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
-pub struct Text<const MAX: usize, const MIN: usize = 1>(String);
+pub struct Text<const MAX: usize>(String);
 
 /// Username of a user account: 1 to 64 visible ASCII characters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -61,17 +64,16 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
     }
 }
 
-impl<const MAX: usize, const MIN: usize> TryFrom<String> for Text<MAX, MIN> {
+impl<const MAX: usize> TryFrom<String> for Text<MAX> {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let fits = (MIN..=MAX).contains(&text.chars().count());
+        let fits = text.chars().count() <= MAX;
         let printable = !text.chars().any(char::is_control);
-        let blank = text.chars().all(|c| c == ' ');
-        if fits && printable && !blank {
+        if fits && printable && text.chars().any(is_visible) {
             Ok(Self(text))
         } else {
-            Err(format!("expected {MIN} to {MAX} characters, not only spaces, no control characters"))
+            Err(format!("expected 1 to {MAX} characters, at least one of them visible, no control characters"))
         }
     }
 }
@@ -167,7 +169,7 @@ macro_rules! text_access {
         }
     };
 }
-text_access!(<const MAX: usize, const MIN: usize> Text<MAX, MIN>);
+text_access!(<const MAX: usize> Text<MAX>);
 text_access!(Username);
 text_access!(Sku);
 text_access!(Email);
@@ -242,14 +244,15 @@ integer_type! {
     Qty, 1, 1_000_000
 }
 
+// A pattern cannot list all invisible characters in a way that every language accepts, so this one names white space.
 inline_schema!(
-    Text<MAX, MIN>,
-    text_of(MIN, MAX, None, r"^[^\x00-\x1F\x7F-\x9F]*[^\x00-\x20\x7F-\x9F][^\x00-\x1F\x7F-\x9F]*$"),
-    <const MAX: usize, const MIN: usize>
+    Text<MAX>,
+    text_schema(1..=MAX, None, r"^[^\x00-\x1F\x7F-\x9F]*[^\s\x00-\x1F\x7F-\x9F][^\x00-\x1F\x7F-\x9F]*$"),
+    <const MAX: usize>
 );
-inline_schema!(Username, text_schema(Self::MAX, None, "^[!-~]+$"));
-inline_schema!(Sku, text_schema(Self::MAX, None, "^[!-~]([ -~]*[!-~])?$"));
-inline_schema!(Email, text_schema(Self::MAX, Some("email"), "^[^@]+@[^@]+$"));
+inline_schema!(Username, text_schema(1..=Self::MAX, None, "^[!-~]+$"));
+inline_schema!(Sku, text_schema(1..=Self::MAX, None, "^[!-~]([ -~]*[!-~])?$"));
+inline_schema!(Email, text_schema(1..=Self::MAX, Some("email"), "^[^@]+@[^@]+$"));
 
 impl<T: JsonSchema, const MIN: usize, const MAX: usize> JsonSchema for List<T, MIN, MAX> {
     fn is_referenceable() -> bool {
@@ -301,18 +304,14 @@ pub fn bounded_text(max: usize) -> Schema {
     .into()
 }
 
-/// Returns the schema of a string of 1 to `max` characters that matches `pattern`.
-pub fn text_schema(max: usize, format: Option<&str>, pattern: &str) -> Schema {
-    text_of(1, max, format, pattern)
-}
-
-fn text_of(min: usize, max: usize, format: Option<&str>, pattern: &str) -> Schema {
+/// Returns the schema of a string that matches `pattern` and whose number of characters is in `length`.
+pub fn text_schema(length: RangeInclusive<usize>, format: Option<&str>, pattern: &str) -> Schema {
     SchemaObject {
         instance_type: Some(InstanceType::String.into()),
         format: format.map(str::to_owned),
         string: Some(Box::new(StringValidation {
-            min_length: u32::try_from(min).ok(),
-            max_length: u32::try_from(max).ok(),
+            min_length: u32::try_from(*length.start()).ok(),
+            max_length: u32::try_from(*length.end()).ok(),
             pattern: Some(pattern.to_owned()),
         })),
         ..Default::default()

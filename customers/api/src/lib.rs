@@ -79,8 +79,9 @@ const LOGIN: &[&[ErrorCode]] = &[codes::WRITES, &[codes::UNAUTHORIZED, TOO_MANY_
 pub const CONTRACT: Contract = Contract {
     name: "customers",
     title: "Customers API",
-    description: "Manages customers and user accounts, and issues access tokens.",
-    version: "1.2.0",
+    description: "Manages customers and user accounts, and issues access tokens. A text that names something contains at \
+                  least one visible character, and no text contains control characters.",
+    version: "2.0.0",
     local_url: "http://127.0.0.1:3001",
     operations: &[
         Operation::new("token_create", Security::Anyone, LOGIN),

@@ -2,22 +2,28 @@
 
 use std::fmt;
 
+use common_contract::values::text_schema;
 use common_contract::{Cursor, CustomerId, Email, OperatorId, PageLimit, Role, Text, Timestamp, Username};
 use schemars::JsonSchema;
+use schemars::r#gen::SchemaGenerator;
+use schemars::schema::Schema;
 use serde::{Deserialize, Serialize};
 
 /// Password of `MIN` to 200 characters. `Debug` redacts it.
-#[derive(Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct Password<const MIN: usize = 1>(Text<200, MIN>);
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+pub struct Password<const MIN: usize = 1>(String);
 
 /// Password to be set. Only its length is checked (NIST SP 800-63B).
 pub type NewPassword = Password<12>;
 
 impl<const MIN: usize> Password<MIN> {
+    /// Maximum length of a password, in characters.
+    const MAX: usize = 200;
+
     /// Returns the password.
     pub fn as_str(&self) -> &str {
-        self.0.as_str()
+        &self.0
     }
 }
 
@@ -25,7 +31,28 @@ impl<const MIN: usize> TryFrom<String> for Password<MIN> {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        Text::try_from(text).map(Self)
+        let fits = (MIN..=Self::MAX).contains(&text.chars().count());
+        let printable = !text.chars().any(char::is_control);
+        if fits && printable && text.chars().any(|c| c != ' ') {
+            Ok(Self(text))
+        } else {
+            Err(format!("expected {MIN} to {} characters, not only spaces, no control characters", Self::MAX))
+        }
+    }
+}
+
+impl<const MIN: usize> JsonSchema for Password<MIN> {
+    fn is_referenceable() -> bool {
+        false
+    }
+
+    fn schema_name() -> String {
+        "Password".to_owned()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let pattern = r"^[^\x00-\x1F\x7F-\x9F]*[^\x00-\x20\x7F-\x9F][^\x00-\x1F\x7F-\x9F]*$";
+        text_schema(MIN..=Self::MAX, None, pattern)
     }
 }
 
