@@ -51,7 +51,7 @@ impl<const MIN: usize> JsonSchema for Password<MIN> {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let pattern = r"^[^\x00-\x1F\x7F-\x9F]*[^\x00-\x20\x7F-\x9F][^\x00-\x1F\x7F-\x9F]*$";
+        let pattern = r"^[^\x00-\x1F\x7F]*[^\x00-\x20\x7F][^\x00-\x1F\x7F]*$";
         text_schema(MIN..=Self::MAX, None, pattern)
     }
 }
