@@ -31,11 +31,6 @@ pub struct Username(String);
 #[serde(try_from = "String")]
 pub struct Sku(String);
 
-/// Email address of at most 254 characters.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String")]
-pub struct Email(String);
-
 /// Array of `MIN` to `MAX` objects.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<Object<T>>", bound(deserialize = "T: Deserialize<'de>"))]
@@ -119,27 +114,6 @@ impl Sku {
     const MAX: usize = 64;
 }
 
-impl TryFrom<String> for Email {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let options = email_address::Options::default().without_display_text().without_domain_literal();
-        let parsed = email_address::EmailAddress::parse_with_options(&text, options);
-        // A quoted local part may contain anything, including an @, and is not used in practice.
-        let plain = parsed.is_ok_and(|email| !email.local_part().starts_with('"'));
-        let fits = text.chars().count() <= Self::MAX;
-        if plain && fits {
-            Ok(Self(text))
-        } else {
-            Err(format!("expected an email address of at most {} characters", Self::MAX))
-        }
-    }
-}
-
-impl Email {
-    const MAX: usize = 254;
-}
-
 impl<T, const MIN: usize, const MAX: usize> TryFrom<Vec<Object<T>>> for List<T, MIN, MAX> {
     type Error = String;
 
@@ -172,7 +146,6 @@ macro_rules! text_access {
 text_access!(<const MAX: usize> Text<MAX>);
 text_access!(Username);
 text_access!(Sku);
-text_access!(Email);
 
 macro_rules! integer_type {
     ($(#[$doc:meta])* $name:ident, $min:expr, $max:expr) => {
@@ -253,7 +226,6 @@ inline_schema!(
 );
 inline_schema!(Username, text_schema(1..=Self::MAX, None, "^[!-~]+$"));
 inline_schema!(Sku, text_schema(1..=Self::MAX, None, "^[!-~]([ -~]*[!-~])?$"));
-inline_schema!(Email, text_schema(1..=Self::MAX, Some("email"), "^[^@]+@[^@]+$"));
 
 impl<T: JsonSchema, const MIN: usize, const MAX: usize> JsonSchema for List<T, MIN, MAX> {
     fn is_referenceable() -> bool {

@@ -24,7 +24,8 @@ pub use types::{
 pub const EMAIL_TAKEN: ErrorCode = ErrorCode::new(
     409,
     "email_taken",
-    "Another customer already uses this email address. The comparison ignores case.",
+    "Another customer already uses this email address. The comparison ignores case and the form in which the address is \
+     written.",
 );
 /// The customer does not exist or was deleted.
 pub const CUSTOMER_NOT_FOUND: ErrorCode =
@@ -217,7 +218,7 @@ pub trait CustomersApi {
 
     /// Create a customer
     ///
-    /// The email address must be unique, ignoring case.
+    /// The email address must be unique, ignoring case and the form in which it is written.
     #[endpoint { method = POST, path = "/customers", tags = ["customers"] }]
     async fn customer_create(
         rqctx: RequestContext<Self::Context>,

@@ -3,27 +3,36 @@
 use std::fmt;
 
 use common_contract::values::text_schema;
-use common_contract::{Cursor, CustomerId, Email, OperatorId, PageLimit, Role, Text, Timestamp, Username};
+use common_contract::{
+    Cursor, CustomerId, Email, OperatorId, PageLimit, Role, Text, Timestamp, Username, email_schema,
+};
 use schemars::JsonSchema;
 use schemars::r#gen::SchemaGenerator;
 use schemars::schema::Schema;
 use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization;
 
 /// Password of `MIN` to 200 characters. `Debug` redacts it.
 #[derive(Deserialize)]
 #[serde(try_from = "String")]
 pub struct Password<const MIN: usize = 1>(String);
 
-/// Password to be set. Only its length is checked (NIST SP 800-63B).
+/// Password to be set. Only its length is checked, in composed characters (NIST SP 800-63B).
 pub type NewPassword = Password<12>;
 
 impl<const MIN: usize> Password<MIN> {
     /// Maximum length of a password, in characters.
     const MAX: usize = 200;
 
-    /// Returns the password.
+    /// Returns the password as it was sent.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Returns the password in Normalization Form C, the form to hash: keyboards and systems differ in the form they
+    /// send (NIST SP 800-63B).
+    pub fn normalized(&self) -> String {
+        self.0.nfc().collect()
     }
 }
 
@@ -31,7 +40,7 @@ impl<const MIN: usize> TryFrom<String> for Password<MIN> {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let fits = (MIN..=Self::MAX).contains(&text.chars().count());
+        let fits = text.nfc().count() >= MIN && text.chars().count() <= Self::MAX;
         let printable = !text.chars().any(char::is_control);
         if fits && printable && text.chars().any(|c| c != ' ') {
             Ok(Self(text))
@@ -162,7 +171,8 @@ pub struct OperatorListQuery {
 pub struct CustomerInput {
     /// Name of the company or person.
     pub name: Text<200>,
-    /// Email address for order documents. Unique, ignoring case.
+    /// Email address for order documents, in any script. Unique: letter case, the composition of characters and the form
+    /// of the domain (Unicode or ASCII) are ignored.
     pub email: Email,
     /// Phone number, in any format.
     pub phone: Option<Text<40>>,
@@ -177,7 +187,7 @@ pub struct Customer {
     #[schemars(length(max = 200))]
     pub name: String,
     /// Email address for order documents.
-    #[schemars(length(max = 254), email)]
+    #[schemars(schema_with = "email_schema")]
     pub email: String,
     /// Phone number.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -201,7 +211,7 @@ pub struct CustomerContact {
     #[schemars(length(max = 200))]
     pub name: String,
     /// Email address for order documents.
-    #[schemars(length(max = 254), email)]
+    #[schemars(schema_with = "email_schema")]
     pub email: String,
     /// Phone number.
     #[serde(skip_serializing_if = "Option::is_none")]

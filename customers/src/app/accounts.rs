@@ -110,7 +110,7 @@ impl Accounts {
     /// transaction checks the caller again.
     async fn hash(&self, admin: &Admin, password: &NewPassword) -> Result<String, CustomersError> {
         self.db.run(async |connection| Ok(require_active_admin(connection, admin).await)).await??;
-        Ok(self.passwords.hash(self.passwords.acquire().await?, password.as_str()).await?)
+        Ok(self.passwords.hash(self.passwords.acquire().await?, password).await?)
     }
 }
 
