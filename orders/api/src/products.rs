@@ -63,7 +63,7 @@ pub struct Product {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProductListQuery {
-    /// Words to search for, ignoring case and accents. Each must be a prefix of a word in the SKU or the name. Only the
+    /// Words to search for, ignoring case, accents and invisible characters. Each must be a prefix of a word in the SKU or the name. Only the
     /// first eight words, and the first 24 characters of each, are used.
     pub search: Option<Text<200>>,
     /// Value of `next_cursor` from the previous page, valid with the same `search` only.

@@ -13,7 +13,7 @@ use tokio::task::spawn_blocking;
 use crate::support::{execute, number};
 
 /// Runs the program in the package directory, without database settings in its environment.
-async fn run(arguments: &[&str]) -> Output {
+pub(crate) async fn run(arguments: &[&str]) -> Output {
     run_in(Path::new(env!("CARGO_MANIFEST_DIR")), arguments).await
 }
 
@@ -27,7 +27,7 @@ async fn run_in(directory: &Path, arguments: &[&str]) -> Output {
 }
 
 /// Returns the standard output, and asserts that standard error is empty.
-fn stdout(output: &Output) -> String {
+pub(crate) fn stdout(output: &Output) -> String {
     assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout.clone()).unwrap()
 }
@@ -86,7 +86,10 @@ async fn failed_audit_is_an_error_not_a_violation() {
     assert!(text.starts_with("error: cannot connect to ") && text.contains("Unknown database"), "{text}");
     execute(database.db(), "DROP TABLE product_prefixes").await.unwrap();
     let text = failure(&["audit", "--database-url", database.url()]).await;
-    assert!(text.starts_with("error: cannot check names-are-searchable: ") && text.contains("product_prefixes"), "{text}");
+    assert!(
+        text.starts_with("error: cannot check names-are-searchable: ") && text.contains("product_prefixes"),
+        "{text}"
+    );
     let unused_address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let text = failure(&["audit", "--database-url", &format!("mysql://root:hunter2@{unused_address}/shop")]).await;
     let place = format!("error: cannot connect to root@{unused_address}/shop: ");
