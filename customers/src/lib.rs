@@ -73,7 +73,7 @@ fn bootstrap(env: &Env<'_>) -> Result<Bootstrap, SettingError> {
     let username = user.map_err(|problem| SettingError::invalid("ADMIN_USER", problem))?;
     let password = <Password>::try_from(env.secret("ADMIN_PASSWORD")?.expose_secret().to_owned());
     let password = password.map_err(|problem| SettingError::invalid("ADMIN_PASSWORD", problem))?;
-    Ok(Bootstrap { username, password: SecretDigest::of(password.as_str()) })
+    Ok(Bootstrap { username, password: SecretDigest::of(&password.normalized()) })
 }
 
 /// State shared by all requests.

@@ -5,6 +5,7 @@
 //! each, and looks up the others. The intersection of two common words may be empty, so a page examines at most 200
 //! candidates and returns where the next page continues.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use diesel::prelude::*;
@@ -48,6 +49,14 @@ struct OwnerId {
     id: i64,
 }
 
+#[derive(QueryableByName)]
+struct Entry {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+    #[diesel(sql_type = Text)]
+    prefix: String,
+}
+
 impl PrefixIndex {
     /// Replaces the index entries of a row by those for `texts`. Without texts, removes the row from the index.
     ///
@@ -74,6 +83,35 @@ impl PrefixIndex {
             insert.row(&[prefix.as_str().into(), id.into()]);
         }
         insert.run(connection).await
+    }
+
+    /// Replaces the index entries of those of these rows whose entries are not the ones for their texts, and returns the
+    /// ids of these. There must be at least one, and they must be locked.
+    ///
+    /// # Errors
+    ///
+    /// Any [`DbError`] of a write.
+    pub async fn rebuild(
+        &self,
+        connection: &mut AsyncMysqlConnection,
+        rows: &[(i64, Vec<&str>)],
+    ) -> Result<BTreeSet<i64>, DbError> {
+        let Self { table, owner } = self;
+        let ids: Vec<_> = rows.iter().map(|(id, _)| id.to_string()).collect();
+        let select = format!("SELECT {owner} AS id, prefix FROM {table} WHERE {owner} IN ({})", ids.join(", "));
+        let entries: Vec<Entry> = diesel::sql_query(select).load(connection).await?;
+        let mut stored = BTreeMap::<i64, BTreeSet<String>>::new();
+        for Entry { id, prefix } in entries {
+            stored.entry(id).or_default().insert(prefix);
+        }
+        let mut replaced = BTreeSet::new();
+        for (id, texts) in rows {
+            if stored.remove(id).unwrap_or_default() != prefixes(texts) {
+                self.replace(connection, *id, texts).await?;
+                replaced.insert(*id);
+            }
+        }
+        Ok(replaced)
     }
 
     /// Returns the rows with ids below `before` that contain every word of `search` as a word prefix: at most `limit`

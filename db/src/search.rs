@@ -1,10 +1,12 @@
 //! Tokenisation for prefix search: the words and prefixes stored in the `*_prefixes` tables and looked up by a search.
 //!
 //! Stored texts and searches are normalised in the same way, so `JOSÉ` finds `José` and `jose`. The services choose
-//! which texts of a row are searchable and how the rows are read.
+//! which texts of a row are searchable and how the rows are read. After a change here, `db reindex` has to run.
 
 use std::collections::BTreeSet;
 
+use icu_properties::CodePointSetData;
+use icu_properties::props::DefaultIgnorableCodePoint;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
@@ -42,12 +44,21 @@ pub fn query_words(search: &str) -> Vec<String> {
     distinct
 }
 
-/// Returns the words of `text`: runs of letters and digits, lower-cased, without accents, truncated to 24 characters.
+/// Returns `text` with its case folded, and without accents and invisible characters. Two texts that differ only in
+/// these have the same result.
+#[must_use]
+pub fn normalized(text: &str) -> String {
+    // The lower case of the upper case of the lower case is the full case folding: `ẞ` becomes `ß`, `SS`, `ss`, and the
+    // dotless `ı` becomes `i`. The dot of `İ` and other marks are removed afterwards, because folding can add them.
+    let lower = text.nfkd().flat_map(char::to_lowercase);
+    let folded: String = lower.flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect();
+    let invisible = CodePointSetData::new::<DefaultIgnorableCodePoint>();
+    folded.nfkd().filter(|c| !is_combining_mark(*c) && !invisible.contains(*c)).collect()
+}
+
+/// Returns the normalised words of `text`: runs of letters and digits, truncated to 24 characters.
 fn words(text: &str) -> Vec<String> {
-    // Lower-casing can add combining marks (İ becomes i and a dot), so marks are removed afterwards.
-    let lower = text.nfkd().flat_map(char::to_lowercase).collect::<String>();
-    let plain = lower.nfkd().filter(|c| !is_combining_mark(*c)).collect::<String>();
-    plain
+    normalized(text)
         .split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty())
         .map(|word| word.chars().take(MAX_PREFIX_CHARS).collect())
@@ -66,6 +77,36 @@ mod tests {
         assert_eq!(query_words("İstanbul ﬁne"), ["istanbul", "fine"]);
         assert_eq!(query_words("100%_\\ 'x' acme ACME"), ["100", "x", "acme"]);
         assert!(query_words(" %_ ").is_empty());
+    }
+
+    #[test]
+    fn case_is_folded_fully_and_invisible_characters_are_ignored() {
+        for (one, other) in [
+            ("STRASSE", "Straße"),
+            ("STRAẞE", "Straße"),
+            ("IŞIK", "Işık"),
+            ("isik", "IŞIK"),
+            ("ıstanbul", "İSTANBUL"),
+            ("ΣΊΣΥΦΟΣ", "σίσυφος"),
+            ("ᾼδης", "αιδησ"),
+            ("ﬃ", "FFI"),
+            ("ac\u{200b}me", "ACME"),
+            ("soft\u{ad}ware", "Software"),
+            ("\u{feff}a\u{2060}b\u{200d}c\u{202e}", "abc"),
+            ("가\u{3164}", "가"),
+        ] {
+            assert_eq!(query_words(one), query_words(other), "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn every_character_is_equal_in_every_case_and_normalised_once() {
+        for c in '\0'..='\u{1ffff}' {
+            let once = normalized(&c.to_string());
+            assert_eq!(normalized(&once), once, "{c:?}");
+            assert_eq!(normalized(&c.to_uppercase().to_string()), once, "{c:?}");
+            assert_eq!(normalized(&c.to_lowercase().to_string()), once, "{c:?}");
+        }
     }
 
     #[test]

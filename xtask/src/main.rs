@@ -57,6 +57,7 @@ async fn run(command: Command) -> Result<u8> {
         Command::Openapi(arguments) => passthrough::openapi(arguments).await,
         Command::Migrate(arguments) => passthrough::db("migrate", arguments).await,
         Command::Seed(arguments) => passthrough::db("seed", arguments).await,
+        Command::Reindex(arguments) => passthrough::db("reindex", arguments).await,
         Command::Schema(arguments) => passthrough::db("schema", arguments).await,
         Command::CheckInvariants(arguments) => passthrough::db("check-invariants", arguments).await,
         Command::Chaos(arguments) => passthrough::faults("chaos", arguments).await,

@@ -50,8 +50,7 @@ fn execute(programs: &Programs, name: &str, arguments: Vec<OsString>) -> Result<
     Err(Error::new(programs.command(name)?.args(arguments).exec()).context(format!("cannot run {name}")))
 }
 
-/// `migrate`, `seed`, `schema` and `check-invariants`: run the program `db` on the given database or on `up`'s
-/// database.
+/// `migrate`, `seed`, `reindex`, `schema` and `check-invariants`: run the program `db` on the given database or on that of `up`.
 pub(crate) async fn db(command: &str, Arguments { mut arguments }: Arguments) -> Result<u8> {
     let install = Install { no_install: remove_flag(&mut arguments, "--no-install") };
     let given = remove_value(&mut arguments, "--database-url").or_else(|| env::var_os("DATABASE_URL"));

@@ -89,7 +89,7 @@ fn plain_type(schema: &Map<String, Value>) -> Option<&'static str> {
     match schema.get("type")?.as_str()? {
         "integer" if schema.get("format")? == "int64" => Some("i64"),
         // There is no Rust type for email addresses; other formats have one.
-        "string" if schema.get("format").is_some_and(|format| format != "email") => None,
+        "string" if schema.get("format").is_some_and(|format| format != "idn-email") => None,
         "string" if !["enum", "pattern", "minLength"].into_iter().any(has) => Some("::std::string::String"),
         _ => None,
     }

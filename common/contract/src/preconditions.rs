@@ -45,7 +45,7 @@ impl JsonSchema for IdempotencyKey {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        text_schema(Self::MAX, None, "^[!-~]+$")
+        text_schema(1..=Self::MAX, None, "^[!-~]+$")
     }
 }
 

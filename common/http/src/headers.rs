@@ -32,7 +32,7 @@ impl JsonSchema for IfMatchHeader {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        text_schema(IfMatch::MAX, None, r#"^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$"#)
+        text_schema(1..=IfMatch::MAX, None, r#"^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$"#)
     }
 }
 

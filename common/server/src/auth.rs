@@ -5,7 +5,7 @@ mod service_tokens;
 mod tokens;
 mod users;
 
-use common_contract::{Failure, Role, codes};
+use common_contract::{Failure, Role, Username, codes};
 use http::header;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -18,7 +18,7 @@ use service_tokens::{SHARED, ServiceTokens};
 pub(crate) use service_tokens::named_tokens;
 pub(crate) use tokens::{JwtSecrets, secondary_jwt_secret};
 pub use tokens::{TOKEN_LIFETIME_SECONDS, Tokens};
-pub use users::{Admin, Operator, RequiredRole, User, Username, Viewer};
+pub use users::{Admin, Operator, RequiredRole, User, Viewer};
 
 /// Authenticated service.
 #[derive(Debug, Clone, PartialEq, Eq)]

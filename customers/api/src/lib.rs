@@ -24,7 +24,8 @@ pub use types::{
 pub const EMAIL_TAKEN: ErrorCode = ErrorCode::new(
     409,
     "email_taken",
-    "Another customer already uses this email address. The comparison is case-insensitive.",
+    "Another customer already uses this email address. The comparison ignores case and the form in which the address is \
+     written.",
 );
 /// The customer does not exist or was deleted.
 pub const CUSTOMER_NOT_FOUND: ErrorCode =
@@ -82,8 +83,9 @@ const LOGIN: &[&[ErrorCode]] = &[codes::WRITES, &[codes::UNAUTHORIZED, TOO_MANY_
 pub const CONTRACT: Contract = Contract {
     name: "customers",
     title: "Customers API",
-    description: "Manages customers and user accounts, and issues access tokens.",
-    version: "1.3.0",
+    description: "Manages customers and user accounts, and issues access tokens. A text that names something contains at \
+                  least one visible character, and no text contains control characters.",
+    version: "2.0.0",
     local_url: "http://127.0.0.1:3001",
     operations: &[
         Operation::new("token_create", Security::Anyone, LOGIN),
@@ -219,7 +221,7 @@ pub trait CustomersApi {
 
     /// Create a customer
     ///
-    /// Creates a customer. The email address must be unique; the comparison is case-insensitive.
+    /// The email address must be unique, ignoring case and the form in which it is written.
     #[endpoint { method = POST, path = "/customers", tags = ["customers"] }]
     async fn customer_create(
         rqctx: RequestContext<Self::Context>,

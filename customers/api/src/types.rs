@@ -2,22 +2,37 @@
 
 use std::fmt;
 
-use common_contract::{Cursor, CustomerId, Email, OperatorId, PageLimit, Role, Text, Timestamp, Username};
+use common_contract::values::text_schema;
+use common_contract::{
+    Cursor, CustomerId, Email, OperatorId, PageLimit, Role, Text, Timestamp, Username, email_schema,
+};
 use schemars::JsonSchema;
+use schemars::r#gen::SchemaGenerator;
+use schemars::schema::Schema;
 use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization;
 
 /// Password of `MIN` to 200 characters. `Debug` redacts it.
-#[derive(Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct Password<const MIN: usize = 1>(Text<200, MIN>);
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+pub struct Password<const MIN: usize = 1>(String);
 
-/// Password to be set. Only its length is checked (NIST SP 800-63B).
+/// Password to be set. Only its length is checked, in composed characters (NIST SP 800-63B).
 pub type NewPassword = Password<12>;
 
 impl<const MIN: usize> Password<MIN> {
-    /// Returns the password.
+    /// Maximum length of a password, in characters.
+    const MAX: usize = 200;
+
+    /// Returns the password as it was sent.
     pub fn as_str(&self) -> &str {
-        self.0.as_str()
+        &self.0
+    }
+
+    /// Returns the password in Normalization Form C, the form to hash: keyboards and systems differ in the form they
+    /// send (NIST SP 800-63B).
+    pub fn normalized(&self) -> String {
+        self.0.nfc().collect()
     }
 }
 
@@ -25,7 +40,28 @@ impl<const MIN: usize> TryFrom<String> for Password<MIN> {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        Text::try_from(text).map(Self)
+        let fits = text.nfc().count() >= MIN && text.chars().count() <= Self::MAX;
+        let printable = !text.chars().any(char::is_control);
+        if fits && printable && text.chars().any(|c| c != ' ') {
+            Ok(Self(text))
+        } else {
+            Err(format!("expected {MIN} to {} characters, not only spaces, no control characters", Self::MAX))
+        }
+    }
+}
+
+impl<const MIN: usize> JsonSchema for Password<MIN> {
+    fn is_referenceable() -> bool {
+        false
+    }
+
+    fn schema_name() -> String {
+        "Password".to_owned()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let pattern = r"^[^\x00-\x1F\x7F]*[^\x00-\x20\x7F][^\x00-\x1F\x7F]*$";
+        text_schema(MIN..=Self::MAX, None, pattern)
     }
 }
 
@@ -137,7 +173,8 @@ pub struct OperatorListQuery {
 pub struct CustomerInput {
     /// Name of the company or person.
     pub name: Text<200>,
-    /// Email address for order documents. It must be unique; the comparison is case-insensitive.
+    /// Email address for order documents, in any script. Unique: letter case, the composition of characters and the form
+    /// of the domain (Unicode or ASCII) are ignored.
     pub email: Email,
     /// Phone number in any format.
     pub phone: Option<Text<40>>,
@@ -152,7 +189,7 @@ pub struct Customer {
     #[schemars(length(max = 200))]
     pub name: String,
     /// Email address for order documents.
-    #[schemars(length(max = 254), email)]
+    #[schemars(schema_with = "email_schema")]
     pub email: String,
     /// Phone number.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -185,7 +222,7 @@ pub struct CustomerContact {
     #[schemars(length(max = 200))]
     pub name: String,
     /// Email address for order documents.
-    #[schemars(length(max = 254), email)]
+    #[schemars(schema_with = "email_schema")]
     pub email: String,
     /// Phone number.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -200,9 +237,8 @@ pub struct CustomerContact {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CustomerListQuery {
-    /// Search words. A customer matches if each search word is a prefix of a word in the name or the email address. The
-    /// comparison ignores case and accents. Only the first eight search words and the first 24 characters of each
-    /// search word are used.
+    /// Words to search for, ignoring case, accents and invisible characters. Each must be a prefix of a word in the name or the email
+    /// address. Only the first eight words, and the first 24 characters of each, are used.
     pub search: Option<Text<200>>,
     /// Value of `next_cursor` from the previous page. The cursor is valid only with the same `search` value.
     pub cursor: Option<Cursor>,

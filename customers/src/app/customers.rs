@@ -63,8 +63,8 @@ impl Customers {
     ) -> Result<Customer, CustomersError> {
         self.db
             .transaction(async |connection| {
-                lock_if_match(connection, id, if_match).await?;
-                store::update(connection, id, input).await.map_err(map_email_conflict)?;
+                let seen = lock_if_match(connection, id, if_match).await?;
+                store::update(connection, &seen, input).await.map_err(map_email_conflict)?;
                 find(connection, id).await
             })
             .await
@@ -110,16 +110,18 @@ async fn find(connection: &mut Connection, id: CustomerId) -> Result<Customer, C
     store::find(connection, id).await?.ok_or(CustomersError::CustomerNotFound(id))
 }
 
-/// Locks the customer's row until the end of the transaction and checks `If-Match` against its version.
+/// Locks the customer's row until the end of the transaction, checks `If-Match` against its version, and returns it.
 async fn lock_if_match(
     connection: &mut Connection,
     id: CustomerId,
     if_match: Option<&IfMatch>,
-) -> Result<(), CustomersError> {
-    let current = store::lock_version(connection, id).await?.ok_or(CustomersError::CustomerNotFound(id))?;
+) -> Result<Customer, CustomersError> {
+    let seen = store::lock(connection, id).await?.ok_or(CustomersError::CustomerNotFound(id))?;
     match if_match {
-        Some(condition) if !condition.allows(current) => Err(CustomersError::VersionChanged { current }),
-        _ => Ok(()),
+        Some(condition) if !condition.allows(seen.version) => {
+            Err(CustomersError::VersionChanged { current: seen.version })
+        }
+        _ => Ok(seen),
     }
 }
 

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use common_contract::{Failure, Role, Username};
 use common_server::OPERATION_LIMIT;
 use common_server::auth::{SecretDigest, TOKEN_LIFETIME_SECONDS, Tokens, Viewer};
-use customers_api::{Credentials, NewPassword, PasswordChange, Token};
-use db::{Connection, Db, DbError, END_LIMIT, RUN_LIMIT};
+use customers_api::{Credentials, NewPassword, Password, PasswordChange, Token};
+use db::{Connection, Db, DbError};
 
 use super::error::CustomersError;
 use super::passwords::{HashingPermit, PERMIT_MAX_WAIT, PasswordCheck, PasswordHasher};
@@ -94,10 +94,10 @@ impl Login {
         let db = self.db.until(self.db.run_deadline());
         let account = db.run(async |connection| store::find_login(connection, &key).await).await?;
         let account = account.filter(|account| account.active).ok_or(CustomersError::NoLongerAllowed)?;
-        if self.verify_password(&attempt, current_password.as_str(), Some(&account)).await? == PasswordCheck::Wrong {
+        if self.verify_password(&attempt, current_password, Some(&account)).await? == PasswordCheck::Wrong {
             return Err(CustomersError::WrongPassword);
         }
-        let hash = self.passwords.hash(self.passwords.acquire().await?, new_password.as_str()).await?;
+        let hash = self.passwords.hash(self.passwords.acquire().await?, new_password).await?;
         let changed: Result<bool, DbError> =
             db.transaction(async |connection| store::change_password(connection, &account, &hash).await).await;
         if changed? { Ok(()) } else { Err(CustomersError::WrongPassword) }
@@ -105,13 +105,13 @@ impl Login {
 
     /// Checks the credentials and returns the stored username and the role.
     async fn log_in(&self, credentials: &Credentials, from: IpAddr) -> Result<(String, Role), CustomersError> {
-        let (key, password) = (store::username_key(credentials.username.as_str()), credentials.password.as_str());
+        let (key, password) = (store::username_key(credentials.username.as_str()), &credentials.password);
         let attempt = LoginAttempt::new(&key, from);
         self.throttle.check(&attempt, Instant::now())?;
-        let db = self.db.until(self.db.run_deadline());
-        let (mut account, has_admin) = look_up(&db, &key).await?;
-        if !has_admin && key == self.bootstrap.username.key() && self.bootstrap.password.matches(password) {
-            if let Some(username) = self.activate_admin(&db, &attempt, password).await? {
+        let (mut account, has_admin) = self.look_up(&key).await?;
+        if !has_admin && key == self.bootstrap.username.key() && self.bootstrap.password.matches(&password.normalized())
+        {
+            if let Some(username) = self.activate_admin(&attempt, password).await? {
                 return Ok((username, Role::Admin));
             }
             // Another replica activated an admin in the meantime.
@@ -133,7 +133,7 @@ impl Login {
     async fn verify_password(
         &self,
         attempt: &LoginAttempt,
-        password: &str,
+        password: &Password,
         account: Option<&LoginRecord>,
     ) -> Result<PasswordCheck, CustomersError> {
         let permit = self.acquire_permit(attempt).await?;
@@ -159,9 +159,8 @@ impl Login {
     /// Activates the bootstrap admin and returns its stored username, or `None` if another replica was faster.
     async fn activate_admin(
         &self,
-        db: &Db,
         attempt: &LoginAttempt,
-        password: &str,
+        password: &Password,
     ) -> Result<Option<String>, CustomersError> {
         let hash = self.passwords.hash(self.acquire_permit(attempt).await?, password).await?;
         self.throttle.record_success(attempt, Instant::now());
@@ -178,8 +177,9 @@ impl Login {
         }
     }
 
-    /// Hashes the password again with the current parameters. A failure is logged and does not fail the login.
-    async fn rehash(&self, db: &Db, account: &LoginRecord, password: &str) {
+    /// Hashes the password again, normalised and with the current parameters. A failure is logged and does not fail the
+    /// login.
+    async fn rehash(&self, account: &LoginRecord, password: &Password) {
         let rehashed = async {
             let hash = self.passwords.hash(self.passwords.acquire().await?, password).await?;
             let replace = async |connection: &mut Connection| store::replace_hash(connection, account, &hash).await;
@@ -206,7 +206,7 @@ pub(super) fn reject_username_as_password(
     username: &str,
     field: &'static str,
 ) -> Result<(), CustomersError> {
-    if password.as_str().eq_ignore_ascii_case(username) {
+    if password.normalized().eq_ignore_ascii_case(username) {
         return Err(CustomersError::Invalid { field, problem: "must differ from the username" });
     }
     Ok(())

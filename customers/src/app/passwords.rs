@@ -4,8 +4,11 @@
 //! concurrent login attempts would use all cores and all memory. Each request therefore waits for a permit, for a
 //! limited time.
 //!
-//! The working memory is reused. Allocators rarely reuse memory freed by one thread in another, so without this pool
-//! each blocking thread would eventually hold 19 MiB.
+//! The working memory is reused. Allocators seldom pass freed memory from one thread to another, so without reuse each
+//! blocking thread would end up holding 19 MiB.
+//!
+//! New hashes are of the normalised password. An older hash may be of the password as it was sent, so a password that is
+//! not in normal form is verified in both forms.
 
 use std::mem::take;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +18,7 @@ use std::time::Duration;
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::password_hash::{self, try_generate_salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
+use customers_api::Password;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::timeout;
@@ -65,7 +69,7 @@ impl From<password_hash::Error> for HashingError {
 pub(crate) enum PasswordCheck {
     Wrong,
     Correct,
-    /// Correct, but the hash was created with parameters that differ from the current ones.
+    /// Correct, but the hash was created with other parameters than the current ones, or of another form.
     CorrectNeedsRehash,
 }
 
@@ -129,9 +133,13 @@ impl PasswordHasher {
         Ok(HashingPermit { memory, free_memory: Arc::clone(&self.free_memory), _permit: permit })
     }
 
-    /// Returns a new hash of the password as a PHC string.
-    pub(crate) async fn hash(&self, permit: HashingPermit, password: &str) -> Result<String, HashingError> {
-        let password = password.to_owned();
+    /// Returns a new hash of the normalised password as a PHC string.
+    pub(crate) async fn hash<const MIN: usize>(
+        &self,
+        permit: HashingPermit,
+        password: &Password<MIN>,
+    ) -> Result<String, HashingError> {
+        let password = password.normalized();
         Ok(run_blocking(permit, "keep", move |memory| hash(memory, &password)).await?.0)
     }
 
@@ -141,13 +149,13 @@ impl PasswordHasher {
     pub(crate) async fn verify(
         &self,
         permit: HashingPermit,
-        password: &str,
+        password: &Password,
         expected: Option<&str>,
     ) -> Result<(PasswordCheck, HashingPermit), HashingError> {
-        let (password, is_known) = (password.to_owned(), expected.is_some());
+        let (normalized, sent, is_known) = (password.normalized(), password.as_str().to_owned(), expected.is_some());
         let expected = expected.unwrap_or(DUMMY_HASH).to_owned();
-        let (check, permit) =
-            run_blocking(permit, "compare", move |memory| verify(memory, &password, &expected)).await?;
+        let compare = move |memory: &mut WorkingMemory| verify_forms(memory, &normalized, &sent, &expected);
+        let (check, permit) = run_blocking(permit, "compare", compare).await?;
         Ok((if is_known { check } else { PasswordCheck::Wrong }, permit))
     }
 }
@@ -177,6 +185,24 @@ fn hash(memory: &mut WorkingMemory, password: &str) -> password_hash::Result<Str
         hash: Some(output(memory, &argon2, password, &salt)?),
     };
     Ok(hash.to_string())
+}
+
+/// Verifies the normalised password, then the one that was sent if it differs.
+fn verify_forms(
+    memory: &mut WorkingMemory,
+    normalized: &str,
+    sent: &str,
+    expected: &str,
+) -> password_hash::Result<PasswordCheck> {
+    let check = verify(memory, normalized, expected)?;
+    if check != PasswordCheck::Wrong || normalized == sent {
+        return Ok(check);
+    }
+    metrics::count_password_hash("compare");
+    Ok(match verify(memory, sent, expected)? {
+        PasswordCheck::Wrong => PasswordCheck::Wrong,
+        PasswordCheck::Correct | PasswordCheck::CorrectNeedsRehash => PasswordCheck::CorrectNeedsRehash,
+    })
 }
 
 fn verify(memory: &mut WorkingMemory, password: &str, expected: &str) -> password_hash::Result<PasswordCheck> {
@@ -228,6 +254,10 @@ mod tests {
     use futures::future::join_all;
 
     use super::*;
+
+    fn password(text: &str) -> Password {
+        Password::try_from(text.to_owned()).unwrap()
+    }
 
     fn hash_with(algorithm: Algorithm, memory: u32, password: &str) -> String {
         let argon2 = Argon2::new(algorithm, Version::V0x13, Params::new(memory, PASSES, LANES, None).unwrap());
@@ -292,9 +322,10 @@ mod tests {
     async fn no_password_matches_an_unknown_account() {
         let passwords = PasswordHasher::new();
         let check =
-            async |password| passwords.verify(passwords.acquire().await.unwrap(), password, None).await.unwrap().0;
-        assert_eq!(check("nobody has this password").await, PasswordCheck::Wrong);
-        assert_eq!(check("x").await, PasswordCheck::Wrong);
+            async |text| passwords.verify(passwords.acquire().await.unwrap(), &password(text), None).await.unwrap().0;
+        for text in ["nobody has this password", "x", "e\u{301}"] {
+            assert_eq!(check(text).await, PasswordCheck::Wrong);
+        }
     }
 
     fn permit_count() -> usize {
@@ -304,9 +335,9 @@ mod tests {
     #[tokio::test]
     async fn working_memory_is_bounded_by_the_number_of_permits() {
         let passwords = &PasswordHasher { max_wait: Duration::from_secs(60), ..PasswordHasher::new() };
-        join_all(
-            (0..16).map(async |_| passwords.verify(passwords.acquire().await.unwrap(), "x", None).await.unwrap().0),
-        )
+        join_all((0..16).map(async |_| {
+            passwords.verify(passwords.acquire().await.unwrap(), &password("x"), None).await.unwrap().0
+        }))
         .await;
         let held: Vec<_> = passwords.free_memory.lock().iter().map(Vec::len).collect();
         assert!((1..=permit_count()).contains(&held.len()), "{held:?}");

@@ -52,6 +52,53 @@ async fn email_is_unique_regardless_of_case() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn email_in_any_script_is_accepted_and_unique_regardless_of_its_form() {
+    let harness = Harness::start().await;
+    let client = harness.admin().await;
+    for forms in [
+        ["josé@acmé.com", "jose\u{301}@acme\u{301}.com", "JOSE\u{301}@ACMÉ.COM", "JOSÉ@xn--acm-dma.com"],
+        ["用户@例子.广告", "用户@例子。广告", "用户@xn--fsqu00a.xn--4rr70v", "用户@XN--FSQU00A.广告"],
+        [
+            "χρήστης@παράδειγμα.ελ",
+            "ΧΡΉΣΤΗΣ@ΠΑΡΆΔΕΙΓΜΑ.ΕΛ",
+            "χρη\u{301}στησ@παράδειγμα.ελ",
+            "χρήστης@xn--hxajbheg2az3al.xn--qxam",
+        ],
+    ] {
+        let created = create_customer(&client, "First", forms[0]).await;
+        assert_eq!(client.customer_view().id(created.id).send().await.unwrap().email, forms[0]);
+        for other in forms {
+            let same = CustomerInput::builder().name("Second").email(other);
+            assert_eq!(
+                refusal(client.customer_create().body(same).send().await),
+                refused(409, "email_taken"),
+                "{other}"
+            );
+            let own = CustomerInput::builder().name("First").email(other);
+            assert_eq!(client.customer_update().id(created.id).body(own).send().await.unwrap().email, other);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn customers_whose_addresses_were_distinct_in_an_earlier_release_can_be_changed() {
+    let harness = Harness::start().await;
+    let client = harness.admin().await;
+    let composed = create_customer(&client, "Composed", "josé@acme.com").await;
+    let decomposed = create_customer(&client, "Decomposed", "other@acme.com").await;
+    let older = "email = 'jose\u{301}@acme.com', email_key = 'jose\u{301}@acme.com'";
+    harness.sql(&format!("UPDATE customers SET {older} WHERE id = {}", decomposed.id)).await;
+    let rename = async |id: i64, email: &str| {
+        let input = CustomerInput::builder().name("Renamed").email(email);
+        client.customer_update().id(id).body(input).send().await
+    };
+    assert_eq!(rename(decomposed.id, "jose\u{301}@acme.com").await.unwrap().name, "Renamed");
+    assert_eq!(rename(composed.id, "josé@acme.com").await.unwrap().name, "Renamed");
+    assert_eq!(refusal(rename(decomposed.id, "josé@acme.com").await), refused(409, "email_taken"));
+    assert_eq!(rename(decomposed.id, "new@acme.com").await.unwrap().email, "new@acme.com");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn update_replaces_the_whole_customer() {
     let harness = Harness::start().await;
     let client = harness.admin().await;

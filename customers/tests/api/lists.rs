@@ -75,6 +75,27 @@ async fn search_matches_word_prefixes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn search_folds_case_in_every_script_and_ignores_invisible_characters() {
+    let harness = Harness::start().await;
+    let client = harness.admin().await;
+    for (n, (name, searches)) in [
+        ("Straße GmbH", ["STRASSE", "straße", "STRAẞE gmbh"]),
+        ("Işık Ltd", ["IŞIK", "isik", "ışık LTD"]),
+        ("İstanbul Halı", ["istanbul hali", "ISTANBUL", "İSTANBUL HALI"]),
+        ("Σίσυφος", ["ΣΊΣΥΦΟΣ", "σισυφος", "ΣΙΣ"]),
+        ("Ac\u{200b}me Soft\u{ad}ware", ["acme software", "ACME", "ac\u{2060}me soft\u{200d}ware"]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        create_customer(&client, name, &format!("n{n}@example.com")).await;
+        for search in searches {
+            assert_eq!(names(&client.customer_list().search(search).send().await.unwrap()), [name], "{search}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn search_is_paginated_and_reflects_updates() {
     let harness = Harness::start().await;
     let client = harness.admin().await;

@@ -28,9 +28,9 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
                 OR a.target_id IS NULL
                 OR NOT COALESCE(JSON_VALID(a.body), FALSE)
                 OR NOT COALESCE(CASE WHEN JSON_VALID(a.body)
-                    THEN JSON_UNQUOTE(JSON_EXTRACT(a.body, '$.id')) = CAST(a.target_id AS CHAR) END, FALSE)
+                    THEN JSON_UNQUOTE(JSON_EXTRACT(a.body, '$.id')) LIKE CAST(a.target_id AS CHAR) END, FALSE)
                 OR NOT COALESCE(CASE WHEN JSON_VALID(a.body)
-                    THEN JSON_UNQUOTE(JSON_EXTRACT(a.body, '$.status')) = CASE a.scope WHEN 'order.create' THEN 'CREATED'
+                    THEN JSON_UNQUOTE(JSON_EXTRACT(a.body, '$.status')) LIKE CASE a.scope WHEN 'order.create' THEN 'CREATED'
                         WHEN 'order.confirm' THEN 'CONFIRMED' WHEN 'order.cancel' THEN 'CANCELED' END END, FALSE)",
     },
     Invariant {

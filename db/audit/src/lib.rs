@@ -1,13 +1,15 @@
 //! Data invariants, and an audit that checks a database against them.
 //!
-//! This crate shares no code with the services; it depends only on the tables. Each invariant consists of a sentence
-//! and a query that selects the violating rows; see `stock`, `orders`, `keys` and `customers`. All queries read one
-//! snapshot, so an audit under live traffic does not see partial changes.
+//! Shares no code with the services; it depends only on the tables. Each invariant is a sentence and a query that
+//! selects the rows that violate it; see `stock`, `orders`, `keys`, `customers` and
+//! `texts`. All queries read one snapshot, so
+//! an audit under live traffic does not see partial changes.
 
 mod customers;
 mod keys;
 mod orders;
 mod stock;
+mod texts;
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts, OptsBuilder};
@@ -66,7 +68,9 @@ pub enum Error {
 
 /// Returns all invariants.
 pub fn all() -> impl Iterator<Item = &'static Invariant> {
-    [stock::INVARIANTS, orders::INVARIANTS, keys::INVARIANTS, customers::INVARIANTS].into_iter().flatten()
+    [stock::INVARIANTS, orders::INVARIANTS, keys::INVARIANTS, customers::INVARIANTS, texts::INVARIANTS]
+        .into_iter()
+        .flatten()
 }
 
 /// Audits a database and returns a finding per invariant, including those that hold. `database_url` is a URL in the

@@ -146,7 +146,8 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
         query: "
             SELECT CONCAT('order ', id)
             FROM orders
-            WHERE status = 'CREATED' AND create_principal = 'service' AND reserved_until IS NULL",
+            WHERE status = 'CREATED' AND reserved_until IS NULL
+                AND (create_principal = 'service' OR create_principal LIKE 'service:%')",
     },
     Invariant {
         name: "keys-create-one-order",
@@ -168,7 +169,7 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
                 IF(create_hash IS NULL, 'no hash', 'a hash'))
             FROM orders
             WHERE (create_key IS NULL) <> (create_hash IS NULL)
-                OR (create_principal = 'service' AND create_key IS NULL)",
+                OR (create_key IS NULL AND (create_principal = 'service' OR create_principal LIKE 'service:%'))",
     },
     Invariant {
         name: "creators-match-events",

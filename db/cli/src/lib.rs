@@ -1,4 +1,5 @@
-//! Sample data and schema generation, for the program `db` and for tests.
+//! Sample data, reindexing and schema generation, for the program `db` and for tests.
 
+pub mod reindex;
 pub mod schema;
 pub mod seed;

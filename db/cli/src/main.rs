@@ -1,4 +1,4 @@
-//! Command-line tool `db`: migrations, sample data, schema files, and data audit.
+//! Command line tool `db`: migrations, sample data, reindexing, schema files, and data audit.
 
 mod audit;
 mod files;
@@ -10,11 +10,15 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{ColorChoice, Parser, Subcommand};
 use console::style;
-use db::{DatabaseSettings, Db, migrations};
+use db::{DatabaseSettings, Db, DbError, migrations};
+use db_cli::reindex::{self, Batch};
 use db_cli::seed::{self, Size};
 
 /// Exit code if `audit` finds a violation or `schema check` finds a difference.
 const VIOLATION: u8 = 1;
+/// Number of rows between two lines of progress of `reindex`.
+const REPORT_EVERY: usize = 10_000;
+
 /// Exit code if the command fails.
 const FAILED: u8 = 3;
 
@@ -60,7 +64,17 @@ enum Command {
         #[arg(long, value_name = "N", requires = "scale")]
         products: Option<u32>,
     },
-    /// Check the data invariants; read-only, and safe under live traffic
+    /// Rebuild search prefixes and email keys after an upgrade; idempotent, safe under live traffic
+    #[command(after_help = EXIT_CODES)]
+    Reindex {
+        /// Continue after the customer with this ID
+        #[arg(long, value_name = "ID", default_value_t = 0)]
+        after_customer: i64,
+        /// Continue after the product with this ID
+        #[arg(long, value_name = "ID", default_value_t = 0)]
+        after_product: i64,
+    },
+    /// Check the data invariants; read-only, safe under live traffic
     #[command(after_help = EXIT_CODES)]
     Audit {
         /// Maximum number of violations to show per invariant
@@ -122,6 +136,9 @@ async fn run(command: Command, database_url: Option<String>) -> anyhow::Result<b
             let size = scale.map(|orders| size(orders, customers, products));
             seed(&Db::connect(&settings), size).await?;
         }
+        Command::Reindex { after_customer, after_product } => {
+            reindex(&Db::connect(&settings), [after_customer, after_product]).await?;
+        }
         Command::Audit { examples } => return audit::audit(&settings, examples).await,
         Command::Schema(Schema::Generate) => files::generate(&settings).await?,
         Command::Schema(Schema::Check) => return files::check(&settings).await,
@@ -166,4 +183,55 @@ async fn seed(db: &Db, size: Option<Size>) -> anyhow::Result<()> {
         progress.finish(inserted.context("cannot insert generated orders")?);
     }
     Ok(())
+}
+
+/// Reindexes customers and products, each after an id. An error states how to continue.
+async fn reindex(db: &Db, [mut customer, mut product]: [i64; 2]) -> anyhow::Result<()> {
+    let done = async {
+        let mut customers = Totals::of("customers");
+        while let Some(batch) = reindex::next_customers(db, customer).await? {
+            customer = batch.last;
+            customers.add(&batch);
+        }
+        let mut products = Totals::of("products");
+        while let Some(batch) = reindex::next_products(db, product).await? {
+            product = batch.last;
+            products.add(&batch);
+        }
+        Ok::<_, DbError>((customers, products))
+    };
+    let done = done.await;
+    let (customers, products) = done.with_context(|| {
+        format!("stopped; continue with `db reindex --after-customer {customer} --after-product {product}`")
+    })?;
+    println!(
+        "reindexed {} customers, {} changed, and {} products, {} changed",
+        customers.rows, customers.changed, products.rows, products.changed
+    );
+    Ok(())
+}
+
+/// Totals of a table, printed as progress.
+struct Totals {
+    table: &'static str,
+    rows: usize,
+    changed: usize,
+}
+
+impl Totals {
+    fn of(table: &'static str) -> Self {
+        Self { table, rows: 0, changed: 0 }
+    }
+
+    fn add(&mut self, batch: &Batch) {
+        for customer in &batch.conflicts {
+            println!("customer {customer} keeps its email key: another customer has the same address in another form");
+        }
+        let before = self.rows;
+        self.rows += batch.rows;
+        self.changed += batch.changed;
+        if self.rows / REPORT_EVERY != before / REPORT_EVERY {
+            println!("{} up to ID {}: {} of {} changed", self.table, batch.last, self.changed, self.rows);
+        }
+    }
 }

@@ -20,9 +20,9 @@ pub use types::{
 pub const CONTRACT: Contract = Contract {
     name: "orchestrator",
     title: "Orchestrator",
-    description: "Creates and confirms orders for other systems. At most one order is created for each idempotency \
-                  key.",
-    version: "2.2.0",
+    description: "Creates and confirms orders for other systems, exactly once per idempotency key. A text contains at \
+                  least one visible character and no control characters.",
+    version: "3.0.0",
     local_url: "http://127.0.0.1:3003",
     operations: &[
         Operation::new(

@@ -1,7 +1,8 @@
 //! Request and response bodies.
 
 use common_contract::{
-    CustomerId, Detail, List, OrderId, ProductId, Qty, Text, Timestamp, code_schema, details_schema, message_schema,
+    CustomerId, Detail, List, OrderId, ProductId, Qty, Text, Timestamp, code_schema, details_schema, email_schema,
+    message_schema,
 };
 use dropshot::{ErrorStatusCode, HttpError, HttpResponseError};
 use schemars::JsonSchema;
@@ -68,7 +69,7 @@ pub struct Customer {
     #[schemars(length(max = 200))]
     pub name: String,
     /// Email address for order documents.
-    #[schemars(length(max = 254), email)]
+    #[schemars(schema_with = "email_schema")]
     pub email: String,
     /// Phone number.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -29,9 +29,10 @@ pub use products::{
 pub const CONTRACT: Contract = Contract {
     name: "orders",
     title: "Orders API",
-    description: "Manages products, their stock, and orders. Stock is allocated to an order when the order is created. \
-                  An order is confirmed at most once.",
-    version: "1.2.0",
+    description: "Manages products, their stock, and orders. An order allocates its stock when it is created, and is \
+                  confirmed exactly once. A text that names something contains at least one visible character, and no text \
+                  contains control characters.",
+    version: "2.0.0",
     local_url: "http://127.0.0.1:3002",
     operations: &[
         Operation::new("product_create", Security::Role(Role::Operator), &[shared::WRITES, &[SKU_TAKEN]]),

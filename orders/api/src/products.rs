@@ -63,9 +63,8 @@ pub struct Product {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProductListQuery {
-    /// Search words. A product matches if each search word is a prefix of a word in the SKU or the name. The comparison
-    /// ignores case and accents. Only the first eight search words and the first 24 characters of each search word are
-    /// used.
+    /// Words to search for, ignoring case, accents and invisible characters. Each must be a prefix of a word in the SKU or the name. Only the
+    /// first eight words, and the first 24 characters of each, are used.
     pub search: Option<Text<200>>,
     /// Value of `next_cursor` from the previous page. The cursor is valid only with the same `search` value.
     pub cursor: Option<Cursor>,
@@ -79,8 +78,8 @@ pub struct ProductListQuery {
 pub struct NewStockAdjustment {
     /// Number of units to add to the stock. A negative number removes units. The number must not be 0.
     pub delta: StockDelta,
-    /// Reason for the adjustment, such as `delivery`, `count` or `damage`. The reasons `initial`, `set`, `order` and
-    /// `cancel` are reserved.
+    /// Reason for the adjustment, such as `delivery`, `count` or `damage`. `initial`, `set`, `order` and `cancel` are
+    /// reserved, regardless of case, accents and surrounding spaces.
     pub reason: Text<40>,
     /// Reference to a document or ticket that explains the adjustment.
     pub reference: Option<Text<100>>,

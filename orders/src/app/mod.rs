@@ -27,4 +27,10 @@ mod reason {
     pub(super) const ORDER: &str = "order";
     pub(super) const CANCEL: &str = "cancel";
     pub(super) const RESERVED: [&str; 4] = [INITIAL, SET, ORDER, CANCEL];
+
+    /// Whether the database or a reader may take this text for a reserved reason. The column's collation ignores
+    /// trailing spaces; letter case and accents are ignored regardless of it.
+    pub(super) fn is_reserved(reason: &str) -> bool {
+        RESERVED.contains(&db::search::normalized(reason).trim())
+    }
 }

@@ -163,8 +163,8 @@ fn check_adjustment(adjustment: &NewStockAdjustment) -> Result<(), OrdersError> 
             problem: "expected an integer other than 0, got 0".to_owned(),
         });
     }
-    if reason::RESERVED.contains(&adjustment.reason.as_str()) {
-        let problem = format!("expected a reason other than {}", reason::RESERVED.join(", "));
+    if reason::is_reserved(adjustment.reason.as_str()) {
+        let problem = format!("{} are reserved, in any spelling", reason::RESERVED.join(", "));
         return Err(OrdersError::Invalid { field: "reason", problem });
     }
     Ok(())

@@ -7,9 +7,10 @@ use db::clock::{time_of_row, utc_now};
 use db::insert::Insert;
 use db::schema::{order_items, orders};
 use db::{CachedStatement, Connection, DbError};
+use diesel::dsl::sql;
 use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
-use diesel::sql_types::Datetime;
+use diesel::sql_types::{BigInt, Bool, Datetime};
 use diesel_async::RunQueryDsl;
 use orders_api::{NewOrder, Order, OrderItem, OrderListQuery, OrderStatus, OrderSummary, OrderTerms};
 
@@ -242,7 +243,10 @@ pub(crate) async fn page(
         orders = orders.filter(orders::customer_id.eq(customer.get()));
     }
     if let Some(reference) = &query.external_reference {
-        orders = orders.filter(orders::external_reference.eq(reference.as_str()));
+        let length = i64::try_from(reference.as_str().chars().count()).unwrap_or(i64::MAX);
+        // Equality ignores trailing spaces, so the length is compared too.
+        let has_length = sql::<Bool>("CHAR_LENGTH(external_reference) = ").bind::<BigInt, _>(length);
+        orders = orders.filter(orders::external_reference.eq(reference.as_str())).filter(has_length);
     }
     if let Some(Position { sort, id }) = after {
         let at = storable(DateTime::from_timestamp_micros(sort).unwrap_or_default());

@@ -96,6 +96,7 @@ async fn invalid_order_is_rejected_with_its_field() {
             r#"{"customer_id":1,"items":[{"product_id":1,"qty":1}],"external_reference":"a\u0000b"}"#,
             "external_reference",
         ),
+        (r#"{"customer_id":1,"items":[{"product_id":1,"qty":1}],"external_reference":"\u3000"}"#, "external_reference"),
         (r#"{"customer_id":1,"items":[{"product_id":1,"qty":1}],"status":"CONFIRMED"}"#, "status"),
         (r#"{"customer_id":1,"customer_id":2,"items":[{"product_id":1,"qty":1}]}"#, "customer_id"),
         (r#"{"customer_id":1,"items":[{"product_id":1,"qty":1}]} trailing"#, ""),
@@ -122,6 +123,9 @@ async fn invalid_product_is_rejected_with_its_field() {
         (&long_sku, "sku"),
         (r#"{"sku":"S","price_cents":1,"stock":1}"#, "name"),
         (r#"{"sku":"S","name":"  ","price_cents":1,"stock":1}"#, "name"),
+        (r#"{"sku":"S","name":"\u3000","price_cents":1,"stock":1}"#, "name"),
+        (r#"{"sku":"S","name":"\u200b","price_cents":1,"stock":1}"#, "name"),
+        (r#"{"sku":"\u200b","name":"N","price_cents":1,"stock":1}"#, "sku"),
         (&long_name, "name"),
         (r#"{"sku":"S","name":"N","stock":1}"#, "price_cents"),
         (r#"{"sku":"S","name":"N","price_cents":-1,"stock":1}"#, "price_cents"),
@@ -141,6 +145,7 @@ async fn invalid_product_change_is_rejected_with_its_field() {
         (r#"{"stock":-1}"#, "stock"),
         (r#"{"price_cents":1.5}"#, "price_cents"),
         (r#"{"name":""}"#, "name"),
+        (r#"{"name":"\u2003\u3164"}"#, "name"),
         (r#"{"stock":1,"expected_stock":-1}"#, "expected_stock"),
         (r#"{"sku":"NEW"}"#, "sku"),
     ];
@@ -150,7 +155,9 @@ async fn invalid_product_change_is_rejected_with_its_field() {
         (r#"{"delta":1}"#, "reason"),
         (r#"{"delta":1000000001,"reason":"count"}"#, "delta"),
         (r#"{"delta":1,"reason":""}"#, "reason"),
+        (r#"{"delta":1,"reason":"\u3000","reference":"7"}"#, "reason"),
         (r#"{"delta":1,"reason":"count","reference":""}"#, "reference"),
+        (r#"{"delta":1,"reason":"count","reference":"\u200b\u00ad"}"#, "reference"),
         (r#"{"delta":1,"reason":"count","order_id":1}"#, "order_id"),
     ];
     target.assert_rejects(Method::POST, "/products/1/stock-adjustments", &cases).await;

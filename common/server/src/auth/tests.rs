@@ -99,6 +99,7 @@ fn a_missing_or_wrong_claim_is_refused() {
         ("sub", json!("")),
         ("sub", json!(" ")),
         ("sub", json!("a\nb")),
+        ("sub", json!("ann ")),
         ("role", json!("owner")),
         ("role", json!("Operator")),
         ("role", json!(["operator"])),

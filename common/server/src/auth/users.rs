@@ -2,10 +2,7 @@
 
 use std::marker::PhantomData;
 
-use common_contract::{Failure, Role, Text, codes};
-
-/// Username of a user account. Logs and audit records contain it as part of the principal.
-pub type Username = Text<64>;
+use common_contract::{Failure, Role, Username, codes};
 
 /// User account with any role, which permits read access.
 pub type Viewer = User<RequiresViewer>;

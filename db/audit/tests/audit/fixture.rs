@@ -11,7 +11,8 @@ SET @t = UTC_TIMESTAMP(6) - INTERVAL 1 DAY;
 
 INSERT INTO customers (id, name, email, email_key, deleted_at) VALUES
     (1, 'Acme Tools', 'Ops@acme.example', 'ops@acme.example', NULL),
-    (2, 'Gone Goods', 'ops@acme.example', NULL, @t);
+    (2, 'Gone Goods', 'ops@acme.example', NULL, @t),
+    (3, 'Écrins', 'Ops@xn--acm-dma.example', 'ops@acmé.example', NULL);
 INSERT INTO customer_prefixes (customer_id, prefix) VALUES (1, 'a'), (1, 'acme'), (1, 'tools'), (1, 'ops'), (1, 'example');
 INSERT INTO products (id, sku, name, price_cents, stock) VALUES (1, 'A-1', 'Alpha Lamp', 100, 97), (2, 'B-2', 'Écru Box', 50, 46);
 INSERT INTO product_prefixes (product_id, prefix) VALUES (1, 'alpha'), (1, 'lamp'), (1, 'a'), (2, 'ecru');
@@ -42,6 +43,8 @@ INSERT INTO order_events (order_id, from_status, to_status, principal, correlati
 INSERT INTO stock_movements (product_id, delta, reason, order_id, principal) VALUES
     (1, 90, 'initial', NULL, 'operator:ann'), (2, 50, 'initial', NULL, 'operator:ann'),
     (1, 10, 'delivery', NULL, 'operator:ann'),
+    (1, 1, 'order ', NULL, 'operator:ann'), (1, -1, 'cancel ', NULL, 'operator:ann'),
+    (1, 1, 'initial ', NULL, 'operator:ann'), (1, -1, 'Initial', NULL, 'operator:ann'),
     (1, -2, 'order', 1, 'operator:ann'),
     (1, -1, 'order', 2, 'service'), (2, -1, 'order', 2, 'service'),
     (2, -3, 'order', 3, 'service'),

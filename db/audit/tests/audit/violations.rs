@@ -39,6 +39,10 @@ pub(crate) const VIOLATIONS: &[Violation] = &[
         "INSERT INTO stock_movements (product_id, delta, reason, principal) VALUES (1, 0, 'count', 'operator:ann')",
     ),
     violation(
+        "entries-change-the-stock",
+        "INSERT INTO stock_movements (product_id, delta, reason, principal) VALUES (1, 0, 'initial ', 'operator:ann')",
+    ),
+    violation(
         "order-entries-name-orders",
         "INSERT INTO stock_movements (product_id, delta, reason, order_id, principal) \
          VALUES (1, 1, 'found', 1, 'operator:ann'), (1, -1, 'loss', 1, 'operator:ann')",
@@ -154,11 +158,22 @@ pub(crate) const VIOLATIONS: &[Violation] = &[
     ),
     violation("service-orders-are-reserved", "UPDATE orders SET reserved_until = NULL WHERE id = 2"),
     violation(
+        "service-orders-are-reserved",
+        "UPDATE orders SET create_principal = 'service:billing', reserved_until = NULL WHERE id = 2; \
+         UPDATE order_events SET principal = 'service:billing' WHERE order_id = 2; \
+         UPDATE idempotency_keys SET principal = 'service:billing' WHERE `key` = 's2'",
+    ),
+    violation(
         "keys-create-one-order",
         "ALTER TABLE orders DROP INDEX uq_orders_create_key; \
          UPDATE orders SET create_key = 'o4', create_hash = REPEAT('4', 32) WHERE id = 1",
     ),
     violation("orders-store-their-request", "UPDATE orders SET create_key = 'k' WHERE id = 1"),
+    violation(
+        "orders-store-their-request",
+        "UPDATE orders SET create_principal = 'service:billing', reserved_until = UTC_TIMESTAMP(6) + INTERVAL 1 HOUR \
+         WHERE id = 1; UPDATE order_events SET principal = 'service:billing' WHERE order_id = 1",
+    ),
     violation("creators-match-events", "UPDATE order_events SET principal = 'operator:eve' WHERE order_id = 1"),
     violation("references-exist", "SET foreign_key_checks = 0; UPDATE orders SET customer_id = 9 WHERE id = 1"),
     violation(
@@ -216,4 +231,7 @@ pub(crate) const VIOLATIONS: &[Violation] = &[
     ),
     violation("prefixes-occur-in-names", "INSERT INTO customer_prefixes (customer_id, prefix) VALUES (2, 'gone')"),
     violation("prefixes-occur-in-names", "INSERT INTO product_prefixes (product_id, prefix) VALUES (1, 'gamma')"),
+    violation("compared-texts-end-visibly", "UPDATE products SET sku = 'A-1 ' WHERE id = 1"),
+    violation("compared-texts-end-visibly", "UPDATE order_events SET principal = 'operator:ann ' WHERE order_id = 1"),
+    violation("compared-texts-end-visibly", "UPDATE idempotency_keys SET target_type = 'order ' WHERE `key` = 's2'"),
 ];

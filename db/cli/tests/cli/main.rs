@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test helper fails the test")]
 
 mod program;
+mod reindex;
 mod schema;
 mod seed;
 mod support;

@@ -13,7 +13,7 @@ use tokio::task::spawn_blocking;
 use crate::support::{execute, number};
 
 /// Runs the program in the package directory, without database settings in its environment.
-async fn run(arguments: &[&str]) -> Output {
+pub(crate) async fn run(arguments: &[&str]) -> Output {
     run_in(Path::new(env!("CARGO_MANIFEST_DIR")), arguments).await
 }
 
@@ -27,7 +27,7 @@ async fn run_in(directory: &Path, arguments: &[&str]) -> Output {
 }
 
 /// Returns the standard output, and asserts that standard error is empty.
-fn stdout(output: &Output) -> String {
+pub(crate) fn stdout(output: &Output) -> String {
     assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout.clone()).unwrap()
 }
