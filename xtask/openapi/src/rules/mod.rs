@@ -1,9 +1,10 @@
 //! Style rules for documents. Each finding states the location and the fix.
 //!
-//! `operations` checks operations; `schemas` checks everything that has a schema. The content itself is reviewed by
-//! people in the diff of `specs/`.
+//! `operations` checks operations; `schemas` checks everything that has a schema; `patterns` checks patterns. The content
+//! itself is reviewed by people in the diff of `specs/`.
 
 mod operations;
+mod patterns;
 mod schemas;
 
 use openapi_document::Document;
@@ -16,6 +17,7 @@ pub(crate) fn violations(document: &Document) -> Findings {
     let mut findings = Findings::new();
     operations::check(document, &mut findings);
     schemas::check(document, &mut findings);
+    patterns::check(document, &mut findings);
     findings
 }
 

@@ -166,3 +166,49 @@ fn duplicate_operation_ids_and_a_second_success_response_are_reported() {
         assert!(findings.iter().any(|finding| finding.starts_with(expected)), "{findings:?}");
     }
 }
+
+#[test]
+fn a_pattern_that_some_languages_refuse_is_reported() {
+    let find = |pattern: &str| {
+        let mut document = valid();
+        let names = &mut document["components"]["schemas"]["Thing"]["properties"]["names"];
+        names["items"]["pattern"] = pattern.into();
+        names["example"] = json!([]);
+        document["components"]["schemas"]["Thing"]["example"] = json!({ "names": [] });
+        findings(&document)
+    };
+    let portable =
+        [r"^[!-~]([ -~]*[!-~])?$", r"^[^\s\x00-\x1F\x7F]*$", r"^(?:a|b\.c)\d{2,3}[\]\-\\]$", "^[^@]+@[^@]+$"];
+    for pattern in portable {
+        assert_eq!(find(pattern), Vec::<String>::new(), "{pattern}");
+    }
+    let refused = [
+        (r"^[^\x80-\x9F]*$", r"\x80"),
+        (r"^[^\xff]*$", r"\xff"),
+        (r"^\x{7F}$", r"\x{7"),
+        (r"^[\u0080-\u009F]$", r"\u"),
+        (r"^\p{L}+$", r"\p"),
+        (r"^\cA$", r"\c"),
+        (r"^(a)\1$", r"\1"),
+        (r"^a\Z", r"\Z"),
+        (r#"^\"$"#, r#"\""#),
+        ("^[^\u{3000}]$", "the character U+3000"),
+        ("^\u{7f}$", "the character U+007F"),
+        (r"^(?=.*\S).*$", "a group of a special kind"),
+        (r"^(?<!a)b$", "a group of a special kind"),
+        (r"^(?<name>a)$", "a group of a special kind"),
+        (r"(?i)^a$", "a group of a special kind"),
+        ("^[a[bc]]$", "[ in a class"),
+        ("^[[:alpha:]]$", "[ in a class"),
+        ("^[]a]$", "an empty class"),
+        ("^[^]$", "an empty class"),
+        ("^[a-z&&b]$", "&&"),
+        ("^#{a}$", "#{"),
+    ];
+    for (pattern, construct) in refused {
+        let found = find(pattern);
+        let place = "/components/schemas/Thing/properties/names/items: its pattern ";
+        let expected = format!("{place}{pattern} contains {construct}, ");
+        assert!(found.iter().any(|finding| finding.starts_with(&expected)), "{pattern}: {found:?}");
+    }
+}
