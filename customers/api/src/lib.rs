@@ -16,8 +16,8 @@ use common_http::{
 use dropshot::{HttpResponseDeleted, HttpResponseUpdatedNoContent, RequestContext};
 
 pub use types::{
-    Credentials, Customer, CustomerContact, CustomerInput, CustomerListQuery, NewOperator, NewPassword,
-    OperatorAccount, OperatorListQuery, OperatorPatch, Password, PasswordChange, Token,
+    Credentials, Customer, CustomerContact, CustomerInput, CustomerListQuery, NewPassword, OperatorAccount,
+    OperatorInput, OperatorListQuery, OperatorPatch, Password, PasswordChange, Token,
 };
 
 /// The email address is in use.
@@ -83,7 +83,7 @@ pub const CONTRACT: Contract = Contract {
     name: "customers",
     title: "Customers API",
     description: "Manages customers and user accounts, and issues access tokens.",
-    version: "1.2.0",
+    version: "2.0.0",
     local_url: "http://127.0.0.1:3001",
     operations: &[
         Operation::new("token_create", Security::Anyone, LOGIN),
@@ -182,7 +182,7 @@ pub trait CustomersApi {
     #[endpoint { method = POST, path = "/operators", tags = ["operators"] }]
     async fn operator_create(
         rqctx: RequestContext<Self::Context>,
-        body: JsonBody<NewOperator>,
+        body: JsonBody<OperatorInput>,
     ) -> Result<CreatedWith<OperatorAccount, CreatedHeaders>, Error>;
 
     /// Retrieve a user account

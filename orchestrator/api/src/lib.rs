@@ -22,7 +22,7 @@ pub const CONTRACT: Contract = Contract {
     title: "Orchestrator",
     description: "Creates and confirms orders for other systems. At most one order is created for each idempotency \
                   key.",
-    version: "2.2.0",
+    version: "3.0.0",
     local_url: "http://127.0.0.1:3003",
     operations: &[
         Operation::new(

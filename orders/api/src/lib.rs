@@ -18,11 +18,11 @@ use dropshot::RequestContext;
 
 pub use codes::*;
 pub use orders::{
-    AbandonOutcome, AbandonRequest, Abandoned, NewOrder, NewOrderItem, Order, OrderEvent, OrderItem, OrderListQuery,
-    OrderLookupQuery, OrderStatus, OrderSummary, OrderTerms,
+    AbandonOutcome, AbandonRequest, Abandoned, Order, OrderEvent, OrderInput, OrderItem, OrderItemInput,
+    OrderListQuery, OrderLookupQuery, OrderStatus, OrderSummary, OrderTerms,
 };
 pub use products::{
-    NewProduct, NewStockAdjustment, Product, ProductListQuery, ProductPatch, StockMovement, StockMovementListQuery,
+    Product, ProductInput, ProductListQuery, ProductPatch, StockAdjustmentInput, StockMovement, StockMovementListQuery,
 };
 
 /// Metadata for the document that the trait cannot express.
@@ -31,7 +31,7 @@ pub const CONTRACT: Contract = Contract {
     title: "Orders API",
     description: "Manages products, their stock, and orders. Stock is allocated to an order when the order is created. \
                   An order is confirmed at most once.",
-    version: "1.2.0",
+    version: "2.0.0",
     local_url: "http://127.0.0.1:3002",
     operations: &[
         Operation::new("product_create", Security::Role(Role::Operator), &[shared::WRITES, &[SKU_TAKEN]]),
@@ -119,7 +119,7 @@ pub trait OrdersApi {
     #[endpoint { method = POST, path = "/products", tags = ["products"] }]
     async fn product_create(
         rqctx: RequestContext<Self::Context>,
-        body: JsonBody<NewProduct>,
+        body: JsonBody<ProductInput>,
     ) -> Result<CreatedWith<Product, CreatedHeaders>, Error>;
 
     /// Update a product
@@ -161,7 +161,7 @@ pub trait OrdersApi {
     async fn stock_adjustment_create(
         rqctx: RequestContext<Self::Context>,
         id: PathId<ProductId>,
-        body: JsonBody<NewStockAdjustment>,
+        body: JsonBody<StockAdjustmentInput>,
     ) -> Result<CreatedAnswer<StockMovement>, Error>;
 
     /// List a product's stock movements
@@ -186,7 +186,7 @@ pub trait OrdersApi {
     async fn order_create(
         rqctx: RequestContext<Self::Context>,
         headers: Headers<Keyed>,
-        body: JsonBody<NewOrder>,
+        body: JsonBody<OrderInput>,
     ) -> Result<CreatedWith<Order, KeyedCreatedHeaders>, Error>;
 
     /// Retrieve an order
