@@ -124,6 +124,7 @@ pub const CONTRACT: Contract = Contract {
         Link::new("operator_view", &["operator_update"], BY_ID_AND_VERSION),
         Link::new("operator_list", &["operator_list"], NEXT_PAGE),
     ],
+    prefixed_enums: &[],
     codes: Codes::ALL,
     examples: include_str!("../examples.json"),
 };

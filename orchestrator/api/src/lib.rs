@@ -34,6 +34,7 @@ pub const CONTRACT: Contract = Contract {
         Operation::new("readiness_view", Security::Anyone, &[shared::READS]),
     ],
     links: &[],
+    prefixed_enums: &[],
     codes: ALL,
     examples: include_str!("../examples.json"),
 };

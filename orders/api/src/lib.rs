@@ -93,6 +93,7 @@ pub const CONTRACT: Contract = Contract {
         Link::new("order_cancel", &["order_view", "order_event_list"], BY_ID),
         Link::new("order_list", &["order_list"], NEXT_PAGE),
     ],
+    prefixed_enums: &["AbandonOutcome"],
     codes: Codes::ALL,
     examples: include_str!("../examples.json"),
 };
