@@ -10,8 +10,8 @@ use common_http::{
 };
 use common_server::Call;
 use customers_api::{
-    Credentials, Customer, CustomerContact, CustomerContactQuery, CustomerInput, CustomerListQuery, CustomersApi,
-    Error, NewOperator, OperatorAccount, OperatorListQuery, OperatorPatch, PasswordChange, Token,
+    Credentials, Customer, CustomerContact, CustomerInput, CustomerListQuery, CustomersApi, Error, OperatorAccount,
+    OperatorInput, OperatorListQuery, OperatorPatch, PasswordChange, Token,
 };
 use dropshot::{
     HttpResponseCreated, HttpResponseDeleted, HttpResponseHeaders, HttpResponseOk, HttpResponseUpdatedNoContent,
@@ -55,7 +55,7 @@ impl CustomersApi for CustomersServer {
 
     async fn operator_create(
         rqctx: RequestContext<Context>,
-        body: JsonBody<NewOperator>,
+        body: JsonBody<OperatorInput>,
     ) -> Result<CreatedWith<OperatorAccount, CreatedHeaders>, Error> {
         let (call, context) = (Call::new(&rqctx), rqctx.context());
         let handler = async {

@@ -8,9 +8,9 @@ use orchestrator_api::{CreateAndConfirm, Customer, Item, Order, OrderItem, Order
 use orders_client::types;
 
 /// Builds the order to create for a request.
-pub(crate) fn new_order(request: &CreateAndConfirm) -> types::builder::NewOrder {
-    let item = |item: &Item| types::NewOrderItem::builder().product_id(item.product_id.get()).qty(item.qty.get());
-    types::NewOrder::builder().customer_id(request.customer_id.get()).items(request.items.as_slice().iter().map(item))
+pub(crate) fn new_order(request: &CreateAndConfirm) -> types::builder::OrderInput {
+    let item = |item: &Item| types::OrderItemInput::builder().product_id(item.product_id.get()).qty(item.qty.get());
+    types::OrderInput::builder().customer_id(request.customer_id.get()).items(request.items.as_slice().iter().map(item))
 }
 
 /// Returns whether the order has the requested customer, products and quantities. The quantities of lines for the same

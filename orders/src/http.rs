@@ -10,8 +10,8 @@ use common_http::{
 use common_server::Call;
 use dropshot::{HttpResponseCreated, HttpResponseHeaders, HttpResponseOk, RequestContext};
 use orders_api::{
-    AbandonRequest, Abandoned, Error, NewOrder, NewProduct, NewStockAdjustment, Order, OrderEvent, OrderListQuery,
-    OrderLookupQuery, OrderSummary, OrdersApi, Product, ProductListQuery, ProductPatch, StockMovement,
+    AbandonRequest, Abandoned, Error, Order, OrderEvent, OrderInput, OrderListQuery, OrderLookupQuery, OrderSummary,
+    OrdersApi, Product, ProductInput, ProductListQuery, ProductPatch, StockAdjustmentInput, StockMovement,
     StockMovementListQuery,
 };
 
@@ -25,7 +25,7 @@ impl OrdersApi for OrdersServer {
 
     async fn product_create(
         rqctx: RequestContext<Context>,
-        body: JsonBody<NewProduct>,
+        body: JsonBody<ProductInput>,
     ) -> Result<CreatedWith<Product, CreatedHeaders>, Error> {
         let (call, context) = (Call::new(&rqctx), rqctx.context());
         let work = async {
@@ -80,7 +80,7 @@ impl OrdersApi for OrdersServer {
     async fn stock_adjustment_create(
         rqctx: RequestContext<Context>,
         id: PathId<ProductId>,
-        body: JsonBody<NewStockAdjustment>,
+        body: JsonBody<StockAdjustmentInput>,
     ) -> Result<CreatedAnswer<StockMovement>, Error> {
         let (call, context) = (Call::new(&rqctx), rqctx.context());
         let work = async {
@@ -109,7 +109,7 @@ impl OrdersApi for OrdersServer {
     async fn order_create(
         rqctx: RequestContext<Context>,
         headers: Headers<Keyed>,
-        body: JsonBody<NewOrder>,
+        body: JsonBody<OrderInput>,
     ) -> Result<CreatedWith<Order, KeyedCreatedHeaders>, Error> {
         let (call, context) = (Call::new(&rqctx), rqctx.context());
         let work = async {

@@ -200,8 +200,8 @@ pub(crate) struct DenyArgs {
 #[derive(Args, Debug)]
 #[command(after_help = "Starts a private, newly seeded system on free ports. Requires Node.js and Python. \
 Installs npm packages into qa/conformance/node_modules and Python packages into .local/conformance. As root on Debian \
-or Ubuntu, also installs Chromium and unpacks promtool with apt-get if they are missing. To use specific executables, \
-set CHROMIUM and PROMTOOL to their paths. Writes a log file for each step to .local/conformance.
+or Ubuntu, also installs Chromium, Go, a JDK, PHP and Ruby and unpacks promtool with apt-get if they are missing. To \
+use specific executables, set CHROMIUM and PROMTOOL to their paths. Writes a log file for each step to .local/conformance.
 
 Examples:
   cargo xtask conformance

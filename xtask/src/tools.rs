@@ -71,9 +71,14 @@ pub(crate) fn can_install() -> bool {
     geteuid().is_root() && Path::new("/etc/debian_version").exists() && find("apt-get").is_some()
 }
 
+/// Installs Debian packages and returns the last lines of the output, also if that fails.
+pub(crate) async fn install_packages(packages: &[&str]) -> Result<String> {
+    apt(INSTALL, &Vec::from_iter(packages.iter().map(OsStr::new))).await
+}
+
 /// Installs a database server and returns its program.
 pub(crate) async fn install_server() -> Result<Program> {
-    let output = apt(INSTALL, &SERVER.map(OsStr::new)).await?;
+    let output = install_packages(&SERVER).await?;
     Program::find().with_context(|| format!("cannot install a database server:\n{output}"))
 }
 

@@ -2,7 +2,7 @@
 //!
 //! ```no_run
 //! use futures::TryStreamExt;
-//! use orders_client::types::{NewOrder, NewOrderItem, OrderStatus};
+//! use orders_client::types::{OrderInput, OrderItemInput, OrderStatus};
 //! use orders_client::{Client, codes};
 //! use client_common::{Outbound, Retry, send};
 //!
@@ -10,8 +10,8 @@
 //! let orders = Client::connect("http://127.0.0.1:3002", Outbound::new().bearer(token))?;
 //!
 //! // An idempotency key makes the create request repeatable: a retry never creates a second order.
-//! let item = NewOrderItem::builder().product_id(2).qty(3);
-//! let new = NewOrder::builder().customer_id(1).items([item]);
+//! let item = OrderItemInput::builder().product_id(2).qty(3);
+//! let new = OrderInput::builder().customer_id(1).items([item]);
 //! let create = || send(orders.order_create().x_idempotency_key("2026-11-22/acme/1").body(new.clone()).send());
 //! let order = match Retry::default().repeatable(create).await {
 //!     Ok(order) => order,

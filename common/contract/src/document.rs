@@ -95,6 +95,9 @@ pub struct Contract {
     pub operations: &'static [Operation],
     /// Links between operations.
     pub links: &'static [Link],
+    /// Enum schemas whose constants are prefixed with the name of the schema in generated code (`x-enum-varnames`). Go
+    /// has one namespace for the constants of all enums, so a value that two enums share needs it.
+    pub prefixed_enums: &'static [&'static str],
     /// All error codes of the service.
     pub codes: &'static [&'static [ErrorCode]],
     /// Examples as a JSON object: `schemas`, `parameters` and `headers` contain complete examples by name, and `errors`

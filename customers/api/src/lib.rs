@@ -16,8 +16,8 @@ use common_http::{
 use dropshot::{HttpResponseDeleted, HttpResponseUpdatedNoContent, RequestContext};
 
 pub use types::{
-    Credentials, Customer, CustomerContact, CustomerContactQuery, CustomerInput, CustomerListQuery, NewOperator,
-    NewPassword, OperatorAccount, OperatorListQuery, OperatorPatch, Password, PasswordChange, Token,
+    Credentials, Customer, CustomerContact, CustomerInput, CustomerListQuery, NewPassword, OperatorAccount,
+    OperatorInput, OperatorListQuery, OperatorPatch, Password, PasswordChange, Token,
 };
 
 /// The email address is in use.
@@ -83,8 +83,7 @@ const LOGIN: &[&[ErrorCode]] = &[codes::WRITES, &[codes::UNAUTHORIZED, TOO_MANY_
 pub const CONTRACT: Contract = Contract {
     name: "customers",
     title: "Customers API",
-    description: "Manages customers and user accounts, and issues access tokens. A text that names something contains at \
-                  least one visible character, and no text contains control characters.",
+    description: "Manages customers and user accounts, and issues access tokens.",
     version: "2.0.0",
     local_url: "http://127.0.0.1:3001",
     operations: &[
@@ -126,6 +125,7 @@ pub const CONTRACT: Contract = Contract {
         Link::new("operator_view", &["operator_update"], BY_ID_AND_VERSION),
         Link::new("operator_list", &["operator_list"], NEXT_PAGE),
     ],
+    prefixed_enums: &[],
     codes: Codes::ALL,
     examples: include_str!("../examples.json"),
 };
@@ -184,7 +184,7 @@ pub trait CustomersApi {
     #[endpoint { method = POST, path = "/operators", tags = ["operators"] }]
     async fn operator_create(
         rqctx: RequestContext<Self::Context>,
-        body: JsonBody<NewOperator>,
+        body: JsonBody<OperatorInput>,
     ) -> Result<CreatedWith<OperatorAccount, CreatedHeaders>, Error>;
 
     /// Retrieve a user account

@@ -110,7 +110,7 @@ pub struct PasswordChange {
 /// Request to create a user account.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct NewOperator {
+pub struct OperatorInput {
     /// Username for logging in. It must be unique (the comparison is case-insensitive) and cannot be changed later.
     pub username: Username,
     /// Initial password: 12 to 200 characters. The password must differ from the username.
@@ -263,7 +263,8 @@ mod tests {
             ),
             format!(
                 "{:?}",
-                from_value::<NewOperator>(json!({ "username": "ann", "password": secret, "role": "viewer" })).unwrap()
+                from_value::<OperatorInput>(json!({ "username": "ann", "password": secret, "role": "viewer" }))
+                    .unwrap()
             ),
             format!("{:?}", from_value::<OperatorPatch>(json!({ "password": secret })).unwrap()),
         ];
@@ -271,7 +272,8 @@ mod tests {
             assert!(text.contains("password: ") && text.contains('…') && !text.contains("horse"), "{text}");
         }
         assert!(
-            from_value::<NewOperator>(json!({ "username": "ann", "password": "too short", "role": "viewer" })).is_err()
+            from_value::<OperatorInput>(json!({ "username": "ann", "password": "too short", "role": "viewer" }))
+                .is_err()
         );
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use common_contract::{Failure, IfMatch, OperatorId, Page, Role};
 use common_server::CursorKey;
 use common_server::auth::Admin;
-use customers_api::{NewOperator, NewPassword, OperatorAccount, OperatorListQuery, OperatorPatch};
+use customers_api::{NewPassword, OperatorAccount, OperatorInput, OperatorListQuery, OperatorPatch};
 use db::{Connection, Db, DbError};
 
 use super::error::CustomersError;
@@ -27,8 +27,8 @@ pub(crate) struct Accounts {
 }
 
 impl Accounts {
-    pub(crate) async fn create(&self, admin: &Admin, new: &NewOperator) -> Result<OperatorAccount, CustomersError> {
-        let NewOperator { username, password, role } = new;
+    pub(crate) async fn create(&self, admin: &Admin, new: &OperatorInput) -> Result<OperatorAccount, CustomersError> {
+        let OperatorInput { username, password, role } = new;
         reject_username_as_password(password, username.as_str(), "password")?;
         let db = self.db.until(self.db.run_deadline());
         let hash = self.hash(&db, admin, password).await?;

@@ -160,7 +160,7 @@ fn env<'a>(database_url: &'a str, trusted_proxies: Option<&'a str>) -> Env<'a> {
 
 /// Creates a user account with [`PASSWORD`].
 pub(crate) async fn create_account(admin: &Client, username: &str, role: types::Role) -> types::OperatorAccount {
-    let new = types::NewOperator::builder().username(username).password(PASSWORD).role(role);
+    let new = types::OperatorInput::builder().username(username).password(PASSWORD).role(role);
     admin.operator_create().body(new).send().await.expect("the account is created").into_inner()
 }
 

@@ -70,7 +70,7 @@ async fn former_admin_causes_no_password_hash() {
     let former = logged_in(&program, "ann").await;
     admin.operator_update().id(ann).body(OperatorPatch::builder().role(Role::Viewer)).send().await.unwrap();
     let stored = hash_count(&program, "keep").await;
-    let new = customers_client::types::NewOperator::builder().username("eve").password(PASSWORD).role(Role::Admin);
+    let new = customers_client::types::OperatorInput::builder().username("eve").password(PASSWORD).role(Role::Admin);
     assert_eq!(refusal(former.operator_create().body(new).send().await), refused(403, "forbidden"));
     let password = PASSWORD.parse::<customers_client::types::OperatorPatchPassword>().unwrap();
     let patch = OperatorPatch::builder().password(password);

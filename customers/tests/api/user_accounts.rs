@@ -2,7 +2,7 @@
 
 use client_common::Retry;
 use customers_client::Client;
-use customers_client::types::{NewOperator, OperatorAccount, OperatorPatch, Role};
+use customers_client::types::{OperatorAccount, OperatorInput, OperatorPatch, Role};
 use futures::TryStreamExt;
 use futures::future::join_all;
 use serde_json::{Value, json};
@@ -33,7 +33,7 @@ async fn id_of(client: &Client, username: &str) -> i64 {
 async fn created_account_has_location_and_etag_but_no_password() {
     let harness = Harness::start().await;
     let admin = harness.admin().await;
-    let new = NewOperator::builder().username("Ann").password(PASSWORD).role(Role::Operator);
+    let new = OperatorInput::builder().username("Ann").password(PASSWORD).role(Role::Operator);
     let response = admin.operator_create().body(new).send().await.unwrap();
     assert_eq!(response.status(), 201);
     assert_eq!(response.headers()["location"], format!("/operators/{}", response.id));
@@ -52,7 +52,7 @@ async fn created_account_has_location_and_etag_but_no_password() {
 async fn username_is_unique_regardless_of_case() {
     let harness = Harness::start().await;
     let admin = harness.admin().await;
-    let new = |name: &str| NewOperator::builder().username(name).password(PASSWORD).role(Role::Viewer);
+    let new = |name: &str| OperatorInput::builder().username(name).password(PASSWORD).role(Role::Viewer);
     let names = ["ann", "Ann", "aNn", "ANN"];
     let responses = join_all(names.map(|name| admin.operator_create().body(new(name)).send())).await;
     let (created, refusals): (Vec<_>, Vec<_>) = responses.into_iter().partition(Result::is_ok);
@@ -90,7 +90,7 @@ async fn invalid_account_is_rejected_and_the_error_names_the_field() {
         assert_eq!((&body["error_code"], &body["details"][0]["field"]), (&json!("invalid_request"), &json!(field)));
     }
     let admin = harness.admin().await;
-    let named = NewOperator::builder().username("LongEnoughName").password("longenoughNAME").role(Role::Viewer);
+    let named = OperatorInput::builder().username("LongEnoughName").password("longenoughNAME").role(Role::Viewer);
     assert_eq!(refusal(admin.operator_create().body(named).send().await), refused(400, "invalid_request"));
     let ann = create_account(&admin, "a-rather-long-name", Role::Viewer).await;
     let named = OperatorPatch::builder()
@@ -136,7 +136,7 @@ async fn former_admin_with_a_valid_token_cannot_manage_accounts() {
         assert!(former.operator_list().send().await.is_ok());
         change(&admin, created.id, patch).await.unwrap();
         let forbidden = refused(403, "forbidden");
-        let new = NewOperator::builder().username("eve").password(PASSWORD).role(Role::Admin);
+        let new = OperatorInput::builder().username("eve").password(PASSWORD).role(Role::Admin);
         assert_eq!(refusal(former.operator_create().body(new).send().await), forbidden);
         assert_eq!(refusal(former.operator_view().id(created.id).send().await), forbidden);
         assert_eq!(refusal(former.operator_list().send().await), forbidden);

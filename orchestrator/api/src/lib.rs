@@ -20,8 +20,8 @@ pub use types::{
 pub const CONTRACT: Contract = Contract {
     name: "orchestrator",
     title: "Orchestrator",
-    description: "Creates and confirms orders for other systems, exactly once per idempotency key. A text contains at \
-                  least one visible character and no control characters.",
+    description: "Creates and confirms orders for other systems. At most one order is created for each idempotency \
+                  key.",
     version: "3.0.0",
     local_url: "http://127.0.0.1:3003",
     operations: &[
@@ -34,6 +34,7 @@ pub const CONTRACT: Contract = Contract {
         Operation::new("readiness_view", Security::Anyone, &[shared::READS]),
     ],
     links: &[],
+    prefixed_enums: &[],
     codes: ALL,
     examples: include_str!("../examples.json"),
 };

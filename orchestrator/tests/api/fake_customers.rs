@@ -7,8 +7,8 @@ use common_http::{
 use common_server::auth::Auth;
 use common_server::{Call, HasRuntime, Running, Runtime};
 use customers_api::{
-    CUSTOMER_NOT_FOUND, Credentials, Customer, CustomerContact, CustomerContactQuery, CustomerInput, CustomerListQuery,
-    CustomersApi, Error, NewOperator, OperatorAccount, OperatorListQuery, OperatorPatch, PasswordChange, Token,
+    CUSTOMER_NOT_FOUND, Credentials, Customer, CustomerContact, CustomerInput, CustomerListQuery, CustomersApi, Error,
+    OperatorAccount, OperatorInput, OperatorListQuery, OperatorPatch, PasswordChange, Token,
 };
 use dropshot::{
     HttpError, HttpResponseCreated, HttpResponseDeleted, HttpResponseHeaders, HttpResponseOk,
@@ -72,7 +72,7 @@ impl CustomersApi for Server {
         token_create(JsonBody<Credentials>) -> HttpResponseOk<Token>;
         token_create_login(JsonBody<Credentials>) -> HttpResponseOk<Token>;
         password_update(JsonBody<PasswordChange>) -> HttpResponseUpdatedNoContent;
-        operator_create(JsonBody<NewOperator>) -> HttpResponseHeaders<HttpResponseCreated<OperatorAccount>, CreatedHeaders>;
+        operator_create(JsonBody<OperatorInput>) -> HttpResponseHeaders<HttpResponseCreated<OperatorAccount>, CreatedHeaders>;
         operator_view(PathId<OperatorId>) -> HttpResponseHeaders<HttpResponseOk<OperatorAccount>, EntityHeaders>;
         operator_list(QueryParams<OperatorListQuery>) -> HttpResponseOk<Page<OperatorAccount>>;
         operator_update(PathId<OperatorId>, Headers<Conditional>, JsonBody<OperatorPatch>)

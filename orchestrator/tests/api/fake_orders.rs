@@ -15,10 +15,10 @@ use common_server::auth::Auth;
 use common_server::{Call, HasRuntime, Running, Runtime};
 use dropshot::{HttpError, HttpResponseCreated, HttpResponseHeaders, HttpResponseOk, RequestContext};
 use orders_api::{
-    AbandonOutcome, AbandonRequest, Abandoned, Error, IDEMPOTENCY_KEY_ABANDONED, INSUFFICIENT_STOCK, NewOrder,
-    NewProduct, NewStockAdjustment, ORDER_CANCELED, ORDER_NOT_FOUND, Order, OrderEvent, OrderItem, OrderListQuery,
-    OrderLookupQuery, OrderStatus, OrderSummary, OrderTerms, OrdersApi, PRODUCT_NOT_FOUND, Product, ProductListQuery,
-    ProductPatch, StockMovement, StockMovementListQuery,
+    AbandonOutcome, AbandonRequest, Abandoned, Error, IDEMPOTENCY_KEY_ABANDONED, INSUFFICIENT_STOCK, ORDER_CANCELED,
+    ORDER_NOT_FOUND, Order, OrderEvent, OrderInput, OrderItem, OrderListQuery, OrderLookupQuery, OrderStatus,
+    OrderSummary, OrderTerms, OrdersApi, PRODUCT_NOT_FOUND, Product, ProductInput, ProductListQuery, ProductPatch,
+    StockAdjustmentInput, StockMovement, StockMovementListQuery,
 };
 
 /// The only product, its price and its initial stock.
@@ -75,7 +75,7 @@ impl OrderStore {
         }
     }
 
-    fn create(&mut self, key: &IdempotencyKey, requested: &NewOrder) -> Result<(Vec<u8>, bool), Failure> {
+    fn create(&mut self, key: &IdempotencyKey, requested: &OrderInput) -> Result<(Vec<u8>, bool), Failure> {
         let request = serde_json::to_value(requested).unwrap();
         if let Some(first) = self.abandoned.get(key.as_str()) {
             let code = if *first == request { IDEMPOTENCY_KEY_ABANDONED } else { codes::IDEMPOTENCY_KEY_REUSED };
@@ -94,7 +94,7 @@ impl OrderStore {
         Ok((saved, false))
     }
 
-    fn new_order(&mut self, requested: &NewOrder) -> Result<Order, Failure> {
+    fn new_order(&mut self, requested: &OrderInput) -> Result<Order, Failure> {
         let item = &requested.items.as_slice()[0];
         let (product_id, qty) = (item.product_id, item.qty.get());
         if product_id.get() != PRODUCT {
@@ -188,7 +188,7 @@ impl OrdersApi for Server {
     async fn order_create(
         rqctx: RequestContext<FakeOrders>,
         headers: Headers<Keyed>,
-        body: JsonBody<NewOrder>,
+        body: JsonBody<OrderInput>,
     ) -> Result<Created<Order, KeyedCreatedHeaders>, Error> {
         let (call, fake) = (Call::new(&rqctx), rqctx.context());
         let work = async {
@@ -275,11 +275,11 @@ impl OrdersApi for Server {
     }
 
     not_faked! {
-        product_create(JsonBody<NewProduct>) -> Created<Product, CreatedHeaders>;
+        product_create(JsonBody<ProductInput>) -> Created<Product, CreatedHeaders>;
         product_update(PathId<ProductId>, Headers<Conditional>, JsonBody<ProductPatch>) -> Ok<Product, EntityHeaders>;
         product_view(PathId<ProductId>) -> Ok<Product, EntityHeaders>;
         product_list(QueryParams<ProductListQuery>) -> OkAnswer<Page<Product>>;
-        stock_adjustment_create(PathId<ProductId>, JsonBody<NewStockAdjustment>)
+        stock_adjustment_create(PathId<ProductId>, JsonBody<StockAdjustmentInput>)
             -> CreatedAnswer<StockMovement>;
         stock_adjustment_list(PathId<ProductId>, QueryParams<StockMovementListQuery>)
             -> OkAnswer<Page<StockMovement>>;

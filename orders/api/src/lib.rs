@@ -18,20 +18,19 @@ use dropshot::RequestContext;
 
 pub use codes::*;
 pub use orders::{
-    AbandonOutcome, AbandonRequest, Abandoned, NewOrder, NewOrderItem, Order, OrderEvent, OrderItem, OrderListQuery,
-    OrderLookupQuery, OrderStatus, OrderSummary, OrderTerms,
+    AbandonOutcome, AbandonRequest, Abandoned, Order, OrderEvent, OrderInput, OrderItem, OrderItemInput,
+    OrderListQuery, OrderLookupQuery, OrderStatus, OrderSummary, OrderTerms,
 };
 pub use products::{
-    NewProduct, NewStockAdjustment, Product, ProductListQuery, ProductPatch, StockMovement, StockMovementListQuery,
+    Product, ProductInput, ProductListQuery, ProductPatch, StockAdjustmentInput, StockMovement, StockMovementListQuery,
 };
 
 /// Metadata for the document that the trait cannot express.
 pub const CONTRACT: Contract = Contract {
     name: "orders",
     title: "Orders API",
-    description: "Manages products, their stock, and orders. An order allocates its stock when it is created, and is \
-                  confirmed exactly once. A text that names something contains at least one visible character, and no text \
-                  contains control characters.",
+    description: "Manages products, their stock, and orders. Stock is allocated to an order when the order is created. \
+                  An order is confirmed at most once.",
     version: "2.0.0",
     local_url: "http://127.0.0.1:3002",
     operations: &[
@@ -94,6 +93,7 @@ pub const CONTRACT: Contract = Contract {
         Link::new("order_cancel", &["order_view", "order_event_list"], BY_ID),
         Link::new("order_list", &["order_list"], NEXT_PAGE),
     ],
+    prefixed_enums: &["AbandonOutcome"],
     codes: Codes::ALL,
     examples: include_str!("../examples.json"),
 };
@@ -120,7 +120,7 @@ pub trait OrdersApi {
     #[endpoint { method = POST, path = "/products", tags = ["products"] }]
     async fn product_create(
         rqctx: RequestContext<Self::Context>,
-        body: JsonBody<NewProduct>,
+        body: JsonBody<ProductInput>,
     ) -> Result<CreatedWith<Product, CreatedHeaders>, Error>;
 
     /// Update a product
@@ -162,7 +162,7 @@ pub trait OrdersApi {
     async fn stock_adjustment_create(
         rqctx: RequestContext<Self::Context>,
         id: PathId<ProductId>,
-        body: JsonBody<NewStockAdjustment>,
+        body: JsonBody<StockAdjustmentInput>,
     ) -> Result<CreatedAnswer<StockMovement>, Error>;
 
     /// List a product's stock movements
@@ -187,7 +187,7 @@ pub trait OrdersApi {
     async fn order_create(
         rqctx: RequestContext<Self::Context>,
         headers: Headers<Keyed>,
-        body: JsonBody<NewOrder>,
+        body: JsonBody<OrderInput>,
     ) -> Result<CreatedWith<Order, KeyedCreatedHeaders>, Error>;
 
     /// Retrieve an order

@@ -19,11 +19,11 @@ pub enum OrderStatus {
 /// Request to create an order.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct NewOrder {
+pub struct OrderInput {
     /// ID of the customer who places the order.
     pub customer_id: CustomerId,
     /// Line items of the order. Line items for the same product are merged into one.
-    pub items: List<NewOrderItem, 1, 100>,
+    pub items: List<OrderItemInput, 1, 100>,
     /// Expected total, in cents. If the actual total differs, the order is not created.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected_total_cents: Option<i64>,
@@ -36,7 +36,7 @@ pub struct NewOrder {
 /// Line item in a request to create an order.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct NewOrderItem {
+pub struct OrderItemInput {
     /// ID of the product.
     pub product_id: ProductId,
     /// Quantity, in units.
@@ -177,9 +177,9 @@ pub struct OrderEvent {
 pub struct AbandonRequest {
     /// Idempotency key of the create request.
     pub create_key: IdempotencyKey,
-    /// Request body of the create. An order with different content under the same key is left unchanged.
-    #[serde(deserialize_with = "common_contract::values::object")]
-    pub order: NewOrder,
+    /// Body of the create request. If an order with different content was created with the same key, that order remains
+    /// unchanged.
+    pub order: OrderInput,
 }
 
 /// Result of abandoning a create request.

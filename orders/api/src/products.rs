@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// Request to create a product.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct NewProduct {
+pub struct ProductInput {
     /// Stock keeping unit (SKU). The SKU must be unique and is case-sensitive.
     pub sku: Sku,
     /// Name of the product.
@@ -75,7 +75,7 @@ pub struct ProductListQuery {
 /// Request to adjust the stock of a product.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct NewStockAdjustment {
+pub struct StockAdjustmentInput {
     /// Number of units to add to the stock. A negative number removes units. The number must not be 0.
     pub delta: StockDelta,
     /// Reason for the adjustment, such as `delivery`, `count` or `damage`. `initial`, `set`, `order` and `cancel` are

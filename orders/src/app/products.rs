@@ -9,7 +9,7 @@ use common_server::auth::{Operator, Viewer};
 use db::{BatchLoader, Connection, Db, DbError};
 use futures::FutureExt;
 use orders_api::{
-    NewProduct, NewStockAdjustment, Product, ProductListQuery, ProductPatch, StockMovement, StockMovementListQuery,
+    Product, ProductInput, ProductListQuery, ProductPatch, StockAdjustmentInput, StockMovement, StockMovementListQuery,
 };
 
 use super::{OrdersError, reason};
@@ -33,7 +33,7 @@ impl Products {
         Self { db, loader, cursors }
     }
 
-    pub(crate) async fn create(&self, operator: &Operator, new: &NewProduct) -> Result<Product, OrdersError> {
+    pub(crate) async fn create(&self, operator: &Operator, new: &ProductInput) -> Result<Product, OrdersError> {
         let principal = operator.principal();
         self.db
             .transaction(async |connection| {
@@ -93,10 +93,10 @@ impl Products {
         &self,
         operator: &Operator,
         id: ProductId,
-        adjustment: &NewStockAdjustment,
+        adjustment: &StockAdjustmentInput,
     ) -> Result<StockMovement, OrdersError> {
         check_adjustment(adjustment)?;
-        let NewStockAdjustment { delta, reason, reference } = adjustment;
+        let StockAdjustmentInput { delta, reason, reference } = adjustment;
         let reference = reference.as_ref().map(Text::as_str);
         let principal = operator.principal();
         self.db
@@ -156,7 +156,7 @@ fn check_unchanged(seen: &Product, if_match: Option<&IfMatch>, patch: &ProductPa
     Ok(())
 }
 
-fn check_adjustment(adjustment: &NewStockAdjustment) -> Result<(), OrdersError> {
+fn check_adjustment(adjustment: &StockAdjustmentInput) -> Result<(), OrdersError> {
     if adjustment.delta.get() == 0 {
         return Err(OrdersError::Invalid {
             field: "delta",

@@ -12,7 +12,7 @@ use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Datetime};
 use diesel_async::RunQueryDsl;
-use orders_api::{NewOrder, Order, OrderItem, OrderListQuery, OrderStatus, OrderSummary, OrderTerms};
+use orders_api::{Order, OrderInput, OrderItem, OrderListQuery, OrderStatus, OrderSummary, OrderTerms};
 
 use super::status::Status;
 use super::{exactly_one, limit};
@@ -24,7 +24,7 @@ pub(crate) const CUSTOMER_FOREIGN_KEY: &str = "fk_orders_customer";
 
 /// A new order, excluding its items.
 pub(crate) struct NewRow<'o> {
-    pub(crate) new: &'o NewOrder,
+    pub(crate) new: &'o OrderInput,
     pub(crate) total_cents: i64,
     pub(crate) created_at: NaiveDateTime,
     pub(crate) reserved_until: Option<NaiveDateTime>,

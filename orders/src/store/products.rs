@@ -10,7 +10,7 @@ use db::schema::products;
 use db::{CachedStatement, Connection, DbError, padded};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use orders_api::{NewProduct, Product, ProductPatch};
+use orders_api::{Product, ProductInput, ProductPatch};
 
 use super::{exactly_one, limit};
 
@@ -46,8 +46,8 @@ impl From<Row> for Product {
     }
 }
 
-pub(crate) async fn insert(connection: &mut Connection, new: &NewProduct) -> Result<ProductId, DbError> {
-    let NewProduct { sku, name, price_cents, stock } = new;
+pub(crate) async fn insert(connection: &mut Connection, new: &ProductInput) -> Result<ProductId, DbError> {
+    let ProductInput { sku, name, price_cents, stock } = new;
     let row = (
         products::sku.eq(sku.as_str()),
         products::name.eq(name.as_str()),

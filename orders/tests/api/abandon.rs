@@ -19,7 +19,7 @@ async fn try_abandon(
     product: i64,
     qty: i64,
 ) -> Result<ResponseValue<Abandoned>, Error<types::Error>> {
-    let order: types::NewOrder = new_order(&[(product, qty)]).try_into().unwrap();
+    let order: types::OrderInput = new_order(&[(product, qty)]).try_into().unwrap();
     let request = AbandonRequest::builder().create_key(key).order(order);
     harness.service().internal_order_abandon().body(request).send().await
 }

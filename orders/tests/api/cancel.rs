@@ -98,7 +98,7 @@ async fn cancel_returns_stock_even_above_the_stock_limit() {
     let harness = Harness::start().await;
     let a = harness.product("A", 1_000_000_000).await;
     let id = harness.order(&[(a, 5)]).await.id;
-    let refill = types::NewStockAdjustment::builder().delta(5).reason("delivery");
+    let refill = types::StockAdjustmentInput::builder().delta(5).reason("delivery");
     harness.operator().stock_adjustment_create().id(a).body(refill).send().await.unwrap();
     harness.operator().order_cancel().id(id).send().await.unwrap();
     assert_eq!(harness.stock(a).await, 1_000_000_005);

@@ -12,7 +12,7 @@ async fn create_allocates_stock_and_fixes_prices() {
     let (a, b) = (harness.product("A", 10).await, harness.product("B", 5).await);
     let client = harness.operator();
     let new =
-        new_order(&[(b, 5), (a, 3)]).external_reference("PO-1".parse::<types::NewOrderExternalReference>().unwrap());
+        new_order(&[(b, 5), (a, 3)]).external_reference("PO-1".parse::<types::OrderInputExternalReference>().unwrap());
     let response = client.order_create().body(new).send().await.unwrap();
     assert_eq!(response.status(), 201);
     assert_eq!(response.headers()["location"], format!("/orders/{}", response.id));
@@ -100,11 +100,11 @@ async fn different_expected_total_is_rejected_with_the_current_total() {
 async fn total_of_the_largest_order_does_not_overflow() {
     let harness = Harness::start().await;
     let new =
-        types::NewProduct::builder().sku("GOLD").name("Gold").price_cents(10_000_000_000_i64).stock(1_000_000_000);
+        types::ProductInput::builder().sku("GOLD").name("Gold").price_cents(10_000_000_000_i64).stock(1_000_000_000);
     let gold = harness.operator().product_create().body(new).send().await.unwrap().id;
     let order = harness.order(&[(gold, 1_000_000); 100]).await;
     assert_eq!((order.total_cents, order.items[0].qty), (1_000_000_000_000_000_000, 100_000_000));
-    let free = types::NewProduct::builder().sku("FREE").name("Free").price_cents(0).stock(1);
+    let free = types::ProductInput::builder().sku("FREE").name("Free").price_cents(0).stock(1);
     let free = harness.operator().product_create().body(free).send().await.unwrap().id;
     assert_eq!(harness.order(&[(free, 1)]).await.total_cents, 0);
     invariants::check(&harness).await;
@@ -166,13 +166,13 @@ async fn same_key_with_a_different_request_is_rejected() {
     let harness = Harness::start().await;
     let a = harness.product("A", 10).await;
     let create =
-        |new| harness.operator().order_create().x_idempotency_key("k").body::<types::builder::NewOrder>(new).send();
+        |new| harness.operator().order_create().x_idempotency_key("k").body::<types::builder::OrderInput>(new).send();
     create(new_order(&[(a, 1)])).await.unwrap();
     let others = [
         new_order(&[(a, 2)]),
         new_order(&[(a, 1)]).customer_id(CUSTOMER + 1),
         new_order(&[(a, 1)]).expected_total_cents(100),
-        new_order(&[(a, 1)]).external_reference("x".parse::<types::NewOrderExternalReference>().unwrap()),
+        new_order(&[(a, 1)]).external_reference("x".parse::<types::OrderInputExternalReference>().unwrap()),
     ];
     for other in others {
         assert_eq!(error_of(create(other).await), api_error(422, "idempotency_key_reused"));
@@ -246,7 +246,7 @@ async fn refused_create_is_evaluated_again_with_the_same_key() {
     let a = harness.product("A", 1).await;
     let create = || harness.operator().order_create().x_idempotency_key("k").body(new_order(&[(a, 2)])).send();
     assert_eq!(error_of(create().await), api_error(409, "insufficient_stock"));
-    let delivery = types::NewStockAdjustment::builder().delta(1).reason("delivery");
+    let delivery = types::StockAdjustmentInput::builder().delta(1).reason("delivery");
     harness.operator().stock_adjustment_create().id(a).body(delivery).send().await.unwrap();
     let created = create().await.unwrap();
     assert!(!is_replay(&created));

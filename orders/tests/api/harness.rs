@@ -154,7 +154,7 @@ impl Harness {
 
     /// Creates a product with a price of 100 cents.
     pub(crate) async fn product(&self, sku: &str, stock: i64) -> i64 {
-        let new = types::NewProduct::builder().sku(sku).name(format!("Product {sku}")).price_cents(100).stock(stock);
+        let new = types::ProductInput::builder().sku(sku).name(format!("Product {sku}")).price_cents(100).stock(stock);
         self.operator().product_create().body(new).send().await.expect("the product is created").id
     }
 
@@ -340,9 +340,9 @@ pub(crate) fn env<'e>(database_url: &'e str, customers_base: &'e str) -> Env<'e>
 }
 
 /// Builds the request to create an order for the customer.
-pub(crate) fn new_order(lines: &[(i64, i64)]) -> types::builder::NewOrder {
-    let item = |(product, qty): &(i64, i64)| types::NewOrderItem::builder().product_id(*product).qty(*qty);
-    types::NewOrder::builder().customer_id(CUSTOMER).items(lines.iter().map(item))
+pub(crate) fn new_order(lines: &[(i64, i64)]) -> types::builder::OrderInput {
+    let item = |(product, qty): &(i64, i64)| types::OrderItemInput::builder().product_id(*product).qty(*qty);
+    types::OrderInput::builder().customer_id(CUSTOMER).items(lines.iter().map(item))
 }
 
 /// Returns the status and the code of an error response.

@@ -1,6 +1,8 @@
 //! Lists: newest-first order and pagination.
 
-use orders_client::types::{self, NewOrderExternalReference, OrderStatus, ProductPage, ProductPatch, ProductPatchName};
+use orders_client::types::{
+    self, OrderInputExternalReference, OrderStatus, ProductPage, ProductPatch, ProductPatchName,
+};
 
 use crate::harness::{CUSTOMER, Harness, api_error, error_of, new_order, operator_token};
 
@@ -59,8 +61,7 @@ async fn orders_are_found_by_each_filter_and_by_all_filters() {
     harness.sql("INSERT INTO customers (id, name, email) VALUES (2, 'Other', 'other@acme.com')").await;
     let a = harness.product("A", 100).await;
     for n in 1..=6 {
-        let reference = ["PO 1%", "PO 2", "PO 2 "][usize::try_from(n % 3).unwrap()];
-        let reference = reference.parse::<NewOrderExternalReference>().unwrap();
+        let reference = if n % 3 == 0 { "PO 1%" } else { "PO 2" }.parse::<OrderInputExternalReference>().unwrap();
         let new = new_order(&[(a, 1)]).customer_id(CUSTOMER + n % 2).external_reference(reference);
         let id = harness.operator().order_create().body(new).send().await.unwrap().id;
         harness.sql(&format!("UPDATE orders SET created_at = '2026-01-0{n} 12:00:00' WHERE id = {id}")).await;
@@ -167,7 +168,7 @@ async fn every_search_term_must_be_a_prefix_of_a_word() {
     let harness = Harness::start().await;
     let client = harness.operator();
     for (sku, name) in [("HM-500", "Hammer, steel"), ("HM-9", "Ångström hammer"), ("X_1", "100% Wool")] {
-        let new = types::NewProduct::builder().sku(sku).name(name).price_cents(1).stock(0);
+        let new = types::ProductInput::builder().sku(sku).name(name).price_cents(1).stock(0);
         client.product_create().body(new).send().await.unwrap();
     }
     let search = async |text: &str| skus(&client.product_list().search(text).send().await.unwrap()).join(", ");

@@ -112,7 +112,7 @@ impl System {
         let input = customers_client::types::CustomerInput::builder().name("ACME").email("ops@acme.com");
         let customers_client = customers_client::Client::new_with_client(&customers.base_url(), http, ann);
         customers_client.customer_create().body(input).send().await.unwrap();
-        let new = types::NewProduct::builder().sku("A").name("A").price_cents(100).stock(10);
+        let new = types::ProductInput::builder().sku("A").name("A").price_cents(100).stock(10);
         let product = operator.product_create().body(new).send().await.unwrap().id;
         let order = operator.order_create().body(new_order(&[(product, 1)])).send().await.unwrap().id;
         let login = format!("{}/auth/token", customers.base_url());

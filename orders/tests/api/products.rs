@@ -10,7 +10,7 @@ use crate::invariants;
 async fn created_product_has_location_and_etag() {
     let harness = Harness::start().await;
     let client = harness.operator();
-    let new = types::NewProduct::builder().sku("WIDGET-1").name("Widget").price_cents(129_900).stock(25);
+    let new = types::ProductInput::builder().sku("WIDGET-1").name("Widget").price_cents(129_900).stock(25);
     let response = client.product_create().body(new).send().await.unwrap();
     assert_eq!(response.status(), 201);
     assert_eq!(response.headers()["location"], format!("/products/{}", response.id));
@@ -30,7 +30,7 @@ async fn created_product_has_location_and_etag() {
 async fn sku_is_unique_and_case_sensitive() {
     let harness = Harness::start().await;
     harness.product("Widget", 1).await;
-    let new = |sku: &str| types::NewProduct::builder().sku(sku).name("Other").price_cents(1).stock(5);
+    let new = |sku: &str| types::ProductInput::builder().sku(sku).name("Other").price_cents(1).stock(5);
     let error = expect_error(harness.operator().product_create().body(new("Widget")).send().await);
     assert_eq!((error.status().as_u16(), error.error_code.as_deref()), (409, Some("sku_taken")));
     assert_eq!(error.details[0].field.as_deref(), Some("sku"));
@@ -44,7 +44,7 @@ async fn unicode_text_is_stored_unchanged() {
     let client = harness.operator();
     for (n, name) in ["Żółć & Söhne", "株式会社", "🦀 \"quoted\" 'n' \\ %_", "e\u{301}", " spaced "].iter().enumerate()
     {
-        let new = types::NewProduct::builder().sku(format!("S{n}")).name(*name).price_cents(0).stock(0);
+        let new = types::ProductInput::builder().sku(format!("S{n}")).name(*name).price_cents(0).stock(0);
         let id = client.product_create().body(new).send().await.unwrap().id;
         assert_eq!(client.product_view().id(id).send().await.unwrap().name, *name);
     }
@@ -125,7 +125,7 @@ async fn unknown_product_is_not_found() {
     let not_found = api_error(404, "product_not_found");
     let update = client.product_update().id(unknown).body(ProductPatch::builder().stock(1)).send().await;
     assert_eq!(error_of(update), not_found);
-    let adjustment = types::NewStockAdjustment::builder().delta(1).reason("count");
+    let adjustment = types::StockAdjustmentInput::builder().delta(1).reason("count");
     assert_eq!(error_of(client.stock_adjustment_create().id(unknown).body(adjustment).send().await), not_found);
     assert_eq!(error_of(client.stock_adjustment_list().id(unknown).send().await), not_found);
 }

@@ -162,7 +162,7 @@ async fn concurrent_edits_and_orders_lose_no_update() {
     let client = harness.operator();
     let orders = join_all((0..40).map(|_| client.order_create().body(new_order(&[(a, 1)])).send()));
     let adjustments = join_all((0..20).map(|_| {
-        let delivery = types::NewStockAdjustment::builder().delta(10).reason("delivery");
+        let delivery = types::StockAdjustmentInput::builder().delta(10).reason("delivery");
         client.stock_adjustment_create().id(a).body(delivery).send()
     }));
     let edits = join_all(

@@ -1,7 +1,7 @@
 //! Stock adjustments and the stock ledger.
 
 use insta::assert_json_snapshot;
-use orders_client::types::{NewStockAdjustment, NewStockAdjustmentReference, ProductPatch, StockMovement};
+use orders_client::types::{ProductPatch, StockAdjustmentInput, StockAdjustmentInputReference, StockMovement};
 
 use crate::harness::{Harness, api_error, error_of, expect_error};
 use crate::invariants;
@@ -14,14 +14,14 @@ async fn ledger(harness: &Harness, id: i64) -> Vec<StockMovement> {
 async fn adjustment_changes_the_stock_and_is_recorded() {
     let harness = Harness::start().await;
     let id = harness.product("A", 10).await;
-    let reference = "DN-7".parse::<NewStockAdjustmentReference>().unwrap();
-    let delivery = NewStockAdjustment::builder().delta(5).reason("delivery").reference(reference);
+    let reference = "DN-7".parse::<StockAdjustmentInputReference>().unwrap();
+    let delivery = StockAdjustmentInput::builder().delta(5).reason("delivery").reference(reference);
     let response = harness.operator().stock_adjustment_create().id(id).body(delivery).send().await.unwrap();
     assert_eq!(response.status(), 201);
     let mut body = serde_json::to_value(&*response).unwrap();
     body["created_at"] = "TIME".into();
     assert_json_snapshot!(body);
-    let damage = NewStockAdjustment::builder().delta(-15).reason("damage");
+    let damage = StockAdjustmentInput::builder().delta(-15).reason("damage");
     harness.operator().stock_adjustment_create().id(id).body(damage).send().await.unwrap();
     let product = harness.operator().product_view().id(id).send().await.unwrap();
     assert_eq!((product.stock, product.version), (0, 3));
@@ -51,7 +51,7 @@ async fn stock_stays_within_its_limits() {
     let harness = Harness::start().await;
     let id = harness.product("A", 10).await;
     for delta in [-11, -1_000_000_000, 999_999_991, 1_000_000_000] {
-        let adjustment = NewStockAdjustment::builder().delta(delta).reason("count");
+        let adjustment = StockAdjustmentInput::builder().delta(delta).reason("count");
         let error = expect_error(harness.operator().stock_adjustment_create().id(id).body(adjustment).send().await);
         assert_eq!(
             (error.status().as_u16(), error.error_code.as_deref()),
@@ -61,7 +61,7 @@ async fn stock_stays_within_its_limits() {
         assert_eq!((error.details[0].product_id, error.details[0].available), (Some(id), Some(10)));
     }
     for (delta, stock) in [(-10, 0), (1_000_000_000, 1_000_000_000)] {
-        let adjustment = NewStockAdjustment::builder().delta(delta).reason("count");
+        let adjustment = StockAdjustmentInput::builder().delta(delta).reason("count");
         harness.operator().stock_adjustment_create().id(id).body(adjustment).send().await.unwrap();
         assert_eq!(harness.stock(id).await, stock);
     }
@@ -85,7 +85,7 @@ async fn zero_adjustment_and_reserved_reason_in_any_spelling_are_rejected() {
         (1, "ＯＲＤＥＲ", "reason"),
     ];
     for (delta, reason, field) in cases {
-        let adjustment = NewStockAdjustment::builder().delta(delta).reason(reason);
+        let adjustment = StockAdjustmentInput::builder().delta(delta).reason(reason);
         let error = expect_error(harness.operator().stock_adjustment_create().id(id).body(adjustment).send().await);
         assert_eq!((error.status().as_u16(), error.details[0].field.as_deref()), (400, Some(field)), "{reason}");
     }
@@ -100,7 +100,7 @@ async fn ledger_is_paged_and_its_page_token_is_bound_to_the_product() {
     let harness = Harness::start().await;
     let (id, other) = (harness.product("A", 10).await, harness.product("B", 10).await);
     let adjust = async |delta: i64| {
-        let adjustment = NewStockAdjustment::builder().delta(delta).reason("count");
+        let adjustment = StockAdjustmentInput::builder().delta(delta).reason("count");
         harness.operator().stock_adjustment_create().id(id).body(adjustment).send().await.unwrap();
     };
     for delta in 1..=4 {

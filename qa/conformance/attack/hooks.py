@@ -118,7 +118,7 @@ def before_load_schema(context, raw_schema):
             components["parameters"][name]["schema"] = {"type": "string"}
     # A delta of 0 is rejected, and some reasons are reserved. Generated clients would not support `not` in the
     # document.
-    if adjustment := components["schemas"].get("NewStockAdjustment"):
+    if adjustment := components["schemas"].get("StockAdjustmentInput"):
         adjustment["properties"]["delta"]["not"] = {"enum": [0]}
         adjustment["properties"]["reason"]["not"] = {"enum": ["initial", "set", "order", "cancel"]}
     # If no format is given, schemathesis generates only letters and digits for headers.

@@ -18,7 +18,7 @@ from orchestrator.models import CreateAndConfirm, Item
 from orders import AuthenticatedClient as Orders
 from orders.api.orders import order_cancel, order_confirm, order_create
 from orders.api.products import product_create, stock_adjustment_list
-from orders.models import NewOrder, NewOrderItem, NewProduct
+from orders.models import OrderInput, OrderItemInput, ProductInput
 
 # One token authenticates all requests.
 credentials = Credentials(username=os.environ["ADMIN_USER"], password=os.environ["ADMIN_PASSWORD"])
@@ -30,9 +30,9 @@ orchestrator = Orchestrator(os.environ["ORCHESTRATOR_BASE"], token)
 # Find a customer, create a product with a stock of ten, and order three units.
 run = str(uuid.uuid4())
 customer = customer_list.sync(client=customers, search="acme").data[0]
-product = product_create.sync(client=orders, body=NewProduct(sku=run, name="Walkthrough product", price_cents=1250, stock=10))
-items = [NewOrderItem(product_id=product.id, qty=3)]
-order = order_create.sync(client=orders, body=NewOrder(customer.id, items), x_idempotency_key=f"create-{run}")
+product = product_create.sync(client=orders, body=ProductInput(sku=run, name="Walkthrough product", price_cents=1250, stock=10))
+items = [OrderItemInput(product_id=product.id, qty=3)]
+order = order_create.sync(client=orders, body=OrderInput(customer.id, items), x_idempotency_key=f"create-{run}")
 assert order.total_cents == 3750, order
 
 # Confirm the order twice with one key: the second response is a replay of the first. Then cancel the order.

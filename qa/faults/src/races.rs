@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use client_common::{Fault, Retry, send};
 use futures::future::{join_all, try_join_all};
-use orders_client::types::{NewOrder, NewOrderItem, NewProduct, Order};
+use orders_client::types::{Order, OrderInput, OrderItemInput, ProductInput};
 use orders_client::{Client, ResponseValue, codes, types};
 use rand::distr::{Alphanumeric, SampleString};
 use tokio::sync::watch;
@@ -123,14 +123,14 @@ impl Round {
     }
 
     async fn create(&self, key: &str, product_id: i64, qty: i64) -> Result<Order, Fault<types::Error>> {
-        let item = NewOrderItem::builder().product_id(product_id).qty(qty);
-        let new = NewOrder::builder().customer_id(self.customer).items([item]);
+        let item = OrderItemInput::builder().product_id(product_id).qty(qty);
+        let new = OrderInput::builder().customer_id(self.customer).items([item]);
         let create = || send(self.orders.order_create().x_idempotency_key(key).body(new.clone()).send());
         retry_policy().repeatable(create).await.map(ResponseValue::into_inner)
     }
 
     async fn product(&self, name: &str, stock: i64) -> Result<i64> {
-        let new = NewProduct::builder().sku(format!("{}-{name}", self.name)).name(name).price_cents(100).stock(stock);
+        let new = ProductInput::builder().sku(format!("{}-{name}", self.name)).name(name).price_cents(100).stock(stock);
         Ok(retry_policy().unrepeatable(|| send(self.orders.product_create().body(new.clone()).send())).await?.id)
     }
 

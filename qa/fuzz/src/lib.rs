@@ -14,7 +14,7 @@ use common_server::auth::Auth;
 use common_server::settings::Env;
 use common_server::{Call, CursorKey, MAX_BODY_BYTES, Runtime};
 use customers_api::{
-    Credentials, CustomerInput, CustomerListQuery, NewOperator, OperatorListQuery, OperatorPatch, PasswordChange,
+    Credentials, CustomerInput, CustomerListQuery, OperatorInput, OperatorListQuery, OperatorPatch, PasswordChange,
 };
 use futures::executor::block_on;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
@@ -22,8 +22,8 @@ use lambda_http::{Context, LambdaEvent};
 use orchestrator::{Config, Orchestrator, lambda};
 use orchestrator_api::CreateAndConfirm;
 use orders_api::{
-    AbandonRequest, NewOrder, NewProduct, NewStockAdjustment, OrderListQuery, OrderLookupQuery, ProductListQuery,
-    ProductPatch, StockMovementListQuery,
+    AbandonRequest, OrderInput, OrderListQuery, OrderLookupQuery, ProductInput, ProductListQuery, ProductPatch,
+    StockAdjustmentInput, StockMovementListQuery,
 };
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -41,13 +41,13 @@ pub const TARGETS: [Target; 6] =
 pub fn body(bytes: &[u8]) {
     read_body::<Credentials>(bytes);
     read_body::<CustomerInput>(bytes);
-    read_body::<NewOperator>(bytes);
+    read_body::<OperatorInput>(bytes);
     read_body::<OperatorPatch>(bytes);
     read_body::<PasswordChange>(bytes);
-    read_body::<NewProduct>(bytes);
+    read_body::<ProductInput>(bytes);
     read_body::<ProductPatch>(bytes);
-    read_body::<NewStockAdjustment>(bytes);
-    read_body::<NewOrder>(bytes);
+    read_body::<StockAdjustmentInput>(bytes);
+    read_body::<OrderInput>(bytes);
     read_body::<AbandonRequest>(bytes);
     read_body::<CreateAndConfirm>(bytes);
 }

@@ -45,7 +45,8 @@ enum Command {
     /// By default, a branch is compared with its merge base with main, and main is compared with the latest release:
     /// the highest tag of the form v1.2.3 that is an ancestor of HEAD. Removing an unreleased API change is therefore
     /// not a breaking change on main. Before the first release, main is compared with the parent of HEAD; if several
-    /// commits were pushed, pass the commit that main pointed to before the push.
+    /// commits were pushed, pass the commit that main pointed to before the push. If the
+    /// file specs/base exists, the documents are compared with the revision in this file instead.
     Diff {
         /// Revision with which to compare the documents
         revision: Option<String>,

@@ -262,6 +262,26 @@ fn the_default_revision_of_main_is_the_last_release() {
 }
 
 #[test]
+fn the_file_base_names_the_default_revision() {
+    let (repository, base) = Repository::with_a_breaking_branch();
+    repository.write("shelves.json", &document("2.0.0", &["shelf"]));
+    std::fs::write(repository.file("base"), format!("{base}\n")).expect("a written file");
+    repository.commit();
+    // The new major version is not released, so it may change again.
+    repository.write("shelves.json", &document("2.0.0", &["box"]));
+    repository.commit();
+    let outcome = repository.diff(&[]);
+    outcome.succeeds_with(&format!("compared with {} (specs/base names {base})\n", &base[..12]));
+    outcome.succeeds_with("specs/shelves.json 2.0.0, was 1.0.0: 2 breaking changes, which the new major version");
+    repository.diff(&["HEAD^1"]).breaks_with("openapi: breaking changes in specs/shelves.json");
+
+    let clone = repository.shallow_clone("work");
+    clone.diff(&[]).fails_with(&format!("specs/base names {base}, and the clone is shallow: fetch the history"));
+    std::fs::write(repository.file("base"), "v7").expect("a written file");
+    repository.diff(&[]).fails_with("openapi: specs/base names v7, which is unknown\n");
+}
+
+#[test]
 fn the_first_commit_is_not_compared() {
     let repository = Repository::new();
     repository.write("shelves.json", &document("1.0.0", &["shelf"]));

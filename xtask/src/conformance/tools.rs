@@ -15,6 +15,18 @@ use crate::{tools, workspace};
 /// Directory that contains the programs, relative to the workspace root.
 pub(crate) const FOLDER: &str = "qa/conformance";
 
+/// Languages of generated clients: a command that prints something if clients can be built and run, and the Debian
+/// packages that it needs.
+const LANGUAGES: [(&[&str], &[&str]); 4] = [
+    (&["go", "version"], &["golang-go"]),
+    (&["javac", "--version"], &["default-jdk-headless"]),
+    (
+        &["php", "-r", "require 'GuzzleHttp/autoload.php'; echo mb_strlen('ok');"],
+        &["php-cli", "php-mbstring", "php-guzzlehttp-guzzle"],
+    ),
+    (&["ruby", "-r", "typhoeus", "-e", "puts Typhoeus::VERSION"], &["ruby-typhoeus"]),
+];
+
 /// Returns the command that runs a program, after installing missing dependencies.
 pub(crate) async fn command(system: &System, install: Install, program: &str) -> Result<Command> {
     let mut command =
@@ -50,6 +62,29 @@ async fn python(system: &System, install: Install) -> Result<Command> {
     let mut command = workspace::command(programs.join("python"));
     command.env("PATH", env::join_paths([programs].into_iter().chain(env::split_paths(&tools::path())))?);
     Ok(command)
+}
+
+/// Installs missing packages of [`LANGUAGES`].
+pub(crate) async fn languages(system: &System, install: Install) -> Result<()> {
+    let packages = missing_packages();
+    if packages.is_empty() {
+        return Ok(());
+    }
+    if install.no_install || !tools::can_install() {
+        bail!("tools of generated clients are missing: install them (Debian packages: {})", packages.join(" "));
+    }
+    system.progress.start("languages", "not found, installing (use --no-install to prevent this)");
+    let output = tools::install_packages(&packages).await?;
+    if !missing_packages().is_empty() {
+        bail!("cannot install {}:\n{output}", packages.join(" "));
+    }
+    system.progress.finish("languages", "installed");
+    Ok(())
+}
+
+fn missing_packages() -> Vec<&'static str> {
+    let is_missing = |check: &[&str]| workspace::output(workspace::command(check[0]).args(&check[1..])).is_none();
+    LANGUAGES.into_iter().filter(|(check, _)| is_missing(check)).flat_map(|(_, packages)| packages).copied().collect()
 }
 
 /// Lock file, and the directory in which its packages are installed.

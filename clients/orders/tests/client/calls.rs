@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use client_common::{Fault, Outbound, Retry, RetryBudget, send};
-use orders_client::types::{NewOrder, NewOrderItem, NewProduct, builder};
+use orders_client::types::{OrderInput, OrderItemInput, ProductInput, builder};
 use orders_client::{Client, codes};
 
 use crate::server::{Answer, Server};
 
 const ORDER: &str = r#"{"id":7,"customer_id":1,"status":"CREATED","total_cents":5,"created_at":"2026-11-22T10:00:00Z","version":1,"items":[]}"#;
 
-fn new_order() -> builder::NewOrder {
-    NewOrder::builder().customer_id(1).items([NewOrderItem::builder().product_id(2).qty(3)])
+fn new_order() -> builder::OrderInput {
+    OrderInput::builder().customer_id(1).items([OrderItemInput::builder().product_id(2).qty(3)])
 }
 
 /// Requests an order from a server that sends this response, and returns the fault.
@@ -85,7 +85,7 @@ async fn a_create_with_a_key_is_retried_with_the_same_key() {
 
 #[tokio::test]
 async fn a_create_without_a_key_is_not_retried_if_it_may_have_been_executed() {
-    let product = || NewProduct::builder().sku("A-1").name("Anvil").price_cents(5).stock(1);
+    let product = || ProductInput::builder().sku("A-1").name("Anvil").price_cents(5).stock(1);
     for (last, fault) in [
         (Answer::truncated(), "the response is incomplete or invalid"),
         (Answer::error(503, codes::OUTCOME_UNKNOWN), "the service returned 503 outcome_unknown"),

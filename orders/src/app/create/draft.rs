@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::NaiveDateTime;
 use common_contract::{OrderId, ProductId};
 use db::idempotency::{Nonce, RequestKey};
-use orders_api::{NewOrder, NewOrderItem, Order, OrderItem, OrderStatus, OrderTerms, Product};
+use orders_api::{Order, OrderInput, OrderItem, OrderItemInput, OrderStatus, OrderTerms, Product};
 
 use crate::app::OrdersError;
 use crate::app::error::Shortage;
@@ -20,9 +20,9 @@ pub(super) const SCOPE: &str = "order.create";
 pub(super) type Lines = BTreeMap<ProductId, i64>;
 
 /// Sums the quantities of lines for the same product.
-pub(super) fn merge_lines(items: &[NewOrderItem]) -> Result<Lines, OrdersError> {
+pub(super) fn merge_lines(items: &[OrderItemInput]) -> Result<Lines, OrdersError> {
     let mut lines = Lines::new();
-    for NewOrderItem { product_id, qty } in items {
+    for OrderItemInput { product_id, qty } in items {
         let sum = lines.entry(*product_id).or_default();
         *sum = sum.checked_add(qty.get()).ok_or(OrdersError::TotalOutOfRange)?;
     }
@@ -32,7 +32,7 @@ pub(super) fn merge_lines(items: &[NewOrderItem]) -> Result<Lines, OrdersError> 
 /// A requested order.
 #[derive(Clone, Debug)]
 pub(super) struct Draft {
-    pub(super) new: NewOrder,
+    pub(super) new: OrderInput,
     /// Quantity per product.
     pub(super) lines: Lines,
     /// Duration of the stock reservation while the order is unconfirmed. An order without a reservation never expires.

@@ -15,8 +15,8 @@ use common_contract::{CustomerId, IdempotencyKey, Text};
 use common_server::Call;
 use common_server::auth::{Caller, Operator};
 use db::idempotency::RequestKey;
-use orders_api::NewOrder;
-use serde::{Deserialize, Serialize};
+use orders_api::OrderInput;
+use serde::Serialize;
 use serde_json::Value;
 
 use super::idempotent::{KeyedRequest, OrderResponse};
@@ -34,7 +34,7 @@ impl Orders {
         call: &Call,
         caller: &Caller<Operator>,
         key: Option<&IdempotencyKey>,
-        new: &NewOrder,
+        new: &OrderInput,
     ) -> Result<OrderResponse, OrdersError> {
         let principal = caller.principal();
         let mut draft = self.draft(call, caller, new)?;
@@ -51,7 +51,7 @@ impl Orders {
         outcome
     }
 
-    fn draft(&self, call: &Call, caller: &Caller<Operator>, new: &NewOrder) -> Result<Draft, OrdersError> {
+    fn draft(&self, call: &Call, caller: &Caller<Operator>, new: &OrderInput) -> Result<Draft, OrdersError> {
         let reservation = match caller {
             Caller::Service(_) => Some(self.reservation),
             Caller::User(_) => None,
@@ -123,7 +123,7 @@ fn is_undecided(error: &OrdersError) -> bool {
 pub(super) fn keyed_request<'k>(
     principal: &'k str,
     key: &'k IdempotencyKey,
-    new: &NewOrder,
+    new: &OrderInput,
 ) -> Result<KeyedRequest<'k>, OrdersError> {
     Ok(KeyedRequest::new(SCOPE, principal, key, &HashedContent::new(new)?)?)
 }
@@ -151,7 +151,10 @@ struct LaterFields {
 }
 
 impl<'c> HashedContent<'c> {
-    fn new(new: &'c NewOrder) -> Result<Self, OrdersError> {
+    fn new(new: &'c OrderInput) -> Result<Self, OrdersError> {
+        const FIRST_RELEASE: [&str; 4] = ["customer_id", "items", "expected_total_cents", "external_reference"];
+        let mut later: BTreeMap<String, Value> = serde_json::from_value(serde_json::to_value(new)?)?;
+        later.retain(|name, _| !FIRST_RELEASE.contains(&name.as_str()));
         let reference = new.external_reference.as_ref().map(Text::as_str);
         let lines = merge_lines(new.items.as_slice())?;
         let v1 = ContentV1(new.customer_id, lines, new.expected_total_cents, reference);
@@ -183,8 +186,8 @@ mod tests {
 
     use super::*;
 
-    fn content(new: Value) -> String {
-        let new: NewOrder = serde_json::from_value(new).unwrap();
+    fn content(new: &str) -> String {
+        let new: OrderInput = serde_json::from_str(new).unwrap();
         serde_json::to_string(&HashedContent::new(&new).unwrap()).unwrap()
     }
 

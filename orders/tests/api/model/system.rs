@@ -1,6 +1,6 @@
 //! The running system. Executes the model's operations and converts the responses to the model's types.
 
-use orders_client::types::{self, NewStockAdjustment, ProductPatch};
+use orders_client::types::{self, ProductPatch, StockAdjustmentInput};
 use orders_client::{Client, Error, ResponseValue};
 
 use super::operation::{Caller, Content, Operation, Tag};
@@ -92,7 +92,7 @@ impl System {
                 self.order_response(sent)
             }
             Operation::Abandon { key, content } => {
-                let order: types::NewOrder = self.new_order(content).try_into().unwrap();
+                let order: types::OrderInput = self.new_order(content).try_into().unwrap();
                 let request = types::AbandonRequest::builder().create_key(name(*key)).order(order);
                 self.to_response(
                     self.client(Caller::Service).internal_order_abandon().body(request).send().await,
@@ -107,7 +107,7 @@ impl System {
                 self.order_response(sent)
             }
             Operation::Adjust { product, delta } => {
-                let adjustment = NewStockAdjustment::builder().delta(*delta).reason("count");
+                let adjustment = StockAdjustmentInput::builder().delta(*delta).reason("count");
                 let id = self.products[*product];
                 let sent = self.client(Caller::Operator).stock_adjustment_create().id(id).body(adjustment).send().await;
                 self.to_response(sent, |movement| Response::Movement { delta: movement.delta })
@@ -222,7 +222,7 @@ impl System {
         self.orders.get(order).copied().unwrap_or(UNKNOWN)
     }
 
-    fn new_order(&self, content: &Content) -> types::builder::NewOrder {
+    fn new_order(&self, content: &Content) -> types::builder::OrderInput {
         let id = |product: &usize| self.products.get(*product).copied().unwrap_or(UNKNOWN);
         let lines: Vec<_> = content.lines.iter().map(|(product, qty)| (id(product), *qty)).collect();
         new_order(&lines).expected_total_cents(content.expected_total)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use client_common::{Outbound, send};
-use orders_client::types::{NewOrder, NewOrderItem, NewProduct};
+use orders_client::types::{OrderInput, OrderItemInput, ProductInput};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use workload::Targets;
@@ -40,7 +40,7 @@ impl RegularClients {
         let orders = orders_client::Client::connect(orders, credentials.clone())?;
         let mut products = Vec::new();
         for number in 0..PRODUCTS {
-            let new = NewProduct::builder().sku(format!("ABUSE-{number}")).name("Abuse test product");
+            let new = ProductInput::builder().sku(format!("ABUSE-{number}")).name("Abuse test product");
             let new = new.price_cents(100).stock(1_000_000_000);
             products.push(send(orders.product_create().body(new).send()).await.context("cannot create a product")?.id);
         }
@@ -66,8 +66,8 @@ impl RegularClients {
             });
             let (orders, product_id) = (self.orders.clone(), products.next().copied().unwrap_or_default());
             requests.spawn(async move {
-                let item = NewOrderItem::builder().product_id(product_id).qty(1);
-                let new = NewOrder::builder().customer_id(1).items([item]);
+                let item = OrderItemInput::builder().product_id(product_id).qty(1);
+                let new = OrderInput::builder().customer_id(1).items([item]);
                 let order = send(orders.order_create().body(new).send()).await;
                 order.map(|_| ("POST /orders", due.elapsed())).map_err(|fault| format!("POST /orders: {fault}"))
             });

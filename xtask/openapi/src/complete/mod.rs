@@ -41,6 +41,7 @@ pub(crate) fn complete(document: &mut Value, contract: &Contract) -> Result<()> 
     errors::define(&mut document["components"], contract, failures)?;
     successes::describe(document);
     schemas::flatten_enums(document);
+    schemas::prefix_constants(document, contract.prefixed_enums)?;
     schemas::drop_nulls(document);
     examples::add(document, contract)
 }

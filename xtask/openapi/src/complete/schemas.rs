@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use anyhow::{Context, Result};
+use heck::ToShoutySnakeCase;
 use openapi_document::Document;
 use serde_json::{Value, json};
 
@@ -18,6 +20,19 @@ pub(super) fn flatten_enums(document: &mut Value) {
             *schema = json!({ "description": description, "type": "string", "enum": values });
         }
     }
+}
+
+/// Names the constants of enums, with the name of their schema as prefix: `ORDER_STATUS_CREATED`.
+pub(super) fn prefix_constants(document: &mut Value, enums: &[&str]) -> Result<()> {
+    for name in enums {
+        let schema = &mut document["components"]["schemas"][name];
+        let values =
+            schema["enum"].as_array().with_context(|| format!("CONTRACT.prefixed_enums: {name} is no enum"))?;
+        let names =
+            values.iter().filter_map(Value::as_str).map(|value| format!("{name} {value}").to_shouty_snake_case());
+        schema["x-enum-varnames"] = names.collect();
+    }
+    Ok(())
 }
 
 /// Returns each value and its description if the schema is a `oneOf` of single values.

@@ -1,5 +1,6 @@
 //! Base revision of the comparison, and the documents at that revision, read with the `git` program.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -10,6 +11,10 @@ use super::Texts;
 /// Command that completes a shallow or single-branch clone.
 const FETCH: &str = "git fetch --unshallow --tags origin main:refs/remotes/origin/main";
 
+/// File with the revision with which to compare while a new major version is not released. Until its release, the
+/// documents of that version may change in any way.
+const BASE: &str = "specs/base";
+
 /// Working copy in which `git` runs.
 pub(super) struct Repository<'a>(pub(super) &'a Path);
 
@@ -17,13 +22,20 @@ pub(super) struct Repository<'a>(pub(super) &'a Path);
 pub(super) type Base = (String, String);
 
 impl Repository<'_> {
-    /// Returns the given revision, or by default the merge base with main, or, on main, the latest release. Returns
-    /// `None` if there is no earlier commit.
+    /// Returns the given revision, or by default the revision in [`BASE`], the merge base with main, or, on main, the
+    /// latest release. Returns `None` if there is no earlier commit.
     pub(super) fn base(&self, revision: Option<&str>) -> Result<Option<Base>> {
         if let Some(revision) = revision {
             let commit = self.commit(revision)?;
             let commit = commit.with_context(|| format!("unknown revision {revision}"))?;
             return Ok(Some((commit, revision.to_owned())));
+        }
+        if let Some(revision) = self.named()? {
+            let why = format!("{BASE} names {revision}");
+            return match self.commit(&revision)? {
+                Some(commit) => Ok(Some((commit, why))),
+                None => self.check_history(&why).and_then(|()| bail!("{why}, which is unknown")),
+            };
         }
         let Some(head) = self.commit("HEAD")? else { return Ok(None) };
         let (main, tip) = match (self.commit("refs/remotes/origin/main")?, self.commit("refs/heads/main")?) {
@@ -38,6 +50,15 @@ impl Repository<'_> {
                 self.check_history(&format!("HEAD and {main} have no common commit"))?;
                 bail!("HEAD and {main} have no common commit: specify a revision")
             }
+        }
+    }
+
+    /// Returns the content of [`BASE`], if the file exists.
+    fn named(&self) -> Result<Option<String>> {
+        match std::fs::read_to_string(self.0.join(BASE)) {
+            Ok(text) => Ok(Some(text.trim().to_owned())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).context(format!("cannot read {BASE}")),
         }
     }
 

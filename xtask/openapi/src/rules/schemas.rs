@@ -1,9 +1,9 @@
 //! Rules for schemas, parameters and headers: description, limits, and an example that matches the schema.
 
 use openapi_document::{Document, Strictness};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::Findings;
+use super::{Findings, members};
 
 pub(super) fn check(document: &Document, findings: &mut Findings) {
     let mut rules = Rules { document, findings };
@@ -108,8 +108,4 @@ impl Rules<'_> {
             self.limits(&format!("{place}[]"), &schema["items"]);
         }
     }
-}
-
-fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
-    value.as_object().into_iter().flat_map(Map::iter)
 }

@@ -212,3 +212,47 @@ fn a_pattern_that_some_languages_refuse_is_reported() {
         assert!(found.iter().any(|finding| finding.starts_with(&expected)), "{pattern}: {found:?}");
     }
 }
+
+#[test]
+fn names_that_break_clients_are_reported() {
+    let find = |schemas: Value| {
+        let mut document = valid();
+        let all = document["components"]["schemas"].as_object_mut().unwrap();
+        for (name, mut schema) in schemas.as_object().unwrap().clone() {
+            schema["description"] = "Schema.".into();
+            for (_, property) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
+                *property = json!({ "type": "integer", "description": "Property.", "example": 1 });
+            }
+            schema["example"] = schema.get("enum").map_or(json!({}), |values| values[0].clone());
+            all.insert(name, schema);
+        }
+        findings(&document)
+    };
+    let object = |properties: Value| json!({ "type": "object", "properties": properties });
+    let values = |values: Value| json!({ "type": "string", "enum": values });
+
+    let allowed = json!({
+        "NewThings": object(json!({ "class": {}, "type": {}, "end": {}, "to_date": {} })),
+        "Letter": values(json!(["a", "b"])),
+        "More": { "type": "string", "enum": ["a"], "x-enum-varnames": ["MORE_A"] },
+    });
+    assert_eq!(find(allowed), Vec::<String>::new());
+
+    let cases = [
+        (json!({ "NewThing": object(json!({})) }), "NewThing: a Go client has this name for a part of Thing"),
+        (json!({ "NullableThing": object(json!({})) }), "NullableThing: a Go client has this name for a part of Thing"),
+        (json!({ "THING": object(json!({})) }), "schemas: THING and Thing differ only in letter case or separators"),
+        (json!({ "More": object(json!({ "a_b": {}, "aB": {} })) }), "More: a_b and aB differ only in letter case"),
+        (json!({ "More": object(json!({ "toMap": {} })) }), "More.toMap: clients in Go cannot have this name"),
+        (json!({ "More": values(json!(["end"])) }), "More.END: clients in Ruby cannot have this name"),
+        (json!({ "More": values(json!(["a-b", "a_b"])) }), "More: its constant A_B is also one of More"),
+        (
+            json!({ "Letter": values(json!(["a"])), "More": values(json!(["A"])) }),
+            "More: its constant A is also one of Letter: add More to CONTRACT.prefixed_enums",
+        ),
+    ];
+    for (schemas, expected) in cases {
+        let found = find(schemas.clone());
+        assert!(found.len() == 1 && found[0].starts_with(expected), "{schemas}: {found:?}");
+    }
+}

@@ -68,7 +68,7 @@ fn a_renamed_field_is_an_error() {
 fn a_field_of_another_type_is_an_error() {
     let mut services = services();
     let mut orders = services["orders"].value().clone();
-    orders["components"]["schemas"]["NewProduct"]["properties"]["price_cents"]["type"] = "string".into();
+    orders["components"]["schemas"]["ProductInput"]["properties"]["price_cents"]["type"] = "string".into();
     services.insert("orders".to_owned(), Readable::from(orders));
     let error = error(&services);
     assert!(error.ends_with(r#": /price_cents: 1250 is not of type "string""#), "{error}");
