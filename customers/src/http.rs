@@ -10,8 +10,8 @@ use common_http::{
 };
 use common_server::Call;
 use customers_api::{
-    Credentials, Customer, CustomerContact, CustomerInput, CustomerListQuery, CustomersApi, Error, OperatorAccount,
-    OperatorInput, OperatorListQuery, OperatorPatch, PasswordChange, Token,
+    Credentials, Customer, CustomerContact, CustomerContactQuery, CustomerInput, CustomerListQuery, CustomersApi,
+    Error, OperatorAccount, OperatorInput, OperatorListQuery, OperatorPatch, PasswordChange, Token,
 };
 use dropshot::{
     HttpResponseCreated, HttpResponseDeleted, HttpResponseHeaders, HttpResponseOk, HttpResponseUpdatedNoContent,

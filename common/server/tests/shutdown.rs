@@ -1,7 +1,5 @@
 //! Shutdown while requests do not end.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use common_contract::Failure;
 use common_http::Answer;
 use common_server::{Call, Runtime};

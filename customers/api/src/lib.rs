@@ -16,8 +16,8 @@ use common_http::{
 use dropshot::{HttpResponseDeleted, HttpResponseUpdatedNoContent, RequestContext};
 
 pub use types::{
-    Credentials, Customer, CustomerContact, CustomerInput, CustomerListQuery, NewPassword, OperatorAccount,
-    OperatorInput, OperatorListQuery, OperatorPatch, Password, PasswordChange, Token,
+    Credentials, Customer, CustomerContact, CustomerContactQuery, CustomerInput, CustomerListQuery, NewPassword,
+    OperatorAccount, OperatorInput, OperatorListQuery, OperatorPatch, Password, PasswordChange, Token,
 };
 
 /// The email address is in use.

@@ -109,8 +109,8 @@ impl Accounts {
 
     /// Hashes a password if the caller is still an admin, because a hash uses a permit that logins need. The
     /// transaction checks the caller again.
-    async fn hash(&self, admin: &Admin, password: &NewPassword) -> Result<String, CustomersError> {
-        self.db.run(async |connection| Ok(require_active_admin(connection, admin).await)).await??;
+    async fn hash(&self, db: &Db, admin: &Admin, password: &NewPassword) -> Result<String, CustomersError> {
+        db.run(async |connection| Ok(require_active_admin(connection, admin).await)).await??;
         Ok(self.passwords.hash(self.passwords.acquire().await?, password).await?)
     }
 }

@@ -11,7 +11,7 @@ use common_contract::{Failure, Role, Username};
 use common_server::OPERATION_LIMIT;
 use common_server::auth::{SecretDigest, TOKEN_LIFETIME_SECONDS, Tokens, Viewer};
 use customers_api::{Credentials, NewPassword, Password, PasswordChange, Token};
-use db::{Connection, Db, DbError};
+use db::{Connection, Db, DbError, END_LIMIT, RUN_LIMIT};
 
 use super::error::CustomersError;
 use super::passwords::{HashingPermit, PERMIT_MAX_WAIT, PasswordCheck, PasswordHasher};
@@ -108,10 +108,11 @@ impl Login {
         let (key, password) = (store::username_key(credentials.username.as_str()), &credentials.password);
         let attempt = LoginAttempt::new(&key, from);
         self.throttle.check(&attempt, Instant::now())?;
-        let (mut account, has_admin) = self.look_up(&key).await?;
+        let db = self.db.until(self.db.run_deadline());
+        let (mut account, has_admin) = look_up(&db, &key).await?;
         if !has_admin && key == self.bootstrap.username.key() && self.bootstrap.password.matches(&password.normalized())
         {
-            if let Some(username) = self.activate_admin(&attempt, password).await? {
+            if let Some(username) = self.activate_admin(&db, &attempt, password).await? {
                 return Ok((username, Role::Admin));
             }
             // Another replica activated an admin in the meantime.
@@ -159,6 +160,7 @@ impl Login {
     /// Activates the bootstrap admin and returns its stored username, or `None` if another replica was faster.
     async fn activate_admin(
         &self,
+        db: &Db,
         attempt: &LoginAttempt,
         password: &Password,
     ) -> Result<Option<String>, CustomersError> {
@@ -179,7 +181,7 @@ impl Login {
 
     /// Hashes the password again, normalised and with the current parameters. A failure is logged and does not fail the
     /// login.
-    async fn rehash(&self, account: &LoginRecord, password: &Password) {
+    async fn rehash(&self, db: &Db, account: &LoginRecord, password: &Password) {
         let rehashed = async {
             let hash = self.passwords.hash(self.passwords.acquire().await?, password).await?;
             let replace = async |connection: &mut Connection| store::replace_hash(connection, account, &hash).await;

@@ -1,7 +1,7 @@
 //! SQL statements for the customer tables.
 
 use chrono::NaiveDateTime;
-use common_contract::{CustomerId, Text};
+use common_contract::{CustomerId, Text, Timestamp};
 use customers_api::{Customer, CustomerInput};
 use db::clock::{last_insert_id, utc_now};
 use db::prefix_index::{CUSTOMERS, Hits};

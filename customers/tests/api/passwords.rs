@@ -3,7 +3,7 @@
 use argon2::Argon2;
 use argon2::password_hash::PasswordHasher;
 use customers_client::Client;
-use customers_client::types::{NewOperator, OperatorPatch, PasswordChange, Role};
+use customers_client::types::{OperatorInput, OperatorPatch, PasswordChange, Role};
 
 use crate::harness::{Harness, PASSWORD, create_account, refusal, refused};
 
@@ -81,7 +81,7 @@ async fn password_is_the_same_in_composed_and_decomposed_form() {
     let harness = Harness::start().await;
     let admin = harness.admin().await;
     for (name, set) in [("ann", COMPOSED), ("bob", DECOMPOSED)] {
-        let new = NewOperator::builder().username(name).password(set).role(Role::Viewer);
+        let new = OperatorInput::builder().username(name).password(set).role(Role::Viewer);
         admin.operator_create().body(new).send().await.unwrap();
         for form in [COMPOSED, DECOMPOSED] {
             harness.log_in(name, form).await.unwrap();

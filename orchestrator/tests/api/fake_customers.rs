@@ -7,8 +7,8 @@ use common_http::{
 use common_server::auth::Auth;
 use common_server::{Call, HasRuntime, Running, Runtime};
 use customers_api::{
-    CUSTOMER_NOT_FOUND, Credentials, Customer, CustomerContact, CustomerInput, CustomerListQuery, CustomersApi, Error,
-    OperatorAccount, OperatorInput, OperatorListQuery, OperatorPatch, PasswordChange, Token,
+    CUSTOMER_NOT_FOUND, Credentials, Customer, CustomerContact, CustomerContactQuery, CustomerInput, CustomerListQuery,
+    CustomersApi, Error, OperatorAccount, OperatorInput, OperatorListQuery, OperatorPatch, PasswordChange, Token,
 };
 use dropshot::{
     HttpError, HttpResponseCreated, HttpResponseDeleted, HttpResponseHeaders, HttpResponseOk,

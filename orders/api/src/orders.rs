@@ -179,6 +179,7 @@ pub struct AbandonRequest {
     pub create_key: IdempotencyKey,
     /// Body of the create request. If an order with different content was created with the same key, that order remains
     /// unchanged.
+    #[serde(deserialize_with = "common_contract::values::object")]
     pub order: OrderInput,
 }
 

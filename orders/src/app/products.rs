@@ -164,7 +164,7 @@ fn check_adjustment(adjustment: &StockAdjustmentInput) -> Result<(), OrdersError
         });
     }
     if reason::is_reserved(adjustment.reason.as_str()) {
-        let problem = format!("{} are reserved, in any spelling", reason::RESERVED.join(", "));
+        let problem = format!("expected a reason other than {}, in any spelling", reason::RESERVED.join(", "));
         return Err(OrdersError::Invalid { field: "reason", problem });
     }
     Ok(())

@@ -73,7 +73,7 @@ async fn create_stored_by_the_first_release_can_be_abandoned() {
     assert_eq!(harness.product("A", 10).await, 1);
     for is_expired in [false, true] {
         let key = format!("k-{is_expired}");
-        let order: types::NewOrder = serde_json::from_str(MINIMAL).unwrap();
+        let order: types::OrderInput = serde_json::from_str(MINIMAL).unwrap();
         let create = harness.service().order_create().x_idempotency_key(&*key).body(order.clone());
         assert!(!is_replay(&create.send().await.unwrap()));
         harness.store_hash("order.create", &key, MINIMAL_ORDER).await;

@@ -9,8 +9,8 @@ use common_http::{
 };
 use common_server::{Call, HasRuntime, Running, Runtime};
 use customers_api::{
-    Credentials, Customer, CustomerContact, CustomerInput, CustomerListQuery, CustomersApi, Error, OperatorAccount,
-    OperatorInput, OperatorListQuery, OperatorPatch, PasswordChange, Token,
+    Credentials, Customer, CustomerContact, CustomerContactQuery, CustomerInput, CustomerListQuery, CustomersApi,
+    Error, OperatorAccount, OperatorInput, OperatorListQuery, OperatorPatch, PasswordChange, Token,
 };
 use dropshot::{Body, HttpResponse, HttpResponseDeleted, HttpResponseUpdatedNoContent, RequestContext};
 use http::HeaderMap;

@@ -61,7 +61,8 @@ async fn orders_are_found_by_each_filter_and_by_all_filters() {
     harness.sql("INSERT INTO customers (id, name, email) VALUES (2, 'Other', 'other@acme.com')").await;
     let a = harness.product("A", 100).await;
     for n in 1..=6 {
-        let reference = if n % 3 == 0 { "PO 1%" } else { "PO 2" }.parse::<OrderInputExternalReference>().unwrap();
+        let reference = ["PO 1%", "PO 2", "PO 2 "][usize::try_from(n % 3).unwrap()];
+        let reference = reference.parse::<OrderInputExternalReference>().unwrap();
         let new = new_order(&[(a, 1)]).customer_id(CUSTOMER + n % 2).external_reference(reference);
         let id = harness.operator().order_create().body(new).send().await.unwrap().id;
         harness.sql(&format!("UPDATE orders SET created_at = '2026-01-0{n} 12:00:00' WHERE id = {id}")).await;

@@ -90,7 +90,7 @@ async fn zero_adjustment_and_reserved_reason_in_any_spelling_are_rejected() {
         assert_eq!((error.status().as_u16(), error.details[0].field.as_deref()), (400, Some(field)), "{reason}");
     }
     assert_eq!(ledger(&harness, id).await.len(), 1);
-    let longer = NewStockAdjustment::builder().delta(1).reason("set aside");
+    let longer = StockAdjustmentInput::builder().delta(1).reason("set aside");
     harness.operator().stock_adjustment_create().id(id).body(longer).send().await.unwrap();
     invariants::check(&harness).await;
 }
