@@ -161,3 +161,32 @@ async fn a_retry_while_its_order_waits_gets_the_outcome_of_the_first_request() {
     assert_eq!(harness.stock(a).await, 9);
     invariants::check(&harness).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_waits_for_a_locked_product_holds_no_other() {
+    let harness = Harness::start().await;
+    // The database locks rows in ascending order.
+    let (a, b) = (harness.product("A", 10).await, harness.product("B", 10).await);
+    let mut other = harness.database.connection().await;
+    other.batch_execute(&format!("BEGIN; SELECT id FROM products WHERE id = {b} FOR UPDATE")).await.unwrap();
+    let both = format!(r#"{{"customer_id":1,"items":[{{"product_id":{a},"qty":1}},{{"product_id":{b},"qty":1}}]}}"#);
+    let check = async {
+        // The first attempt does not wait for the product. The second one does, and ends when a third one begins.
+        let first = harness.wait_for_key_after(0).await;
+        let second = harness.wait_for_key_after(first).await;
+        let free = format!("SELECT COUNT(*) AS n FROM products WHERE id = {a} FOR UPDATE SKIP LOCKED");
+        let is_free = async {
+            loop {
+                assert_eq!(harness.number(&free).await, 1);
+            }
+        };
+        tokio::select! {
+            _ = harness.wait_for_key_after(second) => {}
+            () = is_free => {}
+        }
+        other.batch_execute("ROLLBACK").await.unwrap();
+    };
+    let (created, ()) = tokio::join!(harness.post("/orders", "k", &both), check);
+    assert_eq!(created.status, 201);
+    invariants::check(&harness).await;
+}

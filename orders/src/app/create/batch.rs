@@ -29,8 +29,8 @@ pub(super) type Outcomes = Vec<Outcome>;
 /// Outcome of a draft.
 pub(super) enum Outcome {
     Settled(Result<OrderResponse, OrdersError>),
-    /// The rows of these products are missing or locked by another transaction.
-    Locked(Vec<ProductId>),
+    /// The rows of these products are locked by other transactions.
+    Locked(BTreeSet<ProductId>),
 }
 
 /// Reason why a batch commits nothing.
@@ -39,20 +39,8 @@ pub(super) enum Rollback {
     Empty(Outcomes),
     /// The transaction failed. A draft may be the cause, but which one is unknown.
     Failed(OrdersError),
-    /// A lock was not granted in time, and the transaction is not retried.
-    Blocked(OrdersError),
     /// The products' rows stayed locked by other transactions.
     ProductsLocked,
-}
-
-impl Rollback {
-    /// Hides a lock timeout from [`db::Db::transaction`], which would retry it.
-    pub(super) fn without_lock_retries(self) -> Self {
-        match self {
-            Self::Failed(error) if matches!(error.as_db(), Some(DbError::LockTimeout)) => Self::Blocked(error),
-            rollback => rollback,
-        }
-    }
 }
 
 impl<E: Into<OrdersError>> From<E> for Rollback {
@@ -62,10 +50,11 @@ impl<E: Into<OrdersError>> From<E> for Rollback {
 }
 
 impl TransactionError for Rollback {
+    /// Hides a lock timeout, because [`db::Db::transaction`] would retry it while the products stay claimed.
     fn as_db(&self) -> Option<&DbError> {
         match self {
-            Self::Empty(_) | Self::Blocked(_) | Self::ProductsLocked => None,
-            Self::Failed(error) => error.as_db(),
+            Self::Empty(_) | Self::ProductsLocked => None,
+            Self::Failed(error) => error.as_db().filter(|error| !matches!(error, DbError::LockTimeout)),
         }
     }
 }
@@ -81,12 +70,13 @@ enum State {
     New,
     Stored(Result<OrderResponse, OrdersError>),
     Rejected(OrdersError),
-    Locked(Vec<ProductId>),
+    Locked(BTreeSet<ProductId>),
     Allocated(Allocation),
     Created(Order, OrderResponse),
 }
 
-/// Creates orders from drafts. No two of the drafts may have the same key.
+/// Creates orders from drafts. No two of the drafts may have the same key. Waits for the rows of the products in
+/// `awaited`, and skips the drafts that need other locked rows.
 ///
 /// Locks are taken in the order keys, products, orders. Inserting an item takes a shared lock on its product's row
 /// (foreign key); if two transactions held one and then updated the row, they would deadlock.
@@ -94,13 +84,10 @@ pub(super) async fn create(
     connection: &mut Connection,
     drafts: &[Arc<Draft>],
     retention: Duration,
-    lock_mode: LockMode,
+    awaited: &BTreeSet<ProductId>,
 ) -> Result<Outcomes, Rollback> {
     let mut candidates = acquire_keys(connection, drafts, retention).await?;
-    let (inventory, now) = match allocate(connection, &mut candidates, lock_mode).await {
-        Err(DbError::LockTimeout) if lock_mode == LockMode::Wait => return Err(Rollback::ProductsLocked),
-        allocated => allocated?,
-    };
+    let (inventory, now) = allocate(connection, &mut candidates, awaited).await?;
     if !candidates.iter().any(|candidate| matches!(candidate.state, State::Allocated(_))) {
         return Err(Rollback::Empty(outcomes(candidates)));
     }
@@ -142,18 +129,28 @@ async fn acquire_keys<'d>(
 async fn allocate(
     connection: &mut Connection,
     candidates: &mut [Candidate<'_>],
-    lock_mode: LockMode,
-) -> Result<(Inventory, NaiveDateTime), DbError> {
+    awaited: &BTreeSet<ProductId>,
+) -> Result<(Inventory, NaiveDateTime), Rollback> {
     let new = Vec::from_iter(candidates.iter_mut().filter(|candidate| matches!(candidate.state, State::New)));
     let wanted: BTreeSet<_> = new.iter().flat_map(|candidate| candidate.draft.lines.keys().copied()).collect();
-    let (products, now) = products::lock_all(connection, &Vec::from_iter(wanted), lock_mode).await?;
+    let (mut products, mut now) = (Vec::new(), NaiveDateTime::default());
+    // The awaited rows first, so that the wait holds no other product. Out of order, but the others are not waited for.
+    let (awaited, others): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|product| awaited.contains(product));
+    for (ids, lock_mode) in [(awaited, LockMode::Wait), (others, LockMode::SkipLocked)] {
+        if !ids.is_empty() {
+            let (locked, at) = match products::lock_all(connection, &ids, lock_mode).await {
+                Err(DbError::LockTimeout) if lock_mode == LockMode::Wait => return Err(Rollback::ProductsLocked),
+                locked => locked?,
+            };
+            products.extend(locked);
+            now = now.max(at);
+        }
+    }
     let mut inventory = Inventory::new(products);
     for candidate in new {
         candidate.state = match inventory.allocate(candidate.draft) {
             Ok(allocation) => State::Allocated(allocation),
-            Err(OrdersError::ProductsNotFound(skipped)) if lock_mode == LockMode::SkipLocked => {
-                locked_or_missing(connection, skipped).await?
-            }
+            Err(OrdersError::ProductsNotFound(skipped)) => locked_or_missing(connection, skipped).await?,
             Err(error) => State::Rejected(error),
         };
     }
@@ -164,8 +161,12 @@ async fn allocate(
 async fn locked_or_missing(connection: &mut Connection, skipped: Vec<ProductId>) -> Result<State, DbError> {
     let ids = skipped.iter().copied().map(ProductId::get).collect();
     let found: BTreeSet<_> = products::find_all(connection, ids).await?.into_iter().map(|(id, _)| id).collect();
-    let (locked, missing): (Vec<_>, Vec<_>) = skipped.into_iter().partition(|id| found.contains(&id.get()));
-    Ok(if missing.is_empty() { State::Locked(locked) } else { State::Rejected(OrdersError::ProductsNotFound(missing)) })
+    let missing = Vec::from_iter(skipped.iter().copied().filter(|id| !found.contains(&id.get())));
+    Ok(if missing.is_empty() {
+        State::Locked(skipped.into_iter().collect())
+    } else {
+        State::Rejected(OrdersError::ProductsNotFound(missing))
+    })
 }
 
 /// Deducts the allocated stock and stores the orders.

@@ -5,6 +5,7 @@
 //! because of another one: if a batch fails and one order may be the cause, its orders are queued again and retried one
 //! by one.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use std::{iter, mem};
@@ -20,7 +21,6 @@ use super::queue::{Batch, BatchId, Entry, Queue, Request};
 use crate::app::OrdersError;
 use crate::app::idempotent::OrderResponse;
 use crate::store::orders;
-use crate::store::products::LockMode;
 
 /// Requests with less time remaining are not dispatched: their deadline would end the transaction of the whole batch.
 const MIN_REMAINING: Duration = Duration::from_millis(100);
@@ -103,10 +103,9 @@ impl Dispatcher {
 
     /// Dispatches batches until no more can be admitted.
     fn dispatch(&self) {
-        while let Some(Batch { id, entries, is_retry }) = self.next_batch() {
+        while let Some(Batch { id, entries, locked }) = self.next_batch() {
             let in_flight = InFlight { dispatcher: self.clone(), id, returned: Vec::new() };
-            let lock_mode = if is_retry { LockMode::Wait } else { LockMode::SkipLocked };
-            tokio::spawn(in_flight.execute(entries, lock_mode));
+            tokio::spawn(in_flight.execute(entries, locked));
         }
     }
 
@@ -118,14 +117,12 @@ impl Dispatcher {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn commit(&self, batch: &[Entry<Pending>], lock_mode: LockMode) -> Result<Outcomes, Rollback> {
+    async fn commit(&self, batch: &[Entry<Pending>], locked: &BTreeSet<ProductId>) -> Result<Outcomes, Rollback> {
         let drafts = Vec::from_iter(batch.iter().map(|entry| Arc::clone(&entry.request.draft)));
         let deadline = batch.iter().map(|entry| entry.request.deadline).min();
         let db = deadline.map_or_else(|| self.db.clone(), |deadline| self.db.until(deadline));
-        let work = async |connection: &mut Connection| {
-            let created = batch::create(connection, &drafts, self.key_retention, lock_mode).await;
-            created.map_err(|rollback| if drafts.len() > 1 { rollback.without_lock_retries() } else { rollback })
-        };
+        let work =
+            async |connection: &mut Connection| batch::create(connection, &drafts, self.key_retention, locked).await;
         match (db.transaction(work).await, drafts.as_slice()) {
             (Ok(outcomes) | Err(Rollback::Empty(outcomes)), _) => Ok(outcomes),
             (Err(Rollback::Failed(error)), [only]) => Err(Rollback::Failed(customer_gone(error, only.new.customer_id))),
@@ -155,19 +152,16 @@ struct InFlight {
 }
 
 impl InFlight {
-    async fn execute(mut self, batch: Vec<Entry<Pending>>, lock_mode: LockMode) {
-        match self.dispatcher.commit(&batch, lock_mode).await {
+    async fn execute(mut self, batch: Vec<Entry<Pending>>, locked: BTreeSet<ProductId>) {
+        match self.dispatcher.commit(&batch, &locked).await {
             Ok(outcomes) | Err(Rollback::Empty(outcomes)) => self.settle(batch, outcomes),
             // The orders wait for the same rows again, behind other retries, each until its own deadline.
             Err(Rollback::ProductsLocked) => {
                 db::count_retry(&DbError::LockTimeout);
-                let rows = batch.first().map(Entry::locked_rows).unwrap_or_default();
-                self.returned.extend(batch.into_iter().map(|entry| entry.locked(rows.clone())));
+                self.returned.extend(batch.into_iter().map(|entry| entry.locked(&locked)));
             }
-            Err(Rollback::Failed(error) | Rollback::Blocked(error)) if batch.len() == 1 => {
-                self.settle(batch, [Outcome::Settled(Err(error))]);
-            }
-            Err(Rollback::Failed(error) | Rollback::Blocked(error)) => match shared_by_all(&error) {
+            Err(Rollback::Failed(error)) if batch.len() == 1 => self.settle(batch, [Outcome::Settled(Err(error))]),
+            Err(Rollback::Failed(error)) => match shared_by_all(&error) {
                 Some(error) => self.settle(batch, iter::repeat_with(|| Outcome::Settled(Err(error())))),
                 // One of the orders may be the cause.
                 None => self.returned.extend(batch.into_iter().map(Entry::alone)),
@@ -179,7 +173,7 @@ impl InFlight {
         for (entry, outcome) in batch.into_iter().zip(outcomes) {
             match outcome {
                 Outcome::Settled(result) => self.dispatcher.reply(entry.request, result),
-                Outcome::Locked(products) => self.returned.push(entry.locked(products)),
+                Outcome::Locked(products) => self.returned.push(entry.locked(&products)),
             }
         }
     }
