@@ -137,6 +137,22 @@ pub(crate) async fn find_by_create_key(
     Ok(find(connection, OrderId::stored(id)).await?.map(|order| (order, hash)))
 }
 
+/// Returns those of these principals and idempotency keys under which an order was created.
+pub(crate) async fn used_create_keys(
+    connection: &mut Connection,
+    keys: &[(&str, &str)],
+) -> Result<Vec<(String, String)>, DbError> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let columns = (orders::create_principal, orders::create_key.assume_not_null());
+    let mut created = orders::table.select(columns).into_boxed();
+    for (principal, key) in keys {
+        created = created.or_filter(orders::create_principal.eq(*principal).and(orders::create_key.eq(*key)));
+    }
+    Ok(created.load(connection).await?)
+}
+
 /// What was ordered, by ascending product.
 pub(crate) async fn items(connection: &mut Connection, id: OrderId) -> Result<Vec<OrderItem>, DbError> {
     let of_order = order_items::table.filter(order_items::order_id.eq(id.get()));

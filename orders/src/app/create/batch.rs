@@ -13,6 +13,7 @@ use db::{Connection, DbError, TransactionError};
 use orders_api::{Order, OrderItem, OrderStatus};
 
 use super::draft::{Allocation, Draft, Inventory};
+use super::queue::Blocker;
 use crate::app::idempotent::OrderResponse;
 use crate::app::{OrdersError, reason};
 use crate::store::events::{self, Event};
@@ -29,8 +30,8 @@ pub(super) type Outcomes = Vec<Outcome>;
 /// Outcome of a draft.
 pub(super) enum Outcome {
     Settled(Result<OrderResponse, OrdersError>),
-    /// The rows of these products are locked by other transactions.
-    Locked(BTreeSet<ProductId>),
+    /// It needs rows that other transactions have locked.
+    Blocked(Blocker),
 }
 
 /// Reason why a batch commits nothing.
@@ -39,8 +40,10 @@ pub(super) enum Rollback {
     Empty(Outcomes),
     /// The transaction failed. A draft may be the cause, but which one is unknown.
     Failed(OrdersError),
-    /// The products' rows stayed locked by other transactions.
-    ProductsLocked,
+    /// Other transactions hold some of the keys.
+    KeysHeld,
+    /// The rows of these products stayed locked by other transactions.
+    ProductsLocked(BTreeSet<ProductId>),
 }
 
 impl<E: Into<OrdersError>> From<E> for Rollback {
@@ -53,7 +56,7 @@ impl TransactionError for Rollback {
     /// Hides a lock timeout, because [`db::Db::transaction`] would retry it while the products stay claimed.
     fn as_db(&self) -> Option<&DbError> {
         match self {
-            Self::Empty(_) | Self::ProductsLocked => None,
+            Self::Empty(_) | Self::KeysHeld | Self::ProductsLocked(_) => None,
             Self::Failed(error) => error.as_db().filter(|error| !matches!(error, DbError::LockTimeout)),
         }
     }
@@ -75,8 +78,8 @@ enum State {
     Created(Order, OrderResponse),
 }
 
-/// Creates orders from drafts. No two of the drafts may have the same key. Waits for the rows of the products in
-/// `awaited`, and skips the drafts that need other locked rows.
+/// Creates orders from drafts. No two of the drafts may have the same key. Waits for the rows of `blocker` only: fails
+/// at once if another transaction holds another key, and skips the drafts that need other locked products.
 ///
 /// Locks are taken in the order keys, products, orders. Inserting an item takes a shared lock on its product's row
 /// (foreign key); if two transactions held one and then updated the row, they would deadlock.
@@ -84,10 +87,10 @@ pub(super) async fn create(
     connection: &mut Connection,
     drafts: &[Arc<Draft>],
     retention: Duration,
-    awaited: &BTreeSet<ProductId>,
+    blocker: Option<&Blocker>,
 ) -> Result<Outcomes, Rollback> {
-    let mut candidates = acquire_keys(connection, drafts, retention).await?;
-    let (inventory, now) = allocate(connection, &mut candidates, awaited).await?;
+    let mut candidates = acquire_keys(connection, drafts, retention, blocker).await?;
+    let (inventory, now) = allocate(connection, &mut candidates, blocker).await?;
     if !candidates.iter().any(|candidate| matches!(candidate.state, State::Allocated(_))) {
         return Err(Rollback::Empty(outcomes(candidates)));
     }
@@ -101,7 +104,7 @@ fn outcomes(candidates: Vec<Candidate<'_>>) -> Outcomes {
     let outcome = |candidate: Candidate<'_>| match candidate.state {
         State::Stored(result) => Outcome::Settled(result),
         State::Rejected(error) => Outcome::Settled(Err(error)),
-        State::Locked(products) => Outcome::Locked(products),
+        State::Locked(products) => Outcome::Blocked(Blocker::Products(products)),
         State::Created(_, response) => Outcome::Settled(Ok(response)),
         // No candidate ends in these states.
         State::New | State::Allocated(_) => Outcome::Settled(Err(DbError::OutcomeUnknown.into())),
@@ -113,9 +116,19 @@ async fn acquire_keys<'d>(
     connection: &mut Connection,
     drafts: &'d [Arc<Draft>],
     retention: Duration,
-) -> Result<Vec<Candidate<'d>>, DbError> {
+    blocker: Option<&Blocker>,
+) -> Result<Vec<Candidate<'d>>, Rollback> {
     let keys = Vec::from_iter(drafts.iter().filter_map(|draft| draft.request_key()));
-    let mut acquired = idempotency::acquire_all(connection, &keys, retention).await?.into_iter();
+    let acquired = match (blocker, keys.as_slice()) {
+        (Some(Blocker::Key), [(key, nonce)]) => {
+            vec![idempotency::acquire(connection, key, nonce, retention).await?]
+        }
+        _ => match idempotency::acquire_all(connection, &keys, retention).await {
+            Err(DbError::LockTimeout) => return Err(Rollback::KeysHeld),
+            acquired => acquired?,
+        },
+    };
+    let mut acquired = acquired.into_iter();
     let candidate = |draft: &'d Arc<Draft>| match draft.request_key().and_then(|_| acquired.next()) {
         Some(Acquisition::Found(outcome)) => {
             Candidate { draft, state: State::Stored(OrderResponse::from_stored(outcome)) }
@@ -129,17 +142,20 @@ async fn acquire_keys<'d>(
 async fn allocate(
     connection: &mut Connection,
     candidates: &mut [Candidate<'_>],
-    awaited: &BTreeSet<ProductId>,
+    blocker: Option<&Blocker>,
 ) -> Result<(Inventory, NaiveDateTime), Rollback> {
     let new = Vec::from_iter(candidates.iter_mut().filter(|candidate| matches!(candidate.state, State::New)));
     let wanted: BTreeSet<_> = new.iter().flat_map(|candidate| candidate.draft.lines.keys().copied()).collect();
     let (mut products, mut now) = (Vec::new(), NaiveDateTime::default());
     // The awaited rows first, so that the wait holds no other product. Out of order, but the others are not waited for.
-    let (awaited, others): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|product| awaited.contains(product));
+    let is_awaited = |id: &ProductId| matches!(blocker, Some(Blocker::Products(awaited)) if awaited.contains(id));
+    let (awaited, others): (Vec<_>, Vec<_>) = wanted.into_iter().partition(is_awaited);
     for (ids, lock_mode) in [(awaited, LockMode::Wait), (others, LockMode::SkipLocked)] {
         if !ids.is_empty() {
             let (locked, at) = match products::lock_all(connection, &ids, lock_mode).await {
-                Err(DbError::LockTimeout) if lock_mode == LockMode::Wait => return Err(Rollback::ProductsLocked),
+                Err(DbError::LockTimeout) if lock_mode == LockMode::Wait => {
+                    return Err(Rollback::ProductsLocked(ids.into_iter().collect()));
+                }
                 locked => locked?,
             };
             products.extend(locked);

@@ -45,12 +45,20 @@ pub(super) struct Queue<R> {
     last_id: u64,
 }
 
+/// Rows locked by other transactions, for which a request waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Blocker {
+    /// The row of its key.
+    Key,
+    /// The rows of these products.
+    Products(BTreeSet<ProductId>),
+}
+
 /// A pending request, with the result of an earlier attempt.
 pub(super) struct Entry<R> {
     ticket: Ticket,
     pub(super) request: R,
-    /// Products whose rows were locked by other transactions.
-    locked: BTreeSet<ProductId>,
+    blocker: Option<Blocker>,
     /// Whether a batch that contained it failed, so that the next attempt is a batch of one.
     is_alone: bool,
 }
@@ -59,8 +67,8 @@ pub(super) struct Entry<R> {
 pub(super) struct Batch<R> {
     pub(super) id: BatchId,
     pub(super) entries: Vec<Entry<R>>,
-    /// Products for whose locked rows it waits. It skips the orders that need other locked rows.
-    pub(super) locked: BTreeSet<ProductId>,
+    /// The locked rows for which it waits. It skips the orders that need others.
+    pub(super) blocker: Option<Blocker>,
 }
 
 /// Products and keys that a batch in flight has claimed.
@@ -71,10 +79,15 @@ struct ActiveBatch {
 }
 
 impl<R: Request> Entry<R> {
-    /// Marks it as waiting for these locked rows, and for those that an earlier attempt found locked.
-    pub(super) fn locked(mut self, products: &BTreeSet<ProductId>) -> Self {
-        self.locked.extend(products);
-        self
+    /// Marks it as waiting for these locked rows, and for the products that an earlier attempt found locked. A request
+    /// that waits for its key is alone, because the wait would delay a whole batch.
+    pub(super) fn blocked_by(self, blocker: Blocker) -> Self {
+        let blocker = match (blocker, self.blocker) {
+            (Blocker::Products(products), Some(Blocker::Products(earlier))) => Blocker::Products(&products | &earlier),
+            (blocker, _) => blocker,
+        };
+        let is_alone = self.is_alone || blocker == Blocker::Key;
+        Self { blocker: Some(blocker), is_alone, ..self }
     }
 
     /// Marks it for a batch of one.
@@ -83,7 +96,7 @@ impl<R: Request> Entry<R> {
     }
 
     fn is_waiting(&self) -> bool {
-        !self.locked.is_empty()
+        self.blocker.is_some()
     }
 
     fn is_retry(&self) -> bool {
@@ -93,7 +106,11 @@ impl<R: Request> Entry<R> {
     /// Returns the products that no other batch may claim at the same time. A request that waits for locked rows claims
     /// only these.
     fn claims(&self) -> BTreeSet<ProductId> {
-        if self.is_waiting() { self.locked.clone() } else { self.request.products().collect() }
+        match &self.blocker {
+            None => self.request.products().collect(),
+            Some(Blocker::Key) => BTreeSet::new(),
+            Some(Blocker::Products(locked)) => locked.clone(),
+        }
     }
 
     fn wants_any(&self, products: &HashSet<ProductId>) -> bool {
@@ -119,7 +136,7 @@ impl<R: Request> Queue<R> {
     /// Appends a request.
     pub(super) fn push(&mut self, request: R) -> Ticket {
         self.last_id += 1;
-        self.pending.push_back(Entry { ticket: self.last_id, request, locked: BTreeSet::new(), is_alone: false });
+        self.pending.push_back(Entry { ticket: self.last_id, request, blocker: None, is_alone: false });
         self.last_id
     }
 
@@ -177,14 +194,14 @@ impl<R: Request> Queue<R> {
             self.pending.push_back(entry);
         }
         let first = entries.first()?;
-        let (is_waiting, locked) = (first.is_waiting(), first.locked.clone());
+        let (is_waiting, blocker) = (first.is_waiting(), first.blocker.clone());
         // Requests that join one that waits want the same products and wait for the same locked rows.
-        let products = if is_waiting { locked.clone() } else { entries.iter().flat_map(Entry::claims).collect() };
+        let products = if is_waiting { first.claims() } else { entries.iter().flat_map(Entry::claims).collect() };
         let keys = entries.iter().filter_map(|entry| entry.request.key());
         let keys = keys.map(|(principal, key)| (principal.to_owned(), key.to_owned())).collect();
         self.last_id += 1;
         self.active.insert(self.last_id, ActiveBatch { products, keys, is_waiting });
-        Some(Batch { id: self.last_id, entries, locked })
+        Some(Batch { id: self.last_id, entries, blocker })
     }
 
     /// Ends a batch and queues the returned requests again: behind the pending retries, so that these take turns, and

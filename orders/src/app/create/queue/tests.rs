@@ -50,23 +50,24 @@ fn next(queue: &mut Queue<Order>) -> Vec<Order> {
     orders(queue.next_batch())
 }
 
-fn product_set(products: &[i64]) -> BTreeSet<ProductId> {
-    products.iter().copied().map(ProductId::stored).collect()
+fn locked(products: &[i64]) -> Blocker {
+    Blocker::Products(products.iter().copied().map(ProductId::stored).collect())
 }
 
 /// Ends the batch and returns all its orders, which found these rows locked.
 fn return_locked(queue: &mut Queue<Order>, batch: Batch<Order>, products: &[i64]) {
-    let locked = product_set(products);
-    queue.finish(batch.id, batch.entries.into_iter().map(|entry| entry.locked(&locked)).collect());
+    let locked = locked(products);
+    let blocked = |entry: Entry<Order>| entry.blocked_by(locked.clone());
+    queue.finish(batch.id, batch.entries.into_iter().map(blocked).collect());
 }
 
 /// Ends the batch and returns all its orders, each of which found the rows of all its products locked.
 fn return_all_locked(queue: &mut Queue<Order>, batch: Batch<Order>) {
-    let mark_locked = |entry: Entry<Order>| {
-        let products = entry.request.products().collect();
-        entry.locked(&products)
+    let blocked = |entry: Entry<Order>| {
+        let blocker = locked(entry.request.products);
+        entry.blocked_by(blocker)
     };
-    queue.finish(batch.id, batch.entries.into_iter().map(mark_locked).collect());
+    queue.finish(batch.id, batch.entries.into_iter().map(blocked).collect());
 }
 
 /// Ends a failed batch, whose orders are retried one by one.
@@ -136,7 +137,7 @@ fn a_retry_delays_only_the_products_whose_rows_are_locked() {
     }
     return_locked(&mut queue, first, &[1]);
     let retry = queue.next_batch().unwrap();
-    assert_eq!(retry.locked, product_set(&[1]));
+    assert_eq!(retry.blocker, Some(locked(&[1])));
     assert_eq!(next(&mut queue), [order_for(&[2]), order_for(&[3])]);
     assert_eq!(next(&mut queue), []);
     queue.finish(retry.id, Vec::new());
@@ -166,7 +167,7 @@ fn a_request_waits_for_all_rows_that_its_attempts_found_locked() {
         let batch = queue.next_batch().unwrap();
         return_locked(&mut queue, batch, locked);
     }
-    assert_eq!(queue.next_batch().unwrap().locked, product_set(&[1, 2]));
+    assert_eq!(queue.next_batch().unwrap().blocker, Some(locked(&[1, 2])));
     queue.push(order_for(&[3]));
     assert_eq!(next(&mut queue), [order_for(&[3])]);
 }
@@ -178,7 +179,7 @@ fn the_orders_of_a_failed_batch_are_retried_one_by_one() {
     fail(&mut queue, batch);
     queue.push(order_for(&[1]));
     let first = queue.next_batch().unwrap();
-    assert!(first.locked.is_empty());
+    assert_eq!(first.blocker, None);
     assert_eq!(next(&mut queue), [order_for(&[3])], "the others wait for product 1");
     assert_eq!(next(&mut queue), []);
     queue.finish(first.id, Vec::new());
@@ -200,11 +201,11 @@ fn the_orders_of_a_failed_batch_wait_for_a_locked_row_one_by_one() {
     }
     for _ in 0..2 {
         let attempt = queue.next_batch().unwrap();
-        assert_eq!((attempt.entries.len(), &attempt.locked), (1, &product_set(&[])));
+        assert_eq!((attempt.entries.len(), &attempt.blocker), (1, &None));
         return_locked(&mut queue, attempt, &[1]);
     }
     let waiting = queue.next_batch().unwrap();
-    assert_eq!((waiting.entries.len(), &waiting.locked), (1, &product_set(&[1])));
+    assert_eq!((waiting.entries.len(), &waiting.blocker), (1, &Some(locked(&[1]))));
     assert_eq!(next(&mut queue), [order_for(&[2])], "they delay no other product");
     assert_eq!(next(&mut queue), [], "one batch per locked row");
     return_locked(&mut queue, waiting, &[1]);
@@ -219,14 +220,33 @@ fn the_orders_of_a_failed_batch_that_wait_for_locked_rows_are_limited() {
     fail(&mut queue, batch);
     for _ in 1..=5 {
         let attempt = queue.next_batch().unwrap();
-        assert!(attempt.locked.is_empty());
+        assert_eq!(attempt.blocker, None);
         return_all_locked(&mut queue, attempt);
     }
     let waiting = Vec::from_iter(std::iter::from_fn(|| queue.next_batch()));
     assert_eq!(waiting.len(), MAX_WAITING);
-    assert!(waiting.iter().all(|batch| !batch.locked.is_empty()));
+    assert!(waiting.iter().all(|batch| batch.blocker.is_some()));
     queue.push(order_for(&[6]));
     assert_eq!(next(&mut queue), [order_for(&[6])]);
+}
+
+#[test]
+fn an_order_whose_key_is_held_elsewhere_delays_no_other() {
+    let mut queue = queue([keyed("held", &[1]), keyed("k", &[1])]);
+    let batch = queue.next_batch().unwrap();
+    let set_apart = |entry: Entry<Order>| {
+        if entry.request.key == Some("held") { entry.blocked_by(Blocker::Key) } else { entry }
+    };
+    queue.finish(batch.id, batch.entries.into_iter().map(set_apart).collect());
+    queue.push(keyed("held", &[2]));
+    queue.push(order_for(&[1]));
+    let waiting = queue.next_batch().unwrap();
+    assert_eq!(waiting.blocker, Some(Blocker::Key));
+    assert_eq!(next(&mut queue), [keyed("k", &[1]), order_for(&[1])]);
+    assert_eq!(next(&mut queue), [], "the key is in flight");
+    queue.finish(waiting.id, Vec::new());
+    assert_eq!(orders(Some(waiting)), [keyed("held", &[1])]);
+    assert_eq!(next(&mut queue), [keyed("held", &[2])]);
 }
 
 #[test]
@@ -237,12 +257,12 @@ fn retries_of_rows_that_stay_locked_take_turns_with_other_retries() {
     return_all_locked(&mut queue, batch);
     let first = Vec::from_iter(std::iter::from_fn(|| queue.next_batch()));
     assert_eq!(first.len(), MAX_WAITING);
-    let mut admitted = Vec::from_iter(first.iter().flat_map(|retry| retry.locked.clone()));
+    let mut admitted = Vec::from_iter(first.iter().map(|retry| retry.blocker.clone()));
     for retry in first {
         queue.finish(retry.id, retry.entries);
-        admitted.extend(queue.next_batch().unwrap().locked);
+        admitted.push(queue.next_batch().unwrap().blocker);
     }
-    assert_eq!(admitted[..=MAX_WAITING], [1, 2, 3, 4, 5].map(ProductId::stored));
+    assert_eq!(admitted[..=MAX_WAITING], PRODUCTS.map(|products| Some(locked(products))));
 }
 
 #[test]
@@ -266,7 +286,7 @@ fn retries_have_a_separate_limit_and_do_not_block_other_batches() {
         queue.push(order);
     }
     let retries = Vec::from_iter((0..MAX_WAITING).map(|_| queue.next_batch().unwrap()));
-    assert!(retries.iter().all(|retry| !retry.locked.is_empty()));
+    assert!(retries.iter().all(|retry| retry.blocker.is_some()));
     assert_eq!(next(&mut queue), [order_for(&[6])], "an order for a locked product waits for the retry");
     assert_eq!(next(&mut queue), []);
     queue.finish(retries[0].id, Vec::new());
