@@ -13,8 +13,8 @@ use diesel::sql_types::Datetime;
 use diesel_async::RunQueryDsl;
 use orders_api::{NewOrder, Order, OrderItem, OrderListQuery, OrderStatus, OrderSummary, OrderTerms};
 
+use super::limit;
 use super::status::Status;
-use super::{exactly_one, limit};
 
 /// Unique key on the principal and its idempotency key.
 pub(crate) const UNIQUE_CREATE_KEY: &str = "uq_orders_create_key";
@@ -217,21 +217,14 @@ pub(crate) fn set_confirmed(id: OrderId, at: NaiveDateTime) -> String {
     )
 }
 
-/// Cancels an order that has this status. Any other status is an error.
-pub(crate) async fn set_canceled(
-    connection: &mut Connection,
-    id: OrderId,
-    from: OrderStatus,
-    at: NaiveDateTime,
-) -> Result<(), DbError> {
-    let cancelable = orders::table.find(id.get()).filter(orders::status.eq(Status(from)));
-    let changes = (
-        orders::status.eq(Status(OrderStatus::Canceled)),
-        orders::canceled_at.eq(at),
-        orders::reserved_until.eq(None::<NaiveDateTime>),
-        orders::version.eq(orders::version + 1),
-    );
-    exactly_one(diesel::update(cancelable).set(changes).cached().execute(connection).await?)
+/// Builds the statement that changes the status to CANCELED. The row must be locked and have been read with status
+/// `from`.
+pub(crate) fn set_canceled(id: OrderId, from: OrderStatus, at: NaiveDateTime) -> String {
+    let from = Status(from).text();
+    format!(
+        "UPDATE orders SET status = 'CANCELED', canceled_at = '{at}', reserved_until = NULL, version = version + 1 \
+         WHERE id = {id} AND status = '{from}'"
+    )
 }
 
 /// Lists at most `rows` orders that match the query, newest first, after this position.

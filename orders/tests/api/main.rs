@@ -72,6 +72,7 @@
 //! | orders for one product share a transaction, and none fails because of another one | `batches::orders_for_one_product_share_commits`, `batches::a_rejected_order_leaves_nothing_and_does_not_affect_its_batch`, `batches::an_expired_key_whose_order_exists_affects_only_its_own_order` |
 //! | a locked row delays only the orders for its product, also after their batch has failed | `batches::a_locked_product_delays_no_order_for_another_product`, `batches::an_order_that_waits_for_a_locked_product_holds_no_other`, `time_limits::orders_for_a_locked_product_do_not_starve_other_operations`, `time_limits::orders_of_a_failed_batch_do_not_starve_other_operations` |
 //! | a key held by another server delays only its own order | `batches::a_key_held_by_another_server_delays_only_its_own_order`, `batches::orders_for_one_product_do_not_wait_for_a_key_held_by_another_server` |
+//! | locks are held for a number of round trips that does not depend on the number of products | `round_trips::round_trips_do_not_depend_on_the_number_of_products` |
 //! | stock of 100, 400 buyers: 100 orders | `races::four_hundred_buyers_of_a_stock_of_100_get_100_orders` |
 //! | orders of (A,B) and (B,A) by 32 workers: under 1 % of transactions are retried | `retries::orders_of_products_in_opposite_order_succeed_with_few_retries` |
 //! | 64 cancels of one order | `races::sixty_four_cancels_return_the_stock_once` |
@@ -108,6 +109,7 @@ mod outage;
 mod products;
 mod races;
 mod retries;
+mod round_trips;
 mod stock;
 mod system;
 mod time_limits;

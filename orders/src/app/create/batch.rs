@@ -200,7 +200,7 @@ async fn insert(
     }
     let count = rows.len();
     let deductions = inventory.deductions().iter();
-    let deductions = deductions.map(|(id, deduction)| products::deduct_stock(*id, deduction.qty, deduction.orders));
+    let deductions = deductions.map(|(id, deduction)| products::change_stock(*id, -deduction.qty, deduction.orders));
     let statements = Vec::from_iter(deductions.chain([orders::insert(rows).to_string()]));
     run_all(connection, &statements).await?;
     let mut ids = inserted_ids(connection, count).await?.map(OrderId::stored);
