@@ -8,21 +8,23 @@
 //!
 //! Locks are acquired in this order: key, order, products. The services determine which data is hashed and stored.
 
+mod held;
+mod rows;
+
 use std::time::{Duration, Instant};
 
-use diesel::dsl::{AsSelect, SqlTypeOf};
-use diesel::mysql::Mysql;
 use diesel::prelude::*;
 use diesel_async::{AsyncMysqlConnection, RunQueryDsl};
 use futures::FutureExt;
 
 use crate::batch_loader::BatchLoader;
-use crate::cached::{CachedStatement, padded};
-use crate::clock::utc_now;
 use crate::error::DbError;
-use crate::insert::{Insert, Value};
+use crate::insert::{Insert, Value, run_all};
 use crate::pool::Db;
 use crate::schema::idempotency_keys as keys;
+
+pub use held::held_by_others;
+use rows::{PrimaryKey, Row, load_all, load_unexpired};
 
 /// Number of rows that [`reap`] deletes per transaction.
 const REAP_BATCH: usize = 1000;
@@ -127,21 +129,37 @@ pub async fn acquire(
     nonce: &Nonce,
     retention: Duration,
 ) -> Result<Acquisition, DbError> {
-    let acquired = acquire_all(connection, &[(*request, *nonce)], retention).await?;
-    acquired.into_iter().next().ok_or_else(not_found)
+    let requests = [(*request, *nonce)];
+    insertion(&requests, IN_PROGRESS, retention).run(connection).await.map_err(lock_timeout_as_in_progress)?;
+    acquisitions(connection, &requests).await?.into_iter().next().ok_or_else(not_found)
 }
 
-/// Acquires the keys of several requests and returns the outcomes in order. The keys must be distinct.
+/// Acquires the keys of several requests and returns the outcomes in order. The keys must be distinct. Does not wait
+/// for keys that other transactions hold.
 ///
 /// # Errors
 ///
-/// Returns the same errors as [`acquire`]. If another transaction holds one of the keys, the whole batch fails.
+/// `LockTimeout` if another transaction holds one of the keys: at once, or after a second if both acquire it at the
+/// same time. Roll back; [`held_by_others`] then returns these keys. Any other [`DbError`].
 pub async fn acquire_all(
     connection: &mut AsyncMysqlConnection,
     requests: &[(RequestKey<'_>, Nonce)],
     retention: Duration,
 ) -> Result<Vec<Acquisition>, DbError> {
-    let rows = insert_if_free(connection, requests, IN_PROGRESS, retention).await?;
+    if requests.is_empty() {
+        return Ok(Vec::new());
+    }
+    let statements = [held::lock_without_waiting(requests), insertion(requests, IN_PROGRESS, retention).to_string()];
+    run_all(connection, &statements).await?;
+    acquisitions(connection, requests).await
+}
+
+/// Returns the outcomes for requests whose rows were inserted unless they existed, in order.
+async fn acquisitions(
+    connection: &mut AsyncMysqlConnection,
+    requests: &[(RequestKey<'_>, Nonce)],
+) -> Result<Vec<Acquisition>, DbError> {
+    let rows = load_all(connection, requests).await?;
     let acquisition = |((request, nonce), row): (&(RequestKey<'_>, Nonce), Row)| {
         // Also check the status, because an earlier attempt of this request may have been committed without
         // acknowledgement.
@@ -221,8 +239,9 @@ pub async fn abandon(
     request: &RequestKey<'_>,
     retention: Duration,
 ) -> Result<Abandoned, DbError> {
-    let rows = insert_if_free(connection, &[(*request, rand::random())], ABANDONED, retention).await?;
-    let row = rows.into_iter().next().ok_or_else(not_found)?;
+    let requests = [(*request, rand::random())];
+    insertion(&requests, ABANDONED, retention).run(connection).await.map_err(lock_timeout_as_in_progress)?;
+    let row = load_all(connection, &requests).await?.into_iter().next().ok_or_else(not_found)?;
     match row.status.as_str() {
         _ if row.request_hash != request.request_hash => Ok(Abandoned::Reused),
         COMPLETED => Ok(Abandoned::Completed { target_id: row.target_id }),
@@ -286,17 +305,9 @@ response_status = IF(status = 'in_progress', VALUES(response_status), response_s
 response_body = IF(status = 'in_progress', VALUES(response_body), response_body), \
 status = IF(status = 'in_progress', VALUES(status), status)";
 
-/// Inserts the rows of free keys and returns the rows of all keys, in the order of `requests`. Inserts in ascending key
-/// order, so that transactions cannot deadlock on keys.
-async fn insert_if_free(
-    connection: &mut AsyncMysqlConnection,
-    requests: &[(RequestKey<'_>, Nonce)],
-    status: &str,
-    retention: Duration,
-) -> Result<Vec<Row>, DbError> {
-    if requests.is_empty() {
-        return Ok(Vec::new());
-    }
+/// Builds the statement that inserts the rows of free keys, in ascending key order, so that transactions cannot
+/// deadlock on keys.
+fn insertion(requests: &[(RequestKey<'_>, Nonce)], status: &str, retention: Duration) -> Insert {
     let mut ascending = Vec::from_iter(requests);
     ascending.sort_by_key(|(request, _)| (request.scope, request.principal, request.key));
     let mut insert = Insert::into(ACQUIRE_COLUMNS).ending_with(REPLACE_IF_EXPIRED);
@@ -312,33 +323,7 @@ async fn insert_if_free(
             Value::FromNow(retention),
         ]);
     }
-    insert.run(connection).await.map_err(lock_timeout_as_in_progress)?;
-    let primary_keys = Vec::from_iter(requests.iter().map(|(request, _)| PrimaryKey::of(request)));
-    let mut rows: Vec<Row> = select_rows(&padded(primary_keys.clone())).cached().load(connection).await?;
-    let take_row = |primary_key: &PrimaryKey| {
-        let found = rows.iter().position(|row| row.primary_key == *primary_key).ok_or_else(not_found)?;
-        Ok(rows.swap_remove(found))
-    };
-    primary_keys.iter().map(take_row).collect()
-}
-
-/// Loads the unexpired rows of these keys.
-async fn load_unexpired(
-    connection: &mut AsyncMysqlConnection,
-    primary_keys: Vec<PrimaryKey>,
-) -> Result<Vec<(PrimaryKey, Row)>, DbError> {
-    let rows: Vec<Row> =
-        select_rows(&primary_keys).filter(keys::expires_at.gt(utc_now())).cached().load(connection).await?;
-    Ok(rows.into_iter().map(|row| (row.primary_key.clone(), row)).collect())
-}
-
-/// Returns the query for the rows of these keys.
-fn select_rows(primary_keys: &[PrimaryKey]) -> keys::BoxedQuery<'_, Mysql, SqlTypeOf<AsSelect<Row, Mysql>>> {
-    let mut rows = keys::table.select(Row::as_select()).into_boxed();
-    for PrimaryKey { scope, principal, key } in primary_keys {
-        rows = rows.or_filter(keys::scope.eq(scope).and(keys::principal.eq(principal)).and(keys::key.eq(key)));
-    }
-    rows
+    insert
 }
 
 fn not_found() -> DbError {
@@ -351,51 +336,5 @@ fn lock_timeout_as_in_progress(error: DbError) -> DbError {
     match error {
         DbError::LockTimeout => DbError::KeyInProgress,
         other => other,
-    }
-}
-
-/// Primary key of a row.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Queryable, Selectable)]
-#[diesel(table_name = keys)]
-struct PrimaryKey {
-    scope: String,
-    principal: String,
-    key: String,
-}
-
-impl PrimaryKey {
-    fn of(request: &RequestKey<'_>) -> Self {
-        let RequestKey { scope, principal, key, .. } = *request;
-        Self { scope: scope.to_owned(), principal: principal.to_owned(), key: key.to_owned() }
-    }
-}
-
-#[derive(Clone, Queryable, Selectable)]
-#[diesel(table_name = keys)]
-struct Row {
-    #[diesel(embed)]
-    primary_key: PrimaryKey,
-    nonce: Vec<u8>,
-    request_hash: Vec<u8>,
-    status: String,
-    target_id: Option<i64>,
-    response_status: Option<i16>,
-    response_body: Option<Vec<u8>>,
-}
-
-impl Row {
-    fn outcome(self, request: &RequestKey<'_>, nonce: &Nonce) -> Result<StoredOutcome, DbError> {
-        match self.status.as_str() {
-            _ if self.request_hash != request.request_hash => Ok(StoredOutcome::Reused),
-            ABANDONED => Ok(StoredOutcome::Abandoned),
-            COMPLETED => Ok(StoredOutcome::Response {
-                status: self.response_status.and_then(|status| u16::try_from(status).ok()).unwrap_or(200),
-                body: self.response_body.unwrap_or_default(),
-                target_id: self.target_id,
-                by_this_request: self.nonce == nonce,
-            }),
-            // Only the transaction that acquired the key sees its row in progress.
-            _ => Err(DbError::KeyInProgress),
-        }
     }
 }

@@ -68,7 +68,8 @@ impl Insert {
             if position > 0 {
                 self.sql.push(',');
             }
-            self.value(value);
+            // Writing to a string cannot fail.
+            let _ = write!(self.sql, "{value}");
         }
         self.sql.push(')');
         self.rows += 1;
@@ -82,15 +83,15 @@ impl Insert {
     pub async fn run(&self, connection: &mut AsyncMysqlConnection) -> Result<(), DbError> {
         run_all(connection, [self]).await
     }
+}
 
-    fn value(&mut self, value: &Value) {
-        // Writing to a string cannot fail.
-        let _ = match value {
-            Value::Literal(value) => write!(self.sql, "{}", value.as_sql(NO_BACKSLASH_ESCAPES)),
-            Value::FromNow(offset) => {
-                write!(self.sql, "UTC_TIMESTAMP(6) + INTERVAL {} MICROSECOND", offset.as_micros())
-            }
-        };
+/// Formats the value as SQL.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Literal(value) => f.write_str(&value.as_sql(NO_BACKSLASH_ESCAPES)),
+            Self::FromNow(offset) => write!(f, "UTC_TIMESTAMP(6) + INTERVAL {} MICROSECOND", offset.as_micros()),
+        }
     }
 }
 

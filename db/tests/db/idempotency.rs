@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use db::idempotency::{
     Abandoned, Acquisition, Nonce, RequestKey, ResponseToStore, StoredOutcome, StoredResponses, abandon, acquire,
-    acquire_all, completion, reap, release,
+    acquire_all, completion, held_by_others, reap, release,
 };
 use db::{Connection, Db, DbError};
 use db_testing::TestDatabase;
@@ -244,6 +244,42 @@ async fn keys_are_acquired_and_released_in_batches() {
     );
     assert_eq!(find(db, free).await, Some(stored_response(b"{}")));
     assert_eq!(request(db, released).await.unwrap(), Acquisition::Acquired);
+}
+
+#[tokio::test]
+async fn keys_held_by_other_transactions_are_refused_at_once_and_named() {
+    let database = prepared().await;
+    let db = database.db();
+    let [held, completed, expired, free, stored] =
+        ["held", "completed", "expired", "free", "stored"].map(|key| RequestKey { key, ..CONFIRM });
+    for key in [expired, stored] {
+        request(db, key).await.unwrap();
+    }
+    execute(db, "UPDATE idempotency_keys SET expires_at = UTC_TIMESTAMP(6) WHERE `key` = 'expired'").await.unwrap();
+    let mut holder = database.connection().await;
+    holder.batch_execute("START TRANSACTION").await.unwrap();
+    for key in [held, completed, expired] {
+        acquire(&mut holder, &key, &rand::random(), RETENTION).await.unwrap();
+    }
+    completion([(completed, response_to_store(b"{}"))]).run(&mut holder).await.unwrap();
+    let acquire_keys = async |keys: &[RequestKey<'_>]| {
+        let requests = Vec::from_iter(keys.iter().map(|key| (*key, rand::random())));
+        // In no transaction, which would be retried.
+        db.run(async |connection| acquire_all(connection, &requests, RETENTION).await).await
+    };
+    for key in [held, completed, expired] {
+        let started = std::time::Instant::now();
+        let refused = acquire_keys(&[free, key, stored]).await;
+        assert!(matches!(refused, Err(DbError::LockTimeout)), "{refused:?}");
+        assert!(started.elapsed() < Duration::from_millis(500), "{key:?}");
+    }
+    assert_eq!(acquire_keys(&[free, stored]).await.unwrap()[0], Acquisition::Acquired);
+    let all = [held, completed, expired, free, stored];
+    let named = async || db.run(async |connection| held_by_others(connection, &all).await).await.unwrap();
+    let expected = [held, completed, expired].map(|key| (key.principal.to_owned(), key.key.to_owned()));
+    assert_eq!(named().await, expected);
+    holder.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(named().await, []);
 }
 
 #[tokio::test]

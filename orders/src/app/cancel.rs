@@ -69,8 +69,8 @@ fn check_window(order: &OrderSummary, now: NaiveDateTime) -> Result<(), OrdersEr
     }
 }
 
-/// Cancels an order and returns its stock. The caller must have locked the order's row and checked that the order is
-/// not canceled, and must execute the returned statements.
+/// Cancels an order whose row is locked and which is not canceled yet, and returns its stock. The caller runs the
+/// statements.
 pub(super) async fn cancel(
     connection: &mut Connection,
     order: OrderSummary,
@@ -79,16 +79,13 @@ pub(super) async fn cancel(
 ) -> Result<OrderUpdate, OrdersError> {
     let Canceler { principal, correlation_id } = *by;
     let (id, from, to) = (order.id, order.status, OrderStatus::Canceled);
-    orders::set_canceled(connection, id, from, at).await?;
     let items = orders::items(connection, id).await?;
-    // All transactions lock products in ascending order of ID, which prevents deadlocks.
-    for item in &items {
-        products::return_stock(connection, item.product_id, item.qty).await?;
-    }
-    let statements = vec![
-        ledger::append(items.iter().map(|item| ledger_entry(item, id, principal))).to_string(),
-        events::append([Event { order_id: id, from: Some(from), to, principal, correlation_id, at }]).to_string(),
-    ];
+    let mut statements = vec![orders::set_canceled(id, from, at)];
+    // Every transaction locks products in ascending order, which prevents deadlocks.
+    statements.extend(items.iter().map(|item| products::change_stock(item.product_id, item.qty, 1)));
+    statements.push(ledger::append(items.iter().map(|item| ledger_entry(item, id, principal))).to_string());
+    let event = Event { order_id: id, from: Some(from), to, principal, correlation_id, at };
+    statements.push(events::append([event]).to_string());
     let canceled = OrderSummary { status: to, canceled_at: Some(at.and_utc()), version: order.version + 1, ..order };
     Ok(OrderUpdate { order: orders::with_items(canceled, items), statements })
 }

@@ -14,8 +14,8 @@ use diesel::sql_types::{BigInt, Bool, Datetime};
 use diesel_async::RunQueryDsl;
 use orders_api::{Order, OrderInput, OrderItem, OrderListQuery, OrderStatus, OrderSummary, OrderTerms};
 
+use super::limit;
 use super::status::Status;
-use super::{exactly_one, limit};
 
 /// Name of the unique key on the creating principal and its idempotency key.
 pub(crate) const UNIQUE_CREATE_KEY: &str = "uq_orders_create_key";
@@ -139,6 +139,22 @@ pub(crate) async fn find_by_create_key(
     Ok(find(connection, OrderId::stored(id)).await?.map(|order| (order, hash)))
 }
 
+/// Returns the principals and idempotency keys, out of `keys`, with which an order was created.
+pub(crate) async fn used_create_keys(
+    connection: &mut Connection,
+    keys: &[(&str, &str)],
+) -> Result<Vec<(String, String)>, DbError> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let columns = (orders::create_principal, orders::create_key.assume_not_null());
+    let mut created = orders::table.select(columns).into_boxed();
+    for (principal, key) in keys {
+        created = created.or_filter(orders::create_principal.eq(*principal).and(orders::create_key.eq(*key)));
+    }
+    Ok(created.load(connection).await?)
+}
+
 /// Lists the items of an order, in ascending order of product ID.
 pub(crate) async fn items(connection: &mut Connection, id: OrderId) -> Result<Vec<OrderItem>, DbError> {
     let of_order = order_items::table.filter(order_items::order_id.eq(id.get()));
@@ -205,21 +221,14 @@ pub(crate) fn set_confirmed(id: OrderId, at: NaiveDateTime) -> String {
     )
 }
 
-/// Changes the status of an order from `from` to CANCELED. Returns an error if the order has a different status.
-pub(crate) async fn set_canceled(
-    connection: &mut Connection,
-    id: OrderId,
-    from: OrderStatus,
-    at: NaiveDateTime,
-) -> Result<(), DbError> {
-    let cancelable = orders::table.find(id.get()).filter(orders::status.eq(Status(from)));
-    let changes = (
-        orders::status.eq(Status(OrderStatus::Canceled)),
-        orders::canceled_at.eq(at),
-        orders::reserved_until.eq(None::<NaiveDateTime>),
-        orders::version.eq(orders::version + 1),
-    );
-    exactly_one(diesel::update(cancelable).set(changes).cached().execute(connection).await?)
+/// Builds the statement that changes the status to CANCELED. The row must be locked and have been read with status
+/// `from`.
+pub(crate) fn set_canceled(id: OrderId, from: OrderStatus, at: NaiveDateTime) -> String {
+    let from = Status(from).text();
+    format!(
+        "UPDATE orders SET status = 'CANCELED', canceled_at = '{at}', reserved_until = NULL, version = version + 1 \
+         WHERE id = {id} AND status = '{from}'"
+    )
 }
 
 /// Lists up to `rows` orders that match the query, newest first, starting after the position `after`.

@@ -169,18 +169,12 @@ pub(crate) async fn add_stock(
     Ok(diesel::update(fitting).set(changes).cached().execute(connection).await? == 1)
 }
 
-/// Builds the statement that deducts a total quantity for several orders, and increments the version once for each
-/// order. The caller must have locked the row. If the stock is insufficient, a CHECK constraint fails the statement.
-pub(crate) fn deduct_stock(id: ProductId, qty: i64, orders: i64) -> String {
+/// Builds the statement that changes the stock by `delta` for a number of orders, each of which increments the version.
+/// The row must be locked and have enough stock; otherwise its CHECK constraint fails the statement. There is no upper
+/// limit: deliveries may have refilled the stock before a cancel.
+pub(crate) fn change_stock(id: ProductId, delta: i64, orders: i64) -> String {
     format!(
-        "UPDATE products SET stock = stock - {qty}, version = version + {orders}, updated_at = UTC_TIMESTAMP(6) \
+        "UPDATE products SET stock = stock + {delta}, version = version + {orders}, updated_at = UTC_TIMESTAMP(6) \
          WHERE id = {id}"
     )
-}
-
-/// Returns stock to a product. No upper limit applies, because deliveries may have replenished the stock in the
-/// meantime.
-pub(crate) async fn return_stock(connection: &mut Connection, id: ProductId, qty: i64) -> Result<(), DbError> {
-    let returned = add_stock(connection, id, qty, 0..=i64::MAX).await?;
-    exactly_one(usize::from(returned))
 }

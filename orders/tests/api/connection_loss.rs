@@ -1,6 +1,7 @@
 //! Loss of the database connection during COMMIT.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::mem;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use client_common::Outbound;
@@ -43,6 +44,8 @@ struct ProxyState {
     release: Notify,
     /// Whether new connections are closed immediately.
     refuses_connections: AtomicBool,
+    /// Round trips from BEGIN to COMMIT of the last transaction that was committed.
+    round_trips: AtomicUsize,
 }
 
 impl Proxy {
@@ -72,6 +75,11 @@ impl Proxy {
         self.state.refuses_connections.store(refuse, Ordering::Relaxed);
     }
 
+    /// Returns the number of round trips of the last transaction that was committed, with BEGIN and COMMIT.
+    pub(crate) fn round_trips(&self) -> usize {
+        self.state.round_trips.load(Ordering::Relaxed)
+    }
+
     fn is_injected(&self) -> bool {
         self.state.fault.lock().unwrap().is_none()
     }
@@ -91,11 +99,20 @@ async fn accept(listener: TcpListener, database: String, state: Arc<ProxyState>)
 /// Forwards data until one side closes the connection or the fault must be injected.
 async fn forward(mut server: TcpStream, mut database: TcpStream, state: &ProxyState) -> std::io::Result<()> {
     let (mut request, mut reply) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+    let (mut round_trips, mut is_answered) = (0, true);
     loop {
         tokio::select! {
             read = server.read(&mut request) => {
                 let statement = &request[..read?];
                 let commit = statement.windows(7).any(|bytes| bytes == b"\x03COMMIT");
+                if statement.windows(6).any(|bytes| bytes == b"\x03BEGIN") {
+                    round_trips = 0;
+                }
+                // A statement can arrive in several parts.
+                round_trips += usize::from(mem::replace(&mut is_answered, false));
+                if commit {
+                    state.round_trips.store(round_trips, Ordering::Relaxed);
+                }
                 let injected = if commit { state.fault.lock().unwrap().take() } else { None };
                 if statement.is_empty() || injected == Some(Fault::LoseCommit) {
                     return Ok(());
@@ -118,6 +135,7 @@ async fn forward(mut server: TcpStream, mut database: TcpStream, state: &ProxySt
             }
             read = database.read(&mut reply) => {
                 let response = &reply[..read?];
+                is_answered = true;
                 if response.is_empty() {
                     return Ok(());
                 }

@@ -209,8 +209,18 @@ impl Harness {
         }
     }
 
-    /// Waits until a request in flight has acquired a key after this time. Returns the time at which it acquired the
-    /// key. Both times are in microseconds since the year 2000.
+    /// Waits until this many keys are held by open transactions.
+    pub(crate) async fn wait_for_held_keys(&self, count: i64) {
+        let held = "SELECT COUNT(*) AS n FROM idempotency_keys WHERE status = 'in_progress'";
+        let started = Instant::now();
+        while self.uncommitted_number(held).await != count {
+            assert!(started.elapsed() < MAX_WAIT, "{count} keys are not held at once within {MAX_WAIT:?}");
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Waits until a request in flight has acquired a key after this time, and returns when it did. Both times are in
+    /// microseconds since 2000.
     pub(crate) async fn wait_for_key_after(&self, time: i64) -> i64 {
         let acquired = "SELECT COALESCE(MAX(TIMESTAMPDIFF(MICROSECOND, '2000-01-01', created_at)), 0) AS n \
                        FROM idempotency_keys WHERE status = 'in_progress'";

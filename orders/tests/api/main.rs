@@ -68,13 +68,15 @@
 //!
 //! | guarantee | test |
 //! | --- | --- |
-//! | 64 clients send requests with the same key | `races::sixty_four_clients_with_the_same_fifty_keys_create_fifty_orders`, `races::sixty_four_confirms_with_one_key_are_one_transition` |
-//! | 64 confirm requests with different keys for one order | `races::sixty_four_confirms_with_different_keys_are_one_transition` |
-//! | orders for one product share a transaction, and no order fails because of another order | `batches::orders_for_one_product_share_commits`, `batches::a_rejected_order_leaves_nothing_and_does_not_affect_its_batch` |
-//! | a locked row delays only the orders for its product | `batches::a_locked_product_delays_no_order_for_another_product`, `time_limits::orders_for_a_locked_product_do_not_starve_other_operations` |
-//! | 400 buyers of a stock of 100: 100 orders | `races::four_hundred_buyers_of_a_stock_of_100_get_100_orders` |
-//! | 32 workers order (A,B) and (B,A): less than 1 % of transactions are retried | `retries::orders_of_products_in_opposite_order_succeed_with_few_retries` |
-//! | 64 cancel requests for one order | `races::sixty_four_cancels_return_the_stock_once` |
+//! | same key from 64 clients | `races::sixty_four_clients_with_the_same_fifty_keys_create_fifty_orders`, `races::sixty_four_confirms_with_one_key_are_one_transition` |
+//! | 64 keys on one order | `races::sixty_four_confirms_with_different_keys_are_one_transition` |
+//! | orders for one product share a transaction, and none fails because of another one | `batches::orders_for_one_product_share_commits`, `batches::a_rejected_order_leaves_nothing_and_does_not_affect_its_batch`, `batches::an_expired_key_whose_order_exists_affects_only_its_own_order` |
+//! | a locked row delays only the orders for its product, also after their batch has failed | `batches::a_locked_product_delays_no_order_for_another_product`, `batches::an_order_that_waits_for_a_locked_product_holds_no_other`, `time_limits::orders_for_a_locked_product_do_not_starve_other_operations`, `time_limits::orders_of_a_failed_batch_do_not_starve_other_operations` |
+//! | a key held by another server delays only its own order | `batches::a_key_held_by_another_server_delays_only_its_own_order`, `batches::orders_for_one_product_do_not_wait_for_a_key_held_by_another_server` |
+//! | locks are held for a number of round trips that does not depend on the number of products | `round_trips::round_trips_do_not_depend_on_the_number_of_products` |
+//! | stock of 100, 400 buyers: 100 orders | `races::four_hundred_buyers_of_a_stock_of_100_get_100_orders` |
+//! | orders of (A,B) and (B,A) by 32 workers: under 1 % of transactions are retried | `retries::orders_of_products_in_opposite_order_succeed_with_few_retries` |
+//! | 64 cancels of one order | `races::sixty_four_cancels_return_the_stock_once` |
 //! | concurrent confirm, cancel and expiry | `expiry::concurrent_confirm_cancel_and_expiry_end_in_a_legal_state` |
 //! | concurrent orders and edits of price and stock | `races::concurrent_edits_and_orders_lose_no_update` |
 //! | create and abandon, concurrently and in reverse order | `abandon::concurrent_create_and_abandon_leave_no_active_order`, `abandon::abandoned_key_rejects_a_late_create` |
@@ -110,6 +112,7 @@ mod outage;
 mod products;
 mod races;
 mod retries;
+mod round_trips;
 mod stock;
 mod system;
 mod time_limits;

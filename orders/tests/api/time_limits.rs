@@ -151,3 +151,48 @@ async fn orders_for_a_locked_product_do_not_starve_other_operations() {
     assert_eq!((harness.stock(a).await, harness.stock(b).await), (999, 1000 - orders));
     invariants::check(&harness).await;
 }
+
+/// Longer than the first wait for the locked row, after which the batch of this test fails.
+const FAILED_WITHIN: Duration = Duration::from_secs(3);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_of_a_failed_batch_do_not_starve_other_operations() {
+    let harness = Harness::with_connections(4).await;
+    let (a, b) = (harness.product("A", 1000).await, harness.product("B", 1000).await);
+    // As if the customer had been deleted. The batch fails before it locks the product.
+    let refuse = "CREATE TRIGGER refuse BEFORE INSERT ON idempotency_keys FOR EACH ROW IF NEW.`key` = 'refused' THEN \
+                  SIGNAL SQLSTATE '23000' SET MYSQL_ERRNO = 1452, MESSAGE_TEXT = 'CONSTRAINT `fk_orders_customer`'; \
+                  END IF";
+    harness.sql(refuse).await;
+    let mut other = harness.database.connection().await;
+    other.batch_execute(&format!("BEGIN; SELECT id FROM products WHERE id = {a} FOR UPDATE")).await.unwrap();
+    let wants_a = async |key: &str| {
+        harness.operator().order_create().x_idempotency_key(key).body(new_order(&[(a, 1)])).send().await
+    };
+    let service = service_client(&harness.url(""));
+    let keys = Vec::from_iter((0..16).map(|n| format!("a{n}")));
+    let rest = async {
+        // The first order waits for the product. The next batch has all others, and fails.
+        harness.wait_for_key_after(0).await;
+        let others = async {
+            let (started, mut orders) = (Instant::now(), 0);
+            while started.elapsed() < FAILED_WITHIN {
+                let ready = harness.http().get(harness.url("/ready")).send().await.unwrap();
+                assert_eq!(ready.status(), 200);
+                let key = format!("b{orders}");
+                service.order_create().x_idempotency_key(key).body(new_order(&[(b, 1)])).send().await.unwrap();
+                orders += 1;
+            }
+            let late = service.order_create().x_idempotency_key("late").body(new_order(&[(a, 1)])).send().await;
+            assert_eq!(error_of(late), api_error(503, "unavailable"));
+            other.batch_execute("ROLLBACK").await.unwrap();
+            orders
+        };
+        tokio::join!(join_all(keys.iter().map(|key| wants_a(key))), wants_a("refused"), others)
+    };
+    let (first, (created, refused, orders)) = tokio::join!(wants_a("first"), rest);
+    assert!(first.is_ok() && created.iter().all(Result::is_ok), "{first:?} {created:?}");
+    assert_eq!(error_of(refused), api_error(404, "customer_not_found"));
+    assert_eq!((harness.stock(a).await, harness.stock(b).await), (1000 - 17, 1000 - orders));
+    invariants::check(&harness).await;
+}

@@ -13,6 +13,7 @@ use db::{Connection, DbError, TransactionError};
 use orders_api::{Order, OrderItem, OrderStatus};
 
 use super::draft::{Allocation, Draft, Inventory};
+use super::queue::Blocker;
 use crate::app::idempotent::OrderResponse;
 use crate::app::{OrdersError, reason};
 use crate::store::events::{self, Event};
@@ -29,8 +30,8 @@ pub(super) type Outcomes = Vec<Outcome>;
 /// Outcome of a draft.
 pub(super) enum Outcome {
     Settled(Result<OrderResponse, OrdersError>),
-    /// Another transaction has locked the rows of these products.
-    Locked(Vec<ProductId>),
+    /// It needs rows that other transactions have locked.
+    Blocked(Blocker),
 }
 
 /// Reason why a batch commits nothing.
@@ -39,20 +40,10 @@ pub(super) enum Rollback {
     Empty(Outcomes),
     /// The transaction failed. A draft may be the cause, but which one is unknown.
     Failed(OrdersError),
-    /// A lock was not granted in time, and the transaction is not retried.
-    Blocked(OrdersError),
-    /// The products' rows stayed locked by other transactions.
-    ProductsLocked,
-}
-
-impl Rollback {
-    /// Hides a lock timeout from [`db::Db::transaction`], which would retry it.
-    pub(super) fn without_lock_retries(self) -> Self {
-        match self {
-            Self::Failed(error) if matches!(error.as_db(), Some(DbError::LockTimeout)) => Self::Blocked(error),
-            rollback => rollback,
-        }
-    }
+    /// Other transactions hold some of the keys.
+    KeysHeld,
+    /// The rows of these products stayed locked by other transactions.
+    ProductsLocked(BTreeSet<ProductId>),
 }
 
 impl<E: Into<OrdersError>> From<E> for Rollback {
@@ -62,10 +53,11 @@ impl<E: Into<OrdersError>> From<E> for Rollback {
 }
 
 impl TransactionError for Rollback {
+    /// Hides a lock timeout, because [`db::Db::transaction`] would retry it while the products stay claimed.
     fn as_db(&self) -> Option<&DbError> {
         match self {
-            Self::Empty(_) | Self::Blocked(_) | Self::ProductsLocked => None,
-            Self::Failed(error) => error.as_db(),
+            Self::Empty(_) | Self::KeysHeld | Self::ProductsLocked(_) => None,
+            Self::Failed(error) => error.as_db().filter(|error| !matches!(error, DbError::LockTimeout)),
         }
     }
 }
@@ -81,12 +73,13 @@ enum State {
     New,
     Stored(Result<OrderResponse, OrdersError>),
     Rejected(OrdersError),
-    Locked(Vec<ProductId>),
+    Locked(BTreeSet<ProductId>),
     Allocated(Allocation),
     Created(Order, OrderResponse),
 }
 
-/// Creates orders from drafts. No two of the drafts may have the same key.
+/// Creates orders from drafts. No two of the drafts may have the same key. Waits for the rows of `blocker` only: fails
+/// at once if another transaction holds another key, and skips the drafts that need other locked products.
 ///
 /// Locks are taken in the order keys, products, orders. Inserting an item takes a shared lock on its product's row
 /// (foreign key); if two transactions held one and then updated the row, they would deadlock.
@@ -94,13 +87,10 @@ pub(super) async fn create(
     connection: &mut Connection,
     drafts: &[Arc<Draft>],
     retention: Duration,
-    lock_mode: LockMode,
+    blocker: Option<&Blocker>,
 ) -> Result<Outcomes, Rollback> {
-    let mut candidates = acquire_keys(connection, drafts, retention).await?;
-    let (inventory, now) = match allocate(connection, &mut candidates, lock_mode).await {
-        Err(DbError::LockTimeout) if lock_mode == LockMode::Wait => return Err(Rollback::ProductsLocked),
-        allocated => allocated?,
-    };
+    let mut candidates = acquire_keys(connection, drafts, retention, blocker).await?;
+    let (inventory, now) = allocate(connection, &mut candidates, blocker).await?;
     if !candidates.iter().any(|candidate| matches!(candidate.state, State::Allocated(_))) {
         return Err(Rollback::Empty(outcomes(candidates)));
     }
@@ -114,7 +104,7 @@ fn outcomes(candidates: Vec<Candidate<'_>>) -> Outcomes {
     let outcome = |candidate: Candidate<'_>| match candidate.state {
         State::Stored(result) => Outcome::Settled(result),
         State::Rejected(error) => Outcome::Settled(Err(error)),
-        State::Locked(products) => Outcome::Locked(products),
+        State::Locked(products) => Outcome::Blocked(Blocker::Products(products)),
         State::Created(_, response) => Outcome::Settled(Ok(response)),
         // No candidate ends in these states.
         State::New | State::Allocated(_) => Outcome::Settled(Err(DbError::OutcomeUnknown.into())),
@@ -126,9 +116,19 @@ async fn acquire_keys<'d>(
     connection: &mut Connection,
     drafts: &'d [Arc<Draft>],
     retention: Duration,
-) -> Result<Vec<Candidate<'d>>, DbError> {
+    blocker: Option<&Blocker>,
+) -> Result<Vec<Candidate<'d>>, Rollback> {
     let keys = Vec::from_iter(drafts.iter().filter_map(|draft| draft.request_key()));
-    let mut acquired = idempotency::acquire_all(connection, &keys, retention).await?.into_iter();
+    let acquired = match (blocker, keys.as_slice()) {
+        (Some(Blocker::Key), [(key, nonce)]) => {
+            vec![idempotency::acquire(connection, key, nonce, retention).await?]
+        }
+        _ => match idempotency::acquire_all(connection, &keys, retention).await {
+            Err(DbError::LockTimeout) => return Err(Rollback::KeysHeld),
+            acquired => acquired?,
+        },
+    };
+    let mut acquired = acquired.into_iter();
     let candidate = |draft: &'d Arc<Draft>| match draft.request_key().and_then(|_| acquired.next()) {
         Some(Acquisition::Found(outcome)) => {
             Candidate { draft, state: State::Stored(OrderResponse::from_stored(outcome)) }
@@ -142,18 +142,31 @@ async fn acquire_keys<'d>(
 async fn allocate(
     connection: &mut Connection,
     candidates: &mut [Candidate<'_>],
-    lock_mode: LockMode,
-) -> Result<(Inventory, NaiveDateTime), DbError> {
+    blocker: Option<&Blocker>,
+) -> Result<(Inventory, NaiveDateTime), Rollback> {
     let new = Vec::from_iter(candidates.iter_mut().filter(|candidate| matches!(candidate.state, State::New)));
     let wanted: BTreeSet<_> = new.iter().flat_map(|candidate| candidate.draft.lines.keys().copied()).collect();
-    let (products, now) = products::lock_all(connection, &Vec::from_iter(wanted), lock_mode).await?;
+    let (mut products, mut now) = (Vec::new(), NaiveDateTime::default());
+    // The awaited rows first, so that the wait holds no other product. Out of order, but the others are not waited for.
+    let is_awaited = |id: &ProductId| matches!(blocker, Some(Blocker::Products(awaited)) if awaited.contains(id));
+    let (awaited, others): (Vec<_>, Vec<_>) = wanted.into_iter().partition(is_awaited);
+    for (ids, lock_mode) in [(awaited, LockMode::Wait), (others, LockMode::SkipLocked)] {
+        if !ids.is_empty() {
+            let (locked, at) = match products::lock_all(connection, &ids, lock_mode).await {
+                Err(DbError::LockTimeout) if lock_mode == LockMode::Wait => {
+                    return Err(Rollback::ProductsLocked(ids.into_iter().collect()));
+                }
+                locked => locked?,
+            };
+            products.extend(locked);
+            now = now.max(at);
+        }
+    }
     let mut inventory = Inventory::new(products);
     for candidate in new {
         candidate.state = match inventory.allocate(candidate.draft) {
             Ok(allocation) => State::Allocated(allocation),
-            Err(OrdersError::ProductsNotFound(skipped)) if lock_mode == LockMode::SkipLocked => {
-                locked_or_missing(connection, skipped).await?
-            }
+            Err(OrdersError::ProductsNotFound(skipped)) => locked_or_missing(connection, skipped).await?,
             Err(error) => State::Rejected(error),
         };
     }
@@ -164,8 +177,12 @@ async fn allocate(
 async fn locked_or_missing(connection: &mut Connection, skipped: Vec<ProductId>) -> Result<State, DbError> {
     let ids = skipped.iter().copied().map(ProductId::get).collect();
     let found: BTreeSet<_> = products::find_all(connection, ids).await?.into_iter().map(|(id, _)| id).collect();
-    let (locked, missing): (Vec<_>, Vec<_>) = skipped.into_iter().partition(|id| found.contains(&id.get()));
-    Ok(if missing.is_empty() { State::Locked(locked) } else { State::Rejected(OrdersError::ProductsNotFound(missing)) })
+    let missing = Vec::from_iter(skipped.iter().copied().filter(|id| !found.contains(&id.get())));
+    Ok(if missing.is_empty() {
+        State::Locked(skipped.into_iter().collect())
+    } else {
+        State::Rejected(OrdersError::ProductsNotFound(missing))
+    })
 }
 
 /// Deducts the allocated stock and stores the orders.
@@ -183,7 +200,7 @@ async fn insert(
     }
     let count = rows.len();
     let deductions = inventory.deductions().iter();
-    let deductions = deductions.map(|(id, deduction)| products::deduct_stock(*id, deduction.qty, deduction.orders));
+    let deductions = deductions.map(|(id, deduction)| products::change_stock(*id, -deduction.qty, deduction.orders));
     let statements = Vec::from_iter(deductions.chain([orders::insert(rows).to_string()]));
     run_all(connection, &statements).await?;
     let mut ids = inserted_ids(connection, count).await?.map(OrderId::stored);

@@ -2,25 +2,24 @@
 //!
 //! A transaction holds the lock on a product's row for several round trips, until COMMIT, and all other orders for the
 //! product wait. Orders that would wait for each other therefore share one transaction and one COMMIT. No order fails
-//! because of another one: if a batch fails and one order may be the cause, its orders are queued again, and each is
-//! retried in a separate batch.
+//! because of another one: if a batch fails because of some of its orders, the others are queued again. If one order
+//! may be the cause but the database cannot tell which, all of them are queued again and retried one by one.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use std::{iter, mem};
 
 use common_contract::{CustomerId, ProductId};
-use db::{Connection, Db, DbError};
+use db::{Connection, Db, DbError, idempotency};
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
 use super::batch::{self, Outcome, Outcomes, Rollback};
 use super::draft::Draft;
-use super::queue::{Batch, BatchId, Entry, Queue, Request};
+use super::queue::{Batch, BatchId, Blocker, Entry, Queue, Request};
 use crate::app::OrdersError;
 use crate::app::idempotent::OrderResponse;
 use crate::store::orders;
-use crate::store::products::LockMode;
 
 /// Requests with less time remaining are not dispatched: their deadline would end the transaction of the whole batch.
 const MIN_REMAINING: Duration = Duration::from_millis(100);
@@ -103,10 +102,9 @@ impl Dispatcher {
 
     /// Dispatches batches until no more can be admitted.
     fn dispatch(&self) {
-        while let Some(Batch { id, entries, is_retry }) = self.next_batch() {
+        while let Some(Batch { id, entries, blocker }) = self.next_batch() {
             let in_flight = InFlight { dispatcher: self.clone(), id, returned: Vec::new() };
-            let lock_mode = if is_retry { LockMode::Wait } else { LockMode::SkipLocked };
-            tokio::spawn(in_flight.execute(entries, lock_mode));
+            tokio::spawn(in_flight.execute(entries, blocker));
         }
     }
 
@@ -118,19 +116,35 @@ impl Dispatcher {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn commit(&self, batch: &[Entry<Pending>], lock_mode: LockMode) -> Result<Outcomes, Rollback> {
+    async fn commit(&self, batch: &[Entry<Pending>], blocker: Option<&Blocker>) -> Result<Outcomes, Rollback> {
         let drafts = Vec::from_iter(batch.iter().map(|entry| Arc::clone(&entry.request.draft)));
-        let deadline = batch.iter().map(|entry| entry.request.deadline).min();
-        let db = deadline.map_or_else(|| self.db.clone(), |deadline| self.db.until(deadline));
-        let work = async |connection: &mut Connection| {
-            let created = batch::create(connection, &drafts, self.key_retention, lock_mode).await;
-            created.map_err(|rollback| if drafts.len() > 1 { rollback.without_lock_retries() } else { rollback })
-        };
-        match (db.transaction(work).await, drafts.as_slice()) {
-            (Ok(outcomes) | Err(Rollback::Empty(outcomes)), _) => Ok(outcomes),
+        let work =
+            async |connection: &mut Connection| batch::create(connection, &drafts, self.key_retention, blocker).await;
+        match (self.db_until_first_deadline(batch).transaction(work).await, drafts.as_slice()) {
             (Err(Rollback::Failed(error)), [only]) => Err(Rollback::Failed(customer_gone(error, only.new.customer_id))),
-            (Err(rollback), _) => Err(rollback),
+            (result, _) => result,
         }
+    }
+
+    fn db_until_first_deadline(&self, batch: &[Entry<Pending>]) -> Db {
+        let deadline = batch.iter().map(|entry| entry.request.deadline).min();
+        deadline.map_or_else(|| self.db.clone(), |deadline| self.db.until(deadline))
+    }
+
+    /// Returns principal and key of the orders whose keys other transactions hold. Empty if this cannot be read.
+    async fn held_keys(&self, batch: &[Entry<Pending>]) -> Vec<(String, String)> {
+        let keys = batch.iter().filter_map(|entry| Some(entry.request.draft.request_key()?.0));
+        let keys = Vec::from_iter(keys);
+        let db = self.db_until_first_deadline(batch);
+        let held = db.run(async |connection| idempotency::held_by_others(connection, &keys).await);
+        held.await.unwrap_or_default()
+    }
+
+    /// Returns principal and key of the requests whose order exists already. Empty if this cannot be read.
+    async fn used_keys(&self, batch: &[Entry<Pending>]) -> Vec<(String, String)> {
+        let keys = Vec::from_iter(batch.iter().filter_map(|entry| entry.request.key()));
+        let db = self.db_until_first_deadline(batch);
+        db.run(async |connection| orders::used_create_keys(connection, &keys).await).await.unwrap_or_default()
     }
 
     /// Sends the result. After a success, the requests that wait with the same key get a replay, or `KeyReused` if
@@ -155,19 +169,30 @@ struct InFlight {
 }
 
 impl InFlight {
-    async fn execute(mut self, batch: Vec<Entry<Pending>>, lock_mode: LockMode) {
-        match self.dispatcher.commit(&batch, lock_mode).await {
+    async fn execute(mut self, batch: Vec<Entry<Pending>>, blocker: Option<Blocker>) {
+        let result = self.dispatcher.commit(&batch, blocker.as_ref()).await;
+        match result {
             Ok(outcomes) | Err(Rollback::Empty(outcomes)) => self.settle(batch, outcomes),
             // The orders wait for the same rows again, behind other retries, each until its own deadline.
-            Err(Rollback::ProductsLocked) => {
+            Err(Rollback::ProductsLocked(products)) => {
                 db::count_retry(&DbError::LockTimeout);
-                let rows = batch.first().map(Entry::locked_rows).unwrap_or_default();
-                self.returned.extend(batch.into_iter().map(|entry| entry.locked(rows.clone())));
+                let blocked = |entry: Entry<Pending>| entry.blocked_by(Blocker::Products(products.clone()));
+                self.returned.extend(batch.into_iter().map(blocked));
             }
-            Err(Rollback::Failed(error) | Rollback::Blocked(error)) if batch.len() == 1 => {
-                self.settle(batch, [Outcome::Settled(Err(error))]);
+            Err(Rollback::KeysHeld) if batch.len() == 1 => self.settle(batch, [Outcome::Blocked(Blocker::Key)]),
+            Err(Rollback::KeysHeld) => {
+                let held = self.dispatcher.held_keys(&batch).await;
+                self.set_apart(batch, &held, || Outcome::Blocked(Blocker::Key));
             }
-            Err(Rollback::Failed(error) | Rollback::Blocked(error)) => match shared_by_all(&error) {
+            Err(Rollback::Failed(error)) if batch.len() == 1 => self.settle(batch, [Outcome::Settled(Err(error))]),
+            Err(Rollback::Failed(OrdersError::Database(DbError::Unique { constraint })))
+                if constraint == orders::UNIQUE_CREATE_KEY =>
+            {
+                let used = self.dispatcher.used_keys(&batch).await;
+                let key_used = || DbError::Unique { constraint: constraint.clone() };
+                self.set_apart(batch, &used, || Outcome::Settled(Err(key_used().into())));
+            }
+            Err(Rollback::Failed(error)) => match shared_by_all(&error) {
                 Some(error) => self.settle(batch, iter::repeat_with(|| Outcome::Settled(Err(error())))),
                 // One of the orders may be the cause.
                 None => self.returned.extend(batch.into_iter().map(Entry::alone)),
@@ -175,11 +200,27 @@ impl InFlight {
         }
     }
 
+    /// Sets the orders with these keys, which made their batch fail, apart with this outcome, and queues the others
+    /// again. If there are none, any order may be the cause.
+    fn set_apart(&mut self, batch: Vec<Entry<Pending>>, keys: &[(String, String)], outcome: impl Fn() -> Outcome) {
+        let has_key = |entry: &Entry<Pending>| {
+            let key = entry.request.key();
+            keys.iter().any(|(principal, of_cause)| key == Some((principal, of_cause)))
+        };
+        let (causes, others): (Vec<_>, Vec<_>) = batch.into_iter().partition(has_key);
+        if causes.is_empty() {
+            self.returned.extend(others.into_iter().map(Entry::alone));
+        } else {
+            self.settle(causes, iter::repeat_with(outcome));
+            self.returned.extend(others);
+        }
+    }
+
     fn settle(&mut self, batch: Vec<Entry<Pending>>, outcomes: impl IntoIterator<Item = Outcome>) {
         for (entry, outcome) in batch.into_iter().zip(outcomes) {
             match outcome {
                 Outcome::Settled(result) => self.dispatcher.reply(entry.request, result),
-                Outcome::Locked(products) => self.returned.push(entry.locked(products)),
+                Outcome::Blocked(blocker) => self.returned.push(entry.blocked_by(blocker)),
             }
         }
     }

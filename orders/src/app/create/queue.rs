@@ -4,16 +4,16 @@
 //! at a time, and the next batch takes the requests that have arrived in the meantime. The queue uses neither a clock
 //! nor the database.
 
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::{mem, slice};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::mem;
 
 use common_contract::ProductId;
 
-/// Maximum number of batches in flight, apart from retries. With fewer, more orders share a COMMIT; with more, a slow
-/// batch delays fewer orders.
-const MAX_SHARED: usize = 4;
-/// Maximum number of retries in flight. They wait for locked rows; the limit leaves connections for everything else.
-const MAX_RETRIES: usize = 4;
+/// Maximum number of batches in flight that do not wait for locked rows. With fewer, more orders share a COMMIT; with
+/// more, a slow batch delays fewer orders.
+const MAX_RUNNING: usize = 4;
+/// Maximum number of batches in flight that wait for locked rows. It leaves connections for everything else.
+const MAX_WAITING: usize = 4;
 /// Maximum number of orders in a batch. A larger batch would delay its first order too long.
 const MAX_ORDERS: usize = 32;
 
@@ -45,12 +45,20 @@ pub(super) struct Queue<R> {
     last_id: u64,
 }
 
+/// Rows locked by other transactions, for which a request waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Blocker {
+    /// The row of its key.
+    Key,
+    /// The rows of these products.
+    Products(BTreeSet<ProductId>),
+}
+
 /// A pending request, with the result of an earlier attempt.
 pub(super) struct Entry<R> {
     ticket: Ticket,
     pub(super) request: R,
-    /// Products whose rows were locked by another transaction.
-    locked: Vec<ProductId>,
+    blocker: Option<Blocker>,
     /// Whether a batch that contained it failed, so that the next attempt is a batch of one.
     is_alone: bool,
 }
@@ -59,26 +67,27 @@ pub(super) struct Entry<R> {
 pub(super) struct Batch<R> {
     pub(super) id: BatchId,
     pub(super) entries: Vec<Entry<R>>,
-    /// Whether it waits for locked rows. A first attempt skips the orders that need them.
-    pub(super) is_retry: bool,
+    /// The locked rows for which it waits. It skips the orders that need others.
+    pub(super) blocker: Option<Blocker>,
 }
 
 /// Products and keys that a batch in flight has claimed.
 struct ActiveBatch {
-    products: HashSet<ProductId>,
+    products: BTreeSet<ProductId>,
     keys: Vec<(String, String)>,
-    is_retry: bool,
+    is_waiting: bool,
 }
 
 impl<R: Request> Entry<R> {
-    /// Marks it as waiting for these locked rows.
-    pub(super) fn locked(self, locked: Vec<ProductId>) -> Self {
-        Self { locked, ..self }
-    }
-
-    /// Returns the locked rows that it waits for.
-    pub(super) fn locked_rows(&self) -> Vec<ProductId> {
-        self.locked.clone()
+    /// Marks it as waiting for these locked rows, and for the products that an earlier attempt found locked. A request
+    /// that waits for its key is alone, because the wait would delay a whole batch.
+    pub(super) fn blocked_by(self, blocker: Blocker) -> Self {
+        let blocker = match (blocker, self.blocker) {
+            (Blocker::Products(products), Some(Blocker::Products(earlier))) => Blocker::Products(&products | &earlier),
+            (blocker, _) => blocker,
+        };
+        let is_alone = self.is_alone || blocker == Blocker::Key;
+        Self { blocker: Some(blocker), is_alone, ..self }
     }
 
     /// Marks it for a batch of one.
@@ -86,23 +95,34 @@ impl<R: Request> Entry<R> {
         Self { is_alone: true, ..self }
     }
 
-    fn is_retry(&self) -> bool {
-        self.is_alone || !self.locked.is_empty()
+    fn is_waiting(&self) -> bool {
+        self.blocker.is_some()
     }
 
-    /// Returns the products that no other batch may claim at the same time. A retry claims only its locked rows.
-    fn claims(&self) -> Vec<ProductId> {
-        if self.is_retry() { self.locked_rows() } else { self.request.products().collect() }
+    fn is_retry(&self) -> bool {
+        self.is_alone || self.is_waiting()
+    }
+
+    /// Returns the products that no other batch may claim at the same time. A request that waits for locked rows claims
+    /// only these.
+    fn claims(&self) -> BTreeSet<ProductId> {
+        match &self.blocker {
+            None => self.request.products().collect(),
+            Some(Blocker::Key) => BTreeSet::new(),
+            Some(Blocker::Products(locked)) => locked.clone(),
+        }
     }
 
     fn wants_any(&self, products: &HashSet<ProductId>) -> bool {
         self.request.products().any(|product| products.contains(&product))
     }
 
-    /// Returns whether both can wait for the same locks in one batch.
-    fn can_share_retry(&self, other: &Self) -> bool {
-        let waits = |entry: &Self| !entry.is_alone && entry.request.can_wait();
-        waits(self) && waits(other) && self.request.products().eq(other.request.products())
+    /// Returns whether it can be added to a batch that starts with `first`.
+    fn can_join(&self, first: &Self) -> bool {
+        let can_wait = |entry: &Self| entry.request.can_wait();
+        let waits_for_same =
+            || can_wait(self) && can_wait(first) && self.request.products().eq(first.request.products());
+        !(self.is_alone || first.is_alone) && if first.is_waiting() { waits_for_same() } else { !self.is_waiting() }
     }
 }
 
@@ -116,7 +136,7 @@ impl<R: Request> Queue<R> {
     /// Appends a request.
     pub(super) fn push(&mut self, request: R) -> Ticket {
         self.last_id += 1;
-        self.pending.push_back(Entry { ticket: self.last_id, request, locked: Vec::new(), is_alone: false });
+        self.pending.push_back(Entry { ticket: self.last_id, request, blocker: None, is_alone: false });
         self.last_id
     }
 
@@ -135,17 +155,17 @@ impl<R: Request> Queue<R> {
         VecDeque::into_iter(taken).map(|entry| entry.request).collect()
     }
 
-    /// Admits the next batch: a retry, or all requests whose products are free, up to the limit. A request overtakes an
-    /// earlier one for the same product only if that one waits for its key or for a locked row.
+    /// Admits the next batch: requests that wait for the same locked rows, a request that is to be alone, or all others
+    /// whose products are free, up to the limit. A request overtakes an earlier one for the same product only if that
+    /// one waits for its key or for a locked row.
     pub(super) fn next_batch(&mut self) -> Option<Batch<R>> {
-        let retries = self.active.values().filter(|batch| batch.is_retry).count();
-        let (can_retry, can_share) = (retries < MAX_RETRIES, self.active.len() - retries < MAX_SHARED);
-        let has_retry = can_retry && self.pending.front().is_some_and(Entry::is_retry);
-        if !(can_share || has_retry) {
+        let waiting = self.active.values().filter(|batch| batch.is_waiting).count();
+        let (can_wait, can_run) = (waiting < MAX_WAITING, self.active.len() - waiting < MAX_RUNNING);
+        if !(can_run || can_wait && self.pending.iter().any(Entry::is_waiting)) {
             return None;
         }
         let mut busy: HashSet<_> = self.active.values().flat_map(|batch| batch.products.iter().copied()).collect();
-        let waiting = self.active.values().filter(|batch| batch.is_retry);
+        let waiting = self.active.values().filter(|batch| batch.is_waiting);
         let mut locked: HashSet<_> = waiting.flat_map(|batch| batch.products.iter().copied()).collect();
         let keys = self.active.values().flat_map(|batch| &batch.keys);
         let keys: HashSet<_> = keys.map(|(principal, key)| (principal.as_str(), key.as_str())).collect();
@@ -157,11 +177,10 @@ impl<R: Request> Queue<R> {
             let claims = entry.claims();
             let is_free = !claims.iter().any(|product| busy.contains(product));
             let fits = match entries.first() {
-                Some(first) if first.is_retry() => first.can_share_retry(&entry),
-                Some(_) => is_free && !entry.is_retry(),
-                None => is_free && if entry.is_retry() { can_retry } else { can_share },
+                Some(first) => entry.can_join(first) && (is_free || first.is_waiting()),
+                None => is_free && if entry.is_waiting() { can_wait } else { can_run },
             };
-            if entry.is_retry() {
+            if entry.is_waiting() {
                 locked.extend(&claims);
             }
             if fits && !waits_for_key && entries.len() < MAX_ORDERS {
@@ -169,21 +188,20 @@ impl<R: Request> Queue<R> {
                 continue;
             }
             // A request that waits for its key or for a locked row delays no other product.
-            if entry.is_retry() || !(waits_for_key || entry.wants_any(&locked)) {
+            if entry.is_waiting() || !(waits_for_key || entry.wants_any(&locked)) {
                 busy.extend(claims);
             }
             self.pending.push_back(entry);
         }
         let first = entries.first()?;
-        let is_retry = first.is_retry();
-        // Requests that join a retry want the same products and wait for the locked rows of the first one.
-        let claiming = if is_retry { slice::from_ref(first) } else { &entries };
-        let products = claiming.iter().flat_map(Entry::claims).collect();
+        let (is_waiting, blocker) = (first.is_waiting(), first.blocker.clone());
+        // Requests that join one that waits want the same products and wait for the same locked rows.
+        let products = if is_waiting { first.claims() } else { entries.iter().flat_map(Entry::claims).collect() };
         let keys = entries.iter().filter_map(|entry| entry.request.key());
         let keys = keys.map(|(principal, key)| (principal.to_owned(), key.to_owned())).collect();
         self.last_id += 1;
-        self.active.insert(self.last_id, ActiveBatch { products, keys, is_retry });
-        Some(Batch { id: self.last_id, entries, is_retry })
+        self.active.insert(self.last_id, ActiveBatch { products, keys, is_waiting });
+        Some(Batch { id: self.last_id, entries, blocker })
     }
 
     /// Ends a batch and queues the returned requests again: behind the pending retries, so that these take turns, and
