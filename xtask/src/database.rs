@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::pending;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -185,11 +186,8 @@ fn start_private(program: &Program, purpose: Purpose, data: &Path, log: Log) -> 
     };
     let end = watch::Sender::new(());
     let sender = end.clone();
-    let server = Launch::new(program, data, durability)
-        .database(SCHEMA)
-        .log(log)
-        .on_end(move || sender.send_replace(()))
-        .start()?;
+    let on_end = Arc::new(move || sender.send_replace(()));
+    let server = Launch { database: Some(SCHEMA), log, on_end, ..Launch::new(program, data, durability) }.start()?;
     // Subscribe after startup: a failed attempt on an occupied port also sends a notification.
     Ok(Database { url: server.url(SCHEMA), server: Server::Private(server, end.subscribe()) })
 }

@@ -37,7 +37,7 @@ impl System {
         ensure!(is_kept || !directory.exists(), "an earlier run was interrupted: remove {}", directory.display());
         create_dir_all(directory).with_context(|| format!("cannot create {}", directory.display()))?;
         let log = Log::create(directory, "database")?;
-        let database = Database::start_with_binary_log(program.clone(), directory, log).await?;
+        let database = Database::start(program.clone(), directory, log, true).await?;
         database.prepare(directory).await?;
         let ports = private_server::free_ports(Service::ALL.len())?;
         let (secrets, directory, running) = (Secrets::random(), directory.to_owned(), [None, None, None]);

@@ -80,7 +80,7 @@ impl System {
     async fn start(run: &Run, public: [SocketAddr; 3]) -> Result<Self> {
         let directory = run.directory.clone();
         let log = Log::create(&directory, "database")?;
-        let database = Database::start(run.program.clone(), &directory, log).await?;
+        let database = Database::start(run.program.clone(), &directory, log, false).await?;
         database.prepare(&directory).await?;
         Ok(Self {
             database: Mutex::new(database),

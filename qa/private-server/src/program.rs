@@ -68,13 +68,11 @@ impl Program {
     }
 
     /// Returns the engine.
-    #[must_use]
     pub fn engine(&self) -> Engine {
         self.engine
     }
 
     /// Returns the version, for example `10.11.11`.
-    #[must_use]
     pub fn version(&self) -> &str {
         &self.version
     }
