@@ -79,9 +79,8 @@ pub(crate) struct Rounds {
 
 impl Rounds {
     pub(crate) fn outcome(&self, case: &str, engine: &str, unit: &str, target: Option<Target>) -> Outcome {
-        let ratios: Vec<_> =
-            self.values.iter().zip(&self.baselines).map(|(value, baseline)| value / baseline).collect();
-        let ratio = median(&ratios);
+        let rounds = self.values.iter().zip(&self.baselines);
+        let ratio = median(&Vec::from_iter(rounds.map(|(value, baseline)| value / baseline)));
         Outcome {
             case: case.to_owned(),
             engine: engine.to_owned(),

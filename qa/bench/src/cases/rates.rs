@@ -43,14 +43,9 @@ pub(super) async fn view(bench: &Bench, name: &str, service: Service) -> Result<
         let (case, is_usual) = (format!("{name}/{connections}"), connections == USUAL);
         let target = is_usual.then_some(AtLeast(0.9));
         let rates = bench.compare(&case, UNIT, target, value, statement_and_empty).await?;
-        for (credentials, figure, times) in published.iter().filter(|_| is_usual) {
-            bench.compare_with_constant(
-                &format!("{name}/published-{credentials}"),
-                UNIT,
-                AtLeast(*times),
-                &rates,
-                *figure,
-            );
+        for &(credentials, figure, times) in published.iter().filter(|_| is_usual) {
+            let case = format!("{name}/published-{credentials}");
+            bench.compare_with_constant(&case, UNIT, AtLeast(times), &rates, figure);
         }
     }
     process.stop().await;
