@@ -17,7 +17,7 @@ use customers_api::{
     Credentials, CustomerInput, CustomerListQuery, NewOperator, OperatorListQuery, OperatorPatch, PasswordChange,
 };
 use futures::executor::block_on;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use lambda_http::{Context, LambdaEvent};
 use orchestrator::{Config, Orchestrator, lambda};
 use orchestrator_api::CreateAndConfirm;
@@ -78,13 +78,7 @@ fn read_query<T: DeserializeOwned>(text: &str) {
 
 /// Parses the bytes as idempotency keys and as entity tags.
 pub fn headers(bytes: &[u8]) {
-    let mut headers = HeaderMap::new();
-    for (name, value) in ["x-idempotency-key", "idempotency-key", "if-match"].into_iter().zip(bytes.split(|b| *b == 0))
-    {
-        if let Ok(value) = HeaderValue::from_bytes(value) {
-            headers.append(HeaderName::from_static(name), value);
-        }
-    }
+    let headers = read_headers(&["x-idempotency-key", "idempotency-key", "if-match"], bytes);
     if let Ok(Some(key)) = Keyed::from_headers(&headers) {
         let is_key =
             (1..=255).contains(&key.as_str().len()) && key.as_str().bytes().all(|byte| byte.is_ascii_graphic());
@@ -93,6 +87,13 @@ pub fn headers(bytes: &[u8]) {
     let _ = Conditional::from_headers(&headers);
     let _ = ConditionalKeyed::from_headers(&headers);
     let _ = ConditionalKeyRequired::from_headers(&headers);
+/// Reads one header per name. Zero bytes separate the values; invalid values are skipped.
+fn read_headers(names: &[&'static str], bytes: &[u8]) -> HeaderMap {
+    let values = bytes.split(|byte| *byte == 0).map(HeaderValue::from_bytes);
+    let valid = names.iter().zip(values).filter_map(|(name, value)| Some((HeaderName::from_static(name), value.ok()?)));
+    valid.collect()
+}
+
 }
 
 /// Decodes a page token. An accepted token must be identical to the token that the server would issue.
@@ -108,13 +109,8 @@ pub fn cursor(bytes: &[u8]) {
 /// secret.
 pub fn caller(bytes: &[u8]) {
     static AUTH: LazyLock<Auth> = LazyLock::new(|| Auth::from_env(&settings()).expect("valid settings"));
-    let mut headers = HeaderMap::new();
-    let names = [header::AUTHORIZATION.as_str(), "x-correlation-id", "traceparent", "tracestate", "x-client-address"];
-    for (name, value) in names.into_iter().zip(bytes.split(|b| *b == 0)) {
-        if let Ok(value) = HeaderValue::from_bytes(value) {
-            headers.append(HeaderName::from_static(name), value);
-        }
-    }
+    let names = ["authorization", "x-correlation-id", "traceparent", "tracestate", "x-client-address"];
+    let headers = read_headers(&names, bytes);
     let call = Call::from_parts(&Runtime::default(), "fuzz", &Method::GET, None, "request", headers);
     let refusals = [AUTH.viewer(&call).map(drop), AUTH.service(&call).map(drop)];
     assert!(refusals.iter().all(|refusal| refusal.as_ref().is_err_and(|it| it.code == codes::UNAUTHORIZED)));
