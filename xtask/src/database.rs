@@ -47,10 +47,8 @@ impl Choice {
         let given = given.filter(|url| !url.is_empty());
         let can_install = || !install.no_install && tools::can_install();
         choose(given, Program::find, docker::is_available, can_install).with_context(|| {
-            format!(
-                "no database found: set DATABASE_URL, start a Docker Engine, or install a server: {}",
-                install_command()
-            )
+            let advice = "set DATABASE_URL, start a Docker Engine, or install a server";
+            format!("no database found: {advice}: {}", install_command())
         })
     }
 }

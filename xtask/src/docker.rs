@@ -50,8 +50,8 @@ impl Project {
     pub(crate) fn url(&self, address: &str) -> Result<String> {
         // `docker compose config` resolves all variables, including those in `.env`.
         let config = serde_json::from_slice(&output(self.compose(&["config", "--format", "json"]))?)?;
-        url_from(&config, address)
-            .context("docker-compose.yml sets no MYSQL_ROOT_PASSWORD or MYSQL_DATABASE for the mysql service")
+        let missing = "docker-compose.yml sets no MYSQL_ROOT_PASSWORD or MYSQL_DATABASE for the mysql service";
+        url_from(&config, address).context(missing)
     }
 
     fn compose(&self, arguments: &[&str]) -> Command {

@@ -98,13 +98,10 @@ impl Settings {
     /// port.
     pub(crate) fn check_ports(&self) -> Result<()> {
         for service in Service::ALL {
-            let (port, variable) = (self.address(service).port(), service.variable("PORT"));
-            TcpListener::bind((self.host, port)).with_context(|| {
-                format!(
-                    "cannot listen on {}:{port} for {}: stop the program that uses this port, or set {variable}",
-                    self.host,
-                    service.name()
-                )
+            let (host, port, name) = (self.host, self.address(service).port(), service.name());
+            TcpListener::bind((host, port)).with_context(|| {
+                let advice = format!("stop the program that uses this port, or set {}", service.variable("PORT"));
+                format!("cannot listen on {host}:{port} for {name}: {advice}")
             })?;
         }
         Ok(())

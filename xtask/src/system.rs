@@ -174,12 +174,10 @@ impl System {
             }
             if Instant::now() > deadline {
                 let response = status.map_or("no response".to_owned(), |status| status.to_string());
-                let log = self.services.iter().find(|running| running.service == service).map(|running| &running.log);
-                bail!(
-                    "{name} is not ready after {} s (GET /ready: {response}); last log lines:\n{}",
-                    READY_TIMEOUT.as_secs(),
-                    log.map(|log| log.tail(LOG_TAIL_LINES)).unwrap_or_default()
-                );
+                let running = self.services.iter().find(|running| running.service == service);
+                let log = running.map(|running| running.log.tail(LOG_TAIL_LINES)).unwrap_or_default();
+                let seconds = READY_TIMEOUT.as_secs();
+                bail!("{name} is not ready after {seconds} s (GET /ready: {response}); last log lines:\n{log}");
             }
             self.unless_interrupted(sleep(POLL_INTERVAL)).await?;
         }

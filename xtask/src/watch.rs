@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use crate::outcome::Interrupted;
 use crate::settings::Settings;
 use crate::system::System;
-use crate::{metadata, programs, up, workspace};
+use crate::{metadata, programs, workspace};
 
 /// Debounce time: editors and Git write several files in quick succession.
 const DEBOUNCE: Duration = Duration::from_millis(300);
@@ -55,7 +55,9 @@ async fn rebuild_and_restart(system: &mut System, settings: &Settings, database_
             continue;
         }
         system.stop_service(service).await;
-        up::start_service(system, settings, &programs, service, database_url).await?;
+        let mut command = programs.command(service.name())?;
+        command.envs(settings.environment(service, database_url));
+        system.start_service(service, command).await?;
         system.wait_until_ready(service, settings.address(service)).await?;
     }
     Ok(())
