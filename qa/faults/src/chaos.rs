@@ -73,13 +73,12 @@ async fn report(journal: &Journal, load: &workload::Load, length: Duration) {
     loop {
         ticks.tick().await;
         let left = length.saturating_sub(journal.elapsed()).as_secs();
-        let progress = load.progress();
+        let (minutes, seconds, progress) = (left / 60, left % 60, load.progress());
         let (faults, requests) = (journal.faults(), progress.requests());
         let Progress { operations, in_flight, retries, .. } = progress;
         journal.log(format_args!(
-            "{}:{:02} left; {operations} operations, {in_flight} in flight, {requests} requests, {retries} retries, {faults} faults",
-            left / 60,
-            left % 60
+            "{minutes}:{seconds:02} left; {operations} operations, {in_flight} in flight, {requests} requests, {retries} \
+             retries, {faults} faults"
         ));
     }
 }

@@ -26,8 +26,8 @@ pub(crate) async fn verify(url: &str, journal: &Journal, load: Load, within: Dur
     let history = timeout(within, load.stop()).await.ok();
     wait_for_expiry(url).await?;
     if let Some(history) = &history {
-        journal
-            .summary_line(format_args!("load\n  {}", history.progress().to_string().trim_end().replace('\n', "\n  ")));
+        let progress = history.progress().to_string();
+        journal.summary_line(format_args!("load\n  {}", progress.trim_end().replace('\n', "\n  ")));
         let lost = history.verify(url).await.context("cannot compare the responses with the database")?;
         journal.summary_line(format_args!("lost responses {}", lost.len()));
         lost.iter().for_each(|finding| journal.violation(finding));

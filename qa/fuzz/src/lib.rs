@@ -85,6 +85,8 @@ pub fn headers(bytes: &[u8]) {
         assert!(is_key, "{key:?}");
     }
     let _ = Conditional::from_headers(&headers);
+}
+
     let _ = ConditionalKeyed::from_headers(&headers);
     let _ = ConditionalKeyRequired::from_headers(&headers);
 /// Reads one header per name. Zero bytes separate the values; invalid values are skipped.
@@ -92,8 +94,6 @@ fn read_headers(names: &[&'static str], bytes: &[u8]) -> HeaderMap {
     let values = bytes.split(|byte| *byte == 0).map(HeaderValue::from_bytes);
     let valid = names.iter().zip(values).filter_map(|(name, value)| Some((HeaderName::from_static(name), value.ok()?)));
     valid.collect()
-}
-
 }
 
 /// Decodes a page token. An accepted token must be identical to the token that the server would issue.

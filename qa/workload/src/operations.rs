@@ -129,10 +129,8 @@ impl Client {
         let last = requests.len() - 1;
         let mut record = Record { caller: Caller::Service, key: Some(key), requests, sends: Vec::new() };
         self.session.progress().in_flight += 1;
-        let both = tokio::join!(
-            self.session.send_with_retries(&record, 0, 0),
-            self.session.send_with_retries(&record, last, 1)
-        );
+        let send = |request, sender| self.session.send_with_retries(&record, request, sender);
+        let both = tokio::join!(send(0, 0), send(last, 1));
         record.sends = both.0.into_iter().chain(both.1).collect();
         self.store(record);
     }
@@ -169,8 +167,8 @@ impl Client {
         let price_cents = self.rng.random_range(500..5_000);
         let observed = if self.chance(50) { self.view_product().await } else { None };
         let product = observed.map_or_else(|| self.shop.product(&mut self.rng), |observed| observed.id);
-        self.execute(Request::SetPrice { product, price_cents, if_match: observed.map(|observed| observed.version) })
-            .await;
+        let if_match = observed.map(|observed| observed.version);
+        self.execute(Request::SetPrice { product, price_cents, if_match }).await;
     }
 
     /// Sets a stock, always with If-Match.

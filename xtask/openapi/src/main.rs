@@ -131,9 +131,8 @@ fn generate(documents: &[Document]) -> Result<()> {
         let is_changed = current(document)? != document.text;
         if is_changed {
             let folder = std::fs::create_dir_all(file.with_file_name(""));
-            folder
-                .and_then(|()| std::fs::write(&file, &document.text))
-                .with_context(|| format!("cannot write {name}"))?;
+            let written = folder.and_then(|()| std::fs::write(&file, &document.text));
+            written.with_context(|| format!("cannot write {name}"))?;
         }
         println!("{name}: {}", if is_changed { "written" } else { "up to date" });
     }
@@ -163,10 +162,10 @@ fn check(documents: &[Document]) -> Result<Option<String>> {
     Ok(match (stale, broken) {
         (0, 0) => None,
         (0, _) => Some(format!("{broken} rule violations")),
-        _ => Some(format!(
-            "{stale} of {} documents are out of date: run `cargo xtask openapi generate`",
-            documents.len()
-        )),
+        _ => {
+            let all = documents.len();
+            Some(format!("{stale} of {all} documents are out of date: run `cargo xtask openapi generate`"))
+        }
     })
 }
 

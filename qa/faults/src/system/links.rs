@@ -92,10 +92,8 @@ impl System {
     }
 
     fn replica(&self, service: Service) -> Result<&Replica> {
-        let mut replicas = self.replicas.iter();
-        replicas
-            .find(|replica| replica.name == service.name())
-            .with_context(|| format!("there is no {}", service.name()))
+        let found = self.replicas.iter().find(|replica| replica.name == service.name());
+        found.with_context(|| format!("there is no {}", service.name()))
     }
 }
 

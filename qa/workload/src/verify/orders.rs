@@ -93,11 +93,8 @@ fn check_change(row: &Row, record: &Record, status: Status, observed: &Order, fi
         return check_confirmed(row, observed, record, findings);
     }
     let canceled = !row.is_live() && row.events(Status::Canceled).count() == 1;
-    findings.unless(
-        canceled,
-        CANCELED,
-        format_args!("order {id} is stored as {row:?}; cancellation acknowledged to {record}"),
-    );
+    let violation = format_args!("order {id} is stored as {row:?}; cancellation acknowledged to {record}");
+    findings.unless(canceled, CANCELED, violation);
 }
 
 /// Checks that an order is or was confirmed, as the response reports.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use common_contract::Contract;
 use common_contract::document::EXAMPLES;
 use serde_json::{Value, json};
@@ -134,12 +134,10 @@ fn all_used(document: &Value, own: &Value) -> Result<()> {
         .filter(|(name, _)| components["schemas"].get(name.split('.').next().unwrap_or(name)).is_none())
         .chain(entries(&own["errors"]).filter(|(code, _)| !codes.contains(code)))
         .map(|(name, _)| name.as_str());
-    let unknown: Vec<_> = unknown.collect();
-    ensure!(
-        unknown.is_empty(),
-        "the contract's examples.json has examples that do not occur in the document: {unknown:?}"
-    );
-    Ok(())
+    match unknown.collect::<Vec<_>>() {
+        none if none.is_empty() => Ok(()),
+        unknown => bail!("the contract's examples.json has examples that do not occur in the document: {unknown:?}"),
+    }
 }
 
 #[cfg(test)]
