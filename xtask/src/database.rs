@@ -23,12 +23,10 @@ use crate::tools;
 /// Name of the database on a private server. Tests create additional databases.
 const SCHEMA: &str = "backoffice";
 
-/// Maximum time from the start of a container until its server accepts connections. The first start also initializes
-/// the data directory.
+/// Maximum time until a container's server accepts connections. The first start also initializes the data.
 const START_TIMEOUT: Duration = Duration::from_secs(180);
 const POLL_INTERVAL: Duration = Duration::from_millis(300);
 
-/// Database selected for a command.
 #[derive(Debug)]
 pub(crate) enum Choice {
     /// Database given by `--database-url` or DATABASE_URL.
@@ -106,7 +104,6 @@ pub(crate) enum Purpose {
     Run(&'static str),
 }
 
-/// Running database that accepts connections.
 pub(crate) struct Database {
     pub(crate) url: String,
     server: Server,
@@ -155,8 +152,7 @@ impl Database {
     }
 }
 
-/// Starts the selected database, unless it is external. A private server stores its data in `data`. The process that
-/// runs a container holds the lease on the working directory.
+/// Starts the database, unless it is external, with its data in `data`. The process of a container holds the lease.
 pub(crate) async fn start(
     choice: Choice,
     purpose: Purpose,
@@ -215,8 +211,7 @@ async fn start_docker(purpose: Purpose, lease: Stdio, log: Log, interrupt: Inter
     }
 }
 
-/// Waits until the server in the container sends its handshake, and returns its address. The server cannot be reached
-/// while the image initializes its data.
+/// Returns the address once the server sends its handshake: it is unreachable while the image initializes its data.
 async fn wait_for_handshake(project: &Project) -> Result<String> {
     let mut deadline = None;
     loop {

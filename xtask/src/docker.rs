@@ -1,5 +1,4 @@
-//! The `mysql` service of docker-compose.yml, in a Compose project specific to this working copy. Other containers are
-//! never stopped or removed.
+//! The `mysql` service of docker-compose.yml, in a Compose project of this working copy. Affects no other containers.
 
 use std::process::Command;
 
@@ -31,7 +30,6 @@ impl Project {
         self.compose(&["up", "--no-log-prefix", "mysql"])
     }
 
-    /// Returns the published address of the running service.
     pub(crate) fn address(&self) -> Option<String> {
         workspace::output(&mut self.compose(&["port", "mysql", "3306"]))
     }
@@ -41,7 +39,6 @@ impl Project {
         let _ = if self.is_disposable { self.erase() } else { output(self.compose(&["down"])).map(drop) };
     }
 
-    /// Removes the service and its data.
     pub(crate) fn erase(&self) -> Result<()> {
         output(self.compose(&["down", "--volumes"])).context("cannot reset the mysql service").map(drop)
     }

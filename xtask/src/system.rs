@@ -47,8 +47,7 @@ pub(crate) struct System {
     database_log: Log,
     /// Whether the services' log lines are printed.
     is_following: Arc<AtomicBool>,
-    // Declared last, so that the directory is released after everything else is dropped. `None` for commands that start
-    // no database.
+    // Last, so that the directory is released after all else is dropped. `None` if a command starts no database.
     work_dir: Option<WorkDir>,
 }
 
@@ -216,7 +215,6 @@ impl System {
         select_all([signal.boxed_local(), database.boxed_local()].into_iter().chain(services)).await.0
     }
 
-    /// Stops a service gracefully.
     pub(crate) async fn stop_service(&mut self, service: Service) {
         let Some(index) = self.services.iter().position(|running| running.service == service) else { return };
         let Running { process, .. } = self.services.remove(index);

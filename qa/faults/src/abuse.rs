@@ -1,8 +1,7 @@
 //! Attack on the edge proxy: sends requests that the proxy must reject, then holds thousands of connections open with
 //! requests that never complete, and measures regular clients with and without the attack.
 //!
-//! `gaps` sends the forbidden requests, `attackers` hold the connections open, and `regular` implements the measured
-//! clients.
+//! `gaps` sends the forbidden requests, `attackers` holds connections open, and `regular` runs the measured clients.
 
 mod attackers;
 mod gaps;
@@ -20,11 +19,9 @@ use crate::system::edge::Edge;
 use attackers::{ATTACKS, Attack, Attackers, Holds};
 use regular::{Measured, RegularClients};
 
-/// Duration of each measurement, with and without an attack. Longer than HAProxy's timeouts for headers and body, which
-/// are 10 s.
+/// Duration of each measurement. Longer than HAProxy's timeouts for headers and body, which are 10 s.
 const PERIOD: Duration = Duration::from_secs(20);
-/// Maximum time for which a connection may stay open. HAProxy's timeouts are 10 s; the rest is tolerance for a busy
-/// machine.
+/// Maximum time for which a connection may stay open: HAProxy's timeout of 10 s, plus tolerance for a busy machine.
 const MAX_HOLD: Duration = Duration::from_secs(15);
 /// Maximum ratio of the latency with an attack to the latency without one.
 const MAX_LATENCY_RATIO: f64 = 2.0;

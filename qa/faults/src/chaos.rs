@@ -40,8 +40,7 @@ pub(crate) async fn run(run: &Run, load: &Load) -> Result<()> {
     verified.map(drop)
 }
 
-/// Injects all faults, each at its scheduled time or when the previous fault has ended, until the end of the run or an
-/// interruption.
+/// Injects each fault at its scheduled time or when the previous one has ended, until the run ends or is interrupted.
 async fn inject_faults(system: &System, run: &Run, seed: u64) -> Result<()> {
     let Run { length, journal, interrupted, .. } = run;
     for episode in schedule(seed, *length) {

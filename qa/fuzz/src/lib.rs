@@ -1,8 +1,6 @@
-//! Fuzz targets: functions that exercise every parser of untrusted input. They accept arbitrary bytes, and panic if a
-//! guarantee is violated.
+//! Fuzz targets for every parser of untrusted input. They accept any bytes, and panic if a guarantee is violated.
 //!
-//! `cargo xtask fuzz` runs them with libFuzzer for a given time. The tests in this crate are a fast version: they
-//! mutate valid inputs at random.
+//! `cargo xtask fuzz` runs them with libFuzzer. The tests of this crate mutate valid inputs at random, which is fast.
 
 #![expect(clippy::expect_used, reason = "a target reports a finding by panicking")]
 
@@ -85,10 +83,10 @@ pub fn headers(bytes: &[u8]) {
         assert!(is_key, "{key:?}");
     }
     let _ = Conditional::from_headers(&headers);
-}
-
     let _ = ConditionalKeyed::from_headers(&headers);
     let _ = ConditionalKeyRequired::from_headers(&headers);
+}
+
 /// Reads one header per name. Zero bytes separate the values; invalid values are skipped.
 fn read_headers(names: &[&'static str], bytes: &[u8]) -> HeaderMap {
     let values = bytes.split(|byte| *byte == 0).map(HeaderValue::from_bytes);
@@ -105,8 +103,7 @@ pub fn cursor(bytes: &[u8]) {
     }
 }
 
-/// Parses a request's credentials, IDs and trace context. Authentication must fail, because the input contains no valid
-/// secret.
+/// Parses credentials, IDs and trace context. Authentication must fail: the input contains no valid secret.
 pub fn caller(bytes: &[u8]) {
     static AUTH: LazyLock<Auth> = LazyLock::new(|| Auth::from_env(&settings()).expect("valid settings"));
     let names = ["authorization", "x-correlation-id", "traceparent", "tracestate", "x-client-address"];
@@ -118,8 +115,7 @@ pub fn caller(bytes: &[u8]) {
     assert!((1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()), "{id}");
 }
 
-/// Handles an event of the Lambda function. Every event that represents an HTTP request must produce a valid HTTP
-/// response.
+/// Handles a Lambda event. Every event that represents an HTTP request must produce a valid HTTP response.
 pub fn event(bytes: &[u8]) {
     static FUNCTION: LazyLock<(runtime::Runtime, Orchestrator)> = LazyLock::new(|| {
         let runtime = runtime::Runtime::new().expect("a runtime");

@@ -177,10 +177,7 @@ impl Process {
     }
 }
 
-/// Sends a signal to a process.
-///
-/// # Errors
-/// If there is no such process.
+/// Sends a signal to a process. Returns an error if there is no such process.
 pub(crate) fn send(signal: Signal, pid: u32) -> Result<()> {
     kill(Pid::from_raw(pid.try_into()?), signal).with_context(|| format!("cannot send {signal} to process {pid}"))
 }

@@ -52,8 +52,7 @@ pub enum Error {
     #[error("a server from an earlier run still uses {directory}: stop the process whose id is in {pid_file}",
         directory = .0.display(), pid_file = .1.display())]
     StillRunning(PathBuf, PathBuf),
-    /// A different engine created the data. Contains the directory, that engine, and the engine of the installed
-    /// server.
+    /// A different engine created the data. Contains the directory, that engine, and the installed server's engine.
     #[error("the data in {directory} was created by {1}, but the server on this machine is {2}: install {1}, or remove that \
         directory", directory = .0.display())]
     OtherEngine(PathBuf, Engine, Engine),
@@ -258,8 +257,7 @@ fn claim(directory: &Path) -> Result<Claim, Error> {
     Err(Error::StillRunning(directory.to_owned(), pid_file))
 }
 
-/// Returns the process ID in a server's PID file if that process has the PID file among its arguments. If it has not,
-/// another process has reused the ID.
+/// Returns the ID in a server's PID file if that process has the file among its arguments: IDs are reused.
 fn server_process(pid_file: &Path) -> Option<i32> {
     let pid: i32 = fs::read_to_string(pid_file).ok()?.trim().parse().ok()?;
     let arguments = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
@@ -267,8 +265,7 @@ fn server_process(pid_file: &Path) -> Option<i32> {
     arguments.split(|byte| *byte == 0).any(|argument| argument == wanted.as_encoded_bytes()).then_some(pid)
 }
 
-/// Returns whether a server at the address sends a handshake with protocol version 10: a 4-byte header, then the
-/// version.
+/// Whether a server at the address sends a handshake with protocol version 10: a 4-byte header, then the version.
 #[must_use]
 pub fn sends_handshake(address: impl ToSocketAddrs) -> bool {
     let handshake = TcpStream::connect(address).and_then(|mut stream| {

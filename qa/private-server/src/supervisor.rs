@@ -2,8 +2,7 @@
 //!
 //! A child process runs under a small `sh` script in a separate process group. The script reads from a pipe that only
 //! the owner holds. The pipe closes when the owner exits, even after SIGKILL, and the script then stops the child.
-//! PR_SET_PDEATHSIG is not an alternative: it requires unsafe code, fires when a thread ends, and sends only one
-//! signal.
+//! PR_SET_PDEATHSIG requires unsafe code, fires when a thread ends, and sends only one signal.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;

@@ -1,5 +1,4 @@
-//! `cargo xtask openapi`: generates the documents in `specs/` from the API traits, checks that they are up to date, and
-//! reports breaking API changes.
+//! `cargo xtask openapi`: generates `specs/` from the API traits, checks it, and reports breaking API changes.
 //!
 //! The program depends only on the API crates, so it can generate a document even while the servers do not compile.
 
@@ -103,7 +102,6 @@ fn documents() -> Result<Vec<Document>> {
     Ok(documents)
 }
 
-/// Generates the services' documents.
 fn services() -> Result<Vec<Document>> {
     Ok(vec![
         render(&customers_api::CONTRACT, &customers_api::customers_api_mod::stub_api_description()?)?,

@@ -17,7 +17,6 @@ use crate::system::System;
 
 const LIMIT_MIB: f64 = 40.0;
 const STARTS: usize = 10;
-/// Maximum time in ms until a service is ready.
 const READY_MS: f64 = 150.0;
 /// Maximum time in ms until the Lambda function polls for its first event.
 const INIT_MS: f64 = 50.0;
@@ -71,8 +70,7 @@ pub(super) async fn start(bench: &Bench) -> Result<()> {
     system.stop().await
 }
 
-/// Starts the orchestrator as AWS Lambda does; this process serves the runtime API. Returns the time in ms until the
-/// function polls for an event.
+/// Serves AWS Lambda's runtime API, and returns the time in ms until the orchestrator polls for its first event.
 async fn init(system: &System) -> Result<f64> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let mut program = system.program(Service::Orchestrator)?;

@@ -69,7 +69,6 @@ impl Case {
 /// Settings shared by all cases, and the collected results.
 pub(crate) struct Bench {
     pub(crate) program: private_server::Program,
-    /// Run directory.
     pub(crate) directory: PathBuf,
     /// Number of rounds. Each round measures the value and the baseline once.
     pub(crate) rounds: u32,

@@ -57,13 +57,11 @@ pub(super) fn check(history: &History, snapshot: &Snapshot, findings: &mut Findi
     }
 }
 
-/// Returns the sum of an order's items.
 pub(super) fn sum(observed: &Order) -> i64 {
     observed.items.iter().map(|item| item.qty * item.unit_price_cents).sum()
 }
 
-/// Returns whether an order has the requested customer and quantities. The quantities of lines for the same product are
-/// added.
+/// Returns whether an order has the requested customer and quantities, which are added up by product.
 pub(super) fn is_as_requested(new: &NewOrder, observed: &Order) -> bool {
     let mut quantities = BTreeMap::new();
     for line in &new.items {

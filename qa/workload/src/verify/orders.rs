@@ -119,7 +119,6 @@ fn check_error(row: &Row, record: &Record, sent: &Sent, created: Option<&Sent>, 
     findings.unless(!sent.has_code("cancel_window_passed") || may_be_late, WINDOW, violation);
 }
 
-/// Checks how an order reached its final status.
 fn check_final_status(row: &Row, names: &HashSet<String>, changed: &HashSet<(i64, Status)>, findings: &mut Findings) {
     let id = row.order.id;
     let violation = format_args!("order {id} is stored as {row:?}");

@@ -65,8 +65,7 @@ fn check_failures(record: &Record, created: &BTreeSet<i64>, snapshot: &Snapshot,
     }
 }
 
-/// Returns whether a request failed permanently. If a key was rejected as reused, it is bound to different content,
-/// whose order may be live.
+/// Whether a request failed permanently. A key rejected as reused is bound to other content, whose order may be live.
 fn failed_permanently(sent: &Sent) -> bool {
     let reused = sent.has_code("idempotency_key_reused");
     !reused && !sent.may_have_executed() && failure(sent).is_some_and(|failure| !failure.safe_to_retry)

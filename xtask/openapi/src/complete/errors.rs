@@ -1,5 +1,4 @@
-//! Error responses. dropshot emits generic `4XX` and `5XX` responses. This module replaces them with the statuses that
-//! each operation returns, and adds the error codes of each status.
+//! Error responses: replaces dropshot's generic `4XX` and `5XX` by the statuses and error codes of each operation.
 
 use std::collections::BTreeMap;
 

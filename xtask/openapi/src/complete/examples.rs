@@ -36,8 +36,7 @@ pub(super) fn add(document: &mut Value, contract: &Contract) -> Result<()> {
     all_used(document, &own)
 }
 
-/// Replaces every `{"$ref": "#/schemas/Order", …}` in the value with the referenced example, into which it merges the
-/// other members of the object.
+/// Replaces every `{"$ref": "#/schemas/Order", …}` with that example, merged with the object's other members.
 fn expanded(value: &Value, examples: &Value, depth: usize) -> Result<Value> {
     // No example is nested this deeply, so the references must be circular.
     ensure!(depth < 32, "the contract's examples.json has circular references");
@@ -59,8 +58,7 @@ fn expanded(value: &Value, examples: &Value, depth: usize) -> Result<Value> {
     }
 }
 
-/// Adds an example to a schema and to each of its properties. If the schema's example omits a property, a separate
-/// example named `Schema.property` can be provided.
+/// Adds examples to a schema and its properties. `Schema.property` names that of a property that the schema's omits.
 fn exemplify(schema: &mut Value, name: &str, examples: &Value) {
     let Some(example) = examples.get(name) else { return };
     for (property, schema) in members(schema, "properties").filter(|(_, schema)| schema.get("$ref").is_none()) {

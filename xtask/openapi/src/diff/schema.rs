@@ -1,7 +1,6 @@
 //! Comparison of schemas: their differences, and the effect of each difference on the set of valid values.
 //!
-//! This module does not know the direction of the values. `limits` compares keywords with simple values; this module
-//! compares keywords that contain other schemas.
+//! Independent of the direction of the values. `limits` compares keywords that contain no other schemas.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
