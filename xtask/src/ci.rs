@@ -12,8 +12,7 @@ use crate::outcome::{SUCCESS, check_exit_code};
 use crate::system::System;
 use crate::workspace;
 
-/// Step that runs in the background: installing cargo-deny can take minutes, and the tests spend most of their time
-/// waiting.
+/// Background step: installing cargo-deny can take minutes, and the tests spend most of their time waiting.
 const BACKGROUND: &str = "deny";
 /// Step that treats rustdoc warnings as errors.
 const DOC: &str = "doc";
@@ -40,8 +39,7 @@ const STEPS: [Step; 13] = [
     ("conformance", "cargo xtask conformance --attack-seconds 20"),
     ("chaos", "cargo xtask chaos --minutes 1"),
     ("rolling", "cargo xtask rolling --minutes 1"),
-    // Lenient: the slowdown of regular clients cannot be measured reliably on a busy CI machine, so it is only
-    // reported.
+    // Lenient: a busy CI machine cannot measure the slowdown of regular clients reliably.
     ("abuse", "cargo xtask abuse --minutes 1 --lenient"),
 ];
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::pending;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -22,12 +23,10 @@ use crate::tools;
 /// Name of the database on a private server. Tests create additional databases.
 const SCHEMA: &str = "backoffice";
 
-/// Maximum time from the start of a container until its server accepts connections. The first start also initializes
-/// the data directory.
+/// Maximum time until a container's server accepts connections. The first start also initializes the data.
 const START_TIMEOUT: Duration = Duration::from_secs(180);
 const POLL_INTERVAL: Duration = Duration::from_millis(300);
 
-/// Database selected for a command.
 #[derive(Debug)]
 pub(crate) enum Choice {
     /// Database given by `--database-url` or DATABASE_URL.
@@ -46,10 +45,8 @@ impl Choice {
         let given = given.filter(|url| !url.is_empty());
         let can_install = || !install.no_install && tools::can_install();
         choose(given, Program::find, docker::is_available, can_install).with_context(|| {
-            format!(
-                "no database found: set DATABASE_URL, start a Docker Engine, or install a server: {}",
-                install_command()
-            )
+            let advice = "set DATABASE_URL, start a Docker Engine, or install a server";
+            format!("no database found: {advice}: {}", install_command())
         })
     }
 }
@@ -107,7 +104,6 @@ pub(crate) enum Purpose {
     Run(&'static str),
 }
 
-/// Running database that accepts connections.
 pub(crate) struct Database {
     pub(crate) url: String,
     server: Server,
@@ -156,8 +152,7 @@ impl Database {
     }
 }
 
-/// Starts the selected database, unless it is external. A private server stores its data in `data`. The process that
-/// runs a container holds the lease on the working directory.
+/// Starts the database, unless it is external, with its data in `data`. The process of a container holds the lease.
 pub(crate) async fn start(
     choice: Choice,
     purpose: Purpose,
@@ -185,11 +180,8 @@ fn start_private(program: &Program, purpose: Purpose, data: &Path, log: Log) -> 
     };
     let end = watch::Sender::new(());
     let sender = end.clone();
-    let server = Launch::new(program, data, durability)
-        .database(SCHEMA)
-        .log(log)
-        .on_end(move || sender.send_replace(()))
-        .start()?;
+    let on_end = Arc::new(move || sender.send_replace(()));
+    let server = Launch { database: Some(SCHEMA), log, on_end, ..Launch::new(program, data, durability) }.start()?;
     // Subscribe after startup: a failed attempt on an occupied port also sends a notification.
     Ok(Database { url: server.url(SCHEMA), server: Server::Private(server, end.subscribe()) })
 }
@@ -219,8 +211,7 @@ async fn start_docker(purpose: Purpose, lease: Stdio, log: Log, interrupt: Inter
     }
 }
 
-/// Waits until the server in the container sends its handshake, and returns its address. The server cannot be reached
-/// while the image initializes its data.
+/// Returns the address once the server sends its handshake: it is unreachable while the image initializes its data.
 async fn wait_for_handshake(project: &Project) -> Result<String> {
     let mut deadline = None;
     loop {

@@ -1,5 +1,4 @@
-//! The `mysql` service of docker-compose.yml, in a Compose project specific to this working copy. Other containers are
-//! never stopped or removed.
+//! The `mysql` service of docker-compose.yml, in a Compose project of this working copy. Affects no other containers.
 
 use std::process::Command;
 
@@ -31,7 +30,6 @@ impl Project {
         self.compose(&["up", "--no-log-prefix", "mysql"])
     }
 
-    /// Returns the published address of the running service.
     pub(crate) fn address(&self) -> Option<String> {
         workspace::output(&mut self.compose(&["port", "mysql", "3306"]))
     }
@@ -41,7 +39,6 @@ impl Project {
         let _ = if self.is_disposable { self.erase() } else { output(self.compose(&["down"])).map(drop) };
     }
 
-    /// Removes the service and its data.
     pub(crate) fn erase(&self) -> Result<()> {
         output(self.compose(&["down", "--volumes"])).context("cannot reset the mysql service").map(drop)
     }
@@ -50,8 +47,8 @@ impl Project {
     pub(crate) fn url(&self, address: &str) -> Result<String> {
         // `docker compose config` resolves all variables, including those in `.env`.
         let config = serde_json::from_slice(&output(self.compose(&["config", "--format", "json"]))?)?;
-        url_from(&config, address)
-            .context("docker-compose.yml sets no MYSQL_ROOT_PASSWORD or MYSQL_DATABASE for the mysql service")
+        let missing = "docker-compose.yml sets no MYSQL_ROOT_PASSWORD or MYSQL_DATABASE for the mysql service";
+        url_from(&config, address).context(missing)
     }
 
     fn compose(&self, arguments: &[&str]) -> Command {

@@ -41,8 +41,7 @@ pub(crate) async fn run(args: &FuzzArgs) -> Result<u8> {
     Ok(SUCCESS)
 }
 
-/// Returns the cargo command that builds or runs the fuzz program. With `--target`, RUSTFLAGS do not apply to build
-/// scripts.
+/// Returns the command for the fuzz program. `--target` keeps RUSTFLAGS from applying to build scripts.
 fn cargo(command: &str) -> Command {
     let mut cargo = workspace::cargo();
     cargo.args([command, "--quiet", "--package", "fuzz", "--bin", "fuzz", "--features", "libfuzzer"]);
@@ -50,7 +49,6 @@ fn cargo(command: &str) -> Command {
     cargo
 }
 
-/// Returns the named targets, or all targets if no names are given.
 fn targets(wanted: &[String]) -> Result<Vec<String>> {
     let output = workspace::output(cargo("run").env_remove("FUZZ_TARGET")).context("cannot list the targets")?;
     let known = Vec::from_iter(output.lines().map(str::to_owned));

@@ -1,5 +1,4 @@
-//! Handling of SIGINT, SIGTERM and SIGHUP: the first signal requests a graceful shutdown, the second kills all
-//! registered process groups.
+//! SIGINT, SIGTERM and SIGHUP: the first requests a graceful shutdown, the second kills registered process groups.
 
 use std::process;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +11,6 @@ use tokio::sync::watch;
 
 use crate::workspace::eprint_line;
 
-/// Signal handler: the first signal requests a shutdown; the second kills the registered process groups and exits.
 #[derive(Clone)]
 pub(crate) struct Interrupt {
     is_requested: watch::Sender<bool>,

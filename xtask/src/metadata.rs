@@ -6,7 +6,6 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 
-/// Runs `cargo metadata`.
 pub(crate) fn read() -> Result<Metadata> {
     MetadataCommand::new().no_deps().exec().context("cannot read cargo metadata")
 }
@@ -20,7 +19,6 @@ pub(crate) fn has_program(package: &Package, name: &str) -> bool {
     package.targets.iter().any(|target| target.name == name && target.is_bin())
 }
 
-/// Returns the package that defines a program.
 pub(crate) fn package_of<'a>(workspace: &'a Metadata, program: &str) -> Result<&'a Package> {
     let found = workspace.packages.iter().find(|package| has_program(package, program));
     found.with_context(|| format!("no package contains the program {program}"))

@@ -6,7 +6,6 @@ use anyhow::{Error, Result};
 
 use crate::workspace::eprint_line;
 
-/// Exit code for success.
 pub(crate) const SUCCESS: u8 = 0;
 /// Exit code for a failed check of the system, documents or sources.
 pub(crate) const VIOLATION: u8 = 1;

@@ -1,5 +1,4 @@
-//! Commands that other programs implement. xtask builds the program, prepares its dependencies, and forwards the
-//! arguments.
+//! Commands of other programs: xtask builds the program, prepares its dependencies, and forwards the arguments.
 
 use std::env;
 use std::ffi::OsString;
@@ -50,7 +49,7 @@ fn execute(programs: &Programs, name: &str, arguments: Vec<OsString>) -> Result<
     Err(Error::new(programs.command(name)?.args(arguments).exec()).context(format!("cannot run {name}")))
 }
 
-/// `migrate`, `seed`, `reindex`, `schema` and `check-invariants`: run the program `db` on the given database or on that of `up`.
+/// `migrate`, `seed`, `reindex`, `schema` and `check-invariants`: run `db` on the given database or on `up`'s database.
 pub(crate) async fn db(command: &str, Arguments { mut arguments }: Arguments) -> Result<u8> {
     let install = Install { no_install: remove_flag(&mut arguments, "--no-install") };
     let given = remove_value(&mut arguments, "--database-url").or_else(|| env::var_os("DATABASE_URL"));
@@ -97,7 +96,6 @@ fn find_database(given: Option<String>, command: &str) -> Result<(Option<String>
     Ok((Some(url), None))
 }
 
-/// Whether the arguments request help or the version.
 fn is_help_or_version(arguments: &[OsString]) -> bool {
     arguments.iter().any(|argument| ["--help", "-h", "--version", "-V"].iter().any(|option| argument == option))
 }
@@ -109,8 +107,7 @@ fn remove_flag(arguments: &mut Vec<OsString>, name: &str) -> bool {
     arguments.len() != before
 }
 
-/// Removes an option intended for xtask, and returns its value. Keeps an option without a value, so that the program
-/// rejects it.
+/// Removes xtask's option and returns its value. Keeps an option without a value, so that the program rejects it.
 fn remove_value(arguments: &mut Vec<OsString>, name: &str) -> Option<OsString> {
     let joined = |argument: &OsString| Some(argument.to_str()?.strip_prefix(name)?.strip_prefix('=')?.into());
     if let Some((index, value)) = arguments.iter().enumerate().find_map(|(index, it)| Some((index, joined(it)?))) {

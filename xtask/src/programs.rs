@@ -17,14 +17,12 @@ use serde_json::Value;
 use crate::system::System;
 use crate::{color, metadata, workspace};
 
-/// Paths of built programs, by program name.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Programs(BTreeMap<String, Program>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Program {
     path: PathBuf,
-    /// Directory of the package that defines the program.
     package: PathBuf,
 }
 
@@ -46,7 +44,6 @@ impl Programs {
     }
 }
 
-/// Names of the programs in a release.
 pub(crate) const RELEASED: [&str; 4] = ["customers", "orders", "orchestrator", "db"];
 
 /// Builds programs for development in one cargo invocation.

@@ -13,7 +13,6 @@ const REDRAW_INTERVAL: Duration = Duration::from_millis(100);
 /// Minimum interval between detail lines of a step when the output is not a terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Progress display of all running steps.
 #[derive(Clone)]
 pub(crate) struct Progress {
     /// Hidden if standard error is not a terminal.
@@ -43,7 +42,6 @@ impl Progress {
         self.lock().insert(step.to_owned(), Step { bar, last_line: Instant::now() });
     }
 
-    /// Shows what a step is currently doing.
     pub(crate) fn detail(&self, step: &str, text: &str) {
         let mut steps = self.lock();
         let Some(Step { bar, last_line }) = steps.get_mut(step) else { return };
@@ -54,7 +52,6 @@ impl Progress {
         }
     }
 
-    /// Marks a step as successful.
     pub(crate) fn finish(&self, step: &str, text: &str) {
         if let Some(Step { bar, .. }) = self.lock().remove(step) {
             bar.finish_and_clear();

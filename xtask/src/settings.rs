@@ -6,8 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use anyhow::{Context, Result};
 use harness::Service;
 
-/// Port settings of each service, for the API and for metrics, with the default for the first service. Each further
-/// service's default is one higher.
+/// API and metrics port settings, with the first service's default. It is one higher for each further service.
 const PORTS: [(&str, u16); 2] = [("PORT", 3001), ("METRICS_PORT", 9101)];
 
 /// Default settings for all services, for development only. Environment variables override them.
@@ -20,7 +19,6 @@ const DEFAULTS: [(&str, &str); 6] = [
     ("ADMIN_PASSWORD", "admin"),
 ];
 
-/// Settings of one system instance.
 pub(crate) struct Settings {
     /// Address on which all services listen.
     host: IpAddr,
@@ -52,7 +50,6 @@ impl Settings {
         Ok(settings)
     }
 
-    /// Returns the names of the port variables.
     pub(crate) fn port_variables() -> impl Iterator<Item = String> {
         Service::ALL.into_iter().flat_map(|service| PORTS.map(|(setting, _)| service.variable(setting)))
     }
@@ -76,12 +73,10 @@ impl Settings {
         self.address_of(service, "PORT")
     }
 
-    /// Returns the base URL of a service, without a trailing slash.
     pub(crate) fn base(&self, service: Service) -> String {
         format!("http://{}", self.address(service))
     }
 
-    /// Returns the metrics URL of a service.
     pub(crate) fn metrics(&self, service: Service) -> String {
         format!("http://{}/metrics", self.address_of(service, "METRICS_PORT"))
     }
@@ -94,17 +89,13 @@ impl Settings {
         environment
     }
 
-    /// Checks that the services can listen on their API ports. The error names the variable with which to change the
-    /// port.
+    /// Checks that the services can listen on their API ports. An error names the variable that changes the port.
     pub(crate) fn check_ports(&self) -> Result<()> {
         for service in Service::ALL {
-            let (port, variable) = (self.address(service).port(), service.variable("PORT"));
-            TcpListener::bind((self.host, port)).with_context(|| {
-                format!(
-                    "cannot listen on {}:{port} for {}: stop the program that uses this port, or set {variable}",
-                    self.host,
-                    service.name()
-                )
+            let (host, port, name) = (self.host, self.address(service).port(), service.name());
+            TcpListener::bind((host, port)).with_context(|| {
+                let advice = format!("stop the program that uses this port, or set {}", service.variable("PORT"));
+                format!("cannot listen on {host}:{port} for {name}: {advice}")
             })?;
         }
         Ok(())

@@ -47,8 +47,7 @@ pub(crate) struct System {
     database_log: Log,
     /// Whether the services' log lines are printed.
     is_following: Arc<AtomicBool>,
-    // Declared last, so that the directory is released after everything else is dropped. `None` for commands that start
-    // no database.
+    // Last, so that the directory is released after all else is dropped. `None` if a command starts no database.
     work_dir: Option<WorkDir>,
 }
 
@@ -174,12 +173,10 @@ impl System {
             }
             if Instant::now() > deadline {
                 let response = status.map_or("no response".to_owned(), |status| status.to_string());
-                let log = self.services.iter().find(|running| running.service == service).map(|running| &running.log);
-                bail!(
-                    "{name} is not ready after {} s (GET /ready: {response}); last log lines:\n{}",
-                    READY_TIMEOUT.as_secs(),
-                    log.map(|log| log.tail(LOG_TAIL_LINES)).unwrap_or_default()
-                );
+                let running = self.services.iter().find(|running| running.service == service);
+                let log = running.map(|running| running.log.tail(LOG_TAIL_LINES)).unwrap_or_default();
+                let seconds = READY_TIMEOUT.as_secs();
+                bail!("{name} is not ready after {seconds} s (GET /ready: {response}); last log lines:\n{log}");
             }
             self.unless_interrupted(sleep(POLL_INTERVAL)).await?;
         }
@@ -218,7 +215,6 @@ impl System {
         select_all([signal.boxed_local(), database.boxed_local()].into_iter().chain(services)).await.0
     }
 
-    /// Stops a service gracefully.
     pub(crate) async fn stop_service(&mut self, service: Service) {
         let Some(index) = self.services.iter().position(|running| running.service == service) else { return };
         let Running { process, .. } = self.services.remove(index);

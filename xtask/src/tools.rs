@@ -1,5 +1,4 @@
-//! External tools. A missing tool is installed with apt-get (as root on Debian or Ubuntu) or with cargo into
-//! `.local/cargo`.
+//! External tools. Missing ones are installed by apt-get (as root on Debian or Ubuntu) or by cargo into `.local/cargo`.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -24,12 +23,10 @@ const SERVER: [&str; 2] = ["mariadb-server-core", "mariadb-client-core"];
 const INSTALL: &str =
     r#"apt-get update; exec apt-get -o DPkg::Lock::Timeout=600 install --yes --no-install-recommends "$@""#;
 
-/// Shell script that downloads the package `$2` and unpacks it into the directory `$1`, without running its install
-/// scripts.
+/// Shell script that unpacks the package `$2` into the directory `$1`, without running its install scripts.
 const UNPACK: &str =
     r#"apt-get update; cd "$1" && apt-get download "$2" && dpkg-deb --extract "$2"_*.deb . && rm "$2"_*.deb"#;
 
-/// External tool, and how to install it.
 pub(crate) struct Tool {
     names: &'static [&'static str],
     source: Source,
@@ -37,12 +34,10 @@ pub(crate) struct Tool {
 
 #[derive(Clone, Copy)]
 enum Source {
-    /// Debian package to install.
     Package(&'static str),
     /// Debian package to unpack instead of install, because its installation would start a service.
     Unpacked(&'static str),
-    /// Version of the crate that has the tool's name. Built without optimization: compile time matters more than run
-    /// time.
+    /// Version of the crate with the tool's name. Not optimized: compile time matters more than run time.
     Crate(&'static str),
 }
 
@@ -61,7 +56,6 @@ pub(crate) fn path() -> OsString {
     env::join_paths(env::split_paths(&path).chain(more)).unwrap_or(path)
 }
 
-/// Returns the first program with this name on [`path`].
 pub(crate) fn find(name: &str) -> Option<PathBuf> {
     env::split_paths(&path()).map(|folder| folder.join(name)).find(|path| path.is_file())
 }

@@ -77,25 +77,14 @@ pub(crate) async fn serve(system: &mut System, settings: &Settings) -> Result<Pr
         system.run_step(name, "running", command).await?;
     }
     for service in Service::ALL {
-        start_service(system, settings, &programs, service, &url).await?;
+        let mut command = programs.command(service.name())?;
+        command.envs(settings.environment(service, &url));
+        system.start_service(service, command).await?;
     }
     for service in Service::ALL {
         system.wait_until_ready(service, settings.address(service)).await?;
     }
     Ok(programs)
-}
-
-/// Starts a service with the given settings.
-pub(crate) async fn start_service(
-    system: &mut System,
-    settings: &Settings,
-    programs: &Programs,
-    service: Service,
-    database_url: &str,
-) -> Result<()> {
-    let mut command = programs.command(service.name())?;
-    command.envs(settings.environment(service, database_url));
-    system.start_service(service, command).await
 }
 
 /// `down`: stops the running `up`, and waits until it has exited.

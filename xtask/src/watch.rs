@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use crate::outcome::Interrupted;
 use crate::settings::Settings;
 use crate::system::System;
-use crate::{metadata, programs, up, workspace};
+use crate::{metadata, programs, workspace};
 
 /// Debounce time: editors and Git write several files in quick succession.
 const DEBOUNCE: Duration = Duration::from_millis(300);
@@ -46,8 +46,7 @@ pub(crate) async fn run(system: &mut System, settings: &Settings, database_url: 
     }
 }
 
-/// Rebuilds the programs and restarts services whose program changed. If the build fails, the current services keep
-/// running.
+/// Rebuilds, and restarts services whose program changed. If the build fails, the services keep running.
 async fn rebuild_and_restart(system: &mut System, settings: &Settings, database_url: &str) -> Result<()> {
     let programs = programs::build(system, &Service::ALL.map(Service::name)).await?;
     for service in Service::ALL {
@@ -55,7 +54,9 @@ async fn rebuild_and_restart(system: &mut System, settings: &Settings, database_
             continue;
         }
         system.stop_service(service).await;
-        up::start_service(system, settings, &programs, service, database_url).await?;
+        let mut command = programs.command(service.name())?;
+        command.envs(settings.environment(service, database_url));
+        system.start_service(service, command).await?;
         system.wait_until_ready(service, settings.address(service)).await?;
     }
     Ok(())
@@ -67,8 +68,7 @@ async fn next_change(changes: &mut UnboundedReceiver<()>) {
     while let Ok(Some(())) = timeout(DEBOUNCE, changes.recv()).await {}
 }
 
-/// Returns the directories of all packages from which the services are built, and `specs`, from which clients are
-/// generated.
+/// Returns the directories of the services' packages, and `specs`, from which clients are generated.
 fn watched(workspace: &Metadata) -> Result<BTreeSet<PathBuf>> {
     let mut folders = BTreeSet::from([workspace::root().join("specs")]);
     for service in Service::ALL {

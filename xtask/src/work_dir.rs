@@ -1,8 +1,6 @@
-//! Exclusive working directory of a command in `.local`. A command starts only after all processes of the previous
-//! owner have exited.
+//! Exclusive directory of a command in `.local`. It starts only after the previous owner's processes have exited.
 //!
-//! `state.json` describes the owner to other commands. Only the lock determines whether an owner is running: unlike the
-//! file, the lock cannot become stale.
+//! `state.json` describes the owner. Whether it is running is determined by the lock, which cannot become stale.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -38,8 +36,7 @@ impl State {
         serde_json::from_slice(&fs::read(directory.join(FILE)).ok()?).ok()
     }
 
-    /// Atomically replaces the state in `directory`. Only this user can read the file, because the URL may contain a
-    /// password.
+    /// Atomically replaces the state. Only this user can read the file, because the URL may contain a password.
     fn save(&self, directory: &Path) -> Result<()> {
         let path = directory.join(FILE);
         let write = || -> Result<()> {
@@ -66,8 +63,7 @@ impl WorkDir {
         Self::acquire_at(&directory, command)?.with_context(|| owner_message(&directory))
     }
 
-    /// Acquires a directory for a command, and waits until the processes of an earlier owner have exited. Returns
-    /// `None` if another command owns the directory.
+    /// Acquires a directory once an earlier owner's processes have exited. `None` if another command owns it.
     pub(crate) fn acquire_at(directory: &Path, command: &str) -> Result<Option<Self>> {
         let claim = Claim::acquire(directory).with_context(|| format!("cannot lock {}", directory.display()))?;
         let Some(claim) = claim else { return Ok(None) };
@@ -87,13 +83,11 @@ impl WorkDir {
         Ok(Some(work_dir))
     }
 
-    /// Returns the data directory for a private server.
     pub(crate) fn data(&self) -> PathBuf {
         self.directory.join("data")
     }
 
-    /// Returns a handle for a child process to inherit. The next owner waits until the child exits, which closes the
-    /// handle.
+    /// Returns a handle that a child process holds until it exits, so that the next owner can wait for it.
     pub(crate) fn lease(&self) -> Result<Stdio> {
         Ok(self.claim.lease().context("cannot duplicate the lock of the working directory")?.into())
     }
@@ -107,8 +101,7 @@ impl WorkDir {
 
 impl Drop for WorkDir {
     fn drop(&mut self) {
-        // Remove the file before releasing the lock: afterwards the file may belong to the next owner, who overwrites
-        // any file that could not be removed.
+        // Before releasing the lock: afterwards the file may be that of the next owner, who overwrites any leftover.
         let _ = fs::remove_file(self.directory.join(FILE));
     }
 }

@@ -9,15 +9,13 @@ use std::sync::LazyLock;
 
 use crate::{color, tools};
 
-/// Workspace root, determined at run time: this program may have been built in another working copy that shares the
-/// target directory.
+/// Workspace root, found at run time: another working copy that shares the target directory may have built xtask.
 static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
     let package = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
     let package = PathBuf::from(package);
     package.parent().unwrap_or(&package).to_owned()
 });
 
-/// Returns the root directory of the workspace.
 pub(crate) fn root() -> &'static Path {
     &ROOT
 }

@@ -17,8 +17,7 @@ use crate::load::{Measured, Plan, Target, measure};
 use crate::requests::Load;
 use crate::system::System;
 
-/// Errors that cause a retry, as in the services: lock wait timeout, deadlock, and a reference to a row of an
-/// uncommitted transaction.
+/// Errors that the services retry: lock wait timeout, deadlock, and a reference to a row of an uncommitted transaction.
 const TRANSIENT: [u16; 3] = [1205, 1213, 1452];
 
 /// Recorded operations that can be replayed.
@@ -26,7 +25,6 @@ const TRANSIENT: [u16; 3] = [1205, 1213, 1452];
 pub(crate) struct Baseline {
     operations: Arc<[Operation]>,
     options: OptsBuilder,
-    /// SQL that restores the database.
     restore: String,
 }
 
@@ -119,8 +117,7 @@ async fn attempt(connection: &mut Conn, operation: &Operation) -> mysql_async::R
     Ok(())
 }
 
-/// Copies the database and creates the replay database. Returns the statements that fill the replay database from the
-/// copy.
+/// Copies the database. Creates a replay database, and returns the statements that fill it from the copy.
 async fn take_snapshot(system: &System) -> Result<String> {
     system.db("replayed", &["migrate", "up"], 1).await?;
     let mut copy = "CREATE DATABASE snapshot".to_owned();
@@ -149,8 +146,7 @@ struct Statement {
 /// Log row: whether it belongs to the recorder's connection, the command, and the command's text.
 type Entry = (bool, String, String);
 
-/// Returns the session settings and the operations. An operation ends at a mark, or at COMMIT if the log contains no
-/// marks.
+/// Returns the session settings and the operations, which end at a mark or, in a log without marks, at COMMIT.
 fn parse(log: &[Entry]) -> (String, Vec<Operation>) {
     let is_session = |text: &str| text.starts_with("SET NAMES");
     let of_service =
@@ -177,8 +173,7 @@ fn parse(log: &[Entry]) -> (String, Vec<Operation>) {
     // Statements before the first mark and after the last one belong to no operation.
     let between = log.split(|entry| mark(entry).is_some()).skip(1).zip(&marks[1..]);
     let mut operations: Vec<_> = between.map(|(entries, id)| with_insert_id(operation(entries), *id)).collect();
-    // All requests of a case cause the same number of statements. A longer operation also contains statements of a
-    // background job.
+    // All requests of a case cause equally many statements; more include statements of a background job.
     let mut lengths: Vec<_> = operations.iter().map(Vec::len).collect();
     lengths.sort_unstable();
     let median = lengths.get(lengths.len() / 2).copied();
@@ -210,8 +205,7 @@ fn literal(text: &str) -> Option<(Value, &str)> {
     if literal == "NULL" { Some((Value::NULL, rest)) } else { Some((Value::Int(literal.parse().ok()?), rest)) }
 }
 
-/// Forces the recorded ID onto the row whose `LAST_INSERT_ID()` the service reads, because later statements contain
-/// that ID.
+/// Forces the recorded ID onto the row whose `LAST_INSERT_ID()` the service reads: later statements contain that ID.
 fn with_insert_id(mut operation: Operation, id: i64) -> Operation {
     let query = operation.iter().position(|statement| statement.sql.contains("LAST_INSERT_ID()"));
     if let Some(insert) = query.and_then(|query| query.checked_sub(1)) {

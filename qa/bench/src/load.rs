@@ -10,7 +10,6 @@ use tokio::runtime::Builder;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::spawn_blocking;
 
-/// Target to which a load connects.
 pub(crate) trait Target: Send + 'static {
     /// Connection that executes one operation at a time.
     type Client;
@@ -19,7 +18,6 @@ pub(crate) trait Target: Send + 'static {
     async fn execute(&self, client: &mut Self::Client, number: usize) -> Result<()>;
 }
 
-/// Determines when operations start.
 #[derive(Clone, Copy)]
 pub(crate) enum Plan {
     /// Closed loop for this duration: each connection executes one operation after another.
@@ -33,8 +31,7 @@ pub(crate) enum Plan {
 pub(crate) struct Measured {
     /// Completed operations per second.
     pub(crate) rate: f64,
-    /// Latencies in ms, in ascending order. In an open loop, each latency is measured from the time at which its
-    /// operation was due.
+    /// Latencies in ms, ascending. In an open loop, each is measured from the time at which its operation was due.
     pub(crate) latencies: Vec<f64>,
     /// Time until the last operation has completed.
     pub(crate) elapsed: Duration,

@@ -1,9 +1,6 @@
 //! Service benchmarks. Each run measures a value and its baseline alternately, and reports their ratio.
 //!
-//! This file parses the command line, manages the run directory, and determines the exit code. `cases` defines the
-//! measurements and their baselines, `system` starts the processes, `load` runs closed and open loops, `requests` sends
-//! HTTP requests, `baseline` records and replays the services' SQL statements, `results` aggregates and prints the
-//! measurements, `plot` draws latencies, and `empty` is a server whose only operation does nothing.
+//! This file parses the command line, manages the run directory, and determines the exit code.
 
 mod baseline;
 mod cases;

@@ -20,13 +20,11 @@ use tokio::time::timeout;
 
 use crate::load::{Plan, Target, measure};
 
-/// Row IDs.
 pub(crate) type Ids = Arc<[i64]>;
 
 /// Load of similar requests to one service.
 ///
-/// In the path and body, `{random}` is replaced with a random ID, `{turn}` with each ID in turn, and `{key}` with a new
-/// idempotency key.
+/// In the path and body, `{random}` stands for a random ID, `{turn}` for each ID in turn, and `{key}` for a new key.
 #[derive(Clone)]
 pub(crate) struct Load {
     pub(crate) address: SocketAddr,
@@ -36,7 +34,6 @@ pub(crate) struct Load {
     pub(crate) body: Option<String>,
     pub(crate) random: Ids,
     pub(crate) turn: Ids,
-    /// Returns whether a status counts as a success.
     pub(crate) accepts: fn(&StatusCode) -> bool,
 }
 
@@ -71,7 +68,6 @@ fn new_key() -> String {
     format!("{:032x}", rand::random::<u128>())
 }
 
-/// HTTP connection to a service.
 pub(crate) struct Connection(SendRequest<Full<Bytes>>);
 
 impl Connection {

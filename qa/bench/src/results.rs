@@ -42,7 +42,6 @@ pub(crate) struct Outcome {
     /// Median of the per-round ratios.
     pub(crate) ratio: f64,
     pub(crate) target: Option<Target>,
-    /// Whether the ratio meets the target.
     pub(crate) met: Option<bool>,
     /// Minimum and maximum over the rounds.
     pub(crate) value_spread: (f64, f64),
@@ -50,13 +49,11 @@ pub(crate) struct Outcome {
     pub(crate) baseline_spread: (f64, f64),
 }
 
-/// All measurements so far.
 #[derive(Default)]
 pub(crate) struct Results {
     pub(crate) outcomes: Vec<Outcome>,
     /// Operation name, and latencies in ms by percentile.
     pub(crate) latencies: Vec<(String, Vec<(f64, f64)>)>,
-    /// Number of data invariant violations.
     pub(crate) violations: usize,
 }
 
@@ -79,9 +76,8 @@ pub(crate) struct Rounds {
 
 impl Rounds {
     pub(crate) fn outcome(&self, case: &str, engine: &str, unit: &str, target: Option<Target>) -> Outcome {
-        let ratios: Vec<_> =
-            self.values.iter().zip(&self.baselines).map(|(value, baseline)| value / baseline).collect();
-        let ratio = median(&ratios);
+        let rounds = self.values.iter().zip(&self.baselines);
+        let ratio = median(&Vec::from_iter(rounds.map(|(value, baseline)| value / baseline)));
         Outcome {
             case: case.to_owned(),
             engine: engine.to_owned(),
@@ -121,7 +117,6 @@ pub(crate) fn read(file: &Path) -> Result<Vec<Outcome>> {
     serde_json::from_slice(&text).with_context(cannot)
 }
 
-/// Returns a table with one row per outcome.
 pub(crate) fn table(outcomes: &[Outcome]) -> Table {
     let mut table = markdown(["case", "engine", "value", "baseline", "ratio", "target", "met"]);
     table.add_rows(outcomes.iter().map(|outcome| {
@@ -161,8 +156,7 @@ pub(crate) fn comparison(earlier: &[Outcome], outcomes: &[Outcome]) -> (Table, b
     (table, is_worse)
 }
 
-/// Classifies the change in a case. It counts as unchanged if the ranges overlap, or if the ratio moved in the opposite
-/// direction: in that case the machine itself was faster or slower.
+/// Classifies a change: none if the ranges overlap, or if the ratio moved the other way as the machine's speed did.
 fn change(before: &Outcome, outcome: &Outcome) -> &'static str {
     let is_apart = before.value_spread.1 < outcome.value_spread.0 || outcome.value_spread.1 < before.value_spread.0;
     let moved = outcome.value.total_cmp(&before.value);
@@ -191,8 +185,7 @@ fn target(target: Target) -> String {
     }
 }
 
-/// Formats a number with two decimals below 10, one decimal below 100, and none from 100, with commas as thousands
-/// separators.
+/// Formats a number with two decimals below 10, one below 100, none from 100, and commas as thousands separators.
 fn number(value: f64) -> String {
     let decimals = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
     let mut text = format!("{value:.decimals$}");

@@ -26,18 +26,16 @@ pub(crate) struct System {
 }
 
 impl System {
-    /// Name of the database that the services use.
     pub(crate) const DATABASE: &str = "backoffice";
 
-    /// Starts a database server with the given numbers of generated orders, customers and products, without any
-    /// services. Reuses existing data in the directory.
+    /// Starts a database server with these numbers of orders, customers and products, or with the directory's data.
     pub(crate) async fn start(program: &private_server::Program, directory: &Path, rows: [u32; 3]) -> Result<Self> {
         let complete = directory.join("complete");
         let is_kept = complete.exists();
         ensure!(is_kept || !directory.exists(), "an earlier run was interrupted: remove {}", directory.display());
         create_dir_all(directory).with_context(|| format!("cannot create {}", directory.display()))?;
         let log = Log::create(directory, "database")?;
-        let database = Database::start_with_binary_log(program.clone(), directory, log).await?;
+        let database = Database::start(program.clone(), directory, log, true).await?;
         database.prepare(directory).await?;
         let ports = private_server::free_ports(Service::ALL.len())?;
         let (secrets, directory, running) = (Secrets::random(), directory.to_owned(), [None, None, None]);
@@ -78,8 +76,7 @@ impl System {
     /// Returns the program of a service, configured to listen on [`Self::address`].
     pub(crate) fn program(&self, service: Service) -> Result<Program> {
         let mut program = Program::sibling(service.name(), Log::create(&self.directory, service.name())?)?;
-        // The service writes to the file itself, because forwarding each line would consume CPU time during the
-        // measurement.
+        // The service writes to the file itself: forwarding each line would consume CPU time during the measurement.
         let log = self.directory.join(service.name()).with_extension("log").display().to_string();
         let path = std::mem::replace(&mut program.path, PathBuf::from("sh")).display().to_string();
         program.arguments = vec!["-c".to_owned(), r#"exec "$0" >>"$1" 2>&1"#.to_owned(), path, log];
@@ -153,7 +150,6 @@ impl System {
         Ok(login["access_token"].as_str().context("the login response has no token")?.into())
     }
 
-    /// Returns the token that the services share.
     pub(crate) fn service_token(&self) -> Arc<str> {
         self.secrets.service_token.as_str().into()
     }

@@ -1,8 +1,7 @@
 //! Attack on the edge proxy: sends requests that the proxy must reject, then holds thousands of connections open with
 //! requests that never complete, and measures regular clients with and without the attack.
 //!
-//! `gaps` sends the forbidden requests, `attackers` hold the connections open, and `regular` implements the measured
-//! clients.
+//! `gaps` sends the forbidden requests, `attackers` holds connections open, and `regular` runs the measured clients.
 
 mod attackers;
 mod gaps;
@@ -20,18 +19,16 @@ use crate::system::edge::Edge;
 use attackers::{ATTACKS, Attack, Attackers, Holds};
 use regular::{Measured, RegularClients};
 
-/// Duration of each measurement, with and without an attack. Longer than HAProxy's timeouts for headers and body, which
-/// are 10 s.
+/// Duration of each measurement. Longer than HAProxy's timeouts for headers and body, which are 10 s.
 const PERIOD: Duration = Duration::from_secs(20);
-/// Maximum time for which a connection may stay open. HAProxy's timeouts are 10 s; the rest is tolerance for a busy
-/// machine.
+/// Maximum time for which a connection may stay open: HAProxy's timeout of 10 s, plus tolerance for a busy machine.
 const MAX_HOLD: Duration = Duration::from_secs(15);
 /// Maximum ratio of the latency with an attack to the latency without one.
 const MAX_LATENCY_RATIO: f64 = 2.0;
 /// Interval at which the memory usage of all processes is sampled.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// Maximum memory growth of one process in MiB: 2,000 connections, each with a 16 KiB buffer per direction.
-const MAX_GROWTH: u64 = 64;
+const MAX_GROWTH: u32 = 64;
 /// Maximum number of bytes of an endless body that may be accepted: 64 KiB, plus buffers along the path.
 const MAX_SENT: usize = 8_000_000;
 
@@ -79,11 +76,8 @@ fn check_regular_clients(journal: &Journal, mut quiet: Measured, attacked: Measu
     }
     for (operation, mut attacked) in attacked.latencies {
         let mut quiet = quiet.latencies.remove(operation).unwrap_or_default();
-        journal.summary_line(format_args!(
-            "{operation}, {} requests without and {} with the attack",
-            quiet.len(),
-            attacked.len()
-        ));
+        let (without, with) = (quiet.len(), attacked.len());
+        journal.summary_line(format_args!("{operation}, {without} requests without and {with} with the attack"));
         for (quantile, percent) in [("median", 50), ("p99", 99)] {
             let [without, with] = [&mut quiet, &mut attacked]
                 .map(|latencies| regular::quantile(latencies, percent).unwrap_or_default().as_secs_f64() * 1e3);
@@ -135,9 +129,9 @@ fn check_memory(journal: &Journal, memory: &[Memory]) {
 struct Memory {
     name: String,
     pid: u32,
-    before: u64,
+    before: u32,
     /// Maximum after the first attack started.
-    peak: u64,
+    peak: u32,
 }
 
 /// Samples the memory usage until the value is dropped.
@@ -152,11 +146,8 @@ async fn watch(processes: &mut [Memory]) -> std::convert::Infallible {
 }
 
 /// Returns the resident memory of a process in MiB, or 0 if the process has exited.
-fn resident_mib(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kibibytes: Option<u64> = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
-    kibibytes.unwrap_or_default() / 1024
+fn resident_mib(pid: u32) -> u32 {
+    harness::memory_kib(pid, "VmRSS").unwrap_or_default() / 1024
 }
 
 #[cfg(test)]

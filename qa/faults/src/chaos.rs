@@ -40,8 +40,7 @@ pub(crate) async fn run(run: &Run, load: &Load) -> Result<()> {
     verified.map(drop)
 }
 
-/// Injects all faults, each at its scheduled time or when the previous fault has ended, until the end of the run or an
-/// interruption.
+/// Injects each fault at its scheduled time or when the previous one has ended, until the run ends or is interrupted.
 async fn inject_faults(system: &System, run: &Run, seed: u64) -> Result<()> {
     let Run { length, journal, interrupted, .. } = run;
     for episode in schedule(seed, *length) {
@@ -73,13 +72,12 @@ async fn report(journal: &Journal, load: &workload::Load, length: Duration) {
     loop {
         ticks.tick().await;
         let left = length.saturating_sub(journal.elapsed()).as_secs();
-        let progress = load.progress();
+        let (minutes, seconds, progress) = (left / 60, left % 60, load.progress());
         let (faults, requests) = (journal.faults(), progress.requests());
         let Progress { operations, in_flight, retries, .. } = progress;
         journal.log(format_args!(
-            "{}:{:02} left; {operations} operations, {in_flight} in flight, {requests} requests, {retries} retries, {faults} faults",
-            left / 60,
-            left % 60
+            "{minutes}:{seconds:02} left; {operations} operations, {in_flight} in flight, {requests} requests, {retries} \
+             retries, {faults} faults"
         ));
     }
 }

@@ -1,8 +1,7 @@
 //! Runs the real system under adverse conditions and verifies the result: `chaos` injects a seeded schedule of faults,
 //! `rolling` restarts replicas behind the edge proxy, and `abuse` attacks the edge proxy.
 //!
-//! This file parses the command line, manages the run directory, and determines the exit code. `system` starts and
-//! stops the processes; `verify` checks the data after the run.
+//! This file parses the command line, manages the run directory, and determines the exit code.
 
 mod abuse;
 mod chaos;

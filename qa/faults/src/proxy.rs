@@ -19,14 +19,11 @@ const BACKLOG: u32 = 1024;
 /// Interval between attempts to listen on the proxy's port.
 const LISTEN_RETRY_INTERVAL: Duration = Duration::from_millis(20);
 const CHUNK: usize = 1 << 16;
-/// MySQL client packet with the query COMMIT: length, sequence number, command, and text. The client waits for the
-/// response, so this packet is always the last one in a chunk.
+/// MySQL packet of COMMIT: length, number, command, text. Last in its chunk, because the client awaits the response.
 const COMMIT: &[u8] = b"\x07\0\0\0\x03COMMIT";
 
-/// How the proxy treats connections.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Behaviour {
-    /// Forwards all data.
     #[default]
     Pass,
     /// Resets all open connections once.
@@ -37,14 +34,12 @@ pub(crate) enum Behaviour {
     Delay(Duration),
     /// Forwards this percentage of a response, then closes the connection.
     Truncate(usize),
-    /// Accepts new connections, but forwards nothing until this behaviour ends. Then forwards all data, even if the
-    /// sender has disconnected.
+    /// Accepts connections and withholds all data. At the end, forwards the data even if the sender has disconnected.
     BlackHole,
     /// Resets this many connections when they send COMMIT.
     CutAtCommit(CommitSide, u32),
 }
 
-/// Point at which a connection is reset, relative to its COMMIT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CommitSide {
     /// Reset before COMMIT reaches the server.
@@ -70,8 +65,7 @@ impl State {
         self.target.is_some() && self.behaviour != Behaviour::Refuse
     }
 
-    /// Decides whether to reset the connection that sent this data, and at which point relative to COMMIT. Counts the
-    /// reset.
+    /// Returns at which point relative to COMMIT to reset the connection that sent this data, and counts the reset.
     fn take_commit_cut(&mut self, sent: &[u8]) -> Option<CommitSide> {
         let Behaviour::CutAtCommit(side, remaining) = self.behaviour else { return None };
         if !sent.ends_with(COMMIT) {
@@ -107,13 +101,11 @@ impl Proxy {
         self.address
     }
 
-    /// Sets the target for new connections, or refuses new connections if it is `None`. Open connections are not
-    /// affected.
+    /// Sets the target for new connections, which are refused if it is `None`. Open connections are not affected.
     pub(crate) fn set_target(&self, target: Option<SocketAddr>) {
         self.state.send_modify(|state| state.target = target);
     }
 
-    /// Sets how the proxy treats all connections.
     pub(crate) fn set_behaviour(&self, behaviour: Behaviour) {
         self.state.send_modify(|state| {
             state.behaviour = behaviour;
@@ -134,8 +126,7 @@ fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
     Ok(socket)
 }
 
-/// Accepts connections whenever they are not refused. `_port` is a socket that never listens: it reserves the port at
-/// other times.
+/// Accepts connections unless they are refused. `_port` never listens: it reserves the port at other times.
 async fn accept(_port: TcpSocket, address: SocketAddr, state: Arc<watch::Sender<State>>) {
     let (mut connections, mut changes) = (JoinSet::new(), state.subscribe());
     while changes.wait_for(State::accepts).await.is_ok() {

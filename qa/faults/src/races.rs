@@ -1,8 +1,7 @@
 //! Races: in each round, many clients compete for the same keys, orders and stock. No request may be executed twice, no
 //! stock may be oversold, and all clients must receive equal responses.
 //!
-//! Clients retry as the documentation of the generated clients recommends: with the same key, as long as a retry may
-//! succeed.
+//! Clients retry as the generated clients document: with the same key, as long as a retry may succeed.
 
 use std::time::Duration;
 
@@ -19,7 +18,6 @@ const CLIENTS: i64 = 32;
 const KEYS: i64 = 8;
 const SCARCE_STOCK: i64 = 12;
 
-/// One round of races.
 struct Round {
     orders: Client,
     customer: i64,
@@ -27,11 +25,8 @@ struct Round {
     name: String,
 }
 
-/// Runs rounds until stopped, and completes the last round. Returns the number of rounds and the number of calls.
-///
-/// # Errors
-///
-/// If a race has a wrong result, or a call receives no definite response.
+/// Runs rounds until stopped, and completes the last round. Returns the number of rounds and the number of calls, or an
+/// error if a race has a wrong result or a call receives no definite response.
 pub(crate) async fn run(targets: Targets, stopping: watch::Receiver<bool>) -> Result<(u32, i64)> {
     let (mut rounds, mut calls) = (0, 0);
     while !*stopping.borrow() {

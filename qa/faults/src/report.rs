@@ -13,7 +13,6 @@ const READY_TIMEOUT: Duration = Duration::from_secs(5);
 const RED: Style = AnsiColor::Red.on_default();
 const GREEN: Style = AnsiColor::Green.on_default();
 
-/// Journal of one run.
 #[derive(Default)]
 pub(crate) struct Journal {
     begin: OnceLock<Instant>,
@@ -29,12 +28,11 @@ struct Record {
 }
 
 impl Journal {
-    /// Creates a journal and starts its clock.
+    /// Starts the clock of the run.
     pub(crate) fn begin(&self) {
         self.elapsed();
     }
 
-    /// Returns the time since the start of the run.
     pub(crate) fn elapsed(&self) -> Duration {
         self.begin.get_or_init(Instant::now).elapsed()
     }
@@ -51,7 +49,6 @@ impl Journal {
         self.log(format_args!("fault: {fault}"));
     }
 
-    /// Returns the number of faults so far.
     pub(crate) fn faults(&self) -> u32 {
         self.lock().faults.values().sum()
     }
@@ -69,12 +66,10 @@ impl Journal {
         }
     }
 
-    /// Adds a line to the summary.
     pub(crate) fn summary_line(&self, line: impl fmt::Display) {
         self.lock().summary_lines.push(line.to_string());
     }
 
-    /// Records and prints a violation.
     pub(crate) fn violation(&self, violation: impl fmt::Display) {
         self.log(format_args!("{RED}VIOLATION{RED:#}: {violation}"));
         self.lock().violations.push(violation.to_string());

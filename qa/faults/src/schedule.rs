@@ -1,9 +1,7 @@
-//! Fault schedule: which faults are injected, when, and for how long. The schedule is a pure function of the seed and
-//! the duration of the run.
+//! Fault schedule: which faults are injected, when, and for how long; a pure function of the seed and the duration.
 //!
-//! Faults are drawn from a shuffled pool. The first faults include one of each kind, so that a short run covers all
-//! kinds. The pool then contains every combination of kind and target at least once, so that a long run covers all of
-//! them. `system` injects the faults.
+//! Faults are drawn from a shuffled pool. The first ones include each kind, so that a short run covers all kinds. The
+//! pool then contains every combination of kind and target, so that a long run covers all. `system` injects the faults.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -24,8 +22,7 @@ const COOL_DOWN: Duration = Duration::from_secs(5);
 /// On average, one in this many faults overlaps with a second fault.
 const OVERLAP_RATIO: u32 = 5;
 
-/// Number of faults of one kind in a pool: per service, for the database, and per side of COMMIT. In addition, the pool
-/// contains one fault of each of five kinds for each of the eight links.
+/// Faults per kind in a pool: per service, for the database, and per side of COMMIT; plus one of five kinds per link.
 const KILLS: usize = 4;
 const PAUSES: usize = 2;
 const DATABASE: usize = 5;
@@ -61,7 +58,6 @@ impl fmt::Display for Link {
     }
 }
 
-/// Fault to inject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// Kills a service with SIGKILL, and starts a new process at the end.
@@ -72,13 +68,11 @@ pub(crate) enum Fault {
     KillDatabase,
     /// Stops the database server gracefully, and starts a new process at the end.
     RestartDatabase,
-    /// Sets the behaviour of the link's proxy.
     Disturb(Link, Behaviour),
 }
 
 impl Fault {
-    /// Returns the name of the kind, its duration range in ms, and the expected startup time of a new process in
-    /// seconds.
+    /// Returns the name of the kind, its duration range in ms, and the expected startup time after it in seconds.
     fn properties(self) -> (&'static str, RangeInclusive<u64>, u64) {
         match self {
             Self::Kill(_) => ("service killed", 0..=2_000, 1),
@@ -98,7 +92,6 @@ impl Fault {
         }
     }
 
-    /// Returns the name of the fault's kind for the summary.
     pub(crate) fn kind(self) -> &'static str {
         self.properties().0
     }
@@ -130,14 +123,11 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Scheduled fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Planned {
     /// Start time, relative to the start of the run.
     pub(crate) starts: Duration,
-    /// Duration from the start time.
     pub(crate) lasts: Duration,
-    /// Fault to inject.
     pub(crate) fault: Fault,
 }
 
@@ -151,7 +141,6 @@ impl Planned {
 /// One fault or two overlapping faults, followed by a period without faults.
 pub(crate) type Episode = Vec<Planned>;
 
-/// Returns the schedule for a run of the given duration.
 pub(crate) fn schedule(seed: u64, length: Duration) -> Vec<Episode> {
     let mut rng = ChaCha12Rng::seed_from_u64(seed);
     let (mut pool, mut seen) = (shuffled_pool(&mut rng), BTreeSet::new());

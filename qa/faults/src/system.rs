@@ -1,5 +1,4 @@
-//! Processes of a run: the services and their database server. `links` starts them with a proxy on every link; `edge`
-//! starts them behind HAProxy.
+//! Processes of a run. `links` starts them with a proxy on every link; `edge` starts them behind HAProxy.
 
 pub(crate) mod edge;
 mod links;
@@ -24,10 +23,8 @@ const READY_TIMEOUT: Duration = Duration::from_secs(60);
 /// Shortest reservation that the orders service accepts, so that reservations expire during a run.
 const RESERVATION: (&str, &str) = ("RESERVATION_SECONDS", "60");
 
-/// Environment variables of a process.
 type Settings = Vec<(String, String)>;
 
-/// Replica of a service, which can be restarted.
 pub(crate) struct Replica {
     /// Name: `orders`, or `orders-1` if the service has several replicas.
     pub(crate) name: String,
@@ -60,7 +57,6 @@ impl Replica {
     }
 }
 
-/// All processes of a run.
 pub(crate) struct System {
     database: Mutex<Database>,
     /// Replicas, in start order.
@@ -80,7 +76,7 @@ impl System {
     async fn start(run: &Run, public: [SocketAddr; 3]) -> Result<Self> {
         let directory = run.directory.clone();
         let log = Log::create(&directory, "database")?;
-        let database = Database::start(run.program.clone(), &directory, log).await?;
+        let database = Database::start(run.program.clone(), &directory, log, false).await?;
         database.prepare(&directory).await?;
         Ok(Self {
             database: Mutex::new(database),
@@ -106,7 +102,6 @@ impl System {
         Ok(address)
     }
 
-    /// Returns the addresses and credentials that clients need.
     pub(crate) fn targets(&self) -> Targets {
         let [customers, orders, orchestrator] = self.public.map(|address| format!("http://{address}"));
         let Secrets { admin_user, admin_password, service_token, .. } = &self.secrets;

@@ -16,18 +16,13 @@ const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 const OVERDUE: &str = "SELECT COUNT(*) FROM orders WHERE status = 'CREATED' AND reserved_until < UTC_TIMESTAMP(6)";
 
-/// Stops the load, waiting at most `within` for definite responses, and verifies the database while the system is still
-/// running.
-///
-/// # Errors
-///
-/// If the database cannot be read.
+/// Stops the load, waiting at most `within`, and verifies the database while the system is still running.
 pub(crate) async fn verify(url: &str, journal: &Journal, load: Load, within: Duration) -> Result<Option<History>> {
     let history = timeout(within, load.stop()).await.ok();
     wait_for_expiry(url).await?;
     if let Some(history) = &history {
-        journal
-            .summary_line(format_args!("load\n  {}", history.progress().to_string().trim_end().replace('\n', "\n  ")));
+        let progress = history.progress().to_string();
+        journal.summary_line(format_args!("load\n  {}", progress.trim_end().replace('\n', "\n  ")));
         let lost = history.verify(url).await.context("cannot compare the responses with the database")?;
         journal.summary_line(format_args!("lost responses {}", lost.len()));
         lost.iter().for_each(|finding| journal.violation(finding));

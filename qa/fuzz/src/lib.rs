@@ -1,8 +1,6 @@
-//! Fuzz targets: functions that exercise every parser of untrusted input. They accept arbitrary bytes, and panic if a
-//! guarantee is violated.
+//! Fuzz targets for every parser of untrusted input. They accept any bytes, and panic if a guarantee is violated.
 //!
-//! `cargo xtask fuzz` runs them with libFuzzer for a given time. The tests in this crate are a fast version: they
-//! mutate valid inputs at random.
+//! `cargo xtask fuzz` runs them with libFuzzer. The tests of this crate mutate valid inputs at random, which is fast.
 
 #![expect(clippy::expect_used, reason = "a target reports a finding by panicking")]
 
@@ -17,7 +15,7 @@ use customers_api::{
     Credentials, CustomerInput, CustomerListQuery, OperatorInput, OperatorListQuery, OperatorPatch, PasswordChange,
 };
 use futures::executor::block_on;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use lambda_http::{Context, LambdaEvent};
 use orchestrator::{Config, Orchestrator, lambda};
 use orchestrator_api::CreateAndConfirm;
@@ -79,13 +77,7 @@ fn read_query<T: DeserializeOwned + JsonSchema>(text: &str) {
 
 /// Parses the bytes as idempotency keys and as entity tags.
 pub fn headers(bytes: &[u8]) {
-    let mut headers = HeaderMap::new();
-    for (name, value) in ["x-idempotency-key", "idempotency-key", "if-match"].into_iter().zip(bytes.split(|b| *b == 0))
-    {
-        if let Ok(value) = HeaderValue::from_bytes(value) {
-            headers.append(HeaderName::from_static(name), value);
-        }
-    }
+    let headers = read_headers(&["x-idempotency-key", "idempotency-key", "if-match"], bytes);
     if let Ok(Some(key)) = Keyed::from_headers(&headers) {
         let is_key =
             (1..=255).contains(&key.as_str().len()) && key.as_str().bytes().all(|byte| byte.is_ascii_graphic());
@@ -94,6 +86,13 @@ pub fn headers(bytes: &[u8]) {
     let _ = Conditional::from_headers(&headers);
     let _ = ConditionalKeyed::from_headers(&headers);
     let _ = ConditionalKeyRequired::from_headers(&headers);
+}
+
+/// Reads one header per name. Zero bytes separate the values; invalid values are skipped.
+fn read_headers(names: &[&'static str], bytes: &[u8]) -> HeaderMap {
+    let values = bytes.split(|byte| *byte == 0).map(HeaderValue::from_bytes);
+    let valid = names.iter().zip(values).filter_map(|(name, value)| Some((HeaderName::from_static(name), value.ok()?)));
+    valid.collect()
 }
 
 /// Decodes a page token. An accepted token must be identical to the token that the server would issue.
@@ -105,17 +104,11 @@ pub fn cursor(bytes: &[u8]) {
     }
 }
 
-/// Parses a request's credentials, IDs and trace context. Authentication must fail, because the input contains no valid
-/// secret.
+/// Parses credentials, IDs and trace context. Authentication must fail: the input contains no valid secret.
 pub fn caller(bytes: &[u8]) {
     static AUTH: LazyLock<Auth> = LazyLock::new(|| Auth::from_env(&settings()).expect("valid settings"));
-    let mut headers = HeaderMap::new();
-    let names = [header::AUTHORIZATION.as_str(), "x-correlation-id", "traceparent", "tracestate", "x-client-address"];
-    for (name, value) in names.into_iter().zip(bytes.split(|b| *b == 0)) {
-        if let Ok(value) = HeaderValue::from_bytes(value) {
-            headers.append(HeaderName::from_static(name), value);
-        }
-    }
+    let names = ["authorization", "x-correlation-id", "traceparent", "tracestate", "x-client-address"];
+    let headers = read_headers(&names, bytes);
     let call = Call::from_parts(&Runtime::default(), "fuzz", &Method::GET, None, "request", headers);
     let refusals = [AUTH.viewer(&call).map(drop), AUTH.service(&call).map(drop)];
     assert!(refusals.iter().all(|refusal| refusal.as_ref().is_err_and(|it| it.code == codes::UNAUTHORIZED)));
@@ -123,8 +116,7 @@ pub fn caller(bytes: &[u8]) {
     assert!((1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()), "{id}");
 }
 
-/// Handles an event of the Lambda function. Every event that represents an HTTP request must produce a valid HTTP
-/// response.
+/// Handles a Lambda event. Every event that represents an HTTP request must produce a valid HTTP response.
 pub fn event(bytes: &[u8]) {
     static FUNCTION: LazyLock<(runtime::Runtime, Orchestrator)> = LazyLock::new(|| {
         let runtime = runtime::Runtime::new().expect("a runtime");

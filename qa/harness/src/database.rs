@@ -21,17 +21,8 @@ pub struct Database {
 }
 
 impl Database {
-    /// Starts a server whose data directory is below `directory`, with an empty database.
-    pub async fn start(program: Program, directory: &Path, log: Log) -> Result<Self> {
-        Self::start_with(program, directory, log, false).await
-    }
-
-    /// Like [`Self::start`], but with the engine's default setting for the binary log: see [`Launch::binary_log`].
-    pub async fn start_with_binary_log(program: Program, directory: &Path, log: Log) -> Result<Self> {
-        Self::start_with(program, directory, log, true).await
-    }
-
-    async fn start_with(program: Program, directory: &Path, log: Log, binary_log: bool) -> Result<Self> {
+    /// Starts a server with an empty database and data below `directory`. See [`Launch::binary_log`].
+    pub async fn start(program: Program, directory: &Path, log: Log, binary_log: bool) -> Result<Self> {
         let mut database = Self { program, directory: directory.join("data"), log, binary_log, server: None };
         database.restart().await.map(|()| database)
     }
@@ -41,8 +32,8 @@ impl Database {
         let (program, directory, log) = (self.program.clone(), self.directory.clone(), self.log.clone());
         let binary_log = self.binary_log;
         let start = move || {
-            let launch = Launch::new(&program, &directory, Durability::Durable).database(NAME).log(log);
-            if binary_log { launch.binary_log() } else { launch }.start()
+            let launch = Launch::new(&program, &directory, Durability::Durable);
+            Launch { database: Some(NAME), binary_log, log, ..launch }.start()
         };
         self.server = Some(spawn_blocking(start).await?.context("the database server did not start")?);
         Ok(())
@@ -79,13 +70,11 @@ impl Database {
     }
 
     /// Returns the server's port on 127.0.0.1, or `None` while the server is not running.
-    #[must_use]
     pub fn port(&self) -> Option<u16> {
         self.server.as_ref().map(PrivateServer::port)
     }
 
     /// Returns the URL of the database for a server on this port of 127.0.0.1.
-    #[must_use]
     pub fn url(port: u16) -> String {
         format!("mysql://root@127.0.0.1:{port}/{NAME}")
     }

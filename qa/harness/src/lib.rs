@@ -3,12 +3,14 @@
 //! Used by `cargo xtask`, `qa/faults` and `qa/bench`, each of which decides which processes run and when.
 
 mod database;
+mod memory;
 mod probe;
 mod process;
 mod secrets;
 mod service;
 
 pub use database::Database;
+pub use memory::memory_kib;
 pub use private_server::Log;
 pub use probe::ready_status;
 pub use process::{Process, Program};

@@ -142,7 +142,7 @@ impl Process {
     /// # Errors
     /// If the program has exited.
     pub fn signal(&self, signal: Signal) -> Result<()> {
-        send(signal, self.child.pid())
+        send(signal, self.child.pid)
     }
 
     /// Kills the program with SIGKILL and waits until it has exited.
@@ -155,15 +155,13 @@ impl Process {
     }
 
     /// Returns the process ID of the program.
-    #[must_use]
     pub fn pid(&self) -> u32 {
-        self.child.pid()
+        self.child.pid
     }
 
     /// Returns the process group ID of the program and its supervisor.
-    #[must_use]
     pub fn group(&self) -> u32 {
-        self.child.group()
+        self.child.group
     }
 
     /// Returns the exit status, or `None` while the program is running.
@@ -179,10 +177,7 @@ impl Process {
     }
 }
 
-/// Sends a signal to a process.
-///
-/// # Errors
-/// If there is no such process.
+/// Sends a signal to a process. Returns an error if there is no such process.
 pub(crate) fn send(signal: Signal, pid: u32) -> Result<()> {
     kill(Pid::from_raw(pid.try_into()?), signal).with_context(|| format!("cannot send {signal} to process {pid}"))
 }

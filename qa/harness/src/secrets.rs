@@ -25,7 +25,6 @@ impl Secrets {
     }
 
     /// Returns the settings that all services of a run share.
-    #[must_use]
     pub fn settings(&self) -> Vec<(String, String)> {
         let settings = [
             ("HOST", Ipv4Addr::LOCALHOST.to_string()),

@@ -16,7 +16,6 @@ impl Service {
     pub const ALL: [Self; 3] = [Self::Customers, Self::Orders, Self::Orchestrator];
 
     /// Returns the name of the program.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Customers => "customers",
@@ -26,7 +25,6 @@ impl Service {
     }
 
     /// Returns the service-specific name of a setting, for example `ORDERS_PORT` for `PORT`.
-    #[must_use]
     pub fn variable(self, setting: &str) -> String {
         format!("{}_{setting}", self.name().to_uppercase())
     }

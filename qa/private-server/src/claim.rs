@@ -36,8 +36,7 @@ impl Claim {
         lock_file(directory, "owner.lock")?.lock()
     }
 
-    /// Waits until the child processes of earlier owners have exited. Returns false if some are still running after
-    /// `max_wait`.
+    /// Waits until the children of earlier owners have exited. Returns false if some are running after `max_wait`.
     pub fn wait_for_children(&self, max_wait: Duration) -> io::Result<bool> {
         let deadline = Instant::now() + max_wait;
         while !try_lock(&self.children)? {

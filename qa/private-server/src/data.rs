@@ -91,8 +91,7 @@ fn initializer(program: &Program, directory: &Path) -> Result<Command, Error> {
     let mut command = with_private_temp_directory(installer, directory)?;
     command
         .args(["--auth-root-authentication-method=normal", "--skip-test-db"])
-        // The installer is a shell script that does not support spaces in paths, so use a relative path. Do not pass a
-        // user, because the script would then run chown, which is not needed.
+        // The installer supports no spaces in paths, so use a relative one. With a user, it would needlessly run chown.
         .arg(format!("--datadir=./{INCOMPLETE}"))
         .current_dir(directory);
     Ok(command)
@@ -105,8 +104,7 @@ pub(crate) fn server(program: &Path, directory: &Path) -> Result<Command, Error>
     Ok(command)
 }
 
-/// Returns a command with a private TMPDIR, because a starting server deletes all temporary tables in TMPDIR, including
-/// those of other servers.
+/// Returns a command with a private TMPDIR: a starting server deletes all temporary tables in it, also of others.
 fn with_private_temp_directory(program: &Path, directory: &Path) -> Result<Command, Error> {
     let temporary = directory.join("tmp");
     fs::create_dir_all(&temporary).map_err(|e| Error::io(&temporary, e))?;

@@ -3,8 +3,7 @@
 use std::io::{Error, Result};
 use std::net::{Ipv4Addr, TcpListener};
 
-/// First port. All ports are below Linux's ephemeral range, so that no outgoing connection takes a port during a
-/// restart.
+/// First port. All are below Linux's ephemeral range, so that no outgoing connection takes one during a restart.
 const FIRST: u16 = 20_000;
 const END: u16 = 30_000;
 /// Number of search offsets. Concurrent processes start at different offsets, so that they rarely collide.

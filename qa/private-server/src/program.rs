@@ -68,13 +68,11 @@ impl Program {
     }
 
     /// Returns the engine.
-    #[must_use]
     pub fn engine(&self) -> Engine {
         self.engine
     }
 
     /// Returns the version, for example `10.11.11`.
-    #[must_use]
     pub fn version(&self) -> &str {
         &self.version
     }
@@ -104,8 +102,7 @@ fn parse_version(text: &str) -> Option<(Engine, String)> {
     Some((engine, number.to_owned()))
 }
 
-/// Returns the commands that install a suitable server, by package manager. Prefers packages that do not start a
-/// service.
+/// Returns the install command of each package manager. Prefers packages that do not start a service.
 #[must_use]
 pub fn install_command() -> &'static str {
     if cfg!(target_os = "macos") {

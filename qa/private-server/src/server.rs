@@ -52,22 +52,16 @@ pub enum Error {
     #[error("a server from an earlier run still uses {directory}: stop the process whose id is in {pid_file}",
         directory = .0.display(), pid_file = .1.display())]
     StillRunning(PathBuf, PathBuf),
-    /// A different engine created the data. Contains the directory, that engine, and the engine of the installed
-    /// server.
+    /// A different engine created the data. Contains the directory, that engine, and the installed server's engine.
     #[error("the data in {directory} was created by {1}, but the server on this machine is {2}: install {1}, or remove that \
         directory", directory = .0.display())]
     OtherEngine(PathBuf, Engine, Engine),
     /// A program failed to initialize the data directory. Contains the program and its output.
     #[error("{program} failed to initialize a data directory:\n{1}{hint}", program = .0.display(), hint = hint(.1))]
     Initialize(PathBuf, String),
-    /// The server exited, or did not become ready in time.
-    #[error("{program} did not start:\n{log}{}", hint(.log))]
-    NotReady {
-        /// Name of the server program.
-        program: String,
-        /// Last lines of the server's log.
-        log: String,
-    },
+    /// The server exited, or did not become ready in time. Contains the program and the last lines of the server's log.
+    #[error("{0} did not start:\n{1}{hint}", hint = hint(.1))]
+    NotReady(String, String),
     /// A file, directory or process could not be used.
     #[error("{path}: {1}", path = .0.display())]
     Io(PathBuf, #[source] io::Error),
@@ -90,61 +84,31 @@ impl Error {
     }
 }
 
-/// Builder that starts a private server.
+/// Options of a private server. [`Launch::new`] returns the defaults.
 pub struct Launch<'a> {
-    program: &'a Program,
-    directory: PathBuf,
-    durability: Durability,
-    database: Option<String>,
-    binary_log: bool,
-    log: Log,
-    on_end: Arc<dyn Fn() + Send + Sync>,
+    /// Server program.
+    pub program: &'a Program,
+    /// Directory of the data, which only this server uses. It is created if necessary.
+    pub directory: PathBuf,
+    /// Durability of committed data.
+    pub durability: Durability,
+    /// Database to create empty if it does not exist. The name has only letters, digits and underscores.
+    pub database: Option<&'a str>,
+    /// Whether to use the engine's default setting for the binary log: MySQL writes a binary log and syncs it at each
+    /// commit, MariaDB writes none. Otherwise there is no binary log, because nothing replicates from this server.
+    pub binary_log: bool,
+    /// Log that receives every line of the server's log.
+    pub log: Log,
+    /// Called on another thread after the last log line of a server process, even of one that was stopped or failed.
+    pub on_end: Arc<dyn Fn() + Send + Sync>,
 }
 
 impl<'a> Launch<'a> {
-    /// Creates a builder for a server in `directory`, which is created if necessary and must be used only by this
-    /// server.
+    /// Returns the default options for a server in `directory`.
     #[must_use]
     pub fn new(program: &'a Program, directory: &Path, durability: Durability) -> Self {
-        Self {
-            program,
-            directory: directory.to_owned(),
-            durability,
-            database: None,
-            binary_log: false,
-            log: Log::new(|_| ()),
-            on_end: Arc::new(|| ()),
-        }
-    }
-
-    /// Creates an empty database with this name if it does not exist. Allows only letters, digits and underscores.
-    #[must_use]
-    pub fn database(mut self, name: &str) -> Self {
-        self.database = Some(name.to_owned());
-        self
-    }
-
-    /// Uses the engine's default setting for the binary log: MySQL writes a binary log and syncs it at each commit,
-    /// MariaDB writes none. Otherwise there is no binary log, because nothing replicates from this server.
-    #[must_use]
-    pub fn binary_log(mut self) -> Self {
-        self.binary_log = true;
-        self
-    }
-
-    /// Passes every line of the server's log to `sink`.
-    #[must_use]
-    pub fn log(mut self, log: Log) -> Self {
-        self.log = log;
-        self
-    }
-
-    /// Calls `hook` on another thread whenever a server process has exited and its last line has been forwarded, even
-    /// after a requested stop or a failed start.
-    #[must_use]
-    pub fn on_end(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
-        self.on_end = Arc::new(hook);
-        self
+        let (log, on_end) = (Log::new(|_| ()), Arc::new(|| ()));
+        Self { program, directory: directory.to_owned(), durability, database: None, binary_log: false, log, on_end }
     }
 
     /// Starts the server and returns once it accepts connections.
@@ -162,7 +126,7 @@ impl<'a> Launch<'a> {
             match self.run(&self.command(&directory, &data, port)?, port, &claim) {
                 Ok(child) => return Ok(PrivateServer { child, port, _claim: claim }),
                 // Both engines log this text.
-                Err(Error::NotReady { log, .. }) if log.contains("Bind on TCP/IP port") && attempt < PORT_ATTEMPTS => {
+                Err(Error::NotReady(_, log)) if log.contains("Bind on TCP/IP port") && attempt < PORT_ATTEMPTS => {
                     attempt += 1;
                 }
                 Err(error) => return Err(error),
@@ -184,8 +148,7 @@ impl<'a> Launch<'a> {
             .arg("--max-connections=500")
             .args(data::durability_options(engine, self.durability));
         if engine == Engine::MySql {
-            // Disable the X Protocol, which would listen on a second port, and the compiled-in import and export
-            // directory, which may not exist.
+            // Disable the X Protocol, a second port, and the compiled-in export directory, which may not exist.
             command.args(["--mysqlx=OFF", "--secure-file-priv=NULL"]);
             command.arg(if self.binary_log { "--sync-binlog=1" } else { "--skip-log-bin" });
         }
@@ -219,7 +182,7 @@ impl<'a> Launch<'a> {
             return Ok(child);
         }
         child.stop(STOP_TIMEOUT);
-        Err(Error::NotReady { program: self.program.to_string(), log: log.tail(TAIL) })
+        Err(Error::NotReady(self.program.to_string(), log.tail(TAIL)))
     }
 }
 
@@ -250,27 +213,23 @@ impl PrivateServer {
     }
 
     /// Returns the URL of a database on this server. The database need not exist.
-    #[must_use]
     pub fn url(&self, database: &str) -> String {
         format!("mysql://root@127.0.0.1:{}/{database}", self.port)
     }
 
     /// Returns the port on 127.0.0.1.
-    #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
     /// Returns the process ID of the server.
-    #[must_use]
     pub fn pid(&self) -> u32 {
-        self.child.pid()
+        self.child.pid
     }
 
     /// Returns the process group ID of the server and its supervisor.
-    #[must_use]
     pub fn group(&self) -> u32 {
-        self.child.group()
+        self.child.group
     }
 }
 
@@ -298,8 +257,7 @@ fn claim(directory: &Path) -> Result<Claim, Error> {
     Err(Error::StillRunning(directory.to_owned(), pid_file))
 }
 
-/// Returns the process ID in a server's PID file if that process has the PID file among its arguments. If it has not,
-/// another process has reused the ID.
+/// Returns the ID in a server's PID file if that process has the file among its arguments: IDs are reused.
 fn server_process(pid_file: &Path) -> Option<i32> {
     let pid: i32 = fs::read_to_string(pid_file).ok()?.trim().parse().ok()?;
     let arguments = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
@@ -307,8 +265,7 @@ fn server_process(pid_file: &Path) -> Option<i32> {
     arguments.split(|byte| *byte == 0).any(|argument| argument == wanted.as_encoded_bytes()).then_some(pid)
 }
 
-/// Returns whether a server at the address sends a handshake with protocol version 10: a 4-byte header, then the
-/// version.
+/// Whether a server at the address sends a handshake with protocol version 10: a 4-byte header, then the version.
 #[must_use]
 pub fn sends_handshake(address: impl ToSocketAddrs) -> bool {
     let handshake = TcpStream::connect(address).and_then(|mut stream| {
@@ -325,7 +282,7 @@ mod tests {
 
     #[test]
     fn error_about_a_denied_permission_has_a_hint() {
-        let message = |log: &str| Error::NotReady { program: "MySQL".to_owned(), log: log.to_owned() }.to_string();
+        let message = |log: &str| Error::NotReady("MySQL".to_owned(), log.to_owned()).to_string();
         let denied = "mysqld: Can't create file '/x/ib.log' (OS errno 13 - Permission denied)";
         assert!(message(denied).contains("DATABASE_URL"));
         assert_eq!(message("ibdata1 is broken"), "MySQL did not start:\nibdata1 is broken");

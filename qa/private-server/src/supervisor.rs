@@ -2,8 +2,7 @@
 //!
 //! A child process runs under a small `sh` script in a separate process group. The script reads from a pipe that only
 //! the owner holds. The pipe closes when the owner exits, even after SIGKILL, and the script then stops the child.
-//! PR_SET_PDEATHSIG is not an alternative: it requires unsafe code, fires when a thread ends, and sends only one
-//! signal.
+//! PR_SET_PDEATHSIG requires unsafe code, fires when a thread ends, and sends only one signal.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
@@ -74,8 +73,10 @@ pub type Output = BufReader<ChildStdout>;
 /// Running child process. Dropping it requests the child's termination and returns without waiting.
 #[derive(Debug)]
 pub struct Supervised {
-    pid: u32,
-    group: u32,
+    /// Process ID of the command.
+    pub pid: u32,
+    /// Process group ID of the supervisor and the command.
+    pub group: u32,
     /// Input of the script. Each line requests a signal.
     commands: ChildStdin,
     exit: Receiver<ExitStatus>,
@@ -106,9 +107,8 @@ impl Supervised {
         Ok((child, output))
     }
 
-    /// Starts `command` with empty input and with the owner's standard output and standard error. [`Self::pid`] returns
-    /// the supervisor's process ID, signals are sent to all processes that the command has started, and there is no
-    /// lease.
+    /// Starts `command` with empty input and with the owner's standard output and standard error. [`Self::pid`] is the
+    /// supervisor's process ID, signals are sent to all processes of the command, and there is no lease.
     pub fn attach(command: &Command, on_exit: impl FnOnce(ExitStatus) + Send + 'static) -> io::Result<Self> {
         Self::from_supervisor(shell(ATTACHED_SCRIPT, command).spawn()?, on_exit)
     }
@@ -125,18 +125,6 @@ impl Supervised {
             }
         });
         Ok(Self { pid: group, group, commands, exit })
-    }
-
-    /// Returns the process ID of the command.
-    #[must_use]
-    pub fn pid(&self) -> u32 {
-        self.pid
-    }
-
-    /// Returns the process group ID of the supervisor and the command.
-    #[must_use]
-    pub fn group(&self) -> u32 {
-        self.group
     }
 
     /// Sends SIGTERM to the child and returns immediately. A second call sends SIGKILL.

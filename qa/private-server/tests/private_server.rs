@@ -27,7 +27,9 @@ fn program() -> Program {
 }
 
 fn start(directory: &Path) -> PrivateServer {
-    Launch::new(&program(), directory, Durability::Relaxed).database("shop").start().unwrap()
+    let program = program();
+    let launch = Launch::new(&program, directory, Durability::Relaxed);
+    Launch { database: Some("shop"), ..launch }.start().unwrap()
 }
 
 /// Logs in as root without a password and selects a database. Returns the server's last packet, excluding its header.
@@ -83,7 +85,7 @@ fn binary_log_is_written_only_on_request_and_only_by_mysql() {
     for (name, is_wanted) in [("without", false), ("with", true)] {
         let directory = directory.path().join(name);
         let launch = Launch::new(&program, &directory, Durability::Relaxed);
-        let _server = if is_wanted { launch.binary_log() } else { launch }.start().unwrap();
+        let _server = Launch { binary_log: is_wanted, ..launch }.start().unwrap();
         let is_written = directory.join("mysql/binlog.index").exists();
         assert_eq!(is_written, is_wanted && program.engine() == Engine::MySql);
     }
@@ -115,11 +117,10 @@ fn server_exit_is_reported_after_its_last_log_line() {
     let (lines, log) = channel();
     let end = lines.clone();
     let program = program();
-    let server = Launch::new(&program, directory.path(), Durability::Relaxed)
-        .log(Log::new(move |line| lines.send(line.to_owned()).unwrap()))
-        .on_end(move || end.send("the end".to_owned()).unwrap())
-        .start()
-        .unwrap();
+    let log_lines = Log::new(move |line| lines.send(line.to_owned()).unwrap());
+    let on_end = Arc::new(move || end.send("the end".to_owned()).unwrap());
+    let launch = Launch::new(&program, directory.path(), Durability::Relaxed);
+    let server = Launch { log: log_lines, on_end, ..launch }.start().unwrap();
     send(Signal::SIGTERM, server.pid());
     let seen: Vec<String> =
         iter::from_fn(|| log.recv_timeout(Duration::from_secs(60)).ok()).take_while(|line| line != "the end").collect();
@@ -172,8 +173,7 @@ fn failed_start_returns_the_server_log() {
     let data = ["mariadb", "mysql"].map(|name| directory.path().join(name));
     let data = data.iter().find(|path| path.exists()).unwrap();
     fs::write(data.join("ibdata1"), "not a tablespace").unwrap();
-    let Err(Error::NotReady { log, .. }) = PrivateServer::start(&program(), directory.path(), Durability::Relaxed)
-    else {
+    let Err(Error::NotReady(_, log)) = PrivateServer::start(&program(), directory.path(), Durability::Relaxed) else {
         panic!("a server started on broken data");
     };
     assert!(log.contains("ibdata1"), "{log}");
@@ -225,9 +225,9 @@ fn server_stops_when_its_owner_is_killed() {
     // The server was stopped gracefully, so the next start has nothing to recover.
     let (lines, log) = channel();
     let program = program();
-    let next = Launch::new(&program, directory.path(), Durability::Relaxed)
-        .log(Log::new(move |line| lines.send(line.to_owned()).unwrap()));
-    drop(next.start().unwrap());
+    let log_lines = Log::new(move |line| lines.send(line.to_owned()).unwrap());
+    let launch = Launch::new(&program, directory.path(), Durability::Relaxed);
+    drop(Launch { log: log_lines, ..launch }.start().unwrap());
     let log = Vec::from_iter(log).join("\n");
     assert!(log.contains("ready for connections"), "{log}");
     assert!(!log.contains("crash recovery from") && !log.contains("not shutdown normally"), "{log}");
@@ -361,5 +361,5 @@ fn attached_command_returns_its_exit_status_and_leaves_no_process() {
     let child = Supervised::attach(&command, |_| ()).unwrap();
     let status = child.wait(Duration::from_secs(5)).unwrap();
     assert_eq!(status.code(), Some(7));
-    assert_eq!(group_with_id(child.group()), [0; 0]);
+    assert_eq!(group_with_id(child.group), [0; 0]);
 }

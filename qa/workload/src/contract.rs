@@ -12,7 +12,6 @@ const DOCUMENTS: [(Service, &str); 3] = [
     (Service::Orchestrator, include_str!("../../../specs/orchestrator.json")),
 ];
 
-/// Service that the document describes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Service {
     Customers,
@@ -20,7 +19,6 @@ pub(crate) enum Service {
     Orchestrator,
 }
 
-/// Operation as its document describes it.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     pub(crate) service: Service,
@@ -34,7 +32,6 @@ pub(crate) struct Endpoint {
 /// All operations, by `operationId`.
 pub(crate) type Contract = BTreeMap<String, Endpoint>;
 
-/// Parses the documents.
 pub(crate) fn read() -> Result<Contract> {
     let mut contract = Contract::new();
     for (service, text) in DOCUMENTS {

@@ -35,8 +35,7 @@ impl History {
         self.records.len()
     }
 
-    /// Returns the number of operations without a definite response: those that were abandoned although a retry might
-    /// have succeeded, and those with unknown outcome.
+    /// Returns the number of operations without a definite response: abandoned ones, and those with unknown outcome.
     pub fn abandoned(&self) -> usize {
         self.records.iter().filter(|record| record.is_abandoned()).count()
     }
@@ -76,7 +75,6 @@ pub(crate) struct Sent {
 }
 
 impl Sent {
-    /// Returns whether the request may have been executed.
     pub(crate) fn may_have_executed(&self) -> bool {
         self.outcome.is_ok() || is_unknown(&self.outcome)
     }
@@ -114,7 +112,6 @@ impl Sent {
 }
 
 impl Record {
-    /// Returns the first request.
     pub(crate) fn request(&self) -> &Request {
         &self.requests[0]
     }
@@ -137,19 +134,16 @@ impl Record {
         self.acknowledged().next().is_some()
     }
 
-    /// Returns the number of requests with unknown outcome.
     pub(crate) fn unknown(&self) -> usize {
         self.sends.iter().filter(|sent| is_unknown(&sent.outcome)).count()
     }
 
-    /// Returns the possible numbers of executions: one per acknowledged request, plus at most one per request with
-    /// unknown outcome.
+    /// Returns the possible numbers of executions: one per acknowledged request, at most one per unknown outcome.
     pub(crate) fn possible_executions(&self) -> std::ops::RangeInclusive<usize> {
         let least = self.acknowledged().count();
         least..=least + self.unknown()
     }
 
-    /// Returns whether the operation may have been executed.
     pub(crate) fn may_have_executed(&self) -> bool {
         self.sends.iter().any(Sent::may_have_executed)
     }

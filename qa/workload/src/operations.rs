@@ -114,8 +114,7 @@ impl Client {
         self.execute_as(caller, key, vec![request]).await;
     }
 
-    /// Sends a request, then a second request with different content under the same key, regardless of the first
-    /// outcome.
+    /// Sends a request and, regardless of its outcome, another one with different content under the same key.
     async fn reuse_a_key(&mut self, caller: Caller, first: NewOrder, request: fn(NewOrder) -> Request) {
         let (key, second) = (self.new_name(), with_other_content(&first));
         self.execute_as(caller, Some(key), vec![request(first), request(second)]).await;
@@ -129,15 +128,12 @@ impl Client {
         let last = requests.len() - 1;
         let mut record = Record { caller: Caller::Service, key: Some(key), requests, sends: Vec::new() };
         self.session.progress().in_flight += 1;
-        let both = tokio::join!(
-            self.session.send_with_retries(&record, 0, 0),
-            self.session.send_with_retries(&record, last, 1)
-        );
+        let send = |request, sender| self.session.send_with_retries(&record, request, sender);
+        let both = tokio::join!(send(0, 0), send(last, 1));
         record.sends = both.0.into_iter().chain(both.1).collect();
         self.store(record);
     }
 
-    /// Fetches an order by its ID, or searches the list for its reference.
     async fn view_a_recent_order(&mut self) {
         let Some(Order { id: order, external_reference, .. }) = self.shop.recent_order(&mut self.rng) else { return };
         let request = match external_reference.filter(|_| self.chance(40)) {
@@ -151,8 +147,7 @@ impl Client {
         NewOrder { external_reference: Some(self.new_name()), ..self.new_order() }
     }
 
-    /// Generates an order with one or two lines. The products of two lines may be in any order, and are occasionally
-    /// identical.
+    /// Generates an order with one or two lines, in any order and occasionally for the same product.
     fn new_order(&mut self) -> NewOrder {
         let deleted = self.deleted_customer.filter(|_| self.rng.random_ratio(2, 100));
         let customer_id = deleted.unwrap_or_else(|| self.shop.customer(&mut self.rng));
@@ -164,16 +159,14 @@ impl Client {
         NewOrder { customer_id, items, external_reference: None, expected_total_cents: None }
     }
 
-    /// Sets a price; in half of the cases with If-Match.
     async fn set_price(&mut self) {
         let price_cents = self.rng.random_range(500..5_000);
         let observed = if self.chance(50) { self.view_product().await } else { None };
         let product = observed.map_or_else(|| self.shop.product(&mut self.rng), |observed| observed.id);
-        self.execute(Request::SetPrice { product, price_cents, if_match: observed.map(|observed| observed.version) })
-            .await;
+        let if_match = observed.map(|observed| observed.version);
+        self.execute(Request::SetPrice { product, price_cents, if_match }).await;
     }
 
-    /// Sets a stock, always with If-Match.
     async fn set_stock(&mut self) {
         let Some(observed) = self.view_product().await else { return };
         let stock = observed.stock.saturating_add(self.rng.random_range(-5..=20)).max(0);
@@ -220,8 +213,7 @@ impl Client {
                 match (customer_of(record), record.unknown()) {
                     (Some(observed), _) => self.own_customers[one] = observed,
                     (None, 0) => {}
-                    // The change may still be executed at any time, so later responses for this customer cannot be
-                    // verified.
+                    // The change may still be executed later, so later responses for this customer are not verifiable.
                     (None, _) => _ = self.own_customers.swap_remove(one),
                 }
             }
@@ -234,13 +226,11 @@ impl Client {
         }
     }
 
-    /// Executes one request as the user account, without a key.
     async fn execute(&mut self, request: Request) -> &Record {
         self.execute_as(Caller::User, None, vec![request]).await
     }
 
-    /// Sends the requests sequentially with the same key. A single request with a key that succeeded is occasionally
-    /// sent again.
+    /// Sends the requests sequentially with the same key. Occasionally repeats a single successful request with a key.
     async fn execute_as(&mut self, caller: Caller, key: Option<String>, requests: Vec<Request>) -> &Record {
         self.session.progress().in_flight += 1;
         let mut record = Record { caller, key, requests, sends: Vec::new() };
@@ -276,7 +266,6 @@ impl Client {
         if self.chance(50) { Caller::User } else { Caller::Service }
     }
 
-    /// Generates a unique name.
     fn new_name(&mut self) -> String {
         self.name_count += 1;
         format!("{}-{}", self.name, self.name_count)
@@ -287,14 +276,12 @@ impl Client {
     }
 }
 
-/// Returns the same order with a different quantity.
 fn with_other_content(order: &NewOrder) -> NewOrder {
     let mut changed = order.clone();
     changed.items[0].qty += 1;
     changed
 }
 
-/// Returns the customer from the last response.
 fn customer_of(record: &Record) -> Option<Customer> {
     record.sends.last().and_then(Sent::customer).cloned()
 }

@@ -10,7 +10,6 @@ use serde::Deserialize;
 /// Outcome of one attempt. `Fault::Answered` without a body represents a complete response whose body cannot be parsed.
 pub(crate) type Outcome = Result<Success, Fault<ErrorBody>>;
 
-/// Successful response.
 #[derive(Debug, Clone)]
 pub(crate) struct Success {
     pub(crate) status: u16,
@@ -36,7 +35,6 @@ pub(crate) enum Observed {
 }
 
 impl Observed {
-    /// Returns the version of the resource.
     pub(crate) fn version(&self) -> Option<i64> {
         match self {
             Self::Order(order) => order.version,
@@ -61,7 +59,6 @@ pub(crate) struct Order {
     pub(crate) items: Vec<Item>,
 }
 
-/// Line of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub(crate) struct Item {
     pub(crate) product_id: i64,
@@ -69,7 +66,6 @@ pub(crate) struct Item {
     pub(crate) unit_price_cents: i64,
 }
 
-/// Product in a response or in the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub(crate) struct Product {
     pub(crate) id: i64,
@@ -78,7 +74,6 @@ pub(crate) struct Product {
     pub(crate) stock: i64,
 }
 
-/// Customer in a response or in the database.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct Customer {
     pub(crate) id: i64,
@@ -95,7 +90,6 @@ pub(crate) struct Adjustment {
     pub(crate) reference: Option<String>,
 }
 
-/// Body of an error response.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ErrorBody {
     pub(crate) code: String,
@@ -110,8 +104,7 @@ impl Coded for ErrorBody {
         Some(&self.code)
     }
 
-    /// Returns whether a retry may succeed. Insufficient stock is excluded: a delay does not make a retry more likely
-    /// to succeed.
+    /// Returns whether a retry may succeed. Excludes insufficient stock, because a delay does not help.
     fn is_transient(&self) -> Option<bool> {
         let failure = self.failure.as_ref()?;
         Some(failure.safe_to_retry && self.code != codes::INSUFFICIENT_STOCK)

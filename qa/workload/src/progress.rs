@@ -18,8 +18,7 @@ pub struct Progress {
     pub retries: u64,
     /// Number of operations whose outcome remained unknown.
     pub unknown: u64,
-    /// Number of occurrences of each outcome by operation: `201`, `200 replayed`, `409 insufficient_stock`, `timed out`
-    /// …
+    /// Number of outcomes by operation: `201`, `200 replayed`, `409 insufficient_stock`, `timed out` …
     pub outcomes: BTreeMap<(&'static str, String), u64>,
 }
 

@@ -14,7 +14,6 @@ pub(crate) enum Caller {
     Service,
 }
 
-/// Request to the system under test.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Request {
     Create(NewOrder),
@@ -35,7 +34,6 @@ pub(crate) enum Request {
     FindCustomer { id: i64, email: String },
 }
 
-/// Request body of a new order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct NewOrder {
     pub(crate) customer_id: i64,
@@ -47,20 +45,17 @@ pub(crate) struct NewOrder {
     pub(crate) expected_total_cents: Option<i64>,
 }
 
-/// Line of a new order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Line {
     pub(crate) product_id: i64,
     pub(crate) qty: i64,
 }
 
-/// Components of the HTTP request for a request.
 pub(crate) struct Call {
     /// The `operationId`.
     pub(crate) operation: &'static str,
     /// The ID in the path.
     pub(crate) id: Option<i64>,
-    /// The expected version.
     pub(crate) if_match: Option<i64>,
     /// The query of a GET request, the body of any other request, or null.
     pub(crate) content: Value,

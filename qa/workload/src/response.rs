@@ -15,8 +15,7 @@ use crate::contract::{Endpoint, Service};
 use crate::outcome::{ErrorBody, Observed, Outcome, Success};
 use crate::request::Request;
 
-/// Sends a request and parses the complete response. A successful response of the orchestrator must contain the
-/// correlation ID.
+/// Sends a request and parses the response, which must contain the correlation ID if the orchestrator sent it.
 pub(crate) async fn read(
     request: &Request,
     endpoint: &Endpoint,

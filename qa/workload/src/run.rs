@@ -22,11 +22,9 @@ pub struct Load {
 }
 
 impl Load {
-    /// Creates products and customers, and starts clients that use them. The seed and the responses determine the
-    /// operations of each client.
+    /// Creates products and customers, and starts clients. The seed and the responses determine their operations.
     ///
     /// # Errors
-    ///
     /// If the login fails, or a product or customer cannot be created within a minute.
     pub async fn start(targets: Targets, seed: u64, clients: usize) -> Result<Self> {
         let session = Arc::new(Session::new(targets).context("cannot set up HTTP")?);

@@ -1,5 +1,4 @@
-//! State shared by all clients of a load: connections, the user account's token, the clock and the counters. Also sends
-//! a request with retries until it receives a definite response.
+//! State shared by all clients: connections, token, clock and counters. Sends requests until a definite response.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,16 +19,13 @@ use crate::request::{Call, Caller};
 use crate::{Targets, response};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
-/// The services complete requests from services within 1.6 s. Requests from user accounts may take 10 s, so that some
-/// of them time out in this client.
+/// Requests from services complete within 1.6 s. Those from user accounts may take 10 s, so that some time out.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A saga may take 20 s.
 const SAGA_TIMEOUT: Duration = Duration::from_secs(30);
-/// A token is renewed this long before its expiry.
 const RENEW_BEFORE_EXPIRY: Duration = Duration::from_secs(60);
 /// Time limit of an operation, including all its retries.
 const DEADLINE: Duration = Duration::from_secs(60);
-/// Retry policy of all clients.
 pub(crate) const RETRY: Retry = Retry {
     attempts: u32::MAX,
     base_delay: Duration::from_millis(50),
@@ -38,7 +34,6 @@ pub(crate) const RETRY: Retry = Retry {
     total: DEADLINE,
 };
 
-/// State shared by all clients of a load.
 pub(crate) struct Session {
     pub(crate) targets: Targets,
     contract: Contract,
@@ -47,7 +42,6 @@ pub(crate) struct Session {
     token: tokio::sync::Mutex<Option<(String, Instant)>>,
     progress: Mutex<Progress>,
     started: Instant,
-    /// Whether the clients must stop.
     pub(crate) stopping: AtomicBool,
 }
 
@@ -58,13 +52,11 @@ impl Session {
         Ok(Self { targets, contract, http, token, progress, started, stopping: AtomicBool::new(false) })
     }
 
-    /// Locks the counters.
     pub(crate) fn progress(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends one of a record's requests until it receives a definite response or the deadline passes. Returns every
-    /// attempt.
+    /// Sends a record's request until a definite response or the deadline. Returns every attempt.
     pub(crate) async fn send_with_retries(&self, record: &Record, request: usize, sender: usize) -> Vec<Sent> {
         let deadline = Instant::now() + DEADLINE;
         let operation = record.requests[request].call().operation;
@@ -87,7 +79,6 @@ impl Session {
         }
     }
 
-    /// Sends a request once.
     pub(crate) async fn attempt(&self, record: &Record, request: usize, sender: usize) -> Outcome {
         let Record { caller, key, requests, .. } = record;
         // Derive the correlation ID from the key, so that the verifier can use it to find the orders of a saga.
@@ -146,8 +137,7 @@ impl Session {
 
 /// Returns the backoff before the next attempt, or `None` if a retry cannot succeed or might execute the request twice.
 ///
-/// Reads and requests with a key can be retried safely. [`Retry`] could run the whole loop, but the history must
-/// contain every attempt.
+/// Reads and requests with a key can be retried. Not done by [`Retry`], because the history must contain each attempt.
 fn retry_backoff(outcome: &Outcome, is_repeatable: bool, attempts: u32) -> Option<Duration> {
     let fault = outcome.as_ref().err()?;
     let may = fault.is_transient() && (is_repeatable || !fault.may_have_been_executed());

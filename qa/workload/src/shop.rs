@@ -20,7 +20,6 @@ const SCARCE_STOCK: i64 = 20;
 /// Number of orders that are kept for other clients to confirm or cancel.
 const RECENT_ORDERS: usize = 64;
 
-/// Data shared by the clients.
 pub(crate) struct Shop {
     /// Products as they were created.
     pub(crate) products: Vec<Product>,
@@ -61,14 +60,12 @@ impl Shop {
         self.products[rng.random_range(0..PLENTIFUL + SCARCE)].id
     }
 
-    /// Returns a product that is always in stock; in half of the cases the first one, so that many orders wait for the
-    /// same row and are created in one batch.
+    /// Returns a product in ample supply; in half of the cases the first one, so that waiting orders form batches.
     pub(crate) fn plentiful_product(&self, rng: &mut impl Rng) -> i64 {
         let number = if rng.random_bool(0.5) { 0 } else { rng.random_range(0..PLENTIFUL) };
         self.products[number].id
     }
 
-    /// Returns a product that has little stock.
     pub(crate) fn scarce_product(&self, rng: &mut impl Rng) -> i64 {
         self.products[rng.random_range(PLENTIFUL..PLENTIFUL + SCARCE)].id
     }
@@ -81,14 +78,12 @@ impl Shop {
         }
     }
 
-    /// Returns a recent order that any client created.
     pub(crate) fn recent_order(&self, rng: &mut impl Rng) -> Option<Order> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner).choose(rng).cloned()
     }
 }
 
-/// Creates a product or customer, with a new name for each attempt. Rows that attempts with unknown outcome may have
-/// created are never used.
+/// Creates a row with a new name per attempt. Rows of attempts with unknown outcome are never used.
 async fn create(session: &Session, new: impl Fn() -> Request) -> Result<Observed> {
     let create = || async {
         let record = Record { caller: Caller::User, key: None, requests: vec![new()], sends: Vec::new() };

@@ -43,7 +43,6 @@ impl Document {
     /// Parses a document.
     ///
     /// # Errors
-    ///
     /// If the text is not valid JSON.
     pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(text).map(Self)
@@ -70,8 +69,7 @@ impl Document {
         self.operations().find(|operation| operation.id() == id)
     }
 
-    /// Follows references and returns the final value. If a reference target is missing or the references form a cycle,
-    /// returns the last reference.
+    /// Follows references to the final value, or to the last reference if a target is missing or there is a cycle.
     pub fn resolve<'a>(&'a self, value: &'a Value) -> &'a Value {
         let next = |value: &&'a Value| self.target(reference(value)?);
         std::iter::successors(Some(value), next).take(MAX_HOPS).last().unwrap_or(value)
@@ -85,7 +83,6 @@ impl Document {
     /// Returns a validator for a schema in this document.
     ///
     /// # Errors
-    ///
     /// If the schema is invalid.
     pub fn validator(&self, schema: &Value, strictness: Strictness) -> Result<Validator, String> {
         Validator::new(self.0["components"].as_object().unwrap_or(&Map::new()), schema, strictness)

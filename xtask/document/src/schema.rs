@@ -33,8 +33,7 @@ impl Validator {
     }
 }
 
-/// Translates a schema in place: replaces `nullable` with `anyOf` and null; for `Closed`, adds `additionalProperties:
-/// false`.
+/// Translates in place: `nullable` to `anyOf` with null; for `Closed`, adds `additionalProperties: false`.
 fn translate(schema: &mut Value, strictness: Strictness) {
     match schema {
         Value::Array(items) => items.iter_mut().for_each(|item| translate(item, strictness)),

@@ -1,5 +1,4 @@
-//! `cargo xtask openapi`: generates the documents in `specs/` from the API traits, checks that they are up to date, and
-//! reports breaking API changes.
+//! `cargo xtask openapi`: generates `specs/` from the API traits, checks it, and reports breaking API changes.
 //!
 //! The program depends only on the API crates, so it can generate a document even while the servers do not compile.
 
@@ -104,7 +103,6 @@ fn documents() -> Result<Vec<Document>> {
     Ok(documents)
 }
 
-/// Generates the services' documents.
 fn services() -> Result<Vec<Document>> {
     Ok(vec![
         render(&customers_api::CONTRACT, &customers_api::customers_api_mod::stub_api_description()?)?,
@@ -132,9 +130,8 @@ fn generate(documents: &[Document]) -> Result<()> {
         let is_changed = current(document)? != document.text;
         if is_changed {
             let folder = std::fs::create_dir_all(file.with_file_name(""));
-            folder
-                .and_then(|()| std::fs::write(&file, &document.text))
-                .with_context(|| format!("cannot write {name}"))?;
+            let written = folder.and_then(|()| std::fs::write(&file, &document.text));
+            written.with_context(|| format!("cannot write {name}"))?;
         }
         println!("{name}: {}", if is_changed { "written" } else { "up to date" });
     }
@@ -164,10 +161,10 @@ fn check(documents: &[Document]) -> Result<Option<String>> {
     Ok(match (stale, broken) {
         (0, 0) => None,
         (0, _) => Some(format!("{broken} rule violations")),
-        _ => Some(format!(
-            "{stale} of {} documents are out of date: run `cargo xtask openapi generate`",
-            documents.len()
-        )),
+        _ => {
+            let all = documents.len();
+            Some(format!("{stale} of {all} documents are out of date: run `cargo xtask openapi generate`"))
+        }
     })
 }
 

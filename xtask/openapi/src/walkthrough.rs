@@ -1,5 +1,4 @@
-//! Postman walkthrough: a collection that covers the main use cases of the services, and an environment that contains
-//! the service addresses.
+//! Postman walkthrough: a collection of the main use cases, and an environment with the service addresses.
 //!
 //! `steps.json` defines the steps by operation ID and parameters. Methods, paths, headers and statuses come from the
 //! documents, so changes to them are either adopted or reported as errors. `postman` writes the collection format.
@@ -28,11 +27,9 @@ const JSON: &str = "application/json";
 #[serde(deny_unknown_fields)]
 struct Step {
     name: String,
-    /// Explanation of the step for the reader.
     note: String,
     /// Name of the document in `specs/`.
     service: String,
-    /// Operation ID in the document.
     operation: String,
     #[serde(default)]
     path: Map<String, Value>,

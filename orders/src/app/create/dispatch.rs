@@ -179,10 +179,13 @@ impl InFlight {
                 let blocked = |entry: Entry<Pending>| entry.blocked_by(Blocker::Products(products.clone()));
                 self.returned.extend(batch.into_iter().map(blocked));
             }
-            Err(Rollback::KeysHeld) if batch.len() == 1 => self.settle(batch, [Outcome::Blocked(Blocker::Key)]),
+            Err(Rollback::KeysHeld) if batch.len() == 1 => {
+                let outcome = batch.iter().map(key_held).collect::<Outcomes>();
+                self.settle(batch, outcome);
+            }
             Err(Rollback::KeysHeld) => {
                 let held = self.dispatcher.held_keys(&batch).await;
-                self.set_apart(batch, &held, || Outcome::Blocked(Blocker::Key));
+                self.set_apart(batch, &held, key_held);
             }
             Err(Rollback::Failed(error)) if batch.len() == 1 => self.settle(batch, [Outcome::Settled(Err(error))]),
             Err(Rollback::Failed(OrdersError::Database(DbError::Unique { constraint })))
@@ -190,7 +193,7 @@ impl InFlight {
             {
                 let used = self.dispatcher.used_keys(&batch).await;
                 let key_used = || DbError::Unique { constraint: constraint.clone() };
-                self.set_apart(batch, &used, || Outcome::Settled(Err(key_used().into())));
+                self.set_apart(batch, &used, |_| Outcome::Settled(Err(key_used().into())));
             }
             Err(Rollback::Failed(error)) => match shared_by_all(&error) {
                 Some(error) => self.settle(batch, iter::repeat_with(|| Outcome::Settled(Err(error())))),
@@ -202,7 +205,12 @@ impl InFlight {
 
     /// Sets the orders with these keys, which made their batch fail, apart with this outcome, and queues the others
     /// again. If there are none, any order may be the cause.
-    fn set_apart(&mut self, batch: Vec<Entry<Pending>>, keys: &[(String, String)], outcome: impl Fn() -> Outcome) {
+    fn set_apart(
+        &mut self,
+        batch: Vec<Entry<Pending>>,
+        keys: &[(String, String)],
+        outcome: impl Fn(&Entry<Pending>) -> Outcome,
+    ) {
         let has_key = |entry: &Entry<Pending>| {
             let key = entry.request.key();
             keys.iter().any(|(principal, of_cause)| key == Some((principal, of_cause)))
@@ -211,7 +219,8 @@ impl InFlight {
         if causes.is_empty() {
             self.returned.extend(others.into_iter().map(Entry::alone));
         } else {
-            self.settle(causes, iter::repeat_with(outcome));
+            let outcomes = Vec::from_iter(causes.iter().map(outcome));
+            self.settle(causes, outcomes);
             self.returned.extend(others);
         }
     }
@@ -240,6 +249,16 @@ impl Drop for InFlight {
             entry.request.reply(Err(DbError::Timeout.into()));
         }
         self.dispatcher.dispatch();
+    }
+}
+
+/// Returns the outcome of an order whose key another transaction holds. An order that has already waited for the key may
+/// not have the time to wait again.
+fn key_held(entry: &Entry<Pending>) -> Outcome {
+    if entry.request.can_wait() {
+        Outcome::Blocked(Blocker::Key)
+    } else {
+        Outcome::Settled(Err(DbError::KeyInProgress.into()))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use harness::Service;
+use harness::{Service, memory_kib};
 use http::StatusCode;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
@@ -12,11 +12,11 @@ use tokio::time::timeout;
 use super::Bench;
 use super::shop::Shop;
 use crate::requests::Load;
+use crate::results::Target::AtMost;
 use crate::system::System;
 
 const LIMIT_MIB: f64 = 40.0;
 const STARTS: usize = 10;
-/// Maximum time in ms until a service is ready.
 const READY_MS: f64 = 150.0;
 /// Maximum time in ms until the Lambda function polls for its first event.
 const INIT_MS: f64 = 50.0;
@@ -43,23 +43,15 @@ pub(super) async fn memory(bench: &Bench) -> Result<()> {
         for _ in 0..bench.rounds {
             shop.system.start_service(service).await?;
             load.rate(64, bench.each).await?;
-            peaks.push(peak_mib(shop.system.pid(service).context("the service is not running")?)?);
+            let peak = shop.system.pid(service).and_then(|pid| memory_kib(pid, "VmHWM"));
+            peaks.push(f64::from(peak.context("the service is not running")?) / 1024.0);
         }
-        bench.limit(&format!("memory/{name}"), "MiB", &peaks, LIMIT_MIB);
+        bench.compare_with_constant(&format!("memory/{name}"), "MiB", AtMost(1.0), &peaks, LIMIT_MIB);
     }
     bench.close(shop.system).await
 }
 
-/// Returns the peak resident memory of a process in MiB.
-fn peak_mib(pid: u32) -> Result<f64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM in the status")?;
-    let kib: f64 = line.trim().trim_end_matches(" kB").parse().context("VmHWM is not in kB")?;
-    Ok(kib / 1024.0)
-}
-
-/// Measures the startup time of each service while its upstreams are running, then that of the orchestrator as a Lambda
-/// function.
+/// Measures the startup time of each service with running upstreams, and of the orchestrator as a Lambda function.
 pub(super) async fn start(bench: &Bench) -> Result<()> {
     let mut system = System::start(&bench.program, &bench.directory.join("start"), [10, 10, 10]).await?;
     // The first start reads the program from disk, so it is excluded.
@@ -68,18 +60,17 @@ pub(super) async fn start(bench: &Bench) -> Result<()> {
         for _ in 0..=STARTS {
             values.push(system.start_service(service).await?.as_secs_f64() * 1e3);
         }
-        bench.limit(&format!("start/{}", service.name()), "ms", &values[1..], READY_MS);
+        bench.compare_with_constant(&format!("start/{}", service.name()), "ms", AtMost(1.0), &values[1..], READY_MS);
     }
     let mut values = Vec::new();
     for _ in 0..=STARTS {
         values.push(init(&system).await?);
     }
-    bench.limit("start/function-init", "ms", &values[1..], INIT_MS);
+    bench.compare_with_constant("start/function-init", "ms", AtMost(1.0), &values[1..], INIT_MS);
     system.stop().await
 }
 
-/// Starts the orchestrator as AWS Lambda does; this process serves the runtime API. Returns the time in ms until the
-/// function polls for an event.
+/// Serves AWS Lambda's runtime API, and returns the time in ms until the orchestrator polls for its first event.
 async fn init(system: &System) -> Result<f64> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let mut program = system.program(Service::Orchestrator)?;

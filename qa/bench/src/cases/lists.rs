@@ -20,13 +20,11 @@ use Page::{First, Last, With};
 /// Number of rows for each of customers, products and orders: small and large.
 const FULL: [u32; 2] = [1_000, 1_000_000];
 const QUICK: [u32; 2] = [1_000, 100_000];
-/// Number of requests per round.
 const REQUESTS: u32 = 40;
 /// Number of rows on a measured page, and on the pages that lead to the last page.
 const LIMIT: usize = 20;
 const LARGEST: usize = 100;
 
-/// Page that a case requests.
 #[derive(Clone, Copy)]
 enum Page {
     First,
@@ -162,8 +160,7 @@ impl Dataset {
         Ok(format!("{list}&limit={LIMIT}"))
     }
 
-    /// Follows the list to its last full page, using large pages for most of it, and returns the cursor parameter of
-    /// that page.
+    /// Follows the list, mostly in large pages, to its last full page, and returns that page's cursor parameter.
     async fn last_page(&mut self, list: &str) -> Result<String> {
         let mut start = String::new();
         for limit in [LARGEST, LIMIT] {

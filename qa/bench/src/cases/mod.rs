@@ -69,7 +69,6 @@ impl Case {
 /// Settings shared by all cases, and the collected results.
 pub(crate) struct Bench {
     pub(crate) program: private_server::Program,
-    /// Run directory.
     pub(crate) directory: PathBuf,
     /// Number of rounds. Each round measures the value and the baseline once.
     pub(crate) rounds: u32,
@@ -101,12 +100,6 @@ impl Bench {
         Ok(rounds.values)
     }
 
-    /// Compares measured values with a limit.
-    fn limit(&self, case: &str, unit: &str, values: &[f64], limit: f64) {
-        self.compare_with_constant(case, unit, Target::AtMost(1.0), values, limit);
-    }
-
-    /// Compares measured values with a constant.
     fn compare_with_constant(&self, case: &str, unit: &str, target: Target, values: &[f64], constant: f64) {
         let rounds = Rounds { values: values.to_vec(), baselines: vec![constant; values.len()] };
         self.add(case, unit, Some(target), &rounds);

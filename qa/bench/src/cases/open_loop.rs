@@ -1,5 +1,4 @@
-//! Open-loop latencies at half the maximum rate, without coordinated omission: each latency is measured from the time
-//! at which its request was due.
+//! Open-loop latencies at half the maximum rate, measured from the due time to avoid coordinated omission.
 
 use anyhow::Result;
 
@@ -8,8 +7,7 @@ use super::shop::{Shop, USUAL};
 use crate::load::{Plan, measure};
 use crate::results::{Rounds, median};
 
-/// Larger than the number of connections in use at half the maximum rate, so that one is free whenever a request is
-/// due.
+/// More connections than are in use at half the maximum rate, so that one is free whenever a request is due.
 const CONNECTIONS: u16 = 64;
 const PERCENTILES: [f64; 6] = [50.0, 75.0, 90.0, 95.0, 99.0, 99.9];
 /// Indexes in [`PERCENTILES`] of the 99th percentile, and of the median, which is its baseline.

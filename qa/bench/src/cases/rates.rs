@@ -19,7 +19,6 @@ const UNIT: &str = "requests/s";
 /// Published rates of Node.js implementations in requests per second, and the target ratio to these rates.
 const PUBLISHED_VIEW: [(&str, f64, f64); 2] = [("jwt", 1_000.0, 10.0), ("plain", 3_400.0, 4.0)];
 const PUBLISHED_SAGA: (f64, f64) = (140.0, 8.0);
-/// Number of database connections that `db seed` uses.
 const SEED_CONNECTIONS: u8 = 4;
 
 /// Measures GET requests for a customer or product. The baseline is the SQL statement followed by an empty operation.
@@ -43,14 +42,9 @@ pub(super) async fn view(bench: &Bench, name: &str, service: Service) -> Result<
         let (case, is_usual) = (format!("{name}/{connections}"), connections == USUAL);
         let target = is_usual.then_some(AtLeast(0.9));
         let rates = bench.compare(&case, UNIT, target, value, statement_and_empty).await?;
-        for (credentials, figure, times) in published.iter().filter(|_| is_usual) {
-            bench.compare_with_constant(
-                &format!("{name}/published-{credentials}"),
-                UNIT,
-                AtLeast(*times),
-                &rates,
-                *figure,
-            );
+        for &(credentials, figure, times) in published.iter().filter(|_| is_usual) {
+            let case = format!("{name}/published-{credentials}");
+            bench.compare_with_constant(&case, UNIT, AtLeast(times), &rates, figure);
         }
     }
     process.stop().await;
@@ -77,8 +71,7 @@ pub(super) async fn create(bench: &Bench, name: &str, is_hot: bool) -> Result<()
     bench.close(shop.system).await
 }
 
-/// Measures POST /orders/{id}/confirm or /orders/{id}/cancel, using orders that are created before time measurement
-/// starts.
+/// Measures POST /orders/{id}/confirm or /orders/{id}/cancel for orders that are created before the measurement starts.
 pub(super) async fn transition(bench: &Bench, action: &str) -> Result<()> {
     let name = format!("order_{action}");
     let mut shop = Shop::open(bench, &name).await?;
@@ -136,7 +129,6 @@ pub(super) async fn seed(bench: &Bench) -> Result<()> {
     bench.close(system).await
 }
 
-/// Returns the total number of rows across all tables.
 async fn rows(system: &System) -> Result<f64> {
     let counts = system.tables().await?.into_iter().map(|table| format!("(SELECT COUNT(*) FROM {table})"));
     let sum = format!("SELECT CONVERT({}, DOUBLE)", counts.collect::<Vec<_>>().join(" + "));

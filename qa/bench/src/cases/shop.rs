@@ -43,8 +43,7 @@ impl Shop {
         Ok(shop)
     }
 
-    /// Returns a load of the admin's requests, with random customers and each product in turn. Requests with a body are
-    /// POST requests.
+    /// Returns the admin's requests, POST if there is a body, with random customers and each product in turn.
     pub(super) fn load(&self, service: Service, path: &str, body: Option<&str>) -> Load {
         Load {
             address: self.system.address(service),

@@ -14,8 +14,7 @@ use tokio::time::{Instant, sleep};
 const ARRIVAL_PERIOD: Duration = Duration::from_secs(10);
 /// Interval between two bytes that a slow sender sends.
 const BYTE_INTERVAL: Duration = Duration::from_secs(1);
-/// Maximum delay before a closed connection is reopened. The delay is random, so that attackers do not all reconnect at
-/// once.
+/// Maximum delay before a closed connection is reopened. Random, so that attackers do not all reconnect at once.
 const MAX_RECONNECT_DELAY: Duration = Duration::from_secs(2);
 /// Size of the large body in bytes.
 const HUGE: usize = 100_000_000;
@@ -24,12 +23,10 @@ const CHUNK: usize = 16 * 1024;
 /// Technique for holding a connection open.
 pub(super) struct Attack {
     pub(super) name: &'static str,
-    /// Number of concurrent attackers.
     attackers: usize,
     /// Bytes to send immediately after connecting.
     head: &'static str,
-    /// Number of bytes per subsequent write. Chunks are sent without delay, other data at one write per
-    /// [`BYTE_INTERVAL`].
+    /// Number of bytes per later write. Chunks are sent without delay, other data once per [`BYTE_INTERVAL`].
     piece: usize,
 }
 
@@ -51,29 +48,23 @@ pub(super) const ATTACKS: [Attack; 4] = [
     },
 ];
 
-/// Connection of an attacker.
 struct Connection {
     opened: Instant,
     /// Time at which the server closed the connection, or `None` while it is open.
     cut: Option<Instant>,
-    /// Number of bytes sent.
     sent: usize,
 }
 
 /// Summary of the connections of an attack.
 #[derive(Default)]
 pub(super) struct Holds {
-    /// Number of opened connections.
     pub(super) opened: u64,
     /// Number of connections closed by the server.
     pub(super) cut: u64,
-    /// Longest time for which a connection was held open.
     pub(super) longest: Duration,
-    /// Largest number of bytes sent on one connection.
     pub(super) most_sent: usize,
 }
 
-/// Running attackers.
 pub(super) struct Attackers {
     /// Tasks that each return the index of their attack and their connections.
     tasks: JoinSet<(usize, Vec<Connection>)>,
@@ -83,8 +74,7 @@ pub(super) struct Attackers {
 }
 
 impl Attackers {
-    /// Starts the attackers over a period of 10 s, evenly distributed over the addresses. Spreading the starts also
-    /// prevents all connections from being closed at the same time.
+    /// Starts the attackers over 10 s, spread over the addresses, so that connections do not all close at once.
     pub(super) fn start(addresses: &[SocketAddr]) -> Self {
         let ((stop, stopping), (arriving, arrivals)) = (watch::channel(false), mpsc::channel(1));
         let mut tasks = JoinSet::new();
@@ -104,8 +94,7 @@ impl Attackers {
         Self { tasks, stop, arrivals }
     }
 
-    /// Stops the attackers and adds their connections, including those that are still open, to the summaries, in the
-    /// order of the attacks.
+    /// Stops the attackers and adds their connections, including open ones, to the summary of each attack.
     pub(super) async fn stop(self, holds: &mut [Holds; ATTACKS.len()]) {
         let now = Instant::now();
         self.stop.send_replace(true);
@@ -122,8 +111,7 @@ impl Attackers {
 }
 
 impl Attack {
-    /// Opens connections one after another until the task is dropped. Drops `arriving` once the first connection is
-    /// open.
+    /// Opens connections sequentially until the task is dropped. Drops `arriving` once the first connection is open.
     async fn repeat(&self, address: SocketAddr, arriving: mpsc::Sender<()>, connections: &mut Vec<Connection>) {
         let mut arriving = Some(arriving);
         let mut max_delay = ARRIVAL_PERIOD;

@@ -36,8 +36,7 @@ const ABANDON: [&str; 3] = ["/internal/orders/abandon", "//internal/orders/aband
 /// Number of connections that exceeds HAProxy's limit per address and port.
 const TOO_MANY: usize = 1_300;
 
-/// Opens more connections than one address may have, and returns how many of them were closed immediately. Meanwhile,
-/// requests from another address must succeed.
+/// Opens too many connections from one address, and returns how many were closed. Others must be served meanwhile.
 pub(super) async fn exceed_connection_limit(system: &System, journal: &Journal) -> Result<usize> {
     let [edge, ..] = system.public;
     let mut open = Vec::new();
@@ -63,8 +62,7 @@ fn is_closed(stream: &TcpStream) -> bool {
     !matches!(stream.try_read(&mut [0]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
 }
 
-/// Sends all forbidden requests, and returns their number. Requests for forbidden paths include the service token. A
-/// request that is not rejected is a violation.
+/// Sends all forbidden requests, with the service token if to a path, and returns their number. All must be rejected.
 pub(super) async fn send_forbidden_requests(system: &System, journal: &Journal) -> Result<usize> {
     let [customers, orders, _] = system.public;
     let token = system.targets().service_token;

@@ -10,8 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use workload::Targets;
 
-/// Interval between requests of the same kind. The resulting rate is far below the system's capacity, so that only the
-/// attack can slow the system down.
+/// Interval between requests of one kind. Far below the system's capacity, so that only the attack can slow it down.
 const REQUEST_INTERVAL: Duration = Duration::from_millis(40);
 
 const PRODUCTS: usize = 16;
@@ -27,7 +26,6 @@ pub(super) struct RegularClients {
 /// Latencies, each measured from the time at which its request was due, and failures.
 #[derive(Default)]
 pub(super) struct Measured {
-    /// Latencies by operation.
     pub(super) latencies: BTreeMap<&'static str, Vec<Duration>>,
     pub(super) failures: Vec<String>,
 }
@@ -51,8 +49,7 @@ impl RegularClients {
     pub(super) async fn measure(&self, length: Duration, measured: &mut Measured) {
         let end = Instant::now() + length;
         let mut pace = interval(REQUEST_INTERVAL);
-        // Send overdue requests immediately, so that a stall of this process affects the latencies of all delayed
-        // requests.
+        // Send overdue requests immediately, so that a stall of this process affects the latencies of all of them.
         pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
         let mut requests = JoinSet::new();
         let mut products = self.products.iter().cycle();

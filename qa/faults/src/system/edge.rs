@@ -1,5 +1,4 @@
-//! System behind its edge proxy: HAProxy and two replicas of each service. The services call each other through
-//! HAProxy, using internal addresses.
+//! HAProxy and two replicas of each service, which call each other through HAProxy's internal addresses.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -86,12 +85,8 @@ impl System {
         processes
     }
 
-    /// Restarts a replica gracefully, as a rolling update does, and waits until it is ready. Returns the time from the
-    /// start of the new process until it was ready.
-    ///
-    /// # Errors
-    ///
-    /// If the old process does not exit with 0, or the new process does not become ready.
+    /// Restarts a replica gracefully, like a rolling update. Returns the time from the start of the new process until
+    /// it was ready, or an error if the old process does not exit with 0 or the new one does not become ready.
     pub(crate) async fn restart(&self, replica: &Replica) -> Result<Duration> {
         match replica.take().await?.stop().await {
             Some(status) if status.success() => {}

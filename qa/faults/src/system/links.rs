@@ -39,8 +39,7 @@ impl System {
         settings.chain([("PORT".to_owned(), "0".to_owned())]).collect()
     }
 
-    /// Injects a fault and waits until it ends. Returns the time until a restarted service listened, or zero for other
-    /// faults.
+    /// Injects a fault and waits for its end. Returns the time until a restarted service listened, or else zero.
     pub(crate) async fn inject(&self, fault: Fault, lasts: Duration) -> Result<Duration> {
         match fault {
             Fault::Kill(service) => {
@@ -92,10 +91,8 @@ impl System {
     }
 
     fn replica(&self, service: Service) -> Result<&Replica> {
-        let mut replicas = self.replicas.iter();
-        replicas
-            .find(|replica| replica.name == service.name())
-            .with_context(|| format!("there is no {}", service.name()))
+        let found = self.replicas.iter().find(|replica| replica.name == service.name());
+        found.with_context(|| format!("there is no {}", service.name()))
     }
 }
 

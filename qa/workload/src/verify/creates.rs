@@ -30,11 +30,8 @@ pub(super) fn check(history: &History, snapshot: &Snapshot, findings: &mut Findi
         let (Request::Create(new), Some(observed)) = (&record.requests[sent.request], sent.order()) else { continue };
         let id = observed.id;
         let violation = format_args!("order {id} of {record} was requested as {new:?}, but returned as {observed:?}");
-        findings.unless(
-            is_as_requested(new, observed) && observed.external_reference == new.external_reference,
-            REQUESTED,
-            violation,
-        );
+        let requested = is_as_requested(new, observed) && observed.external_reference == new.external_reference;
+        findings.unless(requested, REQUESTED, violation);
         let expected = new.expected_total_cents.unwrap_or(observed.total_cents);
         findings.unless((sum(observed), expected) == (observed.total_cents, observed.total_cents), TOTAL, violation);
         findings.unless(observed.status == Status::Created && observed.version == Some(1), NEW, violation);
@@ -60,13 +57,11 @@ pub(super) fn check(history: &History, snapshot: &Snapshot, findings: &mut Findi
     }
 }
 
-/// Returns the sum of an order's items.
 pub(super) fn sum(observed: &Order) -> i64 {
     observed.items.iter().map(|item| item.qty * item.unit_price_cents).sum()
 }
 
-/// Returns whether an order has the requested customer and quantities. The quantities of lines for the same product are
-/// added.
+/// Returns whether an order has the requested customer and quantities, which are added up by product.
 pub(super) fn is_as_requested(new: &NewOrder, observed: &Order) -> bool {
     let mut quantities = BTreeMap::new();
     for line in &new.items {

@@ -16,7 +16,6 @@ const KNOWN: &str = "a customer that no client deleted is not reported as unknow
 const ONE: &str = "an acknowledged create request creates one customer, one with unknown outcome \
     creates at most one, and a rejected one creates none";
 
-/// State of a customer according to the history.
 #[derive(Default)]
 struct State<'h> {
     is_deleted: bool,
@@ -36,8 +35,7 @@ pub(super) fn check(history: &History, snapshot: &Snapshot, findings: &mut Findi
     for record in &history.records {
         let (id, content) = match record.request() {
             Request::CreateCustomer { name, email } => {
-                // The email address may have changed since, so only an excess of rows is a violation. Missing IDs are
-                // detected below.
+                // The email address may have changed, so only an excess is a violation. Missing IDs are found below.
                 let (created, possible) = (by_email.get(email).copied().unwrap_or(0), record.possible_executions());
                 let violation = format_args!("{record} may have created {possible:?} customers, but created {created}");
                 findings.unless(created <= *possible.end(), ONE, violation);

@@ -44,9 +44,6 @@ fn check_successes(record: &Record, findings: &mut Findings) {
     // The orchestrator does not mark replayed responses.
     let executed = record.acknowledged().filter(|sent| !sent.is_replay()).count();
     let marked = executed <= 1 || matches!(record.request(), Request::CreateAndConfirm(_));
-    findings.unless(
-        marked,
-        MARKED,
-        format_args!("{record} has {executed} successful responses without Idempotent-Replayed"),
-    );
+    let violation = format_args!("{record} has {executed} successful responses without Idempotent-Replayed");
+    findings.unless(marked, MARKED, violation);
 }

@@ -1,7 +1,6 @@
 //! Verifier: compares the clients' responses with the database, with the OpenAPI documents, and with each other.
 //!
-//! `snapshot` reads the database tables directly. Each other module contains a group of rules. Each rule is stated in
-//! one sentence; a finding adds the IDs and keys that violate it.
+//! `snapshot` reads the tables. Each other module contains rules, stated in one sentence; a finding adds IDs and keys.
 
 mod contract;
 mod creates;
@@ -31,7 +30,6 @@ impl History {
     /// Call this after all clients have stopped. The system's background jobs may still be running.
     ///
     /// # Errors
-    ///
     /// If the database cannot be read.
     pub async fn verify(&self, database_url: &str) -> Result<Vec<String>> {
         Ok(self.findings(&documents::read()?, &Snapshot::read(database_url).await?))

@@ -93,11 +93,8 @@ fn check_change(row: &Row, record: &Record, status: Status, observed: &Order, fi
         return check_confirmed(row, observed, record, findings);
     }
     let canceled = !row.is_live() && row.events(Status::Canceled).count() == 1;
-    findings.unless(
-        canceled,
-        CANCELED,
-        format_args!("order {id} is stored as {row:?}; cancellation acknowledged to {record}"),
-    );
+    let violation = format_args!("order {id} is stored as {row:?}; cancellation acknowledged to {record}");
+    findings.unless(canceled, CANCELED, violation);
 }
 
 /// Checks that an order is or was confirmed, as the response reports.
@@ -122,7 +119,6 @@ fn check_error(row: &Row, record: &Record, sent: &Sent, created: Option<&Sent>, 
     findings.unless(!sent.has_code("cancel_window_passed") || may_be_late, WINDOW, violation);
 }
 
-/// Checks how an order reached its final status.
 fn check_final_status(row: &Row, names: &HashSet<String>, changed: &HashSet<(i64, Status)>, findings: &mut Findings) {
     let id = row.order.id;
     let violation = format_args!("order {id} is stored as {row:?}");

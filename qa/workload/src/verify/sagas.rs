@@ -24,17 +24,16 @@ pub(super) fn check(history: &History, snapshot: &Snapshot, findings: &mut Findi
             else {
                 continue;
             };
-            created.insert(observed.id);
-            let Some(row) = snapshot.orders.get(&observed.id) else {
-                findings.add(EXISTS, format_args!("order {} of {record} is missing", observed.id));
+            let id = observed.id;
+            created.insert(id);
+            let Some(row) = snapshot.orders.get(&id) else {
+                findings.add(EXISTS, format_args!("order {id} of {record} is missing"));
                 continue;
             };
             let exists =
                 row.is_as_returned(observed) && is_as_requested(new, observed) && observed.total_cents == sum(observed);
-            let violation = format_args!(
-                "{record} requested {new:?} and returned {observed:?}; order {} is stored as {row:?}",
-                observed.id
-            );
+            let violation =
+                format_args!("{record} requested {new:?} and returned {observed:?}; order {id} is stored as {row:?}");
             findings.unless(exists, EXISTS, violation);
             orders::check_confirmed(row, observed, record, findings);
         }
@@ -66,8 +65,7 @@ fn check_failures(record: &Record, created: &BTreeSet<i64>, snapshot: &Snapshot,
     }
 }
 
-/// Returns whether a request failed permanently. If a key was rejected as reused, it is bound to different content,
-/// whose order may be live.
+/// Whether a request failed permanently. A key rejected as reused is bound to other content, whose order may be live.
 fn failed_permanently(sent: &Sent) -> bool {
     let reused = sent.has_code("idempotency_key_reused");
     !reused && !sent.may_have_executed() && failure(sent).is_some_and(|failure| !failure.safe_to_retry)

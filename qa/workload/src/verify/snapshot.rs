@@ -127,7 +127,6 @@ impl Row {
         self.order.external_reference.iter().chain(created)
     }
 
-    /// Returns whether an order has the content of a response.
     pub(super) fn is_as_returned(&self, observed: &Order) -> bool {
         let Order { customer_id, total_cents, items, .. } = &self.order;
         (customer_id, total_cents, items) == (&observed.customer_id, &observed.total_cents, &observed.items)

@@ -1,5 +1,4 @@
-//! Checks that the versions of a resource never decrease, either between responses or between a response and the
-//! database.
+//! Checks that the versions of a resource never decrease between responses or from a response to the database.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -53,8 +52,7 @@ pub(super) fn check(history: &History, snapshot: &Snapshot, findings: &mut Findi
     }
 }
 
-/// Checks versions from newest to oldest: no version may be returned after a newer one, or as a new change after it was
-/// already returned.
+/// Checks from newest to oldest: no version is returned after a newer one, or as a change after it was returned.
 fn check_responses((a, kind, id): (&str, &str, i64), observations: &mut [Observation], findings: &mut Findings) {
     let non_decreasing = format!("{a} {kind}'s version never decreases from one response to the next");
     let one_state = format!("each version of {a} {kind} has one state and was created by one change");

@@ -1,5 +1,4 @@
-//! Error responses. dropshot emits generic `4XX` and `5XX` responses. This module replaces them with the statuses that
-//! each operation returns, and adds the error codes of each status.
+//! Error responses: replaces dropshot's generic `4XX` and `5XX` by the statuses and error codes of each operation.
 
 use std::collections::BTreeMap;
 
@@ -40,12 +39,10 @@ pub(super) fn define(components: &mut Value, contract: &Contract, failures: Fail
 /// Documents the meaning and status of each code in the error schema.
 fn add_meanings(components: &mut Value, contract: &Contract) {
     let meanings = contract.codes.iter().copied().flatten();
-    let meanings: Vec<_> =
-        meanings.map(|code| format!("- `{}` ({}): {}", code.name, code.status, code.meaning)).collect();
-    let description = format!(
-        "Stable error code. New codes can be added, so clients must accept unknown codes.\n\n{}",
-        meanings.join("\n")
-    );
+    let lines = Vec::from_iter(meanings.map(|code| format!("- `{}` ({}): {}", code.name, code.status, code.meaning)));
+    let meanings = lines.join("\n");
+    let description =
+        format!("Stable error code. New codes can be added, so clients must accept unknown codes.\n\n{meanings}");
     let properties = members(components, "schemas").flat_map(|(_, schema)| members(schema, "properties"));
     for (_, list) in properties.filter(|(_, property)| property.get("x-extensible-enum").is_some()) {
         list["description"] = description.as_str().into();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use common_contract::Contract;
 use common_contract::document::EXAMPLES;
 use serde_json::{Value, json};
@@ -36,8 +36,7 @@ pub(super) fn add(document: &mut Value, contract: &Contract) -> Result<()> {
     all_used(document, &own)
 }
 
-/// Replaces every `{"$ref": "#/schemas/Order", …}` in the value with the referenced example, into which it merges the
-/// other members of the object.
+/// Replaces every `{"$ref": "#/schemas/Order", …}` with that example, merged with the object's other members.
 fn expanded(value: &Value, examples: &Value, depth: usize) -> Result<Value> {
     // No example is nested this deeply, so the references must be circular.
     ensure!(depth < 32, "the contract's examples.json has circular references");
@@ -59,8 +58,7 @@ fn expanded(value: &Value, examples: &Value, depth: usize) -> Result<Value> {
     }
 }
 
-/// Adds an example to a schema and to each of its properties. If the schema's example omits a property, a separate
-/// example named `Schema.property` can be provided.
+/// Adds examples to a schema and its properties. `Schema.property` names that of a property that the schema's omits.
 fn exemplify(schema: &mut Value, name: &str, examples: &Value) {
     let Some(example) = examples.get(name) else { return };
     for (property, schema) in members(schema, "properties").filter(|(_, schema)| schema.get("$ref").is_none()) {
@@ -134,12 +132,10 @@ fn all_used(document: &Value, own: &Value) -> Result<()> {
         .filter(|(name, _)| components["schemas"].get(name.split('.').next().unwrap_or(name)).is_none())
         .chain(entries(&own["errors"]).filter(|(code, _)| !codes.contains(code)))
         .map(|(name, _)| name.as_str());
-    let unknown: Vec<_> = unknown.collect();
-    ensure!(
-        unknown.is_empty(),
-        "the contract's examples.json has examples that do not occur in the document: {unknown:?}"
-    );
-    Ok(())
+    match unknown.collect::<Vec<_>>() {
+        none if none.is_empty() => Ok(()),
+        unknown => bail!("the contract's examples.json has examples that do not occur in the document: {unknown:?}"),
+    }
 }
 
 #[cfg(test)]

@@ -46,13 +46,11 @@ pub(crate) fn complete(document: &mut Value, contract: &Contract) -> Result<()> 
     examples::add(document, contract)
 }
 
-/// Iterates over all operations.
 fn operations(document: &mut Value) -> impl Iterator<Item = &mut Value> {
     let paths = members(document, "paths").filter_map(|(_, path)| path.as_object_mut());
     paths.flat_map(|path| path.values_mut())
 }
 
-/// Iterates over the success responses of an operation.
 fn successes(operation: &mut Value) -> impl Iterator<Item = &mut Value> {
     members(operation, "responses").filter(|(status, _)| status.starts_with('2')).map(|(_, response)| response)
 }
@@ -75,8 +73,7 @@ fn reference(kind: &str, name: &str) -> Value {
     json!({ "$ref": format!("#/components/{kind}/{name}") })
 }
 
-/// Documents the credentials that an operation requires. OpenAPI has no field for the role of a bearer token, so the
-/// role is stated in the description and in [`REQUIRED_ROLE`].
+/// Documents credentials. OpenAPI has no field for the role, so it is in the description and in [`REQUIRED_ROLE`].
 fn add_security(operation: &mut Value, security: Security) {
     operation["security"] = match security {
         Security::Anyone => json!([]),

@@ -44,8 +44,7 @@ fn described_values(schema: &Value) -> Option<Vec<(String, String)>> {
     schema["oneOf"].as_array()?.iter().map(described).collect()
 }
 
-/// Removes `nullable` from parameters, headers and optional response properties, and allows empty values of query
-/// parameters.
+/// Removes `nullable` from parameters, headers and optional response properties. Allows empty query parameters.
 ///
 /// schemars marks an `Option` as both optional and nullable. However, parameters are never null, and responses omit
 /// absent values. In requests, null counts as absent, as does a query parameter without a value.

@@ -1,5 +1,4 @@
-//! Success responses, which dropshot describes only generically. Adds descriptions, links to other operations, and the
-//! headers that all requests and responses share.
+//! Descriptions and links of success responses, and the headers that all requests and responses share.
 
 use anyhow::{Context, Result, ensure};
 use common_contract::Contract;
@@ -15,7 +14,6 @@ pub(super) fn add_headers(operation: &mut Value) {
     successes(operation).for_each(add_shared_headers);
 }
 
-/// Adds references to the shared response headers.
 pub(super) fn add_shared_headers(response: &mut Value) {
     for name in ["X-Correlation-Id", "X-Request-Id"] {
         response["headers"][name] = reference("headers", name);

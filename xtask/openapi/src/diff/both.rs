@@ -6,7 +6,6 @@ use serde_json::Value;
 
 use super::document::{Object, is_true};
 
-/// Old and new version of a value.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Both<T> {
     pub(super) old: T,
@@ -41,7 +40,6 @@ impl<'a> Both<&'a Object> {
         self.map(|object| object.get(key))
     }
 
-    /// Returns whether the member with this name is `true`.
     pub(super) fn flag(self, key: &str) -> Both<bool> {
         self.get(key).map(is_true)
     }

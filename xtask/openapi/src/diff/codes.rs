@@ -1,7 +1,6 @@
 //! Error codes of an operation. The error codes of a status are the keys of its examples.
 //!
-//! The list of codes is open: clients accept new codes, but may match on the codes that they know. The rest of an
-//! example is only text.
+//! The list of codes is open: clients accept new codes, but may match on known ones. The rest of an example is text.
 
 use std::collections::BTreeSet;
 
@@ -14,8 +13,7 @@ impl Comparison<'_> {
         for (status, old) in failures(before) {
             let new = relevant(status, before, now);
             for code in codes(&[old]).difference(&codes(&new)) {
-                // Clients are not affected if an error is no longer returned, but the change is breaking if the code is
-                // now returned with another status.
+                // Clients are unaffected if an error is no longer returned, but not if its code moves to another status.
                 let had = |other| codes(&relevant(other, now, before)).contains(code);
                 let moved = failures(now).find(|(other, new)| codes(&[new]).contains(code) && !had(other));
                 let moved = moved.map(|(other, _)| format!("the code \"{code}\" is now returned with status {other}"));

@@ -10,7 +10,6 @@ use semver::Version;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// JSON object in a document.
 pub(super) type Object = Map<String, Value>;
 
 pub(super) struct Document {

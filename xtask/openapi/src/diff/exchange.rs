@@ -55,8 +55,7 @@ impl Comparison<'_> {
                 (Some(_), Some(_)) if !listed.old => self.ok(site(status), "now listed explicitly"),
                 (Some(_), None) if is_error(status) => self.ok(site(status), "the error is no longer returned"),
                 (Some(_), None) => self.breaks(site(status), "the response was removed: clients expect it"),
-                // Clients treat an unknown error status as equivalent to the x00 status of its class (RFC 9110, section
-                // 15).
+                // Clients treat an unknown error status as the x00 status of its class (RFC 9110, section 15).
                 (None, _) if is_error(status) => self.ok(site(status), "the error was added"),
                 (None, _) => self.breaks(site(status), "the status was added: clients may not support it"),
                 _ => {}
@@ -101,8 +100,7 @@ impl Comparison<'_> {
     /// Compares the media types of a body, and the schema for each media type.
     fn contents(&mut self, site: &str, direction: Direction, bodies: Both<&Object>) {
         let contents = bodies.get("content").map(|content| members(content).collect::<BTreeMap<_, _>>());
-        // A client that sends no Accept header may receive a new media type. If no body was documented before, clients
-        // ignore the body.
+        // Clients without an Accept header may receive a new media type. They ignore a body that was not documented.
         let was_closed = !contents.old.is_empty();
         for (media_type, parts) in contents.parts() {
             let parts = parts.map(|content| content.map(object));
@@ -121,8 +119,7 @@ impl Comparison<'_> {
     }
 }
 
-/// Returns the parameters of an operation by site, including path-level parameters that the operation does not
-/// override.
+/// Returns the parameters of an operation by site, including those of the path that it does not override.
 fn parameters<'a>((document, operation): (&'a Document, Operation<'a>)) -> BTreeMap<String, &'a Object> {
     let of_path = items(operation.item.get("parameters"));
     let all = of_path.chain(items(operation.value.get("parameters")));
@@ -136,7 +133,6 @@ fn parameters<'a>((document, operation): (&'a Document, Operation<'a>)) -> BTree
     .collect()
 }
 
-/// Returns the headers of a response, by lower-case name.
 fn headers<'a>((document, answer): (&'a Document, &'a Object)) -> BTreeMap<String, &'a Object> {
     let headers = members(answer.get("headers"));
     headers.map(|(name, header)| (name.to_lowercase(), object(document.resolve(header)))).collect()

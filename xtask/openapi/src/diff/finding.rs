@@ -5,10 +5,8 @@ use serde_json::Value;
 use super::both::Both;
 use super::document::{Document, Object, is_true};
 
-/// Prefix of references to named schemas.
 pub(super) const SCHEMAS: &str = "#/components/schemas/";
-/// Keywords that have no meaning for programs. Changes to them never break a client, except for changes to the keys of
-/// an error's examples: see `codes`.
+/// Keywords without meaning for programs, except for the keys of an error's examples: see `codes`.
 const TEXTS: &[&str] =
     &["deprecated", "description", "example", "examples", "externalDocs", "links", "summary", "tags", "title"];
 
@@ -21,12 +19,10 @@ pub(super) enum Effect {
     Widens,
     /// Both of the above, or unknown.
     Replaces,
-    /// No effect.
     Keeps,
 }
 
 impl Effect {
-    /// Returns the effect of the reverse change.
     pub(super) fn reverse(self) -> Self {
         match self {
             Self::Narrows => Self::Widens,
@@ -60,20 +56,17 @@ pub(super) struct Finding {
     pub(super) breaks: bool,
     /// Part of the operation, for example `parameters/query/limit` or `responses/200`.
     pub(super) site: String,
-    /// Path in the schema. Starts with `SCHEMAS` and the nearest named schema, if any. Empty if the part itself
-    /// differs.
+    /// Path in the schema, from the nearest named schema (`SCHEMAS`), if any. Empty if the part itself differs.
     pub(super) place: String,
     pub(super) what: String,
 }
 
 impl Finding {
-    /// Returns the named schema that contains the difference, if any.
     pub(super) fn schema(&self) -> Option<&str> {
         self.place.strip_prefix(SCHEMAS)?.split('/').next()
     }
 }
 
-/// Comparison of two operations or documents, including its findings.
 pub(super) struct Comparison<'d> {
     pub(super) documents: Both<&'d Document>,
     pub(super) found: Vec<Finding>,
@@ -128,8 +121,7 @@ impl Comparison<'_> {
     }
 }
 
-/// Returns the effect of adding, removing or requiring a part. `was_closed` means that the recipient rejects unknown
-/// parts.
+/// Effect of adding, removing or requiring a part. If `was_closed`, the recipient rejects unknown parts.
 pub(super) fn presence(name: &str, exists: Both<bool>, required: Both<bool>, was_closed: bool) -> Option<Described> {
     if exists.old == exists.new {
         let effect = Effect::of_flag(required, Effect::Narrows)?;

@@ -161,8 +161,7 @@ fn caller(credentials: &Alternative<'_>) -> String {
     }
 }
 
-/// Returns the members of a security scheme, excluding `bearerFormat`, which is only a hint for readers, and
-/// `description`.
+/// Returns a security scheme without `description` and `bearerFormat`, which is only a hint for readers.
 fn scheme<'a>(document: &'a Document, name: &str) -> Option<BTreeMap<&'a str, &'a Value>> {
     let scheme = document.value()["components"]["securitySchemes"].get(name)?;
     let all = members(Some(document.resolve(scheme)));

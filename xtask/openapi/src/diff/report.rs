@@ -46,8 +46,7 @@ fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// Writes the differences. Operations with the same differences share one list. Compatible changes to named schemas are
-/// listed once, at the end.
+/// Operations with equal differences share a list. Compatible changes to named schemas are listed once, at the end.
 fn write_all(text: &mut String, all: &[Differences]) {
     let mut lists: Vec<(Vec<&str>, Vec<Finding>)> = Vec::new();
     for differences in all {
@@ -78,8 +77,7 @@ impl Display for Finding {
     }
 }
 
-/// Sorts breaking changes first, and merges identical differences at several sites into one line. Compatible changes to
-/// named schemas are abbreviated, because they are listed at the end.
+/// Sorts breaking changes first, merges equal ones of several sites, and abbreviates those that are listed at the end.
 fn lines(found: &[Finding]) -> Vec<Finding> {
     let mut lines: Vec<Finding> = Vec::new();
     for finding in found {

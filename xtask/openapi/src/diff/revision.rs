@@ -89,7 +89,6 @@ impl Repository<'_> {
         self.git(&["rev-parse", "--verify", "--quiet", "--end-of-options", &revision])
     }
 
-    /// Returns the JSON files in `specs/` at a commit, by path.
     pub(super) fn documents(&self, commit: &str) -> Result<Texts> {
         let listed = self.git(&["ls-tree", "--name-only", commit, "specs/"])?.unwrap_or_default();
         let read = |name: &str| {

@@ -1,7 +1,6 @@
 //! Comparison of schemas: their differences, and the effect of each difference on the set of valid values.
 //!
-//! This module does not know the direction of the values. `limits` compares keywords with simple values; this module
-//! compares keywords that contain other schemas.
+//! Independent of the direction of the values. `limits` compares keywords that contain no other schemas.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -126,13 +125,8 @@ impl Walk<'_> {
     /// Compares the schemas in an `allOf`, `anyOf` or `oneOf`. `more` is the effect of adding a schema.
     fn parts(&mut self, place: &str, lists: Both<Option<&Value>>, more: Effect) {
         for (key, parts) in lists.map(keyed).parts() {
-            let place = join(place, &key);
-            self.flag(
-                &place,
-                parts.map(|part| part.is_some()),
-                more,
-                ["this schema was removed", "this schema was added"],
-            );
+            let (place, exists) = (join(place, &key), parts.map(|part| part.is_some()));
+            self.flag(&place, exists, more, ["this schema was removed", "this schema was added"]);
             if let Some(schemas) = parts.kept() {
                 self.schema(&place, schemas);
             }
