@@ -101,7 +101,7 @@ impl Readiness {
     async fn writable_connection(&self) -> Result<Conn, String> {
         let kept = lock(&self.connection).take();
         if let Some(connection) = kept
-            && let Ok(connection) = confirm_writable(connection).await
+            && let Ok(Ok(connection)) = timeout(CHECK_LIMIT, confirm_writable(connection)).await
         {
             return Ok(connection);
         }

@@ -148,18 +148,20 @@ fn expectation(schema: Option<&SchemaObject>) -> String {
     }
 }
 
-/// Describes a given value. Free text is not repeated, and neither is what was given in its place: it may be a password.
+/// Describes a given value. A value is repeated only if the expected one is no free text and has no parts: others may be or
+/// contain a password.
 fn describe(value: &Value, schema: Option<&SchemaObject>) -> String {
-    let is_free_text = schema.is_none_or(|schema| {
-        let is_text = instance_type(schema) == Some(InstanceType::String);
-        is_text && schema.format.is_none() && enum_names(schema).is_empty()
+    let is_repeated = schema.is_some_and(|schema| match instance_type(schema) {
+        Some(InstanceType::Array | InstanceType::Object) => false,
+        Some(InstanceType::String) | None => schema.format.is_some() || !enum_names(schema).is_empty(),
+        Some(_) => true,
     });
     match value {
         Value::Null => "null".to_owned(),
-        Value::Bool(_) if is_free_text => "a boolean".to_owned(),
-        Value::Number(_) if is_free_text => "a number".to_owned(),
+        Value::Bool(_) if !is_repeated => "a boolean".to_owned(),
+        Value::Number(_) if !is_repeated => "a number".to_owned(),
         Value::Bool(_) | Value::Number(_) => value.to_string(),
-        Value::String(text) if is_free_text => count(text.chars().count(), "character"),
+        Value::String(text) if !is_repeated => count(text.chars().count(), "character"),
         Value::String(text) => quote(text),
         Value::Array(items) => format!("an array of {}", count(items.len(), "item")),
         Value::Object(_) => "an object".to_owned(),

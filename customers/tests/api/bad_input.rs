@@ -195,6 +195,8 @@ async fn message_contains_no_password() {
         ("/auth/token", r#"{"username":"ann","password":12345678}"#),
         ("/auth/password", r#"{"current_password":"a","new_password":"hunter2"}"#),
         ("/operators", r#"{"username":"ann","password":"hunter2","role":"viewer"}"#),
+        // Encoded twice.
+        ("/auth/token", r#""{\"password\":\"hunter2\"}""#),
     ] {
         let response = post(path, body).await.unwrap();
         assert_eq!(response.status(), 400, "{path}");

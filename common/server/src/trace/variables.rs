@@ -11,7 +11,7 @@ const CHOICES: [(&str, &[&str]); 8] = [
     ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", &["gzip", "none"]),
     ("OTEL_EXPORTER_OTLP_PROTOCOL", &["http/protobuf"]),
     ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", &["http/protobuf"]),
-    ("OTEL_PROPAGATORS", &["tracecontext"]),
+    ("OTEL_PROPAGATORS", &["tracecontext", "tracecontext,baggage"]),
     ("OTEL_SDK_DISABLED", &["true", "false"]),
     ("OTEL_TRACES_EXPORTER", &["otlp", "none"]),
     (

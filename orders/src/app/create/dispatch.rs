@@ -170,6 +170,10 @@ struct InFlight {
 
 impl InFlight {
     async fn execute(mut self, batch: Vec<Entry<Pending>>, blocker: Option<Blocker>) {
+        // An order that waited long for its turn tries once more to acquire its key, but cannot wait for it.
+        let can_wait =
+            |blocker: &Blocker| *blocker != Blocker::Key || batch.iter().all(|entry| entry.request.can_wait());
+        let blocker = blocker.filter(can_wait);
         let result = self.dispatcher.commit(&batch, blocker.as_ref()).await;
         match result {
             Ok(outcomes) | Err(Rollback::Empty(outcomes)) => self.settle(batch, outcomes),
