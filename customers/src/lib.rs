@@ -42,8 +42,9 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads `HOST`, `PORT` (default 3001), `DATABASE_URL` or the `DB_*` settings, `JWT_SECRET`, `JWT_SECRET_SECONDARY`,
-    /// `SERVICE_TOKEN`, `SERVICE_TOKENS`, `ADMIN_USER`, `ADMIN_PASSWORD`, `TRUSTED_PROXIES` (default none) and `PROFILE`.
+    /// Reads `HOST`, `PORT` (default 3001), `DATABASE_URL` or the `DB_*` settings, `JWT_SECRET`,
+    /// `JWT_SECRET_SECONDARY`, `SERVICE_TOKEN`, `SERVICE_TOKENS`, `ADMIN_USER`, `ADMIN_PASSWORD`, `TRUSTED_PROXIES`
+    /// (default none) and `PROFILE`.
     ///
     /// # Errors
     ///

@@ -24,7 +24,8 @@ pub(crate) const NO_BACKSLASH_ESCAPES: bool = false;
 const MAX_PACKET: usize = 16 << 20;
 
 /// Time after which the server closes an idle connection, in seconds. It ends the transaction of a client that vanished
-/// without closing its connection, and so releases its locks. The driver is told too, which saves it a query at connect.
+/// without closing its connection, and so releases its locks. The driver is told too, which saves it a query at
+/// connect.
 pub(crate) const WAIT_TIMEOUT: usize = 120;
 
 /// The same within a transaction, in seconds. Longer than any transaction of a service waits for its next statement.

@@ -85,8 +85,8 @@ impl PrefixIndex {
         insert.run(connection).await
     }
 
-    /// Replaces the index entries of those of these rows whose entries are not the ones for their texts, and returns the
-    /// ids of these. There must be at least one, and they must be locked.
+    /// Replaces the index entries of those of these rows whose entries are not the ones for their texts, and returns
+    /// the ids of these. There must be at least one, and they must be locked.
     ///
     /// # Errors
     ///

@@ -189,8 +189,8 @@ impl<'a> CreateAndConfirm<'a> {
         })
     }
 
-    /// Looks for an order of an earlier run with the key after a failed validation. Returns it if it was confirmed and the
-    /// customer deleted since. Otherwise adds it to the failure, which must not state that no order exists.
+    /// Looks for an order of an earlier run with the key after a failed validation. Returns it if it was confirmed and
+    /// the customer deleted since. Otherwise adds it to the failure, which must not state that no order exists.
     async fn find_earlier_order(
         &self,
         failure: SagaFailure,

@@ -222,8 +222,8 @@ integer_type! {
     Qty, 1, 1_000_000
 }
 
-// No notation of the control characters above U+007F, or of all invisible ones, is valid in every client language, so the
-// pattern names ASCII controls and white space. `openapi check` refuses what is not portable.
+// No notation of the control characters above U+007F, or of all invisible ones, is valid in every client language, so
+// the pattern names ASCII controls and white space. `openapi check` refuses what is not portable.
 inline_schema!(
     Text<MAX>,
     text_schema(1..=MAX, None, r"^[^\x00-\x1F\x7F]*[^\s\x00-\x1F\x7F][^\x00-\x1F\x7F]*$"),

@@ -170,8 +170,8 @@ fn if_match(headers: &HeaderMap) -> Result<Option<IfMatch>, Failure> {
     })
 }
 
-/// Returns the strong entity tags of a list, whose elements may be empty (RFC 9110, 5.6.1). `None` if the list is malformed
-/// or has no tag.
+/// Returns the strong entity tags of a list, whose elements may be empty (RFC 9110, 5.6.1). `None` if the list is
+/// malformed or has no tag.
 fn entity_tags(list: &str) -> Option<Vec<String>> {
     let skip_separators = |text: &str| text.len() - text.trim_start_matches([' ', '\t', ',']).len();
     let (mut tags, mut rest) = (Vec::new(), &list[skip_separators(list)..]);

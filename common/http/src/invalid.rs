@@ -1,7 +1,7 @@
 //! Messages about invalid input, in the words of the contract.
 //!
-//! serde reports a problem in terms of Rust types and of its own data model. So only the place of the problem is taken from
-//! serde: the expected value is that of the schema at this place, and the given value that of the input.
+//! serde reports a problem in terms of Rust types and of its own data model. So only the place of the problem is taken
+//! from serde: the expected value is that of the schema at this place, and the given value that of the input.
 
 use common_contract::{Failure, codes};
 use schemars::JsonSchema;
@@ -59,8 +59,8 @@ impl<'p> Place<'p> {
 
 /// Creates the failure for input that is not a `T`.
 ///
-/// `path` and `problem` are serde's: where deserialization stopped, and its message. A message that starts with `expected`
-/// is one of the contract's own and is kept. `input` is the whole input, if it can be parsed.
+/// `path` and `problem` are serde's: where deserialization stopped, and its message. A message that starts with
+/// `expected` is one of the contract's own and is kept. `input` is the whole input, if it can be parsed.
 pub(crate) fn invalid_input<T: JsonSchema>(path: &Path, problem: &str, input: Option<&Value>) -> Failure {
     let settings = SchemaSettings::default().with(|settings| {
         settings.inline_subschemas = true;
@@ -71,7 +71,8 @@ pub(crate) fn invalid_input<T: JsonSchema>(path: &Path, problem: &str, input: Op
         FIELD_PROBLEMS.iter().find_map(|(start, kind)| Some((problem.strip_prefix(start)?.split_once('`')?.0, *kind)));
     let mut place = Place { name: String::new(), schema: Some(&schema), value: input };
     let mut segments: Vec<_> = path.iter().collect();
-    // The path of an unknown or repeated field may end at the field or at its object, that of a missing one at its object.
+    // The path of an unknown or repeated field may end at the field or at its object, that of a missing one at its
+    // object.
     if let Some((name, FieldProblem::Unknown | FieldProblem::Repeated)) = field {
         segments.pop_if(|last| matches!(last, Segment::Map { key } if key == name));
     }
@@ -148,8 +149,8 @@ fn expectation(schema: Option<&SchemaObject>) -> String {
     }
 }
 
-/// Describes a given value. A value is repeated only if the expected one is no free text and has no parts: others may be or
-/// contain a password.
+/// Describes a given value. A value is repeated only if the expected one is no free text and has no parts: others may
+/// be or contain a password.
 fn describe(value: &Value, schema: Option<&SchemaObject>) -> String {
     let is_repeated = schema.is_some_and(|schema| match instance_type(schema) {
         Some(InstanceType::Array | InstanceType::Object) => false,

@@ -14,7 +14,8 @@ use crate::trace::Traces;
 type GaugeUpdate = Box<dyn Fn() + Send>;
 type ResponseHook = Box<dyn Fn(&str, Response<Body>) -> Response<Body> + Send + Sync>;
 
-/// Process-wide state: draining flag, requests in flight, span exporter, and callbacks that update gauges before a scrape.
+/// Process-wide state: draining flag, requests in flight, span exporter, and callbacks that update gauges before a
+/// scrape.
 ///
 /// Clones share one state. The default runtime exports no spans.
 #[derive(Clone, Default)]

@@ -74,8 +74,8 @@ impl<'a> Env<'a> {
         self.optional_secret(name)?.ok_or_else(|| SettingError::Missing(name.to_owned()))
     }
 
-    /// Returns a secret, if set. A line break at its end is usually that of the file it was read from: one service would
-    /// use another secret than the next.
+    /// Returns a secret, if set. A line break at its end is usually that of the file it was read from: one service
+    /// would use another secret than the next.
     pub fn optional_secret(&self, name: &str) -> Result<Option<SecretString>, SettingError> {
         match self.get(name) {
             Some(value) if value.trim() != value || value.contains(char::REPLACEMENT_CHARACTER) => Err(

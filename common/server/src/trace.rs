@@ -3,7 +3,8 @@
 //!
 //! If `OTEL_EXPORTER_OTLP_ENDPOINT` is set, a background thread exports spans to that collector (OTLP over HTTP,
 //! protobuf). A collector that hangs delays no request; spans that it does not accept are dropped. The other standard
-//! variables apply too, or `variables` refuses them. Without the setting, a span only provides ids for the log and for upstream requests.
+//! variables apply too, or `variables` refuses them. Without the setting, a span only provides ids for the log and for
+//! upstream requests.
 //!
 //! Spans are not built by `tracing-opentelemetry`, because ids and headers are needed without an exporter too, and
 //! because its layer exports every field of a `tracing` span, including those that are meant for the log alone.

@@ -270,8 +270,8 @@ pub trait CustomersApi {
 
     /// Retrieve a customer's contact data
     ///
-    /// Returns the data that another service needs before it creates an order. Returns 404 for a deleted customer unless
-    /// `include_deleted` is true.
+    /// Returns the data that another service needs before it creates an order. Returns 404 for a deleted customer
+    /// unless `include_deleted` is true.
     #[endpoint { method = GET, path = "/internal/customers/{id}", tags = ["internal"] }]
     async fn internal_customer_view(
         rqctx: RequestContext<Self::Context>,

@@ -173,8 +173,8 @@ pub struct OperatorListQuery {
 pub struct CustomerInput {
     /// Name of the company or person.
     pub name: Text<200>,
-    /// Email address for order documents, in any script. Unique: letter case, the composition of characters and the form
-    /// of the domain (Unicode or ASCII) are ignored.
+    /// Email address for order documents, in any script. Unique: letter case, the composition of characters and the
+    /// form of the domain (Unicode or ASCII) are ignored.
     pub email: Email,
     /// Phone number in any format.
     pub phone: Option<Text<40>>,
@@ -237,8 +237,8 @@ pub struct CustomerContact {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CustomerListQuery {
-    /// Words to search for, ignoring case, accents and invisible characters. Each must be a prefix of a word in the name or the email
-    /// address. Only the first eight words, and the first 24 characters of each, are used.
+    /// Words to search for, ignoring case, accents and invisible characters. Each must be a prefix of a word in the
+    /// name or the email address. Only the first eight words, and the first 24 characters of each, are used.
     pub search: Option<Text<200>>,
     /// Value of `next_cursor` from the previous page. The cursor is valid only with the same `search` value.
     pub cursor: Option<Cursor>,

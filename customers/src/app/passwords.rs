@@ -7,8 +7,8 @@
 //! The working memory is reused. Allocators seldom pass freed memory from one thread to another, so without reuse each
 //! blocking thread would end up holding 19 MiB.
 //!
-//! New hashes are of the normalised password. An older hash may be of the password as it was sent, so a password that is
-//! not in normal form is verified in both forms.
+//! New hashes are of the normalised password. An older hash may be of the password as it was sent, so a password that
+//! is not in normal form is verified in both forms.
 
 use std::mem::take;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

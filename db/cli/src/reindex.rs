@@ -1,7 +1,7 @@
 //! Rebuilds what is derived from names and addresses: search prefixes and email keys.
 //!
-//! A release may derive them differently from the rows of earlier ones. Each batch of rows is one transaction that locks
-//! them, so a service that changes a row at the same time either has its change indexed or replaces the entries
+//! A release may derive them differently from the rows of earlier ones. Each batch of rows is one transaction that
+//! locks them, so a service that changes a row at the same time either has its change indexed or replaces the entries
 //! afterwards. Readers see the entries of before or after the batch. Rows that are already right are only read.
 
 use db::email_key;

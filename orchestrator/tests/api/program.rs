@@ -163,7 +163,8 @@ async fn invalid_log_setting_is_a_one_line_error_with_the_accepted_values() {
     }
 }
 
-/// Runs the program with `--health` against a server that responds with this status. Returns its standard error and exit code.
+/// Runs the program with `--health` against a server that responds with this status. Returns its standard error and
+/// exit code.
 async fn run_health_check(status: u16) -> (String, Option<i32>) {
     let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = server.local_addr().unwrap().port().to_string();

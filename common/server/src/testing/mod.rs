@@ -1,5 +1,5 @@
-//! Helpers shared by the servers' tests: conformance to the OpenAPI document, access checks, messages about invalid input, and a running program with
-//! its log and metrics.
+//! Helpers shared by the servers' tests: conformance to the OpenAPI document, access checks, messages about invalid
+//! input, and a running program with its log and metrics.
 
 mod credentials;
 mod messages;

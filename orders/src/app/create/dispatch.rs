@@ -256,8 +256,8 @@ impl Drop for InFlight {
     }
 }
 
-/// Returns the outcome of an order whose key another transaction holds. An order that has already waited for the key may
-/// not have the time to wait again.
+/// Returns the outcome of an order whose key another transaction holds. An order that has already waited for the key
+/// may not have the time to wait again.
 fn key_held(entry: &Entry<Pending>) -> Outcome {
     if entry.request.can_wait() {
         Outcome::Blocked(Blocker::Key)

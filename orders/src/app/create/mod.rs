@@ -128,8 +128,8 @@ pub(super) fn keyed_request<'k>(
     Ok(KeyedRequest::new(SCOPE, principal, key, &HashedContent::new(new)?)?)
 }
 
-/// Hashed content of a create, in the lowest version that can express the request. The layout of a version never changes,
-/// so that the keys of earlier releases stay valid.
+/// Hashed content of a create, in the lowest version that can express the request. The layout of a version never
+/// changes, so that the keys of earlier releases stay valid.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum HashedContent<'c> {

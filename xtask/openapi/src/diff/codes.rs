@@ -13,7 +13,8 @@ impl Comparison<'_> {
         for (status, old) in failures(before) {
             let new = relevant(status, before, now);
             for code in codes(&[old]).difference(&codes(&new)) {
-                // Clients are unaffected if an error is no longer returned, but not if its code moves to another status.
+                // Clients are unaffected if an error is no longer returned, but not if its code moves to another
+                // status.
                 let had = |other| codes(&relevant(other, now, before)).contains(code);
                 let moved = failures(now).find(|(other, new)| codes(&[new]).contains(code) && !had(other));
                 let moved = moved.map(|(other, _)| format!("the code \"{code}\" is now returned with status {other}"));

@@ -1,7 +1,7 @@
 //! Rule for patterns: only constructs that mean the same in the regular expressions of every client language.
 //!
-//! Generators copy a pattern into source code. Ruby does not load `\x80`, Go has no `\u` and no lookahead, and Python has
-//! no `\p`, so a client with one of them fails as a whole.
+//! Generators copy a pattern into source code. Ruby does not load `\x80`, Go has no `\u` and no lookahead, and Python
+//! has no `\p`, so a client with one of them fails as a whole.
 
 use std::iter::Peekable;
 use std::str::Chars;
