@@ -22,7 +22,8 @@ pub(crate) const READY: &str = "\u{1}ready";
 /// Starts the background process, and forwards signals to it until the system is ready.
 pub(crate) fn run(args: &UpArgs) -> Result<u8> {
     fs::create_dir_all(workspace::local("up"))?;
-    // Do not truncate the log: another `up` may be writing to it. The new process does once it owns the directory.
+    // Do not truncate the log: another `up` may be writing to it. The background process truncates it after acquiring
+    // the directory.
     let output = File::options().append(true).create(true).open(log_path())?;
     let mut command = workspace::command(env::current_exe()?);
     command.args(["up", "--in-background"]);

@@ -17,7 +17,7 @@ const SOURCES: [&str; 7] = [
     "orchestrator/src",
 ];
 
-/// Variable that AWS Lambda sets, not the operator of the service.
+/// Environment variable that the AWS Lambda runtime sets. It is not a setting.
 const FROM_LAMBDA: &str = "AWS_LAMBDA_RUNTIME_API";
 
 /// Source text that precedes a setting's name where code reads it.

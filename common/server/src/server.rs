@@ -98,8 +98,7 @@ impl<C: ServerContext + HasRuntime> Running<C> {
         format!("http://{}", self.local_addr())
     }
 
-    /// Stops accepting requests and waits for those in flight, at most 32 s: longer than any request takes. Returns the
-    /// number of requests that are in flight nevertheless.
+    /// Stops accepting requests and waits for those in flight, at most 32 s: longer than any request takes. Returns the number of requests still in flight after the timeout.
     ///
     /// A client that does not read its response, or sends no complete request, is not waited for any longer either. It
     /// does not count.

@@ -126,7 +126,7 @@ impl RequestSpan {
         self.context.span().span_context().trace_id().to_string()
     }
 
-    /// Returns the headers `traceparent` and `tracestate` for requests of this span. The latter may be empty.
+    /// Returns the `traceparent` and `tracestate` headers for outgoing requests within this span. The latter may be empty.
     pub(crate) fn headers(&self) -> (String, String) {
         let span = self.context.span();
         let context = span.span_context();

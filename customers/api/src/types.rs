@@ -173,8 +173,8 @@ pub struct OperatorListQuery {
 pub struct CustomerInput {
     /// Name of the company or person.
     pub name: Text<200>,
-    /// Email address for order documents, in any script. Unique: letter case, the composition of characters and the
-    /// form of the domain (Unicode or ASCII) are ignored.
+    /// Email address for order documents, in any script. It must be unique. The comparison ignores letter case, Unicode
+    /// normalization, and whether the domain is in Unicode or ASCII (Punycode) form.
     pub email: Email,
     /// Phone number in any format.
     pub phone: Option<Text<40>>,

@@ -131,7 +131,7 @@ impl Dispatcher {
         deadline.map_or_else(|| self.db.clone(), |deadline| self.db.until(deadline))
     }
 
-    /// Returns principal and key of the orders whose keys other transactions hold. Empty if this cannot be read.
+    /// Returns principal and key of the orders whose keys other transactions hold. Returns an empty list if the query fails.
     async fn held_keys(&self, batch: &[Entry<Pending>]) -> Vec<(String, String)> {
         let keys = batch.iter().filter_map(|entry| Some(entry.request.draft.request_key()?.0));
         let keys = Vec::from_iter(keys);
@@ -140,7 +140,7 @@ impl Dispatcher {
         held.await.unwrap_or_default()
     }
 
-    /// Returns principal and key of the requests whose order exists already. Empty if this cannot be read.
+    /// Returns principal and key of the requests whose order exists already. Returns an empty list if the query fails.
     async fn used_keys(&self, batch: &[Entry<Pending>]) -> Vec<(String, String)> {
         let keys = Vec::from_iter(batch.iter().filter_map(|entry| entry.request.key()));
         let db = self.db_until_first_deadline(batch);
