@@ -2,11 +2,15 @@
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+mod common;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
+
+use common::root;
 
 /// Workspace crates that each crate may depend on. Dev-dependencies are exempt, except for the crates in [`LEAVES`].
 const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
@@ -90,12 +94,6 @@ const LEAVES: &[&str] = &[
     "openapi-document",
     "client-common",
 ];
-
-/// Returns the root of the working copy under test, which may differ from the one in which this test was built.
-fn root() -> PathBuf {
-    let package = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo runs the tests");
-    Path::new(&package).parent().expect("the workspace's folder").to_owned()
-}
 
 fn packages() -> Vec<Value> {
     let mut cargo = Command::new(env!("CARGO"));

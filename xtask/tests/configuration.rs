@@ -2,9 +2,13 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod common;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use common::root;
 
 /// Source directories of the crates whose code runs in a service.
 const SOURCES: [&str; 7] = [
@@ -22,11 +26,6 @@ const FROM_LAMBDA: &str = "AWS_LAMBDA_RUNTIME_API";
 
 /// Source text that precedes a setting's name where code reads it.
 const READS: [&str; 8] = ["get(", "required(", "secret(", "parsed(", "base_url(", "var(", "var_os(", "number_in(env, "];
-
-fn root() -> PathBuf {
-    let package = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo runs the tests");
-    Path::new(&package).parent().expect("the workspace's folder").to_owned()
-}
 
 fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))

@@ -2,14 +2,12 @@
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+mod common;
 
-/// Returns the root of the working copy under test, which may differ from the one in which this test was built.
-fn root() -> PathBuf {
-    let package = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo runs the tests");
-    Path::new(&package).parent().expect("the workspace's folder").to_owned()
-}
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use common::root;
 
 /// Returns the references of the form `crate, file: test` or `crate, file` in the document.
 fn references(document: &str) -> impl Iterator<Item = (&str, &str, Option<&str>)> {
