@@ -183,7 +183,8 @@ impl Call {
         let principal = self.principal.get().map_or("-", String::as_str);
         let latency_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let correlation_id = self.correlation_id();
-        let cause = failure.and_then(|failure| failure.source.as_deref()).map(error_chain).unwrap_or_default();
+        let cause =
+            failure.and_then(|failure| failure.source.as_deref()).map(|error| error_chain(error)).unwrap_or_default();
         let is_probe = matches!(operation, "health_view" | "readiness_view");
         // Readiness checks are expected to fail while the server drains.
         if is_probe && (status < 500 || self.runtime.is_draining()) {
@@ -221,7 +222,7 @@ fn is_correlation_id(id: &str) -> bool {
 }
 
 /// Joins an error and its sources into one line.
-fn error_chain(error: &(dyn std::error::Error + Send + Sync)) -> String {
+pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

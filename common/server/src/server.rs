@@ -11,6 +11,7 @@ use dropshot::{ApiDescription, ConfigDropshot, HttpServer, ServerBuilder, Server
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{sleep, timeout};
 
+use crate::call::error_chain;
 use crate::metrics::MetricsServer;
 use crate::runtime::{HasRuntime, Runtime};
 use crate::settings::{Env, SettingError, bind_address, drain_period, metrics_address};
@@ -134,7 +135,7 @@ pub async fn run<C: ServerContext + HasRuntime>(
     match run_command(name, default_port, start).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            telemetry::print_error(format!("{name}: {}", one_line(&*error)));
+            telemetry::print_error(format!("{name}: {}", error_chain(&*error)));
             ExitCode::FAILURE
         }
     }
@@ -213,17 +214,6 @@ impl Signals {
             _ = self.terminate.recv() => {}
         }
     }
-}
-
-/// Joins an error and its sources into one line.
-fn one_line(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        line = format!("{line}: {error}");
-        source = error.source();
-    }
-    line
 }
 
 #[cfg(test)]
