@@ -36,9 +36,9 @@ const LANES: u32 = 1;
 /// Hash that is verified when the username is unknown, so that the response time is the same. It is not secret, because
 /// a match still counts as wrong. Generated with the `argon2` program of the reference implementation:
 ///
-/// `printf 'nobody has this password' | argon2 'salt of a nobody' -id -k 19456 -t 2 -p 1 -l 32 -e`
-const DUMMY_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdCBvZiBhIG5vYm9keQ$\
-                       418LDV3GQbo8IVM4lYPraUD4pNLF/Q5FDTYbAFO/qIE";
+/// `printf 'no account has this password' | argon2 'dummy hash: salt' -id -k 19456 -t 2 -p 1 -l 32 -e`
+const DUMMY_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$ZHVtbXkgaGFzaDogc2FsdA$\
+                       2acvI3qB12Ah6MZtP08w0Kp91I4UEj30BpCp/3Jf1To";
 
 /// Maximum number of concurrent hash computations. It is lower than the throttle's burst limit for an account and
 /// address, so that concurrent logins with the correct password are never throttled.
@@ -187,7 +187,8 @@ fn hash(memory: &mut WorkingMemory, password: &str) -> password_hash::Result<Str
     Ok(hash.to_string())
 }
 
-/// Verifies the normalised password, then the one that was sent if it differs.
+/// Verifies the normalised password, and also the one that was sent if it differs: both in any case, so that the time does
+/// not reveal which one is correct.
 fn verify_forms(
     memory: &mut WorkingMemory,
     normalized: &str,
@@ -195,13 +196,15 @@ fn verify_forms(
     expected: &str,
 ) -> password_hash::Result<PasswordCheck> {
     let check = verify(memory, normalized, expected)?;
-    if check != PasswordCheck::Wrong || normalized == sent {
+    if normalized == sent {
         return Ok(check);
     }
     metrics::count_password_hash("compare");
-    Ok(match verify(memory, sent, expected)? {
-        PasswordCheck::Wrong => PasswordCheck::Wrong,
-        PasswordCheck::Correct | PasswordCheck::CorrectNeedsRehash => PasswordCheck::CorrectNeedsRehash,
+    let sent_check = verify(memory, sent, expected)?;
+    Ok(match (check, sent_check) {
+        (PasswordCheck::Wrong, PasswordCheck::Wrong) => PasswordCheck::Wrong,
+        (PasswordCheck::Wrong, _) => PasswordCheck::CorrectNeedsRehash,
+        _ => check,
     })
 }
 
@@ -313,7 +316,7 @@ mod tests {
     #[test]
     fn dummy_hash_has_current_parameters() {
         assert_eq!(
-            verify(&mut WorkingMemory::new(), "nobody has this password", DUMMY_HASH).unwrap(),
+            verify(&mut WorkingMemory::new(), "no account has this password", DUMMY_HASH).unwrap(),
             PasswordCheck::Correct
         );
     }
@@ -323,7 +326,7 @@ mod tests {
         let passwords = PasswordHasher::new();
         let check =
             async |text| passwords.verify(passwords.acquire().await.unwrap(), &password(text), None).await.unwrap().0;
-        for text in ["nobody has this password", "x", "e\u{301}"] {
+        for text in ["no account has this password", "x", "e\u{301}"] {
             assert_eq!(check(text).await, PasswordCheck::Wrong);
         }
     }
