@@ -38,7 +38,7 @@ pub(crate) fn start(db: &Db) -> JoinSet<()> {
 }
 
 /// Runs a job repeatedly, with a delay after each run. The job continues after a run fails or panics: if the expiry job
-/// ended, nobody would notice until expired reservations had used up the stock.
+/// ended, expired reservations would keep their stock without an error.
 async fn run_periodically<R, E>(job: &'static str, pause: Duration, run: impl Fn() -> R)
 where
     R: Future<Output = Result<usize, E>>,

@@ -42,7 +42,7 @@ struct InFlight {
     operation: &'static str,
     started: Instant,
     context: Context,
-    /// HTTP status, or the reason why there is none. Initially `given_up`, which remains if the caller drops the call.
+    /// HTTP status, or the reason for a missing response. Initially `given_up`, which remains if the caller drops the call.
     outcome: String,
 }
 

@@ -63,8 +63,9 @@ pub struct Product {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProductListQuery {
-    /// Words to search for, ignoring case, accents and invisible characters. Each must be a prefix of a word in the SKU
-    /// or the name. Only the first eight words, and the first 24 characters of each, are used.
+    /// Search words. A product matches if each word is a prefix of a word in the SKU or the
+    /// name. The comparison ignores letter case, accents and invisible characters. Only the
+    /// first eight search words, and the first 24 characters of each, are used.
     pub search: Option<Text<200>>,
     /// Value of `next_cursor` from the previous page. The cursor is valid only with the same `search` value.
     pub cursor: Option<Cursor>,

@@ -118,7 +118,7 @@ pub fn reference(value: &Value) -> Option<&str> {
 }
 
 impl<'a> Operation<'a> {
-    /// Returns the `operationId`, or an empty string if there is none.
+    /// Returns the `operationId`, or an empty string if the operation lacks one.
     pub fn id(self) -> &'a str {
         self.value["operationId"].as_str().unwrap_or_default()
     }

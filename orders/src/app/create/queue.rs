@@ -28,8 +28,8 @@ pub(super) trait Request {
     /// Returns whether its caller no longer waits for the response.
     fn is_abandoned(&self) -> bool;
 
-    /// Returns whether enough time remains to wait for a lock. A wait beyond the deadline would abort the transaction of the
-    /// whole batch.
+    /// Returns whether enough time remains to wait for a lock. A wait beyond the deadline would abort the transaction
+    /// of the whole batch.
     fn can_wait(&self) -> bool;
 }
 

@@ -134,7 +134,7 @@ fn abandon_earlier_create(shop: &Shop) -> BoxedStrategy<Operation> {
     earlier_create(shop).prop_map(|(_, key, content)| Operation::Abandon { key, content }).boxed()
 }
 
-/// Generates a create request that was sent before; if there is none, any create request.
+/// Generates a create request: one of those sent earlier, or a new one before the first.
 fn earlier_create(shop: &Shop) -> BoxedStrategy<(Caller, u8, Content)> {
     if shop.sent.is_empty() { (caller(), key(), content(shop)).boxed() } else { select(shop.sent.clone()).boxed() }
 }
